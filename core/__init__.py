@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, settings, file handling, site names, the research-use line."""

@@ -1,0 +1,44 @@
+"""The errors of VideoPath.
+
+    VideoPathError
+    ├── InputError       unreadable, empty, not a video, unknown site, wrong argument
+    ├── ModelError       missing, partial or mismatching weights
+    ├── KnowledgeError   corrupt or foreign index, unreadable records
+    ├── EngineError      the model failed while running; ``retryable`` says whether trying again can help
+    └── CaseError        unknown case, stale decision
+
+A message is one sentence or two: what was got, what is allowed, what to do. The command line prints the message
+and leaves with ``exit_code``.
+"""
+
+
+class VideoPathError(Exception):
+    """Base of all errors that VideoPath raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(VideoPathError):
+    """The user's input cannot be used."""
+
+    exit_code = 2
+
+
+class ModelError(VideoPathError):
+    """A checkpoint is missing, partial, corrupt or does not fit."""
+
+
+class KnowledgeError(VideoPathError):
+    """A knowledge base is missing, corrupt or was built with another embedder."""
+
+
+class EngineError(VideoPathError):
+    """The engine failed while answering."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class CaseError(VideoPathError):
+    """A case is unknown, or a decision no longer fits its state."""

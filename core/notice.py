@@ -1,0 +1,6 @@
+"""The line that every page, report and export carries."""
+
+RESEARCH_USE = (
+    "Research use only. VideoPath is not a medical device: its output must not be used for diagnosis, "
+    "treatment or any other clinical decision."
+)

@@ -1,0 +1,67 @@
+"""Settings: ``VIDEOPATH_*`` variables and ``videopath.toml`` in the home folder; the command line wins over both."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from videopath.core.errors import InputError
+
+ReviewMode = Literal["never", "uncertain", "always"]
+
+
+def home_folder() -> Path:
+    """``$VIDEOPATH_HOME``, else the platform's folder for user data. Nothing is created."""
+    return Path(os.environ.get("VIDEOPATH_HOME") or user_data_path("videopath")).expanduser()
+
+
+class Settings(BaseSettings):
+    """What can be set once for all commands."""
+
+    model_config = SettingsConfigDict(env_prefix="VIDEOPATH_", extra="ignore")
+
+    home: Path = Field(default_factory=home_folder, description="case library, knowledge bases, cache")
+    model: str = Field("nano", description="engine: nano, a checkpoint folder or a hub id")
+    knowledge: Path | None = Field(None, description="knowledge base folder; none: the bundled starter")
+    frames: int | None = Field(None, ge=1, le=512, description="frames per clip; none: what the model was trained with")
+    review: ReviewMode = Field("never", description="when a person is asked")
+    device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; none: chosen, with the reason shown")
+    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(None, description="none: chosen by device")
+    accept_licence: bool = Field(False, description="the licence of downloaded weights (CC BY-NC) is accepted")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, home_folder() / "videopath.toml")
+        return init_settings, env_settings, toml
+
+
+def load_settings() -> Settings:
+    """Read the settings; a wrong value is named with its place in one sentence."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"The setting {name!r} is not usable: {first['msg']}. "
+            f"Correct VIDEOPATH_{name.upper()} or {home_folder() / 'videopath.toml'}."
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{home_folder() / 'videopath.toml'} is not valid TOML: {error}. Correct or remove it.") from error
