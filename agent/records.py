@@ -1,0 +1,173 @@
+"""What a case is made of, as plain JSON-able records.
+
+``CaseReport`` is the result that callers hold; everything in it survives ``to_json`` and ``from_json`` unchanged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from videopath.core.notice import RESEARCH_USE
+from videopath.tools.schemas import Candidate
+
+CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "failed"]
+
+__all__ = [
+    "Candidate",
+    "CaseReport",
+    "CaseStatus",
+    "Decision",
+    "Finding",
+    "RunSettings",
+    "SimilarCase",
+    "Step",
+    "VideoFacts",
+]
+
+
+class Record(BaseModel):
+    """A record refuses fields that it does not know, so that a misspelt one is never lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Finding(Record):
+    """One sentence of the description, with the moment of the video that shows it best."""
+
+    text: str
+    seconds: float = Field(description="presentation time in the source video")
+    frame: int = Field(description="frame number in the source video")
+    image: str | None = Field(None, description="the frame as PNG, relative to the case folder: frames/….png")
+
+
+class SimilarCase(Record):
+    """A case of the knowledge base that looks alike."""
+
+    id: str
+    source: str
+    diagnosis: str
+    description: str
+    score: float = Field(description="cosine similarity in [-1, 1]")
+    kept: bool = Field(True, description="whether the model saw it as evidence")
+    why: str = Field("", description="why it was kept or left out")
+
+
+class Step(Record):
+    """A finished step of the graph."""
+
+    name: str
+    summary: str
+    detail: dict[str, Any] = Field(default_factory=dict, description="what went in and what came out")
+    started: str = Field(description="ISO 8601, UTC")
+    seconds: float = Field(ge=0)
+    evidence: list[str] = Field(default_factory=list, description="frames and record ids that it rests on")
+    model: str | None = None
+    device: str | None = None
+    hashes: dict[str, str] = Field(default_factory=dict, description="SHA-256 by what was hashed")
+
+
+class Decision(Record):
+    """What a person decided at a review."""
+
+    action: Literal["accept", "edit", "reject"]
+    reviewer: str = ""
+    diagnosis: str | None = Field(None, description="the reviewer's label, with ``edit``")
+    description: str | None = Field(None, description="the reviewer's text, with ``edit``")
+    comment: str = ""
+    interrupt_id: str | None = Field(None, description="the review that this answers; a stale one is refused")
+    decided: str = Field("", description="ISO 8601, UTC")
+
+
+class VideoFacts(Record):
+    """The source and which of its frames the model saw."""
+
+    path: str
+    sha256: str
+    kind: Literal["video", "image", "folder"]
+    reader: str
+    fps: float
+    duration: float = Field(description="seconds")
+    width: int
+    height: int
+    total_frames: int
+    sampling: str
+    seconds: list[float] = Field(description="presentation times of the sampled frames")
+    indices: list[int] = Field(description="numbers of the sampled frames in the source")
+
+
+class RunSettings(Record):
+    """What was asked for: enough to run the case again."""
+
+    model: str = "nano"
+    knowledge: str | None = Field(None, description="folder of the knowledge base; none: the bundled starter")
+    frames: int | None = None
+    start: float | None = None
+    end: float | None = None
+    sampling: str = "uniform"
+    review: Literal["never", "uncertain", "always"] = "never"
+    device: str | None = None
+    dtype: str | None = None
+    seed: int | None = None
+    policy: dict[str, Any] = Field(default_factory=dict, description="thresholds of the policy")
+
+
+class CaseReport(Record):
+    """The outcome of a case: diagnosis, its evidence and every step that led to it."""
+
+    case_id: str
+    status: CaseStatus
+    created: str = Field("", description="ISO 8601, UTC")
+    video: VideoFacts | None = Field(None, description="none only when intake did not finish")
+    site: str | None = None
+    question: str | None = None
+
+    diagnosis: str = Field("", description="the signed-out label")
+    differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
+    confidence: float = Field(0.0, ge=0, le=1, description="calibrated")
+    abstained: bool = Field(False, description="the confidence is below the policy's threshold")
+    rationale: str = ""
+    description: str = ""
+    findings: list[Finding] = Field(default_factory=list)
+    similar_cases: list[SimilarCase] = Field(default_factory=list)
+    blind_diagnosis: str = Field("", description="before any similar case was seen")
+    changed_by_retrieval: bool = False
+
+    quality: dict[str, Any] = Field(default_factory=dict, description="the quality gate's verdict and sentences")
+    advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
+    review: list[Decision] = Field(default_factory=list)
+    steps: list[Step] = Field(default_factory=list)
+    model: str = ""
+    settings: RunSettings = Field(default_factory=RunSettings)
+    provenance: dict[str, Any] = Field(
+        default_factory=dict,
+        description="hashes of weights, video, frames, prompts and index; device and its reason; versions",
+    )
+    notice: str = RESEARCH_USE
+
+    folder: Path | None = Field(None, exclude=True, description="where trace and frames are; not part of the JSON")
+
+    def to_json(self) -> str:
+        """The report as one JSON document, indented by two."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, folder: Path | None = None) -> CaseReport:
+        """Read what ``to_json`` wrote. Raises pydantic's ``ValidationError`` when it is something else."""
+        report = cls.model_validate_json(text)
+        report.folder = folder
+        return report
+
+    def to_markdown(self) -> str:
+        """The report for people."""
+        from videopath.agent.report import to_markdown
+
+        return to_markdown(self)
+
+    def save_bundle(self, path: str | Path) -> Path:
+        """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything."""
+        from videopath.agent.bundle import save_bundle
+
+        return save_bundle(self, Path(path))
