@@ -135,7 +135,9 @@ class CaseReport(Record):
     blind_diagnosis: str = Field("", description="before any similar case was seen")
     changed_by_retrieval: bool = False
 
-    quality: dict[str, Any] = Field(default_factory=dict, description="the quality gate's verdict and sentences")
+    quality: dict[str, Any] = Field(
+        default_factory=dict, description="the quality gate's verdict and sentences"
+    )
     advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
     review: list[Decision] = Field(default_factory=list)
     steps: list[Step] = Field(default_factory=list)
@@ -147,7 +149,9 @@ class CaseReport(Record):
     )
     notice: str = RESEARCH_USE
 
-    folder: Path | None = Field(None, exclude=True, description="where trace and frames are; not part of the JSON")
+    folder: Path | None = Field(
+        None, exclude=True, description="where trace and frames are; not part of the JSON"
+    )
 
     def to_json(self) -> str:
         """The report as one JSON document, indented by two."""

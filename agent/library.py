@@ -1,0 +1,285 @@
+"""The case library: one folder per case and one SQLite table over them all.
+
+    $VIDEOPATH_HOME/cases.sqlite                  what ``videopath cases list`` shows
+    $VIDEOPATH_HOME/cases/<case_id>/report.json   the report, when there is one
+                                   /report.md
+                                   /trace.jsonl   the steps, while they finish
+                                   /frames/*.png  the evidence frames
+    $VIDEOPATH_HOME/checkpoints.sqlite            the graph's own checkpoints, by case id
+
+Reading never creates anything. Writers from several processes wait for each other (write-ahead log).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
+from videopath.agent.records import CaseReport, CaseStatus, Decision
+from videopath.core.errors import CaseError
+from videopath.core.files import write_text
+from videopath.core.settings import home_folder
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+_WAIT = 30.0  # seconds that a writer waits for another
+_SIGNABLE = ("done", "abstained")
+_TABLE = """
+CREATE TABLE IF NOT EXISTS cases (
+    case_id TEXT PRIMARY KEY, status TEXT NOT NULL, video TEXT NOT NULL, site TEXT, diagnosis TEXT NOT NULL,
+    confidence REAL, model TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL,
+    signed_by TEXT, signed_at TEXT, comment TEXT
+)
+"""
+
+
+class CaseEntry(BaseModel):
+    """A row of the library."""
+
+    case_id: str
+    status: CaseStatus
+    video: str
+    site: str | None = None
+    diagnosis: str = ""
+    confidence: float | None = None
+    model: str = ""
+    created: str
+    updated: str
+    signed_by: str | None = None
+    signed_at: str | None = None
+    comment: str | None = None
+
+
+def now() -> str:
+    """The present moment, ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_case_id() -> str:
+    """A fresh case id that sorts by time: ``20260131-142501-9f3c1a``."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def load_case_library(home: str | Path | None = None) -> CaseLibrary:
+    """The library of a home folder; none: ``$VIDEOPATH_HOME`` or the platform's folder."""
+    return CaseLibrary(Path(home).expanduser() if home is not None else home_folder())
+
+
+class CaseLibrary:
+    """All cases of one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.database = home / "cases.sqlite"
+
+    def folder(self, case_id: str) -> Path:
+        """The folder of a case, whether or not it exists. Raises ``CaseError`` for an id that is no file name."""
+        if not _SAFE_ID.fullmatch(case_id):
+            raise CaseError(
+                f"{case_id[:80]!r} is not a case id: letters, digits, '-' and '_' only, at most 80."
+            )
+        return self.home / "cases" / case_id
+
+    def list(self, status: CaseStatus | None = None, site: str | None = None) -> list[CaseEntry]:
+        """The cases, newest first; only those of a status or of a site when it is given."""
+        if not self.database.exists():
+            return []
+        with self._connect() as database:
+            rows = database.execute(
+                "SELECT * FROM cases WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR site = ?2) "
+                "ORDER BY created DESC, case_id DESC",
+                (status, site),
+            ).fetchall()
+        return [CaseEntry(**dict(row)) for row in rows]
+
+    def entry(self, case_id: str) -> CaseEntry:
+        """The row of a case. Raises ``CaseError`` when there is none."""
+        self.folder(case_id)
+        row = None
+        if self.database.exists():
+            with self._connect() as database:
+                row = database.execute("SELECT * FROM cases WHERE case_id = ?", (case_id,)).fetchone()
+        if row is None:
+            raise CaseError(
+                f"There is no case {case_id} in {self.home}: `videopath cases list` shows those there are."
+            )
+        return CaseEntry(**dict(row))
+
+    def get(self, case_id: str) -> CaseReport:
+        """The report of a case.
+
+        Raises ``CaseError`` when the case is unknown, has no report yet, or its report is damaged.
+        """
+        entry, folder = self.entry(case_id), self.folder(case_id)
+        try:
+            return CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
+        except FileNotFoundError as error:
+            raise CaseError(
+                f"Case {case_id} has no report yet (status: {entry.status}): run `videopath cases resume {case_id}`."
+            ) from error
+        except ValidationError as error:
+            raise CaseError(
+                f"{folder / REPORT_NAME} is damaged or was changed: it is not a report."
+            ) from error
+
+    def start(self, case_id: str, video: str, site: str | None, model: str) -> Path:
+        """Enter a new case as running and make its folder. Raises ``CaseError`` when the id is taken."""
+        folder, moment = self.folder(case_id), now()
+        entry = CaseEntry(
+            case_id=case_id,
+            status="running",
+            video=video,
+            site=site,
+            model=model,
+            created=moment,
+            updated=moment,
+        )
+        with self._connect(create=True) as database:
+            try:
+                _insert(database, entry)
+            except sqlite3.IntegrityError as error:
+                raise CaseError(
+                    f"There is a case {case_id} already: leave the id out or choose another."
+                ) from error
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
+        """Note how far a case is; ``comment`` says why it failed."""
+        self.entry(case_id)
+        with self._connect(create=True) as database:
+            database.execute(
+                "UPDATE cases SET status = ?, comment = coalesce(?, comment), updated = ? WHERE case_id = ?",
+                (status, comment, now(), case_id),
+            )
+
+    def save(self, report: CaseReport) -> Path:
+        """Write the report of a case (JSON and Markdown) and its row; returns the case folder."""
+        folder = self.folder(report.case_id)
+        report.folder = folder
+        write_text(folder / REPORT_NAME, report.to_json())
+        write_text(folder / MARKDOWN_NAME, report.to_markdown())
+        with self._connect(create=True) as database:
+            _upsert(database, _entry_of(report))
+        return folder
+
+    def sign(
+        self, case_id: str, reviewer: str, comment: str = "", diagnosis: str | None = None
+    ) -> CaseReport:
+        """Sign a finished case; who, when and the comment are kept in report and row.
+
+        ``diagnosis`` replaces the agent's label; an abstained case cannot be signed without one.
+        """
+        entry = self.entry(case_id)
+        if entry.status == "signed":
+            raise CaseError(
+                f"Case {case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
+            )
+        if entry.status not in _SIGNABLE:
+            raise CaseError(f"Case {case_id} is {entry.status}: only a finished case can be signed.")
+        if not reviewer.strip():
+            raise CaseError("A signature needs a name: give the reviewer.")
+        if entry.status == "abstained" and not (diagnosis or "").strip():
+            raise CaseError(f"The agent abstained on case {case_id}: give the diagnosis that you sign.")
+        report = self.get(case_id)
+        edited = bool(diagnosis) and diagnosis != report.diagnosis
+        report.review.append(
+            Decision(
+                action="edit" if edited else "accept",
+                reviewer=reviewer.strip(),
+                diagnosis=diagnosis or report.diagnosis,
+                comment=comment,
+                decided=now(),
+            )
+        )
+        report.diagnosis = diagnosis or report.diagnosis
+        report.status = "signed"
+        self.save(report)
+        return report
+
+    def delete(self, case_id: str) -> None:
+        """Remove a case with its folder and the graph's checkpoints."""
+        folder = self.folder(case_id)
+        self.entry(case_id)
+        self._delete_checkpoints(case_id)
+        if folder.exists():
+            shutil.rmtree(folder)
+        with self._connect(create=True) as database:
+            database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
+
+    def export(self, case_id: str, path: str | Path) -> Path:
+        """Write the bundle of a case to ``path`` and return it."""
+        return self.get(case_id).save_bundle(path)
+
+    @contextmanager
+    def _connect(self, create: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection whose changes are kept when the block ends well."""
+        if create:
+            self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
+                database.row_factory = sqlite3.Row
+                if create:
+                    database.execute("PRAGMA journal_mode=WAL")
+                    database.execute(_TABLE)
+                with database:
+                    yield database
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise CaseError(
+                f"The case library {self.database} cannot be used ({error}): check the disk and the folder's "
+                "permissions, or set VIDEOPATH_HOME to another folder."
+            ) from error
+
+    def _delete_checkpoints(self, case_id: str) -> None:
+        checkpoints = self.home / "checkpoints.sqlite"
+        if not checkpoints.exists():
+            return
+        with closing(sqlite3.connect(checkpoints, timeout=_WAIT)) as database, database:
+            names = database.execute(
+                "SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')"
+            ).fetchall()
+            for (name,) in names:
+                database.execute(f"DELETE FROM {name} WHERE thread_id = ?", (case_id,))
+
+
+def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:
+    values = entry.model_dump()
+    names = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    database.execute(f"INSERT INTO cases ({names}) VALUES ({places}) {on_conflict}", values)
+
+
+def _upsert(database: sqlite3.Connection, entry: CaseEntry) -> None:
+    """Insert the row or bring it up to date; the moment of creation stays."""
+    changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created")]
+    updates = ", ".join(f"{name} = excluded.{name}" for name in changing)
+    _insert(database, entry, f"ON CONFLICT(case_id) DO UPDATE SET {updates}")
+
+
+def _entry_of(report: CaseReport) -> CaseEntry:
+    moment = now()
+    signature = report.review[-1] if report.status == "signed" and report.review else None
+    return CaseEntry(
+        case_id=report.case_id,
+        status=report.status,
+        video=report.video.path if report.video else "",
+        site=report.site,
+        diagnosis=report.diagnosis,
+        confidence=report.confidence,
+        model=report.model,
+        created=report.created or moment,
+        updated=moment,
+        signed_by=signature.reviewer if signature else None,
+        signed_at=signature.decided if signature else None,
+        comment=signature.comment if signature else None,
+    )

@@ -1,0 +1,222 @@
+"""The report for people: Markdown, read from top to bottom as a pathologist would ask.
+
+Texts from a model, a file name or a reviewer are escaped: they can neither break a table nor bring in HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from videopath.agent.records import CaseReport, Decision, Finding, Step, VideoFacts
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!])")
+_LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
+_STATUS = {
+    "running": "not finished",
+    "waiting for review": "waiting for a person's review",
+    "abstained": "abstained",
+    "done": "done",
+    "signed": "signed by a person",
+    "failed": "failed",
+}
+
+
+def to_markdown(report: CaseReport) -> str:
+    """The whole report as Markdown text."""
+    parts = [
+        f"# Case {_inline(report.case_id)}",
+        f"> **{_inline(report.notice)}**",
+        _outcome(report),
+        _description(report),
+        _differential(report),
+        _similar_cases(report),
+        _blind(report),
+        _review(report.review),
+        _video(report),
+        _steps(report.steps),
+        _provenance(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def moment(seconds: float) -> str:
+    """A presentation time as minutes and seconds: ``1:04.50``."""
+    minutes, rest = divmod(max(round(seconds, 2), 0.0), 60)
+    return f"{int(minutes)}:{rest:05.2f}"
+
+
+def _outcome(report: CaseReport) -> str:
+    lines = [f"**Status:** {_STATUS[report.status]}"]
+    if report.diagnosis:
+        name = (
+            "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
+        )
+        lines.append(f"**{name}:** {_inline(report.diagnosis)}")
+        lines.append(f"**Confidence:** {report.confidence:.0%} (calibrated)")
+    if report.site:
+        lines.append(f"**Site:** {_inline(report.site)}")
+    if report.question:
+        lines.append(f"**Question:** {_inline(report.question)}")
+    text = "  \n".join(lines)
+    if report.abstained:
+        text += "\n\nThe agent abstained: its confidence is below the policy's threshold."
+    if report.advice:
+        text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
+    if report.rationale:
+        text += f"\n\n**Rationale.** {_inline(report.rationale)}"
+    return text
+
+
+def _description(report: CaseReport) -> str:
+    if not report.description:
+        return ""
+    text = f"## Description\n\n{_quote(report.description)}"
+    if report.findings:
+        still = report.video is not None and report.video.kind == "image"
+        text += "\n\n### Findings and the moment that shows each best\n\n"
+        text += _table(("moment", "frame", "finding"), (_finding_row(f, still) for f in report.findings))
+    return text
+
+
+def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str]:
+    frame = f"[{finding.frame}]({finding.image})" if finding.image else str(finding.frame)
+    return ("still image" if still else moment(finding.seconds)), frame, _inline(finding.text)
+
+
+def _differential(report: CaseReport) -> str:
+    if not report.differential:
+        return ""
+    rows = (
+        (_inline(c.label), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
+        for c in report.differential
+    )
+    return "## Differential\n\n" + _table(("diagnosis", "probability", "support"), rows)
+
+
+def _similar_cases(report: CaseReport) -> str:
+    if not report.similar_cases:
+        return ""
+    rows = (
+        (
+            _inline(case.id),
+            f"{case.score:.3f}",
+            _inline(case.diagnosis),
+            "yes" if case.kept else "no",
+            _inline(case.why) or "–",
+            _inline(case.description),
+        )
+        for case in report.similar_cases
+    )
+    return "## Similar cases\n\n" + _table(
+        ("case", "similarity", "diagnosis", "used", "why", "description"), rows
+    )
+
+
+def _blind(report: CaseReport) -> str:
+    if not report.blind_diagnosis:
+        return ""
+    first, last = _inline(report.blind_diagnosis), _inline(report.diagnosis) or "none"
+    change = (
+        "The similar cases changed the answer."
+        if report.changed_by_retrieval
+        else "The similar cases did not change it."
+    )
+    return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
+
+
+def _review(decisions: Sequence[Decision]) -> str:
+    if not decisions:
+        return ""
+    rows = (
+        (
+            _inline(d.decided) or "–",
+            _inline(d.reviewer) or "–",
+            d.action,
+            _inline(d.diagnosis or "") or "–",
+            _inline(d.comment) or "–",
+        )
+        for d in decisions
+    )
+    return "## Review\n\n" + _table(("when", "who", "decision", "diagnosis", "comment"), rows)
+
+
+def _video(report: CaseReport) -> str:
+    if report.video is None:
+        return ""
+    rows = [*_video_rows(report.video), *_quality_rows(report.quality)]
+    return "## Video\n\n" + _table(("", ""), rows)
+
+
+def _video_rows(video: VideoFacts) -> list[tuple[str, str]]:
+    rows = [
+        ("file", _inline(video.path)),
+        ("SHA-256", f"`{video.sha256}`"),
+        ("size", f"{video.width} × {video.height}"),
+        (
+            "frames seen",
+            f"{len(video.indices)} of {video.total_frames}, {video.sampling} sampling, {video.reader}",
+        ),
+    ]
+    if video.kind != "image":
+        rows.insert(2, ("length", f"{moment(video.duration)} at {video.fps:.4g} frames per second"))
+        rows.append(("moments seen", ", ".join(moment(s) for s in video.seconds)))
+    return rows
+
+
+def _quality_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(f"quality: {_inline(str(name))}", _inline(_value(value))) for name, value in quality.items()]
+
+
+def _steps(steps: Sequence[Step]) -> str:
+    if not steps:
+        return ""
+    rows = (
+        (
+            str(number),
+            _inline(step.name),
+            f"{step.seconds:.2f}",
+            _inline(step.device or "–"),
+            _inline(step.summary),
+        )
+        for number, step in enumerate(steps, 1)
+    )
+    return "## Steps\n\n" + _table(("#", "step", "seconds", "device", "outcome"), rows)
+
+
+def _provenance(report: CaseReport) -> str:
+    rows = [("model", _inline(report.model or "–")), ("created", _inline(report.created or "–"))]
+    rows += [(_inline(name), _inline(_value(value))) for name, value in _flat(report.provenance)]
+    return "## Provenance\n\n" + _table(("", ""), rows)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "; ".join(_value(part) for part in value) or "–"
+    return "–" if value is None else str(value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _inline(text: str) -> str:
+    """Text as one escaped line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _quote(text: str) -> str:
+    lines = (_LIST_LIKE.sub(r"\1\\\2\3", _inline(line)) for line in text.splitlines())
+    return "\n".join(f"> {line}".rstrip() for line in lines)
