@@ -27,6 +27,8 @@ ENTITIES: dict[str, str] = {
 """What can be drawn → its site."""
 
 _OVAL = np.stack([np.cos(np.arange(10) * math.pi / 5), np.sin(np.arange(10) * math.pi / 5)], 1)  # [10, 2]
+_ROUND = np.arange(40) * math.pi / 20
+_WAVES = np.arange(2, 7)
 _FINE = 3  # fractional bits of the drawn coordinates: eighths of a pixel
 
 
@@ -58,13 +60,11 @@ class _Canvas:
         self.haem[:] = haem
 
     def blob(self, x: float, y: float, rx: float, ry: float, wobble: float, turn: float = 0.0) -> np.ndarray:
-        """The outline of a closed, irregular shape: float [48, 2] in units."""
-        angle = np.linspace(0, 2 * math.pi, 48, endpoint=False)
-        radius = np.ones(48)
-        for wave in range(2, 7):
-            radius += wobble / wave * self.rng.standard_normal() * np.cos(wave * angle + self.rng.uniform(0, 6.3))
-        radius = np.clip(radius, 0.45, 1.7)
-        flat = np.stack([rx * radius * np.cos(angle), ry * radius * np.sin(angle)], 1)
+        """The outline of a closed, irregular shape: float [40, 2] in units."""
+        strength = wobble / _WAVES * self.rng.standard_normal(5)
+        bumps = strength @ np.cos(_WAVES[:, None] * _ROUND + self.rng.uniform(0, 6.3, (5, 1)))
+        radius = np.minimum(np.maximum(1 + bumps, 0.45), 1.7)
+        flat = np.stack([rx * radius * np.cos(_ROUND), ry * radius * np.sin(_ROUND)], 1)
         c, s = math.cos(turn), math.sin(turn)
         return flat @ np.array([[c, s], [-s, c]]) + (x, y)
 
@@ -77,7 +77,13 @@ class _Canvas:
             cv2.fillPoly(self.covered, points, 1, cv2.LINE_8, _FINE)
 
     def ovals(
-        self, stain: np.ndarray, centres: np.ndarray, long: np.ndarray, short: np.ndarray, turn: np.ndarray, dark: np.ndarray
+        self,
+        stain: np.ndarray,
+        centres: np.ndarray,
+        long: np.ndarray,
+        short: np.ndarray,
+        turn: np.ndarray,
+        dark: np.ndarray,
     ) -> None:
         """Draw ovals: centres [n, 2], half axes [n], direction of the long axis [n], density [n]."""
         c, s = np.cos(turn)[:, None], np.sin(turn)[:, None]
@@ -86,37 +92,63 @@ class _Canvas:
         for shape, shade in zip(shapes, np.clip(dark, 1, 230).astype(int).tolist(), strict=True):
             cv2.fillConvexPoly(stain, shape, shade, cv2.LINE_8, _FINE)
 
-    def scatter(self, per_area: float, where: int, long: float, short: float, dark: float, spread: float) -> None:
+    def scatter(
+        self, per_area: float, where: int, long: float, short: float, dark: float, spread: float
+    ) -> None:
         """Nuclei at random where ``covered`` equals ``where``; ``per_area`` counts per 1000 square units."""
         count = int(per_area * self.width * self.height / 1000)
         centres = self.rng.uniform((0, 0), (self.width, self.height), (count, 2))
-        pixels = np.minimum((centres * self.scale).astype(int), (self.haem.shape[1] - 1, self.haem.shape[0] - 1))
+        pixels = np.minimum(
+            (centres * self.scale).astype(int), (self.haem.shape[1] - 1, self.haem.shape[0] - 1)
+        )
         centres = centres[self.covered[pixels[:, 1], pixels[:, 0]] == where]
         self._varied(centres, long, short, self.rng.uniform(0, math.pi, len(centres)), dark, spread)
 
     def along(
-        self, outline: np.ndarray, inset: float, gap: float, long: float, short: float, dark: float, *,
-        radial: bool, spread: float = 0.15,
+        self,
+        outline: np.ndarray,
+        insets: tuple[float, ...],
+        gap: float,
+        long: float,
+        short: float,
+        dark: float,
+        *,
+        radial: bool,
+        spread: float = 0.15,
     ) -> None:
-        """A row of nuclei inside an outline, ``inset`` units from it and ``gap`` units apart."""
+        """Rows of nuclei inside an outline: one at each inset (units from the outline), ``gap`` units apart."""
         middle = outline.mean(0)
         spokes = outline - middle
-        ring = middle + spokes * (1 - inset / np.maximum(np.linalg.norm(spokes, axis=1, keepdims=True), inset + 1))
-        closed = np.vstack([ring, ring[:1]])
-        steps = np.linalg.norm(np.diff(closed, axis=0), axis=1)
-        travelled = np.concatenate([[0], np.cumsum(steps)])
-        count = max(4, int(travelled[-1] / gap))
-        at = (np.arange(count) + self.rng.uniform(-0.25, 0.25, count)) * travelled[-1] / count
-        centres = np.stack([np.interp(at, travelled, closed[:, axis]) for axis in (0, 1)], 1)
+        reach = np.sqrt((spokes**2).sum(1, keepdims=True))
+        rows = []
+        for inset in insets:
+            ring = middle + spokes * (1 - inset / np.maximum(reach, inset + 1))
+            closed = np.concatenate([ring, ring[:1]])
+            travelled = np.concatenate([[0], np.sqrt(((closed[1:] - closed[:-1]) ** 2).sum(1)).cumsum()])
+            count = max(4, int(travelled[-1] / gap))
+            at = (np.arange(count) + self.rng.uniform(-0.25, 0.25, count)) * travelled[-1] / count
+            rows.append(
+                np.stack([np.interp(at, travelled, closed[:, 0]), np.interp(at, travelled, closed[:, 1])], 1)
+            )
+        centres = np.concatenate(rows)
         outward = centres - middle
         turn = np.arctan2(outward[:, 1], outward[:, 0]) + (0 if radial else math.pi / 2)
         self._varied(centres + self.rng.normal(0, gap * 0.12, centres.shape), long, short, turn, dark, spread)
 
-    def _varied(self, centres: np.ndarray, long: float, short: float, turn: np.ndarray, dark: float, spread: float) -> None:
+    def _varied(
+        self, centres: np.ndarray, long: float, short: float, turn: np.ndarray, dark: float, spread: float
+    ) -> None:
         n, normal = len(centres), self.rng.normal
         size = np.clip(normal(1, spread, n), 0.5, 2.0)
         turn = turn + normal(0, 0.15 + spread, n)
-        self.ovals(self.haem, centres, long * size, short * size * np.clip(normal(1, spread, n), 0.6, 1.6), turn, normal(dark, dark * 0.2, n))
+        self.ovals(
+            self.haem,
+            centres,
+            long * size,
+            short * size * np.clip(normal(1, spread, n), 0.6, 1.6),
+            turn,
+            normal(dark, dark * 0.2, n),
+        )
 
     def _fixed(self, units: np.ndarray) -> np.ndarray:
         return np.round(units * (self.scale * (1 << _FINE))).astype(np.int32)
@@ -150,7 +182,7 @@ def _benign_colon(canvas: _Canvas) -> None:
         canvas.ovals(canvas.eosin, centres, 7 * size, 5.2 * size, angle, np.full(vacuoles, 7.0))
         canvas.ovals(canvas.haem, centres, 7 * size, 5.2 * size, angle, rng.uniform(8, 18, vacuoles))
         canvas.fill(canvas.blob(x, y, radius * 0.24 * stretch, radius * 0.2, 0.2, slant), 1, 2)
-        canvas.along(outline, 4.5, 6.4, 3.4, 2.4, 105, radial=False)
+        canvas.along(outline, (4.5,), 6.4, 3.4, 2.4, 105, radial=False)
     canvas.scatter(4.5, 0, 2.7, 2.3, 110, 0.12)
 
 
@@ -164,13 +196,14 @@ def _colon_adenocarcinoma(canvas: _Canvas) -> None:
         turn = rng.uniform(0, math.pi)
         outline = canvas.blob(x, y, rx, ry, 0.34, turn)
         canvas.fill(outline, 30, 46, cover=True)
-        for inset in (5, 13, 21):
-            canvas.along(outline, inset, 7.2, 6.6, 3.0, 108, radial=True, spread=0.3)
+        canvas.along(outline, (5, 13, 21), 7.2, 6.6, 3.0, 108, radial=True, spread=0.3)
         for _ in range(rng.integers(1, 6)):  # cribriform: several lumina in one gland
             shift = rng.normal(0, 0.27, 2) * (rx, ry)
             size = rng.uniform(0.16, 0.34) * min(rx, ry)
-            lumen = canvas.blob(x + shift[0], y + shift[1], size * rng.uniform(1, 1.6), size, 0.35, rng.uniform(0, 3))
-            canvas.along(lumen, -6, 7.4, 6.0, 2.9, 108, radial=True, spread=0.3)
+            lumen = canvas.blob(
+                x + shift[0], y + shift[1], size * rng.uniform(1, 1.6), size, 0.35, rng.uniform(0, 3)
+            )
+            canvas.along(lumen, (-6,), 7.4, 6.0, 2.9, 108, radial=True, spread=0.3)
             canvas.fill(lumen, 1, 3)
             if rng.random() < 0.5:
                 _debris(canvas, lumen, size)
@@ -199,9 +232,18 @@ def _normal_oral(canvas: _Canvas) -> None:
         _epithelial_row(canvas, x, top + (base - top) * share, share)
     basal_x = np.arange(0, canvas.width, 5.2)
     for depth, dark in ((5, 125), (13, 112), (21, 100)):
-        centres = np.stack([basal_x, np.interp(basal_x, x, base) - depth], 1) + rng.normal(0, 1.1, (len(basal_x), 2))
+        centres = np.stack([basal_x, np.interp(basal_x, x, base) - depth], 1) + rng.normal(
+            0, 1.1, (len(basal_x), 2)
+        )
         one = np.ones(len(centres))
-        canvas.ovals(canvas.haem, centres, one * 4.6, one * 2.5, math.pi / 2 + rng.normal(0, 0.3, len(one)), dark + 15 * rng.standard_normal(len(one)))
+        canvas.ovals(
+            canvas.haem,
+            centres,
+            one * 4.6,
+            one * 2.5,
+            math.pi / 2 + rng.normal(0, 0.3, len(one)),
+            dark + 15 * rng.standard_normal(len(one)),
+        )
     keratin = np.vstack([np.stack([x, top - 4], 1), np.stack([x, top + 12], 1)[::-1]])
     canvas.fill(keratin, 4, 78)
     canvas.fill(np.vstack([[(-40, -60)], np.stack([x, top - 4], 1), [(canvas.width + 40, -60)]]), 0, 1)
@@ -217,10 +259,19 @@ def _epithelial_row(canvas: _Canvas, x: np.ndarray, line: np.ndarray, share: flo
     centres = np.stack([at, np.interp(at, x, line)], 1) + rng.normal(0, 2.2, (len(at), 2))
     for cx, cy in centres:
         cell = canvas._fixed(_OVAL * (gap * 0.46, 6.2 - share) + (cx, cy))
-        cv2.fillConvexPoly(canvas.eosin, cell, int(26 + 22 * (1 - share) + rng.uniform(0, 9)), cv2.LINE_8, _FINE)
+        cv2.fillConvexPoly(
+            canvas.eosin, cell, int(26 + 22 * (1 - share) + rng.uniform(0, 9)), cv2.LINE_8, _FINE
+        )
     one = np.ones(len(at))
     flat = 3.3 + 1.2 * (1 - share)
-    canvas.ovals(canvas.haem, centres, one * flat, one * (1.5 + 1.4 * share), rng.normal(0, 0.2, len(at)), rng.normal(85 + 15 * share, 12, len(at)))
+    canvas.ovals(
+        canvas.haem,
+        centres,
+        one * flat,
+        one * (1.5 + 1.4 * share),
+        rng.normal(0, 0.2, len(at)),
+        rng.normal(85 + 15 * share, 12, len(at)),
+    )
 
 
 def _oral_carcinoma(canvas: _Canvas) -> None:
@@ -271,7 +322,9 @@ def _stained(canvas: _Canvas) -> np.ndarray:
     """Mix the two stains by Beer-Lambert, with this slide's hue and strength, blur and grain."""
     rng = canvas.rng
     blur = float(rng.uniform(0.5, 0.9)) * max(0.6, canvas.scale)
-    texture = 1 + 0.16 * rng.standard_normal(canvas.haem.shape, np.float32)  # chromatin and cytoplasm are granular
+    texture = 1 + 0.16 * rng.standard_normal(
+        canvas.haem.shape, np.float32
+    )  # chromatin and cytoplasm are granular
     haem = cv2.GaussianBlur(canvas.haem * texture, (0, 0), blur)
     eosin = cv2.GaussianBlur(canvas.eosin * (2 - texture), (0, 0), blur)
     haem *= rng.uniform(0.85, 1.2) / 100
@@ -281,7 +334,8 @@ def _stained(canvas: _Canvas) -> np.ndarray:
     eosin_hue = np.array([0.14, 0.95, 0.42]) + rng.normal(0, 0.04, 3)
     light = 250 + rng.uniform(-8, 5, 3)
     channels = [
-        light[c] * np.exp(-(haem * np.float32(haem_hue[c]) + eosin * np.float32(max(eosin_hue[c], 0.05)))) for c in range(3)
+        light[c] * np.exp(-(haem * np.float32(haem_hue[c]) + eosin * np.float32(max(eosin_hue[c], 0.05))))
+        for c in range(3)
     ]
     grain = rng.standard_normal(canvas.haem.shape, np.float32) * rng.uniform(1, 3)
     return np.clip(np.stack(channels, -1) + grain[..., None], 0, 255).astype(np.uint8)
@@ -305,7 +359,7 @@ def _path(rng: np.random.Generator, frames: int, closest: float) -> np.ndarray:
     """Overview, zoom to ``closest`` (share of the slide seen), pan: float [frames, 3] of centre x, y and share."""
     t = np.linspace(0, 1, frames)
     zoom = np.interp(t, [0, 0.2, 0.5, 1], [1, 0.96, closest, closest])
-    turns = rng.uniform(0.25, 0.75, (2, 2))
+    turns = rng.uniform(0.32, 0.64, (2, 2))
     x = np.interp(t, [0, 0.2, 0.5, 1], [0.5, 0.5, turns[0, 0], turns[1, 0]])
     y = np.interp(t, [0, 0.2, 0.5, 1], [0.5, 0.5, turns[0, 1], turns[1, 1]])
     half = zoom / 2
@@ -339,7 +393,9 @@ def render_case(
     slide = render_slide(entity, seed, round(width * 2.2), round(height * 2.2))
     views = _path(np.random.default_rng([seed, 978]), max(1, round(seconds * fps)), 1 / 2.2)
     with replaced_on_success(path) as part, av.open(str(part), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "18", "preset": "veryfast"})
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps), options={"crf": "18", "preset": "veryfast"}
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for x, y, zoom in views:
             picture = av.VideoFrame.from_ndarray(_view(slide, x, y, zoom, width, height), format="rgb24")
