@@ -40,7 +40,9 @@ class Finding(Record):
     text: str
     seconds: float = Field(description="presentation time in the source video")
     frame: int = Field(description="frame number in the source video")
-    image: str | None = Field(None, description="the frame as PNG, relative to the case folder: frames/….png")
+    image: str | None = Field(
+        default=None, description="the frame as PNG, relative to the case folder: frames/….png"
+    )
 
 
 class SimilarCase(Record):
@@ -51,8 +53,8 @@ class SimilarCase(Record):
     diagnosis: str
     description: str
     score: float = Field(description="cosine similarity in [-1, 1]")
-    kept: bool = Field(True, description="whether the model saw it as evidence")
-    why: str = Field("", description="why it was kept or left out")
+    kept: bool = Field(default=True, description="whether the model saw it as evidence")
+    why: str = Field(default="", description="why it was kept or left out")
 
 
 class Step(Record):
@@ -74,11 +76,13 @@ class Decision(Record):
 
     action: Literal["accept", "edit", "reject"]
     reviewer: str = ""
-    diagnosis: str | None = Field(None, description="the reviewer's label, with ``edit``")
-    description: str | None = Field(None, description="the reviewer's text, with ``edit``")
+    diagnosis: str | None = Field(default=None, description="the reviewer's label, with ``edit``")
+    description: str | None = Field(default=None, description="the reviewer's text, with ``edit``")
     comment: str = ""
-    interrupt_id: str | None = Field(None, description="the review that this answers; a stale one is refused")
-    decided: str = Field("", description="ISO 8601, UTC")
+    interrupt_id: str | None = Field(
+        default=None, description="the review that this answers; a stale one is refused"
+    )
+    decided: str = Field(default="", description="ISO 8601, UTC")
 
 
 class VideoFacts(Record):
@@ -102,7 +106,9 @@ class RunSettings(Record):
     """What was asked for: enough to run the case again."""
 
     model: str = "nano"
-    knowledge: str | None = Field(None, description="folder of the knowledge base; none: the bundled starter")
+    knowledge: str | None = Field(
+        default=None, description="folder of the knowledge base; none: the bundled starter"
+    )
     frames: int | None = None
     start: float | None = None
     end: float | None = None
@@ -119,20 +125,20 @@ class CaseReport(Record):
 
     case_id: str
     status: CaseStatus
-    created: str = Field("", description="ISO 8601, UTC")
-    video: VideoFacts | None = Field(None, description="none only when intake did not finish")
+    created: str = Field(default="", description="ISO 8601, UTC")
+    video: VideoFacts | None = Field(default=None, description="none only when intake did not finish")
     site: str | None = None
     question: str | None = None
 
-    diagnosis: str = Field("", description="the signed-out label")
+    diagnosis: str = Field(default="", description="the signed-out label")
     differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
-    confidence: float = Field(0.0, ge=0, le=1, description="calibrated")
-    abstained: bool = Field(False, description="the confidence is below the policy's threshold")
+    confidence: float = Field(default=0.0, ge=0, le=1, description="calibrated")
+    abstained: bool = Field(default=False, description="the confidence is below the policy's threshold")
     rationale: str = ""
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)
-    blind_diagnosis: str = Field("", description="before any similar case was seen")
+    blind_diagnosis: str = Field(default="", description="before any similar case was seen")
     changed_by_retrieval: bool = False
 
     quality: dict[str, Any] = Field(
@@ -150,7 +156,7 @@ class CaseReport(Record):
     notice: str = RESEARCH_USE
 
     folder: Path | None = Field(
-        None, exclude=True, description="where trace and frames are; not part of the JSON"
+        default=None, exclude=True, description="where trace and frames are; not part of the JSON"
     )
 
     def to_json(self) -> str:

@@ -1,0 +1,87 @@
+"""The report reads well, keeps everything and cannot be broken by texts from outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from videopath.agent.records import CaseReport, Finding
+from videopath.agent.report import moment, to_markdown
+from videopath.core.notice import RESEARCH_USE
+
+
+def test_json_is_the_identity_and_leaves_the_folder_out(tmp_path: Path, cases: SimpleNamespace) -> None:
+    report = cases.report(folder=tmp_path)
+    again = CaseReport.from_json(report.to_json(), tmp_path)
+    assert again == report
+    assert "folder" not in json.loads(report.to_json())
+    assert str(tmp_path) not in report.to_json()
+
+
+def test_json_refuses_unknown_fields(cases: SimpleNamespace) -> None:
+    with pytest.raises(ValidationError, match="diagnosys"):
+        CaseReport.from_json(cases.report().to_json().replace('"diagnosis"', '"diagnosys"'))
+
+
+def test_markdown_has_every_part(cases: SimpleNamespace) -> None:
+    text = to_markdown(cases.report())
+    assert RESEARCH_USE in text
+    for part in (
+        "Description",
+        "Findings",
+        "Differential",
+        "Similar cases",
+        "Before and after",
+        "Steps",
+        "Provenance",
+    ):
+        assert part in text, part
+    assert "colon adenocarcinoma" in text
+    assert "80%" in text
+    assert "1:04.50" in text
+    assert "[1612](frames/0001612.png)" in text
+    assert "changed the answer" in text
+    assert "versions.torch" in text
+
+
+def test_an_abstained_report_says_so_and_what_would_help(cases: SimpleNamespace) -> None:
+    text = to_markdown(
+        cases.report(status="abstained", abstained=True, advice=["A longer clip at high power."])
+    )
+    assert "abstained" in text
+    assert "not signed out" in text
+    assert "A longer clip at high power." in text
+
+
+def test_an_empty_report_is_still_a_report() -> None:
+    text = to_markdown(CaseReport(case_id="c", status="failed"))
+    assert RESEARCH_USE in text
+    assert "failed" in text
+
+
+def test_texts_from_outside_bring_in_no_html_and_no_cells(cases: SimpleNamespace) -> None:
+    text = to_markdown(cases.report())
+    assert "<script" not in text.replace("\\<", "")
+    row = next(line for line in text.splitlines() if line.startswith("| 1:04.50"))
+    assert row.replace("\\|", "").count("|") == 4
+
+
+@given(text=st.text(max_size=80))
+def test_any_text_stays_in_its_cell(text: str, cases: SimpleNamespace) -> None:
+    finding = Finding(text=text, seconds=1.0, frame=3)
+    markdown = to_markdown(cases.report(findings=[finding], description="d"))
+    row = next(line for line in markdown.split("\n") if line.startswith("| 0:01.00"))
+    assert row.replace("\\\\", "").replace("\\|", "").count("|") == 4
+
+
+@given(st.floats(min_value=0, max_value=1e6))
+def test_moments_read_back(seconds: float) -> None:
+    minutes, _, rest = moment(seconds).partition(":")
+    assert float(rest) < 60
+    assert abs(int(minutes) * 60 + float(rest) - seconds) < 0.006
