@@ -1,0 +1,59 @@
+"""Tensor names: the original LLaVA-NeXT layout is the one that everything is merged and checked under.
+
+Hugging Face's layout has two spellings: that of transformers 5 modules and that of files written for version 4.
+"""
+
+from __future__ import annotations
+
+TOWER = "model.vision_tower.vision_tower.vision_model."
+NEWLINE = "model.image_newline"
+PROJECTOR = "model.mm_projector."
+EMBEDDING = "model.embed_tokens.weight"
+HEAD = "lm_head.weight"
+UNUSED = (TOWER + "post_layernorm.weight", TOWER + "post_layernorm.bias")
+"""Stored by the original, never used: the tower's last kept layer is read before this norm."""
+
+# original prefix → prefix of transformers 5's modules; longer ones first where one begins another
+_TO_MODULE = (
+    (TOWER, "model.vision_tower."),
+    (PROJECTOR + "0.", "model.multi_modal_projector.linear_1."),
+    (PROJECTOR + "2.", "model.multi_modal_projector.linear_2."),
+    ("model.embed_tokens.", "model.language_model.embed_tokens."),
+    ("model.layers.", "model.language_model.layers."),
+    ("model.norm.", "model.language_model.norm."),
+    (NEWLINE, NEWLINE),
+    (HEAD, HEAD),
+)
+_FROM_FILES = (
+    ("model.vision_tower.vision_model.", TOWER),
+    ("vision_tower.vision_model.", TOWER),
+    ("vision_tower.", TOWER),
+    ("multi_modal_projector.linear_1.", PROJECTOR + "0."),
+    ("multi_modal_projector.linear_2.", PROJECTOR + "2."),
+    ("language_model.lm_head.", "lm_head."),
+    ("language_model.model.", "model."),
+    ("image_newline", NEWLINE),
+)
+
+
+def to_module(name: str) -> str:
+    """The name of an original tensor in transformers 5's ``LlavaOnevisionForConditionalGeneration``."""
+    return _renamed(name, _TO_MODULE)
+
+
+def to_original(name: str) -> str:
+    """The original name of a tensor of a Hugging Face layout, either spelling; unknown names stay as they are."""
+    if name.startswith(TOWER):
+        return name
+    for pairs in (_FROM_FILES, tuple((module, original) for original, module in _TO_MODULE)):
+        renamed = _renamed(name, pairs)
+        if renamed != name:
+            return renamed
+    return name
+
+
+def _renamed(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    for old, new in pairs:
+        if name.startswith(old):
+            return new + name[len(old) :]
+    return name

@@ -1,0 +1,66 @@
+"""The ``qwen_1_5`` prompt template and its tokens, byte by byte as LLaVA-NeXT builds them.
+
+This is not the tokenizer's own chat template: Qwen2.5 ships another default system sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+IMAGE_TAG = "<image>"
+IMAGE_TOKEN_ID = -200
+END_OF_TURN = "<|im_end|>"
+
+_SYSTEM = f"<|im_start|>system\nYou are a helpful assistant.{END_OF_TURN}\n"
+_USER = "<|im_start|>user\n"
+_ASSISTANT = "<|im_start|>assistant\n"
+_CONTROL_MARKS = re.compile(r"<image>|<\|(?:im_start|im_end|endoftext)\|>")
+
+
+def build_prompt(question: str, *, visuals: int = 1, answer_start: str = "") -> str:
+    """The prompt of one question: system turn, user turn with one ``<image>`` line per visual, assistant header.
+
+    Marks of the template inside ``question`` (``<image>``, ``<|im_end|>``, ...) are taken out: they would change
+    what belongs to whom. ``answer_start`` is text that the answer is made to begin with.
+    """
+    text = IMAGE_TAG + "\n" if visuals else ""
+    message = text * visuals + without_marks(question)
+    return render_turns([(message, None)]) + answer_start
+
+
+def without_marks(text: str) -> str:
+    """``text`` without the marks that only the template may contain.
+
+    Removed until none is left, so that taking one out cannot join two halves into another.
+    """
+    while _CONTROL_MARKS.search(text):
+        text = _CONTROL_MARKS.sub("", text)
+    return text
+
+
+def render_turns(turns: Sequence[tuple[str, str | None]]) -> str:
+    """Render (user, assistant) turns; ``None`` or an empty answer leaves the assistant's header open.
+
+    An empty user message loses its ``<|im_end|>``, as in the original.
+    """
+    return _SYSTEM + "".join(_turn(_USER, user) + _turn(_ASSISTANT, answer) for user, answer in turns)
+
+
+def tokenise(tokenizer: Any, prompt: str) -> list[int]:
+    """Token ids of a prompt, with ``IMAGE_TOKEN_ID`` (-200) where a visual stands.
+
+    The text is cut at ``<image>`` and each piece is tokenised by itself, as in the original: no merge crosses a visual.
+    """
+    ids: list[int] = []
+    for number, piece in enumerate(prompt.split(IMAGE_TAG)):
+        if number:
+            ids.append(IMAGE_TOKEN_ID)
+        if piece:
+            ids += tokenizer(piece, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _turn(header: str, message: str | None) -> str:
+    return f"{header}{message}{END_OF_TURN}\n" if message else header
