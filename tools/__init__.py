@@ -1,1 +1,23 @@
-"""tools."""
+"""The agent's tools, each usable alone by any LangChain or LangGraph agent: describe, retrieve, diagnose."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from videopath.tools.describe import DescribeTool
+    from videopath.tools.diagnose import DiagnoseTool
+    from videopath.tools.retrieve import RetrieveTool
+    from videopath.tools.toolkit import toolkit
+
+__all__ = ["DescribeTool", "DiagnoseTool", "RetrieveTool", "toolkit"]
+
+_HOMES = {"DescribeTool": "describe", "DiagnoseTool": "diagnose", "RetrieveTool": "retrieve", "toolkit": "toolkit"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: LangChain is not loaded for ``--help``."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,95 @@
+"""Describe what a clip shows, and find for each sentence the moment that shows it best."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.tools import BaseTool
+from pydantic import ConfigDict, Field, SkipValidation, model_validator
+
+from videopath.model.questions import describe_question
+from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding
+from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|ca|approx|Fig|Dr|no)\.$", re.IGNORECASE)
+_MOST_FINDINGS = 12
+_LONGEST_FINDING = 400  # characters
+
+
+class DescribeInput(ClipInput):
+    """What ``describe_tissue`` needs."""
+
+    site: str | None = Field(None, description="anatomical site, if known")
+    max_new_tokens: int = Field(256, ge=1, le=2048)
+
+
+class DescribeTool(BaseTool):
+    """``DescribeTool(engine="nano").invoke({"video": "case.mp4"})`` gives a :class:`DescribeResult`."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    name: str = "describe_tissue"
+    description: str = (
+        "Look at a histology video or image and describe its findings without a diagnosis. "
+        "Each finding comes with the moment of the video that shows it best."
+    )
+    args_schema: type[DescribeInput] = DescribeInput
+    sessions: SkipValidation[SessionPool | Recording] = Field(exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_or_sessions(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return pool_of(values)
+
+    def _run(self, site: str | None = None, max_new_tokens: int = 256, **clip: Any) -> DescribeResult:
+        session = self.sessions.open(ClipInput(**clip))
+        question = describe_question(site)
+        begun = time.perf_counter()
+        answer = session.generate(question, max_new_tokens=max_new_tokens)
+        text = answer.text.strip()
+        frames = session.frames()
+        return DescribeResult(
+            description=text,
+            findings=_located(session, question, split_sentences(text), frames),
+            frames=frames,
+            mean_logprob=sum(answer.logprobs) / max(len(answer.logprobs), 1),
+            call=session.call(question, time.perf_counter() - begun),
+        )
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a description in order, each once; joined by spaces they are the text again, less repeats."""
+    pieces: list[str] = []
+    for piece in _SENTENCE_END.split(" ".join(text.split())):
+        if pieces and _ABBREVIATION.search(pieces[-1]):
+            pieces[-1] += f" {piece}"
+        elif piece:
+            pieces.append(piece)
+    return list(dict.fromkeys(pieces))
+
+
+def _located(
+    session: ClipSession, question: str, sentences: Sequence[str], frames: FramesSeen
+) -> list[LocatedFinding]:
+    """Each sentence at the frame under which it is most likely."""
+    texts = [sentence[:_LONGEST_FINDING] for sentence in sentences[:_MOST_FINDINGS]]
+    if not texts:
+        return []
+    alone = len(frames.indices) == 1
+    scores = [[0.0]] * len(texts) if alone else session.score_moments(question, texts)
+    return [_finding(text, row, frames) for text, row in zip(texts, scores, strict=True)]
+
+
+def _finding(text: str, scores: Sequence[float], frames: FramesSeen) -> LocatedFinding:
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return LocatedFinding(
+        text=text,
+        seconds=frames.seconds[best],
+        frame=frames.indices[best],
+        position=best,
+        contrast=round(scores[best] - sum(scores) / len(scores), 4),
+    )

@@ -1,0 +1,167 @@
+"""Diagnose a clip: the model's answer, and a differential from scoring every candidate on the shared prefix."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
+
+from videopath.core.sites import canonical_site
+from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
+from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour
+from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
+
+NO_DIAGNOSIS = "no diagnosis"
+"""The label when the model wrote none and nothing else gives a candidate."""
+
+_LONGEST_LABEL = 120  # characters; what is longer is a sentence, not a diagnosis
+_SHORT_ANSWER = 24  # tokens of a sampled answer: the label stands first
+_SAMPLE_TEMPERATURE = 0.7
+_SAMPLE_SEED = 1000
+
+
+class DiagnoseInput(ClipInput):
+    """What ``diagnose_tissue`` needs."""
+
+    description: str = Field(description="the findings, as describe_tissue gave them")
+    site: str | None = Field(None, description="anatomical site, if known")
+    question: str | None = Field(None, description="the question to answer; none: what the best diagnosis is")
+    neighbours: list[Neighbour] = Field(default_factory=list, description="similar cases; only kept ones are evidence")
+    samples: int = Field(0, ge=0, le=16, description="how many sampled answers are compared with the diagnosis")
+    max_new_tokens: int = Field(128, ge=1, le=2048)
+
+
+class DiagnoseTool(BaseTool):
+    """``DiagnoseTool(engine="nano").invoke({"video": …, "description": …})`` gives a :class:`DiagnoseResult`."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    name: str = "diagnose_tissue"
+    description: str = (
+        "Diagnose a histology video or image from its description and, if given, similar cases. "
+        "Gives the label, the rationale and a differential with probabilities."
+    )
+    args_schema: type[BaseModel] = DiagnoseInput
+    sessions: SkipValidation[SessionPool | Recording] = Field(exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_or_sessions(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return pool_of(values)
+
+    def _run(
+        self,
+        description: str,
+        site: str | None = None,
+        question: str | None = None,
+        neighbours: Sequence[Neighbour] = (),
+        samples: int = 0,
+        max_new_tokens: int = 128,
+        **clip: Any,
+    ) -> DiagnoseResult:
+        begun = time.perf_counter()
+        session = self.sessions.open(ClipInput(**clip))
+        kept = sorted((n for n in neighbours if n.kept), key=lambda n: n.score)  # the best stands last
+        asked = diagnose_question(site, description, [Evidence(n.diagnosis, n.description) for n in kept], question)
+        text = session.generate(asked, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
+        answer = parse_answer(f"{DIAGNOSIS_START}{text}")
+        sampled = sampled_labels(session, asked, samples)
+        support = self._support(clean_label(answer.diagnosis), sampled, kept[::-1], site)
+        scores = self._scores(session, asked, list(support))
+        differential = _differential(support, scores, self._temperature())
+        generated = clean_label(answer.diagnosis)
+        return DiagnoseResult(
+            label=differential[0].label,
+            generated=generated,
+            generated_differs=same_label(generated) != same_label(differential[0].label),
+            rationale=answer.rationale,
+            differential=differential,
+            scores=scores,
+            samples=sampled,
+            answer=f"{DIAGNOSIS_START}{text}",
+            call=session.call(asked, time.perf_counter() - begun, DIAGNOSIS_START),
+        )
+
+    def _support(
+        self, generated: str, sampled: Iterable[str], kept: Iterable[Neighbour], site: str | None
+    ) -> dict[str, list[str]]:
+        """Candidate → where it comes from. Spellings that differ in case alone are one candidate."""
+        card = self.sessions.info.card
+        named = [(generated, "model")]
+        named += [(label, "sample") for label in sampled]
+        named += [(clean_label(n.diagnosis), f"neighbour:{n.id}") for n in kept]
+        named += [(label, "site list") for label in site_labels(card.labels, site)]
+        named += [(card.unknown_label or "", "unknown")]
+        spelling: dict[str, str] = {same_label(label): label for _, labels in card.labels.items() for label in labels}
+        support: dict[str, list[str]] = {}
+        for label, source in named:
+            if label:
+                sources = support.setdefault(spelling.setdefault(same_label(label), label), [])
+                if source not in sources:
+                    sources.append(source)
+        return support
+
+    def _scores(self, session: ClipSession, asked: str, labels: list[str]) -> dict[str, float]:
+        """All candidates in one batch; each ends with the line break that follows it in an answer."""
+        if not labels:
+            return {}
+        reduction = self.sessions.info.card.score_reduction
+        texts = [f" {label}\n" for label in labels]
+        scores = session.score(asked, texts, answer_start=DIAGNOSIS_START, reduce=reduction)
+        return dict(zip(labels, scores, strict=True))
+
+    def _temperature(self) -> float:
+        return self.sessions.info.card.calibration.get("temperature", 1.0)
+
+
+def sampled_labels(session: ClipSession, asked: str, samples: int) -> list[str]:
+    """The diagnoses of short sampled answers, each with its own fixed seed; an answer without one is an empty text."""
+    texts = (
+        session.generate(
+            asked,
+            max_new_tokens=_SHORT_ANSWER,
+            temperature=_SAMPLE_TEMPERATURE,
+            seed=_SAMPLE_SEED + number,
+            answer_start=DIAGNOSIS_START,
+        ).text
+        for number in range(samples)
+    )
+    return [clean_label(parse_answer(f"{DIAGNOSIS_START}{text}").diagnosis) for text in texts]
+
+
+def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
+    """The diagnoses that the model was trained on for a site; for all of them where the site is not given."""
+    if site is None:
+        return [label for of_site in labels.values() for label in of_site]
+    return labels.get(canonical_site(site), [])
+
+
+def clean_label(text: str) -> str:
+    """A diagnosis as one line of printable text; too long a text is none."""
+    label = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return label if len(label) <= _LONGEST_LABEL else ""
+
+
+def same_label(label: str) -> str:
+    """What two spellings of one diagnosis have in common."""
+    return " ".join(label.casefold().split()).rstrip(".")
+
+
+def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
+    """Probabilities of log-scores; sums to 1."""
+    best = max(scores)
+    weights = [math.exp((score - best) / temperature) for score in scores]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _differential(support: dict[str, list[str]], scores: dict[str, float], temperature: float) -> list[Candidate]:
+    """Candidates with probabilities, best first."""
+    if not scores:
+        return [Candidate(label=NO_DIAGNOSIS, probability=1.0, support=["no answer"])]
+    probabilities = softmax(list(scores.values()), temperature)
+    ranked = sorted(zip(scores, probabilities, strict=True), key=lambda pair: -pair[1])
+    return [Candidate(label=label, probability=p, support=support[label]) for label, p in ranked]

@@ -1,0 +1,126 @@
+"""What the tools take and give: plain JSON, so that any agent, trace or checkpoint can hold it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Record(BaseModel):
+    """A record refuses fields that it does not know, so that a misspelt one is never lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def __str__(self) -> str:
+        """JSON: what a chat agent that calls the tool reads."""
+        return self.model_dump_json()
+
+
+class ClipInput(Record):
+    """Which frames of which video: what a session is opened for."""
+
+    video: str = Field(description="path of a video, an image or a folder of frames")
+    frames: int | None = Field(None, ge=1, le=512, description="frames to look at; none: what the model was trained with")
+    start: float | None = Field(None, ge=0, description="first second of the segment; none: from the beginning")
+    end: float | None = Field(None, gt=0, description="last second of the segment; none: to the end")
+    crop: tuple[float, float, float, float] | None = Field(
+        None, description="left, top, right, bottom as parts of the frame in [0, 1]; none: the whole frame"
+    )
+    sampling: str = Field("uniform", description="uniform, fps or keyframes")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ClipInput:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"end ({self.end}) must be after start ({self.start})")
+        if self.crop is not None:
+            left, top, right, bottom = self.crop
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise ValueError(f"crop {self.crop} must be (left, top, right, bottom) within [0, 1]")
+        return self
+
+
+class Candidate(Record):
+    """A diagnosis of the differential."""
+
+    label: str
+    probability: float = Field(ge=0, le=1)
+    support: list[str] = Field(
+        default_factory=list, description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown"'
+    )
+
+
+class Neighbour(Record):
+    """A case of the knowledge base near a description."""
+
+    id: str
+    source: str
+    site: str | None
+    diagnosis: str
+    description: str
+    score: float = Field(description="cosine similarity in [-1, 1]")
+    kept: bool = Field(description="whether it is given to the model as evidence")
+    why: str = Field(description="why it was kept or dropped")
+
+
+class LocatedFinding(Record):
+    """One sentence of a description with the frame under which the model finds it most likely."""
+
+    text: str
+    seconds: float = Field(description="presentation time of that frame in the source")
+    frame: int = Field(description="number of that frame in the source")
+    position: int = Field(description="place of that frame among the frames looked at")
+    contrast: float = Field(description="its mean log-probability there minus the mean over all frames; 0 with one frame")
+
+
+class ModelCall(Record):
+    """What one question to the model was and cost."""
+
+    prompt_sha256: str
+    seconds: float
+    device: str
+    model: str
+
+
+class FramesSeen(Record):
+    """Which frames the model saw."""
+
+    seconds: list[float] = Field(description="presentation times in the source")
+    indices: list[int] = Field(description="numbers in the source")
+    sha256: str = Field(description="of the frames' bytes, uint8 RGB")
+    notes: list[str] = Field(default_factory=list, description="what the engine did differently than asked")
+
+
+class DescribeResult(Record):
+    """A description of a clip."""
+
+    description: str
+    findings: list[LocatedFinding]
+    frames: FramesSeen
+    mean_logprob: float = Field(description="mean log-probability of the description's tokens")
+    call: ModelCall
+
+
+class RetrieveResult(Record):
+    """The nearest cases, best first, with why each was kept or dropped."""
+
+    query: str
+    neighbours: list[Neighbour]
+    index_sha256: str = ""
+
+    @property
+    def kept(self) -> list[Neighbour]:
+        """Those that are evidence, best first."""
+        return [neighbour for neighbour in self.neighbours if neighbour.kept]
+
+
+class DiagnoseResult(Record):
+    """A diagnosis with its rationale and the differential that it was chosen from."""
+
+    label: str = Field(description="the candidate with the highest score")
+    generated: str = Field(description="the diagnosis that the model wrote by itself; empty when it wrote none")
+    generated_differs: bool
+    rationale: str = Field(description="the model's reasons for the diagnosis that it wrote")
+    differential: list[Candidate] = Field(description="sums to 1, best first")
+    scores: dict[str, float] = Field(description="candidate → log-probability, mean or sum as the model card says")
+    samples: list[str] = Field(description="diagnoses of the sampled answers")
+    answer: str = Field(description="the model's answer as it wrote it")
+    call: ModelCall

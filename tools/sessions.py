@@ -1,0 +1,212 @@
+"""Sessions that several tools share: a clip is encoded and prefilled once, whoever asks next.
+
+``SessionPool`` loads the engine at the first question and keeps the sessions of the last few clips open.
+``Recording`` is the pool as one case sees it: answers that its journal holds are not asked again, and the session
+of a clip is not even opened before a question needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videopath.core.errors import InputError
+from videopath.core.files import sha256_text
+from videopath.tools.journal import Journal
+from videopath.tools.schemas import ClipInput, FramesSeen, ModelCall
+
+if TYPE_CHECKING:
+    from videopath.model import Clip
+    from videopath.model.engine import Engine, EngineInfo, Generation, Session
+
+_OPEN_SESSIONS = 2  # the overview and one closer look; each holds a prefix cache
+
+
+class SessionPool:
+    """Opens an engine's sessions by clip and keeps the latest open. One question at a time."""
+
+    def __init__(self, engine: Engine | str, *, load: Callable[[], Engine] | None = None, keep: int = _OPEN_SESSIONS) -> None:
+        """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
+        self._engine = None if isinstance(engine, str) else engine
+        self._name = engine if isinstance(engine, str) else engine.info.name
+        self._load = load
+        self._keep = keep
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.RLock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, loaded now if it was not yet."""
+        with self._lock:
+            if self._engine is None:
+                from videopath.model import load_engine
+
+                self._engine = self._load() if self._load else load_engine(self._name)
+            return self._engine
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is."""
+        return self.engine.info
+
+    def clip(self, request: ClipInput) -> Clip:
+        """Decode the frames of a request."""
+        from videopath.model import open_clip
+
+        return open_clip(
+            Path(request.video),
+            request.frames or self.info.frames,
+            request.start,
+            request.end,
+            request.sampling,
+            crop=request.crop,
+        )
+
+    @contextmanager
+    def session(self, request: ClipInput) -> Iterator[Session]:
+        """The session of a request's clip, for as long as the block runs; nobody else asks meanwhile."""
+        with self._lock:
+            key = _identity(request)
+            if key not in self._sessions:
+                while len(self._sessions) >= self._keep:
+                    self._sessions.popitem(last=False)[1].close()
+                self._sessions[key] = self.engine.open(self.clip(request))
+            self._sessions.move_to_end(key)
+            yield self._sessions[key]
+
+    def open(self, request: ClipInput) -> ClipSession:
+        """A request's clip to ask questions about, without a journal."""
+        return Recording(self).open(request)
+
+    def close(self) -> None:
+        """Close all sessions; the engine stays loaded."""
+        with self._lock:
+            while self._sessions:
+                self._sessions.popitem()[1].close()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The pool as one case sees it."""
+
+    pool: SessionPool
+    journal: Journal | None = None
+    video_sha256: str = ""  # of the video that the case was begun with; empty: not checked
+    on_token: Callable[[str], None] | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is."""
+        return self.pool.info
+
+    def open(self, request: ClipInput) -> ClipSession:
+        """A request's clip to ask questions about."""
+        return ClipSession(self, request)
+
+
+@dataclass(frozen=True)
+class ClipSession:
+    """Questions about one clip. The engine's session is opened by the first that the journal cannot answer."""
+
+    recording: Recording
+    request: ClipInput
+    _scope: dict[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        scope = {
+            "weights": self.recording.info.weights_sha256,
+            "dtype": self.recording.info.dtype,
+            "video": self.recording.video_sha256,
+            "clip": self.request.model_dump(mode="json"),
+        }
+        object.__setattr__(self, "_scope", scope)
+
+    def frames(self) -> FramesSeen:
+        """Which frames the model sees."""
+        answer = self._answered("frames", {}, lambda session: _frames_of(session).model_dump())
+        return FramesSeen.model_validate(answer)
+
+    def generate(self, question: str, **settings: Any) -> Generation:
+        """An answer; ``settings`` are those of the engine's ``Session.generate``."""
+        from videopath.model.engine import Generation
+
+        def ask(session: Session) -> dict[str, Any]:
+            return asdict(session.generate(question, on_token=self.recording.on_token, **settings))
+
+        return Generation(**self._answered("generate", {"question": question, **settings}, ask))
+
+    def score(self, question: str, candidates: Sequence[str], **settings: Any) -> list[float]:
+        """The log-probability of each candidate as the answer."""
+        arguments = {"question": question, "texts": list(candidates), **settings}
+        return self._answered("score", arguments, lambda session: session.score(question, candidates, **settings))
+
+    def score_moments(self, question: str, texts: Sequence[str]) -> list[list[float]]:
+        """``[text][frame]``: the log-probability of each text when the model sees that frame alone."""
+        arguments = {"question": question, "texts": list(texts)}
+        return self._answered("score_moments", arguments, lambda session: session.score_moments(question, texts))
+
+    def call(self, question: str, seconds: float, answer_start: str = "") -> ModelCall:
+        """What a question was, for the trace."""
+        from videopath.model.prompts import build_prompt
+
+        info = self.recording.info
+        prompt = build_prompt(question, visuals=1, answer_start=answer_start)
+        return ModelCall(
+            prompt_sha256=sha256_text(prompt),
+            seconds=round(seconds, 3),
+            device=info.device,
+            model=info.name,
+        )
+
+    def _answered(self, method: str, arguments: dict[str, Any], ask: Callable[[Session], Any]) -> Any:
+        journal = self.recording.journal
+        call = {**self._scope, "method": method, "arguments": arguments}
+        found = journal.find(call) if journal else None
+        if found is not None:
+            return found
+        with self.recording.pool.session(self.request) as session:
+            self._refuse_other_video(session)
+            answer = ask(session)
+        if journal:
+            journal.add(call, answer)
+        return answer
+
+    def _refuse_other_video(self, session: Session) -> None:
+        expected = self.recording.video_sha256
+        if expected and session.clip.sha256 != expected:
+            raise InputError(
+                f"{self.request.video} is not the file that the case was begun with: its SHA-256 is now "
+                f"{session.clip.sha256[:12]}…, not {expected[:12]}…. Put the file back or begin a new case."
+            )
+
+
+def _frames_of(session: Session) -> FramesSeen:
+    clip = session.clip
+    return FramesSeen(
+        seconds=[round(float(second), 4) for second in clip.seconds],
+        indices=[int(index) for index in clip.indices],
+        sha256=hashlib.sha256(clip.frames.tobytes()).hexdigest(),
+        notes=list(session.notes),
+    )
+
+
+def _identity(request: ClipInput) -> str:
+    """A request with its file's size and time of change, so that a replaced file is read again."""
+    path = Path(request.video)
+    stat = path.stat() if path.exists() else None
+    return f"{request.model_dump_json()} {stat.st_size if stat else 0} {stat.st_mtime_ns if stat else 0}"
+
+
+def pool_of(values: dict[str, Any]) -> dict[str, Any]:
+    """A tool's arguments with ``engine=`` (an engine or its name) replaced by ``sessions=``."""
+    values = dict(values)
+    engine = values.pop("engine", None)
+    if engine is not None and "sessions" not in values:
+        values["sessions"] = SessionPool(engine)
+    return values
