@@ -9,11 +9,16 @@ if TYPE_CHECKING:
     from videopath.tools.describe import DescribeTool
     from videopath.tools.diagnose import DiagnoseTool
     from videopath.tools.retrieve import RetrieveTool
-    from videopath.tools.toolkit import toolkit
+    from videopath.tools.kit import toolkit
 
 __all__ = ["DescribeTool", "DiagnoseTool", "RetrieveTool", "toolkit"]
 
-_HOMES = {"DescribeTool": "describe", "DiagnoseTool": "diagnose", "RetrieveTool": "retrieve", "toolkit": "toolkit"}
+_HOMES = {
+    "DescribeTool": "describe",
+    "DiagnoseTool": "diagnose",
+    "RetrieveTool": "retrieve",
+    "toolkit": "kit",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -30,8 +30,12 @@ class DiagnoseInput(ClipInput):
     description: str = Field(description="the findings, as describe_tissue gave them")
     site: str | None = Field(None, description="anatomical site, if known")
     question: str | None = Field(None, description="the question to answer; none: what the best diagnosis is")
-    neighbours: list[Neighbour] = Field(default_factory=list, description="similar cases; only kept ones are evidence")
-    samples: int = Field(0, ge=0, le=16, description="how many sampled answers are compared with the diagnosis")
+    neighbours: list[Neighbour] = Field(
+        default_factory=list, description="similar cases; only kept ones are evidence"
+    )
+    samples: int = Field(
+        0, ge=0, le=16, description="how many sampled answers are compared with the diagnosis"
+    )
     max_new_tokens: int = Field(128, ge=1, le=2048)
 
 
@@ -66,7 +70,9 @@ class DiagnoseTool(BaseTool):
         begun = time.perf_counter()
         session = self.sessions.open(ClipInput(**clip))
         kept = sorted((n for n in neighbours if n.kept), key=lambda n: n.score)  # the best stands last
-        asked = diagnose_question(site, description, [Evidence(n.diagnosis, n.description) for n in kept], question)
+        asked = diagnose_question(
+            site, description, [Evidence(n.diagnosis, n.description) for n in kept], question
+        )
         text = session.generate(asked, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
         answer = parse_answer(f"{DIAGNOSIS_START}{text}")
         sampled = sampled_labels(session, asked, samples)
@@ -96,7 +102,9 @@ class DiagnoseTool(BaseTool):
         named += [(clean_label(n.diagnosis), f"neighbour:{n.id}") for n in kept]
         named += [(label, "site list") for label in site_labels(card.labels, site)]
         named += [(card.unknown_label or "", "unknown")]
-        spelling: dict[str, str] = {same_label(label): label for _, labels in card.labels.items() for label in labels}
+        spelling: dict[str, str] = {
+            same_label(label): label for _, labels in card.labels.items() for label in labels
+        }
         support: dict[str, list[str]] = {}
         for label, source in named:
             if label:
@@ -158,7 +166,9 @@ def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _differential(support: dict[str, list[str]], scores: dict[str, float], temperature: float) -> list[Candidate]:
+def _differential(
+    support: dict[str, list[str]], scores: dict[str, float], temperature: float
+) -> list[Candidate]:
     """Candidates with probabilities, best first."""
     if not scores:
         return [Candidate(label=NO_DIAGNOSIS, probability=1.0, support=["no answer"])]

@@ -23,7 +23,8 @@ class RetrieveInput(Record):
     description: str = Field(description="histological findings to look for")
     site: str | None = Field(None, description="anatomical site, if known: cases of other sites are dropped")
     exclude_sources: list[str] = Field(
-        default_factory=list, description="source ids of the video in question: its own cases are never returned"
+        default_factory=list,
+        description="source ids of the video in question: its own cases are never returned",
     )
     k: int = Field(5, ge=1, le=100, description="how many cases to look at")
 
@@ -50,7 +51,9 @@ class RetrieveTool(BaseTool):
         if self.knowledge is None or isinstance(self.knowledge, str | Path):
             from videopath.knowledge import KnowledgeBase
 
-            self.knowledge = KnowledgeBase.open(Path(self.knowledge)) if self.knowledge else KnowledgeBase.starter()
+            self.knowledge = (
+                KnowledgeBase.open(Path(self.knowledge)) if self.knowledge else KnowledgeBase.starter()
+            )
         return self.knowledge
 
     def _run(
@@ -72,7 +75,9 @@ class RetrieveTool(BaseTool):
         if site and len(near) < k:
             seen = {hit.record.id for hit in near}
             anywhere = self.base.search(query, k=k + len(others), exclude_source=source)
-            near += [h for h in anywhere if h.record.id not in seen and h.record.source not in others][: k - len(near)]
+            near += [h for h in anywhere if h.record.id not in seen and h.record.source not in others][
+                : k - len(near)
+            ]
         return near
 
     def _judged(self, hit: Hit, best: float, site: str | None) -> Neighbour:

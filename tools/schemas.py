@@ -19,8 +19,12 @@ class ClipInput(Record):
     """Which frames of which video: what a session is opened for."""
 
     video: str = Field(description="path of a video, an image or a folder of frames")
-    frames: int | None = Field(None, ge=1, le=512, description="frames to look at; none: what the model was trained with")
-    start: float | None = Field(None, ge=0, description="first second of the segment; none: from the beginning")
+    frames: int | None = Field(
+        None, ge=1, le=512, description="frames to look at; none: what the model was trained with"
+    )
+    start: float | None = Field(
+        None, ge=0, description="first second of the segment; none: from the beginning"
+    )
     end: float | None = Field(None, gt=0, description="last second of the segment; none: to the end")
     crop: tuple[float, float, float, float] | None = Field(
         None, description="left, top, right, bottom as parts of the frame in [0, 1]; none: the whole frame"
@@ -44,7 +48,8 @@ class Candidate(Record):
     label: str
     probability: float = Field(ge=0, le=1)
     support: list[str] = Field(
-        default_factory=list, description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown"'
+        default_factory=list,
+        description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown"',
     )
 
 
@@ -68,7 +73,9 @@ class LocatedFinding(Record):
     seconds: float = Field(description="presentation time of that frame in the source")
     frame: int = Field(description="number of that frame in the source")
     position: int = Field(description="place of that frame among the frames looked at")
-    contrast: float = Field(description="its mean log-probability there minus the mean over all frames; 0 with one frame")
+    contrast: float = Field(
+        description="its mean log-probability there minus the mean over all frames; 0 with one frame"
+    )
 
 
 class ModelCall(Record):
@@ -116,11 +123,15 @@ class DiagnoseResult(Record):
     """A diagnosis with its rationale and the differential that it was chosen from."""
 
     label: str = Field(description="the candidate with the highest score")
-    generated: str = Field(description="the diagnosis that the model wrote by itself; empty when it wrote none")
+    generated: str = Field(
+        description="the diagnosis that the model wrote by itself; empty when it wrote none"
+    )
     generated_differs: bool
     rationale: str = Field(description="the model's reasons for the diagnosis that it wrote")
     differential: list[Candidate] = Field(description="sums to 1, best first")
-    scores: dict[str, float] = Field(description="candidate → log-probability, mean or sum as the model card says")
+    scores: dict[str, float] = Field(
+        description="candidate → log-probability, mean or sum as the model card says"
+    )
     samples: list[str] = Field(description="diagnoses of the sampled answers")
     answer: str = Field(description="the model's answer as it wrote it")
     call: ModelCall

@@ -31,7 +31,9 @@ _OPEN_SESSIONS = 2  # the overview and one closer look; each holds a prefix cach
 class SessionPool:
     """Opens an engine's sessions by clip and keeps the latest open. One question at a time."""
 
-    def __init__(self, engine: Engine | str, *, load: Callable[[], Engine] | None = None, keep: int = _OPEN_SESSIONS) -> None:
+    def __init__(
+        self, engine: Engine | str, *, load: Callable[[], Engine] | None = None, keep: int = _OPEN_SESSIONS
+    ) -> None:
         """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
         self._engine = None if isinstance(engine, str) else engine
         self._name = engine if isinstance(engine, str) else engine.info.name
@@ -144,12 +146,16 @@ class ClipSession:
     def score(self, question: str, candidates: Sequence[str], **settings: Any) -> list[float]:
         """The log-probability of each candidate as the answer."""
         arguments = {"question": question, "texts": list(candidates), **settings}
-        return self._answered("score", arguments, lambda session: session.score(question, candidates, **settings))
+        return self._answered(
+            "score", arguments, lambda session: session.score(question, candidates, **settings)
+        )
 
     def score_moments(self, question: str, texts: Sequence[str]) -> list[list[float]]:
         """``[text][frame]``: the log-probability of each text when the model sees that frame alone."""
         arguments = {"question": question, "texts": list(texts)}
-        return self._answered("score_moments", arguments, lambda session: session.score_moments(question, texts))
+        return self._answered(
+            "score_moments", arguments, lambda session: session.score_moments(question, texts)
+        )
 
     def call(self, question: str, seconds: float, answer_start: str = "") -> ModelCall:
         """What a question was, for the trace."""

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from videopath.model.engine import Engine
 
 
-def toolkit(engine: Engine | str = "nano", knowledge: KnowledgeBase | Path | str | None = None) -> list[BaseTool]:
+def toolkit(
+    engine: Engine | str = "nano", knowledge: KnowledgeBase | Path | str | None = None
+) -> list[BaseTool]:
     """Describe, retrieve and diagnose for a LangChain or LangGraph agent.
 
     The tools share one pool of sessions: a clip is encoded once, whichever of them asks. Nothing is loaded before
     the first call. ``knowledge``: a knowledge base or its folder; none: the bundled starter.
     """
     sessions: SessionPool | Recording = SessionPool(engine)
-    return [DescribeTool(sessions=sessions), RetrieveTool(knowledge=knowledge), DiagnoseTool(sessions=sessions)]
+    return [
+        DescribeTool(sessions=sessions),
+        RetrieveTool(knowledge=knowledge),
+        DiagnoseTool(sessions=sessions),
+    ]
