@@ -1,0 +1,79 @@
+"""From logits to tokens to text: repetition penalty, sampling, and decoding piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """How the next token is chosen."""
+
+    temperature: float
+    """0 takes the most probable token; above it, logits are divided by it and a token is drawn."""
+    top_p: float
+    """A token is drawn from the fewest tokens that together have at least this probability (Holtzman 2019)."""
+    repetition_penalty: float
+    """Logits of tokens that the answer already holds are divided (positive) or multiplied (negative) by it (CTRL, 2019)."""
+
+    def choose(self, logits: Tensor, answer: list[int], generator: torch.Generator) -> int:
+        """The next token after ``answer``; ``logits`` is float32 ``[vocabulary]`` and stays as it is."""
+        logits = self._penalised(logits, answer)
+        if self.temperature == 0:
+            return int(logits.argmax())
+        probabilities = (logits / self.temperature).softmax(-1).cpu()  # one generator for all devices
+        return int(torch.multinomial(self._nucleus(probabilities), 1, generator=generator))
+
+    def _penalised(self, logits: Tensor, answer: list[int]) -> Tensor:
+        if self.repetition_penalty == 1 or not answer:
+            return logits
+        seen = torch.tensor(sorted(set(answer)), device=logits.device)
+        scores = logits[seen]
+        scores = torch.where(scores < 0, scores * self.repetition_penalty, scores / self.repetition_penalty)
+        return logits.index_copy(0, seen, scores)
+
+    def _nucleus(self, probabilities: Tensor) -> Tensor:
+        """Probabilities with everything outside the nucleus at zero (not normalised)."""
+        if self.top_p >= 1:
+            return probabilities
+        ordered, order = probabilities.sort(descending=True, stable=True)
+        before = ordered.cumsum(-1) - ordered
+        return probabilities.index_fill(0, order[before >= self.top_p], 0.0)
+
+
+class TextStream:
+    """Decodes tokens as they come; a piece is handed out when its last character is whole.
+
+    A character of several bytes may be split over several tokens. The pieces together equal
+    ``tokenizer.decode(tokens, skip_special_tokens=True)`` of all tokens.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._pending: list[int] = []
+
+    def push(self, token: int) -> str:
+        """The text that this token completes; empty while a character is unfinished."""
+        self._pending.append(token)
+        text = self._decode()
+        if text.endswith(_UNFINISHED):
+            return ""
+        self._pending.clear()
+        return text
+
+    def flush(self) -> str:
+        """What is left at the end, unfinished bytes as U+FFFD."""
+        text = self._decode()
+        self._pending.clear()
+        return text
+
+    def _decode(self) -> str:
+        return str(
+            self._tokenizer.decode(self._pending, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )

@@ -1,0 +1,156 @@
+"""The engine: what can answer questions about a clip, and how one is loaded.
+
+:class:`Engine` and :class:`Session` are the protocol that the tools work with; nothing of torch is in it, so that an
+engine behind a server fits as well. :class:`LocalEngine` runs a checkpoint on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from videopath.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from videopath.model.network import Network
+    from videopath.model.session import LocalSession
+    from videopath.model.video import Clip
+
+NANO = "nano"
+CARD_FILE = "videopath.json"
+_DEFAULT_FRAMES = 32  # of the original's inference
+
+
+class Card(BaseModel):
+    """What a checkpoint says about itself beyond its weights (``videopath.json``)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    labels: dict[str, list[str]] = Field({}, description="site → diagnoses that the model was trained on")
+    unknown_label: str | None = Field(None, description="the answer that means: not a tissue that this model knows")
+    calibration: dict[str, float] = Field({}, description="parameters of the confidence, fitted on held-out clips")
+    score_reduction: Literal["mean", "sum"] = Field("mean", description="how candidates' log-probabilities add up")
+    trained_on: str = ""
+
+
+class EngineInfo(BaseModel):
+    """What an engine is, as reports name it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    source: str = Field(description="folder, hub id or address")
+    layout: str = Field(description="original, original-lora, huggingface, …")
+    weights_sha256: str
+    device: str
+    dtype: str
+    device_reason: str
+    parameters: int = Field(ge=0)
+    licence: str
+    frames: int = Field(ge=1, description="frames per clip unless told otherwise")
+    card: Card
+
+
+@dataclass(frozen=True)
+class Generation:
+    """An answer."""
+
+    text: str
+    """The new text alone, without ``answer_start`` and special tokens."""
+    tokens: list[int]
+    """The new tokens; the closing end-of-sequence token, if one came, is the last."""
+    logprobs: list[float]
+    """Per token, its natural-log probability in the model's own distribution: before penalty and temperature."""
+    seconds: float
+    stopped: Literal["eos", "length", "cancelled"]
+
+
+class Session(Protocol):
+    """One clip before the model, asked any number of questions; close it or use it in a ``with``."""
+
+    @property
+    def clip(self) -> Clip:
+        """The frames that the model sees (fewer than were given if memory ran out, see ``notes``)."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What did not go as asked, in sentences for the trace."""
+
+    def generate(
+        self,
+        question: str,
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        answer_start: str = "",
+        on_token: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Generation:
+        """Answer a question; temperature 0 is greedy.
+
+        The answer continues ``answer_start``. ``on_token`` gets the text piece by piece, ``cancelled`` is asked
+        before each token. Raises InputError for a question that does not fit, EngineError when the model fails.
+        """
+
+    def score(
+        self,
+        question: str,
+        candidates: Sequence[str],
+        *,
+        answer_start: str = "",
+        reduce: Literal["mean", "sum"] = "mean",
+    ) -> list[float]:
+        """Mean (or summed) natural-log probability of each candidate's tokens after question and ``answer_start``.
+
+        Candidates are scored exactly as given: leading spaces count, and no end token is added.
+        """
+
+    def score_moments(self, question: str, texts: Sequence[str], *, answer_start: str = "") -> list[list[float]]:
+        """``[text][frame]``: mean log-probability of each text when the model sees that one frame of the clip alone."""
+
+    def close(self) -> None:
+        """Give the memory back; the session answers no more."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, weights, device, card."""
+
+    def open(self, clip: Clip) -> Session:
+        """Show a clip to the model, once; every answer of the session continues from there."""
+
+
+class LocalEngine:
+    """A checkpoint on this machine."""
+
+    def __init__(self, network: Network, info: EngineInfo) -> None:
+        self.network = network
+        self._info = info
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, weights, device, card."""
+        return self._info
+
+    def open(self, clip: Clip) -> LocalSession:
+        """Encode the clip and prefill the prompt up to its end, once."""
+        from videopath.model.session import LocalSession
+
+        return LocalSession(self.network, clip)

@@ -1,0 +1,71 @@
+"""A key/value cache that many answers share: the prefix is written once, every answer behind it is written over.
+
+`transformers`' own dynamic cache concatenates, so each new token copies everything before it (6,720 video tokens of a
+7B model are 385 MB), and a shared prefix would have to be copied for each answer. Here keys and values lie in a buffer
+with room at its end: appending writes in place, and :meth:`PrefixCache.rewind` merely forgets the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+_ROOM = 512
+
+
+class _RoomyLayer(DynamicLayer):
+    """One layer's keys and values, ``[batch, heads, length, head size]`` each, as views of buffers with more room."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append the new states and return all of them (views)."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self._key_buffer = _roomier(key_states[..., :0, :], key_states.shape[-2])
+            self._value_buffer = _roomier(value_states[..., :0, :], value_states.shape[-2])
+            self.keys, self.values = self._key_buffer[..., :0, :], self._value_buffer[..., :0, :]
+        start = self.keys.shape[-2]
+        end = start + key_states.shape[-2]
+        if end > self._key_buffer.shape[-2]:
+            self._key_buffer = _roomier(self.keys, end)
+            self._value_buffer = _roomier(self.values, end)
+        self._key_buffer[..., start:end, :] = key_states
+        self._value_buffer[..., start:end, :] = value_states
+        self._show(end)
+        return self.keys, self.values
+
+    def rewind(self, length: int) -> None:
+        """Keep the first ``length`` positions only; nothing is copied."""
+        if self.is_initialized:
+            self._show(length)
+
+    def _show(self, length: int) -> None:
+        self.keys = self._key_buffer[..., :length, :]
+        self.values = self._value_buffer[..., :length, :]
+
+
+class PrefixCache(Cache):
+    """A growing cache for full attention that can be rewound to any earlier length."""
+
+    layers: list[_RoomyLayer]
+
+    def __init__(self) -> None:
+        super().__init__(layer_class_to_replicate=_RoomyLayer)
+
+    def rewind(self, length: int) -> None:
+        """Forget every position from ``length`` on, so that the next states are written there."""
+        held = self.get_seq_length()
+        if not 0 <= length <= held:
+            raise ValueError(f"cannot rewind to {length} positions: the cache holds {held}")
+        for layer in self.layers:
+            layer.rewind(length)
+
+
+def _roomier(states: Tensor, length: int) -> Tensor:
+    """A buffer for ``length`` positions and some more, with ``states`` at its start."""
+    batch, heads, held, size = states.shape
+    buffer = states.new_empty(batch, heads, length + _ROOM, size)
+    buffer[..., :held, :] = states
+    return buffer

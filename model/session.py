@@ -1,0 +1,204 @@
+"""The local session: a clip is encoded and prefilled once, every answer continues from there."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+import torch
+
+from videopath.core.errors import EngineError, InputError
+from videopath.model.decoding import Chooser, TextStream
+from videopath.model.engine import Generation
+from videopath.model.network import Network
+from videopath.model.prefix import Prefix
+from videopath.model.video import Clip
+
+_T = TypeVar("_T")
+
+
+class LocalSession:
+    """One clip before a local network; see :class:`videopath.model.engine.Session` for the calls.
+
+    Answers do not depend on the calls before. One call at a time: a second one from another thread or from a
+    callback is refused. Where the GPU's memory is too small, half of the frames are tried, and ``notes`` says so.
+    """
+
+    def __init__(self, network: Network, clip: Clip) -> None:
+        self.clip = clip
+        self.notes: list[str] = []
+        self._network = network
+        self._busy = Lock()
+        self._closed = False
+        self._held: Prefix | None = None
+        with self._turn():
+            self._with_memory(lambda prefix: prefix)
+
+    def generate(
+        self,
+        question: str,
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        answer_start: str = "",
+        on_token: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Generation:
+        """Answer a question, token by token."""
+        _check_generation(max_new_tokens, temperature, top_p)
+        chooser = Chooser(temperature, top_p, self._network.config.repetition_penalty)
+        with self._turn():
+            began = time.perf_counter()
+            first = self._with_memory(lambda prefix: prefix.ask(question, answer_start))
+            answer = _Answer(self._network, self._prefix(), chooser, seed, on_token)
+            with _memory_error_as_engine_error():
+                stopped = answer.write(first, max_new_tokens, cancelled)
+            return Generation(answer.text, answer.tokens, answer.logprobs, time.perf_counter() - began, stopped)
+
+    def score(
+        self,
+        question: str,
+        candidates: Sequence[str],
+        *,
+        answer_start: str = "",
+        reduce: Literal["mean", "sum"] = "mean",
+    ) -> list[float]:
+        """Log-probability of each candidate as the answer, in one pass over all of them."""
+        if reduce not in ("mean", "sum"):
+            raise InputError(f"Scores are reduced by 'mean' or 'sum', not {reduce!r}.")
+        with self._turn():
+            found = self._with_memory(lambda prefix: prefix.score(question, answer_start, candidates))
+            return [float(tokens.mean() if reduce == "mean" else tokens.sum()) for tokens in found]
+
+    def score_moments(self, question: str, texts: Sequence[str], *, answer_start: str = "") -> list[list[float]]:
+        """``[text][frame]`` for the frames of ``clip``, in one batch; what the tower saw is used again."""
+        with self._turn():
+            found = self._with_memory(lambda prefix: prefix.score_frames(question, answer_start, texts))
+            return [tokens.mean(dim=1).tolist() for tokens in found]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._closed = True
+        self._held = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One call at a time, without gradients."""
+        if self._closed:
+            raise EngineError("This session is closed; open the clip again.")
+        if not self._busy.acquire(blocking=False):
+            raise EngineError("This session is answering another question; wait for it or open a second session.")
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self._busy.release()
+
+    def _prefix(self) -> Prefix:
+        if self._held is None:
+            self._held = Prefix(self._network, self.clip)
+        return self._held
+
+    def _with_memory(self, call: Callable[[Prefix], _T]) -> _T:
+        """Run ``call``; where the GPU's memory ends, free it and try again with half of the frames."""
+        while True:
+            with suppress(torch.OutOfMemoryError):
+                return call(self._prefix())
+            self._use_fewer_frames()  # outside the handler: the traceback would keep tensors alive
+
+    def _use_fewer_frames(self) -> None:
+        self._held = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        before, device = len(self.clip), self._network.device
+        if before == 1:
+            raise EngineError(
+                f"The memory of {device} is too small for even one frame. Free it, or choose another device or dtype.",
+                retryable=True,
+            )
+        self.clip = self.clip.take(range(0, before - before % 2, 2))
+        self.notes.append(f"Out of memory on {device}: {len(self.clip)} of {before} frames are used.")
+
+
+class _Answer:
+    """An answer while it is written."""
+
+    def __init__(
+        self,
+        network: Network,
+        prefix: Prefix,
+        chooser: Chooser,
+        seed: int | None,
+        on_token: Callable[[str], None] | None,
+    ) -> None:
+        self.text = ""
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+        self._prefix = prefix
+        self._chooser = chooser
+        self._stream = TextStream(network.tokenizer)
+        self._ends = network.config.eos_token_ids
+        self._on_token = on_token
+        self._generator = torch.Generator()
+        self._generator.seed() if seed is None else self._generator.manual_seed(seed)
+
+    def write(
+        self, logits: torch.Tensor, most: int, cancelled: Callable[[], bool] | None
+    ) -> Literal["eos", "length", "cancelled"]:
+        """Choose tokens from ``logits`` on, at most ``most``; why it stopped."""
+        stopped: Literal["eos", "length", "cancelled"] = "length"
+        for number in range(min(most, self._prefix.room)):
+            if cancelled is not None and cancelled():
+                stopped = "cancelled"
+                break
+            if number:
+                logits = self._prefix.step(self.tokens[-1])
+            token = self._chooser.choose(logits, self.tokens, self._generator)
+            self.tokens.append(token)
+            self.logprobs.append(float(logits[token] - logits.logsumexp(-1)))
+            if token in self._ends:
+                stopped = "eos"
+                break
+            self._tell(self._stream.push(token))
+        self._tell(self._stream.flush())
+        return stopped
+
+    def _tell(self, piece: str) -> None:
+        self.text += piece
+        if piece and self._on_token is not None:
+            self._on_token(piece)
+
+
+@contextmanager
+def _memory_error_as_engine_error() -> Iterator[None]:
+    """Words of the answer are out already, so it cannot silently begin again with fewer frames."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            "The GPU's memory ended in the middle of an answer. Ask for fewer tokens or use fewer frames.", retryable=True
+        ) from error
+
+
+def _check_generation(max_new_tokens: int, temperature: float, top_p: float) -> None:
+    if max_new_tokens < 1:
+        raise InputError(f"An answer needs max_new_tokens of 1 or more, not {max_new_tokens}.")
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise InputError(f"The temperature must be 0 (greedy) or above, not {temperature}.")
+    if not 0 < top_p <= 1:
+        raise InputError(f"top_p must be in (0, 1], not {top_p}.")
