@@ -1,201 +1,29 @@
-"""Readers: what a source says of its frames without decoding them, and the chosen frames decoded.
+"""Video files: what PyAV learns of one without decoding it, and the chosen frames decoded by decord or PyAV.
 
 decord reads by default. PyAV looks at every file first (container, stream, packet times, one decoded frame), so that
 decord is only ever given files that are known to be sound; it also reads where decord is absent, fails, or disagrees
-about the number, times or size of the frames. Pillow reads images and folders of frames.
+about the number, times or size of the frames.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import re
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
 
 from videopath.core.errors import InputError
-from videopath.core.files import sha256_file
+from videopath.model.sources import ALLOWED, Keep, Kind, Reader, file_hash
 
-Kind = Literal["video", "image", "folder"]
-Reader = Literal["decord", "pyav", "pillow"]
-Keep = Callable[[np.ndarray], np.ndarray]
-"""What is kept of a decoded frame, uint8 [H,W,3] → [h,w,3]: the full frame is let go at once."""
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
-VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".gif", ".mpg", ".mpeg", ".wmv", ".ts"}
-ALLOWED = "mp4, mov, mkv, avi, webm, gif, a jpg, png or tif image, or a folder of such images"
-
-_CONTAINERS = "mov,matroska,webm,avi,gif,mpeg,mpegts,asf"
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": f"{_CONTAINERS},mp4,m4a,3gp,3g2,mj2"}
-_DECORD_CODECS = {"h264", "hevc", "mpeg4", "vp9", "mjpeg", "mpeg2video"}
-_MAX_PIXELS = 180_000_000
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+_DECORD_CODECS = {"h264", "mpeg4", "vp9", "mjpeg"}  # not hevc: decord gives other frames after a search
 _SLACK = 3
 """Frames by which a shown frame may lag behind its packet (VP8 holds packets that are never shown)."""
-
-
-class Source(Protocol):
-    """Something that frames can be read from."""
-
-    path: Path
-    kind: Kind
-    seconds: np.ndarray
-    """float64 [N], presentation time of every frame of the source, rising."""
-    fps: float
-    duration: float
-    width: int
-    height: int
-
-    def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
-        """Decode these frames (rising, distinct numbers) and keep of each what ``keep`` returns."""
-
-    def sha256(self) -> str:
-        """Hash of the source's bytes."""
-
-
-def open_source(path: Path) -> Source:
-    """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
-    path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
-    try:
-        if path.is_dir():
-            return FolderSource(path)
-        if not path.exists():
-            raise InputError(f"There is no file or folder {path}.")
-        if not path.is_file():
-            raise InputError(f"{path} is neither a file nor a folder; give {ALLOWED}.")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path.name} is empty (0 bytes).")
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            return ImageSource(path)
-        return VideoSource(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(path: Path, size: int, changed: int) -> str:
-    return sha256_file(path)
-
-
-def _file_hash(path: Path) -> str:
-    """SHA-256 of a file, computed once as long as its size and time of change stay."""
-    state = path.stat()
-    return _sha256(path, state.st_size, state.st_mtime_ns)
-
-
-# --- Pillow: images and folders of frames ---------------------------------------------------------------------
-
-
-class ImageSource:
-    """One image: one frame at 0 s."""
-
-    kind: Kind = "image"
-    fps = 0.0
-    duration = 0.0
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.seconds = np.zeros(1)
-        self.width, self.height = picture_size(path)
-
-    def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
-        return [keep(read_picture(self.path)) for _ in indices], "pillow"
-
-    def sha256(self) -> str:
-        return _file_hash(self.path)
-
-
-class FolderSource:
-    """A folder of frames in natural order of their names ("2.png" before "10.png"), taken as one per second."""
-
-    kind: Kind = "folder"
-    fps = 1.0
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        names = [
-            p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
-        ]
-        if not names:
-            raise InputError(f"The folder {path} holds no frames (jpg, png or tif images).")
-        self._files = sorted(names, key=lambda p: _natural(p.name))
-        self.seconds = np.arange(len(names), dtype=np.float64)
-        self.duration = float(len(names))
-        self.width, self.height = picture_size(self._files[0])
-
-    def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
-        return [keep(read_picture(self._files[i])) for i in indices], "pillow"
-
-    def sha256(self) -> str:
-        digest = hashlib.sha256()
-        for file in self._files:
-            digest.update(f"{file.name}\0{_file_hash(file)}\n".encode())
-        return digest.hexdigest()
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", name.lower())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as displayed, from its header."""
-    with _opened(path) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: lies on its side
-        return (image.height, image.width) if turned else (image.width, image.height)
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """An image as uint8 [H,W,3] RGB, turned by its EXIF orientation, 16 bits reduced to 8, on white where transparent."""
-    try:
-        with _opened(path) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            return np.array(_to_rgb(upright))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.") from error
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        reason = (
-            "is too large"
-            if isinstance(error, Image.DecompressionBombError)
-            else "is not an image that can be read"
-        )
-        raise InputError(f"{path.name} {reason}; give {ALLOWED}.") from error
-    if image.width * image.height > _MAX_PIXELS:
-        raise InputError(
-            f"{path.name} is {image.width}×{image.height} pixels; at most {_MAX_PIXELS // 1_000_000} million can be "
-            "read: export a part of it or a lower magnification."
-        )
-    return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        scale = 257.0 if values.max() > 255 else 1.0
-        return Image.fromarray((values / scale).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if "A" in image.mode or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
-
-
-# --- PyAV and decord: videos ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -205,6 +33,7 @@ class _Packets:
     pts: np.ndarray  # int64 [N]
     keys: np.ndarray  # int64 [K]: pts of the keyframes
     last: int  # ticks for which the last frame is shown
+    count: int  # pictures present, those that an edit list hides too
     end: float  # seconds at which the last packet of any track ends
     timed: bool  # False: the container has no presentation times, pts just counts
 
@@ -228,14 +57,14 @@ class VideoSource:
                 container.seek(0)
                 self._packets = _scan(container, stream, path)
                 self._base = float(stream.time_base or 1)
-                claimed = _claimed_seconds(container, stream)
+                claimed, announced = _claimed_seconds(container, stream), stream.frames
                 rate = stream.average_rate
         except av.FFmpegError as error:
             raise InputError(
                 f"{path.name} is not a video that can be read, or it is damaged; give {ALLOWED}."
             ) from error
         self._set_times(float(rate) if rate else None)
-        self._refuse_if_cut_short(claimed)
+        self._refuse_if_cut_short(claimed, announced)
         turned = self.rotation in (90, 270)
         self.height, self.width = self._shape[::-1] if turned else self._shape
 
@@ -258,17 +87,22 @@ class VideoSource:
         self.duration = float(length)
         self.fps = rate or (count / self.duration if self.duration > 0 else 1.0)
 
-    def _refuse_if_cut_short(self, claimed: float) -> None:
+    def _refuse_if_cut_short(self, claimed: float, announced: int) -> None:
+        """``claimed`` seconds and ``announced`` frames are the header's word; 0 where it says nothing."""
         present = max(self.duration, self._packets.end)
         pause = float(np.diff(self.seconds).max()) if len(self.seconds) > 1 else present
+        says = ""
         if claimed > 1.1 * present + 0.5 + pause:
-            raise InputError(
-                f"{self.path.name} says that it lasts {_clock(claimed)} but holds only {_clock(present)}: "
-                "it is cut short or damaged; copy or export it again."
-            )
+            says = f"says that it lasts {_clock(claimed)} but holds only {_clock(present)}"
+        elif announced > self._packets.count + 1:
+            says = f"says that it has {announced} frames but holds only {self._packets.count}"
+        elif self._codec == "gif" and not _ends_with(self.path, b";"):  # a GIF's last byte
+            says = "ends before its last frame"
+        if says:
+            raise InputError(f"{self.path.name} {says}: it is cut short or damaged; copy or export it again.")
 
     def sha256(self) -> str:
-        return _file_hash(self.path)
+        return file_hash(self.path)
 
     def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
         frames = self.read_decord(indices, keep)
@@ -278,7 +112,7 @@ class VideoSource:
 
     def read_decord(self, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
         """The frames by decord; None where it is absent, fails, or sees another video than PyAV."""
-        if self._codec not in _DECORD_CODECS or self.rotation or not self._packets.timed:
+        if self._codec not in _DECORD_CODECS or self.rotation % 90 or not self._packets.timed:
             return None
         decord = _decord()
         if decord is None:
@@ -292,7 +126,7 @@ class VideoSource:
             frames = []
             for index in indices:
                 frame = video[index].asnumpy()
-                if frame.shape != (*self._shape, 3):
+                if frame.shape != (self.height, self.width, 3):
                     return None
                 frames.append(keep(frame))
             return frames
@@ -383,14 +217,17 @@ def _scan(container: Any, stream: Any, path: Path) -> _Packets:
     pts: list[int] = []
     keys: list[int] = []
     shown: dict[int, int] = {}
-    end, timed = 0.0, True
+    end, timed, count = 0.0, True, 0
     for packet in container.demux():
-        if not packet.size or packet.is_discard:
+        if not packet.size:
             continue
         moment = packet.pts if packet.pts is not None else packet.dts
         if moment is not None and packet.time_base is not None:
             end = max(end, float((moment + (packet.duration or 0)) * packet.time_base))
-        if packet.stream.index != stream.index or packet.is_corrupt:
+        if packet.stream.index != stream.index:
+            continue
+        count += not packet.is_corrupt
+        if packet.is_discard or packet.is_corrupt:
             continue
         timed = timed and packet.pts is not None
         pts.append(packet.pts if packet.pts is not None else len(pts))
@@ -403,7 +240,13 @@ def _scan(container: Any, stream: Any, path: Path) -> _Packets:
         pts = list(range(len(pts)))
     moments = np.unique(np.array(pts, dtype=np.int64))
     last = next(iter(shown.values())) or (int(np.median(np.diff(moments))) if len(moments) > 1 else 0)
-    return _Packets(moments, np.unique(np.array(keys or pts[:1], dtype=np.int64)), last, end, timed)
+    return _Packets(moments, np.unique(np.array(keys or pts[:1], dtype=np.int64)), last, count, end, timed)
+
+
+def _ends_with(path: Path, ending: bytes) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-min(64, path.stat().st_size), 2)
+        return stream.read().rstrip(b"\0").endswith(ending)
 
 
 def _claimed_seconds(container: Any, stream: Any) -> float:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from videopath.core.errors import InputError
-from videopath.model.readers import Kind, Reader, Source, open_source
+from videopath.model.readers import VideoSource
 from videopath.model.sampling import (
     SAMPLINGS,
     Sampling,
@@ -25,6 +25,7 @@ from videopath.model.sampling import (
     training_fps_indices,
     uniform_indices,
 )
+from videopath.model.sources import ALLOWED, IMAGE_SUFFIXES, FolderSource, ImageSource, Kind, Reader, Source
 
 Crop = tuple[float, float, float, float]
 """(left, top, right, bottom) as shares of the displayed frame, in [0, 1]."""
@@ -102,12 +103,11 @@ def open_clip(
     span = _span(source, start, end)
     chosen = span[_sample(source, span, frames, sampling)]
     distinct, where = np.unique(chosen, return_inverse=True)
-    pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), crop))
+    pictures, reader = source.read(distinct.tolist(), _keeper(len(chosen), crop))
+    stacked = np.stack(_same_size(pictures))
     return Clip(
         path=source.path,
-        frames=np.stack(_same_size(pictures))[where]
-        if len(distinct) < len(chosen)
-        else np.stack(_same_size(pictures)),
+        frames=stacked[where] if len(distinct) < len(chosen) else stacked,
         seconds=source.seconds[chosen],
         indices=chosen,
         fps=source.fps,
@@ -120,6 +120,25 @@ def open_clip(
         kind=source.kind,
         reader=reader,
     )
+
+
+def open_source(path: Path) -> Source:
+    """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
+    path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
+    try:
+        if path.is_dir():
+            return FolderSource(path)
+        if not path.exists():
+            raise InputError(f"There is no file or folder {path}.")
+        if not path.is_file():
+            raise InputError(f"{path} is neither a file nor a folder; give {ALLOWED}.")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path.name} is empty (0 bytes).")
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return ImageSource(path)
+        return VideoSource(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _check_arguments(
@@ -172,7 +191,7 @@ def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -
     return candidates[choose_keyframes(thumbnails, frames)]
 
 
-def _keeper(source: Source, count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
+def _keeper(count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
     """What is kept of a decoded frame: the crop, scaled down only where ``count`` of them exceed MAX_BYTES."""
 
     def keep(frame: np.ndarray) -> np.ndarray:
