@@ -80,26 +80,13 @@ def _looked(look: Callable[[], list[Check]]) -> list[Check]:
         return look()
     except (VideoPathError, ImportError, OSError, RuntimeError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
-        return [
-            Check(
-                name,
-                False,
-                first,
-                _AGAIN,
-            )
-        ]
+        return [Check(name, False, first, _AGAIN)]
 
 
 def _python() -> list[Check]:
-    version, ok = platform.python_version(), sys.version_info >= (3, 11)
-    return [
-        Check(
-            "python",
-            ok,
-            f"{version} on {platform.system()} {platform.machine()}",
-            "" if ok else "Use Python 3.11 or newer.",
-        )
-    ]
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    ok = sys.version_info >= (3, 11)
+    return [Check("python", ok, found, "" if ok else "Use Python 3.11 or newer.")]
 
 
 def _packages() -> list[Check]:
@@ -143,12 +130,8 @@ def _knowledge() -> list[Check]:
 
     starter = KnowledgeBase.starter()
     problems = starter.verify()
-    advice = _AGAIN if problems else ""
-    return [
-        Check(
-            "starter knowledge", not problems, "; ".join(problems) or f"whole, {len(starter)} records", advice
-        )
-    ]
+    found = "; ".join(problems) or f"whole, {len(starter)} records"
+    return [Check("starter knowledge", not problems, found, _AGAIN if problems else "")]
 
 
 def _embedder() -> list[Check]:
@@ -172,15 +155,8 @@ def _home() -> list[Check]:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        reason = error.strerror or str(error)
-        return [
-            Check(
-                "home folder",
-                False,
-                f"{home} cannot be written: {reason}",
-                "Set VIDEOPATH_HOME to a folder of yours.",
-            )
-        ]
+        found = f"{home} cannot be written: {error.strerror or error}"
+        return [Check("home folder", False, found, "Set VIDEOPATH_HOME to a folder of yours.")]
     free = shutil.disk_usage(place).free
     enough = free >= _ENOUGH_SPACE
     advice = "" if enough else "Free some space, or set VIDEOPATH_HOME to a folder on another disk."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -31,4 +30,4 @@ def test_what_is_missing_comes_with_what_to_do(tmp_path: Path, monkeypatch: pyte
     wrong = [check for check in json.loads(answer.stdout)["checks"] if not check["ok"]]
     assert [check["name"] for check in wrong] == ["home folder"]
     assert "VIDEOPATH_HOME" in wrong[0]["advice"]
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
