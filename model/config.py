@@ -52,7 +52,7 @@ class LlavaConfig:
     newline_position: str = "one_token"
     pool_mode: str = "bilinear"
     patch_merge_type: str = "spatial_unpad"
-    aspect: str = "anyres"
+    aspect: str = "square"
     pinpoints: tuple[tuple[int, int], ...] = ()
     max_length: int = 32768
     repetition_penalty: float = 1.0

@@ -1,0 +1,136 @@
+"""A checkpoint's ``LlavaConfig``, from its config.json and the shapes of its tensors.
+
+The original says nothing about the tower's geometry beyond a hub name, so it is read off the tensors.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from videopath.core.errors import ModelError
+from videopath.model import names
+from videopath.model.config import TEXT_KEYS, VISION_KEYS, LlavaConfig
+from videopath.model.layout import NEWLINE_POSITIONS, POOL_MODES
+from videopath.model.preprocess import read_pinpoints
+from videopath.model.weights import Shape
+
+# Published SigLIP towers by width; smaller ones have heads of 16.
+_HEADS = {768: 12, 1024: 16, 1152: 16, 1536: 16}
+_SMALL_HEAD = 16
+_LAYER = re.compile(re.escape(names.TOWER) + r"encoder\.layers\.(\d+)\.")
+
+
+def read_config(
+    config: Mapping[str, Any],
+    shapes: Mapping[str, Shape],
+    generation: Mapping[str, Any],
+    others: Sequence[Mapping[str, Any]] = (),
+) -> LlavaConfig:
+    """The record of a checkpoint.
+
+    ``config`` is its config.json, original or Hugging Face; ``others`` are further config.json (of the base) that are
+    asked for the image size alone.
+    """
+    vision = vision_geometry([config, *others], shapes)
+    text = text_geometry(config)
+    position = str(config.get("mm_newline_position") or "one_token")  # the original's rule for a missing key
+    mode = str(config.get("mm_spatial_pool_mode") or "bilinear")  # what the original's evaluation always sets
+    for value, known, key in ((position, NEWLINE_POSITIONS, "mm_newline_position"), (mode, POOL_MODES, "mm_spatial_pool_mode")):
+        if value not in known:
+            raise ModelError(f"The checkpoint's {key} is {value!r}; known are {', '.join(known)}.")
+    if config.get("add_faster_video"):
+        raise ModelError("The checkpoint was trained with add_faster_video, a second video pathway that is not supported.")
+    hugging_face = is_hugging_face(config)
+    merge_type = str(config.get("mm_patch_merge_type") or ("spatial_unpad" if hugging_face else "flat"))
+    needs_newline = merge_type.startswith("spatial") and position in ("grid", "frame")
+    if needs_newline and "unpad" not in merge_type:
+        raise ModelError(f"The checkpoint lays newlines by {position!r} but its merge type {merge_type!r} has no newline vector.")
+    ends = generation.get("eos_token_id", config.get("eos_token_id"))
+    return LlavaConfig(
+        text_config=text,
+        vision_config=vision,
+        newline_position=position,
+        pool_mode=mode,
+        patch_merge_type=merge_type,
+        aspect=_aspect(config),
+        pinpoints=_pinpoints(config, vision["image_size"]),
+        max_length=int(config.get("tokenizer_model_max_length") or text["max_position_embeddings"]),
+        repetition_penalty=float(generation.get("repetition_penalty") or 1.0),
+        eos_token_ids=tuple(ends) if isinstance(ends, list) else (() if ends is None else (int(ends),)),
+    )
+
+
+def is_hugging_face(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of the Hugging Face layout."""
+    return config.get("model_type") == "llava_onevision"
+
+
+def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for ``Qwen2Config``; RoPE scaling is off, as the original forces it."""
+    source = config.get("text_config", config) if is_hugging_face(config) else config
+    text = {key: source[key] for key in TEXT_KEYS if source.get(key) is not None}
+    rope = source.get("rope_parameters") or {}
+    if rope.get("rope_type", "default") != "default":
+        raise ModelError(f"The checkpoint scales RoPE by {rope['rope_type']!r}, which the original never does; not supported.")
+    text["rope_theta"] = float(rope.get("rope_theta") or source.get("rope_theta") or 1e4)
+    text["tie_word_embeddings"] = bool(config.get("tie_word_embeddings") or source.get("tie_word_embeddings"))
+    text.setdefault("max_position_embeddings", 32768)
+    missing = [key for key in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads") if key not in text]
+    if missing:
+        raise ModelError(f"The checkpoint's config.json lacks {', '.join(missing)}; it is not that of a LLaVA-Qwen model.")
+    return text
+
+
+def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    """Arguments for ``SiglipVisionConfig``, from the tensors; head count and image size as the configs allow."""
+    patches = shapes.get(names.TOWER + "embeddings.patch_embedding.weight")
+    positions = shapes.get(names.TOWER + "embeddings.position_embedding.weight")
+    fc1 = shapes.get(names.TOWER + "encoder.layers.0.mlp.fc1.weight")
+    if patches is None or positions is None or fc1 is None or len(patches) != 4:
+        raise ModelError(
+            f"The weights hold no SigLIP tower ({names.TOWER}embeddings..., encoder.layers.0...); "
+            "a language model alone cannot see, give a LLaVA checkpoint."
+        )
+    hidden, channels, patch = patches[0], patches[1], patches[2]
+    grid = math.isqrt(positions[0])
+    if grid * grid != positions[0]:
+        raise ModelError(f"The tower's {names.TOWER}embeddings.position_embedding.weight has {positions[0]} rows, not a square.")
+    explicit = next((config["vision_config"] for config in configs if config.get("vision_config")), {})
+    layers = 1 + max(int(found.group(1)) for name in shapes if (found := _LAYER.match(name)))
+    heads = explicit.get("num_attention_heads") or _HEADS.get(hidden) or max(hidden // _SMALL_HEAD, 1)
+    if hidden % int(heads):
+        raise ModelError(f"The tower's width {hidden} does not divide into {heads} heads; set vision_config in config.json.")
+    return {
+        **{key: explicit[key] for key in VISION_KEYS if explicit.get(key) is not None},
+        "hidden_size": hidden,
+        "intermediate_size": fc1[0],
+        "num_hidden_layers": layers,
+        "num_attention_heads": int(heads),
+        "num_channels": channels,
+        "patch_size": patch,
+        "image_size": _image_size(configs, explicit, patch, grid),
+    }
+
+
+def _image_size(configs: Sequence[Mapping[str, Any]], explicit: Mapping[str, Any], patch: int, grid: int) -> int:
+    """The first candidate that has the tensors' grid: vision_config, the pinpoints' smallest side, the tower's name."""
+    candidates: list[int] = [int(explicit["image_size"])] if explicit.get("image_size") else []
+    for config in configs:
+        sides = [side for size in read_pinpoints(config.get("image_grid_pinpoints"), None) for side in size]
+        candidates += [min(sides)] if sides else []
+        named = re.search(r"-(\d+)/?$", str(config.get("mm_vision_tower") or ""))
+        candidates += [int(named.group(1))] if named else []
+    return next((size for size in candidates if size // patch == grid), grid * patch)
+
+
+def _aspect(config: Mapping[str, Any]) -> str:
+    return str(config.get("image_aspect_ratio") or config.get("vision_aspect_ratio") or "square")
+
+
+def _pinpoints(config: Mapping[str, Any], size: int) -> tuple[tuple[int, int], ...]:
+    """(width, height) pairs; Hugging Face stores (height, width)."""
+    pairs = read_pinpoints(config.get("image_grid_pinpoints"), size)
+    return tuple((second, first) for first, second in pairs) if is_hugging_face(config) else pairs

@@ -1,0 +1,145 @@
+"""LoRA adapters (Hu et al. 2021) of the original's training, merged under the original names in float32.
+
+PEFT on the renamed model would load an original adapter "successfully" with every B still zero, so the merge is done
+here, tensor by tensor: W + scale * B A.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from videopath.core.errors import ModelError
+from videopath.model import names
+from videopath.model.weights import FileWeights, Shape, Weights, read_json
+
+BaseLayer = Literal["map", "drop"]
+
+NON_LORA = "non_lora_trainables.bin"
+_PREFIX = "base_model.model."
+_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_UNSUPPORTED = ("use_dora", "fan_in_fan_out", "alpha_pattern", "modules_to_save", "layer_replication")
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter: its A and B by target tensor, and its scale."""
+
+    folder: Path
+    rank: int
+    alpha: float
+    rank_scaled: bool
+    weights: FileWeights
+    base_name: str
+
+    @property
+    def targets(self) -> list[str]:
+        """Original names of the tensors that the adapter changes."""
+        return sorted({name.rsplit(".lora_", 1)[0] + ".weight" for name in self.weights.shapes})
+
+    def pair(self, target: str) -> tuple[str, str]:
+        """Names of A and B of a target."""
+        stem = target.removesuffix(".weight")
+        return f"{stem}.lora_A", f"{stem}.lora_B"
+
+    def delta(self, target: str) -> torch.Tensor:
+        """What is added to a target, float32."""
+        a, b = (self.weights.read(name).float() for name in self.pair(target))
+        rank = a.shape[0]
+        return (b @ a) * (self.alpha / (math.sqrt(rank) if self.rank_scaled else rank))
+
+
+class Merged:
+    """``base`` with an adapter added; changed tensors are float32."""
+
+    def __init__(self, base: Weights, adapter: Adapter) -> None:
+        self._base, self._adapter = base, adapter
+        self._targets = frozenset(adapter.targets)
+        for target in adapter.targets:
+            _check_pair(base, adapter, target)
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        return dict(self._base.shapes)
+
+    @property
+    def dtypes(self) -> dict[str, torch.dtype]:
+        return {**self._base.dtypes, **dict.fromkeys(self._targets, torch.float32)}
+
+    def read(self, name: str) -> torch.Tensor:
+        tensor = self._base.read(name)
+        return tensor.float() + self._adapter.delta(name) if name in self._targets else tensor
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds a LoRA adapter."""
+    return (folder / "adapter_config.json").is_file()
+
+
+def open_adapter(folder: Path) -> Adapter:
+    """Read an adapter's settings and headers; its kind must be plain LoRA."""
+    settings = read_json(folder / "adapter_config.json")
+    if settings.get("peft_type", "LORA") != "LORA":
+        raise ModelError(f"{folder} holds an adapter of type {settings['peft_type']}; only LORA can be merged.")
+    asked = [key for key in _UNSUPPORTED if settings.get(key)]
+    if settings.get("bias", "none") != "none":
+        asked.append("bias")
+    if asked:
+        raise ModelError(f"The adapter in {folder} uses {', '.join(asked)}, which plain LoRA does not; merge it with PEFT first.")
+    file = next((folder / name for name in _ADAPTER_FILES if (folder / name).is_file()), None)
+    if file is None:
+        raise ModelError(f"{folder} has adapter_config.json but neither {' nor '.join(_ADAPTER_FILES)}; copy it again.")
+    try:
+        rank, alpha = int(settings["r"]), float(settings["lora_alpha"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / 'adapter_config.json'} lacks a usable r or lora_alpha; copy it again.") from error
+    return Adapter(
+        folder=folder,
+        rank=rank,
+        alpha=alpha,
+        rank_scaled=bool(settings.get("use_rslora", False)),
+        weights=FileWeights([file], _adapter_name),
+        base_name=str(settings.get("base_model_name_or_path") or ""),
+    )
+
+
+def open_non_lora(folder: Path, base_layer: BaseLayer = "map") -> FileWeights | None:
+    """The tensors that training changed beside the adapter, none where there is no such file.
+
+    Newer PEFT stores those of adapted modules as ``….base_layer.weight``. ``map`` gives them their plain names;
+    ``drop`` leaves them out, which the original's merge does without a word.
+    """
+    file = folder / NON_LORA
+
+    def rename(key: str) -> str | None:
+        if ".base_layer." in key and base_layer == "drop":
+            return None
+        return names.to_original(key.removeprefix(_PREFIX).replace(".base_layer.", "."))
+
+    return FileWeights([file], rename) if file.is_file() else None
+
+
+def _adapter_name(key: str) -> str:
+    stem = key.removeprefix(_PREFIX).removesuffix(".weight").removesuffix(".default")
+    if not stem.endswith((".lora_A", ".lora_B")):
+        raise ModelError(f"The adapter holds the tensor {key}, which is neither lora_A nor lora_B; merge it with PEFT first.")
+    return names.to_original(stem)
+
+
+def _check_pair(base: Weights, adapter: Adapter, target: str) -> None:
+    stored: dict[str, Any] = adapter.weights.shapes
+    for name in adapter.pair(target):
+        if name not in stored:
+            raise ModelError(f"The adapter in {adapter.folder} lacks {name}; it is incomplete, copy it again.")
+    if target not in base.shapes:
+        raise ModelError(f"The adapter in {adapter.folder} changes {target}, which the base does not have; use the base it was trained on.")
+    a, b = (stored[name] for name in adapter.pair(target))
+    if len(a) != 2 or len(b) != 2 or a[0] != b[1] or (b[0], a[1]) != base.shapes[target]:
+        raise ModelError(
+            f"The adapter in {adapter.folder} does not fit the base at {target}: the base has {list(base.shapes[target])}, "
+            f"the adapter A {list(a)} and B {list(b)}; use the base it was trained on."
+        )
