@@ -75,5 +75,7 @@ class TextStream:
 
     def _decode(self) -> str:
         return str(
-            self._tokenizer.decode(self._pending, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            self._tokenizer.decode(
+                self._pending, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
@@ -18,13 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from videopath.core.errors import ModelError
 
 if TYPE_CHECKING:
+    from videopath.model.checkpoint import Checkpoint
     from videopath.model.network import Network
     from videopath.model.session import LocalSession
     from videopath.model.video import Clip
 
 NANO = "nano"
 CARD_FILE = "videopath.json"
-_DEFAULT_FRAMES = 32  # of the original's inference
+_SERVERS = ("openai", "http", "https")
+_FRAMES = 32  # of the original's inference
 
 
 class Card(BaseModel):
@@ -33,10 +35,24 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     labels: dict[str, list[str]] = Field({}, description="site → diagnoses that the model was trained on")
-    unknown_label: str | None = Field(None, description="the answer that means: not a tissue that this model knows")
-    calibration: dict[str, float] = Field({}, description="parameters of the confidence, fitted on held-out clips")
-    score_reduction: Literal["mean", "sum"] = Field("mean", description="how candidates' log-probabilities add up")
+    unknown_label: str | None = Field(
+        None, description="the answer that means: not a tissue that this model knows"
+    )
+    calibration: dict[str, float] = Field(
+        {}, description="parameters of the confidence, fitted on held-out clips"
+    )
+    score_reduction: Literal["mean", "sum"] = Field(
+        "mean", description="how candidates' log-probabilities add up"
+    )
     trained_on: str = ""
+
+
+class CardFile(Card):
+    """``videopath.json`` of a checkpoint folder: the card, and what :class:`EngineInfo` takes from it."""
+
+    name: str | None = None
+    frames: int | None = Field(None, ge=1)
+    licence: str | None = None
 
 
 class EngineInfo(BaseModel):
@@ -113,7 +129,9 @@ class Session(Protocol):
         Candidates are scored exactly as given: leading spaces count, and no end token is added.
         """
 
-    def score_moments(self, question: str, texts: Sequence[str], *, answer_start: str = "") -> list[list[float]]:
+    def score_moments(
+        self, question: str, texts: Sequence[str], *, answer_start: str = ""
+    ) -> list[list[float]]:
         """``[text][frame]``: mean log-probability of each text when the model sees that one frame of the clip alone."""
 
     def close(self) -> None:
@@ -154,3 +172,66 @@ class LocalEngine:
         from videopath.model.session import LocalSession
 
         return LocalSession(self.network, clip)
+
+
+def load_engine(
+    name: str | Path, *, device: str | None = None, dtype: str | None = None, accept_licence: bool = False
+) -> LocalEngine:
+    """Load an engine: "nano" (bundled), a checkpoint folder of any layout, or a hub id.
+
+    Raises ModelError where there is no such checkpoint, where its tensors do not fit, or where its licence is not
+    accepted; InputError for an unknown device or dtype.
+    """
+    from videopath.model.checkpoint import load_network, open_checkpoint
+    from videopath.model.device import choose_device
+    from videopath.model.hub import licence_of
+    from videopath.model.weights_hash import weights_sha256
+
+    _refuse_servers(str(name))
+    source = str(files("videopath.model.nano")) if name == NANO else str(name)
+    choice = choose_device(device, dtype)
+    checkpoint = open_checkpoint(source, accept_licence=accept_licence)
+    card = read_card(checkpoint.folder)
+    network = load_network(source, device=choice.device, dtype=choice.dtype, accept_licence=accept_licence)
+    info = EngineInfo(
+        name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
+        source=str(name),
+        layout=checkpoint.layout,
+        weights_sha256=weights_sha256(_weight_files(checkpoint)),
+        device=choice.device,
+        dtype=choice.dtype,
+        device_reason=choice.reason,
+        parameters=sum(weight.numel() for weight in network.parameters()),
+        licence=card.licence or licence_of(source) or "not stated",
+        frames=card.frames or _FRAMES,
+        card=Card(**card.model_dump(include=set(Card.model_fields))),
+    )
+    return LocalEngine(network, info)
+
+
+def read_card(folder: Path) -> CardFile:
+    """The card of a checkpoint folder; an empty one where there is none. Raises ModelError for one that is broken."""
+    path = folder / CARD_FILE
+    if not path.is_file():
+        return CardFile()
+    try:
+        return CardFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelError(
+            f"{path} is not a usable card: {place}: {first['msg']}. Correct or remove it."
+        ) from error
+
+
+def _weight_files(checkpoint: Checkpoint | None) -> list[Path]:
+    """A checkpoint's files, those of its base first."""
+    return [] if checkpoint is None else [*_weight_files(checkpoint.base), *checkpoint.files]
+
+
+def _refuse_servers(name: str) -> None:
+    if name.partition(":")[0] in _SERVERS:
+        raise ModelError(
+            f"Engines behind a server ({name!r}) are not available in this version; "
+            "give 'nano', a checkpoint folder or a hub id."
+        )

@@ -59,7 +59,7 @@ class Packing:
         ``logits`` is ``[batch, 1 + inputs, vocabulary]``: the context's last position, then the inputs.
         """
         logits = logits.float()
-        rows = torch.tensor(self._rows, device=logits.device)
-        targets = torch.tensor(self._targets, device=logits.device)
+        rows = torch.tensor(self._rows, dtype=torch.long, device=logits.device)
+        targets = torch.tensor(self._targets, dtype=torch.long, device=logits.device)
         found = logits[:, rows, targets] - logits.logsumexp(-1)[:, rows]
         return list(found.split(self._lengths, dim=1))

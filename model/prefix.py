@@ -94,7 +94,9 @@ class Prefix:
         """Score behind each of ``blocks`` ``[frames, N, hidden]``, one row per frame, without any cache."""
         embed = self._network.embed
         ends = embed(self._head, []), embed(tail + packing.inputs, [])
-        rows = torch.cat([ends[0].expand(len(blocks), -1, -1), blocks, ends[1].expand(len(blocks), -1, -1)], dim=1)
+        rows = torch.cat(
+            [ends[0].expand(len(blocks), -1, -1), blocks, ends[1].expand(len(blocks), -1, -1)], dim=1
+        )
         context = rows.shape[1] - len(packing.inputs)
         logits, _ = self._network.decode(
             rows,

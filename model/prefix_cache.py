@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
@@ -19,7 +18,9 @@ _ROOM = 512
 class _RoomyLayer(DynamicLayer):
     """One layer's keys and values, ``[batch, heads, length, head size]`` each, as views of buffers with more room."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Append the new states and return all of them (views)."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)

@@ -60,7 +60,9 @@ class LocalSession:
             answer = _Answer(self._network, self._prefix(), chooser, seed, on_token)
             with _memory_error_as_engine_error():
                 stopped = answer.write(first, max_new_tokens, cancelled)
-            return Generation(answer.text, answer.tokens, answer.logprobs, time.perf_counter() - began, stopped)
+            return Generation(
+                answer.text, answer.tokens, answer.logprobs, time.perf_counter() - began, stopped
+            )
 
     def score(
         self,
@@ -77,7 +79,9 @@ class LocalSession:
             found = self._with_memory(lambda prefix: prefix.score(question, answer_start, candidates))
             return [float(tokens.mean() if reduce == "mean" else tokens.sum()) for tokens in found]
 
-    def score_moments(self, question: str, texts: Sequence[str], *, answer_start: str = "") -> list[list[float]]:
+    def score_moments(
+        self, question: str, texts: Sequence[str], *, answer_start: str = ""
+    ) -> list[list[float]]:
         """``[text][frame]`` for the frames of ``clip``, in one batch; what the tower saw is used again."""
         with self._turn():
             found = self._with_memory(lambda prefix: prefix.score_frames(question, answer_start, texts))
@@ -102,7 +106,9 @@ class LocalSession:
         if self._closed:
             raise EngineError("This session is closed; open the clip again.")
         if not self._busy.acquire(blocking=False):
-            raise EngineError("This session is answering another question; wait for it or open a second session.")
+            raise EngineError(
+                "This session is answering another question; wait for it or open a second session."
+            )
         try:
             with torch.inference_mode():
                 yield
@@ -191,7 +197,8 @@ def _memory_error_as_engine_error() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise EngineError(
-            "The GPU's memory ended in the middle of an answer. Ask for fewer tokens or use fewer frames.", retryable=True
+            "The GPU's memory ended in the middle of an answer. Ask for fewer tokens or use fewer frames.",
+            retryable=True,
         ) from error
 
 
