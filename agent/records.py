@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate
 
-CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "failed"]
+CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
 
 __all__ = [
     "Candidate",

@@ -19,6 +19,7 @@ _STATUS = {
     "abstained": "abstained",
     "done": "done",
     "signed": "signed by a person",
+    "rejected": "rejected by a person",
     "failed": "failed",
 }
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videopath.tools.describe import DescribeTool
     from videopath.tools.diagnose import DiagnoseTool
-    from videopath.tools.retrieve import RetrieveTool
     from videopath.tools.kit import toolkit
+    from videopath.tools.retrieve import RetrieveTool
 
 __all__ = ["DescribeTool", "DiagnoseTool", "RetrieveTool", "toolkit"]
 

@@ -24,7 +24,7 @@ class RetrieveInput(Record):
     site: str | None = Field(None, description="anatomical site, if known: cases of other sites are dropped")
     exclude_sources: list[str] = Field(
         default_factory=list,
-        description="source ids of the video in question: its own cases are never returned",
+        description="path, source ids of the video in question: its own cases are never returned",
     )
     k: int = Field(5, ge=1, le=100, description="how many cases to look at")
 
@@ -56,6 +56,13 @@ class RetrieveTool(BaseTool):
             )
         return self.knowledge
 
+    def provenance(self) -> dict[str, str]:
+        """Hashes of what was searched; empty as long as nothing was."""
+        if self.knowledge is None or isinstance(self.knowledge, str | Path):
+            return {}
+        info = self.knowledge.info()
+        return {"index": info.index_sha256, "data": info.data_sha256, "embedder": info.embedder.sha256}
+
     def _run(
         self, description: str, site: str | None = None, exclude_sources: list[str] | None = None, k: int = 5
     ) -> RetrieveResult:
@@ -65,28 +72,28 @@ class RetrieveTool(BaseTool):
         hits = self._search(description, k, canonical_site(site) if site else None, own)
         best = max((hit.score for hit in hits if _same_site(hit, site)), default=0.0)
         judged = [self._judged(hit, best, site) for hit in hits]
-        return RetrieveResult(query=description, neighbours=judged)
+        return RetrieveResult(
+            query=description, neighbours=judged, index_sha256=self.base.info().index_sha256
+        )
 
     def _search(self, query: str, k: int, site: str | None, own: list[str]) -> list[Hit]:
         """The k nearest of the site; where it has fewer, the nearest of other sites, to be shown as dropped."""
-        source, others = (own[0] if own else None), set(own[1:])
-        near = self.base.search(query, k=k + len(others), site=site, exclude_source=source)
-        near = [hit for hit in near if hit.record.source not in others][:k]
+        near = self._nearest(query, k, site, own)
         if site and len(near) < k:
             seen = {hit.record.id for hit in near}
-            anywhere = self.base.search(query, k=k + len(others), exclude_source=source)
-            near += [h for h in anywhere if h.record.id not in seen and h.record.source not in others][
-                : k - len(near)
-            ]
-        return near
+            near += [hit for hit in self._nearest(query, k, None, own) if hit.record.id not in seen]
+        return near[:k]
+
+    def _nearest(self, query: str, k: int, site: str | None, own: list[str]) -> list[Hit]:
+        first, others = (own[0] if own else None), set(own[1:])
+        hits = self.base.search(query, k=k + len(others), site=site, exclude_source=first, diagnosed=True)
+        return [hit for hit in hits if hit.record.source not in others][:k]
 
     def _judged(self, hit: Hit, best: float, site: str | None) -> Neighbour:
         record = hit.record
         ratio = hit.score / best if best > 0 else 0.0
         if not _same_site(hit, site):
             kept, why = False, f"from another site: {record.site}"
-        elif not record.diagnosis:
-            kept, why = False, "the record has no diagnosis"
         elif hit.score <= 0 or ratio < self.score_ratio:
             kept, why = False, f"too far: {ratio:.2f} of the best score, {self.score_ratio:.2f} is needed"
         else:

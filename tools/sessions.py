@@ -173,13 +173,13 @@ class ClipSession:
     def _answered(self, method: str, arguments: dict[str, Any], ask: Callable[[Session], Any]) -> Any:
         journal = self.recording.journal
         call = {**self._scope, "method": method, "arguments": arguments}
-        found = journal.find(call) if journal else None
+        found = None if journal is None else journal.find(call)
         if found is not None:
             return found
         with self.recording.pool.session(self.request) as session:
             self._refuse_other_video(session)
             answer = ask(session)
-        if journal:
+        if journal is not None:
             journal.add(call, answer)
         return answer
 

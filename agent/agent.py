@@ -1,0 +1,338 @@
+"""The diagnostic agent: cases begun, streamed, reviewed and resumed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command, Interrupt
+from pydantic import ValidationError
+
+from videopath.agent.graph import build_graph
+from videopath.agent.library import CaseLibrary, load_case_library, new_case_id
+from videopath.agent.nodes import Nodes
+from videopath.agent.outcome import report_of
+from videopath.agent.policy import Policy
+from videopath.agent.records import CaseReport, Decision, RunSettings, Step
+from videopath.agent.state import CaseInput
+from videopath.agent.steps import Progress
+from videopath.core.errors import CaseError, InputError, VideoPathError
+from videopath.core.files import write_text
+from videopath.core.settings import ReviewMode
+from videopath.core.sites import canonical_site
+from videopath.tools.retrieve import RetrieveTool
+from videopath.tools.sessions import SessionPool
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+
+    from videopath.knowledge import KnowledgeBase
+    from videopath.model.engine import Engine
+
+OnProgress = Callable[[Progress], None]
+
+INPUTS_NAME = "inputs.json"
+
+_LONGEST_QUESTION = 2000  # characters
+
+
+class DiagnosticAgent:
+    """From a video to a diagnosis with its reasoning trace.
+
+    One agent may work on many cases, one after the other or from several threads; it keeps no state of a case:
+    that is in the case library and its checkpoints. Use it in a ``with``, or ``close`` it.
+    """
+
+    def __init__(self, nodes: Nodes, connection: sqlite3.Connection) -> None:
+        self._nodes = nodes
+        self._connection = connection
+        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        self.graph: CompiledStateGraph = build_graph(nodes, saver)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | Engine = "nano",
+        knowledge: str | Path | KnowledgeBase | None = None,
+        review: ReviewMode = "never",
+        *,
+        policy: Policy | None = None,
+        frames: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        accept_licence: bool = False,
+        home: str | Path | None = None,
+    ) -> DiagnosticAgent:
+        """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
+
+        ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``knowledge``: a folder or a knowledge base;
+        none: the bundled starter. ``review``: when a person is asked; it stands above the policy's.
+        """
+        policy = (policy or Policy()).model_copy(update={"review": review} if review != "never" else {})
+        name = str(model) if isinstance(model, str | Path) else model.info.name
+
+        def load_named() -> Engine:
+            from videopath.model import load_engine
+
+            return load_engine(name, device=device, dtype=dtype, accept_licence=accept_licence)
+
+        sessions = SessionPool(name, load=load_named) if isinstance(model, str | Path) else SessionPool(model)
+        settings = RunSettings(
+            model=name,
+            knowledge=_folder_of(knowledge),
+            frames=frames,
+            review=policy.review,
+            device=device,
+            dtype=dtype,
+            policy=policy.model_dump(mode="json"),
+        )
+        library = load_case_library(home)
+        nodes = Nodes(sessions, RetrieveTool(knowledge=knowledge), library, settings)
+        return cls(nodes, _checkpoints(library))
+
+    @property
+    def library(self) -> CaseLibrary:
+        """Where the agent's cases are kept."""
+        return self._nodes.library
+
+    def diagnose(
+        self,
+        video: str | Path,
+        question: str | None = None,
+        site: str | None = None,
+        *,
+        case_id: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        sampling: str = "uniform",
+        on_progress: OnProgress | None = None,
+    ) -> CaseReport:
+        """Work on a case to its end, or to the review that waits for a person."""
+        case_id = case_id or new_case_id()
+        segment: Any = {"start": start, "end": end, "sampling": sampling}
+        for _ in self.stream(video, question, site, case_id=case_id, on_progress=on_progress, **segment):
+            pass
+        return self.report(case_id)
+
+    def stream(
+        self,
+        video: str | Path,
+        question: str | None = None,
+        site: str | None = None,
+        *,
+        case_id: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        sampling: str = "uniform",
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Step]:
+        """Each step as it finishes. ``on_progress`` hears of what happens in between: steps begun, tokens.
+
+        A caller that stops iterating leaves a case that ``resume`` continues. Give a ``case_id`` (``new_case_id()``)
+        to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
+        no case is kept then.
+        """
+        case_id = case_id or new_case_id()
+        settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
+        inputs = _inputs(video, question, site, case_id, settings)
+        folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
+        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        with self._working(case_id):
+            try:
+                yield from self._run(case_id, inputs, on_progress)
+            except InputError:
+                if not self._values(case_id).get("steps"):
+                    self.library.delete(case_id)
+                raise
+
+    def resume(
+        self,
+        case_id: str,
+        decision: Decision | dict[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> CaseReport:
+        """Continue a case after a kill, or with a person's decision after a review interrupt.
+
+        Without a decision a case that waits for one is returned as it waits, and a finished one as it is. Raises
+        ``CaseError`` for an unknown case and for a decision that is stale, repeated or not asked for.
+        """
+        for _ in self.stream_resume(case_id, decision, on_progress=on_progress):
+            pass
+        return self.report(case_id)
+
+    def stream_resume(
+        self,
+        case_id: str,
+        decision: Decision | dict[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Step]:
+        """``resume``, with each further step as it finishes."""
+        self.library.entry(case_id)
+        with self._working(case_id):
+            inputs = self._continuation(case_id, decision)
+            unfinished = inputs is not None or (self._snapshot(case_id).next and not self.pending(case_id))
+            if unfinished:
+                yield from self._run(case_id, inputs, on_progress)
+
+    def pending(self, case_id: str) -> Interrupt | None:
+        """The review that a case waits for: its ``id`` goes into the decision, its ``value`` is what to decide on."""
+        return next(iter(self._snapshot(case_id).interrupts), None)
+
+    def report(self, case_id: str) -> CaseReport:
+        """The report of a case that is finished or waits for a review."""
+        return self.library.get(case_id)
+
+    def close(self) -> None:
+        """Close sessions and checkpoints."""
+        self._nodes.sessions.close()
+        self._connection.close()
+
+    def __enter__(self) -> DiagnosticAgent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _continuation(
+        self, case_id: str, decision: Decision | dict[str, Any] | None
+    ) -> Command | CaseInput | None:
+        """What the graph goes on with: a decision, the inputs where not even they are in a checkpoint, or nothing."""
+        if decision is not None:
+            return self._answer(case_id, decision)
+        if self._snapshot(case_id).created_at is not None:
+            return None
+        inputs = self.library.folder(case_id) / INPUTS_NAME
+        if not inputs.exists():
+            raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
+        return json.loads(inputs.read_text(encoding="utf-8"))
+
+    def _answer(self, case_id: str, decision: Decision | dict[str, Any]) -> Command:
+        """The decision as the graph takes it; refused when the case does not wait for exactly this one."""
+        try:
+            decision = Decision.model_validate(decision)
+        except ValidationError as error:
+            raise CaseError(f"The decision is not usable: {error.errors()[0]['msg']}.") from error
+        waiting = self.pending(case_id)
+        if waiting is None:
+            raise CaseError(
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+            )
+        if decision.interrupt_id not in (None, waiting.id):
+            raise CaseError(
+                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
+                "look at it again."
+            )
+        return Command(resume=decision.model_dump(mode="json"))
+
+    def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
+        """Run the graph until it ends or waits; the library always knows how far the case is."""
+        self.library.set_status(case_id, "running")
+        try:
+            for mode, chunk in self.graph.stream(
+                inputs, self._config(case_id), stream_mode=["updates", "custom"], durability="sync"
+            ):
+                if mode == "custom" and on_progress:
+                    on_progress(Progress(**chunk))
+                elif mode == "updates":
+                    yield from _steps_of(chunk)
+        except VideoPathError as error:
+            self.library.set_status(case_id, "failed", str(error))
+            raise
+        if self.pending(case_id):
+            self._save_waiting(case_id)
+
+    def _save_waiting(self, case_id: str) -> None:
+        """The report as it stands, for the person who is asked."""
+        values: Any = self._values(case_id)
+        report = report_of(values, self._nodes.sessions.info, {}, self._nodes.retriever.provenance())
+        report.status = "waiting for review"
+        self.library.save(report)
+
+    @contextmanager
+    def _working(self, case_id: str) -> Iterator[None]:
+        """Only one process works on a case; the lock of a killed one is free again."""
+        lock = FileLock(self.library.folder(case_id) / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CaseError(
+                f"Case {case_id} is being worked on by another process: wait for it to finish."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _config(self, case_id: str) -> Any:
+        return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
+
+    def _snapshot(self, case_id: str) -> Any:
+        return self.graph.get_state(self._config(case_id))
+
+    def _values(self, case_id: str) -> dict[str, Any]:
+        return self._snapshot(case_id).values
+
+
+def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
+    for node, change in update.items():
+        if node != "__interrupt__":
+            yield from (Step.model_validate(step) for step in change["steps"])
+
+
+def _inputs(
+    video: str | Path, question: str | None, site: str | None, case_id: str, settings: RunSettings
+) -> CaseInput:
+    path = Path(video).expanduser()
+    if not path.exists():
+        raise InputError(
+            f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
+        )
+    return CaseInput(
+        video=str(path.resolve()),
+        site=canonical_site(site) if site else None,
+        question=_checked_question(question),
+        case_id=case_id,
+        settings=settings.model_dump(mode="json"),
+    )
+
+
+def _checked_question(question: str | None) -> str | None:
+    if question is None:
+        return None
+    if not question.strip():
+        raise InputError("The question is empty: ask one, or leave it out for the best diagnosis.")
+    if len(question) > _LONGEST_QUESTION:
+        raise InputError(
+            f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are allowed."
+        )
+    return question.strip()
+
+
+def _folder_of(knowledge: str | Path | KnowledgeBase | None) -> str | None:
+    if knowledge is None or isinstance(knowledge, str | Path):
+        return str(knowledge) if knowledge else None
+    return str(knowledge.folder)
+
+
+def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
+    path = library.home / "checkpoints.sqlite"
+    try:
+        library.home.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+    except (OSError, sqlite3.Error) as error:
+        raise CaseError(
+            f"The folder {library.home} cannot be written ({error}): make room or give it permissions, or set "
+            "VIDEOPATH_HOME to another folder."
+        ) from error
+    return connection

@@ -1,0 +1,101 @@
+"""How sure the agent may be: six features of a look, weighed by a logistic function.
+
+The weights come from the model card (``calibration``, keys ``confidence.intercept`` and ``confidence.<feature>``),
+fitted on held-out clips. A card without them gets the defaults below, which were chosen, not fitted: everything in
+favour gives 0.98, everything against 0.05, and everything undecided 0.62.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from videopath.model.questions import DIAGNOSIS_START, one_prompt_question
+from videopath.tools.diagnose import same_label, softmax
+from videopath.tools.schemas import Candidate, DiagnoseResult, Neighbour
+from videopath.tools.sessions import ClipSession
+
+DEFAULTS = {
+    "confidence.intercept": -3.0,
+    "confidence.top_probability": 2.0,
+    "confidence.margin": 1.0,
+    "confidence.samples": 1.0,
+    "confidence.neighbours": 0.5,
+    "confidence.description": 1.5,
+    "confidence.blind": 1.0,
+}
+
+FEATURES = tuple(key.removeprefix("confidence.") for key in DEFAULTS if key != "confidence.intercept")
+_UNDECIDED = 0.5  # a feature that nothing speaks for or against
+
+
+def features(
+    final: DiagnoseResult,
+    blind: DiagnoseResult,
+    neighbours: Sequence[Neighbour],
+    description_probability: float | None,
+) -> dict[str, float]:
+    """What speaks for the diagnosis, each in [0, 1]; 0.5 where there is nothing to tell from.
+
+    ``top_probability`` and ``margin``: of the differential (both 0 with a single candidate: nothing was compared);
+    ``samples``: share of the sampled answers that agree; ``neighbours``: share of the kept neighbours that agree,
+    weighted by similarity; ``description``: ``description_probability``, of the label when the description alone is
+    put before it in the original one-prompt form; ``blind``: probability of the label before any neighbour was seen.
+    """
+    return {
+        "top_probability": final.differential[0].probability if len(final.differential) > 1 else 0.0,
+        "margin": margin(final.differential),
+        "samples": _share([(same_label(s) == same_label(final.label), 1.0) for s in final.samples]),
+        "neighbours": _share(
+            [(same_label(n.diagnosis) == same_label(final.label), n.score) for n in neighbours if n.kept]
+        ),
+        "description": _UNDECIDED if description_probability is None else description_probability,
+        "blind": probability_of(final.label, blind.differential),
+    }
+
+
+def confidence(values: dict[str, float], calibration: dict[str, float]) -> float:
+    """The calibrated probability in [0, 1] that the diagnosis is right. Missing features count as undecided."""
+    weights = {key: calibration.get(key, default) for key, default in DEFAULTS.items()}
+    total = weights["confidence.intercept"]
+    total += sum(weights[f"confidence.{name}"] * values.get(name, _UNDECIDED) for name in FEATURES)
+    return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))
+
+
+def description_support(
+    session: ClipSession,
+    site: str | None,
+    question: str | None,
+    description: str,
+    differential: Sequence[Candidate],
+) -> float | None:
+    """Probability of the first candidate after the description in the original one-prompt form, without neighbours.
+
+    A second way of asking: a description that leads elsewhere shows here. None where there is nothing to compare.
+    """
+    if len(differential) < 2 or not description:
+        return None
+    card = session.recording.info.card
+    scores = session.score(
+        one_prompt_question(site, question),
+        [f" {candidate.label}" for candidate in differential],
+        answer_start=f"{description}\n{DIAGNOSIS_START}",
+        reduce=card.score_reduction,
+    )
+    return softmax(scores, card.calibration.get("temperature", 1.0))[0]
+
+
+def margin(differential: Sequence[Candidate]) -> float:
+    """How far the first candidate is before the second; 0 with a single one."""
+    return differential[0].probability - differential[1].probability if len(differential) > 1 else 0.0
+
+
+def probability_of(label: str, differential: Sequence[Candidate]) -> float:
+    """A label's probability in a differential; 0 where it is not a candidate."""
+    return sum(c.probability for c in differential if same_label(c.label) == same_label(label))
+
+
+def _share(votes: Sequence[tuple[bool, float]]) -> float:
+    """The weighted share of votes in favour."""
+    total = sum(weight for _, weight in votes)
+    return sum(weight for agrees, weight in votes if agrees) / total if total > 0 else _UNDECIDED

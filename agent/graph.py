@@ -1,0 +1,52 @@
+"""The graph: every node and every edge.
+
+intake → describe → diagnose_blind → retrieve → diagnose → verify ─┬→ report
+            ↑                                                      ├→ review → report
+            └──────────────── look_closer ←────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from videopath.agent.nodes import Nodes, wants_closer_look, wants_review
+from videopath.agent.state import CaseInput, CaseState
+
+
+def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CompiledStateGraph:
+    """The compiled graph around these nodes."""
+    graph = StateGraph(CaseState, input_schema=CaseInput)
+
+    graph.add_node("intake", nodes.intake)
+    graph.add_node("describe", nodes.describe)
+    graph.add_node("diagnose_blind", nodes.diagnose_blind)
+    graph.add_node("retrieve", nodes.retrieve)
+    graph.add_node("diagnose", nodes.diagnose)
+    graph.add_node("verify", nodes.verify)
+    graph.add_node("look_closer", nodes.look_closer)
+    graph.add_node("review", nodes.review)
+    graph.add_node("report", nodes.report)
+
+    graph.add_edge(START, "intake")
+    graph.add_edge("intake", "describe")
+    graph.add_edge("describe", "diagnose_blind")
+    graph.add_edge("diagnose_blind", "retrieve")
+    graph.add_edge("retrieve", "diagnose")
+    graph.add_edge("diagnose", "verify")
+    graph.add_conditional_edges("verify", after_verify)
+    graph.add_edge("look_closer", "describe")
+    graph.add_edge("review", "report")
+    graph.add_edge("report", END)
+
+    return graph.compile(checkpointer=checkpointer, name="videopath")
+
+
+def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]:
+    """Look closer while it may help, then ask a person if the policy says so, then report."""
+    if wants_closer_look(state):
+        return "look_closer"
+    return "review" if wants_review(state) else "report"

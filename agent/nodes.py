@@ -1,0 +1,354 @@
+"""The nodes of the graph. Each reads the state, asks a tool, and leaves a step in the trace.
+
+A node may run twice when the process dies before its checkpoint; the model calls that it had finished are then read
+from the case's journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import StreamWriter, interrupt
+from pydantic import ValidationError
+
+from videopath.agent.closer import can_look_closer, closer_request, most_telling
+from videopath.agent.confidence import confidence, description_support, features
+from videopath.agent.library import CaseLibrary, now
+from videopath.agent.outcome import best_look, changes_of, report_of, save_evidence
+from videopath.agent.policy import Policy
+from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
+from videopath.agent.state import CaseInput, CaseState, Json, Look
+from videopath.agent.steps import StepDraft, record_step
+from videopath.agent.trace import TRACE_NAME
+from videopath.agent.verdict import no_claim
+from videopath.core.errors import CaseError, InputError
+from videopath.tools.describe import DescribeTool
+from videopath.tools.diagnose import DiagnoseTool
+from videopath.tools.journal import JOURNAL_NAME, Journal
+from videopath.tools.retrieve import RetrieveTool
+from videopath.tools.schemas import (
+    ClipInput,
+    DescribeResult,
+    DiagnoseResult,
+    ModelCall,
+    Neighbour,
+    RetrieveResult,
+)
+from videopath.tools.sessions import Recording, SessionPool
+
+
+class Nodes:
+    """What the graph is made of, around one engine, one knowledge base and one case library."""
+
+    def __init__(
+        self, sessions: SessionPool, retriever: RetrieveTool, library: CaseLibrary, settings: RunSettings
+    ) -> None:
+        self.sessions = sessions
+        self.retriever = retriever
+        self.library = library
+        self.settings = settings
+
+    def intake(self, state: CaseInput, config: RunnableConfig, writer: StreamWriter) -> Json:
+        """Open and hash the video, sample the frames, judge their quality."""
+        from videopath.model.quality import assess
+
+        draft = StepDraft("intake", writer)
+        case_id = state.get("case_id") or config["configurable"]["thread_id"]
+        settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
+        request = _first_request(state["video"], settings, self.sessions.info.frames)
+        clip = self.sessions.clip(request)
+        quality = assess(clip)
+        if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
+            raise InputError(" ".join(quality.sentences))
+        facts = _facts(clip)
+        step = draft.done(
+            f"{facts.kind} of {facts.width}×{facts.height}, {len(facts.indices)} of {facts.total_frames} frames; "
+            f"quality {quality.verdict}",
+            detail={
+                "request": request.model_dump(mode="json"),
+                "quality": quality.model_dump(mode="json"),
+                "burned_in_text": "not searched",
+            },
+            evidence=[f"frame {index}" for index in facts.indices],
+            hashes={"video": facts.sha256},
+        )
+        update = {
+            "case_id": case_id,
+            "created": draft.started,
+            "site": state.get("site"),
+            "question": state.get("question"),
+            "settings": settings.model_dump(mode="json"),
+            "facts": facts.model_dump(mode="json"),
+            "quality": quality.model_dump(mode="json"),
+            "weights_sha256": self.sessions.info.weights_sha256,
+            "request": request.model_dump(mode="json"),
+        }
+        return self._finished(case_id, 0, step, update)
+
+    def describe(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Say what the clip shows, each finding with its moment."""
+        draft = StepDraft("describe", writer)
+        tool = DescribeTool(sessions=self._recording(state, draft.token))
+        asked = {"site": state["site"], "max_new_tokens": _policy(state).description_tokens}
+        result: DescribeResult = tool.invoke({**state["request"], **asked})
+        step = draft.done(
+            _shortened(result.description),
+            detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
+            evidence=[f"frame {finding.frame}" for finding in result.findings],
+            **_call(result.call, frames=result.frames.sha256),
+        )
+        return self._next(state, step, described=result.model_dump(mode="json"))
+
+    def diagnose_blind(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Diagnose before any similar case is seen."""
+        draft = StepDraft("diagnose_blind", writer)
+        result, step = self._diagnosed(state, draft, [], samples=0)
+        return self._next(state, step, blind=result.model_dump(mode="json"))
+
+    def retrieve(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Look for similar cases; those of the same video never count."""
+        draft = StepDraft("retrieve", writer)
+        description, count = state["described"]["description"], _policy(state).neighbours
+        asked = {
+            "description": description,
+            "site": state["site"],
+            "exclude_sources": [Path(state["video"]).stem, state["facts"]["sha256"]],
+        }
+        result = RetrieveResult(query=description, neighbours=[])
+        if count and description:
+            result = self.retriever.invoke({**asked, "k": count})
+        step = draft.done(
+            f"{len(result.kept)} of {len(result.neighbours)} similar cases fit",
+            detail={**asked, "k": count, "result": result.model_dump(mode="json")},
+            evidence=[neighbour.id for neighbour in result.kept],
+            hashes={"index": result.index_sha256} if result.index_sha256 else {},
+        )
+        return self._next(state, step, retrieved=result.model_dump(mode="json"))
+
+    def diagnose(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Diagnose again with the similar cases as evidence."""
+        draft = StepDraft("diagnose", writer)
+        kept = RetrieveResult.model_validate(state["retrieved"]).kept
+        result, step = self._diagnosed(state, draft, kept, samples=_policy(state).samples)
+        return self._next(state, step, final=result.model_dump(mode="json"))
+
+    def verify(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Weigh what speaks for the diagnosis; say why where it is not enough."""
+        draft = StepDraft("verify", writer)
+        recording = self._recording(state)
+        card = recording.info.card
+        final = DiagnoseResult.model_validate(state["final"])
+        supported = description_support(
+            recording.open(ClipInput(**state["request"])),
+            state["site"],
+            state["question"],
+            state["described"]["description"],
+            final.differential,
+        )
+        values = features(
+            final,
+            DiagnoseResult.model_validate(state["blind"]),
+            RetrieveResult.model_validate(state["retrieved"]).neighbours,
+            supported,
+        )
+        reasons = no_claim(final.label, state["site"], card)
+        sure = 0.0 if reasons else confidence(values, card.calibration)
+        threshold = _policy(state).threshold(card.calibration)
+        if not reasons and sure < threshold:
+            reasons = [
+                f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
+            ]
+        look = Look(
+            request=state["request"],
+            described=state["described"],
+            blind=state["blind"],
+            retrieved=state["retrieved"],
+            final=state["final"],
+            features=values,
+            confidence=sure,
+            reasons=reasons,
+        )
+        step = draft.done(
+            f"{final.label}: confidence {sure:.2f}" + (", not enough" if reasons else ""),
+            detail={"features": values, "confidence": sure, "threshold": threshold, "reasons": reasons},
+            model=recording.info.name,
+            device=recording.info.device,
+        )
+        return self._next(state, step, looks=[look])
+
+    def look_closer(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Choose a denser, cropped-in clip around the most telling moment."""
+        draft = StepDraft("look_closer", writer)
+        request, facts = ClipInput(**state["request"]), VideoFacts(**state["facts"])
+        described = DescribeResult.model_validate(state["described"])
+        finding = most_telling(described.findings)
+        moment = finding.seconds if finding else described.frames.seconds[len(described.frames.seconds) // 2]
+        at_moment = {} if facts.kind == "image" else {"start": moment, "end": None}
+        view = self.sessions.clip(request.model_copy(update={"frames": 1, **at_moment}))
+        closer = closer_request(facts, request, moment, view)
+        step = draft.done(
+            _where(closer),
+            detail={
+                "moment": moment,
+                "finding": finding.text if finding else None,
+                "request": closer.model_dump(mode="json"),
+            },
+            evidence=[f"frame {finding.frame}"] if finding else [],
+        )
+        return self._next(state, step, request=closer.model_dump(mode="json"))
+
+    def review(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Ask a person to accept, edit or reject. Runs again from its first line with the answer."""
+        look = best_look(state["looks"])
+        answer = interrupt(
+            {
+                "case_id": state["case_id"],
+                "diagnosis": look["final"]["label"],
+                "differential": look["final"]["differential"],
+                "description": look["described"]["description"],
+                "confidence": look["confidence"],
+                "reasons": look["reasons"],
+            }
+        )
+        draft = StepDraft("review", writer)
+        try:
+            decision = Decision.model_validate(answer)
+        except ValidationError as error:
+            raise CaseError(f"The decision is not usable: {error.errors()[0]['msg']}.") from error
+        decision.decided = decision.decided or now()
+        changes = changes_of(decision, look)
+        step = draft.done(
+            f"{decision.action} by {decision.reviewer or 'an unnamed reviewer'}",
+            detail={"decision": decision.model_dump(mode="json"), "changes": changes},
+        )
+        return self._next(state, step, review=[decision.model_dump(mode="json")])
+
+    def report(self, state: CaseState, writer: StreamWriter) -> Json:
+        """Write the report with its evidence frames."""
+        draft = StepDraft("report", writer)
+        folder = self.library.folder(state["case_id"])
+        look = best_look(state["looks"])
+        images = save_evidence(folder, self.sessions, look)
+        draft_report = report_of(state, self.sessions.info, images, self.retriever.provenance())
+        step = draft.done(
+            f"{draft_report.diagnosis}: {draft_report.status}",
+            detail={"look": state["looks"].index(look), "looks": len(state["looks"])},
+            evidence=sorted(set(images.values())),
+        )
+        update = self._next(state, step)
+        draft_report.steps.append(step)
+        self.library.save(draft_report)
+        return update
+
+    def _diagnosed(
+        self, state: CaseState, draft: StepDraft, kept: list[Neighbour], samples: int
+    ) -> tuple[DiagnoseResult, Step]:
+        asked = {
+            "description": state["described"]["description"],
+            "site": state["site"],
+            "question": state["question"],
+            "neighbours": [neighbour.model_dump(mode="json") for neighbour in kept],
+            "samples": samples,
+            "max_new_tokens": _policy(state).answer_tokens,
+        }
+        tool = DiagnoseTool(sessions=self._recording(state, draft.token))
+        result: DiagnoseResult = tool.invoke({**state["request"], **asked})
+        best = result.differential[0]
+        differs = f"; the model wrote {result.generated or 'nothing'}" if result.generated_differs else ""
+        step = draft.done(
+            f"{best.label} ({best.probability:.0%} of {len(result.differential)} candidates{differs})",
+            detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
+            evidence=[neighbour.id for neighbour in kept],
+            **_call(result.call),
+        )
+        return result, step
+
+    def _recording(self, state: CaseState, on_token: Callable[[str], None] | None = None) -> Recording:
+        """The pool as this case sees it; refuses another model than the case was begun with."""
+        info = self.sessions.info
+        if info.weights_sha256 != state["weights_sha256"]:
+            raise CaseError(
+                f"Case {state['case_id']} was begun with {state['settings']['model']} "
+                f"({state['weights_sha256'][:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
+                "resume it with that model or begin a new case."
+            )
+        journal = Journal(self.library.folder(state["case_id"]) / JOURNAL_NAME)
+        return Recording(self.sessions, journal, state["facts"]["sha256"], on_token)
+
+    def _next(self, state: CaseState, step: Step, **update: Any) -> Json:
+        return self._finished(state["case_id"], len(state["steps"]), step, update)
+
+    def _finished(self, case_id: str, position: int, step: Step, update: Json) -> Json:
+        """The node's update, with its step in the trace."""
+        record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
+        return {**update, "steps": [step.model_dump(mode="json")]}
+
+
+def wants_closer_look(state: CaseState) -> bool:
+    """Whether another look may settle what this one did not."""
+    looks = state["looks"]
+    unsettled = bool(looks[-1]["reasons"]) and len(looks) <= _policy(state).max_looks
+    return unsettled and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"]))
+
+
+def wants_review(state: CaseState) -> bool:
+    """Whether a person is asked before the report."""
+    mode = _policy(state).review
+    return mode == "always" or (mode == "uncertain" and bool(best_look(state["looks"])["reasons"]))
+
+
+def _policy(state: CaseState) -> Policy:
+    return Policy.model_validate(state["settings"]["policy"])
+
+
+def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
+    return ClipInput(
+        video=video,
+        frames=settings.frames or frames,
+        start=settings.start,
+        end=settings.end,
+        sampling=settings.sampling,
+    )
+
+
+def _facts(clip: Any) -> VideoFacts:
+    return VideoFacts(
+        path=str(clip.path),
+        sha256=clip.sha256,
+        kind=clip.kind,
+        reader=clip.reader,
+        fps=float(clip.fps),
+        duration=float(clip.duration),
+        width=int(clip.width),
+        height=int(clip.height),
+        total_frames=int(clip.total_frames),
+        sampling=clip.sampling,
+        seconds=[round(float(second), 4) for second in clip.seconds],
+        indices=[int(index) for index in clip.indices],
+    )
+
+
+def _call(call: ModelCall, **hashes: str) -> Json:
+    """A model call as fields of a step."""
+    return {
+        "model": call.model,
+        "device": call.device,
+        "hashes": {"prompt": call.prompt_sha256, **hashes},
+    }
+
+
+def _where(request: ClipInput) -> str:
+    segment = (
+        f"{request.start:.1f}–{request.end:.1f} s"
+        if request.start is not None and request.end is not None
+        else "the image"
+    )
+    crop = ", ".join(f"{side:.2f}" for side in request.crop) if request.crop else "whole frame"
+    return f"closer look at {segment}, crop {crop}"
+
+
+def _shortened(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,189 @@
+"""From the state of a case to its report and its evidence frames."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from videopath.agent.bundle import FRAMES_FOLDER
+from videopath.agent.records import (
+    CaseReport,
+    CaseStatus,
+    Decision,
+    Finding,
+    RunSettings,
+    SimilarCase,
+    VideoFacts,
+)
+from videopath.agent.state import CaseState, Json, Look
+from videopath.agent.verdict import advice
+from videopath.core.files import write_bytes
+from videopath.tools.diagnose import same_label
+from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
+
+if TYPE_CHECKING:
+    from videopath.model.engine import EngineInfo
+    from videopath.tools.sessions import SessionPool
+
+_PACKAGES = (
+    "videopath-agent",
+    "torch",
+    "transformers",
+    "langgraph",
+    "faiss-cpu",
+    "sentence-transformers",
+    "numpy",
+)
+
+
+def best_look(looks: list[Look]) -> Look:
+    """The look with the highest confidence; of equals the last, which saw most."""
+    return max(reversed(looks), key=lambda look: look["confidence"])
+
+
+def report_of(state: CaseState, info: EngineInfo, images: dict[int, str], index: Json) -> CaseReport:
+    """The report of a case that was verified. ``images``: frame number → its PNG; ``index``: of the knowledge base."""
+    look = best_look(state["looks"])
+    final, blind = DiagnoseResult.model_validate(look["final"]), DiagnoseResult.model_validate(look["blind"])
+    described = DescribeResult.model_validate(look["described"])
+    report = CaseReport(
+        case_id=state["case_id"],
+        status="abstained" if look["reasons"] else "done",
+        created=state["created"],
+        video=_facts(state, described),
+        site=state["site"],
+        question=state["question"],
+        diagnosis=final.label,
+        differential=final.differential,
+        confidence=look["confidence"],
+        abstained=bool(look["reasons"]),
+        rationale=final.rationale,
+        description=described.description,
+        findings=[
+            Finding(text=f.text, seconds=f.seconds, frame=f.frame, image=images.get(f.frame))
+            for f in described.findings
+        ],
+        similar_cases=_similar_cases(RetrieveResult.model_validate(look["retrieved"])),
+        blind_diagnosis=blind.label,
+        changed_by_retrieval=same_label(blind.label) != same_label(final.label),
+        quality=state["quality"],
+        advice=[*look["reasons"], *advice(look, state["quality"], state["site"], info.card)]
+        if look["reasons"]
+        else [],
+        steps=state["steps"],
+        model=info.name,
+        settings=RunSettings.model_validate(state["settings"]),
+        provenance=_provenance(state, info, described, index),
+    )
+    for answer in state.get("review", []):
+        _apply(report, Decision.model_validate(answer))
+    return report
+
+
+def changes_of(decision: Decision, look: Look) -> Json:
+    """What an edit changes, field by field: ``{"diagnosis": {"from": …, "to": …}}``."""
+    if decision.action != "edit":
+        return {}
+    before = {"diagnosis": look["final"]["label"], "description": look["described"]["description"]}
+    after = {"diagnosis": decision.diagnosis, "description": decision.description}
+    return {
+        name: {"from": before[name], "to": text}
+        for name, text in after.items()
+        if text is not None and text != before[name]
+    }
+
+
+def save_evidence(folder: Path, sessions: SessionPool, look: Look) -> dict[int, str]:
+    """Write the frame of each finding as PNG; frame number → path relative to the case folder."""
+    findings = look["described"]["findings"]
+    if not findings:
+        return {}
+    clip = sessions.clip(ClipInput(**look["request"]))
+    images = {}
+    for number in sorted({finding["frame"] for finding in findings}):
+        position = int(np.flatnonzero(clip.indices == number)[0])
+        images[number] = f"{FRAMES_FOLDER}/frame-{number:06d}.png"
+        write_bytes(folder / images[number], _png(clip.frames[position]))
+    return images
+
+
+def _png(frame: np.ndarray) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(frame).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _apply(report: CaseReport, decision: Decision) -> None:
+    """A person's word stands above the model's."""
+    report.review.append(decision)
+    report.status = _status_after(decision)
+    if decision.action == "edit":
+        report.diagnosis = decision.diagnosis or report.diagnosis
+        report.description = decision.description or report.description
+
+
+def _status_after(decision: Decision) -> CaseStatus:
+    return "rejected" if decision.action == "reject" else "signed"
+
+
+def _facts(state: CaseState, described: DescribeResult) -> VideoFacts:
+    """The source, with the frames of the look that the report rests on."""
+    frames = {"seconds": described.frames.seconds, "indices": described.frames.indices}
+    return VideoFacts.model_validate({**state["facts"], **frames})
+
+
+def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:
+    return [
+        SimilarCase(
+            id=n.id,
+            source=n.source,
+            diagnosis=n.diagnosis,
+            description=n.description,
+            score=n.score,
+            kept=n.kept,
+            why=n.why,
+        )
+        for n in retrieved.neighbours
+    ]
+
+
+def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult, index: Json) -> dict[str, Any]:
+    steps = state["steps"]
+    return {
+        "weights": info.weights_sha256,
+        "video": state["facts"]["sha256"],
+        "frames": described.frames.sha256,
+        "prompts": {
+            f"{n}-{step['name']}": step["hashes"]["prompt"]
+            for n, step in enumerate(steps, 1)
+            if "prompt" in step["hashes"]
+        },
+        "knowledge": index,
+        "source": info.source,
+        "layout": info.layout,
+        "licence": info.licence,
+        "trained_on": info.card.trained_on,
+        "device": info.device,
+        "device_reason": info.device_reason,
+        "dtype": info.dtype,
+        "notes": described.frames.notes,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,39 @@
+"""How careful the agent is. Kept with the case, so that a resumed case goes on as it began."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from videopath.core.settings import ReviewMode
+
+DEFAULT_THRESHOLD = 0.5
+
+
+class Policy(BaseModel):
+    """Thresholds and budgets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    review: ReviewMode = Field("never", description="when a person is asked before the report")
+    abstain_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="confidence below which the agent abstains; none: what the model card says",
+    )
+    max_looks: int = Field(
+        2, ge=0, le=2, description="closer looks at most, while the confidence is below the threshold"
+    )
+    samples: int = Field(3, ge=0, le=16, description="sampled answers that are compared with the diagnosis")
+    neighbours: int = Field(5, ge=0, le=50, description="similar cases to look up; 0: none")
+    description_tokens: int = Field(256, ge=1, le=2048)
+    answer_tokens: int = Field(128, ge=1, le=2048)
+    accept_any_image: bool = Field(
+        False, description="go on when the quality gate takes the video for no histology"
+    )
+
+    def threshold(self, calibration: dict[str, float]) -> float:
+        """The confidence below which the agent abstains."""
+        if self.abstain_threshold is not None:
+            return self.abstain_threshold
+        return calibration.get("abstain_threshold", DEFAULT_THRESHOLD)

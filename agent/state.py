@@ -1,0 +1,52 @@
+"""The state of a case: plain JSON only, so that a checkpoint is small and read back exactly as it was written.
+
+Frames and tensors never enter it: a clip is named by the request that opens it.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Any, NotRequired, Required, TypedDict
+
+Json = dict[str, Any]
+"""A record of ``tools.schemas`` or ``agent.records`` as ``model_dump(mode="json")`` gives it."""
+
+
+class CaseInput(TypedDict):
+    """What a case starts from."""
+
+    video: Required[str]
+    site: NotRequired[str | None]
+    question: NotRequired[str | None]
+    case_id: NotRequired[str]  # none: the thread id
+    settings: NotRequired[Json]  # RunSettings; none: those of the agent
+
+
+class Look(TypedDict):
+    """One round from describe to verify."""
+
+    request: Json  # ClipInput: which frames were looked at
+    described: Json  # DescribeResult
+    blind: Json  # DiagnoseResult before any neighbour was seen
+    retrieved: Json  # RetrieveResult
+    final: Json  # DiagnoseResult with the neighbours as evidence
+    features: dict[str, float]
+    confidence: float
+    reasons: list[str]  # why the agent abstains on this look; empty: it does not
+
+
+class CaseState(CaseInput, total=False):
+    """Everything that the nodes know; a key is there once its node has finished."""
+
+    created: str  # ISO 8601, UTC
+    facts: Json  # VideoFacts of the first clip
+    quality: Json  # Quality
+    weights_sha256: str  # of the model that the case was begun with
+    request: Json  # ClipInput of the present look
+    described: Json
+    blind: Json
+    retrieved: Json
+    final: Json
+    looks: Annotated[list[Look], operator.add]  # finished looks, in order
+    steps: Annotated[list[Json], operator.add]  # Step, in order
+    review: Annotated[list[Json], operator.add]  # Decision

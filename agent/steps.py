@@ -1,0 +1,57 @@
+"""Steps: timed while a node works, on disk in the trace before the graph goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from videopath.agent.library import now
+from videopath.agent.records import Step
+from videopath.agent.trace import append_step, read_trace, trace_text
+from videopath.core.files import write_text
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What happens between two steps."""
+
+    kind: Literal["started", "token"]
+    step: str
+    text: str = ""  # the piece of the answer, with ``token``
+    device: str | None = None
+
+
+@dataclass
+class StepDraft:
+    """A step while it runs."""
+
+    name: str
+    tell: Callable[[dict[str, Any]], None]  # LangGraph's stream writer
+    started: str = field(default_factory=now)
+    begun: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.tell({"kind": "started", "step": self.name})
+
+    def token(self, text: str) -> None:
+        """Pass on a piece of the model's answer."""
+        self.tell({"kind": "token", "step": self.name, "text": text})
+
+    def done(self, summary: str, **fields: Any) -> Step:
+        """The finished step; ``fields`` are those of ``Step``."""
+        seconds = round(time.perf_counter() - self.begun, 3)
+        return Step(name=self.name, summary=summary, started=self.started, seconds=seconds, **fields)
+
+
+def record_step(trace: Path, position: int, step: Step) -> None:
+    """Write the step as line ``position`` of the trace.
+
+    A node that was killed after this and before its checkpoint runs again: its earlier line gives way.
+    """
+    lines = read_trace(trace)
+    if len(lines) > position:
+        write_text(trace, trace_text(lines[:position]))
+    append_step(trace, step)
