@@ -1,0 +1,23 @@
+"""The starter knowledge base: VideoPath's own descriptions, shipped as text with a ready index beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from videopath.knowledge.base import KnowledgeBase
+from videopath.knowledge.embedder import Progress
+from videopath.knowledge.records import InstructionRecord, read_records
+
+STARTER_FOLDER = Path(__file__).parent / "starter"
+RECORDS_FILE = "records.jsonl"
+"""The source of truth; index, SQLite file and manifest are made from it."""
+
+
+def starter_records() -> list[InstructionRecord]:
+    """The starter's records as written in its text file."""
+    return list(read_records(STARTER_FOLDER / RECORDS_FILE))
+
+
+def rebuild_starter(folder: str | Path = STARTER_FOLDER, progress: Progress | None = None) -> KnowledgeBase:
+    """Make the starter's index from its records: for contributors, after a change of ``records.jsonl``."""
+    return KnowledgeBase.build(folder, starter_records(), progress=progress)

