@@ -1,1 +1,1 @@
-"""app."""
+"""The command line. No logic of diagnosis in it."""

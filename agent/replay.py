@@ -1,0 +1,227 @@
+"""Replay: a case is run again from its bundle and its video, and compared field by field."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from videopath.agent.agent import INPUTS_NAME, DiagnosticAgent
+from videopath.agent.bundle import read_bundle
+from videopath.agent.library import CaseLibrary
+from videopath.agent.policy import Policy
+from videopath.agent.records import CaseReport, RunSettings, Step
+from videopath.core.errors import CaseError, InputError
+
+TOLERANCE = 1e-4  # of probabilities, similarities and the confidence: kernels differ between machines
+_EXACT = (
+    "status",
+    "description",
+    "diagnosis",
+    "rationale",
+    "blind_diagnosis",
+    "changed_by_retrieval",
+    "abstained",
+)
+_BY_A_PERSON = ("status", "description", "diagnosis", "abstained")
+_HASHES = ("weights", "video", "frames", "prompts", "knowledge")
+
+
+class Difference(BaseModel):
+    """A field that is not as it was."""
+
+    field: str
+    before: str
+    after: str
+
+
+class ReplayResult(BaseModel):
+    """What a replay found."""
+
+    case_id: str
+    problems: list[str]
+    """What was changed in the bundle since it was written."""
+    differences: list[Difference]
+    notes: list[str]
+    """What was not compared, and why."""
+    report: CaseReport
+    """The report of the second run."""
+
+    @property
+    def same(self) -> bool:
+        """Whether bundle and case are as they were."""
+        return not self.problems and not self.differences
+
+
+def replay(
+    bundle: str | Path,
+    video: str | Path,
+    *,
+    model: Any = None,
+    knowledge: Any = None,
+    device: str | None = None,
+    accept_licence: bool = False,
+    on_step: Callable[[Step], None] | None = None,
+) -> ReplayResult:
+    """Run the case of a bundle again with the same settings, in a home of its own, and compare.
+
+    ``model`` (a name or an engine), ``knowledge`` and ``device`` stand in for those of the case where they are
+    elsewhere now. Raises ``InputError`` when the bundle cannot be read or the video is another one.
+    """
+    then = read_bundle(Path(bundle))
+    _refuse_other_video(then.report, Path(video))
+    settings = then.report.settings.model_copy()
+    settings.policy = {**settings.policy, "review": "never"}
+    changed: dict[str, Any] = {"model": model, "knowledge": knowledge, "device": device}
+    with (
+        tempfile.TemporaryDirectory(prefix="videopath-replay-") as home,
+        agent_of(settings, Path(home), accept_licence=accept_licence, **changed) as agent,
+    ):
+        case_id = then.report.case_id
+        segment: Any = {"start": settings.start, "end": settings.end, "sampling": settings.sampling}
+        report = then.report
+        for step in agent.stream(video, report.question, report.site, case_id=case_id, **segment):
+            if on_step:
+                on_step(step)
+        now = agent.report(case_id)
+    now.folder = None  # it was in the home that is gone
+    notes = []
+    if _decided_by_a_person(then.report):
+        notes.append("This case is a person's to decide: label, description and status were not compared.")
+    return ReplayResult(
+        case_id=case_id,
+        problems=then.problems,
+        differences=list(differences(then.report, now)),
+        notes=notes,
+        report=now,
+    )
+
+
+def agent_of(
+    settings: RunSettings,
+    home: Path,
+    *,
+    model: Any = None,
+    knowledge: Any = None,
+    device: str | None = None,
+    accept_licence: bool = False,
+) -> DiagnosticAgent:
+    """An agent with the settings of a case. What is given stands in for them."""
+    try:
+        policy = Policy.model_validate(settings.policy)
+    except ValidationError as error:
+        raise CaseError(f"The policy of the case is not usable: {error.errors()[0]['msg']}.") from error
+    return DiagnosticAgent.load(
+        model=model or settings.model,
+        knowledge=knowledge or settings.knowledge,
+        policy=policy,
+        frames=settings.frames,
+        device=device or settings.device,
+        dtype=settings.dtype,
+        accept_licence=accept_licence,
+        home=home,
+    )
+
+
+def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
+    """The settings that a case was begun with, finished or not."""
+    library.entry(case_id)
+    inputs = library.folder(case_id) / INPUTS_NAME
+    try:
+        return RunSettings.model_validate(json.loads(inputs.read_bytes())["settings"])
+    except FileNotFoundError as error:
+        raise CaseError(
+            f"Case {case_id} was stopped before it began: delete it and diagnose its video again."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CaseError(f"{inputs} is damaged: diagnose the video again.") from error
+
+
+def differences(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
+    """Every field of the outcome that is not the same; numbers may differ by ``TOLERANCE``."""
+    by_a_person = _decided_by_a_person(before)
+    for name in _EXACT:
+        if not (by_a_person and name in _BY_A_PERSON):
+            yield from _unless_equal(name, getattr(before, name), getattr(after, name))
+    if not _close(before.confidence, after.confidence):
+        yield Difference(
+            field="confidence", before=f"{before.confidence:.6f}", after=f"{after.confidence:.6f}"
+        )
+    yield from _differential(before, after)
+    yield from _unless_equal("findings", _findings(before), _findings(after))
+    yield from _similar_cases(before, after)
+    for name in _HASHES:
+        yield from _unless_equal(
+            f"provenance.{name}", before.provenance.get(name), after.provenance.get(name)
+        )
+
+
+def _decided_by_a_person(report: CaseReport) -> bool:
+    return bool(report.review) or report.status == "waiting for review"
+
+
+def _differential(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
+    then = {c.label: c.probability for c in before.differential}
+    now = {c.label: c.probability for c in after.differential}
+    for label in dict.fromkeys([*then, *now]):
+        one, other = then.get(label), now.get(label)
+        if one is None or other is None or not _close(one, other):
+            yield Difference(field=f"differential: {label}", before=_number(one), after=_number(other))
+
+
+def _similar_cases(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
+    yield from _unless_equal("similar_cases", _neighbours(before), _neighbours(after))
+    scores = {case.id: case.score for case in before.similar_cases}
+    for case in after.similar_cases:
+        if case.id in scores and not _close(scores[case.id], case.score):
+            yield Difference(
+                field=f"similar_cases: {case.id}", before=_number(scores[case.id]), after=_number(case.score)
+            )
+
+
+def _findings(report: CaseReport) -> list[str]:
+    return [f"{finding.frame}: {finding.text}" for finding in report.findings]
+
+
+def _neighbours(report: CaseReport) -> list[str]:
+    return [
+        f"{case.id} ({case.diagnosis}{'' if case.kept else ', not used'})" for case in report.similar_cases
+    ]
+
+
+def _unless_equal(field: str, before: Any, after: Any) -> Iterator[Difference]:
+    if before != after:
+        yield Difference(field=field, before=_text(before), after=_text(after))
+
+
+def _text(value: Any) -> str:
+    return "; ".join(value) if isinstance(value, list) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "absent" if value is None else f"{value:.6f}"
+
+
+def _close(one: float, other: float) -> bool:
+    return abs(one - other) <= TOLERANCE
+
+
+def _refuse_other_video(report: CaseReport, video: Path) -> None:
+    from videopath.model.video import open_source
+
+    if report.video is None:
+        raise InputError(
+            "The case of this bundle ended before its video was read: there is nothing to repeat."
+        )
+    if not video.exists():
+        raise InputError(f"There is no file {video}; give the video of the case.")
+    found = open_source(video).sha256()
+    if found != report.video.sha256:
+        raise InputError(
+            f"{video} is not the video of the case: its SHA-256 is {found[:12]}…, the bundle names "
+            f"{report.video.sha256[:12]}…."
+        )

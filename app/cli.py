@@ -1,0 +1,66 @@
+"""The command ``videopath``.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or unreadable input; 3 waiting for a person's review; 4 the agent
+abstained (with ``--strict``); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from videopath.app.commands import cases, demo, diagnose, knowledge, model, train
+from videopath.app.guard import GuardedGroup
+from videopath.app.options import AsJson, Home
+
+app = typer.Typer(
+    cls=GuardedGroup,
+    name="videopath",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Step-by-step, checkable diagnosis of pathology videos. Research use only.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("videopath-agent"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Step-by-step, checkable diagnosis of pathology videos. Research use only."""
+
+
+app.command("demo")(demo.demo)
+app.command("diagnose")(diagnose.diagnose)
+app.add_typer(cases.app, name="cases")
+app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(model.app, name="model")
+app.command("train")(train.train)
+
+
+@app.command("doctor")
+def doctor(as_json: AsJson = False, home: Home = None) -> None:
+    """What is here, what is missing, and what to do about it."""
+    from videopath.app.commands.doctor import doctor as look
+
+    look(as_json)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""``videopath cases``: the case library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from videopath.app import options
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.agent.library import CaseLibrary
+
+app = typer.Typer(
+    no_args_is_help=True, help="The case library: list, show, resume, sign, export, delete, replay."
+)
+
+CaseId = Annotated[str, typer.Argument(metavar="ID", help="Case id, as `videopath cases list` shows it.")]
+Reviewer = Annotated[str, typer.Option("--reviewer", help="Who decides or signs.")]
+Comment = Annotated[str, typer.Option("--comment", help="Kept with the decision.")]
+Diagnosis = Annotated[
+    str | None, typer.Option("--diagnosis", help="Another diagnosis than the agent's.", show_default=False)
+]
+
+
+@app.command("list")
+def list_cases(
+    status: Annotated[
+        str | None,
+        typer.Option("--status", help="Only these: " + ", ".join(_STATUSES) + ".", show_default=False),
+    ] = None,
+    site: options.Site = None,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """The cases, newest first."""
+    from videopath.app.console import emit_json, say, stdout, table
+    from videopath.core.sites import canonical_site
+
+    library = _library()
+    entries = library.list(status, canonical_site(site) if site else None)
+    if as_json:
+        emit_json(json.dumps([entry.model_dump() for entry in entries], ensure_ascii=False, indent=2))
+        return
+    if not entries:
+        say(f"There are no such cases in {library.home}.")
+        return
+    rows = (
+        (
+            entry.case_id,
+            entry.status,
+            entry.site or "",
+            entry.diagnosis,
+            "" if entry.confidence is None else f"{entry.confidence:.0%}",
+            entry.updated[:16].replace("T", " "),
+        )
+        for entry in entries
+    )
+    stdout().print(table(("case", "status", "site", "diagnosis", "confidence", "updated"), rows))
+
+
+@app.command()
+def show(
+    case_id: CaseId,
+    as_json: options.AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The whole report as Markdown.")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="The steps so far, also of a running case.")] = False,
+    home: options.Home = None,
+) -> None:
+    """Show a case: a summary, the report, or the trace."""
+    from videopath.app.console import emit_json, stdout
+    from videopath.app.summary import summary
+
+    library = _library()
+    if trace:
+        _show_trace(library, case_id, as_json)
+        return
+    report = library.get(case_id)
+    if as_json:
+        emit_json(report.to_json())
+    elif markdown:
+        sys.stdout.write(report.to_markdown())
+    else:
+        stdout().print(summary(report))
+
+
+@app.command()
+def resume(
+    case_id: CaseId,
+    action: Annotated[
+        str | None,
+        typer.Option("--action", help="Your decision: accept, edit or reject.", show_default=False),
+    ] = None,
+    reviewer: Reviewer = "",
+    diagnosis: Diagnosis = None,
+    description: Annotated[
+        str | None,
+        typer.Option("--description", help="Another description than the agent's.", show_default=False),
+    ] = None,
+    comment: Comment = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")] = False,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Go on with a case that was stopped, or answer its review."""
+    from videopath.app.console import quiet_libraries
+    from videopath.app.running import deliver, follow, load_agent_of
+    from videopath.core.errors import CaseError
+
+    quiet_libraries(verbose)
+    _check_decision(action, diagnosis, description)
+    library = _library()
+    entry = library.entry(case_id)
+    if entry.status not in ("running", "waiting for review", "failed"):
+        raise CaseError(f"Case {case_id} is {entry.status}: there is nothing to go on with.")
+    if entry.status == "waiting for review" and action is None:
+        deliver(library.get(case_id), as_json=as_json)
+    decision = None
+    if action is not None:
+        words = {"diagnosis": diagnosis, "description": description, "comment": comment}
+        decision = {"action": action, "reviewer": reviewer, **words}
+    with load_agent_of(library, case_id) as agent:
+        follow(library, case_id, lambda between: agent.stream_resume(case_id, decision, on_progress=between))
+        deliver(library.get(case_id), as_json=as_json, strict=strict)
+
+
+@app.command()
+def sign(
+    case_id: CaseId,
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Who signs.")],
+    diagnosis: Diagnosis = None,
+    comment: Comment = "",
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """Sign a finished case: who, when and the comment are kept."""
+    from videopath.app.console import emit_json, say
+
+    report = _library().sign(case_id, reviewer, comment, diagnosis)
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        say(f"Case {case_id} is signed by {reviewer} as: {report.diagnosis}")
+
+
+@app.command()
+def export(
+    case_id: CaseId,
+    path: Annotated[
+        Path | None, typer.Argument(help="The bundle's file; default: ID.zip here.", show_default=False)
+    ] = None,
+    home: options.Home = None,
+) -> None:
+    """Write a case as a bundle: report, trace, evidence frames, hashes of them all."""
+    library = _library()
+    target = path or Path(f"{case_id}.zip")
+    target = target / f"{case_id}.zip" if target.is_dir() else target
+    typer.echo(library.export(case_id, target))
+
+
+@app.command()
+def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None) -> None:
+    """Delete a case with everything that belongs to it."""
+    from videopath.app.console import say
+
+    library = _library()
+    entry = library.entry(case_id)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"Deleting case {case_id} needs your word: add --yes.")
+        typer.confirm(f"Delete case {case_id} ({entry.status})?", abort=True, err=True)
+    library.delete(case_id)
+    say(f"Case {case_id} is deleted.")
+
+
+@app.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that `cases export` wrote.")],
+    video: Annotated[Path, typer.Argument(help="The case's video.")],
+    model: options.Model = None,
+    knowledge: options.Knowledge = None,
+    device: options.Device = None,
+    as_json: options.AsJson = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Run a case again from its bundle and say whether anything differs; exit code 1 when something does."""
+    from videopath.agent.replay import replay as run
+    from videopath.app.console import StepDisplay, emit_json, quiet_libraries, stdout, table
+
+    quiet_libraries(verbose)
+    with StepDisplay() as display:
+        result = run(bundle, video, model=model, knowledge=knowledge, device=device, on_step=display.finished)
+    if as_json:
+        emit_json(result.model_dump_json(indent=2))
+    else:
+        console = stdout()
+        for sentence in (*result.problems, *result.notes):
+            console.print(sentence, markup=False)
+        rows = ((d.field, d.before, d.after) for d in result.differences)
+        console.print(table(("differs", "then", "now"), rows) if result.differences else "Nothing differs.")
+    if not result.same:
+        raise typer.Exit(1)
+
+
+def _library() -> CaseLibrary:
+    from videopath.agent.library import load_case_library
+    from videopath.core.settings import load_settings
+
+    return load_case_library(load_settings().home)
+
+
+def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:
+    from videopath.agent.trace import TRACE_NAME, read_trace
+    from videopath.app.console import emit_json, stdout, table
+
+    library.entry(case_id)
+    steps = read_trace(library.folder(case_id) / TRACE_NAME)
+    if as_json:
+        emit_json(json.dumps([step.model_dump(mode="json") for step in steps], ensure_ascii=False, indent=2))
+        return
+    rows = ((step.name, f"{step.seconds:.2f}", step.device or "", step.summary) for step in steps)
+    stdout().print(table(("step", "seconds", "device", "outcome"), rows))
+
+
+def _check_decision(action: str | None, diagnosis: str | None, description: str | None) -> None:
+    if action != "edit" and (diagnosis is not None or description is not None):
+        raise InputError("A diagnosis or description of your own goes with --action edit.")
+    if action == "edit" and not (diagnosis or description):
+        raise InputError("--action edit needs --diagnosis or --description.")

@@ -1,0 +1,95 @@
+"""``videopath diagnose``: a video in, a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videopath.app import options
+from videopath.core.errors import InputError
+
+_LONGEST_QUESTION = 2000  # characters; the model's context holds the video as well
+
+
+def diagnose(
+    video: Annotated[
+        Path, typer.Argument(help="A video, an image or a folder of frames.", show_default=False)
+    ],
+    site: options.Site = None,
+    question: Annotated[
+        str | None, typer.Option("--question", "-q", help="A question of your own.", show_default=False)
+    ] = None,
+    model: options.Model = None,
+    knowledge: options.Knowledge = None,
+    frames: Annotated[
+        int | None,
+        typer.Option("--frames", min=1, max=512, help="Frames that the model sees.", show_default=False),
+    ] = None,
+    start: Annotated[
+        float | None, typer.Option("--start", min=0, help="First second.", show_default=False)
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option("--end", min=0, help="Last second.", show_default=False)
+    ] = None,
+    sampling: options.Sampling = "uniform",
+    review: options.Review = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder that also gets report and bundle.", show_default=False),
+    ] = None,
+    as_json: options.AsJson = False,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    home: options.Home = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Diagnose a video step by step."""
+    from videopath.app.console import quiet_libraries
+    from videopath.app.running import AgentOptions, deliver, follow, load_agent, prepare_folder
+    from videopath.core.sites import canonical_site
+
+    quiet_libraries(verbose)
+    chosen = AgentOptions(model, knowledge, review, frames, device, dtype)
+    site = canonical_site(site) if site is not None else None
+    _check_question(question)
+    _check_video(video)
+    prepare_folder(out)
+
+    from videopath.agent.library import new_case_id
+
+    case_id = new_case_id()
+    with load_agent(chosen) as agent:
+        follow(
+            agent.library,
+            case_id,
+            lambda between: agent.stream(
+                video,
+                question,
+                site,
+                case_id=case_id,
+                on_progress=between,
+                start=start,
+                end=end,
+                sampling=sampling,
+            ),
+        )
+        deliver(agent.report(case_id), as_json=as_json, out=out, strict=strict)
+
+
+def _check_question(question: str | None) -> None:
+    if question is None:
+        return
+    if not question.strip():
+        raise InputError("The question is empty; leave --question out to ask for the best diagnosis.")
+    if len(question) > _LONGEST_QUESTION:
+        raise InputError(
+            f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are read. Shorten it."
+        )
+
+
+def _check_video(video: Path) -> None:
+    if not video.exists():
+        raise InputError(f"There is no file {video}; give a video, an image or a folder of frames.")

@@ -1,0 +1,173 @@
+"""``videopath knowledge``: build, extend, search and check knowledge bases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from videopath.app.options import AsJson, Home, Site, Verbose
+
+if TYPE_CHECKING:
+    from videopath.knowledge import InstructionRecord, KnowledgeBase
+
+app = typer.Typer(
+    no_args_is_help=True, help="Knowledge bases: records of cases, found by what they describe."
+)
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Files of instruction data: LLaVA conversations as JSON or JSON lines.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Folder = Annotated[Path, typer.Argument(help="Folder of the knowledge base.")]
+MaybeFolder = Annotated[
+    Path | None,
+    typer.Argument(help="Folder of the knowledge base; default: the starter.", show_default=False),
+]
+Licence = Annotated[
+    str | None, typer.Option("--licence", help="Licence of records that name none.", show_default=False)
+]
+
+
+@app.command()
+def build(
+    folder: Folder,
+    sources: Sources,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            "--embedder", help="A sentence-transformers model; default: all-MiniLM-L6-v2.", show_default=False
+        ),
+    ] = None,
+    licence: Licence = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Build a knowledge base from instruction data, in place of the one in FOLDER."""
+    from videopath.app.console import progress_bar, quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    with progress_bar("embedding") as progress:
+        base = KnowledgeBase.build(folder, _records(sources, licence), embedder, progress)
+    _show_info(base, as_json)
+
+
+@app.command()
+def add(
+    folder: Folder,
+    sources: Sources,
+    licence: Licence = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Add records to a knowledge base: all of them or none."""
+    from videopath.app.console import progress_bar, quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    with progress_bar("embedding") as progress:
+        base.add(_records(sources, licence), progress)
+    _show_info(base, as_json)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="A description of the tissue.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--knowledge",
+            "-k",
+            help="Folder of the knowledge base; default: the starter.",
+            show_default=False,
+        ),
+    ] = None,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many cases.")] = 5,
+    site: Site = None,
+    exclude_source: Annotated[
+        str | None,
+        typer.Option("--exclude-source", help="A video whose own records are left out.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+    verbose: Verbose = False,
+) -> None:
+    """The cases that are most similar to a description."""
+    from videopath.app.console import emit_json, quiet_libraries, stdout, table
+
+    quiet_libraries(verbose)
+    hits = _opened(folder).search(query, number, site, exclude_source)
+    if as_json:
+        emit_json(json.dumps([hit.model_dump(mode="json") for hit in hits], ensure_ascii=False, indent=2))
+        return
+    rows = (
+        (str(hit.rank), f"{hit.score:.3f}", hit.record.id, hit.record.diagnosis, hit.record.description)
+        for hit in hits
+    )
+    stdout().print(table(("#", "similarity", "case", "diagnosis", "description"), rows))
+
+
+@app.command()
+def info(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
+    """What a knowledge base holds: counts, embedder, hashes."""
+    _show_info(_opened(folder), as_json)
+
+
+@app.command()
+def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
+    """Compare every file and vector with the manifest; exit code 1 when something is wrong."""
+    from videopath.app.console import emit_json, stdout
+    from videopath.core.settings import load_settings
+    from videopath.knowledge import STARTER_FOLDER, verify_folder
+
+    place = folder or load_settings().knowledge or STARTER_FOLDER
+    problems = verify_folder(place)
+    if as_json:
+        emit_json(json.dumps({"folder": str(place), "problems": problems}, ensure_ascii=False, indent=2))
+    else:
+        lines = problems or [f"{place} is whole."]
+        stdout().print("\n".join(lines), markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _opened(folder: Path | None) -> KnowledgeBase:
+    from videopath.core.settings import load_settings
+    from videopath.knowledge import KnowledgeBase
+
+    folder = folder or load_settings().knowledge
+    return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
+
+
+def _records(sources: list[Path], licence: str | None) -> Iterator[InstructionRecord]:
+    from videopath.knowledge import read_records
+
+    for source in sources:
+        yield from read_records(source, licence)
+
+
+def _show_info(base: KnowledgeBase, as_json: bool) -> None:
+    from videopath.app.console import emit_json, stdout, table
+
+    info = base.info()
+    if as_json:
+        emit_json(info.model_dump_json(indent=2))
+        return
+    rows = [
+        ("folder", info.folder),
+        ("records", f"{info.records} from {info.sources} sources, {info.diagnosed} with a diagnosis"),
+        ("sites", ", ".join(f"{site} {count}" for site, count in info.sites.items())),
+        ("licences", ", ".join(f"{name} {count}" for name, count in info.licences.items())),
+        ("embedder", f"{info.embedder.name} ({info.embedder.sha256[:12]}…)"),
+        ("index", f"{info.index_sha256[:12]}…"),
+    ]
+    stdout().print(table(("", ""), rows))

@@ -1,0 +1,61 @@
+"""A case on one screen. Texts from the model are shown as they are: markup in them is not read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from videopath.agent.report import moment
+from videopath.app.console import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from videopath.agent.records import CaseReport
+
+
+def summary(report: CaseReport) -> RenderableType:
+    """What was found, how sure the agent is, and on what it rests."""
+    return Group(*_parts(report), "", Text(report.notice, style="yellow"))
+
+
+def _parts(report: CaseReport) -> Iterator[RenderableType]:
+    yield _headline(report)
+    if report.advice:
+        yield _titled("What would help", *(Text(f"- {sentence}") for sentence in report.advice))
+    if report.differential:
+        rows = ((f"{c.probability:6.1%}", c.label, "; ".join(c.support)) for c in report.differential)
+        yield _titled("Differential", table(("", "diagnosis", "support"), rows))
+    if report.findings:
+        found = ((moment(finding.seconds), finding.text) for finding in report.findings)
+        yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
+    elif report.description:
+        yield _titled("Description", Text(report.description))
+    if report.rationale:
+        yield _titled("Rationale", Text(report.rationale))
+    if report.similar_cases:
+        cases = ((f"{c.score:.3f}", c.id, c.diagnosis, "" if c.kept else c.why) for c in report.similar_cases)
+        yield _titled("Similar cases", table(("", "case", "diagnosis", "not used because"), cases))
+    if report.blind_diagnosis:
+        change = "changed" if report.changed_by_retrieval else "not changed"
+        yield Text(f"\nBefore the similar cases: {report.blind_diagnosis} ({change} by them)")
+
+
+def _headline(report: CaseReport) -> Text:
+    text = Text("\n")
+    if report.diagnosis:
+        unsure = report.abstained and report.status != "signed"
+        text.append("Most likely, not signed out: " if unsure else "Diagnosis: ", style="bold")
+        text.append(report.diagnosis, style="bold yellow" if unsure else "bold green")
+        text.append(f"   confidence {report.confidence:.0%}")
+    text.append(f"\nCase {report.case_id}: {report.status}", style="dim")
+    if report.site:
+        text.append(f"   site: {report.site}", style="dim")
+    return text
+
+
+def _titled(title: str, *parts: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{title}", style="bold"), *(Padding(part, (0, 0, 0, 2)) for part in parts))
