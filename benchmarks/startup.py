@@ -31,7 +31,9 @@ def demo_seconds() -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as home:
         start = time.perf_counter()
         environment = {**os.environ, "VIDEOPATH_HOME": home, "PYTHONUNBUFFERED": "1"}
-        demo = subprocess.Popen([*_VIDEOPATH, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        demo = subprocess.Popen(
+            [*_VIDEOPATH, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         assert demo.stdout is not None
         first, shown = float("nan"), b""
         while piece := os.read(demo.stdout.fileno(), 1 << 16):
@@ -39,13 +41,17 @@ def demo_seconds() -> tuple[float, float]:
             if first != first and b"intake" in shown:
                 first = time.perf_counter() - start
         if demo.wait():
-            raise SystemExit(f"videopath demo ended with {demo.returncode}:\n{shown.decode(errors='replace')}")
+            raise SystemExit(
+                f"videopath demo ended with {demo.returncode}:\n{shown.decode(errors='replace')}"
+            )
         return first, time.perf_counter() - start
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()

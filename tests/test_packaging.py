@@ -113,7 +113,10 @@ def _tracked() -> list[Path]:
     if shutil.which("git") is None or not (_ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=_ROOT, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
     )
     return [_ROOT / name for name in listed.stdout.split("\0") if name and (_ROOT / name).is_file()]
 
@@ -131,7 +134,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source")]
+    build = [
+        *pip,
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(folder / "source"),
+    ]
     subprocess.run(build, check=True)
     wheel = next(folder.glob("*.whl"))
     subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "there"), str(wheel)], check=True)
@@ -163,7 +174,11 @@ def test_the_wheel_holds_nothing_but_videopath(installed: Path) -> None:
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_data_file(installed: Path) -> None:
-    data = [path.relative_to(_ROOT) for path in _tracked() if path.suffix != ".py" and path.relative_to(_ROOT).parts[0] in _LAYERS]
+    data = [
+        path.relative_to(_ROOT)
+        for path in _tracked()
+        if path.suffix != ".py" and path.relative_to(_ROOT).parts[0] in _LAYERS
+    ]
     assert [path for path in data if not (installed / "videopath" / path).is_file()] == []
 
 
@@ -212,6 +227,21 @@ def test_the_readme_names_only_commands_that_exist() -> None:
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
     scripts = re.findall(r"python ([\w/]+\.py)", _README)
     assert [script for script in scripts if not (_ROOT / script).is_file()] == []
+
+
+def test_every_command_of_the_readme_has_help() -> None:
+    from typer.testing import CliRunner
+
+    from videopath.app.cli import app
+
+    commands = {row.split()[1] for row in re.findall(r"`?(videopath [a-z]+)", _README)}
+    assert commands >= {"demo", "diagnose", "cases", "knowledge", "model", "train", "doctor"}
+    for command in sorted(commands):
+        answer = CliRunner().invoke(app, [command, "--help"])
+        assert answer.exit_code == 0, answer.output
+    for command, listed in re.findall(r"\| `videopath (\w+)` \| ((?:`\w+`(?:, )?)+)", _README):
+        for name in re.findall(r"`(\w+)`", listed):
+            assert CliRunner().invoke(app, [command, name, "--help"]).exit_code == 0, f"{command} {name}"
 
 
 def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
