@@ -154,6 +154,16 @@ def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
     return {name: shape for name, shape in shapes.items() if name not in names.UNUSED}
 
 
+def unused_tensors(config: LlavaConfig, weights: Weights) -> dict[str, torch.Tensor]:
+    """What the module tree has but this network never uses, by original name: as stored, else neutral values."""
+    width = config.vision_config["hidden_size"]
+    unused = {names.UNUSED[0]: torch.ones(width), names.UNUSED[1]: torch.zeros(width)}
+    for name in unused:
+        if weights.shapes.get(name) == (width,):
+            unused[name] = weights.read(name)
+    return unused if config.has_newline else unused | {names.NEWLINE: torch.zeros(config.hidden_size)}
+
+
 def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], folder: Path) -> None:
     """Raise ``ModelError`` that names the first missing, unexpected or misshapen tensor.
 
@@ -189,11 +199,8 @@ def fill(
         tensors[names.to_module(name)] = rows.to(device=device, dtype=dtype, copy=True)
         if progress:
             progress(number, len(expected))
-    width = config.vision_config["hidden_size"]
-    norm = {names.UNUSED[0]: torch.ones(width), names.UNUSED[1]: torch.zeros(width)}
-    if not config.has_newline:
-        norm[names.NEWLINE] = torch.zeros(config.hidden_size)
-    tensors |= {names.to_module(name): tensor.to(device=device, dtype=dtype) for name, tensor in norm.items()}
+    for name, tensor in unused_tensors(config, checkpoint.weights).items():
+        tensors[names.to_module(name)] = tensor.to(device=device, dtype=dtype)
     if config.text_config.get("tie_word_embeddings"):
         tensors[names.HEAD] = tensors[names.to_module(names.EMBEDDING)]
     model.load_state_dict(tensors, strict=True, assign=True)

@@ -44,6 +44,8 @@ def read_config(
     if config.get("add_faster_video"):
         raise ModelError("The checkpoint was trained with add_faster_video, a second video pathway that is not supported.")
     hugging_face = is_hugging_face(config)
+    if hugging_face and (config.get("vision_feature_layer", -1), config.get("vision_feature_select_strategy", "full")) != (-1, "full"):
+        raise ModelError("The checkpoint reads another vision layer than the last stored one, which the original never does.")
     merge_type = str(config.get("mm_patch_merge_type") or ("spatial_unpad" if hugging_face else "flat"))
     needs_newline = merge_type.startswith("spatial") and position in ("grid", "frame")
     if needs_newline and "unpad" not in merge_type:

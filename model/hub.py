@@ -10,8 +10,8 @@ from videopath.core.files import write_text
 from videopath.core.settings import home_folder, load_settings
 
 LICENCES = {
-    "trinhvg/ViDRiP_LLaVA_video": "CC BY-NC 3.0",
-    "trinhvg/ViDRiP_LLaVA_image": "CC BY-NC 3.0",
+    "trinhvg/ViDRiP_LLaVA_video": "CC BY-NC 3.0 (non-commercial use only)",
+    "trinhvg/ViDRiP_LLaVA_image": "CC BY-NC 3.0 (non-commercial use only)",
 }
 """Known hub ids and the licence of their weights."""
 
@@ -52,7 +52,7 @@ def acknowledge(hub_id: str, accept: bool = False) -> None:
     licence = LICENCES.get(hub_id, _UNKNOWN_LICENCE)
     if not (accept or load_settings().accept_licence):
         raise ModelError(
-            f"The weights {hub_id} are under {licence} (no commercial use where it says NC); accept it once with "
+            f"The weights {hub_id} are under {licence}; accept it once with "
             "--accept-licence, accept_licence=True or VIDEOPATH_ACCEPT_LICENCE=1."
         )
     try:

@@ -24,6 +24,15 @@ _TO_MODULE = (
     (NEWLINE, NEWLINE),
     (HEAD, HEAD),
 )
+# original prefix → prefix in the files on the hub, which transformers 4 and 5 both load
+_TO_FILE = (
+    (TOWER, "vision_tower.vision_model."),
+    (PROJECTOR + "0.", "multi_modal_projector.linear_1."),
+    (PROJECTOR + "2.", "multi_modal_projector.linear_2."),
+    (NEWLINE, "image_newline"),
+    (HEAD, "language_model.lm_head.weight"),
+    ("model.", "language_model.model."),
+)
 _FROM_FILES = (
     ("model.vision_tower.vision_model.", TOWER),
     ("vision_tower.vision_model.", TOWER),
@@ -39,6 +48,11 @@ _FROM_FILES = (
 def to_module(name: str) -> str:
     """The name of an original tensor in transformers 5's ``LlavaOnevisionForConditionalGeneration``."""
     return _renamed(name, _TO_MODULE)
+
+
+def to_file(name: str) -> str:
+    """The name of an original tensor in the files of a Hugging Face checkpoint."""
+    return _renamed(name, _TO_FILE)
 
 
 def to_original(name: str) -> str:

@@ -1,0 +1,199 @@
+"""Writing any checkpoint in the Hugging Face layout, shard by shard, so that plain transformers loads it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from videopath.core.errors import InputError, ModelError
+from videopath.model import names
+from videopath.model.checkpoint import Checkpoint, check_tensors, empty_model, expected_shapes, open_checkpoint, unused_tensors
+from videopath.model.config import LlavaConfig
+from videopath.model.device import DTYPES
+from videopath.model.lora import BaseLayer
+from videopath.model.network import hf_config
+from videopath.model.save import save_tokenizer, write_json
+from videopath.model.weights import Shape
+
+SHARD_BYTES = 2 << 30
+_CARD = "videopath.json"
+_PLACEHOLDERS = (("<|image_pad|>", "<|video_pad|>"), ("<image>", "<video>"), ("<|endoftext|>", "<|endoftext|>"))
+_FEWEST_TILES = 9
+
+
+def convert(
+    src: str | Path,
+    dst: str | Path,
+    *,
+    base: str | Path | None = None,
+    dtype: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    accept_licence: bool = False,
+    base_layer: BaseLayer = "map",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the checkpoint ``src`` (any layout, see ``load_network``) to the new folder ``dst`` in the Hugging Face layout.
+
+    ``LlavaOnevisionForConditionalGeneration.from_pretrained(dst)`` gives the same logits. Adapters are merged; padded
+    rows of the vocabulary are cut off. Needs memory for one shard. ``dtype``: none keeps that of the stored weights.
+    ``progress`` is called with (tensors written, tensors in all). ``dst`` appears whole or not at all.
+
+    What Hugging Face's own video path cannot express (newline grids) stands in the config.json under the original's
+    keys, where ``load_network`` reads it.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise InputError(f"The number format {dtype!r} is not known; use one of {', '.join(DTYPES)}.")
+    checkpoint = open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
+    shapes = _checked_shapes(checkpoint, config, len(tokenizer))
+    stored = DTYPES[dtype] if dtype else _main_dtype(checkpoint, shapes)
+    with _new_folder(Path(dst), _bytes(shapes, stored)) as folder:
+        _write_shards(checkpoint, config, shapes, stored, folder, shard_bytes, progress)
+        _write_settings(checkpoint, config, tokenizer, stored, folder)
+    return Path(dst)
+
+
+def plan_shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
+    """Names in order, cut into shards of at most ``limit`` bytes; a larger tensor has a shard of its own."""
+    shards: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not shards or size > room:
+            shards.append([])
+            room = limit
+        shards[-1].append(name)
+        room -= size
+    return shards
+
+
+def _checked_shapes(checkpoint: Checkpoint, config: LlavaConfig, vocabulary: int) -> dict[str, Shape]:
+    """What is written: original names and shapes, with the norm and the newline that the checkpoint may lack."""
+    expected = expected_shapes(empty_model(config, vocabulary), config)
+    check_tensors(expected, checkpoint.weights.shapes, checkpoint.folder)
+    return expected | {name: tuple(tensor.shape) for name, tensor in unused_tensors(config, checkpoint.weights).items()}
+
+
+def _write_shards(
+    checkpoint: Checkpoint,
+    config: LlavaConfig,
+    shapes: dict[str, Shape],
+    dtype: torch.dtype,
+    folder: Path,
+    shard_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    sizes = {name: _bytes({name: shape}, dtype) for name, shape in shapes.items()}
+    shards = plan_shards(sizes, shard_bytes)
+    unused = unused_tensors(config, checkpoint.weights)
+    done, places = 0, {}
+    for number, members in enumerate(shards, start=1):
+        file = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+        tensors = {}
+        for name in members:
+            tensor = unused[name] if name in unused else checkpoint.weights.read(name)
+            tensors[names.to_file(name)] = tensor[: shapes[name][0]].to(dtype, copy=True).contiguous()
+            done += 1
+            if progress:
+                progress(done, len(shapes))
+        save_file(tensors, folder / file, metadata={"format": "pt"})
+        places.update(dict.fromkeys(tensors, file))
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": places}
+        write_json(folder / "model.safetensors.index.json", index)
+
+
+def _write_settings(checkpoint: Checkpoint, config: LlavaConfig, tokenizer: Any, dtype: torch.dtype, folder: Path) -> None:
+    image_id, video_id = _placeholder_ids(tokenizer)
+    settings = hf_config(
+        config,
+        len(tokenizer),
+        image_token_index=image_id,
+        video_token_index=video_id,
+        vision_aspect_ratio=_vision_aspect(config),
+        architectures=["LlavaOnevisionForConditionalGeneration"],
+        dtype=str(dtype).removeprefix("torch."),
+        **config.rules(),
+    )
+    settings.save_pretrained(folder)
+    write_json(folder / "generation_config.json", {**checkpoint.generation, **config.generation_config()})
+    write_json(folder / "preprocessor_config.json", _preprocessor(config))
+    save_tokenizer(tokenizer, folder)
+    if (checkpoint.folder / _CARD).is_file():
+        shutil.copyfile(checkpoint.folder / _CARD, folder / _CARD)
+
+
+def _placeholder_ids(tokenizer: Any) -> tuple[int, int]:
+    """Ids that stand for an image and a video in Hugging Face prompts: tokens that no text of a prompt holds."""
+    vocabulary = tokenizer.get_vocab()
+    pair = next((pair for pair in _PLACEHOLDERS if pair[0] in vocabulary and pair[1] in vocabulary), None)
+    if pair is None:
+        raise ModelError("The tokenizer has neither <|image_pad|> nor <|endoftext|>; it is not that of a Qwen2 model.")
+    return vocabulary[pair[0]], vocabulary[pair[1]]
+
+
+def _vision_aspect(config: LlavaConfig) -> str:
+    """Hugging Face knows ``anyres_max_N`` alone; N beyond the tiles that can be means plain ``anyres``."""
+    if config.aspect.startswith("anyres_max_"):
+        return config.aspect
+    tiles = [(width // config.image_size) * (height // config.image_size) for width, height in config.pinpoints]
+    return f"anyres_max_{max([_FEWEST_TILES, *tiles])}"
+
+
+def _preprocessor(config: LlavaConfig) -> dict[str, Any]:
+    side = config.image_size
+    return {
+        "image_processor_type": "LlavaOnevisionImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "do_pad": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "size": {"height": side, "width": side},
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "image_grid_pinpoints": [[height, width] for width, height in config.pinpoints] or [[side, side]],
+    }
+
+
+def _main_dtype(checkpoint: Checkpoint, shapes: dict[str, Shape]) -> torch.dtype:
+    """The number format that most stored tensors have; merged ones take it too."""
+    root = checkpoint
+    while root.base is not None:
+        root = root.base
+    stored = [dtype for name, dtype in root.weights.dtypes.items() if name in shapes]
+    return max(set(stored), key=stored.count)
+
+
+def _bytes(shapes: dict[str, Shape], dtype: torch.dtype) -> int:
+    return sum(torch.Size(shape).numel() for shape in shapes.values()) * dtype.itemsize
+
+
+@contextmanager
+def _new_folder(target: Path, needed: int) -> Iterator[Path]:
+    """Yield a folder beside ``target`` that takes its place when the block ends well; nothing stays otherwise."""
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise InputError(f"{target} is there already; give a new folder for the converted checkpoint.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(target.parent).free
+        if free < needed:
+            raise ModelError(f"{target.parent} has {free >> 20} MiB free but {needed >> 20} MiB are needed; make room.")
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        try:
+            yield part
+            part.chmod(0o755)
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"The converted checkpoint could not be written to {target} ({error}); nothing was kept.") from error
