@@ -30,8 +30,8 @@ Diagnosis = Annotated[
 @app.command("list")
 def list_cases(
     status: Annotated[
-        str | None,
-        typer.Option("--status", help="Only these: " + ", ".join(_STATUSES) + ".", show_default=False),
+        Literal[running, "waiting for review", abstained, done, signed, rejected, failed] | None,
+        typer.Option("--status", help="Only these.", show_default=False),
     ] = None,
     site: options.Site = None,
     as_json: options.AsJson = False,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from videopath.app.options import AsJson, Verbose
+from videopath.core.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge.")
 
@@ -32,7 +34,7 @@ def info(
 ) -> None:
     """What a checkpoint is: layout, sizes, LoRA, dtype, hash. No weights are loaded."""
     from videopath.app.console import emit_json, quiet_libraries, stdout, table
-    from videopath.model.convert import inspect
+    from videopath.model.inspection import inspect
 
     quiet_libraries(verbose)
     found = inspect(_place(source), base=base, accept_licence=accept_licence)
@@ -40,9 +42,7 @@ def info(
         emit_json(found.model_dump_json(indent=2))
         return
     rows = (
-        (name.replace("_", " "), _shown(value))
-        for name, value in found.model_dump().items()
-        if value is not None
+        (name, _shown(value)) for name, value in _lines(found.model_dump()) if value not in (None, "", [], {})
     )
     stdout().print(table(("", ""), rows))
 
@@ -73,13 +73,19 @@ def merge(
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Merge a LoRA with its base and write the original's layout."""
+    """Merge a LoRA with its base and write the original's layout in half precision."""
     from videopath.app.console import progress_bar, quiet_libraries
-    from videopath.model.convert import merge as run
+    from videopath.model.checkpoint import load_network
+    from videopath.model.save import save_original
 
     quiet_libraries(verbose)
+    if target.exists() and any(target.iterdir()):
+        raise InputError(f"{target} is not empty; give a new folder.")
     with progress_bar("merging") as progress:
-        run(source, target, base=base, accept_licence=accept_licence, progress=progress)
+        network = load_network(
+            source, base=base, device="cpu", dtype="float16", accept_licence=accept_licence, progress=progress
+        )
+    save_original(network, target)
     typer.echo(target)
 
 
@@ -90,9 +96,16 @@ def _place(source: str) -> str | Path:
     return Path(nano.__file__).parent if source == "nano" else source
 
 
+def _lines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values as dotted names."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}".replace("_", " "), value
+
+
 def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_shown(part) for part in value)
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
