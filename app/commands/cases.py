@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,7 +30,7 @@ Diagnosis = Annotated[
 @app.command("list")
 def list_cases(
     status: Annotated[
-        Literal[running, "waiting for review", abstained, done, signed, rejected, failed] | None,
+        Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"] | None,
         typer.Option("--status", help="Only these.", show_default=False),
     ] = None,
     site: options.Site = None,
