@@ -34,15 +34,17 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    labels: dict[str, list[str]] = Field({}, description="site → diagnoses that the model was trained on")
+    labels: dict[str, list[str]] = Field(
+        default={}, description="site → diagnoses that the model was trained on"
+    )
     unknown_label: str | None = Field(
-        None, description="the answer that means: not a tissue that this model knows"
+        default=None, description="the answer that means: not a tissue that this model knows"
     )
     calibration: dict[str, float] = Field(
-        {}, description="parameters of the confidence, fitted on held-out clips"
+        default={}, description="parameters of the confidence, fitted on held-out clips"
     )
     score_reduction: Literal["mean", "sum"] = Field(
-        "mean", description="how candidates' log-probabilities add up"
+        default="mean", description="how candidates' log-probabilities add up"
     )
     trained_on: str = ""
 
@@ -51,7 +53,7 @@ class CardFile(Card):
     """``videopath.json`` of a checkpoint folder: the card, and what :class:`EngineInfo` takes from it."""
 
     name: str | None = None
-    frames: int | None = Field(None, ge=1)
+    frames: int | None = Field(default=None, ge=1)
     licence: str | None = None
 
 
@@ -62,7 +64,7 @@ class EngineInfo(BaseModel):
 
     name: str
     source: str = Field(description="folder, hub id or address")
-    layout: str = Field(description="original, original-lora, huggingface, …")
+    layout: str = Field(description="original, huggingface, lora or projector")
     weights_sha256: str
     device: str
     dtype: str

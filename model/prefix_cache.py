@@ -24,33 +24,30 @@ class _RoomyLayer(DynamicLayer):
         """Append the new states and return all of them (views)."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self._key_buffer = _roomier(key_states[..., :0, :], key_states.shape[-2])
-            self._value_buffer = _roomier(value_states[..., :0, :], value_states.shape[-2])
-            self.keys, self.values = self._key_buffer[..., :0, :], self._value_buffer[..., :0, :]
-        start = self.keys.shape[-2]
-        end = start + key_states.shape[-2]
-        if end > self._key_buffer.shape[-2]:
-            self._key_buffer = _roomier(self.keys, end)
-            self._value_buffer = _roomier(self.values, end)
-        self._key_buffer[..., start:end, :] = key_states
-        self._value_buffer[..., start:end, :] = value_states
-        self._show(end)
-        return self.keys, self.values
+            self._buffers = (_roomier(key_states[..., :0, :], 0), _roomier(value_states[..., :0, :], 0))
+            self._length = 0
+        start, end = self._length, self._length + key_states.shape[-2]
+        if end > self._buffers[0].shape[-2]:
+            self._buffers = (
+                _roomier(self._buffers[0][..., :start, :], end),
+                _roomier(self._buffers[1][..., :start, :], end),
+            )
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[..., start:end, :] = states
+        return self._show(end)
 
     def rewind(self, length: int) -> None:
         """Keep the first ``length`` positions only; nothing is copied."""
-        if self.is_initialized:
-            self._show(length)
+        self._show(length)
 
-    def _show(self, length: int) -> None:
-        self.keys = self._key_buffer[..., :length, :]
-        self.values = self._value_buffer[..., :length, :]
+    def _show(self, length: int) -> tuple[Tensor, Tensor]:
+        keys, values = (buffer[..., :length, :] for buffer in self._buffers)
+        self.keys, self.values, self._length = keys, values, length
+        return keys, values
 
 
 class PrefixCache(Cache):
     """A growing cache for full attention that can be rewound to any earlier length."""
-
-    layers: list[_RoomyLayer]
 
     def __init__(self) -> None:
         super().__init__(layer_class_to_replicate=_RoomyLayer)
@@ -61,7 +58,8 @@ class PrefixCache(Cache):
         if not 0 <= length <= held:
             raise ValueError(f"cannot rewind to {length} positions: the cache holds {held}")
         for layer in self.layers:
-            layer.rewind(length)
+            if isinstance(layer, _RoomyLayer):
+                layer.rewind(length)
 
 
 def _roomier(states: Tensor, length: int) -> Tensor:
