@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import faiss
@@ -156,14 +156,14 @@ class KnowledgeBase:
         query: str,
         k: int = 5,
         site: str | None = None,
-        exclude_source: str | None = None,
+        exclude_source: str | Sequence[str] | None = None,
         *,
         diagnosed: bool = False,
     ) -> list[Hit]:
         """The ``k`` records most similar to a text, best first; fewer only where there are fewer.
 
-        ``site``: only of this site (any known name of it; ``InputError`` for others). ``exclude_source``: a video,
-        slide or path whose own records are never returned. ``diagnosed``: only records that name a diagnosis.
+        ``site``: only of this site (any known name of it; ``InputError`` for others). ``exclude_source``: videos,
+        slides or paths (one or several) whose own records are never returned. ``diagnosed``: only records that name a diagnosis.
         """
         if not query.strip():
             raise InputError("The search text is empty; give a description of the tissue.")
@@ -172,12 +172,13 @@ class KnowledgeBase:
         wanted = canonical_site(site) if site else None
         generation = self._generation
         parameters = None
-        if wanted or exclude_source or diagnosed:
-            rows = generation.store.rows_where(wanted, exclude_source, diagnosed)
+        excluded = [exclude_source] if isinstance(exclude_source, str) else list(exclude_source or ())
+        if wanted or excluded or diagnosed:
+            rows = generation.store.rows_where(wanted, excluded, diagnosed)
             if not rows:
                 return []
             chosen = faiss.IDSelectorBatch(np.array(rows, np.int64))
-            parameters = faiss.SearchParameters(sel=chosen)
+            parameters = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
         vector = _checked_vectors(self._embedder, [query], None)
         scores, found = generation.index.search(vector, min(k, len(self)), params=parameters)
         best = sorted((-float(score), int(row)) for score, row in zip(scores[0], found[0], strict=True) if row > 0)

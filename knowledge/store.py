@@ -77,14 +77,14 @@ class RecordStore:
         found = self._rows(f"{_SELECT} WHERE id = ?", record_id)
         return _record(found[0]) if found else None
 
-    def rows_where(self, site: str | None, not_source: str | None, diagnosed: bool) -> list[int]:
-        """Rows of a site, not of a source, and with a diagnosis if asked."""
+    def rows_where(self, site: str | None, not_sources: Iterable[str], diagnosed: bool) -> list[int]:
+        """Rows of a site, of none of the sources, and with a diagnosis if asked."""
         rows = self._rows(
             "SELECT row FROM records WHERE (?1 IS NULL OR site = ?1) AND (NOT ?2 OR diagnosis != '') ORDER BY row",
             site,
             diagnosed,
         )
-        excluded = self._rows_of_source(not_source) if not_source else set()
+        excluded = {row for source in not_sources for row in self._rows_of_source(source)}
         return [row for (row,) in rows if row not in excluded]
 
     def counts(self, column: str) -> dict[str, int]:
@@ -111,12 +111,8 @@ class RecordStore:
 def _values(row: int, record: InstructionRecord) -> tuple[object, ...]:
     parts = source_path(record.source)
     stem = parts[-1] if parts else ""
-    return (row, record.id, record.source, stem, record.site) + (
-        record.question,
-        record.description,
-        record.diagnosis,
-        record.licence,
-    )
+    texts = (record.question, record.description, record.diagnosis, record.licence)
+    return (row, record.id, record.source, stem, record.site, *texts)
 
 
 def _record(row: tuple) -> InstructionRecord:
