@@ -118,7 +118,12 @@ def open_checkpoint(
 
 def is_projector(folder: Path) -> bool:
     """Whether a folder holds a stage-0 projector and no weights of its own."""
-    own = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+    own = (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    )
     return (folder / PROJECTOR_FILE).is_file() and not any((folder / name).is_file() for name in own)
 
 
@@ -130,12 +135,16 @@ def generation_settings(folder: Path) -> dict[str, Any]:
 
 def load_tokenizer(folder: Path) -> Any:
     """The Qwen2 tokenizer of a folder, from tokenizer.json or from vocab.json and merges.txt."""
-    if not (folder / "tokenizer.json").is_file() and not ((folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()):
+    if not (folder / "tokenizer.json").is_file() and not (
+        (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+    ):
         raise ModelError(f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt.")
     try:
         return Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
     except (ValueError, OSError, KeyError, TypeError) as error:
-        raise ModelError(f"The tokenizer files in {folder} cannot be read ({error}); copy or download them again.") from error
+        raise ModelError(
+            f"The tokenizer files in {folder} cannot be read ({error}); copy or download them again."
+        ) from error
 
 
 def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForConditionalGeneration:
@@ -146,7 +155,10 @@ def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForCondit
 
 def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
     """Original names and shapes of the tensors that a checkpoint must hold."""
-    shapes = {names.to_original(name): tuple(tensor.shape) for name, tensor in model.named_parameters(remove_duplicate=False)}
+    shapes = {
+        names.to_original(name): tuple(tensor.shape)
+        for name, tensor in model.named_parameters(remove_duplicate=False)
+    }
     if config.text_config.get("tie_word_embeddings"):
         shapes.pop(names.HEAD, None)
     if not config.has_newline:
@@ -171,14 +183,24 @@ def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], fol
     """
     missing = sorted(set(expected) - set(found))
     if missing:
-        raise ModelError(f"The checkpoint {folder} lacks {_named(missing)}; it is incomplete or of another architecture.")
+        raise ModelError(
+            f"The checkpoint {folder} lacks {_named(missing)}; it is incomplete or of another architecture."
+        )
     unexpected = sorted(set(found) - set(expected) - {*names.UNUSED, names.HEAD, names.NEWLINE})
     if unexpected:
-        raise ModelError(f"The checkpoint {folder} holds {_named(unexpected)}, which this architecture does not have.")
+        raise ModelError(
+            f"The checkpoint {folder} holds {_named(unexpected)}, which this architecture does not have."
+        )
     for name, shape in expected.items():
-        rows_to_spare = name in (names.EMBEDDING, names.HEAD) and found[name][0] >= shape[0] and found[name][1:] == shape[1:]
+        rows_to_spare = (
+            name in (names.EMBEDDING, names.HEAD)
+            and found[name][0] >= shape[0]
+            and found[name][1:] == shape[1:]
+        )
         if found[name] != shape and not rows_to_spare:
-            raise ModelError(f"The checkpoint {folder} holds {name} as {list(found[name])}; its config and tokenizer ask for {list(shape)}.")
+            raise ModelError(
+                f"The checkpoint {folder} holds {name} as {list(found[name])}; its config and tokenizer ask for {list(shape)}."
+            )
 
 
 def fill(
@@ -212,16 +234,22 @@ def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Che
     """The base that was given, else the one that the adapter names where that is a folder."""
     if base is None and lora.is_adapter(folder):
         named = lora.open_adapter(folder).base_name
-        base = next((place for place in (Path(named), folder.parent / named) if named and place.is_dir()), None)
+        base = next(
+            (place for place in (Path(named), folder.parent / named) if named and place.is_dir()), None
+        )
     if base is None:
-        raise ModelError(f"{folder} holds an adapter or a projector alone; give its base (a LLaVA checkpoint) with --base or base=.")
+        raise ModelError(
+            f"{folder} holds an adapter or a projector alone; give its base (a LLaVA checkpoint) with --base or base=."
+        )
     return open_checkpoint(base, accept_licence=accept_licence)
 
 
 def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) -> Checkpoint:
     adapter = lora.open_adapter(folder)
     changed = lora.open_non_lora(folder, base_layer)
-    weights = base.weights if changed is None else Overlaid(base.weights, changed, f"{folder / lora.NON_LORA}")
+    weights = (
+        base.weights if changed is None else Overlaid(base.weights, changed, f"{folder / lora.NON_LORA}")
+    )
     own = folder / "config.json"
     return Checkpoint(
         folder=folder,
@@ -256,4 +284,6 @@ def _with_projector(folder: Path, base: Checkpoint) -> Checkpoint:
 
 def _named(tensors: list[str], most: int = 3) -> str:
     more = f" and {len(tensors) - most} more" if len(tensors) > most else ""
-    return f"the tensors {', '.join(tensors[:most])}{more}" if len(tensors) > 1 else f"the tensor {tensors[0]}"
+    return (
+        f"the tensors {', '.join(tensors[:most])}{more}" if len(tensors) > 1 else f"the tensor {tensors[0]}"
+    )

@@ -95,7 +95,9 @@ class LlavaConfig:
             "mm_vision_select_layer": -2,
             "mm_vision_select_feature": "patch",
             **self.rules(),
-            "vision_config": {key: self.vision_config[key] for key in VISION_KEYS if key in self.vision_config},
+            "vision_config": {
+                key: self.vision_config[key] for key in VISION_KEYS if key in self.vision_config
+            },
         }
 
     def rules(self) -> dict[str, Any]:

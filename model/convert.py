@@ -15,7 +15,14 @@ from safetensors.torch import save_file
 
 from videopath.core.errors import InputError, ModelError
 from videopath.model import names
-from videopath.model.checkpoint import Checkpoint, check_tensors, empty_model, expected_shapes, open_checkpoint, unused_tensors
+from videopath.model.checkpoint import (
+    Checkpoint,
+    check_tensors,
+    empty_model,
+    expected_shapes,
+    open_checkpoint,
+    unused_tensors,
+)
 from videopath.model.config import LlavaConfig
 from videopath.model.device import DTYPES
 from videopath.model.lora import BaseLayer
@@ -25,7 +32,11 @@ from videopath.model.weights import Shape
 
 SHARD_BYTES = 2 << 30
 _CARD = "videopath.json"
-_PLACEHOLDERS = (("<|image_pad|>", "<|video_pad|>"), ("<image>", "<video>"), ("<|endoftext|>", "<|endoftext|>"))
+_PLACEHOLDERS = (
+    ("<|image_pad|>", "<|video_pad|>"),
+    ("<image>", "<video>"),
+    ("<|endoftext|>", "<|endoftext|>"),
+)
 _FEWEST_TILES = 9
 
 
@@ -78,7 +89,9 @@ def _checked_shapes(checkpoint: Checkpoint, config: LlavaConfig, vocabulary: int
     """What is written: original names and shapes, with the norm and the newline that the checkpoint may lack."""
     expected = expected_shapes(empty_model(config, vocabulary), config)
     check_tensors(expected, checkpoint.weights.shapes, checkpoint.folder)
-    return expected | {name: tuple(tensor.shape) for name, tensor in unused_tensors(config, checkpoint.weights).items()}
+    return expected | {
+        name: tuple(tensor.shape) for name, tensor in unused_tensors(config, checkpoint.weights).items()
+    }
 
 
 def _write_shards(
@@ -95,7 +108,9 @@ def _write_shards(
     unused = unused_tensors(config, checkpoint.weights)
     done, places = 0, {}
     for number, members in enumerate(shards, start=1):
-        file = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+        file = (
+            "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+        )
         tensors = {}
         for name in members:
             tensor = unused[name] if name in unused else checkpoint.weights.read(name)
@@ -110,7 +125,9 @@ def _write_shards(
         write_json(folder / "model.safetensors.index.json", index)
 
 
-def _write_settings(checkpoint: Checkpoint, config: LlavaConfig, tokenizer: Any, dtype: torch.dtype, folder: Path) -> None:
+def _write_settings(
+    checkpoint: Checkpoint, config: LlavaConfig, tokenizer: Any, dtype: torch.dtype, folder: Path
+) -> None:
     image_id, video_id = _placeholder_ids(tokenizer)
     settings = hf_config(
         config,
@@ -135,7 +152,9 @@ def _placeholder_ids(tokenizer: Any) -> tuple[int, int]:
     vocabulary = tokenizer.get_vocab()
     pair = next((pair for pair in _PLACEHOLDERS if pair[0] in vocabulary and pair[1] in vocabulary), None)
     if pair is None:
-        raise ModelError("The tokenizer has neither <|image_pad|> nor <|endoftext|>; it is not that of a Qwen2 model.")
+        raise ModelError(
+            "The tokenizer has neither <|image_pad|> nor <|endoftext|>; it is not that of a Qwen2 model."
+        )
     return vocabulary[pair[0]], vocabulary[pair[1]]
 
 
@@ -143,7 +162,9 @@ def _vision_aspect(config: LlavaConfig) -> str:
     """Hugging Face knows ``anyres_max_N`` alone; N beyond the tiles that can be means plain ``anyres``."""
     if config.aspect.startswith("anyres_max_"):
         return config.aspect
-    tiles = [(width // config.image_size) * (height // config.image_size) for width, height in config.pinpoints]
+    tiles = [
+        (width // config.image_size) * (height // config.image_size) for width, height in config.pinpoints
+    ]
     return f"anyres_max_{max([_FEWEST_TILES, *tiles])}"
 
 
@@ -187,7 +208,9 @@ def _new_folder(target: Path, needed: int) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(target.parent).free
         if free < needed:
-            raise ModelError(f"{target.parent} has {free >> 20} MiB free but {needed >> 20} MiB are needed; make room.")
+            raise ModelError(
+                f"{target.parent} has {free >> 20} MiB free but {needed >> 20} MiB are needed; make room."
+            )
         part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
         try:
             yield part
@@ -196,4 +219,6 @@ def _new_folder(target: Path, needed: int) -> Iterator[Path]:
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"The converted checkpoint could not be written to {target} ({error}); nothing was kept.") from error
+        raise ModelError(
+            f"The converted checkpoint could not be written to {target} ({error}); nothing was kept."
+        ) from error

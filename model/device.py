@@ -10,7 +10,11 @@ import torch
 from videopath.core.errors import InputError, ModelError
 from videopath.model.quantise import Quantisation
 
-DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,13 @@ def check_quantisation(choice: DeviceChoice, quantise: str | None) -> None:
     if quantise is None:
         return
     if quantise not in get_args(Quantisation):
-        raise InputError(f"The quantisation {quantise!r} is not known; use one of {', '.join(get_args(Quantisation))}.")
+        raise InputError(
+            f"The quantisation {quantise!r} is not known; use one of {', '.join(get_args(Quantisation))}."
+        )
     if not choice.device.startswith("cuda"):
-        raise ModelError(f"{quantise} weights need a CUDA GPU; the device is {choice.device}. Leave the quantisation out.")
+        raise ModelError(
+            f"{quantise} weights need a CUDA GPU; the device is {choice.device}. Leave the quantisation out."
+        )
 
 
 def _best() -> tuple[str, str]:
@@ -68,7 +76,9 @@ def _checked(device: str) -> tuple[str, str]:
     if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
         raise InputError(f"The device {device!r} is not known; use cpu, cuda, cuda:1 or mps.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ModelError(f"The device {device!r} is not here: {torch.cuda.device_count()} CUDA GPUs were found. Leave it out or use cpu.")
+        raise ModelError(
+            f"The device {device!r} is not here: {torch.cuda.device_count()} CUDA GPUs were found. Leave it out or use cpu."
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ModelError("The device 'mps' is not here: no Apple GPU was found. Leave it out or use cpu.")
     return ("cuda:" + (number or "0") if kind == "cuda" else kind), "as asked"

@@ -38,18 +38,30 @@ def read_config(
     text = text_geometry(config)
     position = str(config.get("mm_newline_position") or "one_token")  # the original's rule for a missing key
     mode = str(config.get("mm_spatial_pool_mode") or "bilinear")  # what the original's evaluation always sets
-    for value, known, key in ((position, NEWLINE_POSITIONS, "mm_newline_position"), (mode, POOL_MODES, "mm_spatial_pool_mode")):
+    for value, known, key in (
+        (position, NEWLINE_POSITIONS, "mm_newline_position"),
+        (mode, POOL_MODES, "mm_spatial_pool_mode"),
+    ):
         if value not in known:
             raise ModelError(f"The checkpoint's {key} is {value!r}; known are {', '.join(known)}.")
     if config.get("add_faster_video"):
-        raise ModelError("The checkpoint was trained with add_faster_video, a second video pathway that is not supported.")
+        raise ModelError(
+            "The checkpoint was trained with add_faster_video, a second video pathway that is not supported."
+        )
     hugging_face = is_hugging_face(config)
-    if hugging_face and (config.get("vision_feature_layer", -1), config.get("vision_feature_select_strategy", "full")) != (-1, "full"):
-        raise ModelError("The checkpoint reads another vision layer than the last stored one, which the original never does.")
+    if hugging_face and (
+        config.get("vision_feature_layer", -1),
+        config.get("vision_feature_select_strategy", "full"),
+    ) != (-1, "full"):
+        raise ModelError(
+            "The checkpoint reads another vision layer than the last stored one, which the original never does."
+        )
     merge_type = str(config.get("mm_patch_merge_type") or ("spatial_unpad" if hugging_face else "flat"))
     needs_newline = merge_type.startswith("spatial") and position in ("grid", "frame")
     if needs_newline and "unpad" not in merge_type:
-        raise ModelError(f"The checkpoint lays newlines by {position!r} but its merge type {merge_type!r} has no newline vector.")
+        raise ModelError(
+            f"The checkpoint lays newlines by {position!r} but its merge type {merge_type!r} has no newline vector."
+        )
     ends = generation.get("eos_token_id", config.get("eos_token_id"))
     return LlavaConfig(
         text_config=text,
@@ -76,13 +88,21 @@ def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
     text = {key: source[key] for key in TEXT_KEYS if source.get(key) is not None}
     rope = source.get("rope_parameters") or {}
     if rope.get("rope_type", "default") != "default":
-        raise ModelError(f"The checkpoint scales RoPE by {rope['rope_type']!r}, which the original never does; not supported.")
+        raise ModelError(
+            f"The checkpoint scales RoPE by {rope['rope_type']!r}, which the original never does; not supported."
+        )
     text["rope_theta"] = float(rope.get("rope_theta") or source.get("rope_theta") or 1e4)
     text["tie_word_embeddings"] = bool(config.get("tie_word_embeddings") or source.get("tie_word_embeddings"))
     text.setdefault("max_position_embeddings", 32768)
-    missing = [key for key in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads") if key not in text]
+    missing = [
+        key
+        for key in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+        if key not in text
+    ]
     if missing:
-        raise ModelError(f"The checkpoint's config.json lacks {', '.join(missing)}; it is not that of a LLaVA-Qwen model.")
+        raise ModelError(
+            f"The checkpoint's config.json lacks {', '.join(missing)}; it is not that of a LLaVA-Qwen model."
+        )
     return text
 
 
@@ -99,12 +119,16 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
     hidden, channels, patch = patches[0], patches[1], patches[2]
     grid = math.isqrt(positions[0])
     if grid * grid != positions[0]:
-        raise ModelError(f"The tower's {names.TOWER}embeddings.position_embedding.weight has {positions[0]} rows, not a square.")
+        raise ModelError(
+            f"The tower's {names.TOWER}embeddings.position_embedding.weight has {positions[0]} rows, not a square."
+        )
     explicit = next((config["vision_config"] for config in configs if config.get("vision_config")), {})
     layers = 1 + max(int(found.group(1)) for name in shapes if (found := _LAYER.match(name)))
     heads = explicit.get("num_attention_heads") or _HEADS.get(hidden) or max(hidden // _SMALL_HEAD, 1)
     if hidden % int(heads):
-        raise ModelError(f"The tower's width {hidden} does not divide into {heads} heads; set vision_config in config.json.")
+        raise ModelError(
+            f"The tower's width {hidden} does not divide into {heads} heads; set vision_config in config.json."
+        )
     return {
         **{key: explicit[key] for key in VISION_KEYS if explicit.get(key) is not None},
         "hidden_size": hidden,
@@ -117,7 +141,9 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
     }
 
 
-def _image_size(configs: Sequence[Mapping[str, Any]], explicit: Mapping[str, Any], patch: int, grid: int) -> int:
+def _image_size(
+    configs: Sequence[Mapping[str, Any]], explicit: Mapping[str, Any], patch: int, grid: int
+) -> int:
     """The first candidate that has the tensors' grid: vision_config, the pinpoints' smallest side, the tower's name."""
     candidates: list[int] = [int(explicit["image_size"])] if explicit.get("image_size") else []
     for config in configs:

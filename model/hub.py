@@ -31,7 +31,9 @@ def resolve(name: str | Path, *, accept_licence: bool = False) -> Path:
         return folder
     text = str(name)
     if folder.exists() or not _HUB_ID.fullmatch(text):
-        raise ModelError(f"{text!r} is neither a checkpoint folder nor a hub id; give a folder, or an id like {next(iter(LICENCES))}.")
+        raise ModelError(
+            f"{text!r} is neither a checkpoint folder nor a hub id; give a folder, or an id like {next(iter(LICENCES))}."
+        )
     acknowledge(text, accept_licence)
     return _downloaded(text)
 
@@ -58,7 +60,9 @@ def acknowledge(hub_id: str, accept: bool = False) -> None:
     try:
         write_text(stored, f"{hub_id}: {licence}\n")
     except OSError as error:
-        raise ModelError(f"The acceptance of the licence cannot be kept in {stored.parent} ({error}); make it writable.") from error
+        raise ModelError(
+            f"The acceptance of the licence cannot be kept in {stored.parent} ({error}); make it writable."
+        ) from error
 
 
 def _downloaded(hub_id: str) -> Path:
@@ -68,7 +72,9 @@ def _downloaded(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
     except RepositoryNotFoundError as error:
-        raise ModelError(f"The hub has no public repository {hub_id}; check the id, or log in with `hf auth login`.") from error
+        raise ModelError(
+            f"The hub has no public repository {hub_id}; check the id, or log in with `hf auth login`."
+        ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
             f"{hub_id} could not be downloaded and is not in the hub's cache ({type(error).__name__}); "

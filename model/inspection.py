@@ -96,7 +96,11 @@ class CheckpointInfo(BaseModel):
 
 
 def inspect(
-    path: str | Path, *, base: str | Path | None = None, accept_licence: bool = False, hash_weights: bool = True
+    path: str | Path,
+    *,
+    base: str | Path | None = None,
+    accept_licence: bool = False,
+    hash_weights: bool = True,
 ) -> CheckpointInfo:
     """Tell what a checkpoint folder (or hub id) is without loading its weights into memory.
 
@@ -139,7 +143,9 @@ def weights_sha256(files: Sequence[Path]) -> str:
     """One hash of weight files: that of the file, or of the ``sha256sum`` lines of several in the order of their names."""
     if len(files) == 1:
         return sha256_file(files[0])
-    lines = "".join(f"{sha256_file(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name))
+    lines = "".join(
+        f"{sha256_file(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)
+    )
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

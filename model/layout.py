@@ -32,12 +32,16 @@ def pool(features: torch.Tensor, mode: str) -> torch.Tensor:
     """
     maps = _as_maps(features)
     halve: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-        "bilinear": lambda x: functional.interpolate(x, size=[math.ceil(n / _STRIDE) for n in x.shape[2:]], mode="bilinear"),
+        "bilinear": lambda x: functional.interpolate(
+            x, size=[math.ceil(n / _STRIDE) for n in x.shape[2:]], mode="bilinear"
+        ),
         "average": lambda x: functional.avg_pool2d(x, _STRIDE),
         "max": lambda x: functional.max_pool2d(x, _STRIDE),
     }
     if mode not in halve:
-        raise ModelError(f"The checkpoint's mm_spatial_pool_mode is {mode!r}; known are {', '.join(POOL_MODES)}.")
+        raise ModelError(
+            f"The checkpoint's mm_spatial_pool_mode is {mode!r}; known are {', '.join(POOL_MODES)}."
+        )
     return halve[mode](maps).flatten(2).transpose(1, 2)
 
 
@@ -59,7 +63,9 @@ def video_tokens(pooled: torch.Tensor, newline: torch.Tensor, position: str, mer
     if position == "one_token":
         flat = pooled.flatten(0, 1)
         return torch.cat([flat, newline[None].to(flat)]) if "unpad" in merge_type else flat
-    raise ModelError(f"The checkpoint's mm_newline_position is {position!r}; known are {', '.join(NEWLINE_POSITIONS)}.")
+    raise ModelError(
+        f"The checkpoint's mm_newline_position is {position!r}; known are {', '.join(NEWLINE_POSITIONS)}."
+    )
 
 
 def image_tokens(
@@ -112,7 +118,9 @@ def _downscaled(mosaic: torch.Tensor, aspect: str, unit: int) -> torch.Tensor:
     times = math.sqrt(rows * columns / (int(limit.group(1)) * unit**2))
     if times <= _DOWNSCALE_FROM:
         return mosaic
-    return functional.interpolate(mosaic[None], [int(rows // times), int(columns // times)], mode="bilinear")[0]
+    return functional.interpolate(mosaic[None], [int(rows // times), int(columns // times)], mode="bilinear")[
+        0
+    ]
 
 
 def _as_maps(features: torch.Tensor) -> torch.Tensor:

@@ -84,19 +84,27 @@ def open_adapter(folder: Path) -> Adapter:
     """Read an adapter's settings and headers; its kind must be plain LoRA."""
     settings = read_json(folder / "adapter_config.json")
     if settings.get("peft_type", "LORA") != "LORA":
-        raise ModelError(f"{folder} holds an adapter of type {settings['peft_type']}; only LORA can be merged.")
+        raise ModelError(
+            f"{folder} holds an adapter of type {settings['peft_type']}; only LORA can be merged."
+        )
     asked = [key for key in _UNSUPPORTED if settings.get(key)]
     if settings.get("bias", "none") != "none":
         asked.append("bias")
     if asked:
-        raise ModelError(f"The adapter in {folder} uses {', '.join(asked)}, which plain LoRA does not; merge it with PEFT first.")
+        raise ModelError(
+            f"The adapter in {folder} uses {', '.join(asked)}, which plain LoRA does not; merge it with PEFT first."
+        )
     file = next((folder / name for name in _ADAPTER_FILES if (folder / name).is_file()), None)
     if file is None:
-        raise ModelError(f"{folder} has adapter_config.json but neither {' nor '.join(_ADAPTER_FILES)}; copy it again.")
+        raise ModelError(
+            f"{folder} has adapter_config.json but neither {' nor '.join(_ADAPTER_FILES)}; copy it again."
+        )
     try:
         rank, alpha = int(settings["r"]), float(settings["lora_alpha"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / 'adapter_config.json'} lacks a usable r or lora_alpha; copy it again.") from error
+        raise ModelError(
+            f"{folder / 'adapter_config.json'} lacks a usable r or lora_alpha; copy it again."
+        ) from error
     return Adapter(
         folder=folder,
         rank=rank,
@@ -126,7 +134,9 @@ def open_non_lora(folder: Path, base_layer: BaseLayer = "map") -> FileWeights | 
 def _adapter_name(key: str) -> str:
     stem = key.removeprefix(_PREFIX).removesuffix(".weight").removesuffix(".default")
     if not stem.endswith((".lora_A", ".lora_B")):
-        raise ModelError(f"The adapter holds the tensor {key}, which is neither lora_A nor lora_B; merge it with PEFT first.")
+        raise ModelError(
+            f"The adapter holds the tensor {key}, which is neither lora_A nor lora_B; merge it with PEFT first."
+        )
     return names.to_original(stem)
 
 
@@ -134,9 +144,13 @@ def _check_pair(base: Weights, adapter: Adapter, target: str) -> None:
     stored: dict[str, Any] = adapter.weights.shapes
     for name in adapter.pair(target):
         if name not in stored:
-            raise ModelError(f"The adapter in {adapter.folder} lacks {name}; it is incomplete, copy it again.")
+            raise ModelError(
+                f"The adapter in {adapter.folder} lacks {name}; it is incomplete, copy it again."
+            )
     if target not in base.shapes:
-        raise ModelError(f"The adapter in {adapter.folder} changes {target}, which the base does not have; use the base it was trained on.")
+        raise ModelError(
+            f"The adapter in {adapter.folder} changes {target}, which the base does not have; use the base it was trained on."
+        )
     a, b = (stored[name] for name in adapter.pair(target))
     if len(a) != 2 or len(b) != 2 or a[0] != b[1] or (b[0], a[1]) != base.shapes[target]:
         raise ModelError(

@@ -11,7 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import nn
-from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, Qwen2Config, SiglipVisionConfig
+from transformers import (
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    Qwen2Config,
+    SiglipVisionConfig,
+)
 from transformers.cache_utils import Cache
 
 from videopath.core.errors import InputError
@@ -28,7 +33,9 @@ class Network(nn.Module):
     ``model`` is a ``LlavaOnevisionForConditionalGeneration`` whose vocabulary has ``len(tokenizer)`` rows.
     """
 
-    def __init__(self, config: LlavaConfig, tokenizer: Any, model: LlavaOnevisionForConditionalGeneration) -> None:
+    def __init__(
+        self, config: LlavaConfig, tokenizer: Any, model: LlavaOnevisionForConditionalGeneration
+    ) -> None:
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
@@ -49,7 +56,9 @@ class Network(nn.Module):
         """The learned ``image_newline`` vector ``[hidden]``."""
         return self.model.model.image_newline
 
-    def prepare(self, frames: np.ndarray, kind: Literal["video", "image"], *, aspect: str | None = None) -> torch.Tensor:
+    def prepare(
+        self, frames: np.ndarray, kind: Literal["video", "image"], *, aspect: str | None = None
+    ) -> torch.Tensor:
         """Frames ``uint8 [T, H, W, 3]`` to pixels ``[N, 3, S, S]`` on the model's device.
 
         A video's frames are squashed one by one; an image (T = 1) follows the checkpoint's aspect rule or ``aspect``
@@ -61,7 +70,9 @@ class Network(nn.Module):
         elif len(frames) != 1:
             raise InputError(f"An image is one frame; got {len(frames)}. Prepare several images one by one.")
         else:
-            tiles = preprocess.image_tiles(frames[0], size, aspect or self.config.aspect, self.config.pinpoints)
+            tiles = preprocess.image_tiles(
+                frames[0], size, aspect or self.config.aspect, self.config.pinpoints
+            )
             pixels = preprocess.normalise(tiles)
         return pixels.to(self.device, self.dtype)
 
@@ -81,7 +92,9 @@ class Network(nn.Module):
     def video_layout(self, projected: torch.Tensor) -> torch.Tensor:
         """Projected frames ``[T, grid², hidden]``, pooled and laid out with the checkpoint's newlines, ``[N, hidden]``."""
         pooled = layout.pool(projected, self.config.pool_mode)
-        return layout.video_tokens(pooled, self.newline, self.config.newline_position, self.config.patch_merge_type)
+        return layout.video_tokens(
+            pooled, self.newline, self.config.newline_position, self.config.patch_merge_type
+        )
 
     def image_embeds(self, pixels: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
         """Tiles of one image ``[N, 3, S, S]`` to its visual tokens; ``image_size`` is the source's (width, height)."""
@@ -114,7 +127,9 @@ class Network(nn.Module):
         """
         marks = [place for place, token in enumerate(ids) if token == IMAGE_TOKEN_ID]
         if len(marks) != len(visuals):
-            raise InputError(f"The prompt has places for {len(marks)} visuals but {len(visuals)} were given; they must agree.")
+            raise InputError(
+                f"The prompt has places for {len(marks)} visuals but {len(visuals)} were given; they must agree."
+            )
         pieces: list[torch.Tensor] = []
         start = 0
         for place, visual in zip([*marks, len(ids)], [*visuals, None], strict=True):
@@ -159,7 +174,8 @@ def hf_config(config: LlavaConfig, vocabulary: int, **extra: Any) -> LlavaOnevis
         text_config=Qwen2Config(**text),
         vision_config=SiglipVisionConfig(**vision),
         tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
-        image_grid_pinpoints=[[height, width] for width, height in config.pinpoints] or [[config.image_size] * 2],
+        image_grid_pinpoints=[[height, width] for width, height in config.pinpoints]
+        or [[config.image_size] * 2],
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
         **extra,

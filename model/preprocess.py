@@ -20,7 +20,9 @@ Size = tuple[int, int]
 _PAD_COLOUR = (127, 127, 127)
 _RANGE = re.compile(r"\((\d+)x(\d+)\)")
 # ((level * 1/255 in float64) - 0.5) / 0.5 in float32: the original's order of operations, for all 256 levels.
-_LEVELS = ((np.arange(256, dtype=np.float64) * (1 / 255)).astype(np.float32) - np.float32(0.5)) / np.float32(0.5)
+_LEVELS = ((np.arange(256, dtype=np.float64) * (1 / 255)).astype(np.float32) - np.float32(0.5)) / np.float32(
+    0.5
+)
 
 
 def to_pixels(frames: np.ndarray, size: int) -> torch.Tensor:
@@ -57,7 +59,9 @@ def image_tiles(image: np.ndarray, size: int, aspect: str, pinpoints: Sequence[S
 def best_resolution(image_size: Size, pinpoints: Sequence[Size]) -> Size:
     """The pinpoint (width, height) that keeps most of the image; ties: least waste, then first in the list."""
     if not pinpoints:
-        raise ModelError("The checkpoint asks for anyres tiles but has no image_grid_pinpoints in its config.json.")
+        raise ModelError(
+            "The checkpoint asks for anyres tiles but has no image_grid_pinpoints in its config.json."
+        )
     width, height = image_size
 
     def key(target: Size) -> tuple[int, int]:
@@ -122,4 +126,6 @@ def _channels_first(picture: Image.Image, size: int) -> np.ndarray:
 
 def _check_frames(frames: np.ndarray) -> None:
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
-        raise InputError(f"Frames must be uint8 [T, H, W, 3], RGB, not empty; got {frames.dtype} {list(frames.shape)}.")
+        raise InputError(
+            f"Frames must be uint8 [T, H, W, 3], RGB, not empty; got {frames.dtype} {list(frames.shape)}."
+        )

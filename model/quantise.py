@@ -30,13 +30,22 @@ def quantise_linears(root: nn.Module, quantisation: Quantisation) -> None:
         has_bias = child.bias is not None
         if quantisation == "4bit":
             packed = bitsandbytes.nn.Linear4bit(
-                child.in_features, child.out_features, has_bias, compute_dtype=child.weight.dtype, quant_type="nf4", device="meta"
+                child.in_features,
+                child.out_features,
+                has_bias,
+                compute_dtype=child.weight.dtype,
+                quant_type="nf4",
+                device="meta",
             )
-            packed.weight = bitsandbytes.nn.Params4bit(child.weight.data, requires_grad=False, quant_type="nf4")
+            packed.weight = bitsandbytes.nn.Params4bit(
+                child.weight.data, requires_grad=False, quant_type="nf4"
+            )
         else:
             packed = bitsandbytes.nn.Linear8bitLt(
                 child.in_features, child.out_features, has_bias, has_fp16_weights=False, device="meta"
             )
-            packed.weight = bitsandbytes.nn.Int8Params(child.weight.data, requires_grad=False, has_fp16_weights=False)
+            packed.weight = bitsandbytes.nn.Int8Params(
+                child.weight.data, requires_grad=False, has_fp16_weights=False
+            )
         packed.bias = child.bias
         setattr(parent, name, packed)

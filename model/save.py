@@ -23,7 +23,11 @@ def save_original(network: Network, folder: Path | str, dtype: torch.dtype = tor
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = len(network.tokenizer)
-    config = {**network.config.to_original(), "vocab_size": vocabulary, "torch_dtype": str(dtype).removeprefix("torch.")}
+    config = {
+        **network.config.to_original(),
+        "vocab_size": vocabulary,
+        "torch_dtype": str(dtype).removeprefix("torch."),
+    }
     config["image_grid_pinpoints"] = [list(size) for size in network.config.pinpoints] or None
     with replaced_on_success(folder / "model.safetensors") as part:
         save_file(original_tensors(network, dtype), part, metadata={"format": "pt"})

@@ -70,7 +70,9 @@ class FileWeights:
                 if name is None:
                     continue
                 if name in self._entries:
-                    raise ModelError(f"{file} holds the tensor {name} that {self._entries[name].file} holds already.")
+                    raise ModelError(
+                        f"{file} holds the tensor {name} that {self._entries[name].file} holds already."
+                    )
                 self._entries[name] = entry
 
     @property
@@ -93,7 +95,9 @@ class FileWeights:
 
     def _entries_of(self, file: Path) -> Iterator[_Entry]:
         if not file.is_file():
-            raise ModelError(f"The weight file {file} is missing; the checkpoint is incomplete, copy or download it again.")
+            raise ModelError(
+                f"The weight file {file} is missing; the checkpoint is incomplete, copy or download it again."
+            )
         if file.suffix == ".safetensors":
             yield from _safetensors_entries(file)
             return
@@ -109,8 +113,12 @@ class Overlaid:
         self._base, self._over = base, over
         for name, shape in over.shapes.items():
             if name not in base.shapes:
-                raise ModelError(f"{what} holds the tensor {name}, which the base does not have; it belongs to another base.")
-            same = shape == base.shapes[name] or (name in (names.EMBEDDING, names.HEAD) and shape[1:] == base.shapes[name][1:])
+                raise ModelError(
+                    f"{what} holds the tensor {name}, which the base does not have; it belongs to another base."
+                )
+            same = shape == base.shapes[name] or (
+                name in (names.EMBEDDING, names.HEAD) and shape[1:] == base.shapes[name][1:]
+            )
             if not same:
                 raise ModelError(
                     f"{what} holds {name} as {list(shape)} but the base has {list(base.shapes[name])}; it belongs to another base."
@@ -139,7 +147,9 @@ def weight_files(folder: Path) -> list[Path]:
             content = read_json(index)
             mapping = content.get("weight_map")
             if not isinstance(mapping, dict) or not mapping:
-                raise ModelError(f"{index} has no weight_map; the checkpoint is damaged, copy or download it again.")
+                raise ModelError(
+                    f"{index} has no weight_map; the checkpoint is damaged, copy or download it again."
+                )
             return sorted({folder / str(file) for file in mapping.values()})
         if (folder / name).is_file():
             return [folder / name]
@@ -158,8 +168,12 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
         raise _unreadable(file, error) from error
-    if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
-        raise ModelError(f"{file} does not hold named tensors alone; it is not a weight file of a LLaVA checkpoint.")
+    if not isinstance(content, dict) or not all(
+        isinstance(tensor, torch.Tensor) for tensor in content.values()
+    ):
+        raise ModelError(
+            f"{file} does not hold named tensors alone; it is not a weight file of a LLaVA checkpoint."
+        )
     return {str(key): tensor for key, tensor in content.items()}
 
 
@@ -183,7 +197,9 @@ def _safetensors_entries(file: Path) -> Iterator[_Entry]:
                 part = stored.get_slice(key)
                 kind = part.get_dtype()
                 if kind not in _DTYPES:
-                    raise ModelError(f"{file} holds {key} in the number format {kind}; known are {', '.join(_DTYPES)}.")
+                    raise ModelError(
+                        f"{file} holds {key} in the number format {kind}; known are {', '.join(_DTYPES)}."
+                    )
                 yield _Entry(file, key, tuple(part.get_shape()), _DTYPES[kind])
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
@@ -191,4 +207,6 @@ def _safetensors_entries(file: Path) -> Iterator[_Entry]:
 
 def _unreadable(file: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-    return ModelError(f"The weight file {file} is damaged or incomplete ({reason}); copy or download it again.")
+    return ModelError(
+        f"The weight file {file} is damaged or incomplete ({reason}); copy or download it again."
+    )
