@@ -325,8 +325,8 @@ def _stained(canvas: _Canvas) -> np.ndarray:
     texture = 1 + 0.16 * rng.standard_normal(
         canvas.haem.shape, np.float32
     )  # chromatin and cytoplasm are granular
-    haem = cv2.GaussianBlur(canvas.haem * texture, (0, 0), blur)
-    eosin = cv2.GaussianBlur(canvas.eosin * (2 - texture), (0, 0), blur)
+    haem = np.asarray(cv2.GaussianBlur(canvas.haem * texture, (0, 0), blur), np.float32)
+    eosin = np.asarray(cv2.GaussianBlur(canvas.eosin * (2 - texture), (0, 0), blur), np.float32)
     haem *= rng.uniform(0.85, 1.2) / 100
     eosin *= rng.uniform(0.75, 1.25) / 100
     eosin += 0.15 * haem  # nuclei take a little eosin
