@@ -16,9 +16,10 @@ from langgraph.types import Command, Interrupt
 from pydantic import ValidationError
 
 from videopath.agent.graph import build_graph
-from videopath.agent.library import CaseLibrary, load_case_library, new_case_id
+from videopath.agent.library import CaseLibrary, new_case_id
+from videopath.agent.loading import load_nodes
 from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import report_of
+from videopath.agent.outcome import best_look, report_of, save_evidence
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.state import CaseInput
@@ -27,8 +28,6 @@ from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
-from videopath.tools.retrieve import RetrieveTool
-from videopath.tools.sessions import SessionPool
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -73,29 +72,22 @@ class DiagnosticAgent:
         """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
 
         ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``knowledge``: a folder or a knowledge base;
-        none: the bundled starter. ``review``: when a person is asked; it stands above the policy's.
+        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts.
         """
-        policy = (policy or Policy()).model_copy(update={"review": review} if review != "never" else {})
-        name = str(model) if isinstance(model, str | Path) else model.info.name
-
-        def load_named() -> Engine:
-            from videopath.model import load_engine
-
-            return load_engine(name, device=device, dtype=dtype, accept_licence=accept_licence)
-
-        sessions = SessionPool(name, load=load_named) if isinstance(model, str | Path) else SessionPool(model)
-        settings = RunSettings(
-            model=name,
-            knowledge=_folder_of(knowledge),
+        policy = policy or Policy()
+        if review != "never":
+            policy = policy.model_copy(update={"review": review})
+        nodes = load_nodes(
+            model,
+            knowledge,
+            policy,
             frames=frames,
-            review=policy.review,
             device=device,
             dtype=dtype,
-            policy=policy.model_dump(mode="json"),
+            accept_licence=accept_licence,
+            home=home,
         )
-        library = load_case_library(home)
-        nodes = Nodes(sessions, RetrieveTool(knowledge=knowledge), library, settings)
-        return cls(nodes, _checkpoints(library))
+        return cls(nodes, _checkpoints(nodes.library))
 
     @property
     def library(self) -> CaseLibrary:
@@ -179,8 +171,9 @@ class DiagnosticAgent:
         self.library.entry(case_id)
         with self._working(case_id):
             inputs = self._continuation(case_id, decision)
-            unfinished = inputs is not None or (self._snapshot(case_id).next and not self.pending(case_id))
-            if unfinished:
+            if inputs is None and self.pending(case_id):
+                self._save_waiting(case_id)
+            elif inputs is not None or self._snapshot(case_id).next:
                 yield from self._run(case_id, inputs, on_progress)
 
     def pending(self, case_id: str) -> Interrupt | None:
@@ -237,13 +230,14 @@ class DiagnosticAgent:
         """Run the graph until it ends or waits; the library always knows how far the case is."""
         self.library.set_status(case_id, "running")
         try:
-            for mode, chunk in self.graph.stream(
+            events: Any = self.graph.stream(
                 inputs, self._config(case_id), stream_mode=["updates", "custom"], durability="sync"
-            ):
-                if mode == "custom" and on_progress:
-                    on_progress(Progress(**chunk))
-                elif mode == "updates":
+            )
+            for mode, chunk in events:
+                if mode == "updates":
                     yield from _steps_of(chunk)
+                elif on_progress:
+                    on_progress(Progress(**chunk))
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
             raise
@@ -253,14 +247,16 @@ class DiagnosticAgent:
     def _save_waiting(self, case_id: str) -> None:
         """The report as it stands, for the person who is asked."""
         values: Any = self._values(case_id)
-        report = report_of(values, self._nodes.sessions.info, {}, self._nodes.retriever.provenance())
+        sessions = self._nodes.sessions
+        images = save_evidence(self.library.folder(case_id), sessions, best_look(values["looks"]))
+        report = report_of(values, sessions.info, images, self._nodes.retriever.provenance())
         report.status = "waiting for review"
         self.library.save(report)
 
     @contextmanager
     def _working(self, case_id: str) -> Iterator[None]:
         """Only one process works on a case; the lock of a killed one is free again."""
-        lock = FileLock(self.library.folder(case_id) / ".lock")
+        lock = FileLock(self.library.folder(case_id) / ".lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
@@ -315,12 +311,6 @@ def _checked_question(question: str | None) -> str | None:
             f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are allowed."
         )
     return question.strip()
-
-
-def _folder_of(knowledge: str | Path | KnowledgeBase | None) -> str | None:
-    if knowledge is None or isinstance(knowledge, str | Path):
-        return str(knowledge) if knowledge else None
-    return str(knowledge.folder)
 
 
 def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:

@@ -23,8 +23,9 @@ from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
 from videopath.agent.state import CaseInput, CaseState, Json, Look
 from videopath.agent.steps import StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
-from videopath.agent.verdict import no_claim
+from videopath.agent.verdict import knows_site, no_claim
 from videopath.core.errors import CaseError, InputError
+from videopath.core.sites import canonical_site
 from videopath.tools.describe import DescribeTool
 from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.journal import JOURNAL_NAME, Journal
@@ -33,7 +34,6 @@ from videopath.tools.schemas import (
     ClipInput,
     DescribeResult,
     DiagnoseResult,
-    ModelCall,
     Neighbour,
     RetrieveResult,
 )
@@ -60,6 +60,7 @@ class Nodes:
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
         request = _first_request(state["video"], settings, self.sessions.info.frames)
         clip = self.sessions.clip(request)
+        self.retriever.open()  # an unusable knowledge base is told before the model's work, not after it
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise InputError(" ".join(quality.sentences))
@@ -78,7 +79,7 @@ class Nodes:
         update = {
             "case_id": case_id,
             "created": draft.started,
-            "site": state.get("site"),
+            "site": canonical_site(site) if (site := state.get("site")) else None,
             "question": state.get("question"),
             "settings": settings.model_dump(mode="json"),
             "facts": facts.model_dump(mode="json"),
@@ -90,7 +91,7 @@ class Nodes:
 
     def describe(self, state: CaseState, writer: StreamWriter) -> Json:
         """Say what the clip shows, each finding with its moment."""
-        draft = StepDraft("describe", writer)
+        draft = self._draft("describe", writer)
         tool = DescribeTool(sessions=self._recording(state, draft.token))
         asked = {"site": state["site"], "max_new_tokens": _policy(state).description_tokens}
         result: DescribeResult = tool.invoke({**state["request"], **asked})
@@ -98,13 +99,13 @@ class Nodes:
             _shortened(result.description),
             detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
             evidence=[f"frame {finding.frame}" for finding in result.findings],
-            **_call(result.call, frames=result.frames.sha256),
+            hashes={"prompt": result.call.prompt_sha256, "frames": result.frames.sha256},
         )
         return self._next(state, step, described=result.model_dump(mode="json"))
 
     def diagnose_blind(self, state: CaseState, writer: StreamWriter) -> Json:
         """Diagnose before any similar case is seen."""
-        draft = StepDraft("diagnose_blind", writer)
+        draft = self._draft("diagnose_blind", writer)
         result, step = self._diagnosed(state, draft, [], samples=0)
         return self._next(state, step, blind=result.model_dump(mode="json"))
 
@@ -130,14 +131,14 @@ class Nodes:
 
     def diagnose(self, state: CaseState, writer: StreamWriter) -> Json:
         """Diagnose again with the similar cases as evidence."""
-        draft = StepDraft("diagnose", writer)
+        draft = self._draft("diagnose", writer)
         kept = RetrieveResult.model_validate(state["retrieved"]).kept
         result, step = self._diagnosed(state, draft, kept, samples=_policy(state).samples)
         return self._next(state, step, final=result.model_dump(mode="json"))
 
     def verify(self, state: CaseState, writer: StreamWriter) -> Json:
         """Weigh what speaks for the diagnosis; say why where it is not enough."""
-        draft = StepDraft("verify", writer)
+        draft = self._draft("verify", writer)
         recording = self._recording(state)
         card = recording.info.card
         final = DiagnoseResult.model_validate(state["final"])
@@ -170,12 +171,13 @@ class Nodes:
             features=values,
             confidence=sure,
             reasons=reasons,
+            closer=bool(reasons)
+            and knows_site(state["site"], card)
+            and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
         )
         step = draft.done(
             f"{final.label}: confidence {sure:.2f}" + (", not enough" if reasons else ""),
             detail={"features": values, "confidence": sure, "threshold": threshold, "reasons": reasons},
-            model=recording.info.name,
-            device=recording.info.device,
         )
         return self._next(state, step, looks=[look])
 
@@ -262,7 +264,7 @@ class Nodes:
             f"{best.label} ({best.probability:.0%} of {len(result.differential)} candidates{differs})",
             detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in kept],
-            **_call(result.call),
+            hashes={"prompt": result.call.prompt_sha256},
         )
         return result, step
 
@@ -278,6 +280,10 @@ class Nodes:
         journal = Journal(self.library.folder(state["case_id"]) / JOURNAL_NAME)
         return Recording(self.sessions, journal, state["facts"]["sha256"], on_token)
 
+    def _draft(self, name: str, writer: StreamWriter) -> StepDraft:
+        """A step that asks the model."""
+        return StepDraft(name, writer, model=self.sessions.info.name, device=self.sessions.info.device)
+
     def _next(self, state: CaseState, step: Step, **update: Any) -> Json:
         return self._finished(state["case_id"], len(state["steps"]), step, update)
 
@@ -290,8 +296,7 @@ class Nodes:
 def wants_closer_look(state: CaseState) -> bool:
     """Whether another look may settle what this one did not."""
     looks = state["looks"]
-    unsettled = bool(looks[-1]["reasons"]) and len(looks) <= _policy(state).max_looks
-    return unsettled and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"]))
+    return looks[-1]["closer"] and len(looks) <= _policy(state).max_looks
 
 
 def wants_review(state: CaseState) -> bool:
@@ -305,13 +310,19 @@ def _policy(state: CaseState) -> Policy:
 
 
 def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
-    return ClipInput(
-        video=video,
-        frames=settings.frames or frames,
-        start=settings.start,
-        end=settings.end,
-        sampling=settings.sampling,
-    )
+    wanted = {
+        "video": video,
+        "frames": settings.frames or frames,
+        "start": settings.start,
+        "end": settings.end,
+        "sampling": settings.sampling,
+    }
+    try:
+        return ClipInput.model_validate(wanted)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "segment"
+        raise InputError(f"The clip cannot be cut like this ({where}): {first['msg']}.") from error
 
 
 def _facts(clip: Any) -> VideoFacts:
@@ -329,15 +340,6 @@ def _facts(clip: Any) -> VideoFacts:
         seconds=[round(float(second), 4) for second in clip.seconds],
         indices=[int(index) for index in clip.indices],
     )
-
-
-def _call(call: ModelCall, **hashes: str) -> Json:
-    """A model call as fields of a step."""
-    return {
-        "model": call.model,
-        "device": call.device,
-        "hashes": {"prompt": call.prompt_sha256, **hashes},
-    }
 
 
 def _where(request: ClipInput) -> str:

@@ -17,6 +17,7 @@ from videopath.agent.records import (
     Finding,
     RunSettings,
     SimilarCase,
+    Step,
     VideoFacts,
 )
 from videopath.agent.state import CaseState, Json, Look
@@ -74,7 +75,7 @@ def report_of(state: CaseState, info: EngineInfo, images: dict[int, str], index:
         advice=[*look["reasons"], *advice(look, state["quality"], state["site"], info.card)]
         if look["reasons"]
         else [],
-        steps=state["steps"],
+        steps=[Step.model_validate(step) for step in state["steps"]],
         model=info.name,
         settings=RunSettings.model_validate(state["settings"]),
         provenance=_provenance(state, info, described, index),

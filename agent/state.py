@@ -33,6 +33,7 @@ class Look(TypedDict):
     features: dict[str, float]
     confidence: float
     reasons: list[str]  # why the agent abstains on this look; empty: it does not
+    closer: bool  # whether a closer look may settle it
 
 
 class CaseState(CaseInput, total=False):

@@ -30,20 +30,30 @@ class StepDraft:
 
     name: str
     tell: Callable[[dict[str, Any]], None]  # LangGraph's stream writer
+    model: str | None = None  # only where the step asks it
+    device: str | None = None
     started: str = field(default_factory=now)
     begun: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.tell({"kind": "started", "step": self.name})
+        self.tell({"kind": "started", "step": self.name, "device": self.device})
 
     def token(self, text: str) -> None:
         """Pass on a piece of the model's answer."""
-        self.tell({"kind": "token", "step": self.name, "text": text})
+        self.tell({"kind": "token", "step": self.name, "text": text, "device": self.device})
 
     def done(self, summary: str, **fields: Any) -> Step:
         """The finished step; ``fields`` are those of ``Step``."""
         seconds = round(time.perf_counter() - self.begun, 3)
-        return Step(name=self.name, summary=summary, started=self.started, seconds=seconds, **fields)
+        return Step(
+            name=self.name,
+            summary=summary,
+            started=self.started,
+            seconds=seconds,
+            device=self.device,
+            model=self.model,
+            **fields,
+        )
 
 
 def record_step(trace: Path, position: int, step: Step) -> None:

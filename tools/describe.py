@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
+from videopath.model.prompts import without_marks
 from videopath.model.questions import describe_question
 from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
@@ -50,7 +51,7 @@ class DescribeTool(BaseTool):
         question = describe_question(site)
         begun = time.perf_counter()
         answer = session.generate(question, max_new_tokens=max_new_tokens)
-        text = answer.text.strip()
+        text = without_marks(answer.text).strip()
         frames = session.frames()
         return DescribeResult(
             description=text,

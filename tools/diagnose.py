@@ -11,6 +11,7 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.core.sites import canonical_site
+from videopath.model.prompts import without_marks
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
@@ -150,7 +151,7 @@ def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
 
 def clean_label(text: str) -> str:
     """A diagnosis as one line of printable text; too long a text is none."""
-    label = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    label = " ".join("".join(c if c.isprintable() else " " for c in without_marks(text)).split())
     return label if len(label) <= _LONGEST_LABEL else ""
 
 

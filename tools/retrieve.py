@@ -45,8 +45,7 @@ class RetrieveTool(BaseTool):
     )
     score_ratio: float = Field(SCORE_RATIO, ge=0, le=1)
 
-    @property
-    def base(self) -> KnowledgeBase:
+    def open(self) -> KnowledgeBase:
         """The knowledge base, opened now if it was not yet."""
         if self.knowledge is None or isinstance(self.knowledge, str | Path):
             from videopath.knowledge import KnowledgeBase
@@ -73,7 +72,7 @@ class RetrieveTool(BaseTool):
         best = max((hit.score for hit in hits if _same_site(hit, site)), default=0.0)
         judged = [self._judged(hit, best, site) for hit in hits]
         return RetrieveResult(
-            query=description, neighbours=judged, index_sha256=self.base.info().index_sha256
+            query=description, neighbours=judged, index_sha256=self.open().info().index_sha256
         )
 
     def _search(self, query: str, k: int, site: str | None, own: list[str]) -> list[Hit]:
@@ -86,7 +85,7 @@ class RetrieveTool(BaseTool):
 
     def _nearest(self, query: str, k: int, site: str | None, own: list[str]) -> list[Hit]:
         first, others = (own[0] if own else None), set(own[1:])
-        hits = self.base.search(query, k=k + len(others), site=site, exclude_source=first, diagnosed=True)
+        hits = self.open().search(query, k=k + len(others), site=site, exclude_source=first, diagnosed=True)
         return [hit for hit in hits if hit.record.source not in others][:k]
 
     def _judged(self, hit: Hit, best: float, site: str | None) -> Neighbour:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
@@ -29,7 +31,7 @@ class ClipInput(Record):
     crop: tuple[float, float, float, float] | None = Field(
         None, description="left, top, right, bottom as parts of the frame in [0, 1]; none: the whole frame"
     )
-    sampling: str = Field("uniform", description="uniform, fps or keyframes")
+    sampling: Literal["uniform", "fps", "keyframes"] = "uniform"
 
     @model_validator(mode="after")
     def _in_order(self) -> ClipInput:

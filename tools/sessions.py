@@ -36,10 +36,11 @@ class SessionPool:
     ) -> None:
         """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
         self._engine = None if isinstance(engine, str) else engine
-        self._name = engine if isinstance(engine, str) else engine.info.name
+        self.name = engine if isinstance(engine, str) else engine.info.name
         self._load = load
         self._keep = keep
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._latest: tuple[str, Clip] | None = None  # the clip decoded last, for the session that comes next
         self._lock = threading.RLock()
 
     @property
@@ -49,7 +50,7 @@ class SessionPool:
             if self._engine is None:
                 from videopath.model import load_engine
 
-                self._engine = self._load() if self._load else load_engine(self._name)
+                self._engine = self._load() if self._load else load_engine(self.name)
             return self._engine
 
     @property
@@ -58,17 +59,20 @@ class SessionPool:
         return self.engine.info
 
     def clip(self, request: ClipInput) -> Clip:
-        """Decode the frames of a request."""
+        """The frames of a request: those of its session, those decoded last, or decoded now."""
         from videopath.model import open_clip
 
-        return open_clip(
-            Path(request.video),
-            request.frames or self.info.frames,
-            request.start,
-            request.end,
-            request.sampling,
-            crop=request.crop,
-        )
+        with self._lock:
+            key = _identity(request)
+            if key in self._sessions:
+                return self._sessions[key].clip
+            if self._latest is None or self._latest[0] != key:
+                frames = request.frames or self.info.frames
+                clip = open_clip(
+                    request.video, frames, request.start, request.end, request.sampling, crop=request.crop
+                )
+                self._latest = (key, clip)
+            return self._latest[1]
 
     @contextmanager
     def session(self, request: ClipInput) -> Iterator[Session]:
@@ -76,9 +80,10 @@ class SessionPool:
         with self._lock:
             key = _identity(request)
             if key not in self._sessions:
+                clip = self.clip(request)
                 while len(self._sessions) >= self._keep:
                     self._sessions.popitem(last=False)[1].close()
-                self._sessions[key] = self.engine.open(self.clip(request))
+                self._sessions[key] = self.engine.open(clip)
             self._sessions.move_to_end(key)
             yield self._sessions[key]
 
@@ -89,6 +94,7 @@ class SessionPool:
     def close(self) -> None:
         """Close all sessions; the engine stays loaded."""
         with self._lock:
+            self._latest = None
             while self._sessions:
                 self._sessions.popitem()[1].close()
 
