@@ -1,6 +1,6 @@
 # make demo    set everything up and diagnose a sample case
 # make test    set everything up, check style and types, run all tests
-# make venv | lint | types | picture | startup | clean
+# make venv | lint | types | picture | sums | startup | clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 PACKAGES := core model knowledge tools agent app
 BIN := $(VENV)/bin
 
-.PHONY: demo test venv lint types pytest picture startup clean
+.PHONY: demo test venv lint types pytest picture sums startup clean
 
 demo: $(VENV)/.installed
 	$(BIN)/videopath demo
@@ -28,6 +28,10 @@ pytest: $(VENV)/.installed-test
 
 picture: $(VENV)/.installed
 	$(BIN)/python docs/picture.py
+
+# What `videopath doctor` holds the bundled weights against; written anew with new weights.
+sums:
+	cd model/nano && sha256sum $$(find . -type f -name '*.json' -o -name '*.safetensors' -o -name 'merges.txt' | sed 's|^\./||' | sort) > sha256.txt
 
 startup: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
