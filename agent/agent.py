@@ -129,7 +129,7 @@ class DiagnosticAgent:
 
         A caller that stops iterating leaves a case that ``resume`` continues. Give a ``case_id`` (``new_case_id()``)
         to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
-        no case is kept then.
+        no case is kept when not even its first step is done.
         """
         case_id = case_id or new_case_id()
         settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
@@ -139,7 +139,7 @@ class DiagnosticAgent:
         with self._working(case_id):
             try:
                 yield from self._run(case_id, inputs, on_progress)
-            except InputError:
+            except VideoPathError:
                 if not self._values(case_id).get("steps"):
                     self.library.delete(case_id)
                 raise
