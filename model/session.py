@@ -77,7 +77,7 @@ class LocalSession:
             raise InputError(f"Scores are reduced by 'mean' or 'sum', not {reduce!r}.")
         with self._turn():
             found = self._with_memory(lambda prefix: prefix.score(question, answer_start, candidates))
-            return [float(tokens.mean() if reduce == "mean" else tokens.sum()) for tokens in found]
+            return [_finite(float(tokens.mean() if reduce == "mean" else tokens.sum())) for tokens in found]
 
     def score_moments(
         self, question: str, texts: Sequence[str], *, answer_start: str = ""
@@ -85,7 +85,7 @@ class LocalSession:
         """``[text][frame]`` for the frames of ``clip``, in one batch; what the tower saw is used again."""
         with self._turn():
             found = self._with_memory(lambda prefix: prefix.score_frames(question, answer_start, texts))
-            return [tokens.mean(dim=1).tolist() for tokens in found]
+            return [[_finite(score) for score in tokens.mean(dim=1).tolist()] for tokens in found]
 
     def close(self) -> None:
         """Give the memory back."""
@@ -174,9 +174,10 @@ class _Answer:
                 break
             if number:
                 logits = self._prefix.step(self.tokens[-1])
+            total = _finite(float(logits.logsumexp(-1)))
             token = self._chooser.choose(logits, self.tokens, self._generator)
             self.tokens.append(token)
-            self.logprobs.append(float(logits[token] - logits.logsumexp(-1)))
+            self.logprobs.append(float(logits[token]) - total)
             if token in self._ends:
                 stopped = "eos"
                 break
@@ -200,6 +201,15 @@ def _memory_error_as_engine_error() -> Iterator[None]:
             "The GPU's memory ended in the middle of an answer. Ask for fewer tokens or use fewer frames.",
             retryable=True,
         ) from error
+
+
+def _finite(number: float) -> float:
+    """Nothing is chosen from numbers that are none: half-precision overflow and broken weights end here."""
+    if not math.isfinite(number):
+        raise EngineError(
+            "The model computed numbers that are not finite. Use dtype float32, or check its weights."
+        )
+    return number
 
 
 def _check_generation(max_new_tokens: int, temperature: float, top_p: float) -> None:

@@ -423,6 +423,16 @@ def test_one_call_at_a_time_and_none_after_closing(network: Network) -> None:
         session.generate(QUESTION)
 
 
+def test_numbers_that_are_none_are_no_answer() -> None:
+    broken = small_network()
+    with torch.no_grad():
+        broken.model.lm_head.weight[7] = float("nan")
+    with LocalSession(broken, clip_of(1)) as session:
+        for call in (session.generate, lambda question: session.score(question, CANDIDATES)):
+            with pytest.raises(EngineError, match="not finite"):
+                call(QUESTION)
+
+
 GOLDEN_VIDEOS = [
     "video4_grid",
     "video4_one_token",
