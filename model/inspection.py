@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from videopath.core.errors import ModelError
-from videopath.core.files import sha256_file
 from videopath.model import lora, names
 from videopath.model.checkpoint import (
     PROJECTOR_FILE,
@@ -27,6 +25,7 @@ from videopath.model.checkpoint import (
 from videopath.model.config import LlavaConfig
 from videopath.model.hub import resolve
 from videopath.model.weights import FileWeights, Weights, read_json
+from videopath.model.weights_hash import weights_sha256
 
 
 class LoraInfo(BaseModel):
@@ -83,6 +82,7 @@ class CheckpointInfo(BaseModel):
     files: list[str]
     bytes: int
     sha256: str
+    """Of all files that the weights come from, those of a known base included; as in reports."""
     dtype: str
     tensors: int
     parameters: int
@@ -128,7 +128,7 @@ def inspect(
         base=str(checkpoint.base.folder) if checkpoint and checkpoint.base else None,
         files=[file.name for file in stored.files],
         bytes=sum(file.stat().st_size for file in stored.files),
-        sha256=weights_sha256(stored.files) if hash_weights else "",
+        sha256=weights_sha256(_whole(checkpoint, stored)) if hash_weights else "",
         dtype=_dtype_name(stored.dtypes),
         tensors=len(stored.shapes),
         parameters=sum(torch.Size(shape).numel() for shape in counted.shapes.values()),
@@ -139,14 +139,11 @@ def inspect(
     )
 
 
-def weights_sha256(files: Sequence[Path]) -> str:
-    """One hash of weight files: that of the file, or of the ``sha256sum`` lines of several in the order of their names."""
-    if len(files) == 1:
-        return sha256_file(files[0])
-    lines = "".join(
-        f"{sha256_file(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)
-    )
-    return hashlib.sha256(lines.encode()).hexdigest()
+def _whole(checkpoint: Checkpoint | None, stored: FileWeights) -> list[Path]:
+    """All files that the weights come from, those of a known base included."""
+    if checkpoint is None:
+        return stored.files
+    return [*(_whole(checkpoint.base, stored) if checkpoint.base else []), *checkpoint.files]
 
 
 def _stored(folder: Path, checkpoint: Checkpoint | None) -> FileWeights:
