@@ -6,12 +6,14 @@ abstained (with ``--strict``); 130 interrupted.
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
-from videopath.app.commands import cases, demo, diagnose, knowledge, model, train
-from videopath.app.guard import GuardedGroup
+from videopath.app.commands import cases, demo, diagnose, evaluate, knowledge, model, train
+from videopath.app.guard import GuardedGroup, say_unexpected
 from videopath.app.options import AsJson, Home
 
 app = typer.Typer(
@@ -47,6 +49,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model.app, name="model")
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 
 
 @app.command("doctor")
@@ -59,7 +62,9 @@ def doctor(as_json: AsJson = False, home: Home = None) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    if "--verbose" not in sys.argv:
+        sys.excepthook = say_unexpected
+    get_command(app)()  # not app(): that would put Typer's own excepthook in its place
 
 
 if __name__ == "__main__":

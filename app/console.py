@@ -20,17 +20,25 @@ from rich.text import Text
 if TYPE_CHECKING:
     from videopath.agent.records import Step
 
+_PIPE_WIDTH = 160
 _TAIL = 400  # characters of the streamed answer that are shown
 
 
 def stdout() -> Console:
-    """The console for results."""
-    return Console(file=sys.stdout, highlight=False)
+    """The console for results; lines that go to a file or a pipe may be longer."""
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def stderr() -> Console:
     """The console for progress and errors."""
     return Console(file=sys.stderr, highlight=False)
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text as it is: markup in it is not read, control characters cannot steer the terminal."""
+    return Text(
+        "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text), style
+    )
 
 
 def emit_json(document: str) -> None:
@@ -41,7 +49,7 @@ def emit_json(document: str) -> None:
 
 def say(message: str) -> None:
     """A sentence on stderr."""
-    stderr().print(Text(message), soft_wrap=True)
+    stderr().print(plain(message), soft_wrap=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -50,7 +58,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for name in head:
         shown.add_column(name, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(plain(cell) for cell in row))
     return shown
 
 
@@ -99,7 +107,7 @@ class StepDisplay:
     def working(self, name: str) -> None:
         """The step that is at work now."""
         self._written = ""
-        self._spinner = Spinner("dots", Text(name))
+        self._spinner = Spinner("dots", plain(name))
         self._refresh()
 
     def token(self, text: str) -> None:
@@ -110,13 +118,13 @@ class StepDisplay:
     def finished(self, step: Step) -> None:
         """A step is done."""
         line = Text("✓ ", style="green")
-        line.append(f"{step.name:<12}", style="bold")
+        line.append(f"{step.name:<14}", style="bold")
         line.append(f"{step.seconds:7.2f} s  {step.device or '':<6} ", style="dim")
-        line.append(" ".join(step.summary.split()), style="default")
+        line.append(plain(" ".join(step.summary.split())))
         self._console.print(line, soft_wrap=not self._on_terminal)
         self.working("")
 
     def _refresh(self) -> None:
         if self._on_terminal:
-            written = Text(" ".join(self._written.split()), style="dim italic")
+            written = plain(" ".join(self._written.split()), "dim italic")
             self._live.update(Group(self._spinner, written) if self._written else self._spinner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from types import TracebackType
 from typing import Any
 
 import typer
@@ -48,11 +49,19 @@ def say_error(message: str) -> None:
     """A sentence on stderr; it may hold brackets of any text."""
     from rich.text import Text
 
-    from videopath.app.console import stderr
+    from videopath.app.console import plain, stderr
 
     line = Text("Error: ", style="bold red")
-    line.append(" ".join(message.split()), style="default")
+    line.append(plain(" ".join(message.split())))
     stderr().print(line, soft_wrap=True, highlight=False)
+
+
+def say_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What stands in the place of a traceback for an error that nobody foresaw."""
+    say_error(
+        f"VideoPath failed in a way that it should not ({kind.__name__}: {error}). "
+        "Run the command again with --verbose to see where, and report it."
+    )
 
 
 def os_sentence(error: OSError) -> str:

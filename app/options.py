@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+
+from videopath.core.errors import InputError
 
 
 def _use_home(home: Path | None) -> Path | None:
@@ -14,6 +16,17 @@ def _use_home(home: Path | None) -> Path | None:
     if home is not None:
         os.environ["VIDEOPATH_HOME"] = str(home.expanduser().absolute())
     return home
+
+
+def _choice(option: str, *allowed: str) -> dict[str, Any]:
+    """Settings of an option with few values: a wrong one is told in one sentence."""
+
+    def chosen(value: str) -> str:
+        if value not in allowed:
+            raise InputError(f"{option} {value[:40]!r} is not known; use one of: {', '.join(allowed)}.")
+        return value
+
+    return {"parser": chosen, "metavar": "|".join(allowed), "show_default": False}
 
 
 Home = Annotated[
@@ -47,14 +60,29 @@ Device = Annotated[
 ]
 Dtype = Annotated[
     Literal["float32", "float16", "bfloat16"] | None,
-    typer.Option("--dtype", help="float32, float16 or bfloat16; default: by device.", show_default=False),
+    typer.Option(
+        "--dtype", help="Default: by device.", **_choice("--dtype", "float32", "float16", "bfloat16")
+    ),
 ]
 Review = Annotated[
     Literal["never", "uncertain", "always"] | None,
-    typer.Option("--review", help="When a person is asked; default: never.", show_default=False),
+    typer.Option(
+        "--review",
+        help="When a person is asked; default: never.",
+        **_choice("--review", "never", "uncertain", "always"),
+    ),
 ]
 Sampling = Annotated[
-    Literal["uniform", "fps", "keyframes"], typer.Option("--sampling", help="How the frames are chosen.")
+    Literal["uniform", "fps", "keyframes"],
+    typer.Option(
+        "--sampling",
+        help="How frames are chosen; default: uniform.",
+        **_choice("--sampling", "uniform", "fps", "keyframes"),
+    ),
+]
+Action = Annotated[
+    Literal["accept", "edit", "reject"] | None,
+    typer.Option("--action", help="Your decision.", **_choice("--action", "accept", "edit", "reject")),
 ]
 Site = Annotated[
     str | None, typer.Option("--site", "-s", help="Where the tissue is from, e.g. colon.", show_default=False)

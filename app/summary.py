@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from videopath.agent.report import moment
-from videopath.app.console import table
+from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def summary(report: CaseReport) -> RenderableType:
 def _parts(report: CaseReport) -> Iterator[RenderableType]:
     yield _headline(report)
     if report.advice:
-        yield _titled("What would help", *(Text(f"- {sentence}") for sentence in report.advice))
+        yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
     if report.differential:
         rows = ((f"{c.probability:6.1%}", c.label, "; ".join(c.support)) for c in report.differential)
         yield _titled("Differential", table(("", "diagnosis", "support"), rows))
@@ -33,15 +33,15 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
         found = ((moment(finding.seconds), finding.text) for finding in report.findings)
         yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
     elif report.description:
-        yield _titled("Description", Text(report.description))
+        yield _titled("Description", plain(report.description))
     if report.rationale:
-        yield _titled("Rationale", Text(report.rationale))
+        yield _titled("Rationale", plain(report.rationale))
     if report.similar_cases:
         cases = ((f"{c.score:.3f}", c.id, c.diagnosis, "" if c.kept else c.why) for c in report.similar_cases)
         yield _titled("Similar cases", table(("", "case", "diagnosis", "not used because"), cases))
     if report.blind_diagnosis:
         change = "changed" if report.changed_by_retrieval else "not changed"
-        yield Text(f"\nBefore the similar cases: {report.blind_diagnosis} ({change} by them)")
+        yield plain(f"\nBefore the similar cases: {report.blind_diagnosis} ({change} by them)")
 
 
 def _headline(report: CaseReport) -> Text:
@@ -49,7 +49,7 @@ def _headline(report: CaseReport) -> Text:
     if report.diagnosis:
         unsure = report.abstained and report.status != "signed"
         text.append("Most likely, not signed out: " if unsure else "Diagnosis: ", style="bold")
-        text.append(report.diagnosis, style="bold yellow" if unsure else "bold green")
+        text.append(plain(report.diagnosis, "bold yellow" if unsure else "bold green"))
         text.append(f"   confidence {report.confidence:.0%}")
     text.append(f"\nCase {report.case_id}: {report.status}", style="dim")
     if report.site:

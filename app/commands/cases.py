@@ -91,10 +91,7 @@ def show(
 @app.command()
 def resume(
     case_id: CaseId,
-    action: Annotated[
-        str | None,
-        typer.Option("--action", help="Your decision: accept, edit or reject.", show_default=False),
-    ] = None,
+    action: options.Action = None,
     reviewer: Reviewer = "",
     diagnosis: Diagnosis = None,
     description: Annotated[

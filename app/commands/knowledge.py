@@ -102,18 +102,22 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """The cases that are most similar to a description."""
-    from videopath.app.console import emit_json, quiet_libraries, stdout, table
+    from rich.padding import Padding
+
+    from videopath.app.console import emit_json, plain, quiet_libraries, stdout
 
     quiet_libraries(verbose)
     hits = _opened(folder).search(query, number, site, exclude_source)
     if as_json:
         emit_json(json.dumps([hit.model_dump(mode="json") for hit in hits], ensure_ascii=False, indent=2))
         return
-    rows = (
-        (str(hit.rank), f"{hit.score:.3f}", hit.record.id, hit.record.diagnosis, hit.record.description)
-        for hit in hits
-    )
-    stdout().print(table(("#", "similarity", "case", "diagnosis", "description"), rows))
+    console = stdout()
+    for hit in hits:
+        record = hit.record
+        console.print(
+            Text(f"{hit.rank}. {record.diagnosis or 'no diagnosis'}  {hit.score:.3f}  {record.id}", "bold")
+        )
+        console.print(Padding(plain(record.description), (0, 0, 1, 3)))
 
 
 @app.command()
