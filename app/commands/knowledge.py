@@ -115,7 +115,7 @@ def search(
     for hit in hits:
         record = hit.record
         console.print(
-            Text(f"{hit.rank}. {record.diagnosis or 'no diagnosis'}  {hit.score:.3f}  {record.id}", "bold")
+            plain(f"{hit.rank}. {record.diagnosis or 'no diagnosis'}  {hit.score:.3f}  {record.id}", "bold")
         )
         console.print(Padding(plain(record.description), (0, 0, 1, 3)))
 
