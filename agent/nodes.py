@@ -7,7 +7,6 @@ from the case's journal.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -116,7 +115,7 @@ class Nodes:
         asked = {
             "description": description,
             "site": state["site"],
-            "exclude_sources": [Path(state["video"]).stem, state["facts"]["sha256"]],
+            "exclude_sources": [state["video"], state["facts"]["sha256"]],
         }
         result = RetrieveResult(query=description, neighbours=[])
         if count and description:

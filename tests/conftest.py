@@ -31,3 +31,62 @@ def nano_engine():  # noqa: ANN201 - importing the type would import torch at co
     from videopath.model import load_engine
 
     return load_engine("nano")
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of 60 px in the original layout, with a card that knows colon and lung."""
+    import json
+
+    from videopath.model import LlavaConfig, new_network, save_original
+    from videopath.model.training.tokenizer import train_tokenizer
+
+    labels = {
+        "colon": ["benign colon tissue", "colon adenocarcinoma"],
+        "lung": ["benign lung tissue", "lung adenocarcinoma"],
+    }
+    words = [label for of_site in labels.values() for label in of_site]
+    config = LlavaConfig(
+        text_config={
+            "hidden_size": 48,
+            "intermediate_size": 96,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 4096,
+            "rope_theta": 1e6,
+            "initializer_range": 0.25,
+        },
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": 60,
+            "patch_size": 12,
+        },
+        newline_position="grid",
+        pinpoints=((60, 120), (120, 60), (120, 120)),
+        max_length=4096,
+        repetition_penalty=1.05,
+    )
+    network = new_network(config, train_tokenizer(["Crowded irregular glands.", *words], 400), seed=3)
+    folder = save_original(network, tmp_path_factory.mktemp("small") / "small")
+    card = {
+        "name": "small",
+        "frames": 4,
+        "licence": "none: random weights",
+        "labels": labels,
+        "unknown_label": "not a tissue that this model knows",
+        "score_reduction": "sum",
+    }
+    (folder / "videopath.json").write_text(json.dumps(card), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short synthetic H&E video, 320×256, 6 seconds at 8 frames per second."""
+    from videopath.model.synthetic import render_case
+
+    return render_case(tmp_path_factory.mktemp("case") / "small_case.mp4", seconds=6, size=(320, 256))

@@ -77,16 +77,13 @@ class RetrieveTool(BaseTool):
 
     def _search(self, query: str, k: int, site: str | None, own: list[str]) -> list[Hit]:
         """The k nearest of the site; where it has fewer, the nearest of other sites, to be shown as dropped."""
-        near = self._nearest(query, k, site, own)
+        base = self.open()
+        near = base.search(query, k=k, site=site, exclude_source=own, diagnosed=True)
         if site and len(near) < k:
             seen = {hit.record.id for hit in near}
-            near += [hit for hit in self._nearest(query, k, None, own) if hit.record.id not in seen]
+            anywhere = base.search(query, k=k, exclude_source=own, diagnosed=True)
+            near += [hit for hit in anywhere if hit.record.id not in seen]
         return near[:k]
-
-    def _nearest(self, query: str, k: int, site: str | None, own: list[str]) -> list[Hit]:
-        first, others = (own[0] if own else None), set(own[1:])
-        hits = self.open().search(query, k=k + len(others), site=site, exclude_source=first, diagnosed=True)
-        return [hit for hit in hits if hit.record.source not in others][:k]
 
     def _judged(self, hit: Hit, best: float, site: str | None) -> Neighbour:
         record = hit.record
