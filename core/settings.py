@@ -33,11 +33,19 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=home_folder, description="case library, knowledge bases, cache")
     model: str = Field("nano", description="engine: nano, a checkpoint folder or a hub id")
     knowledge: Path | None = Field(None, description="knowledge base folder; none: the bundled starter")
-    frames: int | None = Field(None, ge=1, le=512, description="frames per clip; none: what the model was trained with")
+    frames: int | None = Field(
+        None, ge=1, le=512, description="frames per clip; none: what the model was trained with"
+    )
     review: ReviewMode = Field("never", description="when a person is asked")
-    device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; none: chosen, with the reason shown")
-    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(None, description="none: chosen by device")
-    accept_licence: bool = Field(False, description="the licence of downloaded weights (CC BY-NC) is accepted")
+    device: str | None = Field(
+        None, description="cpu, cuda, cuda:1, mps; none: chosen, with the reason shown"
+    )
+    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
+        None, description="none: chosen by device"
+    )
+    accept_licence: bool = Field(
+        False, description="the licence of downloaded weights (CC BY-NC) is accepted"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -64,4 +72,6 @@ def load_settings() -> Settings:
             f"Correct VIDEOPATH_{name.upper()} or {home_folder() / 'videopath.toml'}."
         ) from error
     except ValueError as error:
-        raise InputError(f"{home_folder() / 'videopath.toml'} is not valid TOML: {error}. Correct or remove it.") from error
+        raise InputError(
+            f"{home_folder() / 'videopath.toml'} is not valid TOML: {error}. Correct or remove it."
+        ) from error

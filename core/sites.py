@@ -73,7 +73,11 @@ def canonical_site(name: str) -> str:
     if cleaned in _BY_NAME:
         return _BY_NAME[cleaned]
     near = difflib.get_close_matches(cleaned, _BY_NAME, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(repr(_BY_NAME[n]) for n in dict.fromkeys(near))}?" if near else (
-        "use one of: " + ", ".join(SITES) + "."
+    hint = (
+        f"did you mean {' or '.join(repr(_BY_NAME[n]) for n in dict.fromkeys(near))}?"
+        if near
+        else ("use one of: " + ", ".join(SITES) + ".")
     )
-    raise InputError(f"The site {name[:80]!r} is not known; {hint} Leave --site out if the site is not known.")
+    raise InputError(
+        f"The site {name[:80]!r} is not known; {hint} Leave --site out if the site is not known."
+    )

@@ -38,7 +38,11 @@ class Answer:
 
 def default_question(site: str | None) -> str:
     """The question that is asked when the user gives none."""
-    return f"What is the best diagnosis for this {site} tissue?" if site else "What is the best diagnosis for this tissue?"
+    return (
+        f"What is the best diagnosis for this {site} tissue?"
+        if site
+        else "What is the best diagnosis for this tissue?"
+    )
 
 
 def describe_question(site: str | None) -> str:

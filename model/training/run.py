@@ -1,0 +1,216 @@
+"""Training from a recipe: stages one after the other, each resumable at its last checkpoint.
+
+``out`` holds a folder per stage (HF ``Trainer`` checkpoints), the tokenizer, and at the end ``out/checkpoint`` in the
+original LLaVA-NeXT layout, which ``load_engine`` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import AutoTokenizer, SiglipVisionConfig, Trainer, TrainingArguments
+
+from videopath.core.files import replaced_on_success, write_text
+from videopath.core.sites import SITES
+from videopath.model import questions
+from videopath.model.config import LlavaConfig
+from videopath.model.network import Network, new_network
+from videopath.model.save import save_original
+from videopath.model.training import corpus, wording
+from videopath.model.training.examples import Corpus, ExampleMaker, read_evidence
+from videopath.model.training.language import (
+    LanguagePupil,
+    LanguageTrainer,
+    PackedExamples,
+    collate,
+    example_seed,
+)
+from videopath.model.training.recipe import Recipe, Stage, load_recipe
+from videopath.model.training.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
+from videopath.model.training.tower import TowerData, TowerPupil, TowerTrainer, TowerViews
+
+_SAVE_EVERY = 50
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training reads and writes, and whom it tells."""
+
+    recipe: Recipe
+    data: Path
+    out: Path
+    say: Say
+
+    def arguments(self, name: str, stage: Stage) -> TrainingArguments:
+        """The stage's numbers as the ``Trainer`` takes them; bfloat16 arithmetic, float32 weights."""
+        return TrainingArguments(
+            output_dir=str(self.out / name),
+            max_steps=stage.steps,
+            per_device_train_batch_size=stage.batch,
+            learning_rate=stage.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=stage.warmup,
+            weight_decay=stage.weight_decay,
+            adam_beta2=0.98,
+            max_grad_norm=1.0,
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            seed=self.recipe.seed,
+            logging_steps=25,
+            save_steps=_SAVE_EVERY,
+            save_total_limit=1,
+            dataloader_num_workers=1,
+            ignore_data_skip=False,
+            report_to=[],
+            remove_unused_columns=False,
+            label_names=[],
+        )
+
+
+def train(recipe: str | Recipe, data: Path, out: Path, say: Say) -> Path:
+    """Train, or go on where an earlier run in ``out`` stopped; return the checkpoint's folder.
+
+    Raises ``InputError`` for an unknown recipe or a data folder without its manifest. A stopped run loses at most the
+    steps since its last checkpoint (every 50).
+    """
+    run = Run(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), data, out, say)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(run.recipe.seed)
+    _train_tower(run)
+    tokenizer = _tokenizer(run)
+    ends = tuple(tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]))
+    network = new_network(llava_config(run.recipe, ends), tokenizer, run.recipe.seed)
+    network.model.model.vision_tower.load_state_dict(_tower_weights(run), strict=True)
+    source = Corpus.read(data, "train", run.recipe.evidence)
+    for name in ("language", "joint"):
+        _train_language(run, name, network, source)
+    return write_checkpoint(run, network)
+
+
+def llava_config(recipe: Recipe, ends: tuple[int, ...] = ()) -> LlavaConfig:
+    """The architecture of a recipe; ``ends`` are the ids that close an answer."""
+    return LlavaConfig(
+        text_config=dict(recipe.text),
+        vision_config={
+            "num_channels": 3,
+            "layer_norm_eps": 1e-6,
+            "hidden_act": "gelu_pytorch_tanh",
+            **recipe.vision,
+        },
+        newline_position="grid",
+        pinpoints=tuple(recipe.pinpoints),
+        max_length=recipe.max_length,
+        eos_token_ids=ends,
+    )
+
+
+def card(recipe: Recipe) -> dict[str, object]:
+    """The content of ``videopath.json``: what the model says of itself."""
+    return {
+        "name": recipe.name,
+        "frames": recipe.frames,
+        "licence": "Apache-2.0 for the weights as such; MODEL_CARD.md names the licence of each data set they were trained on.",
+        "trained_on": "LC25000, an oral cavity set, the NIA lymphoma set, LBC Pap smears, BM_GRAZ and the Patoloji Atlası (see MODEL_CARD.md)",
+        "labels": corpus.diagnoses_by_site(),
+        "unknown_label": corpus.UNKNOWN,
+        "score_reduction": "sum",
+        "calibration": {},
+    }
+
+
+def write_checkpoint(run: Run, network: Network) -> Path:
+    """Write the trained network in the original layout, float16, with its card."""
+    folder = save_original(network, run.out / "checkpoint", torch.float16)
+    write_text(folder / "videopath.json", json.dumps(card(run.recipe), indent=2, ensure_ascii=False) + "\n")
+    run.say(f"The checkpoint is in {folder}.")
+    return folder
+
+
+def _train_tower(run: Run) -> None:
+    if (run.out / "tower" / "done.safetensors").is_file():
+        return
+    stage, data = run.recipe.stages.tower, TowerData.read(run.data)
+    pupil = TowerPupil(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), len(data.classes))
+    size = int(run.recipe.vision["image_size"])
+    views = TowerViews(data, stage.steps * stage.batch, size, run.recipe.seed)
+    _fit(run, "tower", stage, pupil, views, TowerTrainer)
+
+
+def _train_language(run: Run, name: str, network: Network, source: Corpus) -> None:
+    stage: Stage = getattr(run.recipe.stages, name)
+    pupil = LanguagePupil(network, still_tower=name == "language")
+    done = run.out / name / "done.safetensors"
+    if done.is_file():
+        pupil.load_state_dict(load_file(done), strict=True)
+        return
+    maker = ExampleMaker(source, network.config.image_size, run.recipe.seed + example_seed(name))
+    examples = PackedExamples(maker, network, stage.steps * stage.batch)
+    _fit(run, name, stage, pupil, examples, LanguageTrainer, collate)
+
+
+def _fit(
+    run: Run,
+    name: str,
+    stage: Stage,
+    pupil: nn.Module,
+    examples: Dataset,
+    trainer_class: type[Trainer],
+    collator: Callable | None = None,
+) -> None:
+    """One stage, from its last checkpoint if there is one; its weights end in ``done.safetensors``."""
+    folder = run.out / name
+    resumed = any(folder.glob("checkpoint-*"))
+    run.say(f"Stage {name}: {stage.steps} steps of {stage.batch}{', resumed' if resumed else ''}.")
+    trainer = trainer_class(
+        model=pupil, args=run.arguments(name, stage), train_dataset=examples, data_collator=collator
+    )
+    if isinstance(trainer, LanguageTrainer) and stage.tower_learning_rate:
+        trainer.tower_rate = stage.tower_learning_rate
+    trainer.train(resume_from_checkpoint=resumed)
+    with replaced_on_success(folder / "done.safetensors") as part:
+        save_file({k: v.contiguous() for k, v in pupil.state_dict().items()}, part)
+
+
+def _tower_weights(run: Run) -> dict[str, torch.Tensor]:
+    weights = load_file(run.out / "tower" / "done.safetensors")
+    tower = {k.removeprefix("tower."): v for k, v in weights.items() if k.startswith("tower.")}
+    hidden = int(run.recipe.vision["hidden_size"])
+    # The norm after the last layer is stored by the architecture and read by nothing.
+    return {**tower, "post_layernorm.weight": torch.ones(hidden), "post_layernorm.bias": torch.zeros(hidden)}
+
+
+def _tokenizer(run: Run) -> Any:
+    folder = run.out / "tokenizer"
+    if not folder.is_dir():
+        train_tokenizer(_texts(run.recipe), run.recipe.tokenizer_size).save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _texts(recipe: Recipe) -> list[str]:
+    """What the tokenizer learns from: every wording, every diagnosis, the questions, the worded evidence."""
+    diagnoses = [d for listed in corpus.diagnoses_by_site().values() for d in listed]
+    cases = read_evidence(recipe.evidence) if recipe.evidence else []
+    return [
+        *wording.every_sentence() * 20,
+        *(f"Diagnosis: {diagnosis}\n- {diagnosis}:" for diagnosis in diagnoses * 100),
+        *_question_texts(),
+        *(f"- {case.diagnosis}: {case.description}" for case in cases),
+    ]
+
+
+def _question_texts() -> list[str]:
+    asked = (
+        questions.describe_question,
+        questions.one_prompt_question,
+        lambda site: questions.diagnose_question(site, ""),
+    )
+    return [ask(site) for ask in asked for site in (None, *SITES)]
