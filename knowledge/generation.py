@@ -82,24 +82,20 @@ class Generation:
 
 def read_generation(folder: Path) -> Generation:
     """Open the folder's knowledge base; every byte is checked against the manifest before it is used."""
-    manifest = read_manifest(folder)
-    try:
-        return _opened(folder, manifest)
-    except FileNotFoundError:
-        newer = read_manifest(folder)  # another process may just have replaced the generation that was read
+    while True:
+        manifest = read_manifest(folder)
         try:
-            return _opened(folder, newer)
-        except FileNotFoundError as error:
-            raise KnowledgeError(
-                f"The knowledge base {folder} is not whole: {Path(str(error.filename)).name} is missing; build it again."
-            ) from error
+            return _opened(folder, manifest)
+        except KnowledgeError:
+            if read_manifest(folder) == manifest:
+                raise  # else another process replaced the generation while it was read: take the new one
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read and check ``manifest.json``."""
     path = folder / MANIFEST
     try:
-        data = path.read_bytes()
+        data = _manifest_bytes(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise KnowledgeError(
             f"{folder} holds no knowledge base (no {MANIFEST}); make one with: videopath knowledge build."
@@ -112,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate(content)
     except (ValueError, AttributeError, KeyError, RecursionError, ValidationError) as error:
         raise KnowledgeError(f"{path} is damaged: it is not a manifest of a knowledge base; build it again.") from error
-    if manifest.to_text().encode() != data.replace(b"\r\n", b"\n"):
+    if manifest.to_text().encode() != data:
         raise KnowledgeError(f"{path} is damaged: it does not have the hash that it states; build it again.")
     if manifest.format != _FORMAT:
         raise KnowledgeError(f"{path} has the format {manifest.format!r}; this version reads {_FORMAT!r}.")
@@ -178,12 +174,13 @@ def verify_folder(folder: str | Path) -> list[str]:
     problems = [
         problem for file in (manifest.records, manifest.index) if (problem := _problem_of_file(folder, file))
     ]
-    if problems:
-        return problems
-    try:
-        return _problems_of_content(_opened(folder, manifest))
-    except KnowledgeError as error:
-        return [str(error)]
+    if not problems:
+        try:
+            problems = _problems_of_content(_opened(folder, manifest))
+        except KnowledgeError as error:
+            problems = [str(error)]
+    replaced_meanwhile = bool(problems) and _manifest_bytes(folder / MANIFEST) != manifest.to_text().encode()
+    return verify_folder(folder) if replaced_meanwhile else problems
 
 
 def data_sha256(records: Sequence[InstructionRecord]) -> str:
@@ -199,13 +196,17 @@ def vectors_of(index: faiss.IndexIDMap2) -> np.ndarray:
     return faiss.downcast_index(index.index).reconstruct_n(0, index.ntotal)
 
 
+def _manifest_bytes(path: Path) -> bytes:
+    return path.read_bytes().replace(b"\r\n", b"\n")  # a checkout on Windows may have changed the line ends
+
+
 def _opened(folder: Path, manifest: Manifest) -> Generation:
-    for file in (manifest.records, manifest.index):
-        if not (folder / file.name).exists():
-            raise FileNotFoundError(2, "missing", file.name)
     if problem := _problem_of_file(folder, manifest.records):
         raise KnowledgeError(problem)
-    data = (folder / manifest.index.name).read_bytes()
+    try:
+        data = (folder / manifest.index.name).read_bytes()
+    except OSError as error:
+        raise KnowledgeError(_unreadable(folder, manifest.index.name, error)) from error
     if hashlib.sha256(data).hexdigest() != manifest.index.sha256:
         raise KnowledgeError(_damaged(folder, manifest.index.name))
     try:
@@ -223,7 +224,7 @@ def _problem_of_file(folder: Path, file: DataFile) -> str | None:
     try:
         found = sha256_file(folder / file.name)
     except OSError as error:
-        return f"{folder / file.name} cannot be read: {error.strerror or error}; build the knowledge base again."
+        return _unreadable(folder, file.name, error)
     return None if found == file.sha256 else _damaged(folder, file.name)
 
 
@@ -308,6 +309,10 @@ def _sha256_of(content: dict) -> str:
 
 def _damaged(folder: Path, name: str) -> str:
     return f"{folder / name} is damaged: its SHA-256 is not the one in the manifest; build the knowledge base again."
+
+
+def _unreadable(folder: Path, name: str, error: OSError) -> str:
+    return f"{folder / name} cannot be read: {error.strerror or error}; build the knowledge base again."
 
 
 def _not_written(folder: Path, error: Exception) -> KnowledgeError:

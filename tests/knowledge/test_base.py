@@ -1,0 +1,252 @@
+"""The knowledge base: search, addition, damage, kills, readers beside a writer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videopath.core.errors import InputError, KnowledgeError
+from videopath.knowledge import InstructionRecord, KnowledgeBase, verify_folder
+
+
+@pytest.fixture
+def base(tmp_path: Path, words: ModuleType) -> KnowledgeBase:
+    return KnowledgeBase.build(tmp_path / "base", words.some_records(40), words.WordEncoder())
+
+
+@pytest.fixture(scope="module")
+def shared_base(tmp_path_factory: pytest.TempPathFactory, words: ModuleType) -> KnowledgeBase:
+    return KnowledgeBase.build(tmp_path_factory.mktemp("kb") / "base", words.some_records(40), words.WordEncoder())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_build_and_open_hold_the_records(base: KnowledgeBase, words: ModuleType) -> None:
+    opened = KnowledgeBase.open(base.folder, words.WordEncoder())
+    assert len(opened) == 40
+    assert list(opened) == words.some_records(40)
+    assert opened.get("r7") == words.some_records(8)[7]
+    assert opened.verify() == []
+    info = opened.info()
+    assert (info.records, info.sources, info.diagnosed) == (40, 40, 40)
+    assert info.sites == {"colon": 20, "lung": 20}
+    assert info.diagnoses == {f"entity {number}": 8 for number in range(5)}
+    with pytest.raises(KnowledgeError, match="no record 'r99'"):
+        opened.get("r99")
+
+
+def test_equal_records_give_equal_files(base: KnowledgeBase, tmp_path: Path, words: ModuleType) -> None:
+    again = KnowledgeBase.build(tmp_path / "again", words.some_records(40), words.WordEncoder())
+    assert contents(again.folder) == contents(base.folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    number=st.integers(0, 39),
+    k=st.integers(1, 60),
+    site=st.sampled_from([None, "colon", "large bowel", "lung"]),
+    exclude=st.sampled_from([(), "videos/v3.mp4", ["/data/videos/v4.mov", "v5"]]),
+)
+def test_search_is_the_exact_ranking(shared_base, words, number, k, site, exclude) -> None:
+    records = words.some_records(40)
+    query = records[number].description
+    hits = shared_base.search(query, k, site=site, exclude_source=exclude or None)
+    gone = {"videos/v3.mp4"} if exclude == "videos/v3.mp4" else {"videos/v4.mp4", "videos/v5.mp4"} if exclude else set()
+    wanted = {None: {"colon", "lung"}, "large bowel": {"colon"}}.get(site, {site})
+    allowed = [record for record in records if record.source not in gone and record.site in wanted]
+    assert [hit.rank for hit in hits] == list(range(1, min(k, len(allowed)) + 1))
+    assert {hit.record.id for hit in hits} <= {record.id for record in allowed}
+    vectors = words.WordEncoder().encode([query, *(record.description for record in allowed)])
+    expected = np.sort(vectors[1:] @ vectors[0])[::-1][:k]
+    assert np.allclose([hit.score for hit in hits], expected, atol=1e-5)
+    assert all(-1 <= hit.score <= 1 for hit in hits)
+
+
+def test_search_can_ask_for_diagnosed_records_only(tmp_path: Path, words: ModuleType) -> None:
+    plain = InstructionRecord(id="plain", source="p", question="Necrosis?", description="Glands with necrosis.")
+    base = KnowledgeBase.build(tmp_path / "kb", [plain, *words.some_records(3)], words.WordEncoder())
+    assert base.search(plain.description, 1)[0].record == plain
+    assert "plain" not in {hit.record.id for hit in base.search(plain.description, 9, diagnosed=True)}
+    assert base.search("x", site="skin") == []
+    assert base.info().diagnosed == 3
+
+
+@pytest.mark.parametrize(("query", "fields"), [("", {}), (" \n", {}), ("x", {"k": 0}), ("x", {"site": "moon"})])
+def test_wrong_searches_are_refused(shared_base: KnowledgeBase, query: str, fields: dict) -> None:
+    with pytest.raises(InputError):
+        shared_base.search(query, **fields)
+
+
+def test_add_is_the_same_as_building_at_once(base: KnowledgeBase, tmp_path: Path, words: ModuleType) -> None:
+    assert base.add(words.some_records(5, start=40)) == 5
+    assert base.add([]) == 0
+    at_once = KnowledgeBase.build(tmp_path / "once", words.some_records(45), words.WordEncoder())
+    assert contents(base.folder) == contents(at_once.folder)
+    assert len(base) == 45
+    assert base.search(words.some_records(1, 44)[0].description, 1)[0].record.id == "r44"
+
+
+def test_a_repeated_id_changes_nothing(base: KnowledgeBase, tmp_path: Path, words: ModuleType) -> None:
+    before = contents(base.folder)
+    with pytest.raises(KnowledgeError, match="'r3' occurs twice"):
+        base.add([*words.some_records(1, 50), *words.some_records(1, 3)])
+    assert contents(base.folder) == before
+    with pytest.raises(KnowledgeError, match="'r0' occurs twice"):
+        KnowledgeBase.build(tmp_path / "new", words.some_records(1) * 2, words.WordEncoder())
+    with pytest.raises(KnowledgeError, match="no records"):
+        KnowledgeBase.build(tmp_path / "new", [], words.WordEncoder())
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_addition_by_another_process_is_not_lost(base: KnowledgeBase, words: ModuleType) -> None:
+    other = KnowledgeBase.open(base.folder, words.WordEncoder())
+    other.add(words.some_records(2, 40))
+    base.add(words.some_records(2, 42))
+    assert len(base) == 44
+    assert len(other) == 42
+    assert other.search("Glands of pattern 3", 3)  # an older view stays usable
+    assert len(KnowledgeBase.open(base.folder, words.WordEncoder())) == 44
+
+
+def test_an_index_of_another_embedder_is_refused(base: KnowledgeBase, words: ModuleType) -> None:
+    for embedder in (words.WordEncoder(32), None, "all-MiniLM-L6-v2"):
+        with pytest.raises(KnowledgeError, match="words-64"):
+            KnowledgeBase.open(base.folder, embedder)
+
+
+def test_every_damaged_byte_is_found(base: KnowledgeBase, words: ModuleType) -> None:
+    generator = np.random.default_rng(0)
+    for path in sorted(base.folder.iterdir()):
+        whole = path.read_bytes()
+        for place in [0, len(whole) - 1, *generator.integers(0, len(whole), 25).tolist()]:
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << int(generator.integers(8))
+            path.write_bytes(damaged)
+            assert base.verify(), (path.name, place)
+            with pytest.raises(KnowledgeError) as caught:
+                KnowledgeBase.open(base.folder, words.WordEncoder())
+            assert "\n" not in str(caught.value)
+        path.write_bytes(whole)
+    assert base.verify() == []
+
+
+@pytest.mark.parametrize("cut", ["missing", "empty", "short"])
+def test_missing_and_cut_files_are_found(base: KnowledgeBase, words: ModuleType, cut: str) -> None:
+    for path in sorted(base.folder.iterdir()):
+        whole = path.read_bytes()
+        path.write_bytes(b"" if cut == "empty" else whole[:-7])
+        if cut == "missing":
+            path.unlink()
+        assert len(verify_folder(base.folder)) == 1
+        with pytest.raises(KnowledgeError, match=f"{path.name}|no knowledge base"):
+            KnowledgeBase.open(base.folder, words.WordEncoder())
+        path.write_bytes(whole)
+
+
+def test_what_is_not_a_knowledge_base_is_refused(tmp_path: Path, words: ModuleType) -> None:
+    (tmp_path / "file").write_text("text")
+    for path in (tmp_path, tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(KnowledgeError, match="holds no knowledge base"):
+            KnowledgeBase.open(path)
+        assert verify_folder(path)
+    with pytest.raises(KnowledgeError, match="cannot be written"):
+        KnowledgeBase.build(tmp_path / "file" / "kb", words.some_records(2), words.WordEncoder())
+
+
+def test_a_failed_build_leaves_the_old_one(base: KnowledgeBase, words: ModuleType, monkeypatch) -> None:
+    before = contents(base.folder)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KnowledgeError, match="No space left on device"):
+        KnowledgeBase.build(base.folder, words.some_records(9), words.WordEncoder())
+    assert contents(base.folder) == before
+
+
+def test_a_kill_leaves_a_whole_knowledge_base(tmp_path: Path, words: ModuleType) -> None:
+    folder = tmp_path / "kb"
+    generator = np.random.default_rng(1)
+    for _ in range(6):
+        command = [sys.executable, str(words.__file__), str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout
+            assert writer.stdout.readline() == "built\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                writer.wait(float(generator.uniform(0, 0.1)))
+            writer.send_signal(signal.SIGKILL)
+        assert verify_folder(folder) == []
+        found = KnowledgeBase.open(folder, words.WordEncoder())
+        assert len(found) in (60, 80, 100, 120)
+        assert list(found) == words.some_records(len(found))
+    found.add(words.some_records(1, 500))
+    assert len(list(folder.iterdir())) == 3  # what the kills left behind is cleared
+
+
+def test_a_kill_while_embedding_leaves_nothing(tmp_path: Path) -> None:
+    script = (
+        "import sys, os, signal\n"
+        "from videopath.knowledge import KnowledgeBase, Embedder\n"
+        "from videopath.knowledge import InstructionRecord as R\n"
+        "class Killed(Embedder):\n"
+        "    def encode(self, texts, progress=None): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "KnowledgeBase.build(sys.argv[1], [R(id='a', source='a', question='q', description='d')], Killed())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "kb")], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("kb*")) == []
+
+
+def test_readers_beside_a_writer_always_see_a_whole_one(base: KnowledgeBase, words: ModuleType) -> None:
+    problems: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                found = KnowledgeBase.open(base.folder, words.WordEncoder())
+                found.search("Glands with mucin", 5, site="colon")
+                problems.extend(verify_folder(base.folder))
+            except KnowledgeError as error:
+                problems.append(str(error))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for start in range(40, 60):
+        base.add(words.some_records(1, start))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert problems == []
+
+
+def test_a_read_only_copy_opens(base: KnowledgeBase, tmp_path: Path, words: ModuleType) -> None:
+    copy = tmp_path / "with space and ? and # and %41"
+    shutil.copytree(base.folder, copy)
+    for path in [*copy.iterdir(), copy]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        before = contents(copy)
+        found = KnowledgeBase.open(copy, words.WordEncoder())
+        assert len(found.search("Glands with mucin", 3, exclude_source="v1")) == 3
+        assert contents(copy) == before
+        if os.geteuid():
+            with pytest.raises(KnowledgeError, match="cannot be written"):
+                found.add(words.some_records(1, 99))
+    finally:
+        copy.chmod(0o755)
