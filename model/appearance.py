@@ -1,0 +1,160 @@
+"""What a picture looks like in a few numbers, and whether they are those of stained tissue under a microscope.
+
+The numbers are plain image statistics (optical density, colour, detail at several scales, edges). A logistic rule over
+them tells histology and cytology from photographs, drawings and screens. Its table was fitted to 5,900 pictures of
+tissue (H&E, Papanicolaou, recolourings to nine other stains, viewer recordings) and 2,300 others; left-out data sets
+were accepted in 99.1% and left-out other pictures refused in 97.5%; all together 99.7% and 99.4%.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+LONG_SIDE = 384
+"""Pixels that larger pictures are reduced to before anything is measured."""
+_CELL = 16
+
+
+class Term(NamedTuple):
+    """One line of the logistic rule: ``weight * (value - centre) / spread``."""
+
+    centre: float
+    spread: float
+    weight: float
+
+
+INTERCEPT = 4.0
+TERMS = {
+    "yellow": Term(-18.153, 18.482, -0.826),
+    "yellow_spread": Term(9.643, 5.675, -1.517),
+    "orange_share": Term(0.044, 0.169, -0.436),
+    "green_share": Term(0.039, 0.156, -0.380),
+    "black_share": Term(0.016, 0.082, -0.444),
+    "light_chroma": Term(-0.690, 0.446, -1.729),
+    "light_red": Term(-0.646, 0.420, -0.732),
+    "density": Term(0.367, 0.286, -0.541),
+    "second_stain": Term(-4.085, 1.578, +0.171),
+    "detail_1_2": Term(0.152, 0.365, -0.781),
+    "detail_2_4": Term(-0.159, 0.263, +0.489),
+    "colour_detail": Term(-0.465, 0.686, -0.963),
+    "smooth_share": Term(0.033, 0.099, -0.185),
+    "covered_share": Term(0.845, 0.204, +0.587),
+    "between_cells": Term(-0.075, 0.643, +0.841),
+    "colour_between_cells": Term(2.164, 0.689, +0.656),
+    "upright_edges": Term(0.160, 0.116, -1.045),
+    "sparse_edges": Term(0.814, 0.510, -1.312),
+}
+"""The rule: a picture is tissue where INTERCEPT plus all terms is above 0."""
+
+
+def shrink(frame: np.ndarray) -> np.ndarray:
+    """uint8 [H,W,3] → [h,w,3] with a long side of at most LONG_SIDE."""
+    height, width = frame.shape[:2]
+    scale = min(1.0, LONG_SIDE / max(height, width))
+    if scale == 1.0:
+        return np.ascontiguousarray(frame)
+    size = (max(_CELL, round(width * scale)), max(_CELL, round(height * scale)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def optical_density(rgb: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """-ln of the transmitted share of light, float32 [h,w,3]; ``light`` [3] is what comes through empty glass."""
+    return -np.log(np.clip((rgb + 1.0) / (light + 1.0), 1 / 256, 1.0))
+
+
+def measure(rgb: np.ndarray) -> dict[str, float]:
+    """The numbers of one small picture, uint8 [h,w,3]; lightness and chroma in CIE Lab units, shares in [0, 1]."""
+    pixels = rgb.astype(np.float32)
+    lab = cv2.cvtColor(pixels / 255, cv2.COLOR_RGB2LAB)
+    return {
+        **_colour(pixels, lab),
+        **_density(pixels),
+        **_detail(lab),
+        **_cells(lab),
+        **_edges(lab[..., 0]),
+    }
+
+
+def contributions(measured: dict[str, float]) -> dict[str, float]:
+    """What each number adds to the rule's sum (the intercept left out)."""
+    return {name: t.weight * (measured[name] - t.centre) / t.spread for name, t in TERMS.items()}
+
+
+def _colour(pixels: np.ndarray, lab: np.ndarray) -> dict[str, float]:
+    light, red, yellow = (lab[..., i] for i in range(3))
+    chroma = np.hypot(red, yellow)
+    hue = np.degrees(np.arctan2(yellow, red)) % 360
+    total = float(chroma.sum()) + 1e-3
+    return {
+        "chroma_high": float(np.percentile(chroma, 95)),
+        "yellow": float(yellow.mean()),
+        "yellow_spread": float(yellow.std()),
+        "orange_share": float((chroma * ((hue >= 30) & (hue < 75))).sum()) / total,
+        "green_share": float((chroma * ((hue >= 105) & (hue < 170))).sum()) / total,
+        "black_share": float((pixels.max(axis=-1) < 50).mean()),
+        "light_chroma": _correlation(light, chroma),
+        "light_red": _correlation(light, red),
+    }
+
+
+def _density(pixels: np.ndarray) -> dict[str, float]:
+    """One or two stains: the optical densities of a picture lie near a line or plane."""
+    flat = pixels.reshape(-1, 3)
+    density = optical_density(flat, np.maximum(np.percentile(flat, 97, axis=0), 60))
+    strengths = np.linalg.eigvalsh(np.cov(density.T) + 1e-6 * np.eye(3))  # rising
+    return {
+        "density": float(density.mean()),
+        "second_stain": float(np.log(strengths[1] / strengths[2])),
+    }
+
+
+def _detail(lab: np.ndarray) -> dict[str, float]:
+    """Contrast in bands of 1, 2 and 4 pixels: logarithms of it and of the ratios of neighbouring bands."""
+    light = lab[..., 0]
+    smooth = [light, *(cv2.GaussianBlur(light, (0, 0), sigma) for sigma in (1, 2, 4))]
+    bands = [float((fine - coarse).std()) + 0.05 for fine, coarse in zip(smooth, smooth[1:], strict=False)]
+    colour_detail = sum(float((c - cv2.GaussianBlur(c, (0, 0), 1)).std()) for c in (lab[..., 1], lab[..., 2]))
+    centred = light - light.mean()
+    neighbours = (centred[:, 1:] * centred[:, :-1]).mean() + (centred[1:] * centred[:-1]).mean()
+    return {
+        "detail": float(np.log(bands[0] + bands[1])),
+        "detail_1_2": float(np.log(bands[0] / bands[1])),
+        "detail_2_4": float(np.log(bands[1] / bands[2])),
+        "colour_detail": float(np.log((colour_detail + 0.1) / (bands[0] + 0.1))),
+        "neighbours_alike": float(neighbours / 2 / (centred.var() + 1e-3)),
+    }
+
+
+def _cells(lab: np.ndarray) -> dict[str, float]:
+    """Means and contrasts of cells of 16 × 16 pixels: tissue has detail everywhere, photographs have smooth faces."""
+    rows, columns = (side // _CELL for side in lab.shape[:2])
+    cells = lab[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL, 3)
+    means, contrast = cells.mean((1, 3)), cells[..., 0].std((1, 3))  # [rows, columns, 3], [rows, columns]
+    covered = means[..., 0] < np.percentile(lab[..., 0], 97) - 6
+    return {
+        "smooth_share": float(((contrast < 2.0) & covered).mean()),
+        "covered_share": float(covered.mean()),
+        "between_cells": float(np.log((means[..., 0].std() + 0.5) / (contrast.mean() + 0.5))),
+        "colour_between_cells": float(np.log(np.hypot(means[..., 1].std(), means[..., 2].std()) + 0.5)),
+    }
+
+
+def _edges(light: np.ndarray) -> dict[str, float]:
+    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    strength = np.hypot(across, down) + 1e-3
+    angle = np.degrees(np.arctan2(down, across)) % 90
+    upright = np.minimum(angle, 90 - angle) < 5
+    energy = strength * strength
+    return {
+        "upright_edges": float((energy * upright).sum() / energy.sum()),
+        "sparse_edges": float(np.log(energy.mean() / strength.mean() ** 2)),
+    }
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    if first.std() < 0.1 or second.std() < 0.1:
+        return 0.0
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
