@@ -1,0 +1,333 @@
+"""The command line: exit codes, what goes to stdout and what to stderr, and cases from begin to end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import Result
+
+from videopath.agent.bundle import read_bundle
+from videopath.agent.library import load_case_library
+from videopath.agent.records import CaseReport
+from videopath.app.console import StepDisplay, plain
+from videopath.app.guard import os_sentence
+from videopath.app.running import exit_code
+from videopath.core.notice import RESEARCH_USE
+
+Run = Callable[..., Result]
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "faiss",
+    "sentence_transformers",
+    "langgraph",
+    "cv2",
+    "decord",
+    "av",
+    "numpy",
+    "pydantic",
+)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = f"import sys, videopath.app.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "", "demo", "diagnose", "train", "doctor",
+        "cases", "cases list", "cases show", "cases resume", "cases sign", "cases export", "cases delete", "cases replay",
+        "knowledge", "knowledge build", "knowledge add", "knowledge search", "knowledge info", "knowledge verify",
+        "model", "model info", "model convert", "model merge",
+    ],
+)  # fmt: skip
+def test_every_command_has_help(command: str, videopath: Run) -> None:
+    answer = videopath(*command.split(), "--help")
+    assert answer.exit_code == 0
+    assert "Usage" in answer.stdout
+
+
+def test_version(videopath: Run) -> None:
+    assert videopath("--version").stdout.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["diagnose", "no-such.mp4"], 2, "no-such.mp4"),
+        (["diagnose", __file__, "--site", "elbow"], 2, "elbow"),
+        (["diagnose", __file__, "--question", " "], 2, "empty"),
+        (["diagnose", __file__, "--question", "x" * 100_000], 2, "100,000"),
+        (["diagnose", __file__, "--review", "often"], 2, "uncertain"),
+        (["diagnose", __file__, "--out", __file__], 2, "is a file"),
+        (["cases", "show", "nobody"], 1, "no case nobody"),
+        (["cases", "show", "../nobody"], 1, "not a case id"),
+        (["cases", "resume", "nobody", "--action", "edit"], 2, "--diagnosis"),
+        (["cases", "resume", "nobody", "--diagnosis", "x"], 2, "--action edit"),
+        (["cases", "replay", __file__, __file__], 2, "not a readable bundle"),
+        (["knowledge", "search", " "], 2, "empty"),
+        (["knowledge", "info", "no-such-folder"], 1, "no-such-folder"),
+        (["model", "info", "no-such-folder/model"], 1, "no-such-folder"),
+    ],
+)
+def test_an_error_is_one_sentence_on_stderr(
+    arguments: list[str], code: int, word: str, videopath: Run
+) -> None:
+    answer = videopath(*arguments)
+    assert answer.exit_code == code, answer.stderr
+    assert answer.stdout == ""
+    errors = [line for line in answer.stderr.splitlines() if line.strip()]
+    assert len(errors) == 1
+    assert errors[0].startswith("Error: ")
+    assert word in errors[0]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["diagnose"], ["diagnose", "x", "--frames", "0"], ["nothing"], ["cases", "sign", "x"]]
+)
+def test_wrong_usage_is_2(arguments: list[str], videopath: Run) -> None:
+    answer = videopath(*arguments)
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+
+
+def test_what_the_system_refuses_becomes_a_sentence() -> None:
+    full = os_sentence(OSError(errno.ENOSPC, "No space left on device", "/home/x"))
+    assert "full" in full
+    assert "/home/x" in full
+    for code in (errno.EACCES, errno.EROFS):
+        assert "VIDEOPATH_HOME" in os_sentence(OSError(code, os.strerror(code), "/home/x"))
+    assert "Is a directory" in os_sentence(OSError(errno.EISDIR, "Is a directory"))
+
+
+def test_an_unforeseen_error_shows_no_traceback() -> None:
+    script = """
+import sys
+import videopath.app.cli
+import videopath.app.commands.cases as cases
+cases._library = lambda: 1 / 0
+sys.argv = ["videopath", "cases", "list"]
+videopath.app.cli.main()
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert "Traceback" not in answer.stderr
+    assert "ZeroDivisionError" in answer.stderr
+    assert "--verbose" in answer.stderr
+
+
+def test_texts_cannot_steer_the_terminal() -> None:
+    console = Console(force_terminal=True, record=True, file=open(os.devnull, "w"), width=200)  # noqa: SIM115, PTH123
+    console.print(plain("[bold]x[/bold] \x1b[31mred\x07"))
+    console.file.close()
+    shown = console.export_text()
+    assert "[bold]x[/bold]" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+def test_the_display_shows_work_and_tokens_on_a_terminal() -> None:
+    from videopath.agent.records import Step
+
+    console = Console(force_terminal=True, record=True, file=open(os.devnull, "w"), width=120)  # noqa: SIM115, PTH123
+    with StepDisplay(console) as display:
+        display.working("describe")
+        for piece in ("Crowded ", "[glands]"):
+            display.token(piece)
+        display.finished(
+            Step(name="describe", summary="[i]glands[/i]", started="", seconds=1.5, device="cpu")
+        )
+    console.file.close()
+    assert "[i]glands[/i]" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "strict", "code"),
+    [
+        ("done", True, 0),
+        ("abstained", False, 0),
+        ("abstained", True, 4),
+        ("waiting for review", True, 3),
+        ("failed", False, 1),
+    ],
+)
+def test_exit_codes(status: str, strict: bool, code: int) -> None:
+    assert exit_code(CaseReport(case_id="x", status=status), strict) == code
+
+
+@pytest.mark.slow
+def test_a_case_from_video_to_signature(
+    videopath: Run, checkpoint: Path, sample: Path, tmp_path: Path, own_home: Path
+) -> None:
+    out = tmp_path / "out"
+    answer = videopath("diagnose", sample, "--site", "colon", "--model", checkpoint, "--out", out, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    report = CaseReport.from_json(answer.stdout)  # one document, nothing else
+    assert report.notice == RESEARCH_USE
+    for step in report.steps:
+        assert f"✓ {step.name}" in answer.stderr
+    case_id = report.case_id
+    assert read_bundle(out / f"{case_id}.zip").problems == []
+    assert CaseReport.from_json((out / "report.json").read_bytes()) == report
+
+    listed = json.loads(videopath("cases", "list", "--json").stdout)
+    assert [(entry["case_id"], entry["site"]) for entry in listed] == [(case_id, "colon")]
+    assert case_id in videopath("cases", "list").stdout
+    assert RESEARCH_USE in " ".join(videopath("cases", "show", case_id).stdout.split())
+    assert videopath("cases", "show", case_id, "--json").stdout == report.to_json()
+    assert videopath("cases", "show", case_id, "--markdown").stdout == report.to_markdown()
+    steps = json.loads(videopath("cases", "show", case_id, "--trace", "--json").stdout)
+    assert [step["name"] for step in steps] == [step.name for step in report.steps]
+
+    bundle = tmp_path / "case.zip"
+    assert videopath("cases", "export", case_id, bundle).stdout.strip() == str(bundle)
+    replayed = videopath("cases", "replay", bundle, sample)
+    assert replayed.exit_code == 0, replayed.stdout + replayed.stderr
+    assert "Nothing differs." in replayed.stdout
+    assert [entry.case_id for entry in load_case_library().list()] == [
+        case_id
+    ]  # the replay left nothing here
+
+    signed = videopath(
+        "cases", "sign", case_id, "--reviewer", "Dr. A", "--diagnosis", "colon adenocarcinoma", "--json"
+    )
+    assert CaseReport.from_json(signed.stdout).review[-1].reviewer == "Dr. A"
+    again = videopath("cases", "sign", case_id, "--reviewer", "Dr. B")
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert videopath("cases", "delete", case_id).exit_code == 2
+    assert videopath("cases", "delete", case_id, "--yes").exit_code == 0
+    assert not (own_home / "cases" / case_id).exists()
+    assert json.loads(videopath("cases", "list", "--json").stdout) == []
+
+
+@pytest.mark.slow
+def test_a_replay_tells_what_differs(
+    videopath: Run, checkpoint: Path, sample: Path, tmp_path: Path, shared_case: CaseReport
+) -> None:
+    changed = shared_case.model_copy(deep=True)
+    changed.description += " And more."
+    changed.confidence = (
+        min(1.0, changed.confidence + 0.01) if changed.confidence < 0.5 else changed.confidence - 0.01
+    )
+    changed.differential[0].probability -= 0.0002
+    bundle = changed.save_bundle(tmp_path / "changed.zip")
+    answer = videopath("cases", "replay", bundle, sample, "--json")
+    assert answer.exit_code == 1
+    fields = {difference["field"] for difference in json.loads(answer.stdout)["differences"]}
+    assert fields == {"description", "confidence", f"differential: {changed.differential[0].label}"}
+
+    other = tmp_path / "other.mp4"
+    other.write_bytes(sample.read_bytes() + b"\0")
+    refused = videopath("cases", "replay", bundle, other)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "not the video of the case" in refused.stderr
+
+
+@pytest.fixture
+def shared_case(videopath: Run, checkpoint: Path, sample: Path) -> CaseReport:
+    """A finished case."""
+    answer = videopath("diagnose", sample, "--site", "colon", "--model", checkpoint, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    return CaseReport.from_json(answer.stdout)
+
+
+@pytest.mark.slow
+def test_a_review_is_waited_for_and_answered(videopath: Run, checkpoint: Path, sample: Path) -> None:
+    answer = videopath(
+        "diagnose", sample, "--site", "colon", "--model", checkpoint, "--review", "always", "--json"
+    )
+    assert answer.exit_code == 3, answer.stderr
+    report = CaseReport.from_json(answer.stdout)
+    assert report.status == "waiting for review"
+    assert f"videopath cases resume {report.case_id}" in answer.stderr
+    assert videopath("cases", "resume", report.case_id).exit_code == 3
+    assert videopath("cases", "sign", report.case_id, "--reviewer", "Dr. A").exit_code == 1
+
+    decision = ["--action", "edit", "--diagnosis", "tubular adenoma", "--reviewer", "Dr. A", "--json"]
+    resumed = videopath("cases", "resume", report.case_id, *decision)
+    assert resumed.exit_code == 0, resumed.stderr
+    final = CaseReport.from_json(resumed.stdout)
+    assert (final.status, final.diagnosis) == ("signed", "tubular adenoma")
+    repeated = videopath("cases", "resume", report.case_id, *decision)
+    assert (repeated.exit_code, repeated.stdout) == (1, "")
+
+
+@pytest.mark.slow
+def test_an_interrupted_case_says_how_to_go_on_and_does(
+    videopath: Run, checkpoint: Path, sample: Path, own_home: Path
+) -> None:
+    command = [sys.executable, "-m", "videopath.app.cli", "diagnose", str(sample), "--model", str(checkpoint)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert "intake" in first
+        process.send_signal(signal.SIGINT)
+        stdout, rest = process.communicate(timeout=120)
+    if process.returncode == 0:
+        pytest.skip("the case had ended before it could be interrupted")
+    assert process.returncode == 130, rest
+    assert stdout == ""
+    (case_id,) = (entry.case_id for entry in load_case_library().list())
+    assert f"videopath cases resume {case_id}" in rest
+    assert "Traceback" not in rest
+
+    before = (own_home / "cases" / case_id / "trace.jsonl").read_text().splitlines()[0]
+    resumed = videopath("cases", "resume", case_id, "--json")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert CaseReport.from_json(resumed.stdout).status in ("done", "abstained")
+    assert (own_home / "cases" / case_id / "trace.jsonl").read_text().splitlines()[0] == before
+
+
+def test_knowledge_bases_are_built_searched_and_checked(videopath: Run, tmp_path: Path) -> None:
+    source = tmp_path / "records.json"
+    turns = [
+        {"from": "human", "value": "<image>\nWhat is the best diagnosis for this colon tissue?"},
+        {"from": "gpt", "value": "Crowded glands with necrosis. Diagnosis: colon adenocarcinoma"},
+    ]
+    source.write_text(json.dumps([{"id": "r1", "video": "v1.mp4", "conversations": turns}]))
+    folder = tmp_path / "knowledge"
+    built = videopath("knowledge", "build", folder, source, "--json")
+    assert built.exit_code == 0, built.stderr
+    assert json.loads(built.stdout)["records"] == 1
+    found = json.loads(videopath("knowledge", "search", "glands", "-k", folder, "--json").stdout)
+    assert [hit["record"]["diagnosis"] for hit in found] == ["colon adenocarcinoma"]
+    assert videopath("knowledge", "verify", folder).exit_code == 0
+    next(folder.glob("records-*")).write_bytes(b"damaged")
+    damaged = videopath("knowledge", "verify", folder, "--json")
+    assert damaged.exit_code == 1
+    assert json.loads(damaged.stdout)["problems"]
+
+
+def test_checkpoints_are_told_and_converted(videopath: Run, checkpoint: Path, tmp_path: Path) -> None:
+    told = json.loads(videopath("model", "info", checkpoint, "--json").stdout)
+    assert told["layout"] == "original"
+    target = tmp_path / "converted"
+    assert videopath("model", "convert", checkpoint, target).exit_code == 0
+    assert json.loads(videopath("model", "info", target, "--json").stdout)["layout"] == "huggingface"
+    assert "layout" in videopath("model", "info", target).stdout
+
+
+def test_help_answers_quickly() -> None:
+    def seconds() -> float:
+        """Processor time, which other work on the machine does not lengthen."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "videopath.app.cli", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.3
