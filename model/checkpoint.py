@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import init_empty_weights
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import LlavaOnevisionForConditionalGeneration, Qwen2Tokenizer
 
@@ -27,6 +28,7 @@ from videopath.model.device import check_quantisation, choose_device
 from videopath.model.geometry import is_hugging_face, read_config
 from videopath.model.hub import resolve
 from videopath.model.network import Network, hf_config
+from videopath.model.prompts import TURN_MARKS
 from videopath.model.quantise import Quantisation, quantise_linears
 from videopath.model.save import save_original
 from videopath.model.weights import FileWeights, Overlaid, Shape, Weights, load_bin, read_json, weight_files
@@ -54,7 +56,12 @@ class Checkpoint:
 
     def config(self) -> LlavaConfig:
         """Geometry and rules, from the settings and the tensors."""
-        return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
+        try:
+            return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
+        except (TypeError, ValueError, AttributeError, IndexError) as error:
+            raise ModelError(
+                f"The settings of {self.folder} hold a value of a wrong kind ({error}); copy them again."
+            ) from error
 
     def tokenizer(self) -> Any:
         """The checkpoint's own tokenizer, from fast or slow files."""
@@ -140,17 +147,29 @@ def load_tokenizer(folder: Path) -> Any:
     ):
         raise ModelError(f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt.")
     try:
-        return Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for damaged files
         raise ModelError(
             f"The tokenizer files in {folder} cannot be read ({error}); copy or download them again."
         ) from error
+    unknown = [mark for mark in TURN_MARKS if mark not in tokenizer.get_vocab()]
+    if unknown:
+        raise ModelError(
+            f"The tokenizer in {folder} lacks {' and '.join(unknown)}; it is not that of a Qwen2 chat model."
+        )
+    return tokenizer
 
 
 def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForConditionalGeneration:
     """The module tree with its parameters on the meta device: shapes without memory."""
-    with init_empty_weights(include_buffers=False):
-        return LlavaOnevisionForConditionalGeneration(hf_config(config, vocabulary))
+    try:
+        with init_empty_weights(include_buffers=False):
+            return LlavaOnevisionForConditionalGeneration(hf_config(config, vocabulary))
+    except (TypeError, ValueError, KeyError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
+        reason = str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"No network can be built from the checkpoint's config.json ({reason}); copy it again."
+        ) from error
 
 
 def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
@@ -192,12 +211,12 @@ def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], fol
             f"The checkpoint {folder} holds {_named(unexpected)}, which this architecture does not have."
         )
     for name, shape in expected.items():
-        rows_to_spare = (
+        spare_rows = (
             name in (names.EMBEDDING, names.HEAD)
-            and found[name][0] >= shape[0]
+            and found[name][:1] >= shape[:1]
             and found[name][1:] == shape[1:]
         )
-        if found[name] != shape and not rows_to_spare:
+        if found[name] != shape and not spare_rows:
             raise ModelError(
                 f"The checkpoint {folder} holds {name} as {list(found[name])}; its config and tokenizer ask for {list(shape)}."
             )

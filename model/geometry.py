@@ -20,6 +20,7 @@ from videopath.model.weights import Shape
 # Published SigLIP towers by width; smaller ones have heads of 16.
 _HEADS = {768: 12, 1024: 16, 1152: 16, 1536: 16}
 _SMALL_HEAD = 16
+_TEXT_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 _LAYER = re.compile(re.escape(names.TOWER) + r"encoder\.layers\.(\d+)\.")
 
 
@@ -36,6 +37,7 @@ def read_config(
     """
     vision = vision_geometry([config, *others], shapes)
     text = text_geometry(config)
+    _check_layers(text, shapes)
     position = str(config.get("mm_newline_position") or "one_token")  # the original's rule for a missing key
     mode = str(config.get("mm_spatial_pool_mode") or "bilinear")  # what the original's evaluation always sets
     for value, known, key in (
@@ -94,16 +96,39 @@ def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
     text["rope_theta"] = float(rope.get("rope_theta") or source.get("rope_theta") or 1e4)
     text["tie_word_embeddings"] = bool(config.get("tie_word_embeddings") or source.get("tie_word_embeddings"))
     text.setdefault("max_position_embeddings", 32768)
-    missing = [
-        key
-        for key in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-        if key not in text
-    ]
+    text.setdefault("num_key_value_heads", text.get("num_attention_heads"))
+    missing = [key for key in _TEXT_SIZES if key not in text]
     if missing:
         raise ModelError(
             f"The checkpoint's config.json lacks {', '.join(missing)}; it is not that of a LLaVA-Qwen model."
         )
+    _check_sizes(text)
     return text
+
+
+def _check_sizes(text: Mapping[str, Any]) -> None:
+    for key in (*_TEXT_SIZES, "num_key_value_heads", "max_position_embeddings"):
+        if not isinstance(text[key], int) or isinstance(text[key], bool) or text[key] < 1:
+            raise ModelError(
+                f"The checkpoint's config.json says {key} = {text[key]!r}; it must be a positive whole number."
+            )
+    hidden, heads, shared = (
+        text[key] for key in ("hidden_size", "num_attention_heads", "num_key_value_heads")
+    )
+    if hidden % heads or heads % shared or hidden // heads % 2:
+        raise ModelError(
+            f"The checkpoint's config.json says {heads} heads and {shared} key-value heads for a width of {hidden}; "
+            "they do not divide."
+        )
+
+
+def _check_layers(text: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
+    """Before a network of that depth is built: its last layer must be in the weights."""
+    last = f"model.layers.{text['num_hidden_layers'] - 1}.self_attn.q_proj.weight"
+    if last not in shapes:
+        raise ModelError(
+            f"The checkpoint lacks the tensor {last}, which its config.json asks for by num_hidden_layers."
+        )
 
 
 def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 IMAGE_TAG = "<image>"
 IMAGE_TOKEN_ID = -200
 END_OF_TURN = "<|im_end|>"
+TURN_MARKS = ("<|im_start|>", END_OF_TURN)
 
 _SYSTEM = f"<|im_start|>system\nYou are a helpful assistant.{END_OF_TURN}\n"
 _USER = "<|im_start|>user\n"

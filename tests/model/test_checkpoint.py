@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import ModelError
@@ -134,6 +136,7 @@ def test_a_truncated_weight_file_is_named_in_one_sentence(checkpoint: Path, keep
         ("config.json", "{", "config.json cannot be read as JSON"),
         ("config.json", "[1]", "config.json does not hold a JSON object"),
         ("tokenizer.json", "{}", "tokenizer files"),
+        ("tokenizer.json", '{"added_tokens": [], "model": {"type": "Nope"}}', "tokenizer files"),
         ("generation_config.json", "nonsense", "generation_config.json cannot be read"),
     ],
 )
@@ -142,6 +145,24 @@ def test_damaged_small_files_are_named(checkpoint: Path, name: str, content: str
     with pytest.raises(ModelError) as raised:
         load_network(checkpoint, device="cpu")
     assert said in str(raised.value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_config_with_wrong_values_loads_or_is_refused_in_words(
+    checkpoint: Path, data: st.DataObject
+) -> None:
+    original = (checkpoint / "config.json").read_text()
+    config = json.loads(original)
+    key = data.draw(st.sampled_from(sorted(config)))
+    wrong = st.sampled_from([None, 0, -1, 7, 1.5, "x", "", [], [1], ["x"], {}, {"x": 1}, True, 1 << 40])
+    try:
+        edit_config(checkpoint, **{key: data.draw(wrong)})
+        load_network(checkpoint, device="cpu")
+    except ModelError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    finally:
+        (checkpoint / "config.json").write_text(original)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

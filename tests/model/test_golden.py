@@ -13,6 +13,8 @@ import numpy as np
 import PIL
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from videopath.model.checkpoint import load_network
 from videopath.model.layout import image_tokens, pool, video_tokens
@@ -171,6 +173,13 @@ def test_prompt_tokens_equal_the_original_with_fast_and_slow_files(group: str, c
     if "prompt" in facts:
         for tokenizer in tokenizers:
             assert tokenise(tokenizer, facts["prompt"]) == inputs["input_ids"].tolist()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=40))
+def test_fast_and_slow_files_tokenise_any_text_alike(shared: Path, text: str) -> None:
+    fast, slow = (_network(group).tokenizer for group in ("tiny", "lora/merged_fp16_peft04_fork"))
+    assert tokenise(fast, text) == tokenise(slow, text)
 
 
 def test_prompt_bytes(shared: Path) -> None:
