@@ -181,6 +181,7 @@ class LanguageTrainer(Trainer):
 
     def create_optimizer(self, *_: object) -> torch.optim.Optimizer:
         """AdamW with three groups: tower, matrices, and vectors without weight decay."""
+        assert self.model is not None
         named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
         tower = [p for n, p in named if "vision_tower" in n]
         rest = [(n, p) for n, p in named if "vision_tower" not in n]

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
@@ -31,7 +32,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Qwen2Tokenizer:
         tokenizer.model.save(folder)
         vocab = json.loads((Path(folder) / "vocab.json").read_text(encoding="utf-8"))
         lines = (Path(folder) / "merges.txt").read_text(encoding="utf-8").splitlines()
-    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    merges: Any = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     learned = Qwen2Tokenizer(vocab=vocab, merges=merges, pad_token=END_OF_TEXT, eos_token=TURN_END)
     learned.add_special_tokens({"additional_special_tokens": [TURN_START, TURN_END]})
     return learned
