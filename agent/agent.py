@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 OnProgress = Callable[[Progress], None]
 
 INPUTS_NAME = "inputs.json"
+LAST_STEP = "report"
 
 _LONGEST_QUESTION = 2000  # characters
 
@@ -173,7 +174,7 @@ class DiagnosticAgent:
             inputs = self._continuation(case_id, decision)
             if inputs is None and self.pending(case_id):
                 self._save_waiting(case_id)
-            elif inputs is not None or self._snapshot(case_id).next:
+            elif inputs is not None or not self._finished(case_id):
                 yield from self._run(case_id, inputs, on_progress)
 
     def pending(self, case_id: str) -> Interrupt | None:
@@ -274,14 +275,21 @@ class DiagnosticAgent:
     def _snapshot(self, case_id: str) -> Any:
         return self.graph.get_state(self._config(case_id))
 
+    def _finished(self, case_id: str) -> bool:
+        """Whether the last step is done. (``next`` is empty as well between a step's end and the next's begin.)"""
+        steps = self._values(case_id).get("steps")
+        return bool(steps) and steps[-1]["name"] == LAST_STEP
+
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
-    for node, change in update.items():
-        if node != "__interrupt__":
-            yield from (Step.model_validate(step) for step in change["steps"])
+    """The new steps of an update. After a kill, LangGraph tells finished ones once more and marks them as cached."""
+    if not update.get("__metadata__", {}).get("cached"):
+        for node, change in update.items():
+            if not node.startswith("__"):
+                yield from (Step.model_validate(step) for step in change["steps"])
 
 
 def _inputs(

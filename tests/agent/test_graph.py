@@ -1,0 +1,301 @@
+"""Routing, abstention and review, by a scripted engine: its answers are given, everything else is real.
+
+(No model at hand would give exactly these answers; what a real model does is in ``test_resume.py``.)
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from videopath.agent import DiagnosticAgent, Policy, Progress
+from videopath.agent.trace import read_trace
+from videopath.core.errors import CaseError, InputError
+from videopath.model.engine import Card, EngineInfo, Generation
+
+CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
+DESCRIPTION = "Crowded, irregular glands with necrosis. Nuclei are dark and stratified."
+SURE = {CANCER: -1.0, BENIGN: -9.0, UNKNOWN: -9.0}
+TORN = {CANCER: -1.0, BENIGN: -1.05, UNKNOWN: -9.0}
+LOST = {CANCER: -9.0, BENIGN: -9.0, UNKNOWN: -1.0}
+
+
+class ScriptedEngine:
+    """Answers from a script: for each opened clip the scores of the labels; the last stays."""
+
+    def __init__(self, *scores: dict[str, float], sample: str = CANCER) -> None:
+        self.scores = list(scores)
+        self.sample = sample
+        self.opened: list[Any] = []
+        labels = {"colon": [BENIGN, CANCER], "lung": ["benign lung tissue"]}
+        self.info = EngineInfo(
+            name="scripted",
+            source="scripted",
+            layout="none",
+            weights_sha256="5" * 64,
+            device="cpu",
+            dtype="float32",
+            device_reason="scripted",
+            parameters=0,
+            licence="none",
+            frames=4,
+            card=Card(labels=labels, unknown_label=UNKNOWN),
+        )
+
+    def open(self, clip: Any) -> ScriptedSession:
+        self.opened.append(clip)
+        return ScriptedSession(self, clip, self.scores[min(len(self.opened), len(self.scores)) - 1])
+
+
+class ScriptedSession:
+    def __init__(self, engine: ScriptedEngine, clip: Any, scores: dict[str, float]) -> None:
+        self.engine, self.clip, self.scores, self.notes = engine, clip, scores, ["half the frames"]
+
+    def generate(
+        self, question: str, *, temperature: float = 0.0, on_token: Any = None, **_: Any
+    ) -> Generation:
+        text = DESCRIPTION if question.startswith("Describe") else f" {CANCER}\nRationale: irregular glands."
+        text = f" {self.engine.sample}\n" if temperature else text
+        if on_token:
+            on_token(text)
+        return Generation(text=text, tokens=[1], logprobs=[-0.5], seconds=0.0, stopped="eos")
+
+    def score(self, question: str, candidates: Sequence[str], **_: Any) -> list[float]:
+        return [self.scores.get(candidate.strip(), -8.0) for candidate in candidates]
+
+    def score_moments(self, question: str, texts: Sequence[str], **_: Any) -> list[list[float]]:
+        frames = len(self.clip.frames)
+        return [[float(-abs(frame - 1)) for frame in range(frames)] for _ in texts]
+
+    def close(self) -> None: ...
+
+
+def agent_with(
+    *scores: dict[str, float], sample: str = CANCER, review: Any = "never", **policy: Any
+) -> DiagnosticAgent:
+    return DiagnosticAgent.load(
+        ScriptedEngine(*scores, sample=sample), review=review, policy=Policy(**policy)
+    )
+
+
+def names(agent: DiagnosticAgent, case_id: str) -> list[str]:
+    return [step.name for step in read_trace(agent.library.folder(case_id) / "trace.jsonl")]
+
+
+ROUND = ["describe", "diagnose_blind", "retrieve", "diagnose", "verify"]
+
+
+def test_a_clear_case_goes_straight_to_its_report(small_case: Path) -> None:
+    heard: list[Progress] = []
+    with agent_with(SURE) as agent:
+        steps = list(agent.stream(small_case, site="large bowel", case_id="clear", on_progress=heard.append))
+        report = agent.report("clear")
+    assert [step.name for step in steps] == ["intake", *ROUND, "report"]
+    assert report.steps == steps == read_trace(report.folder / "trace.jsonl")
+    assert (report.status, report.diagnosis, report.site) == ("done", CANCER, "colon")
+    assert not report.abstained
+    assert not report.advice
+    assert report.confidence > 0.9
+    assert sum(candidate.probability for candidate in report.differential) == pytest.approx(1)
+    assert report.blind_diagnosis == CANCER
+    assert not report.changed_by_retrieval
+    assert [finding.text for finding in report.findings] == DESCRIPTION.replace(". ", ".|").split("|")
+    assert {finding.frame for finding in report.findings} == {report.video.indices[1]}
+    assert all((report.folder / finding.image).is_file() for finding in report.findings)
+    assert report.provenance["notes"] == ["half the frames"]
+    assert len(report.provenance["weights"]) == len(report.provenance["knowledge"]["index"]) == 64
+    assert {step.name for step in steps if "prompt" in step.hashes} == {
+        "describe",
+        "diagnose_blind",
+        "diagnose",
+    }
+    assert [p.step for p in heard if p.kind == "started"] == [step.name for step in steps]
+    assert DESCRIPTION in [p.text for p in heard if p.kind == "token"]
+    assert type(report).from_json(report.to_json()).model_dump() == report.model_dump()
+
+
+def test_an_unclear_case_is_looked_at_twice_more_and_then_abstained_on(small_case: Path) -> None:
+    with agent_with(TORN, sample=BENIGN) as agent:
+        report = agent.diagnose(small_case, site="colon", case_id="torn")
+        requests = [step.detail["request"] for step in report.steps if step.name == "look_closer"]
+        clips = agent._nodes.sessions.engine.opened
+    closer = ["look_closer", *ROUND]
+    assert [step.name for step in report.steps] == ["intake", *ROUND, *closer, "report"] or [
+        step.name for step in report.steps
+    ] == ["intake", *ROUND, *closer, *closer, "report"]
+    assert report.abstained
+    assert report.status == "abstained"
+    assert report.confidence < 0.5
+    assert any("close" in sentence for sentence in report.advice)
+    assert any("differ" in sentence for sentence in report.advice)
+    first = requests[0]
+    left, top, right, bottom = first["crop"]
+    assert (right - left, bottom - top) == pytest.approx((0.5, 0.5))
+    assert first["end"] - first["start"] == pytest.approx(6 / 4, abs=0.01)
+    assert clips[1].frames.shape[1:3] == (128, 160), "cut from the native frame"
+
+
+def test_a_closer_look_that_settles_the_case_is_the_one_reported(small_case: Path) -> None:
+    with agent_with(LOST, SURE) as agent:
+        report = agent.diagnose(small_case, site="colon")
+    assert [step.name for step in report.steps].count("look_closer") == 1
+    assert (report.diagnosis, report.status) == (CANCER, "done")
+
+
+def test_tissue_that_the_model_does_not_know_is_abstained_on(small_case: Path) -> None:
+    with agent_with(LOST, max_looks=0) as agent:
+        report = agent.diagnose(small_case, site="colon")
+    assert (report.abstained, report.confidence, report.diagnosis) == (True, 0.0, UNKNOWN)
+
+
+def test_a_site_that_the_model_was_not_trained_on_is_abstained_on_at_once(small_case: Path) -> None:
+    with agent_with(SURE) as agent:
+        report = agent.diagnose(small_case, site="thyroid")
+    assert [step.name for step in report.steps] == ["intake", *ROUND, "report"], "no closer look helps"
+    assert report.abstained
+    assert report.confidence == 0
+    assert "thyroid" in " ".join(report.advice)
+
+
+@pytest.mark.parametrize(
+    ("mode", "scores", "asked"),
+    [("always", SURE, True), ("uncertain", SURE, False), ("uncertain", TORN, True), ("never", TORN, False)],
+)
+def test_when_a_person_is_asked(small_case: Path, mode: str, scores: dict[str, float], asked: bool) -> None:
+    with agent_with(scores, sample=BENIGN if scores is TORN else CANCER, review=mode, max_looks=0) as agent:
+        report = agent.diagnose(small_case, site="colon")
+    assert (report.status == "waiting for review") == asked
+
+
+def test_a_decision_counts_once_and_only_for_the_review_that_waits(small_case: Path) -> None:
+    with agent_with(SURE, review="always") as agent:
+        waiting = agent.diagnose(small_case, site="colon", case_id="seen")
+        pending = agent.pending("seen")
+        assert waiting.status == "waiting for review"
+        assert pending.value["diagnosis"] == waiting.diagnosis == CANCER
+        assert agent.resume("seen").status == "waiting for review", "no decision: it goes on waiting"
+        with pytest.raises(CaseError, match="earlier review"):
+            agent.resume("seen", {"action": "accept", "interrupt_id": "0" * 32})
+        with pytest.raises(CaseError, match="not usable"):
+            agent.resume("seen", {"action": "approve"})
+        edit = {
+            "action": "edit",
+            "reviewer": "Dr A",
+            "diagnosis": "tubular adenoma",
+            "comment": "No invasion.",
+            "interrupt_id": pending.id,
+        }
+        report = agent.resume("seen", edit)
+        with pytest.raises(CaseError, match="does not wait"):
+            agent.resume("seen", edit)
+        assert names(agent, "seen") == ["intake", *ROUND, "review", "report"]
+        assert agent.resume("seen").model_dump() == report.model_dump(), "a finished case stays as it is"
+    assert (report.status, report.diagnosis) == ("signed", "tubular adenoma")
+    assert report.review[0].comment == "No invasion."
+    assert report.review[0].decided
+    step = next(step for step in report.steps if step.name == "review")
+    assert step.detail["changes"] == {"diagnosis": {"from": CANCER, "to": "tubular adenoma"}}
+
+
+def test_a_rejected_case_says_so(small_case: Path) -> None:
+    with agent_with(SURE, review="always") as agent:
+        agent.diagnose(small_case, site="colon", case_id="no")
+        report = agent.resume("no", {"action": "reject", "reviewer": "Dr A", "comment": "wrong slide"})
+    assert (report.status, agent.library.entry("no").status) == ("rejected", "rejected")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"site": "elbow"}, "elbow"),
+        ({"question": "  "}, "empty"),
+        ({"question": "x" * 100_000}, "100,000"),
+        ({"sampling": "random"}, "sampling"),
+        ({"start": 4.0, "end": 2.0}, "segment"),
+    ],
+)
+def test_bad_input_leaves_no_case_behind(small_case: Path, more: dict[str, Any], said: str) -> None:
+    with agent_with(SURE) as agent:
+        with pytest.raises(InputError, match=said):
+            agent.diagnose(small_case, case_id="bad", **more)
+        with pytest.raises(InputError, match="no file"):
+            agent.diagnose(small_case.with_name("absent.mp4"), case_id="bad")
+        assert agent.library.list() == []
+        assert not agent.library.folder("bad").exists()
+
+
+def test_an_unknown_case_and_a_taken_id_are_refused(small_case: Path) -> None:
+    with agent_with(SURE) as agent:
+        with pytest.raises(CaseError, match="no case"):
+            agent.resume("absent")
+        agent.diagnose(small_case, case_id="one")
+        with pytest.raises(CaseError, match="already"):
+            agent.diagnose(small_case, case_id="one")
+
+
+def test_a_case_is_not_resumed_with_another_model(small_case: Path) -> None:
+    with agent_with(SURE, review="always") as agent:
+        stream = agent.stream(small_case, site="colon", case_id="mine")
+        next(stream)
+        stream.close()
+    other = ScriptedEngine(SURE)
+    other.info = other.info.model_copy(update={"weights_sha256": "6" * 64, "name": "other"})
+    with DiagnosticAgent.load(other) as agent, pytest.raises(CaseError, match="begun with"):
+        agent.resume("mine")
+
+
+def test_checkpoints_hold_plain_json_and_no_frames(small_case: Path) -> None:
+    with agent_with(SURE) as agent:
+        agent.diagnose(small_case, site="colon", case_id="plain")
+        values = agent.graph.get_state({"configurable": {"thread_id": "plain"}}).values
+        assert json.loads(json.dumps(values)) == values
+        with sqlite3.connect(agent.library.home / "checkpoints.sqlite") as database:
+            kinds = {kind for (kind,) in database.execute("SELECT DISTINCT type FROM checkpoints")}
+            largest = database.execute("SELECT max(length(checkpoint)) FROM checkpoints").fetchone()[0]
+    assert kinds == {"msgpack"}
+    assert largest < small_case.stat().st_size + 100_000
+
+
+def test_the_graph_is_the_one_of_the_design() -> None:
+    with agent_with(SURE) as agent:
+        drawn = agent.graph.get_graph()
+    edges = {(edge.source, edge.target) for edge in drawn.edges}
+    assert edges == {
+        ("__start__", "intake"),
+        ("intake", "describe"),
+        ("describe", "diagnose_blind"),
+        ("diagnose_blind", "retrieve"),
+        ("retrieve", "diagnose"),
+        ("diagnose", "verify"),
+        ("verify", "look_closer"),
+        ("verify", "review"),
+        ("verify", "report"),
+        ("look_closer", "describe"),
+        ("review", "report"),
+        ("report", "__end__"),
+    }
+
+
+def test_langgraph_json_names_a_graph_that_opens() -> None:
+    root = Path(__file__).resolve().parents[2]
+    entry = json.loads((root / "langgraph.json").read_text(encoding="utf-8"))["graphs"]["videopath"]
+    file, _, name = entry.partition(":")
+    assert (root / file).is_file()
+    module = importlib.import_module(
+        "videopath." + file.removeprefix("./").removesuffix(".py").replace("/", ".")
+    )
+    assert "verify" in getattr(module, name)().get_graph().nodes
+
+
+def test_the_graph_runs_by_itself_from_a_video_and_a_site(small_case: Path) -> None:
+    with agent_with(SURE) as agent:
+        config: Any = {"configurable": {"thread_id": "own"}}
+        end = agent.graph.invoke({"video": str(small_case), "site": "colon"}, config)
+        assert end["looks"][0]["final"]["label"] == CANCER
+        assert agent.library.get("own").status == "done"
