@@ -10,7 +10,14 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from videopath.model.appearance import INTERCEPT, contributions, measure, optical_density, shrink
+from videopath.model.appearance import (
+    INTERCEPT,
+    contributions,
+    measure,
+    optical_density,
+    shrink,
+    without_frame,
+)
 from videopath.model.video import Clip
 
 Verdict = Literal["good", "fair", "refused"]
@@ -23,6 +30,7 @@ TISSUE_FRAMES = 0.15
 _MIN_COLOUR = 5.0  # chroma, CIE Lab, of the most coloured twentieth of a picture
 _MIN_ALIKE = 0.3  # correlation of neighbouring pixels
 _MIN_DETAIL = 0.0  # logarithm of the finest contrast
+_MAX_ONE_COLOUR = 0.3  # share of one exact colour other than grey
 _SHARP = 0.5
 _EXPOSED = 0.5
 _LITTLE_TISSUE = 0.1
@@ -33,7 +41,8 @@ _REASONS = {
     "grey": "It has no colour, as an X-ray, printed text or a grey photograph; stained tissue is coloured.",
     "screen": "It looks like text, a drawing or a screen: straight lines and even fills, not cells or tissue.",
     "dark": "Large parts of it are black, as in a fundus image or an ordinary photograph; tissue is lit from below.",
-    "photo": "Its colours and texture are those of an ordinary photograph, not of stained tissue under a microscope.",
+    "photo": "Its colours and texture are not those of stained tissue under a microscope but of an ordinary photograph "
+    "or another kind of picture.",
 }
 _GROUPS = {
     "screen": ("upright_edges", "sparse_edges", "smooth_share", "colour_detail", "detail_1_2"),
@@ -106,7 +115,7 @@ def _complaints(tissue: float, glass: float, focus: float, exposure: float) -> l
 
 
 def _look(frame: np.ndarray) -> _View:
-    small = shrink(frame)
+    small = without_frame(shrink(frame))
     measured = measure(small)
     tissue, glass = _areas(small)
     # Sharp tissue has at least three quarters of the contrast of its 2-pixel detail at 1 pixel, blurred has a third.
@@ -122,6 +131,8 @@ def _reason(measured: dict[str, float]) -> str | None:
         return "noise"
     if measured["chroma_high"] < _MIN_COLOUR:
         return "grey"
+    if measured["one_colour"] > _MAX_ONE_COLOUR:
+        return "screen"
     parts = contributions(measured)
     if INTERCEPT + sum(parts.values()) > 0:
         return None
@@ -134,16 +145,16 @@ def _areas(rgb: np.ndarray) -> tuple[float, float]:
     """Shares of tissue and of empty glass; black (a viewer's frame, a shadow) is neither."""
     pixels = cv2.GaussianBlur(rgb, (0, 0), 1.5).astype(np.float32)
     light = np.clip(np.percentile(pixels.reshape(-1, 3), 99, axis=0), 160, 255)
-    dense = optical_density(pixels, light).mean(axis=-1) > 0.08
-    black = pixels.max(axis=-1) < 40
+    dense = optical_density(pixels, light).sum(axis=-1) > 0.24
+    black = highest(pixels) < 40
     return float((dense & ~black).mean()), float((~dense & ~black).mean())
 
 
 def _exposure(rgb: np.ndarray) -> float:
     """1 where the light part is bright and less than a tenth is black; falls to 0 with a dark or clipped picture."""
-    brightest = float(np.percentile(rgb.max(axis=-1), 98)) / 255
-    black = float((rgb.max(axis=-1) < 25).mean())
-    burnt = float((rgb.min(axis=-1) >= 254).mean())
+    brightest = float(np.percentile(highest(rgb), 98)) / 255
+    black = float((highest(rgb) < 25).mean())
+    burnt = float((lowest(rgb) >= 254).mean())
     lit = np.clip((brightest - 0.25) / 0.35, 0, 1)
     return float(lit * np.clip(1.5 - black, 0, 1) * np.clip((1.0 - burnt) / 0.05, 0, 1))
 
