@@ -31,6 +31,7 @@ from videopath.core.settings import home_folder
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another
+_LITTLE_SPACE = 1 << 20  # bytes
 _SIGNABLE = ("done", "abstained")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
@@ -235,10 +236,16 @@ class CaseLibrary:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            raise CaseError(
-                f"The case library {self.database} cannot be used ({error}): check the disk and the folder's "
-                "permissions, or set VIDEOPATH_HOME to another folder."
-            ) from error
+            raise CaseError(self._why_unusable(error)) from error
+
+    def _why_unusable(self, error: sqlite3.Error) -> str:
+        """SQLite calls a full disk an I/O error: look for oneself."""
+        if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
+            return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
+        return (
+            f"The case library {self.database} cannot be used ({error}): check the disk and the folder's "
+            "permissions, or set VIDEOPATH_HOME to another folder."
+        )
 
     def _delete_checkpoints(self, case_id: str) -> None:
         checkpoints = self.home / "checkpoints.sqlite"

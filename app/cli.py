@@ -7,6 +7,7 @@ abstained (with ``--strict``); 130 interrupted.
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -62,6 +63,11 @@ def doctor(as_json: AsJson = False, home: Home = None) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                encoding="utf-8", errors="replace"
+            )  # JSON is UTF-8, whatever the terminal's language
     if "--verbose" not in sys.argv:
         sys.excepthook = say_unexpected
     get_command(app)()  # not app(): that would put Typer's own excepthook in its place

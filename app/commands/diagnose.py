@@ -91,5 +91,9 @@ def _check_question(question: str | None) -> None:
 
 
 def _check_video(video: Path) -> None:
+    try:
+        str(video).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"The name {str(video)!r} is not valid UTF-8 text; rename the file.") from error
     if not video.exists():
         raise InputError(f"There is no file {video}; give a video, an image or a folder of frames.")
