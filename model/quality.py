@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from videopath.model.appearance import (
     INTERCEPT,
     contributions,
+    highest,
+    lowest,
     measure,
     optical_density,
     shrink,
