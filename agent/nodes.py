@@ -7,6 +7,7 @@ from the case's journal.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -53,10 +54,12 @@ class Nodes:
     def intake(self, state: CaseInput, config: RunnableConfig, writer: StreamWriter) -> Json:
         """Open and hash the video, sample the frames, judge their quality."""
         from videopath.model.quality import assess
+        from videopath.model.video import open_source
 
         draft = StepDraft("intake", writer)
         case_id = state.get("case_id") or config["configurable"]["thread_id"]
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
+        open_source(Path(state["video"]))  # an unreadable file is told before a model is loaded for it
         request = _first_request(state["video"], settings, self.sessions.info.frames)
         clip = self.sessions.clip(request)
         self.retriever.open()  # an unusable knowledge base is told before the model's work, not after it
