@@ -94,7 +94,7 @@ def load_network(
     fill(model, checkpoint, config, load_device, choice.torch_dtype, progress)
     if quantise:
         quantise_linears(model.model.language_model.layers, quantise)
-    return Network(config, tokenizer, model.to(choice.device).eval())
+    return Network(config, tokenizer, model).to(choice.device).eval()
 
 
 def open_checkpoint(
@@ -223,7 +223,7 @@ def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], fol
 
 
 def fill(
-    model: nn.Module,
+    model: LlavaOnevisionForConditionalGeneration,
     checkpoint: Checkpoint,
     config: LlavaConfig,
     device: str,

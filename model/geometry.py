@@ -40,30 +40,11 @@ def read_config(
     _check_layers(text, shapes)
     position = str(config.get("mm_newline_position") or "one_token")  # the original's rule for a missing key
     mode = str(config.get("mm_spatial_pool_mode") or "bilinear")  # what the original's evaluation always sets
-    for value, known, key in (
-        (position, NEWLINE_POSITIONS, "mm_newline_position"),
-        (mode, POOL_MODES, "mm_spatial_pool_mode"),
-    ):
-        if value not in known:
-            raise ModelError(f"The checkpoint's {key} is {value!r}; known are {', '.join(known)}.")
-    if config.get("add_faster_video"):
-        raise ModelError(
-            "The checkpoint was trained with add_faster_video, a second video pathway that is not supported."
-        )
-    hugging_face = is_hugging_face(config)
-    if hugging_face and (
-        config.get("vision_feature_layer", -1),
-        config.get("vision_feature_select_strategy", "full"),
-    ) != (-1, "full"):
-        raise ModelError(
-            "The checkpoint reads another vision layer than the last stored one, which the original never does."
-        )
-    merge_type = str(config.get("mm_patch_merge_type") or ("spatial_unpad" if hugging_face else "flat"))
-    needs_newline = merge_type.startswith("spatial") and position in ("grid", "frame")
-    if needs_newline and "unpad" not in merge_type:
-        raise ModelError(
-            f"The checkpoint lays newlines by {position!r} but its merge type {merge_type!r} has no newline vector."
-        )
+    default = "spatial_unpad" if is_hugging_face(config) else "flat"
+    merge_type = str(config.get("mm_patch_merge_type") or default)
+    _check_known(position, NEWLINE_POSITIONS, "mm_newline_position")
+    _check_known(mode, POOL_MODES, "mm_spatial_pool_mode")
+    _check_supported(config, position, merge_type)
     ends = generation.get("eos_token_id", config.get("eos_token_id"))
     return LlavaConfig(
         text_config=text,
@@ -77,6 +58,31 @@ def read_config(
         repetition_penalty=float(generation.get("repetition_penalty") or 1.0),
         eos_token_ids=tuple(ends) if isinstance(ends, list) else (() if ends is None else (int(ends),)),
     )
+
+
+def _check_known(value: str, known: Sequence[str], key: str) -> None:
+    if value not in known:
+        raise ModelError(f"The checkpoint's {key} is {value!r}; known are {', '.join(known)}.")
+
+
+def _check_supported(config: Mapping[str, Any], position: str, merge_type: str) -> None:
+    """Refuse what would be computed differently from the original, rather than compute it wrongly."""
+    feature = (config.get("vision_feature_layer", -1), config.get("vision_feature_select_strategy", "full"))
+    reasons = {
+        "was trained with mm_use_im_start_end, marks around images": config.get("mm_use_im_start_end"),
+        "was trained with add_faster_video, a second pathway for videos": config.get("add_faster_video"),
+        f"reads the vision layer {feature}": is_hugging_face(config) and feature != (-1, "full"),
+        f"lays newlines by {position!r} without a newline vector ({merge_type})": merge_type.startswith(
+            "spatial"
+        )
+        and position in ("grid", "frame")
+        and "unpad" not in merge_type,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise ModelError(
+                f"The checkpoint {reason}, which is not supported; the released models do not do so."
+            )
 
 
 def is_hugging_face(config: Mapping[str, Any]) -> bool:
@@ -147,8 +153,16 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
         raise ModelError(
             f"The tower's {names.TOWER}embeddings.position_embedding.weight has {positions[0]} rows, not a square."
         )
-    explicit = next((config["vision_config"] for config in configs if config.get("vision_config")), {})
-    layers = 1 + max(int(found.group(1)) for name in shapes if (found := _LAYER.match(name)))
+    explicit: dict[str, Any] = next(
+        (config["vision_config"] for config in configs if config.get("vision_config")), {}
+    )
+    stored = {int(found.group(1)) for name in shapes if (found := _LAYER.match(name))}
+    layers = len(stored)
+    if max(stored) >= layers:
+        absent = min(set(range(layers)) - stored)
+        raise ModelError(
+            f"The checkpoint lacks the tensors {names.TOWER}encoder.layers.{absent}; it is incomplete."
+        )
     heads = explicit.get("num_attention_heads") or _HEADS.get(hidden) or max(hidden // _SMALL_HEAD, 1)
     if hidden % int(heads):
         raise ModelError(
@@ -180,7 +194,12 @@ def _image_size(
 
 
 def _aspect(config: Mapping[str, Any]) -> str:
-    return str(config.get("image_aspect_ratio") or config.get("vision_aspect_ratio") or "square")
+    aspect = str(config.get("image_aspect_ratio") or config.get("vision_aspect_ratio") or "square")
+    if aspect not in ("pad", "square") and not aspect.startswith("anyres"):
+        raise ModelError(
+            f"The checkpoint's image_aspect_ratio is {aspect!r}; known are anyres, anyres_max_N, pad, square."
+        )
+    return aspect
 
 
 def _pinpoints(config: Mapping[str, Any], size: int) -> tuple[tuple[int, int], ...]:

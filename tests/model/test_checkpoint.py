@@ -105,6 +105,7 @@ def test_padded_rows_of_the_vocabulary_are_cut_off(checkpoint: Path) -> None:
         (lambda t: t.update({Q_PROJ: torch.zeros(32, 31)}), f"{Q_PROJ} as [32, 31]"),
         (lambda t: t.update({EMBEDDING: torch.zeros(100, 32)}), f"{EMBEDDING} as [100, 32]"),
         (lambda t: [t.pop(name) for name in list(t) if "vision_tower" in name], "no SigLIP tower"),
+        (lambda t: t.update({TOWER_Q.replace(".0.", ".99999999."): torch.zeros(48, 48)}), "encoder.layers.2"),
     ],
 )
 def test_what_does_not_fit_is_named(checkpoint: Path, change: Edit, named: str) -> None:
@@ -185,6 +186,8 @@ def test_a_missing_shard_is_named(checkpoint: Path) -> None:
         ({"mm_newline_position": "diagonal"}, "mm_newline_position is 'diagonal'"),
         ({"mm_spatial_pool_mode": "median"}, "mm_spatial_pool_mode is 'median'"),
         ({"add_faster_video": True}, "add_faster_video"),
+        ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
+        ({"image_aspect_ratio": "crop_split"}, "image_aspect_ratio is 'crop_split'"),
         ({"hidden_size": ...}, "lacks hidden_size"),
     ],
 )
