@@ -49,7 +49,7 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "", "demo", "diagnose", "train", "doctor",
+        "", "demo", "diagnose", "evaluate", "train", "doctor",
         "cases", "cases list", "cases show", "cases resume", "cases sign", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge search", "knowledge info", "knowledge verify",
         "model", "model info", "model convert", "model merge",
@@ -320,6 +320,23 @@ def test_checkpoints_are_told_and_converted(videopath: Run, checkpoint: Path, tm
     assert videopath("model", "convert", checkpoint, target).exit_code == 0
     assert json.loads(videopath("model", "info", target, "--json").stdout)["layout"] == "huggingface"
     assert "layout" in videopath("model", "info", target).stdout
+
+
+def test_a_merged_adapter_is_what_the_original_merges(videopath: Run, shared: Path, tmp_path: Path) -> None:
+    import torch
+
+    from videopath.model import open_checkpoint
+
+    golden = shared / "golden" / "ckpt" / "tiny"
+    adapter = golden / "lora" / "llava-qwen-lora-peft04-fork"
+    target = tmp_path / "merged"
+    answer = videopath("model", "merge", adapter, target, "--base", golden / "full")
+    assert answer.exit_code == 0, answer.stderr
+    ours, theirs = (open_checkpoint(f).weights for f in (target, golden / "merged_fp16_peft04_fork"))
+    assert set(ours.shapes) == set(theirs.shapes)
+    for name, shape in ours.shapes.items():
+        assert torch.equal(ours.read(name), theirs.read(name)[: shape[0]]), name
+    assert videopath("model", "merge", adapter, target, "--base", golden / "full").exit_code == 2
 
 
 def test_help_answers_quickly() -> None:
