@@ -51,7 +51,6 @@ class Checkpoint:
     files: list[Path]
     tokenizer_folder: Path
     base: Checkpoint | None = None
-    adapter: lora.Adapter | None = None
     further_settings: list[Mapping[str, Any]] = field(default_factory=list)
 
     def config(self) -> LlavaConfig:
@@ -250,17 +249,22 @@ def fill(
 
 
 def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Checkpoint:
-    """The base that was given, else the one that the adapter names where that is a folder."""
-    if base is None and lora.is_adapter(folder):
-        named = lora.open_adapter(folder).base_name
-        base = next(
-            (place for place in (Path(named), folder.parent / named) if named and place.is_dir()), None
-        )
+    """The base that was given, else the one that the adapter names where that is a folder; a whole checkpoint."""
+    named = lora.open_adapter(folder).base_name if lora.is_adapter(folder) else ""
+    if base is None and named:
+        base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
     if base is None:
+        trained_on = f" (it was trained on {named!r})" if named else ""
         raise ModelError(
-            f"{folder} holds an adapter or a projector alone; give its base (a LLaVA checkpoint) with --base or base=."
+            f"{folder} holds an adapter or a projector alone; give its base, a LLaVA checkpoint{trained_on}, "
+            "with --base or base=."
         )
-    return open_checkpoint(base, accept_licence=accept_licence)
+    place = resolve(base, accept_licence=accept_licence)
+    if lora.is_adapter(place) or is_projector(place):
+        raise ModelError(
+            f"The base {place} is an adapter or a projector itself; give a whole LLaVA checkpoint."
+        )
+    return open_checkpoint(place)
 
 
 def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) -> Checkpoint:
@@ -279,7 +283,6 @@ def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) ->
         files=[*adapter.weights.files, *(changed.files if changed else [])],
         tokenizer_folder=base.tokenizer_folder,
         base=base,
-        adapter=adapter,
         further_settings=[base.settings, *base.further_settings],
     )
 

@@ -66,16 +66,17 @@ def acknowledge(hub_id: str, accept: bool = False) -> None:
 
 
 def _downloaded(hub_id: str) -> Path:
+    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
-    except RepositoryNotFoundError as error:
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"The hub has no public repository {hub_id}; check the id, or log in with `hf auth login`."
         ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         raise ModelError(
             f"{hub_id} could not be downloaded and is not in the hub's cache ({type(error).__name__}); "
             "connect to the hub, or download it elsewhere and give its folder."

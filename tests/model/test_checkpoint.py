@@ -264,6 +264,8 @@ def test_an_adapter_needs_its_base_and_finds_it_beside_itself(checkpoint: Path, 
     write_adapter(tmp_path / "alone", {Q_PROJ: (32, 32)}, base_model_name_or_path="nowhere")
     with pytest.raises(ModelError, match="give its base"):
         open_checkpoint(tmp_path / "alone")
+    with pytest.raises(ModelError, match="give a whole LLaVA checkpoint"):
+        open_checkpoint(tmp_path / "alone", base=tmp_path / "alone")
     write_adapter(tmp_path / "beside", {Q_PROJ: (32, 32)}, base_model_name_or_path=checkpoint.name)
     assert open_checkpoint(tmp_path / "beside").layout == "lora"
 

@@ -88,3 +88,19 @@ def test_an_image_follows_the_checkpoints_aspect(make_network: Make, aspect: str
     assert network.image_embeds(pixels, (70, 50)).shape == (expected, 32)
     with pytest.raises(InputError, match="one frame"):
         network.prepare(CLIP, "image")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("aspect", ["anyres_max_1", "anyres_max_2", "anyres_max_9"])
+@pytest.mark.parametrize("size", [(70, 50), (31, 97), (200, 10), (64, 64), (39, 41)])
+def test_image_tokens_agree_with_those_of_transformers(
+    make_network: Make, aspect: str, size: tuple[int, int]
+) -> None:
+    """An independent implementation of tiles, unpadding and down-interpolation."""
+    network = make_network(aspect=aspect)
+    image = np.zeros((1, size[1], size[0], 3), dtype=np.uint8)
+    projected = torch.rand(len(network.prepare(image, "image")), 25, 32)
+    theirs, _ = network.model.model.pack_image_features(
+        [projected], torch.tensor([[size[1], size[0]]]), network.newline, vision_aspect_ratio=aspect
+    )
+    torch.testing.assert_close(network.image_layout(projected, size), theirs[0], rtol=0, atol=1e-6)
