@@ -38,6 +38,9 @@ Home = Annotated[
         show_default=False,
     ),
 ]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights (CC BY-NC).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Model = Annotated[
     str | None,

@@ -32,6 +32,7 @@ class AgentOptions:
     frames: int | None = None
     device: str | None = None
     dtype: str | None = None
+    accept_licence: bool = False
 
 
 def load_agent(options: AgentOptions) -> DiagnosticAgent:
@@ -47,7 +48,7 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
         frames=options.frames or settings.frames,
         device=options.device or settings.device,
         dtype=options.dtype or settings.dtype,
-        accept_licence=settings.accept_licence,
+        accept_licence=options.accept_licence or settings.accept_licence,
         home=settings.home,
     )
 

@@ -182,6 +182,7 @@ def replay(
     model: options.Model = None,
     knowledge: options.Knowledge = None,
     device: options.Device = None,
+    accept_licence: options.AcceptLicence = False,
     as_json: options.AsJson = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -191,7 +192,15 @@ def replay(
 
     quiet_libraries(verbose)
     with StepDisplay() as display:
-        result = run(bundle, video, model=model, knowledge=knowledge, device=device, on_step=display.finished)
+        result = run(
+            bundle,
+            video,
+            model=model,
+            knowledge=knowledge,
+            device=device,
+            accept_licence=accept_licence,
+            on_step=display.finished,
+        )
     if as_json:
         emit_json(result.model_dump_json(indent=2))
     else:

@@ -43,6 +43,7 @@ def diagnose(
     as_json: options.AsJson = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    accept_licence: options.AcceptLicence = False,
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -52,7 +53,7 @@ def diagnose(
     from videopath.core.sites import canonical_site
 
     quiet_libraries(verbose)
-    chosen = AgentOptions(model, knowledge, review, frames, device, dtype)
+    chosen = AgentOptions(model, knowledge, review, frames, device, dtype, accept_licence)
     site = canonical_site(site) if site is not None else None
     _check_question(question)
     _check_video(video)

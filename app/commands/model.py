@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from videopath.app.options import AsJson, Verbose
+from videopath.app.options import AcceptLicence, AsJson, Verbose
 from videopath.core.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge.")
@@ -16,9 +16,6 @@ app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge.
 Base = Annotated[
     str | None,
     typer.Option("--base", help="The base of a LoRA or projector: a folder or a hub id.", show_default=False),
-]
-AcceptLicence = Annotated[
-    bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights (CC BY-NC).")
 ]
 Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a hub id.")]
 Target = Annotated[Path, typer.Argument(help="A new folder.", file_okay=False)]
