@@ -183,7 +183,7 @@ def hf_config(config: LlavaConfig, vocabulary: int, **extra: Any) -> LlavaOnevis
 
 
 def new_network(config: LlavaConfig, tokenizer: Any, seed: int = 0) -> Network:
-    """A network with random float32 weights, the same for the same seed, in training mode's opposite (``eval``)."""
+    """A network with random float32 weights, the same for the same seed, in ``eval`` mode; torch's own seed is untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaOnevisionForConditionalGeneration(hf_config(config, len(tokenizer)))
