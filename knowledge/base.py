@@ -59,7 +59,9 @@ class KnowledgeBase:
     processes; one process writes at a time. The embedder is loaded by the first search or addition.
     """
 
-    def __init__(self, folder: Path, generation: Generation, embedder: Encoder, *, fixed: bool = False) -> None:
+    def __init__(
+        self, folder: Path, generation: Generation, embedder: Encoder, *, fixed: bool = False
+    ) -> None:
         self.folder = folder
         self._generation = generation
         self._embedder = embedder
@@ -79,11 +81,13 @@ class KnowledgeBase:
         ``progress`` is called with (texts done, texts in all). Raises ``KnowledgeError``, and leaves the folder as it
         was, for damaged records, an id that occurs twice, no records at all, or a folder that cannot be written.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         encoder = _encoder(embedder or DEFAULT_EMBEDDER)
         found = list(records)
         if not found:
-            raise KnowledgeError("There are no records to build a knowledge base from; at least one is needed.")
+            raise KnowledgeError(
+                "There are no records to build a knowledge base from; at least one is needed."
+            )
         _refuse_repeated(found)
         vectors = _vectors(encoder, found, progress)
         with writing(folder):
@@ -108,7 +112,7 @@ class KnowledgeBase:
 
     @classmethod
     def starter(cls) -> KnowledgeBase:
-        """The knowledge base that ships with VideoPath: its own descriptions of about 65 entities. Not changeable."""
+        """The knowledge base that ships with VideoPath: its own descriptions of more than 80 entities. Not changeable."""
         from videopath.knowledge.bundled import STARTER_FOLDER
 
         base = cls.open(STARTER_FOLDER)
@@ -144,7 +148,9 @@ class KnowledgeBase:
         _refuse_repeated([*self, *new])
         added = _vectors(self._embedder, new, progress)
         with writing(self.folder):
-            current = self.open(self.folder, self._embedder)._generation  # another process may have added, too
+            current = self.open(
+                self.folder, self._embedder
+            )._generation  # another process may have added, too
             everything = [*current.store, *new]
             _refuse_repeated(everything)
             vectors = np.vstack([vectors_of(current.index), added])
@@ -181,7 +187,9 @@ class KnowledgeBase:
             parameters = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
         vector = _checked_vectors(self._embedder, [query], None)
         scores, found = generation.index.search(vector, min(k, len(self)), params=parameters)
-        best = sorted((-float(score), int(row)) for score, row in zip(scores[0], found[0], strict=True) if row > 0)
+        best = sorted(
+            (-float(score), int(row)) for score, row in zip(scores[0], found[0], strict=True) if row > 0
+        )
         records = generation.store.at([row for _, row in best])
         return [
             Hit(record=record, score=max(-1.0, min(1.0, -score)), rank=rank)

@@ -93,11 +93,15 @@ class Embedder:
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Texts to vectors, float32 [len(texts), dimension], each of length 1. Order is kept."""
         vectors = np.zeros((len(texts), self.dimension), np.float32)
-        by_length = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # equal lengths pad little
+        # equal lengths pad little; the longest first, so that what is left never takes longer than it seems
+        by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
         for start in range(0, len(texts), _CHUNK):
             places = by_length[start : start + _CHUNK]
             vectors[places] = self._model.encode(
-                [texts[place] for place in places], batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True
+                [texts[place] for place in places],
+                batch_size=_BATCH,
+                show_progress_bar=False,
+                convert_to_numpy=True,
             )
             if progress:
                 progress(start + len(places), len(texts))
@@ -169,8 +173,14 @@ def _cached_default() -> Path | None:
     """The snapshot in the hub's local cache, if every needed file is there. Never uses the network."""
     from huggingface_hub import constants, try_to_load_from_cache
 
-    found = [try_to_load_from_cache(DEFAULT_EMBEDDER, file, cache_dir=constants.HF_HUB_CACHE) for file in _NEEDED]
-    return Path(found[0]).parent if isinstance(found[0], str) and all(isinstance(f, str) for f in found) else None
+    found = [
+        try_to_load_from_cache(DEFAULT_EMBEDDER, file, cache_dir=constants.HF_HUB_CACHE) for file in _NEEDED
+    ]
+    return (
+        Path(found[0]).parent
+        if isinstance(found[0], str) and all(isinstance(f, str) for f in found)
+        else None
+    )
 
 
 def _packaged_default() -> Path:
@@ -199,7 +209,9 @@ def _hub_folder(name: str, download: bool) -> Path:
             name, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_NOT, local_files_only=not download
         )
     except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        tried = "and could not be fetched from the hub" if download else "and is not fetched unless you name it"
+        tried = (
+            "and could not be fetched from the hub" if download else "and is not fetched unless you name it"
+        )
         raise KnowledgeError(
             f"The embedder {name!r} is neither a folder nor in the hub's cache {tried}; "
             f"use {DEFAULT_EMBEDDER} or the folder of a sentence-transformers model."

@@ -33,7 +33,9 @@ from videopath.knowledge.store import RecordStore, write_store
 
 MANIFEST = "manifest.json"
 _FORMAT = "videopath-knowledge/1"
-_OURS = re.compile(r"records-[0-9a-f]{12}\.sqlite|index-[0-9a-f]{12}\.faiss|\.(records|index|manifest\.json)\..*\.part")
+_OURS = re.compile(
+    r"records-[0-9a-f]{12}\.sqlite|index-[0-9a-f]{12}\.faiss|\.(records|index|manifest\.json)\..*\.part"
+)
 _LENGTH_TOLERANCE = 1e-3
 
 
@@ -107,7 +109,9 @@ def read_manifest(folder: Path) -> Manifest:
         content.pop("sha256")
         manifest = Manifest.model_validate(content)
     except (ValueError, AttributeError, KeyError, RecursionError, ValidationError) as error:
-        raise KnowledgeError(f"{path} is damaged: it is not a manifest of a knowledge base; build it again.") from error
+        raise KnowledgeError(
+            f"{path} is damaged: it is not a manifest of a knowledge base; build it again."
+        ) from error
     if manifest.to_text().encode() != data:
         raise KnowledgeError(f"{path} is damaged: it does not have the hash that it states; build it again.")
     if manifest.format != _FORMAT:
@@ -213,9 +217,15 @@ def _opened(folder: Path, manifest: Manifest) -> Generation:
         index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
         store = RecordStore(folder / manifest.records.name)
     except (RuntimeError, sqlite3.Error) as error:
-        raise KnowledgeError(f"The knowledge base {folder} cannot be opened: {error}; build it again.") from error
+        raise KnowledgeError(
+            f"The knowledge base {folder} cannot be opened: {error}; build it again."
+        ) from error
     size = (manifest.count, manifest.embedder.dimension)
-    if not isinstance(index, faiss.IndexIDMap2) or (index.ntotal, index.d) != size or len(store) != manifest.count:
+    if (
+        not isinstance(index, faiss.IndexIDMap2)
+        or (index.ntotal, index.d) != size
+        or len(store) != manifest.count
+    ):
         raise KnowledgeError(f"The index and the records in {folder} do not belong together; build it again.")
     return Generation(manifest, store, index)
 
@@ -317,4 +327,6 @@ def _unreadable(folder: Path, name: str, error: OSError) -> str:
 
 def _not_written(folder: Path, error: Exception) -> KnowledgeError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return KnowledgeError(f"The knowledge base {folder} cannot be written: {reason}; choose a folder that can.")
+    return KnowledgeError(
+        f"The knowledge base {folder} cannot be written: {reason}; choose a folder that can."
+    )

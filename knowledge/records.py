@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
 from videopath.knowledge.answers import chosen_option, split_answer
-from videopath.knowledge.sources import infer_site, known_site
+from videopath.knowledge.sources import infer_site, known_site, source_name
 
 UNSPECIFIED_LICENCE = "unspecified"
 _VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
@@ -174,7 +174,7 @@ def _record_of_exchange(
     return _checked(
         {
             "id": name if turn == 1 else f"{name}/{turn}",
-            "source": _first_text(item, "source") or visual or name,
+            "source": _first_text(item, "source") or source_name(visual) or name,
             "site": _first_text(item, "site", "organ") or infer_site(question, visual),
             "question": question,
             "description": description,
@@ -188,7 +188,9 @@ def _record_of_exchange(
 def _exchanges(turns: Any, place: str) -> Iterator[tuple[str, str]]:
     """The (question, answer) pairs of a conversation, in order; a system turn before them is passed over."""
     if not isinstance(turns, list) or not turns:
-        raise KnowledgeError(f"{place} has no conversation: a list of turns is expected, this is {_shown(turns)}.")
+        raise KnowledgeError(
+            f"{place} has no conversation: a list of turns is expected, this is {_shown(turns)}."
+        )
     pairs = [_turn(turn, place) for turn in turns]
     if pairs[0][0] == "system":
         pairs = pairs[1:]
@@ -196,7 +198,9 @@ def _exchanges(turns: Any, place: str) -> Iterator[tuple[str, str]]:
         raise KnowledgeError(f"{place} has a question without an answer.")
     for (asker, question), (speaker, answer) in zip(pairs[::2], pairs[1::2], strict=True):
         if asker not in _HUMAN or speaker not in _MODEL:
-            raise KnowledgeError(f"{place} has turns of {asker!r} and {speaker!r} where 'human' and 'gpt' are expected.")
+            raise KnowledgeError(
+                f"{place} has turns of {asker!r} and {speaker!r} where 'human' and 'gpt' are expected."
+            )
         yield question, answer
 
 

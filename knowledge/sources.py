@@ -55,6 +55,20 @@ def source_path(source: str) -> tuple[str, ...]:
     return (*folders, stem.removeprefix(_PREFIX) or stem)
 
 
+def source_name(visual: str) -> str:
+    """How a record names its source: a TCGA slide by its own id, anything else as the data names it.
+
+    >>> source_name("TCGA-LUSC/TCGA-21-1083-01Z-00-DX1.8288ca92.pt")
+    'TCGA-21-1083-01Z-00-DX1.8288ca92'
+    """
+    stem = re.split(r"[/\\]", visual)[-1]
+    if not _PATIENT.match(stem.lower()):
+        return visual
+    for extension in _EXTENSIONS:
+        stem = stem.removesuffix(extension)
+    return stem
+
+
 def same_source(one: str, other: str) -> bool:
     """Whether two source names mean the same video, slide or patient.
 
@@ -79,7 +93,7 @@ def known_site(name: str) -> str | None:
 
 
 def _site_in_phrase(phrase: str) -> str | None:
-    """"ovary / fallopian tube" → "ovary"; "resected sigmoid" → "colon": the longest known ending of the first part."""
+    """ "ovary / fallopian tube" → "ovary"; "resected sigmoid" → "colon": the longest known ending of the first part."""
     for part in phrase.split("/"):
         words = part.split()
         for start in range(len(words)):

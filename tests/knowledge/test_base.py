@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.knowledge import InstructionRecord, KnowledgeBase, verify_folder
+from videopath.knowledge import InstructionRecord, KnowledgeBase, read_records, verify_folder
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def base(tmp_path: Path, words: ModuleType) -> KnowledgeBase:
 
 @pytest.fixture(scope="module")
 def shared_base(tmp_path_factory: pytest.TempPathFactory, words: ModuleType) -> KnowledgeBase:
-    return KnowledgeBase.build(tmp_path_factory.mktemp("kb") / "base", words.some_records(40), words.WordEncoder())
+    return KnowledgeBase.build(
+        tmp_path_factory.mktemp("kb") / "base", words.some_records(40), words.WordEncoder()
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -64,7 +66,13 @@ def test_search_is_the_exact_ranking(shared_base, words, number, k, site, exclud
     records = words.some_records(40)
     query = records[number].description
     hits = shared_base.search(query, k, site=site, exclude_source=exclude or None)
-    gone = {"videos/v3.mp4"} if exclude == "videos/v3.mp4" else {"videos/v4.mp4", "videos/v5.mp4"} if exclude else set()
+    gone = (
+        {"videos/v3.mp4"}
+        if exclude == "videos/v3.mp4"
+        else {"videos/v4.mp4", "videos/v5.mp4"}
+        if exclude
+        else set()
+    )
     wanted = {None: {"colon", "lung"}, "large bowel": {"colon"}}.get(site, {site})
     allowed = [record for record in records if record.source not in gone and record.site in wanted]
     assert [hit.rank for hit in hits] == list(range(1, min(k, len(allowed)) + 1))
@@ -76,7 +84,9 @@ def test_search_is_the_exact_ranking(shared_base, words, number, k, site, exclud
 
 
 def test_search_can_ask_for_diagnosed_records_only(tmp_path: Path, words: ModuleType) -> None:
-    plain = InstructionRecord(id="plain", source="p", question="Necrosis?", description="Glands with necrosis.")
+    plain = InstructionRecord(
+        id="plain", source="p", question="Necrosis?", description="Glands with necrosis."
+    )
     base = KnowledgeBase.build(tmp_path / "kb", [plain, *words.some_records(3)], words.WordEncoder())
     assert base.search(plain.description, 1)[0].record == plain
     assert "plain" not in {hit.record.id for hit in base.search(plain.description, 9, diagnosed=True)}
@@ -84,7 +94,9 @@ def test_search_can_ask_for_diagnosed_records_only(tmp_path: Path, words: Module
     assert base.info().diagnosed == 3
 
 
-@pytest.mark.parametrize(("query", "fields"), [("", {}), (" \n", {}), ("x", {"k": 0}), ("x", {"site": "moon"})])
+@pytest.mark.parametrize(
+    ("query", "fields"), [("", {}), (" \n", {}), ("x", {"k": 0}), ("x", {"site": "moon"})]
+)
 def test_wrong_searches_are_refused(shared_base: KnowledgeBase, query: str, fields: dict) -> None:
     with pytest.raises(InputError):
         shared_base.search(query, **fields)
@@ -206,7 +218,9 @@ def test_a_kill_while_embedding_leaves_nothing(tmp_path: Path) -> None:
         "    def encode(self, texts, progress=None): os.kill(os.getpid(), signal.SIGKILL)\n"
         "KnowledgeBase.build(sys.argv[1], [R(id='a', source='a', question='q', description='d')], Killed())\n"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "kb")], check=False, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "kb")], check=False, capture_output=True
+    )
     assert done.returncode == -signal.SIGKILL
     assert list(tmp_path.glob("kb*")) == []
 
@@ -233,6 +247,17 @@ def test_readers_beside_a_writer_always_see_a_whole_one(base: KnowledgeBase, wor
     for reader in readers:
         reader.join()
     assert problems == []
+
+
+def test_all_real_records_build_and_are_found(tmp_path: Path, words: ModuleType, wsi_bench: Path) -> None:
+    records = list(read_records(wsi_bench, licence="Apache-2.0"))
+    base = KnowledgeBase.build(tmp_path / "kb", records, words.WordEncoder(256))
+    assert len(base) == 3218
+    assert base.verify() == []
+    for record in records[::300]:
+        hits = base.search(record.text, 50, exclude_source=record.source)
+        assert len(hits) == 50
+        assert record.source[:12] not in {hit.record.source[:12] for hit in hits}  # the patient
 
 
 def test_a_read_only_copy_opens(base: KnowledgeBase, tmp_path: Path, words: ModuleType) -> None:

@@ -103,18 +103,8 @@ def test_real_records_find_themselves_but_not_when_excluded(minilm, tmp_path: Pa
         assert base.search(record.text, 1)[0].score == pytest.approx(1, abs=1e-4)
         others = base.search(record.text, 5, exclude_source=record.source)
         assert len(others) == 5
-        assert record.source[:23] not in {hit.record.source[:23] for hit in others}
+        assert record.source[:12] not in {hit.record.source[:12] for hit in others}
     assert {hit.record.site for hit in base.search("Nests of cells", 5, site="pulmonary")} == {"lung"}
-
-
-@pytest.mark.slow
-def test_all_real_records_build(minilm, tmp_path: Path, wsi_bench: Path) -> None:
-    calls: list[int] = []
-    records = list(read_records(wsi_bench, licence="Apache-2.0"))
-    base = KnowledgeBase.build(tmp_path / "kb", records, minilm, progress=lambda done, _: calls.append(done))
-    assert len(base) == calls[-1] == 3218
-    assert calls == sorted(calls)
-    assert base.verify() == []
 
 
 def test_importing_and_opening_load_no_model() -> None:

@@ -23,7 +23,9 @@ def conversation(answer: str, question: str = HUMAN, **fields: Any) -> dict[str,
     return {"id": "case-1", "video": "clips/vidrip_ab_c00001.mp4", "conversations": turns, **fields}
 
 
-def read(tmp_path: Path, *items: Any, lines: bool = False, licence: str | None = None) -> list[InstructionRecord]:
+def read(
+    tmp_path: Path, *items: Any, lines: bool = False, licence: str | None = None
+) -> list[InstructionRecord]:
     path = tmp_path / "data.json"
     text = "\n".join(json.dumps(item) for item in items) if lines else json.dumps(list(items), indent=1)
     path.write_text(text, encoding="utf-8")
@@ -49,18 +51,34 @@ def test_a_conversation_becomes_a_record(tmp_path: Path, lines: bool) -> None:
     ("answer", "description", "diagnosis"),
     [
         ("Crypts are regular. **Diagnosis:** benign colon.", "Crypts are regular.", "benign colon"),
-        ("Glands fuse.\n\nFinal diagnosis: adenocarcinoma, grade 2.5", "Glands fuse.", "adenocarcinoma, grade 2.5"),
+        (
+            "Glands fuse.\n\nFinal diagnosis: adenocarcinoma, grade 2.5",
+            "Glands fuse.",
+            "adenocarcinoma, grade 2.5",
+        ),
         ("Diagnosis: SCC\nRationale: keratin pearls.", "keratin pearls.", "SCC"),
         ("Diagnosis: SCC. Rationale: pearls.", "pearls.", "SCC"),
         ("Differential diagnosis: A, B.\nDiagnosis: C", "Differential diagnosis: A, B.", "C"),
         ("Nests of cells.", "Nests of cells.", ""),
         ("Differential diagnosis: A or B.", "Differential diagnosis: A or B.", ""),
-        ("Nests. Based on these observations, the diagnosis is SCC, Grade 4 (of 4).", "Nests.", "SCC, Grade 4 (of 4)"),
+        (
+            "Nests. Based on these observations, the diagnosis is SCC, Grade 4 (of 4).",
+            "Nests.",
+            "SCC, Grade 4 (of 4)",
+        ),
         ("Pale cells. The most likely diagnosis is an oncocytoma.", "Pale cells.", "oncocytoma"),
         ("The findings are most consistent with serous carcinoma.", "", "serous carcinoma"),
-        ("The histological classification, on these features, is melanoma. It is solid.", "It is solid.", "melanoma"),
+        (
+            "The histological classification, on these features, is melanoma. It is solid.",
+            "It is solid.",
+            "melanoma",
+        ),
         ("The diagnosis is not clear from this field.", "The diagnosis is not clear from this field.", ""),
-        ("Nests that support the diagnosis of carcinoma.", "Nests that support the diagnosis of carcinoma.", ""),
+        (
+            "Nests that support the diagnosis of carcinoma.",
+            "Nests that support the diagnosis of carcinoma.",
+            "",
+        ),
     ],
 )
 def test_answers_are_taken_apart(tmp_path: Path, answer: str, description: str, diagnosis: str) -> None:
@@ -102,8 +120,14 @@ def test_repeated_ids_are_told_apart(tmp_path: Path) -> None:
         ({"id": "x7", "conversations": []}, "x7.*no conversation"),
         ({"id": "x7", "conversations": "text"}, "x7.*no conversation"),
         ({"id": "x7", "conversations": [{"from": "human", "value": "Why?"}]}, "x7.*without an answer"),
-        ({"id": "x7", "conversations": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "b"}]}, "x7.*turns"),
-        ({"id": "x7", "conversations": [{"from": "human", "value": 3}, {"from": "gpt", "value": "b"}]}, "x7.*turn"),
+        (
+            {"id": "x7", "conversations": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "b"}]},
+            "x7.*turns",
+        ),
+        (
+            {"id": "x7", "conversations": [{"from": "human", "value": 3}, {"from": "gpt", "value": "b"}]},
+            "x7.*turn",
+        ),
         (conversation("  ", id="x7"), "x7.*neither a description nor a diagnosis"),
         (conversation("a", question="<image>", id="x7"), "x7.*question.*empty"),
         (conversation("nul \0", id="x7"), "x7.*description.*not valid text"),
@@ -150,15 +174,23 @@ def test_the_real_conversations_are_read_whole(wsi_bench: Path) -> None:
     assert len(records) == len({record.id for record in records}) == 3218
     assert {record.licence for record in records} == {"Apache-2.0"}
     assert sum(bool(record.diagnosis) for record in records) > 450
-    assert records[0].diagnosis == "squamous cell carcinoma, non-keratinizing type, poorly differentiated (grade III)"
+    assert (
+        records[0].diagnosis
+        == "squamous cell carcinoma, non-keratinizing type, poorly differentiated (grade III)"
+    )
     assert records[0].site == "lung"
+    assert all(record.id.startswith(record.source) for record in records)
     assert "the diagnosis is" not in records[0].description
     reports = [record for record in records[:100] if record.diagnosis]
     assert len(reports) > 90
     assert all(len(record.diagnosis) < 200 for record in records)
 
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60).map(str.strip).filter(bool)
+_TEXT = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60)
+    .map(str.strip)
+    .filter(bool)
+)
 _LABEL = st.from_regex(r"[A-Za-z][a-z ,\-()0-9]{0,40}[a-z0-9)]", fullmatch=True).filter(
     lambda text: not re.search(r"diagnosis\s*:|rationale\s*:", text, re.IGNORECASE)
 )
@@ -191,10 +223,18 @@ def test_what_is_written_as_records_is_read_back(tmp_path_factory, records) -> N
 
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["human", "gpt", HUMAN]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["id", "conversations", "from", "value", "video", "image", "site", "source"]), inner, max_size=5
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(["human", "gpt", HUMAN]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "conversations", "from", "value", "video", "image", "site", "source"]),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=12,
 )

@@ -42,7 +42,11 @@ def test_it_covers_what_nano_knows_and_more() -> None:
 
 def test_each_record_is_its_own_and_stands_alone() -> None:
     records = starter_records()
-    assert len({record.source for record in records}) == len({record.description for record in records}) == len(records)
+    assert (
+        len({record.source for record in records})
+        == len({record.description for record in records})
+        == len(records)
+    )
     for record in records:
         assert record.source.startswith("videopath-starter/")
         assert record.licence == "Apache-2.0 (VideoPath)"
@@ -55,7 +59,9 @@ def test_each_record_is_its_own_and_stands_alone() -> None:
 def test_the_shipped_index_is_that_of_the_records(minilm: Embedder) -> None:
     records = starter_records()
     generation = read_generation(STARTER_FOLDER)
-    assert list(generation.store) == records, "run videopath.knowledge.rebuild_starter() after a change of the records"
+    assert list(generation.store) == records, (
+        "run videopath.knowledge.rebuild_starter() after a change of the records"
+    )
     fresh = unit_rows(minilm.encode([record.text for record in records[::5]]))
     assert np.abs(vectors_of(generation.index)[::5] - fresh).max() < 1e-4
     assert generation.manifest.embedder.sha256 == minilm.sha256
@@ -69,10 +75,22 @@ def test_only_its_files_are_shipped() -> None:
 def test_it_finds_by_meaning(minilm: Embedder) -> None:
     base = KnowledgeBase.open(STARTER_FOLDER, minilm)
     for query, site, diagnosis in [
-        ("Cribriform glands with dirty necrosis and stratified hyperchromatic nuclei", "colon", "colon adenocarcinoma"),
+        (
+            "Cribriform glands with dirty necrosis and stratified hyperchromatic nuclei",
+            "colon",
+            "colon adenocarcinoma",
+        ),
         ("Open alveoli with thin septa and no atypia", "lung", "benign lung tissue"),
-        ("Koilocytes with perinuclear halos", "cervix", "low-grade squamous intraepithelial lesion, cytology"),
-        ("Papillae and solid sheets with bizarre nuclei and psammoma bodies", "ovary", "high-grade serous carcinoma"),
+        (
+            "Koilocytes with perinuclear halos",
+            "cervix",
+            "low-grade squamous intraepithelial lesion, cytology",
+        ),
+        (
+            "Papillae and solid sheets with bizarre nuclei and psammoma bodies",
+            "ovary",
+            "high-grade serous carcinoma",
+        ),
     ]:
         assert base.search(query, 1, site=site)[0].record.diagnosis == diagnosis
 
