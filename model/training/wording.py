@@ -49,12 +49,8 @@ SCALES: tuple[Scale, ...] = (
     ),
     Scale(
         "crowding",
-        (0.44, 0.58),
-        (
-            ("well-spaced nuclei", "nuclei lying apart"),
-            ("nuclei close together", "nuclei moderately close"),
-            ("crowded nuclei", "tightly packed nuclei"),
-        ),
+        (0.50,),
+        (("well-spaced nuclei", "nuclei lying apart"), ("crowded nuclei", "tightly packed nuclei")),
     ),
     Scale(
         "stain",
@@ -76,12 +72,8 @@ SCALES: tuple[Scale, ...] = (
     ),
     Scale(
         "open_space",
-        (0.02, 0.20),
-        (
-            ("no open lumina or fat", "no open spaces"),
-            ("some open lumina or fat", "a few open spaces"),
-            ("wide open lumina or fat", "large open spaces"),
-        ),
+        (0.10,),
+        (("hardly any lumina or fat", "few open spaces"), ("wide lumina or fat", "large open spaces")),
     ),
 )
 
