@@ -92,3 +92,17 @@ Site = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the libraries' own progress and warnings.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Question = Annotated[
+    str | None, typer.Option("--question", "-q", help="A question of your own.", show_default=False)
+]
+Frames = Annotated[
+    int | None,
+    typer.Option("--frames", min=1, max=512, help="Frames that the model sees.", show_default=False),
+]
+Start = Annotated[float | None, typer.Option("--start", min=0, help="First second.", show_default=False)]
+End = Annotated[float | None, typer.Option("--end", min=0, help="Last second.", show_default=False)]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Folder that also gets report and bundle.", show_default=False),
+]

@@ -99,7 +99,7 @@ def resume(
         typer.Option("--description", help="Another description than the agent's.", show_default=False),
     ] = None,
     comment: Comment = "",
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")] = False,
+    strict: options.Strict = False,
     as_json: options.AsJson = False,
     home: options.Home = None,
     verbose: options.Verbose = False,

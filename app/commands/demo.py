@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from videopath.app import options
 
@@ -14,10 +11,7 @@ _SEED = 7
 
 
 def demo(
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder that also gets report and bundle.", show_default=False),
-    ] = None,
+    out: options.Out = None,
     as_json: options.AsJson = False,
     device: options.Device = None,
     home: options.Home = None,

@@ -18,28 +18,16 @@ def diagnose(
         Path, typer.Argument(help="A video, an image or a folder of frames.", show_default=False)
     ],
     site: options.Site = None,
-    question: Annotated[
-        str | None, typer.Option("--question", "-q", help="A question of your own.", show_default=False)
-    ] = None,
+    question: options.Question = None,
     model: options.Model = None,
     knowledge: options.Knowledge = None,
-    frames: Annotated[
-        int | None,
-        typer.Option("--frames", min=1, max=512, help="Frames that the model sees.", show_default=False),
-    ] = None,
-    start: Annotated[
-        float | None, typer.Option("--start", min=0, help="First second.", show_default=False)
-    ] = None,
-    end: Annotated[
-        float | None, typer.Option("--end", min=0, help="Last second.", show_default=False)
-    ] = None,
+    frames: options.Frames = None,
+    start: options.Start = None,
+    end: options.End = None,
     sampling: options.Sampling = "uniform",
     review: options.Review = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder that also gets report and bundle.", show_default=False),
-    ] = None,
+    strict: options.Strict = False,
+    out: options.Out = None,
     as_json: options.AsJson = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
