@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from videopath.app.cli import app
+from videopath.knowledge import DEFAULT_EMBEDDER, KnowledgeBase, starter_records
 from videopath.model.synthetic import render_case, render_slide
 
 HOUR = 3600
@@ -273,19 +274,21 @@ def test_a_lora_for_another_base_is_refused_and_writes_nothing(shared: Path, tmp
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_an_index_of_another_embedder_is_refused(tmp_path: Path, own_home: Path) -> None:
-    from videopath.knowledge import STARTER_FOLDER
+class _OtherWeights:
+    """An encoder that goes by the default's name but has other weights."""
 
-    folder = _copied(Path(str(STARTER_FOLDER)), tmp_path / "knowledge")
-    changed = False
-    for path in folder.rglob("*.json"):
-        manifest = json.loads(path.read_text())
-        if isinstance(manifest, dict) and isinstance(manifest.get("embedder"), dict):
-            manifest["embedder"]["sha256"] = "0" * 64
-            path.write_text(json.dumps(manifest))
-            changed = True
-    assert changed
+    name = DEFAULT_EMBEDDER
+    sha256 = "0" * 64
+    dimension = 384
+
+    def encode(self, texts: Sequence[str], progress: object = None) -> np.ndarray:
+        vectors = np.random.default_rng(0).standard_normal((len(texts), self.dimension)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_an_index_of_another_embedder_is_refused(tmp_path: Path, own_home: Path) -> None:
+    folder = tmp_path / "knowledge"
+    KnowledgeBase.build(folder, starter_records()[:5], embedder=_OtherWeights())
     refused(run("knowledge", "search", "glands", "--knowledge", folder), 1, "embedder")
     refused(run("diagnose", whole_video(tmp_path), "--site", "colon", "--knowledge", folder), 1, "embedder")
     nothing_left(own_home)

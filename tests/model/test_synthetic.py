@@ -45,7 +45,9 @@ def test_a_clip_moves_over_its_slide(entity: str) -> None:
 
 def test_carcinoma_holds_more_haematoxylin_than_benign_colon() -> None:
     def dark_share(entity: str) -> float:
-        return float(np.mean([(render_slide(entity, seed, 480, 360)[..., 0] < 140).mean() for seed in range(3)]))
+        return float(
+            np.mean([(render_slide(entity, seed, 480, 360)[..., 0] < 140).mean() for seed in range(3)])
+        )
 
     assert dark_share("colon adenocarcinoma") > 1.4 * dark_share("benign colon tissue")
 
