@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,13 +113,15 @@ def exit_code(report: CaseReport, strict: bool) -> int:
     return EXIT_ABSTAINED if strict and report.status == "abstained" else EXIT_DONE
 
 
-def prepare_folder(out: Path | None) -> None:
-    """Make the folder of results before the work begins, so that it does not fail after it."""
+def check_folder(out: Path | None) -> None:
+    """Refuse a folder for results that cannot be made or written before the work begins, not after it."""
     if out is None:
         return
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder for report and bundle.")
-    out.mkdir(parents=True, exist_ok=True)
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(f"--out {out} cannot be written; give a folder where you may write.")
 
 
 def _write(report: CaseReport, out: Path) -> None:

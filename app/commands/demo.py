@@ -19,10 +19,10 @@ def demo(
 ) -> None:
     """Render a sample case (a synthetic H&E slide) and diagnose it with nano."""
     from videopath.app.console import quiet_libraries, say
-    from videopath.app.running import AgentOptions, deliver, follow, load_agent, prepare_folder
+    from videopath.app.running import AgentOptions, check_folder, deliver, follow, load_agent
 
     quiet_libraries(verbose)
-    prepare_folder(out)
+    check_folder(out)
     video, site = _sample()
     say(f"The sample is synthetic: a drawn H&E slide of {_ENTITY}, panned and zoomed ({video}).")
 

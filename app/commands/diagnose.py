@@ -10,8 +10,6 @@ import typer
 from videopath.app import options
 from videopath.core.errors import InputError
 
-_LONGEST_QUESTION = 2000  # characters; the model's context holds the video as well
-
 
 def diagnose(
     video: Annotated[
@@ -37,15 +35,14 @@ def diagnose(
 ) -> None:
     """Diagnose a video step by step."""
     from videopath.app.console import quiet_libraries
-    from videopath.app.running import AgentOptions, deliver, follow, load_agent, prepare_folder
+    from videopath.app.running import AgentOptions, check_folder, deliver, follow, load_agent
     from videopath.core.sites import canonical_site
 
     quiet_libraries(verbose)
     chosen = AgentOptions(model, knowledge, review, frames, device, dtype, accept_licence)
     site = canonical_site(site) if site is not None else None
-    _check_question(question)
     _check_video(video)
-    prepare_folder(out)
+    check_folder(out)
 
     from videopath.agent.library import new_case_id
 
@@ -66,17 +63,6 @@ def diagnose(
             ),
         )
         deliver(agent.report(case_id), as_json=as_json, out=out, strict=strict)
-
-
-def _check_question(question: str | None) -> None:
-    if question is None:
-        return
-    if not question.strip():
-        raise InputError("The question is empty; leave --question out to ask for the best diagnosis.")
-    if len(question) > _LONGEST_QUESTION:
-        raise InputError(
-            f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are read. Shorten it."
-        )
 
 
 def _check_video(video: Path) -> None:

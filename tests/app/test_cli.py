@@ -74,6 +74,7 @@ def test_version(videopath: Run) -> None:
         (["diagnose", __file__, "--question", "x" * 100_000], 2, "100,000"),
         (["diagnose", __file__, "--review", "often"], 2, "uncertain"),
         (["diagnose", __file__, "--out", __file__], 2, "is a file"),
+        (["diagnose", __file__, "--out", f"{__file__}/out"], 2, "cannot be written"),
         (["cases", "show", "nobody"], 1, "no case nobody"),
         (["cases", "show", "../nobody"], 1, "not a case id"),
         (["cases", "resume", "nobody", "--action", "edit"], 2, "--diagnosis"),
