@@ -92,7 +92,7 @@ class VideoSource:
         present = max(self.duration, self._packets.end)
         pause = float(np.diff(self.seconds).max()) if len(self.seconds) > 1 else present
         says = ""
-        if claimed > 1.1 * present + 0.5 + pause:
+        if claimed > 1.05 * present + 0.25 + pause:
             says = f"says that it lasts {_clock(claimed)} but holds only {_clock(present)}"
         elif announced > self._packets.count + 1:
             says = f"says that it has {announced} frames but holds only {self._packets.count}"
