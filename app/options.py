@@ -18,7 +18,7 @@ def _use_home(home: Path | None) -> Path | None:
     return home
 
 
-def _choice(option: str, *allowed: str) -> dict[str, Any]:
+def choice(option: str, *allowed: str) -> dict[str, Any]:
     """Settings of an option with few values: a wrong one is told in one sentence."""
 
     def chosen(value: str) -> str:
@@ -64,7 +64,7 @@ Device = Annotated[
 Dtype = Annotated[
     Literal["float32", "float16", "bfloat16"] | None,
     typer.Option(
-        "--dtype", help="Default: by device.", **_choice("--dtype", "float32", "float16", "bfloat16")
+        "--dtype", help="Default: by device.", **choice("--dtype", "float32", "float16", "bfloat16")
     ),
 ]
 Review = Annotated[
@@ -72,7 +72,7 @@ Review = Annotated[
     typer.Option(
         "--review",
         help="When a person is asked; default: never.",
-        **_choice("--review", "never", "uncertain", "always"),
+        **choice("--review", "never", "uncertain", "always"),
     ),
 ]
 Sampling = Annotated[
@@ -80,12 +80,12 @@ Sampling = Annotated[
     typer.Option(
         "--sampling",
         help="How frames are chosen; default: uniform.",
-        **_choice("--sampling", "uniform", "fps", "keyframes"),
+        **choice("--sampling", "uniform", "fps", "keyframes"),
     ),
 ]
 Action = Annotated[
     Literal["accept", "edit", "reject"] | None,
-    typer.Option("--action", help="Your decision.", **_choice("--action", "accept", "edit", "reject")),
+    typer.Option("--action", help="Your decision.", **choice("--action", "accept", "edit", "reject")),
 ]
 Site = Annotated[
     str | None, typer.Option("--site", "-s", help="Where the tissue is from, e.g. colon.", show_default=False)

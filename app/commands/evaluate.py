@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from videopath.app.options import AsJson, Verbose
+from videopath.app.options import AsJson, Verbose, choice
 
 
 def evaluate(
@@ -17,7 +17,12 @@ def evaluate(
         typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
     ],
     model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
-    split: Annotated[str, typer.Option("--split", help="test or calibration: which held-out side.")] = "test",
+    split: Annotated[
+        Literal["test", "calibration"],
+        typer.Option(
+            "--split", help="Which held-out side; default: test.", **choice("--split", "test", "calibration")
+        ),
+    ] = "test",
     per_class: Annotated[int, typer.Option("--per-class", min=1, help="Clips per class at most.")] = 1000,
     looks: Annotated[int, typer.Option("--looks", min=0, max=2, help="Closer looks at most.")] = 2,
     out: Annotated[
@@ -38,12 +43,9 @@ def evaluate(
     from videopath.agent import DiagnosticAgent, evaluation
     from videopath.agent.policy import Policy
     from videopath.app.console import quiet_libraries, stderr
-    from videopath.core.errors import InputError
     from videopath.core.files import write_text
 
     quiet_libraries(verbose)
-    if split not in ("test", "calibration"):
-        raise InputError(f"--split is 'test' or 'calibration', got {split!r}.")
     samples = evaluation.held_out(data, split, per_class)
     with tempfile.TemporaryDirectory() as folder:
         home, clips = Path(folder) / "home", Path(folder) / "clips"
