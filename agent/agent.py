@@ -234,11 +234,15 @@ class DiagnosticAgent:
             events: Any = self.graph.stream(
                 inputs, self._config(case_id), stream_mode=["updates", "custom"], durability="sync"
             )
+            finished: list[
+                Step
+            ] = []  # told once their checkpoint is on disk, which is when the graph goes on
             for mode, chunk in events:
-                if mode == "updates":
-                    yield from _steps_of(chunk)
-                elif on_progress:
+                yield from finished
+                finished = list(_steps_of(chunk)) if mode == "updates" else []
+                if mode == "custom" and on_progress:
                     on_progress(Progress(**chunk))
+            yield from finished
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
             raise
