@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import re
 import shutil
 import subprocess
 import sys
@@ -206,43 +205,3 @@ def test_help_answers_without_the_heavy_libraries() -> None:
     assert answer.returncode == 0, answer.stderr
     assert "diagnose" in answer.stdout
     assert answer.stderr.strip() == "[]"
-
-
-_README = (_ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readme_names_only_paths_that_exist() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", _README)
-    tree = re.search(r"```text\n(.*?)```", _README, re.DOTALL)
-    assert tree
-    rows = [row.split()[0] for row in tree[1].splitlines() if row.strip()]
-    assert links
-    assert [path for path in (*links, *rows) if not (_ROOT / path).exists()] == []
-
-
-def test_the_readme_names_only_commands_that_exist() -> None:
-    makefile = (_ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^make (\w+)", _README, re.MULTILINE))
-    assert {"demo", "test"} <= targets
-    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
-    scripts = re.findall(r"python ([\w/]+\.py)", _README)
-    assert [script for script in scripts if not (_ROOT / script).is_file()] == []
-
-
-def test_every_command_of_the_readme_has_help() -> None:
-    from typer.testing import CliRunner
-
-    from videopath.app.cli import app
-
-    commands = {row.split()[1] for row in re.findall(r"`?(videopath [a-z]+)", _README)}
-    assert commands >= {"demo", "diagnose", "cases", "knowledge", "model", "train", "doctor"}
-    for command in sorted(commands):
-        answer = CliRunner().invoke(app, [command, "--help"])
-        assert answer.exit_code == 0, answer.output
-    for command, listed in re.findall(r"\| `videopath (\w+)` \| ((?:`\w+`(?:, )?)+)", _README):
-        for name in re.findall(r"`(\w+)`", listed):
-            assert CliRunner().invoke(app, [command, name, "--help"]).exit_code == 0, f"{command} {name}"
-
-
-def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
-    assert re.search(r"^make test$", (_ROOT / ".ci" / "run").read_text(), re.MULTILINE)

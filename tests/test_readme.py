@@ -1,0 +1,105 @@
+"""What the README names exists, and what it tells people to type works."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+from videopath.app.cli import app
+from videopath.core.notice import RESEARCH_USE
+from videopath.knowledge import starter_records, to_conversation
+from videopath.model.synthetic import render_case
+
+_ROOT = Path(__file__).resolve().parents[1]
+_README = (_ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_names_only_paths_that_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", _README)
+    tree = re.search(r"```text\n(.*?)```", _README, re.DOTALL)
+    assert tree
+    rows = [row.split()[0] for row in tree[1].splitlines() if row.strip()]
+    assert links
+    assert [path for path in (*links, *rows) if not (_ROOT / path).exists()] == []
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    makefile = (_ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^make (\w+)", _README, re.MULTILINE))
+    assert {"demo", "test"} <= targets
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+    scripts = re.findall(r"python ([\w/]+\.py)", _README)
+    assert [script for script in scripts if not (_ROOT / script).is_file()] == []
+
+
+def test_every_command_of_the_readme_has_help() -> None:
+    commands = {row.split()[1] for row in re.findall(r"`?(videopath [a-z]+)", _README)}
+    assert commands >= {"demo", "diagnose", "cases", "knowledge", "model", "train", "doctor"}
+    for command in sorted(commands):
+        answer = CliRunner().invoke(app, [command, "--help"])
+        assert answer.exit_code == 0, answer.output
+    for command, listed in re.findall(r"\| `videopath (\w+)` \| ((?:`\w+`(?:, )?)+)", _README):
+        for name in re.findall(r"`(\w+)`", listed):
+            assert CliRunner().invoke(app, [command, name, "--help"]).exit_code == 0, f"{command} {name}"
+
+
+def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
+    assert re.search(r"^make test$", (_ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+
+
+def test_the_picture_is_drawn_whole() -> None:
+    picture = _ROOT / "docs" / "trace.svg"
+    texts = [
+        element.text or "" for element in ElementTree.parse(picture).iter() if element.tag.endswith("text")
+    ]
+    assert RESEARCH_USE in texts
+    assert {"intake", "describe", "retrieve", "verify", "report"} <= set(texts)
+
+
+def test_the_research_use_line_stands_at_the_top() -> None:
+    assert " ".join(RESEARCH_USE.split()[:3]) in _README[:1200]
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", _README, re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the README's examples read."""
+    render_case(tmp_path / "case.mp4")
+    conversations = [to_conversation(record) for record in starter_records()[:5]]
+    (tmp_path / "conversations.json").write_text(json.dumps(conversations))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_python_examples_run(workplace: Path) -> None:
+    for number, block in enumerate(_blocks("python")):
+        script = workplace / f"example_{number}.py"
+        script.write_text(block)
+        answer = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, env=dict(os.environ)
+        )
+        assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.slow
+def test_the_commands_on_a_video_run(workplace: Path) -> None:
+    lines = [
+        line for block in _blocks("bash") for line in block.splitlines() if line.startswith("videopath ")
+    ]
+    assert any("diagnose" in line for line in lines)
+    for line in lines:
+        answer = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
+        assert answer.exit_code == (3 if "--review always" in line else 0), answer.output
