@@ -69,7 +69,7 @@ class VideoSource:
         self.height, self.width = self._shape[::-1] if turned else self._shape
 
     def _container(self) -> Any:
-        return av.open(str(self.path), options=_OPTIONS)
+        return av.open(str(self.path), options=_OPTIONS, metadata_errors="replace")
 
     def _set_times(self, rate: float | None) -> None:
         packets = self._packets
@@ -206,6 +206,10 @@ def _decord() -> Any:
 def _picture_stream(container: Any, path: Path) -> Any:
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a sound file
+            if stream.codec_context is None:
+                raise InputError(
+                    f"{path.name} is packed in a way (codec) that cannot be read; export it as H.264 in mp4."
+                )
             return stream
     raise InputError(
         f"{path.name} holds no pictures{' (only sound)' if container.streams.audio else ''}; give {ALLOWED}."

@@ -132,8 +132,9 @@ def open_source(path: Path) -> Source:
             raise InputError(f"There is no file or folder {path}.")
         if not path.is_file():
             raise InputError(f"{path} is neither a file nor a folder; give {ALLOWED}.")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path.name} is empty (0 bytes).")
+        with path.open("rb") as stream:  # says plainly when the file may not be read
+            if not stream.read(1):
+                raise InputError(f"{path.name} is empty (0 bytes).")
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return ImageSource(path)
         return VideoSource(path)
