@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,6 +27,8 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 ALLOWED = "mp4, mov, mkv, avi, webm, gif, a jpg, png or tif image, or a folder of such images"
 
 _MAX_PIXELS = 180_000_000
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error)
+"""What Pillow's decoders raise on damaged files."""
 
 
 class Source(Protocol):
@@ -121,35 +125,30 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 def read_picture(path: Path) -> np.ndarray:
     """An image as uint8 [H,W,3] RGB, turned by its EXIF orientation, 16 bits reduced to 8, on white where transparent."""
-    try:
-        with _opened(path) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            return np.array(_to_rgb(upright))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.") from error
+    with _opened(path) as image:
+        image.load()
+        return np.array(_to_rgb(ImageOps.exif_transpose(image)))
 
 
-def _opened(path: Path) -> Image.Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image by Pillow, with all that its decoders raise or warn of put into one sentence."""
+    large = f"{path.name} has more than {_MAX_PIXELS // 1_000_000} million pixels; export a part of it or a lower magnification."
+    image: Image.Image | None = None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             image = Image.open(path)
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        reason = (
-            "is too large"
-            if isinstance(error, Image.DecompressionBombError)
-            else "is not an image that can be read"
-        )
-        raise InputError(f"{path.name} {reason}; give {ALLOWED}.") from error
-    if image.width * image.height > _MAX_PIXELS:
-        raise InputError(
-            f"{path.name} is {image.width}×{image.height} pixels; at most {_MAX_PIXELS // 1_000_000} million can be "
-            "read: export a part of it or a lower magnification."
-        )
-    return image
+            if image.width * image.height > _MAX_PIXELS:
+                raise InputError(large)
+            with image:
+                yield image
+    except Image.DecompressionBombError as error:
+        raise InputError(large) from error
+    except _DAMAGED as error:
+        if image is None:
+            raise InputError(f"{path.name} is not an image that can be read; give {ALLOWED}.") from error
+        raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

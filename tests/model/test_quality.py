@@ -65,14 +65,12 @@ def some_images(shared: Path, folder: str, count: int) -> list[Path]:
     return [shared / "data" / path for path in random.Random(0).sample(paths, min(count, len(paths)))]
 
 
-@pytest.mark.parametrize(
-    "folder",
-    ["tiles/lc25000", "tiles/oral", "tiles/lymphoma", "tiles/pap_cytology", "tiles/bone_marrow", "atlas"],
-)
-def test_tissue_is_accepted(shared: Path, folder: str) -> None:
-    paths = some_images(shared, folder, 60)
+def test_tissue_is_accepted(shared: Path) -> None:
+    tiles = ("lc25000", "oral", "lymphoma", "pap_cytology", "bone_marrow")
+    folders = [*(f"tiles/{name}" for name in tiles), "atlas"]
+    paths = [path for folder in folders for path in some_images(shared, folder, 50)]
     refused = [path.name for path in paths if not assess(open_clip(path)).is_histology]
-    assert len(refused) <= 1, refused
+    assert len(refused) <= 0.01 * len(paths), refused
 
 
 def test_overviews_are_accepted(shared: Path) -> None:
@@ -224,7 +222,7 @@ def test_what_is_no_tissue_is_refused_with_a_reason() -> None:
     rng = np.random.default_rng(2026)
     cases = [(name, view) for name, image in photographs() for view in with_views(image, rng)]
     for maker in (noise, blank, xray, fundus, screenshot):
-        cases += [(maker.__name__, maker(rng)) for _ in range(24)]
+        cases += [(maker.__name__, maker(rng)) for _ in range(16)]
     accepted = []
     for name, image in cases:
         quality = judge(np.ascontiguousarray(image))

@@ -142,7 +142,7 @@ def test_one_pixel(tmp_path: Path) -> None:
 
 def test_an_image_too_large_to_hold(tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "a.png")
-    assert "large" in refusal(tmp_path / "a.png")
+    assert "million pixels" in refusal(tmp_path / "a.png")
 
 
 def test_one_frame_is_legitimate(tmp_path: Path) -> None:
