@@ -281,7 +281,7 @@ class DiagnosticAgent:
 
     def _finished(self, case_id: str) -> bool:
         """Whether the last step is done. (``next`` is empty as well between a step's end and the next's begin.)"""
-        steps = self._values(case_id).get("steps")
+        steps: list[Any] = self._values(case_id).get("steps", [])
         return bool(steps) and steps[-1]["name"] == LAST_STEP
 
     def _values(self, case_id: str) -> dict[str, Any]:

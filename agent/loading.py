@@ -53,10 +53,13 @@ def _sessions(
 
         return load_engine(model, device=device, dtype=dtype, accept_licence=accept_licence)
 
-    return SessionPool(str(model), load=load)
+    name = str(model)  # a folder is kept whole, so that the case resumes from any other folder
+    return SessionPool(
+        str(Path(name).resolve()) if Path(name).is_dir() and name != "nano" else name, load=load
+    )
 
 
 def _folder_of(knowledge: str | Path | KnowledgeBase | None) -> str | None:
     if knowledge is None or isinstance(knowledge, str | Path):
-        return str(knowledge) if knowledge else None
-    return str(knowledge.folder)
+        return str(Path(knowledge).resolve()) if knowledge else None
+    return str(Path(knowledge.folder).resolve())

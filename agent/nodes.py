@@ -72,6 +72,7 @@ class Nodes:
             f"quality {quality.verdict}",
             detail={
                 "request": request.model_dump(mode="json"),
+                "facts": facts.model_dump(mode="json"),
                 "quality": quality.model_dump(mode="json"),
                 "burned_in_text": "not searched",
             },

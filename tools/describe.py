@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.model.prompts import without_marks
 from videopath.model.questions import describe_question
-from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding
+from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
@@ -21,10 +21,9 @@ _MOST_FINDINGS = 12
 _LONGEST_FINDING = 400  # characters
 
 
-class DescribeInput(ClipInput):
+class DescribeInput(ClipInput, SiteInput):
     """What ``describe_tissue`` needs."""
 
-    site: str | None = Field(None, description="anatomical site, if known")
     max_new_tokens: int = Field(256, ge=1, le=2048)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
-from videopath.core.sites import canonical_site
 from videopath.model.prompts import without_marks
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
-from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour
+from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
 NO_DIAGNOSIS = "no diagnosis"
@@ -25,11 +24,10 @@ _SAMPLE_TEMPERATURE = 0.7
 _SAMPLE_SEED = 1000
 
 
-class DiagnoseInput(ClipInput):
+class DiagnoseInput(ClipInput, SiteInput):
     """What ``diagnose_tissue`` needs."""
 
     description: str = Field(description="the findings, as describe_tissue gave them")
-    site: str | None = Field(None, description="anatomical site, if known")
     question: str | None = Field(None, description="the question to answer; none: what the best diagnosis is")
     neighbours: list[Neighbour] = Field(
         default_factory=list, description="similar cases; only kept ones are evidence"
@@ -146,7 +144,7 @@ def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
     """The diagnoses that the model was trained on for a site; for all of them where the site is not given."""
     if site is None:
         return [label for of_site in labels.values() for label in of_site]
-    return labels.get(canonical_site(site), [])
+    return labels.get(site, [])
 
 
 def clean_label(text: str) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
-from videopath.core.sites import canonical_site
-from videopath.tools.schemas import Neighbour, Record, RetrieveResult
+from videopath.tools.schemas import Neighbour, RetrieveResult, SiteInput
 
 if TYPE_CHECKING:
     from videopath.knowledge import Hit, KnowledgeBase
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
 SCORE_RATIO = 0.75  # of the best score: below it a neighbour distracts more than it helps
 
 
-class RetrieveInput(Record):
+class RetrieveInput(SiteInput):
     """What ``retrieve_similar_cases`` needs."""
 
     description: str = Field(description="histological findings to look for")
-    site: str | None = Field(None, description="anatomical site, if known: cases of other sites are dropped")
     exclude_sources: list[str] = Field(
         default_factory=list,
         description="path, source ids of the video in question: its own cases are never returned",
@@ -68,7 +66,7 @@ class RetrieveTool(BaseTool):
         own = exclude_sources or []
         if not description.strip():
             return RetrieveResult(query=description, neighbours=[])
-        hits = self._search(description, k, canonical_site(site) if site else None, own)
+        hits = self._search(description, k, site, own)
         best = max((hit.score for hit in hits if _same_site(hit, site)), default=0.0)
         judged = [self._judged(hit, best, site) for hit in hits]
         return RetrieveResult(
@@ -108,4 +106,4 @@ class RetrieveTool(BaseTool):
 
 def _same_site(hit: Hit, site: str | None) -> bool:
     """A record without a site fits every site."""
-    return not site or not hit.record.site or hit.record.site == canonical_site(site)
+    return not site or not hit.record.site or hit.record.site == site

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from videopath.core.sites import canonical_site
 
 
 class Record(BaseModel):
@@ -42,6 +44,17 @@ class ClipInput(Record):
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError(f"crop {self.crop} must be (left, top, right, bottom) within [0, 1]")
         return self
+
+
+class SiteInput(Record):
+    """Where the tissue comes from."""
+
+    site: str | None = Field(None, description="anatomical site, if known")
+
+    @field_validator("site")
+    @classmethod
+    def _canonical(cls, site: str | None) -> str | None:
+        return canonical_site(site) if site else None
 
 
 class Candidate(Record):
@@ -83,6 +96,7 @@ class LocatedFinding(Record):
 class ModelCall(Record):
     """What one question to the model was and cost."""
 
+    prompt: str = Field(description="as the model read it; <image> stands for the frames")
     prompt_sha256: str
     seconds: float
     device: str

@@ -36,7 +36,7 @@ class SessionPool:
     ) -> None:
         """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
         self._engine = None if isinstance(engine, str) else engine
-        self.name = engine if isinstance(engine, str) else engine.info.name
+        self.name = engine if isinstance(engine, str) else engine.info.source
         self._load = load
         self._keep = keep
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -170,6 +170,7 @@ class ClipSession:
         info = self.recording.info
         prompt = build_prompt(question, visuals=1, answer_start=answer_start)
         return ModelCall(
+            prompt=prompt,
             prompt_sha256=sha256_text(prompt),
             seconds=round(seconds, 3),
             device=info.device,
