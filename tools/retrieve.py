@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from videopath.knowledge import Hit, KnowledgeBase
 
 SCORE_RATIO = 0.75  # of the best score: below it a neighbour distracts more than it helps
+LEAST_SCORE = 0.25  # cosine; two histological descriptions that have nothing in common stay below it
 
 
 class RetrieveInput(SiteInput):
@@ -42,6 +43,7 @@ class RetrieveTool(BaseTool):
         None, exclude=True, description="a KnowledgeBase or its folder; none: the bundled starter"
     )
     score_ratio: float = Field(SCORE_RATIO, ge=0, le=1)
+    least_score: float = Field(LEAST_SCORE, ge=0, le=1)
 
     def open(self) -> KnowledgeBase:
         """The knowledge base, opened now if it was not yet."""
@@ -88,7 +90,9 @@ class RetrieveTool(BaseTool):
         ratio = hit.score / best if best > 0 else 0.0
         if not _same_site(hit, site):
             kept, why = False, f"from another site: {record.site}"
-        elif hit.score <= 0 or ratio < self.score_ratio:
+        elif hit.score < self.least_score:
+            kept, why = False, f"too far: similarity {hit.score:.2f}, {self.least_score:.2f} is needed"
+        elif ratio < self.score_ratio:
             kept, why = False, f"too far: {ratio:.2f} of the best score, {self.score_ratio:.2f} is needed"
         else:
             kept, why = True, f"fits: {ratio:.2f} of the best score"

@@ -180,6 +180,13 @@ def test_retrieve_from_the_starter_knowledge() -> None:
     assert json.loads(str(result))["query"] == "Atypical glands invade the stroma."
 
 
+def test_a_text_that_describes_no_tissue_has_no_similar_cases() -> None:
+    result = RetrieveTool().invoke({"description": "Quarterly invoice, payable within thirty days.", "k": 3})
+    assert len(result.neighbours) == 3
+    assert not result.kept
+    assert all("too far" in n.why for n in result.neighbours)
+
+
 def test_the_journal_answers_without_the_model(pool: SessionPool, small_case: Path, tmp_path: Path) -> None:
     from videopath.core.files import sha256_file
 
