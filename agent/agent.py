@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,19 +23,18 @@ from videopath.agent.outcome import best_look, report_of, save_evidence
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.state import CaseInput
-from videopath.agent.steps import Progress
+from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
+from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
-
-OnProgress = Callable[[Progress], None]
 
 INPUTS_NAME = "inputs.json"
 LAST_STEP = "report"
@@ -130,7 +129,7 @@ class DiagnosticAgent:
 
         A caller that stops iterating leaves a case that ``resume`` continues. Give a ``case_id`` (``new_case_id()``)
         to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
-        no case is kept when not even its first step is done.
+        no case is kept when its model could not answer even once.
         """
         case_id = case_id or new_case_id()
         settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
@@ -141,7 +140,7 @@ class DiagnosticAgent:
             try:
                 yield from self._run(case_id, inputs, on_progress)
             except VideoPathError:
-                if not self._values(case_id).get("steps"):
+                if not (folder / JOURNAL_NAME).exists():
                     self.library.delete(case_id)
                 raise
 
@@ -231,18 +230,17 @@ class DiagnosticAgent:
         """Run the graph until it ends or waits; the library always knows how far the case is."""
         self.library.set_status(case_id, "running")
         try:
-            events: Any = self.graph.stream(
-                inputs, self._config(case_id), stream_mode=["updates", "custom"], durability="sync"
+            # "updates" alone: the nodes run in this thread, so that an interrupt stops them between two tokens, and
+            # a step is told when its checkpoint is on disk. ("custom" would run them in a thread of their own.)
+            updates: Any = self.graph.stream(
+                inputs,
+                self._config(case_id),
+                context=RunContext(on_progress),
+                stream_mode="updates",
+                durability="sync",
             )
-            finished: list[
-                Step
-            ] = []  # told once their checkpoint is on disk, which is when the graph goes on
-            for mode, chunk in events:
-                yield from finished
-                finished = list(_steps_of(chunk)) if mode == "updates" else []
-                if mode == "custom" and on_progress:
-                    on_progress(Progress(**chunk))
-            yield from finished
+            for update in updates:
+                yield from _steps_of(update)
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
             raise
@@ -252,9 +250,8 @@ class DiagnosticAgent:
     def _save_waiting(self, case_id: str) -> None:
         """The report as it stands, for the person who is asked."""
         values: Any = self._values(case_id)
-        sessions = self._nodes.sessions
-        images = save_evidence(self.library.folder(case_id), sessions, best_look(values["looks"]))
-        report = report_of(values, sessions.info, images, self._nodes.retriever.provenance())
+        folder = self.library.folder(case_id)
+        report = report_of(values, save_evidence(folder, self._nodes.sessions, best_look(values["looks"])))
         report.status = "waiting for review"
         self.library.save(report)
 

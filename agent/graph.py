@@ -15,11 +15,12 @@ from langgraph.graph.state import CompiledStateGraph
 
 from videopath.agent.nodes import Nodes, wants_closer_look, wants_review
 from videopath.agent.state import CaseInput, CaseState
+from videopath.agent.steps import RunContext
 
 
 def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CompiledStateGraph:
     """The compiled graph around these nodes."""
-    graph = StateGraph(CaseState, input_schema=CaseInput)
+    graph = StateGraph(CaseState, input_schema=CaseInput, context_schema=RunContext)
 
     graph.add_node("intake", nodes.intake)
     graph.add_node("describe", nodes.describe)

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StreamWriter, interrupt
+from langgraph.types import interrupt
 from pydantic import ValidationError
 
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
 from videopath.agent.confidence import confidence, description_support, features
-from videopath.agent.library import CaseLibrary, now
-from videopath.agent.outcome import best_look, changes_of, report_of, save_evidence
+from videopath.agent.library import CaseLibrary, new_case_id, now
+from videopath.agent.outcome import best_look, changes_of, engine_of, report_of, save_evidence
 from videopath.agent.policy import Policy
 from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
 from videopath.agent.state import CaseInput, CaseState, Json, Look
-from videopath.agent.steps import StepDraft, record_step
+from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
 from videopath.agent.verdict import knows_site, no_claim
 from videopath.core.errors import CaseError, InputError
@@ -51,16 +51,16 @@ class Nodes:
         self.library = library
         self.settings = settings
 
-    def intake(self, state: CaseInput, config: RunnableConfig, writer: StreamWriter) -> Json:
-        """Open and hash the video, sample the frames, judge their quality."""
+    def intake(self, state: CaseInput, config: RunnableConfig, runtime: CaseRuntime) -> Json:
+        """Open and hash the video, sample the frames, judge their quality; the model is not needed for it yet."""
         from videopath.model.quality import assess
         from videopath.model.video import open_source
 
-        draft = StepDraft("intake", writer)
-        case_id = state.get("case_id") or config["configurable"]["thread_id"]
+        draft = StepDraft("intake", runtime)
+        case_id = state.get("case_id") or config["configurable"].get("thread_id") or new_case_id()
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
-        open_source(Path(state["video"]))  # an unreadable file is told before a model is loaded for it
-        request = _first_request(state["video"], settings, self.sessions.info.frames)
+        open_source(Path(state["video"]))  # an unreadable file is told before anything is loaded for it
+        request = _first_request(state["video"], settings, self.sessions.frames)
         clip = self.sessions.clip(request)
         self.retriever.open()  # an unusable knowledge base is told before the model's work, not after it
         quality = assess(clip)
@@ -87,14 +87,13 @@ class Nodes:
             "settings": settings.model_dump(mode="json"),
             "facts": facts.model_dump(mode="json"),
             "quality": quality.model_dump(mode="json"),
-            "weights_sha256": self.sessions.info.weights_sha256,
             "request": request.model_dump(mode="json"),
         }
         return self._finished(case_id, 0, step, update)
 
-    def describe(self, state: CaseState, writer: StreamWriter) -> Json:
+    def describe(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Say what the clip shows, each finding with its moment."""
-        draft = self._draft("describe", writer)
+        draft = self._draft("describe", runtime)
         tool = DescribeTool(sessions=self._recording(state, draft.token))
         asked = {"site": state["site"], "max_new_tokens": _policy(state).description_tokens}
         result: DescribeResult = tool.invoke({**state["request"], **asked})
@@ -104,17 +103,18 @@ class Nodes:
             evidence=[f"frame {finding.frame}" for finding in result.findings],
             hashes={"prompt": result.call.prompt_sha256, "frames": result.frames.sha256},
         )
-        return self._next(state, step, described=result.model_dump(mode="json"))
+        engine = self.sessions.info.model_dump(mode="json")
+        return self._next(state, step, described=result.model_dump(mode="json"), engine=engine)
 
-    def diagnose_blind(self, state: CaseState, writer: StreamWriter) -> Json:
+    def diagnose_blind(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose before any similar case is seen."""
-        draft = self._draft("diagnose_blind", writer)
+        draft = self._draft("diagnose_blind", runtime)
         result, step = self._diagnosed(state, draft, [], samples=0)
         return self._next(state, step, blind=result.model_dump(mode="json"))
 
-    def retrieve(self, state: CaseState, writer: StreamWriter) -> Json:
+    def retrieve(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Look for similar cases; those of the same video never count."""
-        draft = StepDraft("retrieve", writer)
+        draft = StepDraft("retrieve", runtime)
         description, count = state["described"]["description"], _policy(state).neighbours
         asked = {
             "description": description,
@@ -130,18 +130,19 @@ class Nodes:
             evidence=[neighbour.id for neighbour in result.kept],
             hashes={"index": result.index_sha256} if result.index_sha256 else {},
         )
-        return self._next(state, step, retrieved=result.model_dump(mode="json"))
+        found = result.model_dump(mode="json")
+        return self._next(state, step, retrieved=found, knowledge=self.retriever.provenance())
 
-    def diagnose(self, state: CaseState, writer: StreamWriter) -> Json:
+    def diagnose(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose again with the similar cases as evidence."""
-        draft = self._draft("diagnose", writer)
+        draft = self._draft("diagnose", runtime)
         kept = RetrieveResult.model_validate(state["retrieved"]).kept
         result, step = self._diagnosed(state, draft, kept, samples=_policy(state).samples)
         return self._next(state, step, final=result.model_dump(mode="json"))
 
-    def verify(self, state: CaseState, writer: StreamWriter) -> Json:
+    def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Weigh what speaks for the diagnosis; say why where it is not enough."""
-        draft = self._draft("verify", writer)
+        draft = self._draft("verify", runtime)
         recording = self._recording(state)
         card = recording.info.card
         final = DiagnoseResult.model_validate(state["final"])
@@ -184,9 +185,9 @@ class Nodes:
         )
         return self._next(state, step, looks=[look])
 
-    def look_closer(self, state: CaseState, writer: StreamWriter) -> Json:
+    def look_closer(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Choose a denser, cropped-in clip around the most telling moment."""
-        draft = StepDraft("look_closer", writer)
+        draft = StepDraft("look_closer", runtime)
         request, facts = ClipInput(**state["request"]), VideoFacts(**state["facts"])
         described = DescribeResult.model_validate(state["described"])
         finding = most_telling(described.findings)
@@ -205,7 +206,7 @@ class Nodes:
         )
         return self._next(state, step, request=closer.model_dump(mode="json"))
 
-    def review(self, state: CaseState, writer: StreamWriter) -> Json:
+    def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Ask a person to accept, edit or reject. Runs again from its first line with the answer."""
         look = best_look(state["looks"])
         answer = interrupt(
@@ -218,7 +219,7 @@ class Nodes:
                 "reasons": look["reasons"],
             }
         )
-        draft = StepDraft("review", writer)
+        draft = StepDraft("review", runtime)
         try:
             decision = Decision.model_validate(answer)
         except ValidationError as error:
@@ -231,13 +232,13 @@ class Nodes:
         )
         return self._next(state, step, review=[decision.model_dump(mode="json")])
 
-    def report(self, state: CaseState, writer: StreamWriter) -> Json:
+    def report(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Write the report with its evidence frames."""
-        draft = StepDraft("report", writer)
+        draft = StepDraft("report", runtime)
         folder = self.library.folder(state["case_id"])
         look = best_look(state["looks"])
         images = save_evidence(folder, self.sessions, look)
-        draft_report = report_of(state, self.sessions.info, images, self.retriever.provenance())
+        draft_report = report_of(state, images)
         step = draft.done(
             f"{draft_report.diagnosis}: {draft_report.status}",
             detail={"look": state["looks"].index(look), "looks": len(state["looks"])},
@@ -273,19 +274,19 @@ class Nodes:
 
     def _recording(self, state: CaseState, on_token: Callable[[str], None] | None = None) -> Recording:
         """The pool as this case sees it; refuses another model than the case was begun with."""
-        info = self.sessions.info
-        if info.weights_sha256 != state["weights_sha256"]:
+        info, begun_with = self.sessions.info, engine_of(state)
+        if begun_with and info.weights_sha256 != begun_with.weights_sha256:
             raise CaseError(
-                f"Case {state['case_id']} was begun with {state['settings']['model']} "
-                f"({state['weights_sha256'][:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
+                f"Case {state['case_id']} was begun with {begun_with.name} "
+                f"({begun_with.weights_sha256[:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
                 "resume it with that model or begin a new case."
             )
         journal = Journal(self.library.folder(state["case_id"]) / JOURNAL_NAME)
         return Recording(self.sessions, journal, state["facts"]["sha256"], on_token)
 
-    def _draft(self, name: str, writer: StreamWriter) -> StepDraft:
+    def _draft(self, name: str, runtime: CaseRuntime) -> StepDraft:
         """A step that asks the model."""
-        return StepDraft(name, writer, model=self.sessions.info.name, device=self.sessions.info.device)
+        return StepDraft(name, runtime, model=self.sessions.info.name, device=self.sessions.info.device)
 
     def _next(self, state: CaseState, step: Step, **update: Any) -> Json:
         return self._finished(state["case_id"], len(state["steps"]), step, update)

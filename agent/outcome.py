@@ -23,11 +23,11 @@ from videopath.agent.records import (
 from videopath.agent.state import CaseState, Json, Look
 from videopath.agent.verdict import advice
 from videopath.core.files import write_bytes
+from videopath.model.engine import EngineInfo
 from videopath.tools.diagnose import same_label
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:
-    from videopath.model.engine import EngineInfo
     from videopath.tools.sessions import SessionPool
 
 _PACKAGES = (
@@ -46,9 +46,14 @@ def best_look(looks: list[Look]) -> Look:
     return max(reversed(looks), key=lambda look: look["confidence"])
 
 
-def report_of(state: CaseState, info: EngineInfo, images: dict[int, str], index: Json) -> CaseReport:
-    """The report of a case that was verified. ``images``: frame number → its PNG; ``index``: of the knowledge base."""
-    look = best_look(state["looks"])
+def engine_of(state: CaseState) -> EngineInfo | None:
+    """The model that the case was begun with; none as long as no model was asked."""
+    return EngineInfo.model_validate(state["engine"]) if "engine" in state else None
+
+
+def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
+    """The report of a case that was verified, without its model. ``images``: frame number → its PNG."""
+    info, look = EngineInfo.model_validate(state["engine"]), best_look(state["looks"])
     final, blind = DiagnoseResult.model_validate(look["final"]), DiagnoseResult.model_validate(look["blind"])
     described = DescribeResult.model_validate(look["described"])
     report = CaseReport(
@@ -78,7 +83,7 @@ def report_of(state: CaseState, info: EngineInfo, images: dict[int, str], index:
         steps=[Step.model_validate(step) for step in state["steps"]],
         model=info.name,
         settings=RunSettings.model_validate(state["settings"]),
-        provenance=_provenance(state, info, described, index),
+        provenance=_provenance(state, info, described),
     )
     for answer in state.get("review", []):
         _apply(report, Decision.model_validate(answer))
@@ -156,7 +161,7 @@ def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:
     ]
 
 
-def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult, index: Json) -> dict[str, Any]:
+def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult) -> dict[str, Any]:
     steps = state["steps"]
     return {
         "weights": info.weights_sha256,
@@ -167,7 +172,7 @@ def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult, i
             for n, step in enumerate(steps, 1)
             if "prompt" in step["hashes"]
         },
-        "knowledge": index,
+        "knowledge": state["knowledge"],
         "source": info.source,
         "layout": info.layout,
         "licence": info.licence,

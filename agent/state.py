@@ -42,7 +42,8 @@ class CaseState(CaseInput, total=False):
     created: str  # ISO 8601, UTC
     facts: Json  # VideoFacts of the first clip
     quality: Json  # Quality
-    weights_sha256: str  # of the model that the case was begun with
+    engine: Json  # EngineInfo of the model that described it first: the whole case is its
+    knowledge: Json  # hashes of what was searched
     request: Json  # ClipInput of the present look
     described: Json
     blind: Json

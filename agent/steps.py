@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from langgraph.runtime import Runtime
 
 from videopath.agent.library import now
 from videopath.agent.records import Step
@@ -24,23 +26,36 @@ class Progress:
     device: str | None = None
 
 
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What belongs to one run of the graph and not to its case."""
+
+    on_progress: OnProgress | None = None  # called where the node works: what it raises ends the run at once
+
+
+CaseRuntime = Runtime[RunContext]
+
+
 @dataclass
 class StepDraft:
     """A step while it runs."""
 
     name: str
-    tell: Callable[[dict[str, Any]], None]  # LangGraph's stream writer
+    runtime: CaseRuntime
     model: str | None = None  # only where the step asks it
     device: str | None = None
     started: str = field(default_factory=now)
     begun: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.tell({"kind": "started", "step": self.name, "device": self.device})
+        self._tell(Progress("started", self.name, device=self.device))
 
     def token(self, text: str) -> None:
         """Pass on a piece of the model's answer."""
-        self.tell({"kind": "token", "step": self.name, "text": text, "device": self.device})
+        self._tell(Progress("token", self.name, text, self.device))
 
     def done(self, summary: str, **fields: Any) -> Step:
         """The finished step; ``fields`` are those of ``Step``."""
@@ -54,6 +69,13 @@ class StepDraft:
             model=self.model,
             **fields,
         )
+
+    def _tell(self, progress: Progress) -> None:
+        """To the listener of this run, and to LangGraph's own stream for those who use the graph by itself."""
+        self.runtime.stream_writer(asdict(progress))
+        context = self.runtime.context
+        if context and context.on_progress:
+            context.on_progress(progress)
 
 
 def record_step(trace: Path, position: int, step: Step) -> None:

@@ -190,7 +190,7 @@ def load_engine(
     from videopath.model.weights_hash import weights_sha256
 
     _refuse_servers(str(name))
-    source = str(files("videopath.model.nano")) if name == NANO else str(name)
+    source = _source(name)
     choice = choose_device(device, dtype)
     checkpoint = open_checkpoint(source, accept_licence=accept_licence)
     card = read_card(checkpoint.folder)
@@ -209,6 +209,16 @@ def load_engine(
         card=Card(**card.model_dump(include=set(Card.model_fields))),
     )
     return LocalEngine(network, info)
+
+
+def usual_frames(name: str | Path) -> int | None:
+    """Frames per clip of a checkpoint at hand, from its card alone; none for one that must be looked up first."""
+    folder = Path(_source(name))
+    return (read_card(folder).frames or _FRAMES) if folder.is_dir() else None
+
+
+def _source(name: str | Path) -> str:
+    return str(files("videopath.model.nano")) if name == NANO else str(name)
 
 
 def read_card(folder: Path) -> CardFile:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def toolkit(
-    engine: Engine | str = "nano", knowledge: KnowledgeBase | Path | str | None = None
+    engine: Engine | str | Path = "nano", knowledge: KnowledgeBase | Path | str | None = None
 ) -> list[BaseTool]:
     """Describe, retrieve and diagnose for a LangChain or LangGraph agent.
 

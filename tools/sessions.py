@@ -32,11 +32,15 @@ class SessionPool:
     """Opens an engine's sessions by clip and keeps the latest open. One question at a time."""
 
     def __init__(
-        self, engine: Engine | str, *, load: Callable[[], Engine] | None = None, keep: int = _OPEN_SESSIONS
+        self,
+        engine: Engine | str | Path,
+        *,
+        load: Callable[[], Engine] | None = None,
+        keep: int = _OPEN_SESSIONS,
     ) -> None:
         """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
-        self._engine = None if isinstance(engine, str) else engine
-        self.name = engine if isinstance(engine, str) else engine.info.source
+        self._engine = None if isinstance(engine, str | Path) else engine
+        self.name = str(engine) if isinstance(engine, str | Path) else engine.info.source
         self._load = load
         self._keep = keep
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -58,6 +62,14 @@ class SessionPool:
         """What the engine is."""
         return self.engine.info
 
+    @property
+    def frames(self) -> int:
+        """Frames per clip unless told otherwise; told without loading the engine where its card is at hand."""
+        from videopath.model.engine import usual_frames
+
+        known = usual_frames(self.name) if self._engine is None else None
+        return known or self.info.frames
+
     def clip(self, request: ClipInput) -> Clip:
         """The frames of a request: those of its session, those decoded last, or decoded now."""
         from videopath.model import open_clip
@@ -67,7 +79,7 @@ class SessionPool:
             if key in self._sessions:
                 return self._sessions[key].clip
             if self._latest is None or self._latest[0] != key:
-                frames = request.frames or self.info.frames
+                frames = request.frames or self.frames
                 clip = open_clip(
                     request.video, frames, request.start, request.end, request.sampling, crop=request.crop
                 )
@@ -217,9 +229,8 @@ def _identity(request: ClipInput) -> str:
 
 
 def pool_of(values: dict[str, Any]) -> dict[str, Any]:
-    """A tool's arguments with ``engine=`` (an engine or its name) replaced by ``sessions=``."""
+    """A tool's arguments with ``engine=`` (an engine or its name; none: nano) replaced by ``sessions=``."""
     values = dict(values)
     engine = values.pop("engine", None)
-    if engine is not None and "sessions" not in values:
-        values["sessions"] = SessionPool(engine)
+    values.setdefault("sessions", SessionPool(engine or "nano"))
     return values

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from videopath.agent import DiagnosticAgent, Policy, Progress
+from videopath.agent.graph import build_graph
 from videopath.agent.trace import read_trace
 from videopath.core.errors import CaseError, InputError
 from videopath.model.engine import Card, EngineInfo, Generation
@@ -242,12 +243,59 @@ def test_an_unknown_case_and_a_taken_id_are_refused(small_case: Path) -> None:
 def test_a_case_is_not_resumed_with_another_model(small_case: Path) -> None:
     with agent_with(SURE, review="always") as agent:
         stream = agent.stream(small_case, site="colon", case_id="mine")
-        next(stream)
+        assert [next(stream).name for _ in range(2)] == ["intake", "describe"]
         stream.close()
     other = ScriptedEngine(SURE)
     other.info = other.info.model_copy(update={"weights_sha256": "6" * 64, "name": "other"})
     with DiagnosticAgent.load(other) as agent, pytest.raises(CaseError, match="begun with"):
         agent.resume("mine")
+
+
+def test_a_review_is_answered_without_the_model(small_case: Path) -> None:
+    with agent_with(SURE, review="always") as agent:
+        waiting = agent.diagnose(small_case, site="colon", case_id="later")
+    with DiagnosticAgent.load("no/such-model", knowledge="/no/such/folder") as agent:
+        assert agent.resume("later").status == "waiting for review"
+        signed = agent.resume("later", {"action": "accept", "reviewer": "Dr A"})
+    assert signed.status == "signed"
+    assert signed.provenance == waiting.provenance, "nothing of what was used is forgotten"
+    assert len(signed.provenance["knowledge"]["index"]) == 64
+
+
+def test_an_interrupt_ends_the_case_between_two_tokens_and_it_goes_on(small_case: Path) -> None:
+    said: list[str] = []
+
+    def interrupted(progress: Progress) -> None:
+        if progress.kind == "token":
+            said.append(progress.step)
+            raise KeyboardInterrupt
+
+    with agent_with(SURE) as agent:
+        with pytest.raises(KeyboardInterrupt):
+            agent.diagnose(small_case, site="colon", case_id="stopped", on_progress=interrupted)
+        assert said == ["describe"], "the rest of the answer was not waited for"
+        assert agent.library.entry("stopped").status == "running"
+        assert names(agent, "stopped") == ["intake"]
+        assert [step.name for step in agent.stream_resume("stopped")] == [*ROUND, "report"]
+
+
+def test_the_first_step_is_told_before_the_model_is_loaded(
+    small_case: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+    monkeypatch.setattr("videopath.model.load_engine", lambda name, **_: loads.append(name) or 1 / 0)
+    with DiagnosticAgent.load(small_checkpoint) as agent:
+        stream = agent.stream(small_case, site="colon")
+        step = next(stream)
+        assert (step.name, len(step.detail["facts"]["indices"]), loads) == ("intake", 4, [])
+        with pytest.raises(ZeroDivisionError):
+            next(stream)
+
+
+def test_the_graph_gives_a_case_an_id_where_there_is_none(small_case: Path) -> None:
+    with agent_with(SURE) as agent:
+        end = build_graph(agent._nodes).invoke({"video": str(small_case)})
+        assert agent.library.get(end["case_id"]).status == "done"
 
 
 def test_checkpoints_hold_plain_json_and_no_frames(small_case: Path) -> None:
