@@ -13,11 +13,11 @@ from videopath.model.layout import pool, video_tokens
 from videopath.model.network import Network
 from videopath.model.packing import Packing
 from videopath.model.prefix_cache import PrefixCache
-from videopath.model.prompts import IMAGE_TOKEN_ID, build_prompt, tokenise
+from videopath.model.prompts import IMAGE_TOKEN_ID, build_prompt, text_ids, tokenise
 from videopath.model.video import Clip
 
 _FRAMES_AT_ONCE = 8  # through the vision tower, whose activations are the peak of memory
-_LOGITS_AT_ONCE = 1 << 28  # numbers; one-frame contexts are scored in groups whose logits stay below
+_LOGITS_AT_ONCE = 1 << 28  # numbers; texts and one-frame contexts are scored in groups with fewer logits
 
 
 class Prefix:
@@ -67,11 +67,15 @@ class Prefix:
 
     def score(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
         """Per text, its tokens' log-probabilities ``[tokens]`` behind the prompt."""
-        first = self.ask(question, answer_start)
-        packing = self._pack(texts)
-        if not packing.inputs:
-            return [found[0] for found in packing.log_probabilities(first[None, None])]
+        first = self.ask(question, answer_start)[None, None]
         past = self.length + len(self._tail)
+        packings = self._packings(texts, past)
+        return [found[0] for packing in packings for found in self._score_packed(first, past, packing)]
+
+    def _score_packed(self, first: Tensor, past: int, packing: Packing) -> list[Tensor]:
+        """Score behind the cached prompt of ``past`` tokens, whose last logits ``[1, 1, vocabulary]`` are ``first``."""
+        if not packing.inputs:
+            return packing.log_probabilities(first)
         embeds = self._network.embed(packing.inputs, [])
         rest, _ = self._network.decode(
             embeds,
@@ -80,15 +84,18 @@ class Prefix:
             attention_mask=packing.mask(past, 0, embeds.dtype, embeds.device),
         )
         self._cache.rewind(past)
-        return [found[0] for found in packing.log_probabilities(torch.cat([first[None, None], rest], dim=1))]
+        return packing.log_probabilities(torch.cat([first, rest], dim=1))
 
     def score_frames(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
         """Per text, its tokens' log-probabilities ``[frames, tokens]`` where one frame alone is the visual block."""
-        packing = self._pack(texts)
-        tail = self._tail_of(question, answer_start, len(self._head) + self._frame_blocks.shape[1])
-        at_once = max(1, _LOGITS_AT_ONCE // ((1 + len(packing.inputs)) * len(self._network.tokenizer)))
-        parts = [self._score_group(blocks, tail, packing) for blocks in self._frame_blocks.split(at_once)]
-        return [torch.cat(found) for found in zip(*parts, strict=True)]
+        before = len(self._head) + self._frame_blocks.shape[1]
+        tail = self._tail_of(question, answer_start, before)
+        found: list[Tensor] = []
+        for packing in self._packings(texts, before + len(tail)):
+            at_once = max(1, self._at_once // (1 + len(packing.inputs)))
+            parts = [self._score_group(blocks, tail, packing) for blocks in self._frame_blocks.split(at_once)]
+            found += [torch.cat(rows) for rows in zip(*parts, strict=True)]
+        return found
 
     def _score_group(self, blocks: Tensor, tail: list[int], packing: Packing) -> list[Tensor]:
         """Score behind each of ``blocks`` ``[frames, N, hidden]``, one row per frame, without any cache."""
@@ -117,11 +124,30 @@ class Prefix:
             )
         return tail
 
-    def _pack(self, texts: Sequence[str]) -> Packing:
-        ids = [self._network.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-        if empty := [number for number, tokens in enumerate(ids) if not tokens]:
-            raise InputError(f"A text to score must not be empty; number {empty[0]} of {len(texts)} is.")
-        return Packing(ids)
+    @property
+    def _at_once(self) -> int:
+        """Positions whose logits are held at once."""
+        return max(1, _LOGITS_AT_ONCE // len(self._network.tokenizer))
+
+    def _packings(self, texts: Sequence[str], before: int) -> list[Packing]:
+        """The texts in their order, as many in one pass as memory and the context behind ``before`` tokens hold."""
+        room = self._network.config.max_length - before
+        groups: list[list[list[int]]] = []
+        held = limit = min(room, self._at_once)
+        for number, text in enumerate(texts):
+            tokens = text_ids(self._network.tokenizer, text)
+            if not tokens:
+                raise InputError(f"A text to score must not be empty; number {number} of {len(texts)} is.")
+            if len(tokens) > room:
+                raise InputError(
+                    f"A text to score has {len(tokens)} tokens, but only {room} fit behind the question. Shorten it."
+                )
+            held += len(tokens)
+            if held > limit:
+                groups.append([])
+                held = len(tokens)
+            groups[-1].append(tokens)
+        return [Packing(group) for group in groups]
 
     def _decode(self, ids: list[int], visuals: Sequence[Tensor] = ()) -> Tensor:
         """Append to the cache; the logits ``[vocabulary]`` of the last position."""

@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from videopath.core.errors import InputError
+
 IMAGE_TAG = "<image>"
 IMAGE_TOKEN_ID = -200
 END_OF_TURN = "<|im_end|>"
@@ -59,8 +61,19 @@ def tokenise(tokenizer: Any, prompt: str) -> list[int]:
         if number:
             ids.append(IMAGE_TOKEN_ID)
         if piece:
-            ids += tokenizer(piece, add_special_tokens=False)["input_ids"]
+            ids += text_ids(tokenizer, piece)
     return ids
+
+
+def text_ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text without ``<image>``. Raises InputError for half characters, as of names that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"The text has a character that is not valid: {error.object[error.start]!a}."
+        ) from error
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _turn(header: str, message: str | None) -> str:

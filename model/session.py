@@ -52,7 +52,7 @@ class LocalSession:
         cancelled: Callable[[], bool] | None = None,
     ) -> Generation:
         """Answer a question, token by token."""
-        _check_generation(max_new_tokens, temperature, top_p)
+        _check_generation(max_new_tokens, temperature, top_p, seed)
         chooser = Chooser(temperature, top_p, self._network.config.repetition_penalty)
         with self._turn():
             began = time.perf_counter()
@@ -72,7 +72,7 @@ class LocalSession:
         answer_start: str = "",
         reduce: Literal["mean", "sum"] = "mean",
     ) -> list[float]:
-        """Log-probability of each candidate as the answer, in one pass over all of them."""
+        """Log-probability of each candidate as the answer, in one pass where all of them fit into one."""
         if reduce not in ("mean", "sum"):
             raise InputError(f"Scores are reduced by 'mean' or 'sum', not {reduce!r}.")
         with self._turn():
@@ -212,10 +212,12 @@ def _finite(number: float) -> float:
     return number
 
 
-def _check_generation(max_new_tokens: int, temperature: float, top_p: float) -> None:
+def _check_generation(max_new_tokens: int, temperature: float, top_p: float, seed: int | None) -> None:
     if max_new_tokens < 1:
         raise InputError(f"An answer needs max_new_tokens of 1 or more, not {max_new_tokens}.")
     if not (math.isfinite(temperature) and temperature >= 0):
         raise InputError(f"The temperature must be 0 (greedy) or above, not {temperature}.")
     if not 0 < top_p <= 1:
         raise InputError(f"top_p must be in (0, 1], not {top_p}.")
+    if seed is not None and not -(2**63) <= seed < 2**63:
+        raise InputError(f"The seed must be a whole number of 64 bits, not {seed}.")

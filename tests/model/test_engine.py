@@ -186,6 +186,29 @@ def test_scores_are_reduced_as_asked(network: Network, session: LocalSession) ->
         session.score(QUESTION, CANDIDATES, reduce="median")
 
 
+def test_more_texts_than_fit_into_one_pass_are_scored_all_the_same() -> None:
+    tight = small_network(max_length=300)
+    texts = [f" candidate number {number}, glands" for number in range(40)]
+    with LocalSession(tight, clip_of(2)) as session:
+        together, moments = session.score(QUESTION, texts), session.score_moments(QUESTION, texts)
+        assert together == pytest.approx([session.score(QUESTION, [text])[0] for text in texts], abs=1e-4)
+        for text, row in zip(texts, moments, strict=True):
+            assert row == pytest.approx(session.score_moments(QUESTION, [text])[0], abs=1e-4)
+        for call in (session.score, session.score_moments):
+            with pytest.raises(InputError, match="fit behind the question"):
+                call(QUESTION, [" x", " glands" * 200])
+        assert session.score(QUESTION, texts) == together
+
+
+def test_half_characters_are_said(session: LocalSession) -> None:
+    with pytest.raises(InputError, match="not valid"):
+        session.generate("gland\udcff")
+    with pytest.raises(InputError, match="not valid"):
+        session.score(QUESTION, ["gland\udcff"])
+    with pytest.raises(InputError, match="seed"):
+        session.generate(QUESTION, temperature=1.0, seed=1 << 64)
+
+
 def test_a_greedy_answer_scores_what_its_logprobs_say(network: Network, session: LocalSession) -> None:
     answer = session.generate(QUESTION, max_new_tokens=1)
     text = network.tokenizer.decode(answer.tokens)
