@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import faiss
@@ -162,7 +162,7 @@ class KnowledgeBase:
         query: str,
         k: int = 5,
         site: str | None = None,
-        exclude_source: str | Sequence[str] | None = None,
+        exclude_source: str | Path | Iterable[str | Path] | None = None,
         *,
         diagnosed: bool = False,
     ) -> list[Hit]:
@@ -173,12 +173,15 @@ class KnowledgeBase:
         """
         if not query.strip():
             raise InputError("The search text is empty; give a description of the tissue.")
+        if any("\ud800" <= character <= "\udfff" for character in query):
+            raise InputError("The search text has a character that is not valid; leave it out.")
         if k < 1:
             raise InputError(f"{k} results were asked for; at least 1 is possible.")
         wanted = canonical_site(site) if site else None
         generation = self._generation
         parameters = None
-        excluded = [exclude_source] if isinstance(exclude_source, str) else list(exclude_source or ())
+        named = [exclude_source] if isinstance(exclude_source, str | Path) else exclude_source or ()
+        excluded = [str(source) for source in named]
         if wanted or excluded or diagnosed:
             rows = generation.store.rows_where(wanted, excluded, diagnosed)
             if not rows:

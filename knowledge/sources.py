@@ -6,7 +6,9 @@ extension, the clip number or the copy was written. Retrieval must never answer 
 
 from __future__ import annotations
 
+import posixpath
 import re
+import unicodedata
 
 from videopath.core.sites import SITES
 
@@ -17,6 +19,8 @@ _EXTENSIONS = (
 _CLIP_NUMBER = re.compile(r"[_-](?:c|clip[_-]?|seg(?:ment)?[_-]?)\d+$")
 _PATIENT = re.compile(r"tcga-[a-z0-9]{2}-[a-z0-9]{4}(?![a-z0-9])")
 _PREFIX = "vidrip_"
+_COMMON_NAME = re.compile(r"[^\W\d_]*[ _-]?\d*")
+"""Names that many videos have ("001", "case", "frame_12"); any other is taken for the video's own."""
 
 _TCGA_SITES = {
     "ACC": "adrenal gland", "BLCA": "bladder", "BRCA": "breast", "CESC": "cervix", "CHOL": "bile duct",
@@ -42,7 +46,8 @@ def source_path(source: str) -> tuple[str, ...]:
     >>> source_path("videos/vidrip_d0WDjz9JBiU_c00003.mp4")
     ('videos', 'd0wdjz9jbiu')
     """
-    parts = [part for part in re.split(r"[/\\]+", source.strip().lower()) if part not in ("", ".")]
+    text = unicodedata.normalize("NFC", source.encode(errors="replace").decode()).strip().lower()
+    parts = [part for part in posixpath.normpath(text.replace("\\", "/")).split("/") if part not in ("", ".")]
     if not parts:
         return ()
     *folders, stem = parts
@@ -72,9 +77,12 @@ def source_name(visual: str) -> str:
 def same_source(one: str, other: str) -> bool:
     """Whether two source names mean the same video, slide or patient.
 
-    A path matches a longer one that ends in it: ``case.mp4`` is ``/data/videos/case.mp4``.
+    A path matches a longer one that ends in it: ``case.mp4`` is ``/data/videos/case.mp4``. A name of its own, such as
+    an id, means the same video in any folder; a common one ("001") does not.
     """
     short, long = sorted((source_path(one), source_path(other)), key=len)
+    if short and not _COMMON_NAME.fullmatch(short[-1]):
+        return long[-1] == short[-1]
     return bool(short) and long[-len(short) :] == short
 
 

@@ -20,6 +20,10 @@ from videopath.knowledge.sources import infer_site, source_path
         ("TCGA-LUSC/TCGA-21-1083-01Z-00-DX1.8288ca92.pt", "TCGA-21-1083-01Z-00-DX2.77aa.svs"),
         ("TCGA-21-1083-01Z-00-DX1.8288ca92-1", "TCGA-21-1083"),
         ("videopath-starter/colon-adenocarcinoma-1", "colon-adenocarcinoma-1"),
+        ("videos/vidrip_d0WDjz9JBiU_c00003.mp4", "/tmp/uploads/d0WDjz9JBiU_c00001.mp4"),
+        ("videos/copies/../case.mp4", "videos/case.mp4"),
+        ("fa\u0308rbung 1.mp4", "/data/f\u00e4rbung 1.mp4"),
+        ("caf\udce9-1-b.mp4", "/data/caf\udce9-1-b.mp4"),
     ],
 )
 def test_same_source(one: str, other: str) -> None:
@@ -32,6 +36,7 @@ def test_same_source(one: str, other: str) -> None:
     [
         ("case1.mp4", "case11.mp4"),
         ("tiles/colon/001.png", "tiles/lung/001.png"),
+        ("colon/case_1.mp4", "lung/case_1.mp4"),
         ("TCGA-21-1083-01Z", "TCGA-21-10834-01Z"),
         ("videopath-starter/colon-adenocarcinoma-1", "videopath-starter/colon-adenocarcinoma-2"),
         ("", "case.mp4"),
