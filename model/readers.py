@@ -8,6 +8,7 @@ about the number, times or size of the frames.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from videopath.model.sources import ALLOWED, Keep, Kind, Reader, file_hash
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 _DECORD_CODECS = {"h264", "mpeg4", "vp9", "mjpeg"}  # not hevc: decord gives other frames after a search
+_DECORD_FORMATS = re.compile(r"yuvj?4(20|22|44)p|gray")  # it turns deeper colours to RGB in another way
 _SLACK = 3
 """Frames by which a shown frame may lag behind its packet (VP8 holds packets that are never shown)."""
 
@@ -48,7 +50,7 @@ class VideoSource:
         try:
             with self._container() as container:
                 stream = _picture_stream(container, path)
-                self._codec = stream.codec_context.name
+                self._codec, self._format = stream.codec_context.name, str(stream.codec_context.pix_fmt)
                 first = next(container.decode(stream), None)
                 if first is None:
                     raise InputError(f"{path.name} holds no picture that can be decoded.")
@@ -112,9 +114,7 @@ class VideoSource:
 
     def read_decord(self, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
         """The frames by decord; None where it is absent, fails, or sees another video than PyAV."""
-        if self._codec not in _DECORD_CODECS or self.rotation % 90 or not self._packets.timed:
-            return None
-        decord = _decord()
+        decord = _decord() if self._decord_agrees() else None
         if decord is None:
             return None
         try:
@@ -132,6 +132,11 @@ class VideoSource:
             return frames
         except (decord.DECORDError, RuntimeError, IndexError, AssertionError):
             return None
+
+    def _decord_agrees(self) -> bool:
+        """Whether decord is known to give PyAV's frames for such a video; not so for odd heights, for one."""
+        known = self._codec in _DECORD_CODECS and _DECORD_FORMATS.fullmatch(self._format) is not None
+        return known and self._packets.timed and self.rotation % 90 == 0 and self._shape[0] % 2 == 0
 
     def _same_times(self, stamps: np.ndarray, indices: list[int]) -> bool:
         expected = self._packets.pts[indices] * self._base

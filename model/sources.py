@@ -92,7 +92,9 @@ class FolderSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         names = [
-            p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and not p.is_dir()
         ]
         if not names:
             raise InputError(f"The folder {path} holds no frames (jpg, png or tif images).")

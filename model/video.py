@@ -154,12 +154,12 @@ def _check_arguments(
             raise InputError(f"The {name} must be a number of seconds, 0 or more, not {value}.")
     if start is not None and end is not None and end < start:
         raise InputError(f"The end ({end:g} s) lies before the start ({start:g} s).")
-    if crop is not None:
-        left, top, right, bottom = crop
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-            raise InputError(
-                f"A crop is (left, top, right, bottom) with 0 ≤ left < right ≤ 1 and so on, not {crop}."
-            )
+    if crop is not None and not (
+        len(crop) == 4 and 0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1
+    ):
+        raise InputError(
+            f"A crop is (left, top, right, bottom) with 0 ≤ left < right ≤ 1 and so on, not {crop}."
+        )
 
 
 def _span(source: Source, start: float | None, end: float | None) -> np.ndarray:

@@ -39,13 +39,14 @@ def write_video(
     size: tuple[int, int] = (96, 64),
     codec: str = "libx264",
     times: list[int] | None = None,
+    colours: str = "yuv420p",
     **options: str,
 ) -> Path:
     """``count`` pictures at 8 per second, or shown at ``times`` in milliseconds."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=8, options=options)
         stream.width, stream.height = size
-        stream.pix_fmt = {"mjpeg": "yuvj420p", "gif": "rgb8"}.get(codec, "yuv420p")
+        stream.pix_fmt = {"mjpeg": "yuvj420p", "gif": "rgb8"}.get(codec, colours)
         if times:
             stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(count):
@@ -98,6 +99,30 @@ def test_decord_and_pyav_give_the_same_frames(
         by_decord, by_pyav = source.read_decord(indices, lambda f: f), source.read_pyav(indices, lambda f: f)
         assert by_decord is not None
         assert all(np.array_equal(a, b) for a, b in zip(by_decord, by_pyav, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "size", "colours"),
+    [
+        ("odd.mp4", "mpeg4", (101, 77), "yuv420p"),
+        ("odd.avi", "mjpeg", (101, 77), "yuvj420p"),
+        ("odd.mkv", "libx264", (101, 77), "yuv444p"),
+        ("deep.mp4", "libx264", (96, 64), "yuv420p10le"),
+        ("wide.mp4", "libx264", (98, 64), "yuv422p"),
+    ],
+)
+def test_unusual_frames_are_the_same_whoever_reads(
+    tmp_path: Path,
+    name: str,
+    codec: str,
+    size: tuple[int, int],
+    colours: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_video(tmp_path / name, 6, size, codec, colours=colours)
+    usual = open_clip(path, 6)
+    monkeypatch.setattr("videopath.model.readers._decord", lambda: None)
+    assert np.array_equal(open_clip(path, 6).frames, usual.frames)
 
 
 def test_decord_and_pyav_agree_on_real_clips(shared: Path) -> None:
@@ -161,6 +186,7 @@ def test_images_and_folders(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         Image.fromarray(picture(number)).save(tmp_path / f"frame{number}.png")
     (tmp_path / "notes.txt").write_text("not a frame")
+    (tmp_path / "folder.png").mkdir()
     image = open_clip(tmp_path / "frame2.png")
     assert (len(image), image.kind, image.reader, image.duration) == (1, "image", "pillow", 0.0)
     assert np.array_equal(image.frames[0], picture(2))

@@ -166,6 +166,7 @@ def test_8k_is_legitimate(tmp_path: Path) -> None:
         ({"start": 99.0}, "behind the end"),
         ({"sampling": "random"}, "Unknown sampling"),
         ({"crop": (0.5, 0.0, 0.5, 1.0)}, "crop"),
+        ({"crop": (0.0, 0.0, 1.0)}, "crop"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: dict[str, Any], word: str) -> None:
