@@ -256,8 +256,8 @@ def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Che
     if base is None:
         trained_on = f" (it was trained on {named!r})" if named else ""
         raise ModelError(
-            f"{folder} holds an adapter or a projector alone; give its base, a LLaVA checkpoint{trained_on}, "
-            "with --base or base=."
+            f"{folder} holds an adapter or a projector alone; give its base, a LLaVA checkpoint{trained_on}, with base= "
+            "or --base, or merge the two first: videopath model merge."
         )
     place = resolve(base, accept_licence=accept_licence)
     if lora.is_adapter(place) or is_projector(place):

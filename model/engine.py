@@ -177,9 +177,16 @@ class LocalEngine:
 
 
 def load_engine(
-    name: str | Path, *, device: str | None = None, dtype: str | None = None, accept_licence: bool = False
+    name: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    accept_licence: bool = False,
+    base: str | Path | None = None,
 ) -> LocalEngine:
     """Load an engine: "nano" (bundled), a checkpoint folder of any layout, or a hub id.
+
+    ``base`` is that of a LoRA or projector, a folder or a hub id; none: the folder that the adapter names.
 
     Raises ModelError where there is no such checkpoint, where its tensors do not fit, or where its licence is not
     accepted; InputError for an unknown device or dtype.
@@ -192,9 +199,11 @@ def load_engine(
     _refuse_servers(str(name))
     source = _source(name)
     choice = choose_device(device, dtype)
-    checkpoint = open_checkpoint(source, accept_licence=accept_licence)
+    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
     card = read_card(checkpoint.folder)
-    network = load_network(source, device=choice.device, dtype=choice.dtype, accept_licence=accept_licence)
+    network = load_network(
+        source, base=base, device=choice.device, dtype=choice.dtype, accept_licence=accept_licence
+    )
     info = EngineInfo(
         name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
         source=str(name),

@@ -94,10 +94,11 @@ def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments for ``Qwen2Config``; RoPE scaling is off, as the original forces it."""
     source = config.get("text_config", config) if is_hugging_face(config) else config
     text = {key: source[key] for key in TEXT_KEYS if source.get(key) is not None}
-    rope = source.get("rope_parameters") or {}
-    if rope.get("rope_type", "default") != "default":
+    rope = source.get("rope_parameters") or (is_hugging_face(config) and source.get("rope_scaling")) or {}
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind != "default":
         raise ModelError(
-            f"The checkpoint scales RoPE by {rope['rope_type']!r}, which the original never does; not supported."
+            f"The checkpoint scales RoPE by {kind!r}, which the original never does; not supported."
         )
     text["rope_theta"] = float(rope.get("rope_theta") or source.get("rope_theta") or 1e4)
     text["tie_word_embeddings"] = bool(config.get("tie_word_embeddings") or source.get("tie_word_embeddings"))
@@ -183,11 +184,12 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
 def _image_size(
     configs: Sequence[Mapping[str, Any]], explicit: Mapping[str, Any], patch: int, grid: int
 ) -> int:
-    """The first candidate that has the tensors' grid: vision_config, the pinpoints' smallest side, the tower's name."""
+    """The first candidate that has the tensors' grid: vision_config, what divides the pinpoints, the tower's name."""
     candidates: list[int] = [int(explicit["image_size"])] if explicit.get("image_size") else []
     for config in configs:
         sides = [side for size in read_pinpoints(config.get("image_grid_pinpoints"), None) for side in size]
-        candidates += [min(sides)] if sides else []
+        fitting = range(grid * patch, (grid + 1) * patch)
+        candidates += [size for size in fitting if sides and not any(side % size for side in sides)]
         named = re.search(r"-(\d+)/?$", str(config.get("mm_vision_tower") or ""))
         candidates += [int(named.group(1))] if named else []
     return next((size for size in candidates if size // patch == grid), grid * patch)

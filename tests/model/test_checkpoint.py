@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import ModelError
 from videopath.model.checkpoint import load_network, open_checkpoint
+from videopath.model.convert import convert
 from videopath.model.lora import open_adapter
 from videopath.model.save import save_original
 
@@ -221,6 +222,22 @@ def test_the_image_size_is_the_one_that_has_the_tensors_grid(checkpoint: Path) -
     config = open_checkpoint(checkpoint).config()
     assert config.image_size == 47
     assert config.pinpoints == ((47, 47), (47, 94), (94, 47), (94, 94))
+    edit_config(checkpoint, image_grid_pinpoints=[[86, 86], [129, 86]])
+    assert open_checkpoint(checkpoint).config().image_size == 43  # none of the sides, but what divides them
+
+
+def test_scaled_rope_is_refused_where_it_would_count(
+    make_network: Callable[..., Any], tmp_path: Path
+) -> None:
+    original = save_original(make_network(), tmp_path / "original", torch.float32)
+    edit_config(original, rope_scaling={"type": "yarn", "factor": 4.0})
+    open_checkpoint(original).config()  # the original switches it off
+    converted = convert(original, tmp_path / "converted")
+    text = json.loads((converted / "config.json").read_text())["text_config"]
+    text.pop("rope_parameters", None)
+    edit_config(converted, text_config={**text, "rope_scaling": {"type": "yarn", "factor": 4.0}})
+    with pytest.raises(ModelError, match="scales RoPE by 'yarn'"):
+        open_checkpoint(converted).config()
 
 
 @pytest.mark.parametrize("naming", ["{}.lora_A.weight", "{}.lora_A.default.weight"])

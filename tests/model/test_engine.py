@@ -519,6 +519,17 @@ def test_a_folder_becomes_an_engine(tmp_path: Path, network: Network) -> None:
         load_engine(folder)
 
 
+def test_an_adapter_becomes_an_engine_with_its_base(shared: Path) -> None:
+    tiny = shared / "golden/ckpt/tiny"
+    adapter = tiny / "lora/llava-qwen-lora-peft04-classic"
+    with pytest.raises(ModelError, match="model merge"):
+        load_engine(adapter, device="cpu")
+    engine = load_engine(adapter, base=tiny / "full", device="cpu")
+    assert engine.info.layout == "lora"
+    with engine.open(clip_of(2)) as session:
+        assert session.generate(QUESTION, max_new_tokens=3).tokens
+
+
 def test_what_is_no_engine_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not available in this version"):
         load_engine("openai:http://127.0.0.1:8000/v1#model")
