@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
@@ -136,13 +134,13 @@ class DiagnosticAgent:
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
         write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
-        with self._working(case_id):
-            try:
+        try:
+            with self.library.working(case_id):
                 yield from self._run(case_id, inputs, on_progress)
-            except VideoPathError:
-                if not (folder / JOURNAL_NAME).exists():
-                    self.library.delete(case_id)
-                raise
+        except VideoPathError:
+            if not (folder / JOURNAL_NAME).exists():
+                self.library.delete(case_id)
+            raise
 
     def resume(
         self,
@@ -169,7 +167,7 @@ class DiagnosticAgent:
     ) -> Iterator[Step]:
         """``resume``, with each further step as it finishes."""
         self.library.entry(case_id)
-        with self._working(case_id):
+        with self.library.working(case_id):
             inputs = self._continuation(case_id, decision)
             if inputs is None and self.pending(case_id):
                 self._save_waiting(case_id)
@@ -254,21 +252,6 @@ class DiagnosticAgent:
         report = report_of(values, save_evidence(folder, self._nodes.sessions, best_look(values["looks"])))
         report.status = "waiting for review"
         self.library.save(report)
-
-    @contextmanager
-    def _working(self, case_id: str) -> Iterator[None]:
-        """Only one process works on a case; the lock of a killed one is free again."""
-        lock = FileLock(self.library.folder(case_id) / ".lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise CaseError(
-                f"Case {case_id} is being worked on by another process: wait for it to finish."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _config(self, case_id: str) -> Any:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}

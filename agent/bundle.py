@@ -75,6 +75,8 @@ def read_bundle(path: Path) -> Bundle:
         raise InputError(
             f"{path} is not a usable bundle: its report or its trace is missing or damaged."
         ) from error
+    if steps != report.steps:
+        problems.append(f"{TRACE_NAME} and {REPORT_NAME} do not tell the same steps.")
     return Bundle(path, report, steps, manifest, problems)
 
 

@@ -21,6 +21,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
@@ -153,6 +154,21 @@ class CaseLibrary:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @contextmanager
+    def working(self, case_id: str) -> Iterator[None]:
+        """Only one process works on a case; the lock of a killed one is free again."""
+        lock = FileLock(self.folder(case_id) / ".lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CaseError(
+                f"Case {case_id} is being worked on by another process: wait for it to finish."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
         """Note how far a case is; ``comment`` says why it failed."""
         self.entry(case_id)
@@ -207,12 +223,12 @@ class CaseLibrary:
         return report
 
     def delete(self, case_id: str) -> None:
-        """Remove a case with its folder and the graph's checkpoints."""
+        """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
         folder = self.folder(case_id)
         self.entry(case_id)
-        self._delete_checkpoints(case_id)
-        if folder.exists():
-            shutil.rmtree(folder)
+        with self.working(case_id):
+            self._delete_checkpoints(case_id)
+        shutil.rmtree(folder)
         with self._connect(create=True) as database:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
 

@@ -6,6 +6,7 @@ abstained (with ``--strict``); 130 interrupted.
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -70,7 +71,10 @@ def main() -> None:
             )  # JSON is UTF-8, whatever the terminal's language
     if "--verbose" not in sys.argv:
         sys.excepthook = say_unexpected
-    get_command(app)()  # not app(): that would put Typer's own excepthook in its place
+    try:
+        get_command(app)()  # not app(): that would put Typer's own excepthook in its place
+    finally:
+        gc.freeze()  # nothing is left to be collected: the search at the end would take a second after torch
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ def test_a_bundle_holds_all_and_hashes_all(finished: CaseReport, tmp_path: Path)
     assert bundle.steps == finished.steps
 
 
+def test_a_trace_that_tells_other_steps_than_the_report_is_told(finished: CaseReport, tmp_path: Path) -> None:
+    trace = finished.folder / "trace.jsonl"
+    trace.write_text(trace.read_text().replace("is done", "was done"))
+    assert any(
+        "same steps" in problem for problem in read_bundle(finished.save_bundle(tmp_path / "a.zip")).problems
+    )
+
+
 def test_the_same_case_gives_the_same_bytes(finished: CaseReport, tmp_path: Path) -> None:
     first = save_bundle(finished, tmp_path / "a.zip").read_bytes()
     assert save_bundle(finished, tmp_path / "b.zip").read_bytes() == first

@@ -107,6 +107,14 @@ def test_delete_removes_folder_row_and_checkpoints(library: CaseLibrary, cases: 
         library.delete("case-1")
 
 
+def test_a_case_at_work_is_not_deleted(library: CaseLibrary) -> None:
+    library.start("busy", "a.mp4", "colon", "nano")
+    with library.working("busy"), pytest.raises(CaseError, match="another process"):
+        library.delete("busy")
+    library.delete("busy")
+    assert library.list() == []
+
+
 def test_export_is_a_bundle_with_the_evidence(
     library: CaseLibrary, tmp_path: Path, cases: SimpleNamespace
 ) -> None:

@@ -185,6 +185,7 @@ def test_a_case_from_video_to_signature(
     case_id = report.case_id
     assert read_bundle(out / f"{case_id}.zip").problems == []
     assert CaseReport.from_json((out / "report.json").read_bytes()) == report
+    assert all((out / finding.image).is_file() for finding in report.findings), "the links of report.md"
 
     listed = json.loads(videopath("cases", "list", "--json").stdout)
     assert [(entry["case_id"], entry["site"]) for entry in listed] == [(case_id, "colon")]
