@@ -11,7 +11,7 @@ Strict: a missing, unexpected or misshapen tensor raises ``ModelError`` and is n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from videopath.model.device import check_quantisation, choose_device
 from videopath.model.geometry import is_hugging_face, read_config
 from videopath.model.hub import resolve
 from videopath.model.network import Network, hf_config
-from videopath.model.prompts import TURN_MARKS
+from videopath.model.prompts import END_OF_TURN, TURN_MARKS
 from videopath.model.quantise import Quantisation, quantise_linears
 from videopath.model.save import save_original
 from videopath.model.weights import FileWeights, Overlaid, Shape, Weights, load_bin, read_json, weight_files
@@ -88,6 +88,8 @@ def load_network(
     check_quantisation(choice, quantise)
     checkpoint = open_checkpoint(path, base=base, accept_licence=accept_licence, base_layer=base_layer)
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
+    if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
+        config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
     model = empty_model(config, len(tokenizer))
     load_device = "cpu" if quantise else choice.device
     fill(model, checkpoint, config, load_device, choice.torch_dtype, progress)

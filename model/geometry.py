@@ -110,6 +110,10 @@ def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
             f"The checkpoint's config.json lacks {', '.join(missing)}; it is not that of a LLaVA-Qwen model."
         )
     _check_sizes(text)
+    if text.get("use_sliding_window") and text.get("max_window_layers", 0) < text["num_hidden_layers"]:
+        raise ModelError(
+            "The checkpoint's decoder has a sliding window of attention, which is not supported."
+        )
     return text
 
 

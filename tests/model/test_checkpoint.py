@@ -124,6 +124,12 @@ def test_the_unused_norm_of_the_tower_may_be_there_or_not(checkpoint: Path) -> N
     assert torch.equal(before.video_embeds(pixels), after.video_embeds(pixels))
 
 
+def test_an_answer_ends_with_its_turn_where_the_checkpoint_names_no_end(checkpoint: Path) -> None:
+    (checkpoint / "generation_config.json").unlink()
+    network = load_network(checkpoint, device="cpu")
+    assert [network.tokenizer.decode(network.config.eos_token_ids)] == ["<|im_end|>"]
+
+
 @pytest.mark.parametrize("keep", [0, 7, 1000, -1])
 def test_a_truncated_weight_file_is_named_in_one_sentence(checkpoint: Path, keep: int) -> None:
     file = checkpoint / "model.safetensors"
@@ -190,6 +196,7 @@ def test_a_missing_shard_is_named(checkpoint: Path) -> None:
         ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
         ({"image_aspect_ratio": "crop_split"}, "image_aspect_ratio is 'crop_split'"),
         ({"hidden_size": ...}, "lacks hidden_size"),
+        ({"use_sliding_window": True, "max_window_layers": 1}, "sliding window"),
     ],
 )
 def test_rules_that_are_not_known_are_refused(checkpoint: Path, changes: dict[str, Any], said: str) -> None:
