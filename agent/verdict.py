@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from videopath.agent.state import Json, Look
-from videopath.core.sites import canonical_site
+from videopath.core.sites import SITES, canonical_site
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import DiagnoseResult, RetrieveResult
 
@@ -25,7 +25,18 @@ def no_claim(label: str, site: str | None, card: Card) -> list[str]:
         return ["The model takes this for tissue that it does not know."]
     if not knows_site(site, card):
         return [f"The model was not trained on tissue of the {site}; it knows {_listed(list(card.labels))}."]
+    if site and (named := sites_of(label, card)) and canonical_site(site) not in named:
+        return [f"The diagnosis is one of the {_listed(named)}, but the tissue is said to be of the {site}."]
     return []
+
+
+def sites_of(label: str, card: Card) -> list[str]:
+    """The sites that a label belongs to by the card or by its own words; empty where neither names one."""
+    label = same_label(label)
+    named = label.rpartition(" of the ")[2]
+    if named in SITES:
+        return [named]
+    return [site for site, labels in card.labels.items() if label in map(same_label, labels)]
 
 
 def knows_site(site: str | None, card: Card) -> bool:

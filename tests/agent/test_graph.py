@@ -17,6 +17,7 @@ import pytest
 from videopath.agent import DiagnosticAgent, Policy, Progress
 from videopath.agent.graph import build_graph
 from videopath.agent.trace import read_trace
+from videopath.agent.verdict import sites_of
 from videopath.core.errors import CaseError, InputError
 from videopath.model.engine import Card, EngineInfo, Generation
 
@@ -162,6 +163,26 @@ def test_a_site_that_the_model_was_not_trained_on_is_abstained_on_at_once(small_
     assert report.abstained
     assert report.confidence == 0
     assert "thyroid" in " ".join(report.advice)
+
+
+def test_a_diagnosis_of_another_site_than_the_one_given_is_abstained_on(small_case: Path) -> None:
+    with agent_with({"benign lung tissue": 0.0}, sample="benign lung tissue") as agent:
+        report = agent.diagnose(small_case, site="colon")
+    assert (report.diagnosis, report.abstained, report.confidence) == ("benign lung tissue", True, 0.0)
+    assert "of the lung" in report.advice[0]
+
+
+@pytest.mark.parametrize(
+    ("label", "sites"),
+    [
+        ("Colon adenocarcinoma.", ["colon"]),
+        ("malignant tumour of the bone marrow", ["bone marrow"]),
+        ("tumour of the unknown kind", []),
+        ("lymphoma", []),
+    ],
+)
+def test_which_sites_a_label_names(label: str, sites: list[str]) -> None:
+    assert sites_of(label, Card(labels={"colon": [BENIGN, CANCER]})) == sites
 
 
 @pytest.mark.parametrize(
