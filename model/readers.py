@@ -24,6 +24,7 @@ _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 _DECORD_CODECS = {"h264", "mpeg4", "vp9", "mjpeg"}  # not hevc: decord gives other frames after a search
 _DECORD_FORMATS = re.compile(r"yuvj?4(20|22|44)p|gray")  # it turns deeper colours to RGB in another way
+_COUNTED_CODECS = {"mpeg1video", "mpeg2video"}  # their frames' times are guessed, otherwise after a search
 _SLACK = 3
 """Frames by which a shown frame may lag behind its packet (VP8 holds packets that are never shown)."""
 
@@ -144,9 +145,10 @@ class VideoSource:
 
     def read_pyav(self, indices: list[int], keep: Keep) -> list[np.ndarray]:
         """The frames by PyAV: from the keyframe before each, or from the start where the file cannot be searched."""
+        searchable = self._packets.timed and self._codec not in _COUNTED_CODECS
         try:
             with self._container() as container:
-                frames = self._by_seeking(container, indices, keep) if self._packets.timed else None
+                frames = self._by_seeking(container, indices, keep) if searchable else None
             if frames is None:
                 with self._container() as container:
                     frames = self._by_counting(container, indices, keep)

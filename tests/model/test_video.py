@@ -158,6 +158,20 @@ def test_times_of_a_variable_frame_rate(tmp_path: Path, name: str) -> None:
     assert open_clip(path, 3, start=3.0, end=4.0).indices.tolist() == [7, 7, 7]  # on screen from 2.7 s to 5 s
 
 
+def test_frames_of_mpeg_whose_times_are_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "a.mpg"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(30):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    source = VideoSource(path)
+    every = source.read_pyav(list(range(30)), lambda f: f)
+    assert np.array_equal(source.read_pyav([13, 27], lambda f: f), [every[13], every[27]])
+
+
 _TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
 
 
