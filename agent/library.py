@@ -206,13 +206,13 @@ class CaseLibrary:
             raise CaseError("A signature needs a name: give the reviewer.")
         if entry.status == "abstained" and not (diagnosis or "").strip():
             raise CaseError(f"The agent abstained on case {case_id}: give the diagnosis that you sign.")
-        report = self.get(case_id)
+        report, diagnosis = self.get(case_id), (diagnosis or "").strip()
         edited = bool(diagnosis) and diagnosis != report.diagnosis
         report.review.append(
             Decision(
                 action="edit" if edited else "accept",
                 reviewer=reviewer.strip(),
-                diagnosis=diagnosis or report.diagnosis,
+                diagnosis=diagnosis if edited else None,
                 comment=comment,
                 decided=now(),
             )

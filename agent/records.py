@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate
@@ -83,6 +83,13 @@ class Decision(Record):
         default=None, description="the review that this answers; a stale one is refused"
     )
     decided: str = Field(default="", description="ISO 8601, UTC")
+
+    @model_validator(mode="after")
+    def _words_go_with_edit(self) -> Decision:
+        """No word of the reviewer is lost, and an edit without any is no edit."""
+        if (self.action == "edit") != bool(self.diagnosis or self.description):
+            raise ValueError('"edit", and only "edit", takes a diagnosis or a description of your own')
+        return self
 
 
 class VideoFacts(Record):

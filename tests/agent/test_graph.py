@@ -204,8 +204,13 @@ def test_a_decision_counts_once_and_only_for_the_review_that_waits(small_case: P
         assert agent.resume("seen").status == "waiting for review", "no decision: it goes on waiting"
         with pytest.raises(CaseError, match="earlier review"):
             agent.resume("seen", {"action": "accept", "interrupt_id": "0" * 32})
-        with pytest.raises(CaseError, match="not usable"):
-            agent.resume("seen", {"action": "approve"})
+        for unusable in (
+            {"action": "approve"},
+            {"action": "edit"},
+            {"action": "accept", "diagnosis": "polyp"},
+        ):
+            with pytest.raises(CaseError, match="not usable"):
+                agent.resume("seen", unusable)
         edit = {
             "action": "edit",
             "reviewer": "Dr A",

@@ -60,7 +60,9 @@ def test_a_candidate_that_came_or_went_is_told(cases: SimpleNamespace) -> None:
 
 def test_what_a_person_decided_is_not_held_against_the_model(cases: SimpleNamespace) -> None:
     decided = cases.report(
-        status="signed", diagnosis="tubular adenoma", review=[Decision(action="edit", reviewer="Dr. A")]
+        status="signed",
+        diagnosis="tubular adenoma",
+        review=[Decision(action="edit", reviewer="Dr. A", diagnosis="tubular adenoma")],
     )
     assert _fields(decided, cases.report()) == []
 
