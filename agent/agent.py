@@ -13,7 +13,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
 from pydantic import ValidationError
 
-from videopath.agent.graph import build_graph
+from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
 from videopath.agent.nodes import Nodes
@@ -29,8 +29,6 @@ from videopath.core.sites import canonical_site
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
-    from langgraph.graph.state import CompiledStateGraph
-
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
 
@@ -51,7 +49,7 @@ class DiagnosticAgent:
         self._nodes = nodes
         self._connection = connection
         saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        self.graph: CompiledStateGraph = build_graph(nodes, saver)
+        self.graph: CaseGraph = build_graph(nodes, saver)
 
     @classmethod
     def load(

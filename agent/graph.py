@@ -17,8 +17,10 @@ from videopath.agent.nodes import Nodes, wants_closer_look, wants_review
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import RunContext
 
+CaseGraph = CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]
 
-def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CompiledStateGraph:
+
+def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CaseGraph:
     """The compiled graph around these nodes."""
     graph = StateGraph(CaseState, input_schema=CaseInput, context_schema=RunContext)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
@@ -51,13 +50,14 @@ class Nodes:
         self.library = library
         self.settings = settings
 
-    def intake(self, state: CaseInput, config: RunnableConfig, runtime: CaseRuntime) -> Json:
+    def intake(self, state: CaseInput, runtime: CaseRuntime) -> Json:
         """Open and hash the video, sample the frames, judge their quality; the model is not needed for it yet."""
         from videopath.model.quality import assess
         from videopath.model.video import open_source
 
         draft = StepDraft("intake", runtime)
-        case_id = state.get("case_id") or config["configurable"].get("thread_id") or new_case_id()
+        thread = runtime.execution_info.thread_id if runtime.execution_info else None
+        case_id = state.get("case_id") or thread or new_case_id()
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
         open_source(Path(state["video"]))  # an unreadable file is told before anything is loaded for it
         request = _first_request(state["video"], settings, self.sessions.frames)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from videopath.agent.graph import build_graph
+from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.core.settings import load_settings
 
-if TYPE_CHECKING:
-    from langgraph.graph.state import CompiledStateGraph
 
-
-def make_graph() -> CompiledStateGraph:
+def make_graph() -> CaseGraph:
     """The graph around the model and the knowledge base of the settings."""
     settings = load_settings()
     nodes = load_nodes(
