@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-_MARKER = re.compile(r"(?<!differential )\b(?:final\s+)?diagnosis\**\s*:[*\s]*", re.IGNORECASE)
+_MARKER = re.compile(
+    r"(?<!differential )\b(?:(?:final|best|most|likely|probable|primary)[ \t]+)*diagnosis\**\s*:[*\s]*",
+    re.IGNORECASE,
+)
 _RATIONALE = re.compile(r"\s*\**\brationale\**\s*:[*\s]*", re.IGNORECASE)
 _LABEL_END = re.compile(r"\n|\.\s+(?=[A-Z])")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 _NO_LABEL = r"(?!not\b|un(?:clear|certain|known)\b|difficult\b|based\b|made\b|supported\b|confirmed\b)"
 _SAID = re.compile(
-    r"(?:\b(?:the|a|an|my|our)\s+(?:[\w-]+\s+){0,2}diagnosis\s+(?:is|would be)\s+"
+    r"(?:\b(?:the|a|an|my|our)\s+(?:[\w-]+\s+){0,2}diagnosis\s+(?:(?:for|of)\s+[^.,:;]{1,60}?\s+)?(?:is|would be):?\s+"
     r"|\b(?:findings|features|appearances|morphology|picture)\s+(?:is|are)\s+(?=most\b|consistent\b|diagnostic\b|compatible\b)"
     r"|\bhistolog\w+\s+(?:classification|type|typing)\b[^.]*?\bis\s+)"
     r"(?:best\s+|most\s+)?(?:(?:consistent|compatible)\s+with\s+|diagnostic\s+of\s+|that\s+of\s+|identified\s+as\s+)?"

@@ -67,6 +67,9 @@ def test_a_conversation_becomes_a_record(tmp_path: Path, lines: bool) -> None:
             "SCC, Grade 4 (of 4)",
         ),
         ("Pale cells. The most likely diagnosis is an oncocytoma.", "Pale cells.", "oncocytoma"),
+        ("Pale cells. Most likely diagnosis: oncocytoma", "Pale cells.", "oncocytoma"),
+        ("Pale cells. The best diagnosis for this tissue is oncocytoma.", "Pale cells.", "oncocytoma"),
+        ("Pale cells. The diagnosis is: oncocytoma.", "Pale cells.", "oncocytoma"),
         ("The findings are most consistent with serous carcinoma.", "", "serous carcinoma"),
         (
             "The histological classification, on these features, is melanoma. It is solid.",
