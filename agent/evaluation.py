@@ -162,23 +162,30 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
 
 
 def fit_confidence(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Weights of the confidence: a logistic regression of being right on the features, for the card's ``calibration``.
+    """Weights of the confidence, for the card's ``calibration``: logistic regression of being right on the features.
 
-    Fit it on the calibration side, never on the test side. Needs right and wrong outcomes.
+    No weight is negative: what speaks for a diagnosis never counts against it, however the features go together in
+    a small sample. Fit it on the calibration side, never on the test side. Needs right and wrong outcomes.
     """
-    from sklearn.linear_model import LogisticRegression
+    from scipy.optimize import minimize
 
-    right = [o.right for o in outcomes]
+    right = np.array([o.right for o in outcomes], dtype=float)
     if len(set(right)) < 2:
         raise InputError(
             "The confidence cannot be calibrated: all clips were answered alike; use more of them."
         )
-    table = np.array([[o.features[name] for name in FEATURES] for o in outcomes])
-    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(table, right)
-    weights = {
-        f"confidence.{name}": round(float(w), 4) for name, w in zip(FEATURES, fitted.coef_[0], strict=True)
-    }
-    return {"confidence.intercept": round(float(fitted.intercept_[0]), 4), **weights}
+    table = np.array([[1.0, *(o.features[name] for name in FEATURES)] for o in outcomes])
+
+    def loss(weights: np.ndarray) -> float:
+        total = table @ weights
+        return float(
+            np.mean(np.logaddexp(0.0, total) - right * total) + 0.5 * np.sum(weights[1:] ** 2) / len(right)
+        )
+
+    bounds = [(None, None), *[(0.0, None)] * len(FEATURES)]
+    fitted = minimize(loss, np.zeros(len(FEATURES) + 1), bounds=bounds, method="L-BFGS-B")
+    names = ["confidence.intercept", *(f"confidence.{name}" for name in FEATURES)]
+    return {name: round(float(weight), 4) for name, weight in zip(names, fitted.x, strict=True)}
 
 
 def _outcome(sample: Sample, report: CaseReport, clip: Path) -> Outcome:

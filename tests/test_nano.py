@@ -119,5 +119,7 @@ def test_interval_holds_the_share() -> None:
 def test_fitted_confidence_rises_with_what_speaks_for_it() -> None:
     weights = fit_confidence([_outcome(True, 0.9)] * 20 + [_outcome(False, 0.2)] * 20)
     assert all(value > 0 for name, value in weights.items() if name != "confidence.intercept")
+    opposed = fit_confidence([_outcome(True, 0.2)] * 20 + [_outcome(False, 0.9)] * 20)
+    assert all(value >= 0 for name, value in opposed.items() if name != "confidence.intercept")
     with pytest.raises(InputError, match="alike"):
         fit_confidence([_outcome(True, 0.9)] * 3)

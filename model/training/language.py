@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -197,8 +196,3 @@ class LanguageTrainer(Trainer):
 
     def _get_train_sampler(self, *_: object) -> torch.utils.data.Sampler:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
-
-
-def example_seed(stage: str) -> int:
-    """Stages draw different examples."""
-    return int(np.frombuffer(stage.encode()[:4].ljust(4), dtype=np.uint32)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,22 +17,16 @@ class Stage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="its folder below --out")
+    trains: Literal["tower", "language", "joint"] = Field(
+        description="the tower alone; projector and decoder on a still tower; everything together"
+    )
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
     tower_learning_rate: float | None = Field(None, gt=0)
     warmup: int = Field(0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-
-
-class Stages(BaseModel):
-    """The stages of a model that starts from random weights, in their order."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tower: Stage
-    language: Stage
-    joint: Stage
 
 
 class Recipe(BaseModel):
@@ -49,7 +43,7 @@ class Recipe(BaseModel):
     text: dict[str, Any]
     pinpoints: list[tuple[int, int]]
     max_length: int = Field(ge=256)
-    stages: Stages
+    stages: list[Stage] = Field(min_length=1, description="in their order; each goes on from the one before")
 
 
 def load_recipe(name: str) -> Recipe:

@@ -7,8 +7,10 @@ original LLaVA-NeXT layout, which ``load_engine`` reads.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,6 @@ from videopath.model.training.language import (
     LanguageTrainer,
     PackedExamples,
     collate,
-    example_seed,
 )
 from videopath.model.training.recipe import Recipe, Stage, load_recipe
 from videopath.model.training.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
@@ -41,7 +42,7 @@ _SAVE_EVERY = 50
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """Where a training reads and writes, and whom it tells."""
 
@@ -50,10 +51,19 @@ class Run:
     out: Path
     say: Say
 
-    def arguments(self, name: str, stage: Stage) -> TrainingArguments:
+    @cached_property
+    def source(self) -> Corpus:
+        """The training side of the data, in memory."""
+        return Corpus.read(self.data, "train", self.recipe.evidence)
+
+    def seed_of(self, stage: Stage) -> int:
+        """Stages draw different examples."""
+        return self.recipe.seed + zlib.crc32(stage.name.encode())
+
+    def arguments(self, stage: Stage) -> TrainingArguments:
         """The stage's numbers as the ``Trainer`` takes them; bfloat16 arithmetic, float32 weights."""
         return TrainingArguments(
-            output_dir=str(self.out / name),
+            output_dir=str(self.out / stage.name),
             max_steps=stage.steps,
             per_device_train_batch_size=stage.batch,
             learning_rate=stage.learning_rate,
@@ -85,14 +95,15 @@ def train(recipe: str | Recipe, data: Path, out: Path, say: Say) -> Path:
     run = Run(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), data, out, say)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.recipe.seed)
-    _train_tower(run)
     tokenizer = _tokenizer(run)
     ends = tuple(tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]))
     network = new_network(llava_config(run.recipe, ends), tokenizer, run.recipe.seed)
-    network.model.model.vision_tower.load_state_dict(_tower_weights(run), strict=True)
-    source = Corpus.read(data, "train", run.recipe.evidence)
-    for name in ("language", "joint"):
-        _train_language(run, name, network, source)
+    heads: dict[str, torch.Tensor] = {}
+    for stage in run.recipe.stages:
+        if stage.trains == "tower":
+            heads = _train_tower(run, stage, network, heads)
+        else:
+            _train_language(run, stage, network)
     return write_checkpoint(run, network)
 
 
@@ -135,31 +146,34 @@ def write_checkpoint(run: Run, network: Network) -> Path:
     return folder
 
 
-def _train_tower(run: Run) -> None:
-    if (run.out / "tower" / "done.safetensors").is_file():
-        return
-    stage, data = run.recipe.stages.tower, TowerData.read(run.data)
+def _train_tower(
+    run: Run, stage: Stage, network: Network, heads: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Train the network's tower; ``heads`` are those of an earlier tower stage, if any. Returns the heads."""
+    data = TowerData.read(run.data)
     pupil = TowerPupil(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), len(data.classes))
+    tower = network.model.model.vision_tower
+    kept = {f"tower.{k}": v for k, v in tower.state_dict().items() if not k.startswith("post_layernorm")}
+    pupil.load_state_dict({**pupil.state_dict(), **kept, **heads}, strict=True)
     size = int(run.recipe.vision["image_size"])
-    views = TowerViews(data, stage.steps * stage.batch, size, run.recipe.seed)
-    _fit(run, "tower", stage, pupil, views, TowerTrainer)
+    seen = TowerViews(data, stage.steps * stage.batch, size, run.seed_of(stage))
+    _fit(run, stage, pupil, seen, TowerTrainer)
+    # The norm after the last layer is stored by the architecture and read by nothing: it stays as it was.
+    trained = {k.removeprefix("tower."): v for k, v in pupil.state_dict().items() if k.startswith("tower.")}
+    tower.load_state_dict({**tower.state_dict(), **trained}, strict=True)
+    return {k: v for k, v in pupil.state_dict().items() if not k.startswith("tower.")}
 
 
-def _train_language(run: Run, name: str, network: Network, source: Corpus) -> None:
-    stage: Stage = getattr(run.recipe.stages, name)
-    pupil = LanguagePupil(network, still_tower=name == "language")
-    done = run.out / name / "done.safetensors"
-    if done.is_file():
-        pupil.load_state_dict(load_file(done), strict=True)
-        return
-    maker = ExampleMaker(source, network.config.image_size, run.recipe.seed + example_seed(name))
+def _train_language(run: Run, stage: Stage, network: Network) -> None:
+    """Train projector and decoder, and the tower with them in a joint stage."""
+    pupil = LanguagePupil(network, still_tower=stage.trains == "language")
+    maker = ExampleMaker(run.source, network.config.image_size, run.seed_of(stage))
     examples = PackedExamples(maker, network, stage.steps * stage.batch)
-    _fit(run, name, stage, pupil, examples, LanguageTrainer, collate)
+    _fit(run, stage, pupil, examples, LanguageTrainer, collate)
 
 
 def _fit(
     run: Run,
-    name: str,
     stage: Stage,
     pupil: nn.Module,
     examples: Dataset,
@@ -167,25 +181,21 @@ def _fit(
     collator: Callable | None = None,
 ) -> None:
     """One stage, from its last checkpoint if there is one; its weights end in ``done.safetensors``."""
-    folder = run.out / name
+    folder = run.out / stage.name
+    done = folder / "done.safetensors"
+    if done.is_file():
+        pupil.load_state_dict(load_file(done), strict=True)
+        return
     resumed = any(folder.glob("checkpoint-*"))
-    run.say(f"Stage {name}: {stage.steps} steps of {stage.batch}{', resumed' if resumed else ''}.")
+    run.say(f"Stage {stage.name}: {stage.steps} steps of {stage.batch}{', resumed' if resumed else ''}.")
     trainer = trainer_class(
-        model=pupil, args=run.arguments(name, stage), train_dataset=examples, data_collator=collator
+        model=pupil, args=run.arguments(stage), train_dataset=examples, data_collator=collator
     )
     if isinstance(trainer, LanguageTrainer) and stage.tower_learning_rate:
         trainer.tower_rate = stage.tower_learning_rate
     trainer.train(resume_from_checkpoint=resumed)
-    with replaced_on_success(folder / "done.safetensors") as part:
+    with replaced_on_success(done) as part:
         save_file({k: v.contiguous() for k, v in pupil.state_dict().items()}, part)
-
-
-def _tower_weights(run: Run) -> dict[str, torch.Tensor]:
-    weights = load_file(run.out / "tower" / "done.safetensors")
-    tower = {k.removeprefix("tower."): v for k, v in weights.items() if k.startswith("tower.")}
-    hidden = int(run.recipe.vision["hidden_size"])
-    # The norm after the last layer is stored by the architecture and read by nothing.
-    return {**tower, "post_layernorm.weight": torch.ones(hidden), "post_layernorm.bias": torch.zeros(hidden)}
 
 
 def _tokenizer(run: Run) -> Any:

@@ -52,9 +52,11 @@ _SMALL = {
 
 @pytest.fixture(scope="module")
 def small_recipe() -> Recipe:
-    stages = {
-        name: {"steps": 2, "batch": 2, "learning_rate": 1e-3} for name in ("tower", "language", "joint")
-    }
+    kinds = ("tower", "language", "joint", "tower", "language")
+    stages = [
+        {"name": f"{kind}-{n}", "trains": kind, "steps": 2, "batch": 2, "learning_rate": 1e-3}
+        for n, kind in enumerate(kinds)
+    ]
     return Recipe.model_validate({**load_recipe("nano").model_dump(), **_SMALL, "stages": stages})
 
 
