@@ -285,8 +285,10 @@ class Nodes:
         return Recording(self.sessions, journal, state["facts"]["sha256"], on_token)
 
     def _draft(self, name: str, runtime: CaseRuntime) -> StepDraft:
-        """A step that asks the model."""
-        return StepDraft(name, runtime, model=self.sessions.info.name, device=self.sessions.info.device)
+        """A step that asks the model; told before the model is loaded, which may take a while."""
+        draft = StepDraft(name, runtime)
+        draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
+        return draft
 
     def _next(self, state: CaseState, step: Step, **update: Any) -> Json:
         return self._finished(state["case_id"], len(state["steps"]), step, update)

@@ -45,13 +45,13 @@ class StepDraft:
 
     name: str
     runtime: CaseRuntime
-    model: str | None = None  # only where the step asks it
+    model: str | None = None  # only where the step asks it, like the device
     device: str | None = None
     started: str = field(default_factory=now)
     begun: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self._tell(Progress("started", self.name, device=self.device))
+        self._tell(Progress("started", self.name))
 
     def token(self, text: str) -> None:
         """Pass on a piece of the model's answer."""

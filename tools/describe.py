@@ -17,8 +17,8 @@ from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_o
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|ca|approx|Fig|Dr|no)\.$", re.IGNORECASE)
-_MOST_FINDINGS = 12
-_LONGEST_FINDING = 400  # characters
+_SCORED_AT_ONCE = 12  # sentences
+_LONGEST_SCORED = 400  # characters
 
 
 class DescribeInput(ClipInput, SiteInput):
@@ -76,12 +76,13 @@ def _located(
     session: ClipSession, question: str, sentences: Sequence[str], frames: FramesSeen
 ) -> list[LocatedFinding]:
     """Each sentence at the frame under which it is most likely."""
-    texts = [sentence[:_LONGEST_FINDING] for sentence in sentences[:_MOST_FINDINGS]]
-    if not texts:
-        return []
-    alone = len(frames.indices) == 1
-    scores = [[0.0]] * len(texts) if alone else session.score_moments(question, texts)
-    return [_finding(text, row, frames) for text, row in zip(texts, scores, strict=True)]
+    texts = [sentence[:_LONGEST_SCORED] for sentence in sentences]
+    groups = [texts[start : start + _SCORED_AT_ONCE] for start in range(0, len(texts), _SCORED_AT_ONCE)]
+    if len(frames.indices) == 1:
+        scores = [[0.0]] * len(texts)
+    else:
+        scores = [row for group in groups for row in session.score_moments(question, group)]
+    return [_finding(text, row, frames) for text, row in zip(sentences, scores, strict=True)]
 
 
 def _finding(text: str, scores: Sequence[float], frames: FramesSeen) -> LocatedFinding:

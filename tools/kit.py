@@ -23,7 +23,8 @@ def toolkit(
     """Describe, retrieve and diagnose for a LangChain or LangGraph agent.
 
     The tools share one pool of sessions: a clip is encoded once, whichever of them asks. Nothing is loaded before
-    the first call. ``knowledge``: a knowledge base or its folder; none: the bundled starter.
+    the first call. ``knowledge``: a knowledge base or its folder; none: the bundled starter. A video or a site that
+    cannot be used raises ``InputError``; LangGraph's ``ToolNode(tools, handle_tool_errors=True)`` tells it to the model.
     """
     sessions: SessionPool | Recording = SessionPool(engine)
     return [

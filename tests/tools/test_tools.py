@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from videopath.knowledge import InstructionRecord, KnowledgeBase
 from videopath.model import load_engine
+from videopath.model.engine import Generation
 from videopath.tools import DescribeTool, DiagnoseTool, RetrieveTool, toolkit
 from videopath.tools.describe import split_sentences
 from videopath.tools.diagnose import clean_label, softmax
@@ -62,12 +63,29 @@ def test_describe_locates_every_sentence(pool: SessionPool, small_case: Path) ->
     result = DescribeTool(sessions=pool).invoke(
         {"video": str(small_case), "site": "colon", "max_new_tokens": 40}
     )
-    assert [finding.text for finding in result.findings] == split_sentences(result.description)[:12]
+    assert [finding.text for finding in result.findings] == split_sentences(result.description)
     for finding in result.findings:
         assert result.frames.indices[finding.position] == finding.frame
         assert result.frames.seconds[finding.position] == finding.seconds
         assert finding.contrast >= 0
     assert len(result.frames.indices) == 4
+
+
+def test_a_long_description_has_a_moment_for_each_sentence(
+    pool: SessionPool, small_case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences = [f"Gland {number} is crowded." for number in range(29)] + [f"It is {'very ' * 120}dark."]
+    answer = Generation(" ".join(sentences), [1], [-0.5], 0.0, "eos")
+    monkeypatch.setattr("videopath.model.session.LocalSession.generate", lambda *_, **__: answer)
+    result = DescribeTool(sessions=pool).invoke({"video": str(small_case), "site": "colon"})
+    assert [finding.text for finding in result.findings] == sentences
+    assert any(finding.contrast > 0 for finding in result.findings[-6:]), "scored like the first ones"
+
+
+def test_a_tool_takes_an_engine_by_name_or_folder_and_nano_by_default(small_checkpoint: Path) -> None:
+    assert DescribeTool().sessions.name == "nano"
+    assert DiagnoseTool(engine=small_checkpoint).sessions.name == str(small_checkpoint)
+    assert toolkit(small_checkpoint)[0].sessions.frames == 4, "known from its card, nothing is loaded"
 
 
 def test_a_finding_is_at_the_frame_that_scores_it_best(pool: SessionPool, small_case: Path) -> None:
