@@ -1,6 +1,6 @@
 """The report for people: Markdown, read from top to bottom as a pathologist would ask.
 
-Texts from a model, a file name or a reviewer are escaped: they can neither break a table nor bring in HTML.
+Texts from a model, a file name or a reviewer are escaped: they can neither break a table nor bring in HTML or links.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from videopath.agent.records import CaseReport, Decision, Finding, Step, VideoFacts
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
 _STATUS = {
     "running": "not finished",

@@ -72,6 +72,11 @@ def test_texts_from_outside_bring_in_no_html_and_no_cells(cases: SimpleNamespace
     assert row.replace("\\|", "").count("|") == 4
 
 
+def test_texts_from_outside_bring_in_no_links(cases: SimpleNamespace) -> None:
+    text = to_markdown(cases.report(rationale="See [x](http://a.bc), HTTPS://a.bc, www.a.bc or a@a.bc."))
+    assert r"See \[x\](http\://a.bc), HTTPS\://a.bc, www\.a.bc or a\@a.bc." in text
+
+
 @given(text=st.text(max_size=80))
 def test_any_text_stays_in_its_cell(text: str, cases: SimpleNamespace) -> None:
     finding = Finding(text=text, seconds=1.0, frame=3)
