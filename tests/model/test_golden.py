@@ -16,11 +16,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videopath.model.checkpoint import load_network
+from videopath.model.checkpoint import load_network, open_checkpoint
 from videopath.model.layout import image_tokens, pool, video_tokens
 from videopath.model.network import Network
 from videopath.model.preprocess import best_resolution, image_tiles, normalise
 from videopath.model.prompts import render_turns, tokenise
+from videopath.model.video import open_clip
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 LORA = "ckpt/tiny/lora/llava-qwen-lora-"
@@ -255,3 +256,26 @@ def test_a_training_image_has_the_original_pixels(shared: Path) -> None:
     picture = np.asarray(PIL.Image.open(shared / "golden/train/img_a.png").convert("RGB"))
     tiles = image_tiles(picture, network.config.image_size, "anyres", network.config.pinpoints)
     assert np.abs(tiles.astype(int) - inputs["pixel_u8"].reshape(tiles.shape)).max() <= 2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sample", ["image", "video"])
+def test_a_training_sample_has_the_original_loss(shared: Path, sample: str) -> None:
+    """From the data set's pixels and labels; the original counts the vocabulary's padded rows, too."""
+    inputs = dict(np.load(shared / f"golden/train/{sample}.npz"))
+    network, pixels = _network("tiny"), normalise(inputs["pixel_u8"])
+    size = PIL.Image.open(shared / "golden/train/img_a.png").size
+    visual = network.video_embeds(pixels) if sample == "video" else network.image_embeds(pixels, size)
+    embeds = network.embed(inputs["input_ids"].tolist(), [visual])
+    states = network.model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    head = open_checkpoint(shared / "golden/ckpt/tiny/full").weights.read("lm_head.weight").float()
+    labels = torch.tensor(inputs["expanded_labels"]).long()
+    loss = torch.nn.functional.cross_entropy(states[0, :-1] @ head.T, labels[1:], ignore_index=-100)
+    assert float(loss) == pytest.approx(float(inputs["loss"]), abs=1e-5)
+
+
+def test_a_training_clip_has_the_original_frames(shared: Path) -> None:
+    stored = np.load(shared / "golden/train/clip_a_decord_frames.npz")
+    clip = open_clip(shared / "golden/train/clip_a.mp4", 4, sampling="fps")
+    assert clip.indices.tolist() == stored["idx"].tolist()
+    assert np.array_equal(clip.frames, stored["frames"])
