@@ -45,8 +45,8 @@ class StepDraft:
 
     name: str
     runtime: CaseRuntime
-    model: str | None = None  # only where the step asks it, like the device
-    device: str | None = None
+    model: str | None = None  # only where the step asks it
+    device: str = "cpu"  # the model's where the step asks it; all else is done by the processor
     started: str = field(default_factory=now)
     begun: float = field(default_factory=time.perf_counter)
 

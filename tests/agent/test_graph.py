@@ -118,6 +118,7 @@ def test_a_clear_case_goes_straight_to_its_report(small_case: Path) -> None:
         "diagnose",
     }
     assert [p.step for p in heard if p.kind == "started"] == [step.name for step in steps]
+    assert {step.device for step in steps} == {"cpu"}
     assert DESCRIPTION in [p.text for p in heard if p.kind == "token"]
     assert type(report).from_json(report.to_json()).model_dump() == report.model_dump()
 
