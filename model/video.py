@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 
 import cv2
@@ -145,13 +146,15 @@ def open_source(path: Path) -> Source:
 def _check_arguments(
     frames: int, start: float | None, end: float | None, sampling: str, crop: Crop | None
 ) -> None:
-    if not 1 <= frames <= MAX_FRAMES:
-        raise InputError(f"The number of frames must be between 1 and {MAX_FRAMES}, not {frames}.")
+    if not (isinstance(frames, Integral) and 1 <= frames <= MAX_FRAMES):
+        raise InputError(
+            f"The number of frames must be a whole one between 1 and {MAX_FRAMES}, not {frames!r}."
+        )
     if sampling not in SAMPLINGS:
         raise InputError(f"Unknown sampling {sampling!r}; there are {', '.join(SAMPLINGS)}.")
     for name, value in (("start", start), ("end", end)):
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            raise InputError(f"The {name} must be a number of seconds, 0 or more, not {value}.")
+        if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
+            raise InputError(f"The {name} must be a number of seconds, 0 or more, not {value!r}.")
     if start is not None and end is not None and end < start:
         raise InputError(f"The end ({end:g} s) lies before the start ({start:g} s).")
     if crop is not None and not (

@@ -161,6 +161,7 @@ def test_8k_is_legitimate(tmp_path: Path) -> None:
     ("arguments", "word"),
     [
         ({"start": -1.0}, "start"),
+        ({"start": "1"}, "start"),
         ({"end": float("nan")}, "end"),
         ({"start": 2.0, "end": 1.0}, "before the start"),
         ({"start": 99.0}, "behind the end"),
@@ -173,8 +174,8 @@ def test_wrong_arguments(tmp_path: Path, arguments: dict[str, Any], word: str) -
     assert word in refusal(write_video(tmp_path / "a.mp4"), **arguments)
 
 
-@pytest.mark.parametrize("frames", [0, -3, 10**6])
-def test_wrong_number_of_frames(tmp_path: Path, frames: int) -> None:
+@pytest.mark.parametrize("frames", [0, -3, 10**6, 8.0, "8", None])
+def test_wrong_number_of_frames(tmp_path: Path, frames: Any) -> None:
     with pytest.raises(InputError, match="number of frames"):
         open_clip(write_video(tmp_path / "a.mp4"), frames)
 
