@@ -282,6 +282,8 @@ def _inputs(
         raise InputError(
             f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
         )
+    if _has_half_characters(str(path.resolve())):
+        raise InputError(f"The name {str(path.resolve())!r} is not valid UTF-8 text; rename it.")
     return CaseInput(
         video=str(path.resolve()),
         site=canonical_site(site) if site else None,
@@ -300,7 +302,14 @@ def _checked_question(question: str | None) -> str | None:
         raise InputError(
             f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are allowed."
         )
+    if _has_half_characters(question):
+        raise InputError("The question has a character that is not valid; leave it out.")
     return question.strip()
+
+
+def _has_half_characters(text: str) -> bool:
+    """As Python makes of bytes that are no UTF-8, in names of files and on the command line; no JSON can hold them."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sqlite3
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -244,16 +246,22 @@ def test_a_rejected_case_says_so(small_case: Path) -> None:
         ({"site": "elbow"}, "elbow"),
         ({"question": "  "}, "empty"),
         ({"question": "x" * 100_000}, "100,000"),
+        ({"question": "wh\udce9t"}, "not valid"),
         ({"sampling": "random"}, "sampling"),
         ({"start": 4.0, "end": 2.0}, "segment"),
     ],
 )
-def test_bad_input_leaves_no_case_behind(small_case: Path, more: dict[str, Any], said: str) -> None:
+def test_bad_input_leaves_no_case_behind(
+    small_case: Path, tmp_path: Path, more: dict[str, Any], said: str
+) -> None:
     with agent_with(SURE) as agent:
         with pytest.raises(InputError, match=said):
             agent.diagnose(small_case, case_id="bad", **more)
         with pytest.raises(InputError, match="no file"):
             agent.diagnose(small_case.with_name("absent.mp4"), case_id="bad")
+        if sys.platform == "linux":  # other systems have no such names
+            with pytest.raises(InputError, match="rename it"):
+                agent.diagnose(shutil.copy(small_case, tmp_path / "caf\udce9.mp4"), case_id="bad")
         assert agent.library.list() == []
         assert not agent.library.folder("bad").exists()
 
