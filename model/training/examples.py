@@ -30,6 +30,8 @@ _ASKED = (
     "Which diagnosis fits this {site} tissue best?",
     "What is the most likely diagnosis of this {site} tissue?",
 )
+Shares = tuple[float, float, float]
+"""Descriptions put before a diagnosis: right, without facts, of another entity."""
 _SIDE = 256
 """Clips are kept at this size in memory, larger than what the tower reads so that crops stay sharp."""
 
@@ -107,8 +109,11 @@ def _small_clip(path: Path) -> np.ndarray:
 class ExampleMaker:
     """Draws example ``index`` of a seed: always the same one, so that a resumed run goes on as a whole one would."""
 
-    def __init__(self, source: Corpus, size: int, seed: int, turns: int = 3) -> None:
+    def __init__(
+        self, source: Corpus, size: int, seed: int, descriptions: Shares = (0.6, 0.15, 0.25), turns: int = 3
+    ) -> None:
         self._source, self._size, self._seed, self._turns = source, size, seed, turns
+        self._descriptions = descriptions
         labels = list(source.by_label)
         counts = np.array([len(source.by_label[label]) for label in labels], dtype=float) ** 0.5
         self._labels, self._share = labels, counts / counts.sum()
@@ -127,7 +132,7 @@ class ExampleMaker:
         if rng.random() < 0.10:
             site, diagnosis = self._wrong_site(site, rng), UNKNOWN
         told_site = site if diagnosis == UNKNOWN or rng.random() < 0.88 else None
-        teller = Teller(self._source.cases, told_site, site, diagnosis, measured, rng)
+        teller = Teller(self._source.cases, told_site, site, diagnosis, measured, self._descriptions, rng)
         return Example(frames, kind == "image", teller.turns(self._turns))
 
     def _look(self, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
@@ -199,6 +204,7 @@ class Teller:
     site: str
     diagnosis: str
     measured: Attributes
+    descriptions: Shares
     rng: np.random.Generator
 
     def turns(self, count: int) -> tuple[Turn, ...]:
@@ -238,10 +244,11 @@ class Teller:
 
     def _doubtful_description(self) -> str:
         """Right, without facts, or of another entity: at run time it is the model's own and may be wrong."""
+        right, bare, _ = self.descriptions
         draw = self.rng.random()
-        if draw < 0.6:
+        if draw < right:
             return self._description()
-        if draw < 0.75:
+        if draw < right + bare:
             return wording.describe_attributes(self.measured, self.rng)
         return wording.describe(self._other_diagnosis(), self.measured, self.rng)
 

@@ -26,6 +26,10 @@ class Stage(BaseModel):
     learning_rate: float = Field(gt=0)
     tower_learning_rate: float | None = Field(None, gt=0)
     warmup: int = Field(0, ge=0)
+    descriptions: tuple[float, float, float] = Field(
+        (0.6, 0.15, 0.25),
+        description="shares of descriptions put before a diagnosis that are right, without facts, of another entity",
+    )
     weight_decay: float = Field(0.0, ge=0)
 
 

@@ -167,7 +167,7 @@ def _train_tower(
 def _train_language(run: Run, stage: Stage, network: Network) -> None:
     """Train projector and decoder, and the tower with them in a joint stage."""
     pupil = LanguagePupil(network, still_tower=stage.trains == "language")
-    maker = ExampleMaker(run.source, network.config.image_size, run.seed_of(stage))
+    maker = ExampleMaker(run.source, network.config.image_size, run.seed_of(stage), stage.descriptions)
     examples = PackedExamples(maker, network, stage.steps * stage.batch)
     _fit(run, stage, pupil, examples, LanguageTrainer, collate)
 
