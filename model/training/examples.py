@@ -229,43 +229,53 @@ class Teller:
         return Turn(questions.one_prompt_question(self.told_site, self._question()), answer)
 
     def _from_description(self) -> Turn:
-        return self._diagnose(())
+        return self._diagnose(self._doubtful_diagnosis(), ())
 
     def _with_cases(self) -> Turn:
-        return self._diagnose([self._case(fits) for fits in self._plan()])
+        """Similar cases are found by the description: as often as not they are of what it describes, right or wrong."""
+        described = self._doubtful_diagnosis()
+        if described and self.rng.random() < 0.5:
+            wanted = [described] * int(self.rng.integers(1, 6))
+        else:
+            wanted = [self.diagnosis if fits else self._other_diagnosis() for fits in self._plan()]
+        return self._diagnose(described, [self._case(diagnosis) for diagnosis in wanted])
 
-    def _diagnose(self, neighbours: Sequence[Evidence]) -> Turn:
-        question = questions.diagnose_question(
-            self.told_site, self._doubtful_description(), neighbours, self._question()
+    def _diagnose(self, described: str | None, neighbours: Sequence[Evidence]) -> Turn:
+        description = (
+            wording.describe(described, self.measured, self.rng)
+            if described
+            else wording.describe_attributes(self.measured, self.rng)
         )
+        question = questions.diagnose_question(self.told_site, description, neighbours, self._question())
         return Turn(
-            question, questions.diagnosis_answer(self.diagnosis, wording.rationale(self.diagnosis, self.rng))
+            question,
+            questions.diagnosis_answer(self.diagnosis, wording.rationale(self.diagnosis, self.rng)),
         )
 
-    def _doubtful_description(self) -> str:
-        """Right, without facts, or of another entity: at run time it is the model's own and may be wrong."""
+    def _doubtful_diagnosis(self) -> str | None:
+        """What the description is of: the truth, nothing (no facts), or another entity.
+
+        At run time the description is the model's own and may be wrong.
+        """
         right, bare, _ = self.descriptions
         draw = self.rng.random()
         if draw < right:
-            return self._description()
-        if draw < right + bare:
-            return wording.describe_attributes(self.measured, self.rng)
-        return wording.describe(self._other_diagnosis(), self.measured, self.rng)
+            return self.diagnosis
+        return None if draw < right + bare else self._other_diagnosis()
 
     def _plan(self) -> list[bool]:
-        """Which of one to four neighbours fit: all, some or none."""
-        count = int(self.rng.integers(1, 5))
+        """Which of one to five neighbours fit: all, some or none."""
+        count = int(self.rng.integers(1, 6))
         share = float(self.rng.choice([1.0, 0.5, 0.0], p=[0.35, 0.35, 0.30]))
         return [bool(self.rng.random() < share) for _ in range(count)]
 
-    def _case(self, fits: bool) -> Evidence:
-        wanted = self.diagnosis if fits else self._other_diagnosis()
-        worded = [
-            case
-            for case in self.cases
-            if (case.diagnosis == wanted if fits else case.diagnosis != self.diagnosis)
-        ]
-        if worded and self.rng.random() < (0.6 if fits else 0.4):
+    def _case(self, wanted: str) -> Evidence:
+        """A case of the wanted diagnosis, in a knowledge base's words or in nano's; now and then of something else."""
+        if wanted != self.diagnosis and self.rng.random() < 0.2:
+            worded = [case for case in self.cases if case.diagnosis != self.diagnosis]
+        else:
+            worded = [case for case in self.cases if case.diagnosis == wanted]
+        if worded and self.rng.random() < 0.6:
             return worded[int(self.rng.integers(len(worded)))]
         return Evidence(wanted, wording.describe(wanted, self._other_measures(), self.rng))
 
