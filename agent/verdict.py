@@ -27,6 +27,9 @@ def no_claim(label: str, site: str | None, card: Card) -> list[str]:
         return [f"The model was not trained on tissue of the {site}; it knows {_listed(list(card.labels))}."]
     if site and (named := sites_of(label, card)) and canonical_site(site) not in named:
         return [f"The diagnosis is one of the {_listed(named)}, but the tissue is said to be of the {site}."]
+    if card.labels and not _is_listed(label, card):
+        # The confidence was calibrated on the card's diagnoses; of another it says nothing.
+        return [f"How often the model is right with {label!r} was never measured."]
     return []
 
 
@@ -37,6 +40,10 @@ def sites_of(label: str, card: Card) -> list[str]:
     if named in SITES:
         return [named]
     return [site for site, labels in card.labels.items() if label in map(same_label, labels)]
+
+
+def _is_listed(label: str, card: Card) -> bool:
+    return any(same_label(label) in map(same_label, labels) for labels in card.labels.values())
 
 
 def knows_site(site: str | None, card: Card) -> bool:

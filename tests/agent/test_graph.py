@@ -175,6 +175,15 @@ def test_a_diagnosis_of_another_site_than_the_one_given_is_abstained_on(small_ca
     assert "of the lung" in report.advice[0]
 
 
+@pytest.mark.parametrize("site", ["colon", None])
+def test_a_diagnosis_that_was_never_measured_is_abstained_on(small_case: Path, site: str | None) -> None:
+    label = "benign lesion of the colon"
+    with agent_with({label: 0.0}, sample=label) as agent:
+        report = agent.diagnose(small_case, site=site)
+    assert (report.diagnosis, report.abstained, report.confidence) == (label, True, 0.0)
+    assert "never measured" in report.advice[0]
+
+
 @pytest.mark.parametrize(
     ("label", "sites"),
     [
