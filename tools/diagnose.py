@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
@@ -15,11 +15,14 @@ from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_questi
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
+if TYPE_CHECKING:
+    from videopath.model.engine import Generation
+
 NO_DIAGNOSIS = "no diagnosis"
 """The label when the model wrote none and nothing else gives a candidate."""
 
 _LONGEST_LABEL = 120  # characters; what is longer is a sentence, not a diagnosis
-_SHORT_ANSWER = 24  # tokens of a sampled answer: the label stands first
+_SHORT_ANSWER = 48  # tokens of a sampled answer: the label stands first
 _SAMPLE_TEMPERATURE = 0.7
 _SAMPLE_SEED = 1000
 
@@ -127,17 +130,24 @@ class DiagnoseTool(BaseTool):
 
 def sampled_labels(session: ClipSession, asked: str, samples: int) -> list[str]:
     """The diagnoses of short sampled answers, each with its own fixed seed; an answer without one is an empty text."""
-    texts = (
+    answers = [
         session.generate(
             asked,
             max_new_tokens=_SHORT_ANSWER,
             temperature=_SAMPLE_TEMPERATURE,
             seed=_SAMPLE_SEED + number,
             answer_start=DIAGNOSIS_START,
-        ).text
+        )
         for number in range(samples)
-    )
-    return [clean_label(parse_answer(f"{DIAGNOSIS_START}{text}").diagnosis) for text in texts]
+    ]
+    return [_sampled_label(answer) for answer in answers]
+
+
+def _sampled_label(answer: Generation) -> str:
+    """The label of a short answer; empty where the limit may have cut it in the middle."""
+    if answer.stopped == "length" and "\n" not in answer.text.strip():
+        return ""
+    return clean_label(parse_answer(f"{DIAGNOSIS_START}{answer.text}").diagnosis)
 
 
 def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:

@@ -16,7 +16,7 @@ from videopath.model import load_engine
 from videopath.model.engine import Generation
 from videopath.tools import DescribeTool, DiagnoseTool, RetrieveTool, toolkit
 from videopath.tools.describe import split_sentences
-from videopath.tools.diagnose import clean_label, softmax
+from videopath.tools.diagnose import clean_label, sampled_labels, softmax
 from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput, Neighbour
 from videopath.tools.sessions import Recording, SessionPool
@@ -123,6 +123,22 @@ def test_diagnose_gathers_candidates_and_says_where_they_come_from(
     assert support["not a tissue that this model knows"] == ["unknown"]
     assert len(result.samples) == 2
     assert result.generated_differs == (result.generated.casefold() != result.label.casefold())
+
+
+@pytest.mark.parametrize(
+    ("text", "stopped", "label"),
+    [
+        (" benign lesion of the colon\nRationale: bland", "length", "benign lesion of the colon"),
+        (" benign lesion of the men", "length", ""),
+        (" benign lesion of the colon", "eos", "benign lesion of the colon"),
+    ],
+)
+def test_a_sampled_label_is_whole_or_none(text: str, stopped: str, label: str) -> None:
+    class Scripted:
+        def generate(self, question: str, **settings: object) -> Generation:
+            return Generation(text, [1], [-0.1], 0.0, stopped)
+
+    assert sampled_labels(Scripted(), "?", 1) == [label]
 
 
 def test_one_prefill_serves_all_tools(engine, small_case: Path) -> None:
