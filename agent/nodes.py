@@ -66,7 +66,7 @@ class Nodes:
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise InputError(" ".join(quality.sentences))
-        facts = _facts(clip)
+        facts = VideoFacts.of(clip)
         step = draft.done(
             f"{facts.kind} of {facts.width}×{facts.height}, {len(facts.indices)} of {facts.total_frames} frames; "
             f"quality {quality.verdict}",
@@ -329,23 +329,6 @@ def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "segment"
         raise InputError(f"The clip cannot be cut like this ({where}): {first['msg']}.") from error
-
-
-def _facts(clip: Any) -> VideoFacts:
-    return VideoFacts(
-        path=str(clip.path),
-        sha256=clip.sha256,
-        kind=clip.kind,
-        reader=clip.reader,
-        fps=float(clip.fps),
-        duration=float(clip.duration),
-        width=int(clip.width),
-        height=int(clip.height),
-        total_frames=int(clip.total_frames),
-        sampling=clip.sampling,
-        seconds=[round(float(second), 4) for second in clip.seconds],
-        indices=[int(index) for index in clip.indices],
-    )
 
 
 def _where(request: ClipInput) -> str:

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate
+
+if TYPE_CHECKING:
+    from videopath.model.video import Clip
 
 CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
 
@@ -107,6 +110,24 @@ class VideoFacts(Record):
     sampling: str
     seconds: list[float] = Field(description="presentation times of the sampled frames")
     indices: list[int] = Field(description="numbers of the sampled frames in the source")
+
+    @classmethod
+    def of(cls, clip: Clip) -> VideoFacts:
+        """The facts of an opened clip."""
+        return cls(
+            path=str(clip.path),
+            sha256=clip.sha256,
+            kind=clip.kind,
+            reader=clip.reader,
+            fps=float(clip.fps),
+            duration=float(clip.duration),
+            width=int(clip.width),
+            height=int(clip.height),
+            total_frames=int(clip.total_frames),
+            sampling=clip.sampling,
+            seconds=[round(float(second), 4) for second in clip.seconds],
+            indices=[int(index) for index in clip.indices],
+        )
 
 
 class RunSettings(Record):

@@ -1,0 +1,58 @@
+"""A look at a video before anything expensive: what it is, how good, and its sampled frames as small pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from videopath.agent.records import VideoFacts
+
+if TYPE_CHECKING:
+    from videopath.model.quality import Quality
+    from videopath.model.sampling import Sampling
+
+THUMBNAIL_SIDE = 320  # pixels of the longer side, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """What a person sees before a case is begun."""
+
+    facts: VideoFacts
+    quality: Quality
+    thumbnails: np.ndarray
+    """uint8 [T,h,w,3], RGB, the frames of ``facts.seconds``; long side 320 pixels at most."""
+
+
+def preview(
+    video: str | Path,
+    *,
+    frames: int = 8,
+    start: float | None = None,
+    end: float | None = None,
+    sampling: Sampling = "uniform",
+) -> Preview:
+    """Sample a video as a case would and judge its quality; no model is loaded.
+
+    A refused video is no error here: ``quality.verdict`` says so. Raises ``InputError`` for what cannot be read.
+    """
+    from videopath.model.quality import assess
+    from videopath.model.video import open_clip
+
+    clip = open_clip(video, frames, start, end, sampling)
+    thumbnails = np.stack([_small(frame) for frame in clip.frames])  # [T,h,w,3]
+    return Preview(VideoFacts.of(clip), assess(clip), thumbnails)
+
+
+def _small(frame: np.ndarray) -> np.ndarray:
+    import cv2
+
+    height, width = frame.shape[:2]
+    scale = THUMBNAIL_SIDE / max(height, width)
+    if scale >= 1:
+        return frame
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
