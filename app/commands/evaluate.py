@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from videopath.app.options import AsJson, Verbose, choice
+from videopath.core.errors import InputError
 
 
 def evaluate(
@@ -17,13 +19,21 @@ def evaluate(
         typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
     ],
     model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
+    which: Annotated[
+        Literal["tiles", "atlas", "all"],
+        typer.Option(
+            "--set",
+            help="Clips over tiles, the atlas slides' own clips, or both; default: tiles.",
+            **choice("--set", "tiles", "atlas", "all"),
+        ),
+    ] = "tiles",
     split: Annotated[
         Literal["test", "calibration"],
         typer.Option(
             "--split", help="Which held-out side; default: test.", **choice("--split", "test", "calibration")
         ),
     ] = "test",
-    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Clips per class at most.")] = 1000,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Tiles per class at most.")] = 1000,
     looks: Annotated[int, typer.Option("--looks", min=0, max=2, help="Closer looks at most.")] = 2,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write every outcome here, as JSON lines.")
@@ -34,37 +44,59 @@ def evaluate(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Measure accuracy, attribute words and calibration on held-out tiles, as clips of eight frames, site given."""
+    """Measure the agent on held-out clips.
+
+    Tiles, as clips of eight frames with the site given: accuracy, attribute words, calibration. Atlas slides, whole
+    clips without and with the site: abstention, and whether organ and category are named.
+    """
     import tempfile
     from dataclasses import asdict
 
-    from rich.progress import track
-
-    from videopath.agent import DiagnosticAgent, evaluation
+    from videopath.agent import DiagnosticAgent, evaluation, evaluation_atlas
     from videopath.agent.policy import Policy
-    from videopath.app.console import quiet_libraries, stderr
+    from videopath.app.console import quiet_libraries
     from videopath.core.files import write_text
 
     quiet_libraries(verbose)
-    samples = evaluation.held_out(data, split, per_class)
+    if calibrate and which == "atlas":
+        raise InputError("--calibrate is fitted on the tiles: leave out --set atlas.")
+    samples = [] if which == "atlas" else evaluation.held_out(data, split, per_class)
+    slides = [] if which == "tiles" else evaluation_atlas.held_out_slides(data, split)
     with tempfile.TemporaryDirectory() as folder:
         home, clips = Path(folder) / "home", Path(folder) / "clips"
         with DiagnosticAgent.load(model=model, policy=Policy(max_looks=looks), home=home) as agent:
-            running = evaluation.evaluate(agent, samples, clips)
-            outcomes = list(
-                track(running, total=len(samples), description=f"{split} clips", console=stderr())
+            on_tiles = _tracked(
+                evaluation.evaluate(agent, samples, clips), len(samples), f"{split} clips over tiles"
+            )
+            on_slides = _tracked(
+                evaluation_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
             )
     if out:
-        write_text(out, "".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes))
-    summary = evaluation.summarise(outcomes)
-    fitted = evaluation.fit_confidence(outcomes) if calibrate else None
+        lines = (json.dumps(asdict(outcome)) + "\n" for outcome in (*on_tiles, *on_slides))
+        write_text(out, "".join(lines))
+    tiles = None if which == "atlas" else evaluation.summarise(on_tiles)
+    atlas = None if which == "tiles" else evaluation_atlas.summarise_slides(on_slides)
+    fitted = evaluation.fit_confidence(on_tiles) if calibrate else None
     if as_json:
-        typer.echo(json.dumps({**summary.to_json(), "calibration": fitted}, indent=2, ensure_ascii=False))
+        figures = {**tiles.to_json(), "calibration": fitted} if tiles else {}
+        figures |= {"atlas": atlas.to_json()} if atlas else {}
+        typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
     else:
-        typer.echo(_text(summary, fitted))
+        typer.echo(
+            "\n".join([*(_lines(tiles, fitted) if tiles else []), *(_atlas_lines(atlas) if atlas else [])])
+        )
 
 
-def _text(summary: Any, fitted: dict[str, float] | None) -> str:
+def _tracked(outcomes: Iterable[Any], total: int, description: str) -> list[Any]:
+    """All outcomes, with a bar on stderr while they come."""
+    from rich.progress import track
+
+    from videopath.app.console import stderr
+
+    return list(track(outcomes, total=total, description=description, console=stderr())) if total else []
+
+
+def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
     lines = [
         f"accuracy            {summary.accuracy}",
         f"mean over classes   {summary.mean_class_accuracy:.3f}",
@@ -87,4 +119,21 @@ def _text(summary: Any, fitted: dict[str, float] | None) -> str:
     ]
     if fitted:
         lines.append("calibration " + json.dumps(fitted))
-    return "\n".join(lines)
+    return lines
+
+
+def _atlas_lines(summary: Any) -> list[str]:
+    return [
+        line
+        for title, figures in (
+            ("atlas slides, without the site", summary.without_site),
+            ("atlas slides, with the site", summary.with_site),
+        )
+        for line in (
+            title,
+            f"  abstained         {figures.abstained}",
+            f"  organ written     {figures.organ}",
+            f"  category written  {figures.category}",
+            f"  both written      {figures.both}",
+        )
+    ]
