@@ -46,7 +46,7 @@ def test_what_is_no_histology_is_shown_with_the_reason(tmp_path: Path) -> None:
 def test_no_model_is_loaded_for_it(small_case: Path) -> None:
     program = (
         "import sys; from videopath.agent.preview import preview; preview(sys.argv[1]); "
-        "sys.exit(' '.join({'torch', 'transformers', 'langgraph'} & set(sys.modules)))"
+        "sys.exit(' '.join({'torch', 'transformers', 'langgraph'} & set(sys.modules)) or 0)"
     )
     answer = subprocess.run(
         [sys.executable, "-c", program, str(small_case)], capture_output=True, text=True, check=False
