@@ -127,18 +127,33 @@ class DiagnosticAgent:
         to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
         no case is kept when its model could not answer even once.
         """
-        case_id = case_id or new_case_id()
-        settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
-        inputs = _inputs(video, question, site, case_id, settings)
-        folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
-        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        inputs = self._enter(video, question, site, case_id, start, end, sampling)
+        case_id = inputs["case_id"]
         try:
             with self.library.working(case_id):
                 yield from self._run(case_id, inputs, on_progress)
         except VideoPathError:
-            if not (folder / JOURNAL_NAME).exists():
+            if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
                 self.library.delete(case_id)
             raise
+
+    def begin(
+        self,
+        video: str | Path,
+        question: str | None = None,
+        site: str | None = None,
+        *,
+        case_id: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        sampling: str = "uniform",
+    ) -> str:
+        """Enter a case in the library and return its id; the work on it begins with ``stream_resume``.
+
+        For those who queue cases: one that waits is known to the library and outlives the process. Raises as
+        ``stream`` does.
+        """
+        return self._enter(video, question, site, case_id, start, end, sampling)["case_id"]
 
     def resume(
         self,
@@ -190,6 +205,24 @@ class DiagnosticAgent:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _enter(
+        self,
+        video: str | Path,
+        question: str | None,
+        site: str | None,
+        case_id: str | None,
+        start: float | None,
+        end: float | None,
+        sampling: str,
+    ) -> CaseInput:
+        """Enter the case in the library and write down what it starts from."""
+        case_id = case_id or new_case_id()
+        settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
+        inputs = _inputs(video, question, site, case_id, settings)
+        folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
+        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        return inputs
 
     def _continuation(
         self, case_id: str, decision: Decision | dict[str, Any] | None

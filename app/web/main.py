@@ -1,0 +1,59 @@
+"""The script that Streamlit runs for every view: the pages and what stands on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from videopath.app.web.parts.banner import banner
+from videopath.app.web.parts.links import case_page
+from videopath.app.web.parts.style import style
+from videopath.app.web.services import owner, services
+from videopath.core.errors import VideoPathError
+
+
+def main() -> None:
+    """Show the page that was asked for."""
+    st.set_page_config(page_title="VideoPath", page_icon=":material/biotech:", layout="wide")
+    style()
+    page = st.navigation(
+        {
+            "Cases": [
+                _page("new_case", "New case", "add_circle", "new", default=True),
+                case_page(),
+                _page("worklist", "Worklist", "list_alt", "worklist"),
+                _page("compare", "Compare", "compare_arrows", "compare"),
+            ],
+            "Background": [
+                _page("knowledge", "Knowledge", "menu_book", "knowledge"),
+                _page("benchmarks", "Benchmarks", "monitoring", "benchmarks"),
+                _page("about", "About", "info", "about"),
+            ],
+        }
+    )
+    banner()
+    owner()
+    try:
+        shared = services()
+        page.run()
+    except VideoPathError as error:
+        st.error("The page cannot be shown.")
+        st.text(str(error))
+        return
+    shared.worker.warm()
+
+
+def _page(module: str, title: str, icon: str, path: str, *, default: bool = False) -> Page:
+    """A page whose module is imported when it is shown, so that the first one comes soon."""
+
+    def show() -> None:
+        shown: Callable[[], None] = import_module(f"videopath.app.web.pages.{module}").show
+        shown()
+
+    return st.Page(show, title=title, icon=f":material/{icon}:", url_path=path, default=default)
+
+
+main()

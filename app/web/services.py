@@ -1,0 +1,56 @@
+"""What all pages share: the case library, the settings, the worker; and who this browser session is."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from videopath.app.web.worker import Worker
+from videopath.core.settings import Settings, home_folder, load_settings
+
+if TYPE_CHECKING:
+    from videopath.agent import CaseLibrary
+
+
+@dataclass(frozen=True)
+class Services:
+    """One per server and home folder."""
+
+    home: Path
+    settings: Settings
+    library: CaseLibrary
+    worker: Worker
+
+
+def services() -> Services:
+    """The services of this server; made by the first page that asks. Raises ``InputError`` for unusable settings."""
+    return _services(str(home_folder()))
+
+
+def owner() -> str:
+    """Who asks: a random name of this browser session, so that the queue can be fair."""
+    if "owner" not in st.session_state:
+        st.session_state["owner"] = secrets.token_hex(8)
+    return st.session_state["owner"]
+
+
+def close_services() -> None:
+    """Stop the workers; what they were at stays resumable."""
+    _services.clear()
+
+
+def _stopped(made: Services) -> None:
+    made.worker.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=_stopped)
+def _services(home: str) -> Services:
+    from videopath.agent.library import load_case_library
+
+    settings = load_settings()
+    folder = Path(home)
+    return Services(folder, settings, load_case_library(folder), Worker(folder, settings))

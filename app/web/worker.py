@@ -1,0 +1,235 @@
+"""The worker: runs the cases one after the other in a thread of the server, whoever looks on or has gone.
+
+It knows nothing of Streamlit. A case is in the library from the moment it is submitted, so one that waits or runs
+when the server is killed is resumed like any other that was interrupted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videopath.app.guard import os_sentence
+from videopath.app.web.engines import Engines
+from videopath.app.web.jobs import Board, CaseRequest, Job, JobState, Phase
+from videopath.app.web.queue import FairQueue
+from videopath.core.errors import CaseError, VideoPathError
+from videopath.core.settings import Settings
+
+if TYPE_CHECKING:
+    from videopath.agent import Decision, DiagnosticAgent, Progress
+
+__all__ = ["CaseRequest", "JobState", "Phase", "Worker"]
+
+_UNFORESEEN = "VideoPath failed in a way that it should not. The server's log says where; report it, and resume the case."
+
+
+class CaseStopped(BaseException):
+    """Ends the run of a case between two tokens. No ``Exception``: nothing on the way may take it for a failure."""
+
+
+class Worker:
+    """Runs the cases of one home folder, fair to their owners, one at a time."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self.home = home
+        self.settings = settings
+        self.engines = Engines(settings)
+        self._queue: FairQueue[Job | None] = FairQueue()  # None: load the settings' model
+        self._board = Board()
+        self._warm = threading.Event()
+        self._start_thread()
+
+    def warm(self) -> None:
+        """Load the settings' model before a case needs it; asked again, nothing happens."""
+        if not self._warm.is_set():
+            self._warm.set()
+            self._queue.put("", None)
+
+    def submit(self, request: CaseRequest) -> None:
+        """Enter a new case and queue it.
+
+        Raises ``InputError`` for a video, site or question that cannot be used, ``CaseError`` when the id is taken.
+        """
+        with self._asking_agent(request) as agent:
+            agent.begin(
+                request.video,
+                request.question,
+                request.site,
+                case_id=request.case_id,
+                start=request.start,
+                end=request.end,
+                sampling=request.sampling,
+            )
+        self._enqueue(Job(request.case_id, request.owner))
+
+    def resume(self, case_id: str, owner: str, decision: Decision | None = None) -> None:
+        """Queue a case that was interrupted, failed or waits for this decision.
+
+        A case that is queued or at work already is left alone. Raises ``CaseError`` for an unknown case and for a
+        decision that is stale, repeated or not asked for.
+        """
+        from videopath.agent.library import load_case_library
+
+        load_case_library(self.home).entry(case_id)
+        if self._board.job(case_id) is not None:
+            if decision is not None:
+                raise CaseError(
+                    f"Case {case_id} is at work already: somebody else was faster. Look at it again."
+                )
+            return
+        if decision is not None:
+            self._refuse_stale(case_id, decision)
+        if not self._enqueue(Job(case_id, owner, decision)) and decision is not None:
+            raise CaseError(f"Case {case_id} is at work already: somebody else was faster. Look at it again.")
+
+    def stop(self, case_id: str) -> None:
+        """Stop a case between two tokens; it stays resumable. Nothing happens to one that is not at work."""
+        job = self._board.job(case_id)
+        if job is None:
+            return
+        job.stopped.set()
+        state = self._board.state(case_id)
+        if self._queue.remove(lambda item: item is job) or (state and state.phase == "loading"):
+            self._board.update(job, phase="stopped", activity="")
+        else:
+            self._board.update(job, phase="stopping")
+
+    def state(self, case_id: str) -> JobState | None:
+        """How far a case is; none when this worker never had it, or it ended long ago."""
+        state = self._board.state(case_id)
+        if state is None or state.phase != "queued":
+            return state
+        return replace(state, position=self._places().get(case_id, 0))
+
+    def queue(self) -> list[JobState]:
+        """The cases at work and waiting, in their order."""
+        places = self._places()
+        states = [replace(s, position=places.get(s.case_id, 0)) for s in self._board.open_jobs()]
+        return sorted(states, key=lambda state: state.position)
+
+    def close(self) -> None:
+        """Stop what runs and take no more; what is open stays resumable."""
+        self._queue.close()
+        for state in self._board.open_jobs():
+            self.stop(state.case_id)
+        self._thread.join()
+
+    def _places(self) -> dict[str, int]:
+        """Case → its place among those that wait, from 1."""
+        waiting = [job for job in self._queue.waiting() if job is not None]
+        return {job.case_id: place for place, job in enumerate(waiting, start=1)}
+
+    def _enqueue(self, job: Job) -> bool:
+        if not self._board.enter(job):
+            return False
+        self._queue.put(job.owner, job)
+        return True
+
+    def _asking_agent(self, request: CaseRequest) -> DiagnosticAgent:
+        """An agent with the settings of a request; its model is never loaded."""
+        from videopath.agent import DiagnosticAgent
+
+        return DiagnosticAgent.load(
+            model=request.model,
+            knowledge=request.knowledge,
+            review=request.review,
+            frames=request.frames,
+            device=self.settings.device,
+            dtype=self.settings.dtype,
+            accept_licence=self.settings.accept_licence,
+            home=self.home,
+        )
+
+    def _refuse_stale(self, case_id: str, decision: Decision) -> None:
+        from videopath.agent.library import load_case_library
+        from videopath.agent.replay import agent_of, settings_of
+
+        library = load_case_library(self.home)
+        with agent_of(settings_of(library, case_id), self.home) as agent:
+            waiting = agent.pending(case_id)
+        if waiting is None:
+            raise CaseError(
+                f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in another "
+                "window. Look at the case again."
+            )
+        if decision.interrupt_id not in (None, waiting.id):
+            raise CaseError(
+                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
+                "look at it again."
+            )
+
+    def _start_thread(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="videopath-worker", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        """Case after case. An error that nobody foresaw ends this thread, with its traceback in the log, and the
+        next cases get another one."""
+        try:
+            while not self._queue.closed:
+                self._take()
+        finally:
+            if not self._queue.closed:
+                self._start_thread()
+
+    def _take(self) -> None:
+        job = self._queue.take()
+        if job is not None:
+            self._run(job)
+        elif not self._queue.closed:
+            self.engines.warm()
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._follow(job)
+            self._board.update(job, phase="finished", activity="")
+        except CaseStopped:
+            self._board.update(job, phase="stopped", activity="")
+        except VideoPathError as error:
+            self._board.update(job, phase="failed", error=str(error))
+        except OSError as error:
+            self._board.update(job, phase="failed", error=os_sentence(error))
+        except sqlite3.Error as error:
+            self._board.update(
+                job,
+                phase="failed",
+                error=f"The case library cannot be used ({error}): free its disk and resume.",
+            )
+        finally:
+            self._board.update(job, phase="failed", error=_UNFORESEEN)  # none of the above: still open
+
+    def _follow(self, job: Job) -> None:
+        from videopath.agent.library import load_case_library
+        from videopath.agent.replay import agent_of, settings_of
+        from videopath.agent.trace import TRACE_NAME, read_trace
+
+        library = load_case_library(self.home)
+        settings = settings_of(library, job.case_id)
+        done = len(read_trace(library.folder(job.case_id) / TRACE_NAME))
+        self._board.update(job, phase="loading", activity="loading the model", steps_done=done)
+        engine = self.engines.get(settings.model, settings.device, settings.dtype)
+        _check(job)
+        self._board.update(job, phase="running", activity="", device=engine.info.device)
+        with agent_of(settings, self.home, model=engine) as agent:
+            for _ in agent.stream_resume(job.case_id, job.decision, on_progress=lambda p: self._hear(job, p)):
+                done += 1
+                self._board.update(job, steps_done=done)
+                _check(job)
+
+    def _hear(self, job: Job, progress: Progress) -> None:
+        _check(job)
+        if progress.kind == "started":
+            self._board.begin_step(job, progress.step)
+        elif progress.kind == "token":
+            self._board.write(job, progress.text, progress.device)
+        else:
+            self._board.update(job, activity=progress.text)
+
+
+def _check(job: Job) -> None:
+    if job.stopped.is_set():
+        raise CaseStopped
