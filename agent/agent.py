@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -47,6 +47,7 @@ class DiagnosticAgent:
 
     def __init__(self, nodes: Nodes, connection: sqlite3.Connection) -> None:
         self._nodes = nodes
+        self._closed = False
         self._connection = connection
         saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self.graph: CaseGraph = build_graph(nodes, saver)
@@ -68,7 +69,12 @@ class DiagnosticAgent:
         """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
 
         ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``knowledge``: a folder or a knowledge base;
-        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts.
+        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts. Raises
+        ``InputError`` for another ``review``.
+        if review not in get_args(ReviewMode):
+            raise InputError(
+                f"review={review!r} is not known; use one of: {', '.join(get_args(ReviewMode))}."
+            )
         """
         policy = policy or Policy()
         if review != "never":
@@ -196,7 +202,8 @@ class DiagnosticAgent:
         return self.library.get(case_id)
 
     def close(self) -> None:
-        """Close sessions and checkpoints."""
+        """Close sessions and checkpoints; what works on cases raises ``CaseError`` from now on."""
+        self._closed = True
         self._nodes.sessions.close()
         self._connection.close()
 
@@ -216,6 +223,7 @@ class DiagnosticAgent:
         end: float | None,
         sampling: str,
     ) -> CaseInput:
+        self._refuse_closed()
         """Enter the case in the library and write down what it starts from."""
         case_id = case_id or new_case_id()
         settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
@@ -223,6 +231,12 @@ class DiagnosticAgent:
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
         write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
         return inputs
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise CaseError(
+                "This agent is closed: load another with DiagnosticAgent.load, or work within its `with`."
+            )
+
 
     def _continuation(
         self, case_id: str, decision: Decision | dict[str, Any] | None
@@ -287,6 +301,7 @@ class DiagnosticAgent:
     def _config(self, case_id: str) -> Any:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
 
+        self._refuse_closed()
     def _snapshot(self, case_id: str) -> Any:
         return self.graph.get_state(self._config(case_id))
 

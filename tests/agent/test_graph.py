@@ -284,6 +284,31 @@ def test_an_unknown_case_and_a_taken_id_are_refused(small_case: Path) -> None:
             agent.diagnose(small_case, case_id="one")
 
 
+def test_a_closed_agent_says_so_before_anything_is_kept(small_case: Path) -> None:
+    with agent_with(SURE, review="always") as agent:
+        agent.diagnose(small_case, site="colon", case_id="waits")
+    for use in (
+        lambda: agent.diagnose(small_case, site="colon", case_id="late"),
+        lambda: agent.begin(small_case, site="colon", case_id="late"),
+        lambda: agent.resume("waits"),
+        lambda: agent.resume("waits", {"action": "accept"}),
+        lambda: agent.pending("waits"),
+    ):
+        with pytest.raises(CaseError, match="agent is closed"):
+            use()
+    agent.close()
+    assert [(entry.case_id, entry.status) for entry in agent.library.list()] == [
+        ("waits", "waiting for review")
+    ]
+    assert agent.report("waits").status == "waiting for review", "what is on disk can be read"
+
+
+@pytest.mark.parametrize("word", ["typo", "", None])
+def test_an_unknown_review_mode_is_told_with_those_there_are(word: Any) -> None:
+    with pytest.raises(InputError, match="never, uncertain, always"):
+        DiagnosticAgent.load(review=word)
+
+
 def test_a_case_is_not_resumed_with_another_model(small_case: Path) -> None:
     with agent_with(SURE, review="always") as agent:
         stream = agent.stream(small_case, site="colon", case_id="mine")
