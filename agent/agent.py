@@ -59,6 +59,7 @@ class DiagnosticAgent:
         knowledge: str | Path | KnowledgeBase | None = None,
         review: ReviewMode = "never",
         *,
+        base: str | Path | None = None,
         policy: Policy | None = None,
         frames: int | None = None,
         device: str | None = None,
@@ -68,20 +69,22 @@ class DiagnosticAgent:
     ) -> DiagnosticAgent:
         """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
 
-        ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``knowledge``: a folder or a knowledge base;
+        ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``base``: the model that a LoRA or a projector
+        goes with; none: the folder that the adapter names. ``knowledge``: a folder or a knowledge base;
         none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts. Raises
+        """
         ``InputError`` for another ``review``.
         if review not in get_args(ReviewMode):
             raise InputError(
                 f"review={review!r} is not known; use one of: {', '.join(get_args(ReviewMode))}."
             )
-        """
         policy = policy or Policy()
         if review != "never":
             policy = policy.model_copy(update={"review": review})
         nodes = load_nodes(
             model,
             knowledge,
+            base=base,
             policy,
             frames=frames,
             device=device,
@@ -230,13 +233,13 @@ class DiagnosticAgent:
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
         write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+
         return inputs
     def _refuse_closed(self) -> None:
         if self._closed:
             raise CaseError(
                 "This agent is closed: load another with DiagnosticAgent.load, or work within its `with`."
             )
-
 
     def _continuation(
         self, case_id: str, decision: Decision | dict[str, Any] | None

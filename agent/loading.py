@@ -9,6 +9,7 @@ from videopath.agent.library import load_case_library
 from videopath.agent.nodes import Nodes
 from videopath.agent.policy import Policy
 from videopath.agent.records import RunSettings
+from videopath.core.errors import InputError
 from videopath.tools.retrieve import RetrieveTool
 from videopath.tools.sessions import SessionPool
 
@@ -22,6 +23,7 @@ def load_nodes(
     knowledge: str | Path | KnowledgeBase | None,
     policy: Policy,
     *,
+    base: str | Path | None = None,
     frames: int | None = None,
     device: str | None = None,
     dtype: str | None = None,
@@ -29,9 +31,11 @@ def load_nodes(
     home: str | Path | None = None,
 ) -> Nodes:
     """The nodes of a graph around a model, a knowledge base, a policy and the case library of ``home``."""
-    sessions = _sessions(model, device, dtype, accept_licence)
+    base = None if base is None else _kept_whole(base)
+    sessions = _sessions(model, base, device, dtype, accept_licence)
     settings = RunSettings(
         model=sessions.name,
+        base=base,
         knowledge=_folder_of(knowledge),
         frames=frames,
         review=policy.review,
@@ -43,20 +47,24 @@ def load_nodes(
 
 
 def _sessions(
-    model: str | Path | Engine, device: str | None, dtype: str | None, accept_licence: bool
+    model: str | Path | Engine, base: str | None, device: str | None, dtype: str | None, accept_licence: bool
 ) -> SessionPool:
     if not isinstance(model, str | Path):
+        if base is not None:
+            raise InputError("An engine that is loaded already takes no base: give the model by its name.")
         return SessionPool(model)
 
     def load() -> Engine:
         from videopath.model import load_engine
 
-        return load_engine(model, device=device, dtype=dtype, accept_licence=accept_licence)
+        return load_engine(model, base=base, device=device, dtype=dtype, accept_licence=accept_licence)
 
-    name = str(model)  # a folder is kept whole, so that the case resumes from any other folder
-    return SessionPool(
-        str(Path(name).resolve()) if Path(name).is_dir() and name != "nano" else name, load=load
-    )
+    return SessionPool("nano" if str(model) == "nano" else _kept_whole(model), load=load)
+
+
+def _kept_whole(name: str | Path) -> str:
+    """A folder with its whole path, so that the case resumes from any other folder; a hub id as it is."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else str(name)
 
 
 def _folder_of(knowledge: str | Path | KnowledgeBase | None) -> str | None:

@@ -134,6 +134,7 @@ class RunSettings(Record):
     """What was asked for: enough to run the case again."""
 
     model: str = "nano"
+    base: str | None = Field(default=None, description="what a LoRA or a projector goes with")
     knowledge: str | None = Field(
         default=None, description="folder of the knowledge base; none: the bundled starter"
     )

@@ -62,6 +62,7 @@ def replay(
     video: str | Path,
     *,
     model: Any = None,
+    base: str | None = None,
     knowledge: Any = None,
     device: str | None = None,
     accept_licence: bool = False,
@@ -69,14 +70,14 @@ def replay(
 ) -> ReplayResult:
     """Run the case of a bundle again with the same settings, in a home of its own, and compare.
 
-    ``model`` (a name or an engine), ``knowledge`` and ``device`` stand in for those of the case where they are
-    elsewhere now. Raises ``InputError`` when the bundle cannot be read or the video is another one.
+    ``model`` (a name or an engine) with its ``base``, ``knowledge`` and ``device`` stand in for those of the case
+    where they are elsewhere now. Raises ``InputError`` when the bundle cannot be read or the video is another one.
     """
     then = read_bundle(Path(bundle))
     _refuse_other_video(then.report, Path(video))
     settings = then.report.settings.model_copy()
     settings.policy = {**settings.policy, "review": "never"}
-    changed: dict[str, Any] = {"model": model, "knowledge": knowledge, "device": device}
+    changed: dict[str, Any] = {"model": model, "base": base, "knowledge": knowledge, "device": device}
     with (
         tempfile.TemporaryDirectory(prefix="videopath-replay-") as home,
         agent_of(settings, Path(home), accept_licence=accept_licence, **changed) as agent,
@@ -106,6 +107,7 @@ def agent_of(
     home: Path,
     *,
     model: Any = None,
+    base: str | None = None,
     knowledge: Any = None,
     device: str | None = None,
     accept_licence: bool = False,
@@ -119,6 +121,7 @@ def agent_of(
         model=model or settings.model,
         knowledge=knowledge or settings.knowledge,
         policy=policy,
+        base=base or (None if model else settings.base),
         frames=settings.frames,
         device=device or settings.device,
         dtype=settings.dtype,

@@ -15,6 +15,7 @@ def make_graph() -> CaseGraph:
         settings.model,
         settings.knowledge,
         Policy(review=settings.review),
+        base=settings.base,
         frames=settings.frames,
         device=settings.device,
         dtype=settings.dtype,

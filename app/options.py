@@ -48,6 +48,10 @@ Model = Annotated[
         "--model", "-m", help="nano, a checkpoint folder or a hub id; default: nano.", show_default=False
     ),
 ]
+Base = Annotated[
+    str | None,
+    typer.Option("--base", help="The base of a LoRA or projector: a folder or a hub id.", show_default=False),
+]
 Knowledge = Annotated[
     Path | None,
     typer.Option(

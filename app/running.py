@@ -28,6 +28,7 @@ class AgentOptions:
     """Which agent; what is none comes from the settings."""
 
     model: str | None = None
+    base: str | None = None
     knowledge: Path | None = None
     review: ReviewMode | None = None
     frames: int | None = None
@@ -44,6 +45,7 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
     settings = load_settings()
     return DiagnosticAgent.load(
         model=options.model or settings.model,
+        base=options.base or (None if options.model else settings.base),  # a base is that of its own model
         knowledge=options.knowledge or settings.knowledge,
         review=options.review or settings.review,
         frames=options.frames or settings.frames,

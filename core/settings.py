@@ -32,6 +32,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=home_folder, description="case library, knowledge bases, cache")
     model: str = Field("nano", description="engine: nano, a checkpoint folder or a hub id")
+    base: str | None = Field(
+        None, description="base of that model, a folder or a hub id, where it is a LoRA or a projector"
+    )
     knowledge: Path | None = Field(None, description="knowledge base folder; none: the bundled starter")
     frames: int | None = Field(
         None, ge=1, le=512, description="frames per clip; none: what the model was trained with"

@@ -18,6 +18,7 @@ def diagnose(
     site: options.Site = None,
     question: options.Question = None,
     model: options.Model = None,
+    base: options.Base = None,
     knowledge: options.Knowledge = None,
     frames: options.Frames = None,
     start: options.Start = None,
@@ -39,7 +40,7 @@ def diagnose(
     from videopath.core.sites import canonical_site
 
     quiet_libraries(verbose)
-    chosen = AgentOptions(model, knowledge, review, frames, device, dtype, accept_licence)
+    chosen = AgentOptions(model, base, knowledge, review, frames, device, dtype, accept_licence)
     site = canonical_site(site) if site is not None else None
     _check_video(video)
     check_folder(out)

@@ -8,15 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from videopath.app.options import AcceptLicence, AsJson, Verbose
+from videopath.app.options import AcceptLicence, AsJson, Base, Verbose
 from videopath.core.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge.")
 
-Base = Annotated[
-    str | None,
-    typer.Option("--base", help="The base of a LoRA or projector: a folder or a hub id.", show_default=False),
-]
 Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a hub id.")]
 Target = Annotated[Path, typer.Argument(help="A new folder.", file_okay=False)]
 

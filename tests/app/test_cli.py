@@ -270,6 +270,56 @@ def test_a_review_is_waited_for_and_answered(videopath: Run, checkpoint: Path, s
 
 
 @pytest.mark.slow
+def test_an_adapter_diagnoses_on_its_base_and_its_cases_resume_with_it(
+    videopath: Run, shared: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from videopath.app.running import AgentOptions, load_agent
+
+    tiny = shared / "golden" / "ckpt" / "tiny"
+    adapter = tiny / "lora" / "llava-qwen-lora-peft04-classic"
+    asked = ["diagnose", sample, "--site", "colon", "--model", adapter, "--frames", 2]
+    alone = videopath(*asked)
+    assert alone.exit_code == 1
+    assert "--base" in alone.stderr
+    assert load_case_library().list() == []
+
+    monkeypatch.chdir(tiny)
+    answer = videopath(*asked, "--base", "full", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    first = CaseReport.from_json(answer.stdout)
+    assert first.settings.base == str((tiny / "full").resolve())
+    monkeypatch.setenv("VIDEOPATH_MODEL", str(adapter))
+    monkeypatch.setenv("VIDEOPATH_BASE", str(tiny / "full"))
+    with load_agent(AgentOptions(frames=2)) as agent:
+        case_id = agent.begin(sample, site="colon")
+    monkeypatch.delenv("VIDEOPATH_MODEL")
+    monkeypatch.delenv("VIDEOPATH_BASE")
+    resumed = videopath("cases", "resume", case_id, "--json")
+    assert resumed.exit_code == 0, resumed.stderr
+    second = CaseReport.from_json(resumed.stdout)
+    assert second.settings == first.settings
+    assert (second.description, second.diagnosis) == (first.description, first.diagnosis)
+    assert second.provenance["weights"] == first.provenance["weights"]
+
+
+def test_a_base_is_that_of_the_model_it_was_given_with(
+    checkpoint: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from videopath.agent import DiagnosticAgent
+    from videopath.agent.replay import settings_of
+    from videopath.app.running import AgentOptions, load_agent
+    from videopath.core.errors import InputError
+    from videopath.model import load_engine
+
+    monkeypatch.setenv("VIDEOPATH_BASE", "some/base")
+    for options, base in ((AgentOptions(), "some/base"), (AgentOptions(model="nano"), None)):
+        with load_agent(options) as agent:
+            assert settings_of(agent.library, agent.begin(sample)).base == base
+    with pytest.raises(InputError, match="takes no base"):
+        DiagnosticAgent.load(load_engine(checkpoint), base="some/base")
+
+
+@pytest.mark.slow
 def test_an_interrupted_case_says_how_to_go_on_and_does(
     videopath: Run, checkpoint: Path, sample: Path, own_home: Path
 ) -> None:
