@@ -1,17 +1,128 @@
-"""All cases and how far they are."""
+"""The worklist: every case of this home folder, to find, open, resume, compare or delete."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
-from videopath.app.web.services import services
+from videopath.app.web.parts.case_row import CHOSEN, case_row
+from videopath.app.web.parts.deletion import deletion_dialog
+from videopath.app.web.parts.links import go
+from videopath.app.web.parts.sifting import ORDERS, Row, same_video_first, sift
+from videopath.app.web.parts.status import STATUSES, open_jobs, status_of
+from videopath.app.web.services import Services, services
+from videopath.app.web.worker import JobState
+
+_ROWS = 20  # on one page
+_LOOK_AGAIN = 3.0  # seconds, while a case is at work
 
 
 def show() -> None:
-    """The library as a table."""
+    """The cases, a page of them at a time."""
+    shared = services()
+    rows, jobs = _rows(shared)
     st.title("Worklist")
-    entries = services().library.list()
-    if not entries:
-        st.info("There is no case yet: begin one on the page New case.")
+    if not rows:
+        _nothing_yet()
         return
-    st.dataframe([entry.model_dump() for entry in entries], key="worklist")
+    found = _sifted(rows)
+    _comparison(rows)
+    deletion_dialog(shared)
+    with st.container(key="worklist"):
+        _page_of(shared, found, jobs)
+    if jobs:
+        _watch(shared, _digest(rows, jobs))
+
+
+def _rows(shared: Services) -> tuple[list[Row], dict[str, JobState]]:
+    jobs = open_jobs(shared.worker.queue())
+    return [Row(entry, status_of(entry, jobs)) for entry in shared.library.list()], jobs
+
+
+def _nothing_yet() -> None:
+    st.info(
+        "There is no case yet. Begin with a video or an image of a slide: its path on this machine, or an upload.",
+        icon=":material/inbox:",
+    )
+    if st.button("New case", key="first_case", type="primary", icon=":material/add_circle:"):
+        go("new")
+    st.caption("Without a video at hand, `videopath demo` renders a sample case and diagnoses it.")
+
+
+def _sifted(rows: Sequence[Row]) -> list[Row]:
+    """Ask for filter, words and order, and say how much is shown."""
+    counts = Counter(row.status for row in rows)
+    chosen = st.session_state.get("filter_status") or []
+    statuses = st.pills(
+        "Status",
+        [status for status in STATUSES if status in counts or status in chosen],
+        selection_mode="multi",
+        format_func=lambda status: f"{STATUSES[status].icon} {status} {counts[status]}",
+        key="filter_status",
+    )
+    words, sites, order = st.columns([3, 2, 2])
+    text = words.text_input(
+        "Search", key="search", placeholder="case, video or diagnosis", icon=":material/search:"
+    )
+    of_sites = sites.multiselect(
+        "Site", sorted({row.site for row in rows}), key="filter_site", placeholder="every site"
+    )
+    by = order.selectbox("Order", ORDERS, format_func=lambda option: option.name, key="sort")
+    found = sift(rows, statuses=statuses, sites=of_sites, words=text, order=by)
+    number = f"{len(found):,} of {len(rows):,}" if len(found) < len(rows) else f"{len(rows):,}"
+    st.caption(f"{number} case{'' if len(rows) == 1 else 's'}")
+    return found
+
+
+def _comparison(rows: Sequence[Row]) -> None:
+    """The cases chosen to be compared, where one is."""
+    there = {row.entry.case_id: row for row in rows}
+    chosen = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in there]
+    st.session_state[CHOSEN] = chosen
+    if not chosen:
+        return
+    with st.container(
+        border=True, horizontal=True, vertical_alignment="center", key="comparison", gap="medium"
+    ):
+        st.text(" and ".join(f"{there[case_id].video} ({case_id})" for case_id in chosen), width="stretch")
+        if len(chosen) == 1:
+            st.caption("Choose one more; other runs of this video come first.")
+        elif st.button("Compare", key="compare_chosen", type="primary", icon=":material/compare_arrows:"):
+            go("compare", a=chosen[0], b=chosen[1])
+        st.button("Clear", key="clear_chosen", type="tertiary", on_click=_choose_none)
+
+
+def _choose_none() -> None:
+    st.session_state.pop(CHOSEN, None)
+
+
+def _page_of(shared: Services, found: Sequence[Row], jobs: Mapping[str, JobState]) -> None:
+    if not found:
+        st.info("No case is like that: take away a filter or a word.", icon=":material/filter_alt_off:")
+        return
+    chosen = st.session_state.get(CHOSEN, [])
+    if len(chosen) == 1:
+        found = same_video_first(found, shared.library.entry(chosen[0]).video)
+    pages = -(-len(found) // _ROWS)
+    number = min(st.session_state.get("page", 1), pages)
+    for row in found[(number - 1) * _ROWS : number * _ROWS]:
+        case_row(shared, row, jobs.get(row.entry.case_id))
+    if pages > 1:
+        if st.session_state.get("page", 1) > pages:
+            st.session_state["page"] = pages
+        st.pagination(pages, key="page")
+
+
+@st.fragment(run_every=_LOOK_AGAIN)
+def _watch(shared: Services, shown: str) -> None:
+    """Draw the page again when a case got further."""
+    if _digest(*_rows(shared)) != shown:
+        st.rerun()
+
+
+def _digest(rows: Sequence[Row], jobs: Mapping[str, JobState]) -> str:
+    """What the page shows of the cases that are at work."""
+    steps = sorted(f"{job.case_id} {job.phase} {job.position} {job.step}" for job in jobs.values())
+    return "\n".join([str(Counter(row.status for row in rows)), *steps])

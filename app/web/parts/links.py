@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import streamlit as st
 from streamlit.navigation.page import Page
+
+_MODULES = {"new": "new_case"}  # where a page's module is not called as its url path
 
 
 def case_page() -> Page:
@@ -16,3 +20,9 @@ def case_page() -> Page:
 def open_case(case_id: str) -> None:
     """Go to the page of a case."""
     st.switch_page(case_page(), query_params={"id": case_id})
+
+
+def go(path: str, **query: str) -> None:
+    """Go to the page of a url path: "new", "worklist", "compare", …"""
+    module = import_module(f"videopath.app.web.pages.{_MODULES.get(path, path)}")
+    st.switch_page(st.Page(module.show, url_path=path, default=path == "new"), query_params=query)

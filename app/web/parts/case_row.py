@@ -1,0 +1,96 @@
+"""One case in the worklist: what it is, how far it is, and what can be done with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from videopath.app.web.parts.deletion import ask_to_delete
+from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.links import open_case
+from videopath.app.web.parts.sifting import Row
+from videopath.app.web.parts.status import RESUMABLE, age, status_badge
+from videopath.app.web.services import Services, owner
+from videopath.app.web.worker import JobState
+from videopath.core.errors import VideoPathError
+
+CHOSEN = "chosen_to_compare"  # ids in the session, in the order of choosing
+
+
+def case_row(shared: Services, row: Row, job: JobState | None) -> None:
+    """Draw a case as a card with its buttons."""
+    with st.container(border=True, key=f"row_{row.entry.case_id}"):
+        about, state, buttons = st.columns([5, 2, 3], vertical_alignment="center")
+        with about:
+            _about(row)
+        with state:
+            _state(row, job)
+        with (
+            buttons,
+            st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"),
+        ):
+            _buttons(shared, row, job)
+
+
+def _about(row: Row) -> None:
+    entry = row.entry
+    diagnosis = inert(entry.diagnosis) if entry.diagnosis else "*no diagnosis yet*"
+    facts = (row.video, row.site, entry.model, age(entry.created), entry.case_id)
+    st.markdown(f"**{diagnosis}**" if entry.diagnosis else diagnosis)
+    st.caption(" · ".join(inert(fact) for fact in facts if fact))
+
+
+def _state(row: Row, job: JobState | None) -> None:
+    status_badge(row.status, job.position if job else 0)
+    entry = row.entry
+    if entry.confidence is not None and entry.diagnosis:
+        st.caption(f"confidence {entry.confidence:.0%}")
+    elif row.status == "running" and job and job.step:
+        st.caption(inert(f"at {job.step.replace('_', ' ')}"))
+    if row.status == "failed" and entry.comment:
+        st.caption(inert(entry.comment))
+    if row.status == "signed" and entry.signed_by:
+        st.caption(inert(f"by {entry.signed_by}"))
+
+
+def _buttons(shared: Services, row: Row, job: JobState | None) -> None:
+    case_id = row.entry.case_id
+    chosen = st.session_state.get(CHOSEN, [])
+    st.session_state[f"compare_{case_id}"] = case_id in chosen  # also where the row was on another page meanwhile
+    st.checkbox(
+        "compare",
+        key=f"compare_{case_id}",
+        on_change=_choose,
+        args=(case_id,),
+        disabled=len(chosen) == 2 and case_id not in chosen,
+        help="Choose two cases to see them side by side.",
+    )
+    if row.status in RESUMABLE and st.button("Resume", key=f"resume_{case_id}", icon=":material/play_arrow:"):
+        _resume(shared, case_id)
+    word = "Review" if row.status == "waiting for review" else "Open"
+    if st.button(word, key=f"open_{case_id}", icon=":material/open_in_full:"):
+        open_case(case_id)
+    st.button(
+        "Delete",
+        key=f"delete_{case_id}",
+        icon=":material/delete:",
+        type="tertiary",
+        disabled=job is not None,
+        help="Stop it first." if job else None,
+        on_click=ask_to_delete,
+        args=(case_id,),
+    )
+
+
+def _choose(case_id: str) -> None:
+    others = [chosen for chosen in st.session_state.get(CHOSEN, []) if chosen != case_id]
+    st.session_state[CHOSEN] = others + [case_id] * bool(st.session_state[f"compare_{case_id}"])
+
+
+def _resume(shared: Services, case_id: str) -> None:
+    try:
+        shared.worker.resume(case_id, owner())
+    except VideoPathError as error:
+        st.error("It cannot go on.", icon=":material/error:")
+        st.text(str(error))
+        return
+    open_case(case_id)
