@@ -14,7 +14,7 @@ from langgraph.types import Command, Interrupt
 from pydantic import ValidationError
 
 from videopath.agent.graph import CaseGraph, build_graph
-from videopath.agent.library import CaseLibrary, new_case_id
+from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
 from videopath.agent.nodes import Nodes
 from videopath.agent.outcome import best_look, report_of, save_evidence
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
 
-INPUTS_NAME = "inputs.json"
-LAST_STEP = "report"
-
 _LONGEST_QUESTION = 2000  # characters
 
 
@@ -47,8 +44,8 @@ class DiagnosticAgent:
 
     def __init__(self, nodes: Nodes, connection: sqlite3.Connection) -> None:
         self._nodes = nodes
-        self._closed = False
         self._connection = connection
+        self._closed = False
         saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self.graph: CaseGraph = build_graph(nodes, saver)
 
@@ -59,8 +56,8 @@ class DiagnosticAgent:
         knowledge: str | Path | KnowledgeBase | None = None,
         review: ReviewMode = "never",
         *,
-        base: str | Path | None = None,
         policy: Policy | None = None,
+        base: str | Path | None = None,
         frames: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
@@ -72,8 +69,8 @@ class DiagnosticAgent:
         ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``base``: the model that a LoRA or a projector
         goes with; none: the folder that the adapter names. ``knowledge``: a folder or a knowledge base;
         none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts. Raises
-        """
         ``InputError`` for another ``review``.
+        """
         if review not in get_args(ReviewMode):
             raise InputError(
                 f"review={review!r} is not known; use one of: {', '.join(get_args(ReviewMode))}."
@@ -84,8 +81,8 @@ class DiagnosticAgent:
         nodes = load_nodes(
             model,
             knowledge,
-            base=base,
             policy,
+            base=base,
             frames=frames,
             device=device,
             dtype=dtype,
@@ -190,10 +187,13 @@ class DiagnosticAgent:
         """``resume``, with each further step as it finishes."""
         self.library.entry(case_id)
         with self.library.working(case_id):
+            if decision is None and self.library.finished(case_id):
+                self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
+                return
             inputs = self._continuation(case_id, decision)
             if inputs is None and self.pending(case_id):
                 self._save_waiting(case_id)
-            elif inputs is not None or not self._finished(case_id):
+            else:
                 yield from self._run(case_id, inputs, on_progress)
 
     def pending(self, case_id: str) -> Interrupt | None:
@@ -226,15 +226,15 @@ class DiagnosticAgent:
         end: float | None,
         sampling: str,
     ) -> CaseInput:
-        self._refuse_closed()
         """Enter the case in the library and write down what it starts from."""
+        self._refuse_closed()
         case_id = case_id or new_case_id()
         settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
         write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
-
         return inputs
+
     def _refuse_closed(self) -> None:
         if self._closed:
             raise CaseError(
@@ -292,6 +292,8 @@ class DiagnosticAgent:
             raise
         if self.pending(case_id):
             self._save_waiting(case_id)
+        elif self.library.finished(case_id):
+            self.library.drop_checkpoints(case_id)
 
     def _save_waiting(self, case_id: str) -> None:
         """The report as it stands, for the person who is asked."""
@@ -304,14 +306,9 @@ class DiagnosticAgent:
     def _config(self, case_id: str) -> Any:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
 
-        self._refuse_closed()
     def _snapshot(self, case_id: str) -> Any:
+        self._refuse_closed()
         return self.graph.get_state(self._config(case_id))
-
-    def _finished(self, case_id: str) -> bool:
-        """Whether the last step is done. (``next`` is empty as well between a step's end and the next's begin.)"""
-        steps: list[Any] = self._values(case_id).get("steps", [])
-        return bool(steps) and steps[-1]["name"] == LAST_STEP
 
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
@@ -321,7 +318,7 @@ def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
     """The new steps of an update. After a kill, LangGraph tells finished ones once more and marks them as cached."""
     if not update.get("__metadata__", {}).get("cached"):
         for node, change in update.items():
-            if not node.startswith("__"):
+            if change and not node.startswith("__"):  # nothing of a review that failed: its error follows
                 yield from (Step.model_validate(step) for step in change["steps"])
 
 

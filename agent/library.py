@@ -1,11 +1,12 @@
 """The case library: one folder per case and one SQLite table over them all.
 
     $VIDEOPATH_HOME/cases.sqlite                  what ``videopath cases list`` shows
-    $VIDEOPATH_HOME/cases/<case_id>/report.json   the report, when there is one
+    $VIDEOPATH_HOME/cases/<case_id>/inputs.json   what the case was begun with
+                                   /report.json   the report, when there is one
                                    /report.md
                                    /trace.jsonl   the steps, while they finish
                                    /frames/*.png  the evidence frames
-    $VIDEOPATH_HOME/checkpoints.sqlite            the graph's own checkpoints, by case id
+    $VIDEOPATH_HOME/checkpoints.sqlite            the graph's own checkpoints of unfinished cases, by case id
 
 Reading never creates anything. Writers from several processes wait for each other (write-ahead log).
 """
@@ -30,10 +31,14 @@ from videopath.core.errors import CaseError
 from videopath.core.files import write_text
 from videopath.core.settings import home_folder
 
+INPUTS_NAME = "inputs.json"
+"""What a case was begun with, in its folder."""
+
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another
 _LITTLE_SPACE = 1 << 20  # bytes
 _SIGNABLE = ("done", "abstained")
+_FINISHED = (*_SIGNABLE, "signed", "rejected")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
     case_id TEXT PRIMARY KEY, status TEXT NOT NULL, video TEXT NOT NULL, site TEXT, diagnosis TEXT NOT NULL,
@@ -220,6 +225,7 @@ class CaseLibrary:
         report.diagnosis = diagnosis or report.diagnosis
         report.status = "signed"
         self.save(report)
+        self.drop_checkpoints(case_id)
         return report
 
     def delete(self, case_id: str) -> None:
@@ -227,10 +233,32 @@ class CaseLibrary:
         folder = self.folder(case_id)
         self.entry(case_id)
         with self.working(case_id):
-            self._delete_checkpoints(case_id)
+            self.drop_checkpoints(case_id)
         shutil.rmtree(folder)
         with self._connect(create=True) as database:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
+
+    def finished(self, case_id: str) -> bool:
+        """Whether a case has come to its end: nothing of it is left to be done but to sign it."""
+        return self.entry(case_id).status in _FINISHED
+
+    def drop_checkpoints(self, case_id: str) -> None:
+        """Remove the graph's checkpoints of a case: a finished one has no use for them, its folder holds all.
+
+        The space is that of the next case: the file grows with the cases at work, not with those that were done.
+        """
+        checkpoints = self.home / "checkpoints.sqlite"
+        if not checkpoints.exists():
+            return
+        try:
+            with closing(sqlite3.connect(checkpoints, timeout=_WAIT)) as database, database:
+                names = database.execute(
+                    "SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')"
+                ).fetchall()
+                for (name,) in names:
+                    database.execute(f"DELETE FROM {name} WHERE thread_id = ?", (case_id,))
+        except sqlite3.DatabaseError as error:
+            raise CaseError(self._why_unusable(error, checkpoints)) from error
 
     def export(self, case_id: str, path: str | Path) -> Path:
         """Write the bundle of a case to ``path`` and return it."""
@@ -252,27 +280,16 @@ class CaseLibrary:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            raise CaseError(self._why_unusable(error)) from error
+            raise CaseError(self._why_unusable(error, self.database)) from error
 
-    def _why_unusable(self, error: sqlite3.Error) -> str:
+    def _why_unusable(self, error: sqlite3.Error, file: Path) -> str:
         """SQLite calls a full disk an I/O error: look for oneself."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
         return (
-            f"The case library {self.database} cannot be used ({error}): check the disk and the folder's "
+            f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
             "permissions, or set VIDEOPATH_HOME to another folder."
         )
-
-    def _delete_checkpoints(self, case_id: str) -> None:
-        checkpoints = self.home / "checkpoints.sqlite"
-        if not checkpoints.exists():
-            return
-        with closing(sqlite3.connect(checkpoints, timeout=_WAIT)) as database, database:
-            names = database.execute(
-                "SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')"
-            ).fetchall()
-            for (name,) in names:
-                database.execute(f"DELETE FROM {name} WHERE thread_id = ?", (case_id,))
 
 
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:

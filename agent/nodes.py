@@ -6,7 +6,6 @@ from the case's journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from videopath.tools.schemas import (
     Neighbour,
     RetrieveResult,
 )
-from videopath.tools.sessions import Recording, SessionPool
+from videopath.tools.sessions import LOADING, READING, Recording, SessionPool
 
 
 class Nodes:
@@ -59,9 +58,11 @@ class Nodes:
         thread = runtime.execution_info.thread_id if runtime.execution_info else None
         case_id = state.get("case_id") or thread or new_case_id()
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
+        draft.activity(READING)
         open_source(Path(state["video"]))  # an unreadable file is told before anything is loaded for it
         request = _first_request(state["video"], settings, self.sessions.frames)
         clip = self.sessions.clip(request)
+        draft.activity("opening the knowledge base")
         self.retriever.open()  # an unusable knowledge base is told before the model's work, not after it
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
@@ -94,7 +95,7 @@ class Nodes:
     def describe(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Say what the clip shows, each finding with its moment."""
         draft = self._draft("describe", runtime)
-        tool = DescribeTool(sessions=self._recording(state, draft.token))
+        tool = DescribeTool(sessions=self._recording(state, draft))
         asked = {"site": state["site"], "max_new_tokens": _policy(state).description_tokens}
         result: DescribeResult = tool.invoke({**state["request"], **asked})
         step = draft.done(
@@ -121,6 +122,7 @@ class Nodes:
             "site": state["site"],
             "exclude_sources": [state["video"], state["facts"]["sha256"]],
         }
+        draft.activity("searching similar cases")
         result = RetrieveResult(query=description, neighbours=[])
         if count and description:
             result = self.retriever.invoke({**asked, "k": count})
@@ -143,7 +145,7 @@ class Nodes:
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Weigh what speaks for the diagnosis; say why where it is not enough."""
         draft = self._draft("verify", runtime)
-        recording = self._recording(state)
+        recording = self._recording(state, draft)
         card = recording.info.card
         final = DiagnoseResult.model_validate(state["final"])
         supported = description_support(
@@ -192,6 +194,7 @@ class Nodes:
         described = DescribeResult.model_validate(state["described"])
         finding = most_telling(described.findings)
         moment = finding.seconds if finding else described.frames.seconds[len(described.frames.seconds) // 2]
+        draft.activity(READING)
         at_moment = {} if facts.kind == "image" else {"start": moment, "end": None}
         view = self.sessions.clip(request.model_copy(update={"frames": 1, **at_moment}))
         closer = closer_request(facts, request, moment, view)
@@ -235,6 +238,7 @@ class Nodes:
     def report(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Write the report with its evidence frames."""
         draft = StepDraft("report", runtime)
+        draft.activity("writing the report")
         folder = self.library.folder(state["case_id"])
         look = best_look(state["looks"])
         images = save_evidence(folder, self.sessions, look)
@@ -260,7 +264,7 @@ class Nodes:
             "samples": samples,
             "max_new_tokens": _policy(state).answer_tokens,
         }
-        tool = DiagnoseTool(sessions=self._recording(state, draft.token))
+        tool = DiagnoseTool(sessions=self._recording(state, draft))
         result: DiagnoseResult = tool.invoke({**state["request"], **asked})
         best = result.differential[0]
         differs = f"; the model wrote {result.generated or 'nothing'}" if result.generated_differs else ""
@@ -272,7 +276,7 @@ class Nodes:
         )
         return result, step
 
-    def _recording(self, state: CaseState, on_token: Callable[[str], None] | None = None) -> Recording:
+    def _recording(self, state: CaseState, draft: StepDraft) -> Recording:
         """The pool as this case sees it; refuses another model than the case was begun with."""
         info, begun_with = self.sessions.info, engine_of(state)
         if begun_with and info.weights_sha256 != begun_with.weights_sha256:
@@ -282,11 +286,13 @@ class Nodes:
                 "resume it with that model or begin a new case."
             )
         journal = Journal(self.library.folder(state["case_id"]) / JOURNAL_NAME)
-        return Recording(self.sessions, journal, state["facts"]["sha256"], on_token)
+        return Recording(self.sessions, journal, state["facts"]["sha256"], draft.token, draft.activity)
 
     def _draft(self, name: str, runtime: CaseRuntime) -> StepDraft:
         """A step that asks the model; told before the model is loaded, which may take a while."""
         draft = StepDraft(name, runtime)
+        if not self.sessions.loaded:
+            draft.activity(LOADING)
         draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
         return draft
 

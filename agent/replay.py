@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from videopath.agent.agent import INPUTS_NAME, DiagnosticAgent
+from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.bundle import read_bundle
-from videopath.agent.library import CaseLibrary
+from videopath.agent.library import INPUTS_NAME, CaseLibrary
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, RunSettings, Step
 from videopath.core.errors import CaseError, InputError

@@ -20,11 +20,14 @@ from videopath.core.files import write_text
 class Progress:
     """What happens between two steps."""
 
-    kind: Literal["started", "token"]
+    kind: Literal["started", "activity", "token"]
     step: str
-    text: str = ""  # the piece of the answer, with ``token``
+    text: str = ""  # what begins ("loading the model", "writing", …); with ``token`` a piece of the answer
     device: str | None = None
 
+
+ACTIVITIES = "seconds_by_activity"
+"""The key of a step's detail that says how long each of its activities took."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -49,26 +52,43 @@ class StepDraft:
     device: str = "cpu"  # the model's where the step asks it; all else is done by the processor
     started: str = field(default_factory=now)
     begun: float = field(default_factory=time.perf_counter)
+    activities: list[tuple[str, float]] = field(default_factory=list)  # what began, and when
 
     def __post_init__(self) -> None:
         self._tell(Progress("started", self.name))
+
+    def activity(self, text: str) -> None:
+        """Tell what begins now."""
+        self.activities.append((text, time.perf_counter()))
+        self._tell(Progress("activity", self.name, text, self.device))
 
     def token(self, text: str) -> None:
         """Pass on a piece of the model's answer."""
         self._tell(Progress("token", self.name, text, self.device))
 
-    def done(self, summary: str, **fields: Any) -> Step:
-        """The finished step; ``fields`` are those of ``Step``."""
-        seconds = round(time.perf_counter() - self.begun, 3)
+    def done(self, summary: str, detail: dict[str, Any], **fields: Any) -> Step:
+        """The finished step; ``fields`` are those of ``Step``. Its detail says how long each activity took."""
+        end = time.perf_counter()
+        if spent := self._seconds_by_activity(end):
+            detail = {**detail, ACTIVITIES: spent}
         return Step(
             name=self.name,
             summary=summary,
+            detail=detail,
             started=self.started,
-            seconds=seconds,
+            seconds=round(end - self.begun, 3),
             device=self.device,
             model=self.model,
             **fields,
         )
+
+    def _seconds_by_activity(self, end: float) -> dict[str, float]:
+        """Seconds by activity, in the order in which each first began; one lasts until the next begins."""
+        spent: dict[str, float] = {}
+        ends = [*(begun for _, begun in self.activities), end][1:]
+        for (text, begun), until in zip(self.activities, ends, strict=True):
+            spent[text] = round(spent.get(text, 0.0) + until - begun, 3)
+        return spent
 
     def _tell(self, progress: Progress) -> None:
         """To the listener of this run, and to LangGraph's own stream for those who use the graph by itself."""

@@ -77,7 +77,7 @@ def follow(
             if progress.kind == "token":
                 display.token(progress.text)
             else:
-                display.working(progress.step)
+                display.working(f"{progress.step}: {progress.text}" if progress.text else progress.step)
 
         for step in run(between):
             display.finished(step)

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from videopath.model import Clip
     from videopath.model.engine import Engine, EngineInfo, Generation, Session
 
+LOADING = "loading the model"
+READING = "reading the video"
+ENCODING = "encoding the video"
+WRITING = "writing"
+
+OnActivity = Callable[[str], None]
+
 _OPEN_SESSIONS = 2  # the overview and one closer look; each holds a prefix cache
 
 
@@ -58,6 +65,11 @@ class SessionPool:
             return self._engine
 
     @property
+    def loaded(self) -> bool:
+        """Whether the engine is there already."""
+        return self._engine is not None
+
+    @property
     def info(self) -> EngineInfo:
         """What the engine is."""
         return self.engine.info
@@ -87,14 +99,18 @@ class SessionPool:
             return self._latest[1]
 
     @contextmanager
-    def session(self, request: ClipInput) -> Iterator[Session]:
+    def session(self, request: ClipInput, on_activity: OnActivity | None = None) -> Iterator[Session]:
         """The session of a request's clip, for as long as the block runs; nobody else asks meanwhile."""
+        tell = on_activity or _nobody
         with self._lock:
             key = _identity(request)
             if key not in self._sessions:
+                if self._latest is None or self._latest[0] != key:
+                    tell(READING)
                 clip = self.clip(request)
                 while len(self._sessions) >= self._keep:
                     self._sessions.popitem(last=False)[1].close()
+                tell(ENCODING)
                 self._sessions[key] = self.engine.open(clip)
             self._sessions.move_to_end(key)
             yield self._sessions[key]
@@ -119,6 +135,7 @@ class Recording:
     journal: Journal | None = None
     video_sha256: str = ""  # of the video that the case was begun with; empty: not checked
     on_token: Callable[[str], None] | None = None
+    on_activity: OnActivity | None = None  # told what begins: reading, encoding, writing, scoring
 
     @property
     def info(self) -> EngineInfo:
@@ -149,7 +166,7 @@ class ClipSession:
 
     def frames(self) -> FramesSeen:
         """Which frames the model sees."""
-        answer = self._answered("frames", {}, lambda session: _frames_of(session).model_dump())
+        answer = self._answered("frames", {}, READING, lambda session: _frames_of(session).model_dump())
         return FramesSeen.model_validate(answer)
 
     def generate(self, question: str, **settings: Any) -> Generation:
@@ -159,20 +176,26 @@ class ClipSession:
         def ask(session: Session) -> dict[str, Any]:
             return asdict(session.generate(question, on_token=self.recording.on_token, **settings))
 
-        return Generation(**self._answered("generate", {"question": question, **settings}, ask))
+        return Generation(**self._answered("generate", {"question": question, **settings}, WRITING, ask))
 
     def score(self, question: str, candidates: Sequence[str], **settings: Any) -> list[float]:
         """The log-probability of each candidate as the answer."""
         arguments = {"question": question, "texts": list(candidates), **settings}
         return self._answered(
-            "score", arguments, lambda session: session.score(question, candidates, **settings)
+            "score",
+            arguments,
+            f"scoring {_counted(len(candidates), 'candidate')}",
+            lambda session: session.score(question, candidates, **settings),
         )
 
     def score_moments(self, question: str, texts: Sequence[str]) -> list[list[float]]:
         """``[text][frame]``: the log-probability of each text when the model sees that frame alone."""
         arguments = {"question": question, "texts": list(texts)}
         return self._answered(
-            "score_moments", arguments, lambda session: session.score_moments(question, texts)
+            "score_moments",
+            arguments,
+            f"finding the moments of {_counted(len(texts), 'sentence')}",
+            lambda session: session.score_moments(question, texts),
         )
 
     def call(self, question: str, seconds: float, answer_start: str = "") -> ModelCall:
@@ -189,14 +212,18 @@ class ClipSession:
             model=info.name,
         )
 
-    def _answered(self, method: str, arguments: dict[str, Any], ask: Callable[[Session], Any]) -> Any:
+    def _answered(
+        self, method: str, arguments: dict[str, Any], activity: str, ask: Callable[[Session], Any]
+    ) -> Any:
         journal = self.recording.journal
         call = {**self._scope, "method": method, "arguments": arguments}
         found = None if journal is None else journal.find(call)
         if found is not None:
             return found
-        with self.recording.pool.session(self.request) as session:
+        tell = self.recording.on_activity or _nobody
+        with self.recording.pool.session(self.request, tell) as session:
             self._refuse_other_video(session)
+            tell(activity)
             answer = ask(session)
         if journal is not None:
             journal.add(call, answer)
@@ -226,6 +253,14 @@ def _identity(request: ClipInput) -> str:
     path = Path(request.video)
     stat = path.stat() if path.exists() else None
     return f"{request.model_dump_json()} {stat.st_size if stat else 0} {stat.st_mtime_ns if stat else 0}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _nobody(_: str) -> None:
+    """Nobody listens."""
 
 
 def pool_of(values: dict[str, Any]) -> dict[str, Any]:
