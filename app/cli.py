@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
+from videopath.app.commands import app as web
 from videopath.app.commands import cases, demo, diagnose, evaluate, knowledge, model, train
 from videopath.app.guard import GuardedGroup, say_unexpected
 from videopath.app.options import AsJson, Home
@@ -47,6 +48,7 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("diagnose")(diagnose.diagnose)
+app.command("app")(web.app)
 app.add_typer(cases.app, name="cases")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model.app, name="model")

@@ -38,16 +38,22 @@ def owner() -> str:
     return st.session_state["owner"]
 
 
-def close_services() -> None:
-    """Stop the workers; what they were at stays resumable."""
+def close_services() -> bool:
+    """Stop the workers; what they were at stays resumable. Says whether all ended within some seconds."""
     _services.clear()
+    ended, _ended[:] = all(_ended), []
+    return ended
 
 
-def _stopped(made: Services) -> None:
-    made.worker.close()
+_PATIENCE = 8.0  # seconds for a worker to leave what it is at
+_ended: list[bool] = []
 
 
-@st.cache_resource(show_spinner=False, on_release=_stopped)
+def _close(made: Services) -> None:
+    _ended.append(made.worker.close(_PATIENCE))
+
+
+@st.cache_resource(show_spinner=False, on_release=_close)
 def _services(home: str) -> Services:
     from videopath.agent.library import load_case_library
 

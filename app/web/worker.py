@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from videopath.app.guard import os_sentence
 from videopath.app.web.engines import Engines
+from videopath.app.web.fair_queue import FairQueue
 from videopath.app.web.jobs import Board, CaseRequest, Job, JobState, Phase
-from videopath.app.web.queue import FairQueue
 from videopath.core.errors import CaseError, VideoPathError
 from videopath.core.settings import Settings
 
@@ -111,12 +111,13 @@ class Worker:
         states = [replace(s, position=places.get(s.case_id, 0)) for s in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
 
-    def close(self) -> None:
-        """Stop what runs and take no more; what is open stays resumable."""
+    def close(self, timeout: float | None = None) -> bool:
+        """Stop what runs and take no more; what is open stays resumable. Says whether all ended in time (seconds)."""
         self._queue.close()
         for state in self._board.open_jobs():
             self.stop(state.case_id)
-        self._thread.join()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _places(self) -> dict[str, int]:
         """Case → its place among those that wait, from 1."""

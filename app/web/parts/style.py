@@ -21,11 +21,11 @@ THEME = {
 _CSS = """
 <style>
 .st-key-banner [data-testid="stAlertContainer"] { padding: 0.4rem 0.9rem; }
-.block-container, [data-testid="stMainBlockContainer"] { padding-top: 3.2rem; max-width: 75rem; }
+.block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap; overflow-wrap: anywhere; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 @media (max-width: 640px) {
-  [data-testid="stMainBlockContainer"] { padding: 3.2rem 0.9rem 2rem; }
+  [data-testid="stMainBlockContainer"] { padding: 4.4rem 0.9rem 2rem; }
   h1 { font-size: 1.6rem !important; }
   [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 }
