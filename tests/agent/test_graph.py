@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from videopath.agent import DiagnosticAgent, Policy, Progress
 from videopath.agent.graph import build_graph
+from videopath.agent.library import CaseLibrary
 from videopath.agent.trace import read_trace
 from videopath.agent.verdict import sites_of
 from videopath.core.errors import CaseError, InputError
@@ -368,7 +370,7 @@ def test_the_graph_gives_a_case_an_id_where_there_is_none(small_case: Path) -> N
 
 
 def test_checkpoints_hold_plain_json_and_no_frames(small_case: Path) -> None:
-    with agent_with(SURE) as agent:
+    with agent_with(SURE, review="always") as agent:
         agent.diagnose(small_case, site="colon", case_id="plain")
         values = agent.graph.get_state({"configurable": {"thread_id": "plain"}}).values
         assert json.loads(json.dumps(values)) == values
@@ -377,6 +379,58 @@ def test_checkpoints_hold_plain_json_and_no_frames(small_case: Path) -> None:
             largest = database.execute("SELECT max(length(checkpoint)) FROM checkpoints").fetchone()[0]
     assert kinds == {"msgpack"}
     assert largest < small_case.stat().st_size + 100_000
+
+
+def kept(agent: DiagnosticAgent) -> tuple[set[str], int]:
+    """The cases that have checkpoints, and how many pages their file has."""
+    with closing(sqlite3.connect(agent.library.home / "checkpoints.sqlite")) as database:
+        cases = database.execute(
+            "SELECT thread_id FROM checkpoints UNION SELECT thread_id FROM writes"
+        ).fetchall()
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+    return {case for (case,) in cases}, pages
+
+
+def test_checkpoints_of_finished_cases_are_not_kept(small_case: Path) -> None:
+    with agent_with(SURE) as agent:
+        first = agent.diagnose(small_case, site="colon", case_id="case-0")
+        cases, pages = kept(agent)
+        assert cases == set()
+        for number in range(1, 5):
+            agent.diagnose(small_case, site="colon", case_id=f"case-{number}")
+        assert kept(agent) == (set(), pages), "the space of the first is that of the others"
+        assert agent.pending("case-0") is None
+        assert list(agent.stream_resume("case-0")) == []
+        assert agent.resume("case-0") == first
+        with pytest.raises(CaseError, match="does not wait"):
+            agent.resume("case-0", {"action": "accept"})
+    with agent_with(SURE, review="always") as agent:
+        for case_id in ("accepted", "rejected", "waiting"):
+            agent.diagnose(small_case, site="colon", case_id=case_id)
+        agent.resume("accepted", {"action": "accept"})
+        agent.resume("rejected", {"action": "reject"})
+        assert kept(agent)[0] == {"waiting"}
+        assert agent.resume("waiting").status == "waiting for review"
+
+
+def test_a_case_killed_after_its_report_is_finished(
+    small_case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = CaseLibrary.save
+
+    def killed(library: CaseLibrary, report: Any) -> None:
+        save(library, report)
+        raise KeyboardInterrupt
+
+    with agent_with(SURE) as agent:
+        with monkeypatch.context() as patched:
+            patched.setattr(CaseLibrary, "save", killed)
+            with pytest.raises(KeyboardInterrupt):
+                agent.diagnose(small_case, site="colon", case_id="last")
+        assert (agent.library.entry("last").status, kept(agent)[0]) == ("done", {"last"})
+        report = agent.report("last")
+        assert list(agent.stream_resume("last")) == []
+        assert (agent.report("last"), kept(agent)[0]) == (report, set())
 
 
 def test_the_graph_is_the_one_of_the_design() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +57,19 @@ def test_a_case_from_start_to_signature(library: CaseLibrary, cases: SimpleNames
     assert entry.signed_at == signed.review[-1].decided
     with pytest.raises(CaseError, match=r"signed by Dr\. A"):
         library.sign("case-1", "Dr. B")
+
+
+def test_a_signature_ends_the_need_for_checkpoints(library: CaseLibrary, cases: SimpleNamespace) -> None:
+    library.save(cases.report("case-1"))
+    with closing(sqlite3.connect(library.home / "checkpoints.sqlite")) as database, database:
+        database.execute("CREATE TABLE checkpoints (thread_id TEXT)")
+        database.executemany("INSERT INTO checkpoints VALUES (?)", [("case-1",), ("case-2",)])
+    library.sign("case-1", "Dr. A")
+    with closing(sqlite3.connect(library.home / "checkpoints.sqlite")) as database:
+        assert database.execute("SELECT thread_id FROM checkpoints").fetchall() == [("case-2",)]
+    (library.home / "checkpoints.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(CaseError, match=r"checkpoints\.sqlite of the case library cannot be used"):
+        library.drop_checkpoints("case-1")
 
 
 def test_only_finished_cases_are_signed(library: CaseLibrary, cases: SimpleNamespace) -> None:
