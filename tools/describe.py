@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.model.prompts import without_marks
 from videopath.model.questions import describe_question
+from videopath.tools.base import TissueTool
 from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
@@ -27,7 +27,7 @@ class DescribeInput(ClipInput, SiteInput):
     max_new_tokens: int = Field(256, ge=1, le=2048)
 
 
-class DescribeTool(BaseTool):
+class DescribeTool(TissueTool):
     """``DescribeTool(engine="nano").invoke({"video": "case.mp4"})`` gives a :class:`DescribeResult`."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -54,7 +54,7 @@ class DescribeTool(BaseTool):
         frames = session.frames()
         return DescribeResult(
             description=text,
-            findings=_located(session, question, split_sentences(text), frames),
+            findings=located(session, question, split_sentences(text), frames),
             frames=frames,
             mean_logprob=sum(answer.logprobs) / max(len(answer.logprobs), 1),
             call=session.call(question, time.perf_counter() - begun),
@@ -72,7 +72,7 @@ def split_sentences(text: str) -> list[str]:
     return list(dict.fromkeys(pieces))
 
 
-def _located(
+def located(
     session: ClipSession, question: str, sentences: Sequence[str], frames: FramesSeen
 ) -> list[LocatedFinding]:
     """Each sentence at the frame under which it is most likely."""

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.model.prompts import without_marks
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
+from videopath.tools.base import TissueTool
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
@@ -41,7 +41,7 @@ class DiagnoseInput(ClipInput, SiteInput):
     max_new_tokens: int = Field(128, ge=1, le=2048)
 
 
-class DiagnoseTool(BaseTool):
+class DiagnoseTool(TissueTool):
     """``DiagnoseTool(engine="nano").invoke({"video": …, "description": …})`` gives a :class:`DiagnoseResult`."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -24,7 +24,7 @@ def toolkit(
 
     The tools share one pool of sessions: a clip is encoded once, whichever of them asks. Nothing is loaded before
     the first call. ``knowledge``: a knowledge base or its folder; none: the bundled starter. A video or a site that
-    cannot be used raises ``InputError``; LangGraph's ``ToolNode(tools, handle_tool_errors=True)`` tells it to the model.
+    cannot be used raises ``InputError``; a model that called the tool is told it by a tool message instead.
     """
     sessions: SessionPool | Recording = SessionPool(engine)
     return [

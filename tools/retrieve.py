@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
+from videopath.tools.base import TissueTool
 from videopath.tools.schemas import Neighbour, RetrieveResult, SiteInput
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class RetrieveInput(SiteInput):
     k: int = Field(5, ge=1, le=100, description="how many cases to look at")
 
 
-class RetrieveTool(BaseTool):
+class RetrieveTool(TissueTool):
     """``RetrieveTool().invoke({"description": "…"})`` gives a :class:`RetrieveResult` from the starter knowledge."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

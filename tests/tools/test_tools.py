@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage
+from langgraph.graph import MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
 
+from videopath.core.errors import InputError
 from videopath.knowledge import InstructionRecord, KnowledgeBase
 from videopath.model import load_engine
 from videopath.model.engine import Generation
@@ -157,6 +163,46 @@ def test_one_prefill_serves_all_tools(engine, small_case: Path) -> None:
     diagnose.invoke({**asked, "description": text, "max_new_tokens": 8})
     describe.invoke({**asked, "max_new_tokens": 8})
     assert len(opened) == 1
+
+
+def _called(engine, name: str, arguments: dict[str, object], in_background: bool = False):
+    """What LangGraph's own ``ToolNode``, as it comes, makes of a model's tool call."""
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", ToolNode(toolkit(engine)))
+    graph.set_entry_point("tools")
+    call = {"name": name, "args": arguments, "id": "call-1", "type": "tool_call"}
+    asked = {"messages": [AIMessage("", tool_calls=[call])]}
+    graph = graph.compile()
+    end = asyncio.run(graph.ainvoke(asked)) if in_background else graph.invoke(asked)
+    return end["messages"][-1]
+
+
+@pytest.mark.parametrize("in_background", [False, True], ids=["invoke", "ainvoke"])
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("describe_tissue", {"video": "no-such.mp4"}, "no-such.mp4"),
+        ("diagnose_tissue", {"video": __file__, "description": "Glands."}, Path(__file__).name),
+        ("retrieve_similar_cases", {"description": "Glands.", "site": "elbow"}, "elbow"),
+    ],
+)
+def test_a_model_that_calls_a_tool_is_told_its_error(
+    engine, name: str, arguments: dict[str, object], said: str, in_background: bool
+) -> None:
+    answer = _called(engine, name, arguments, in_background)
+    assert (answer.type, answer.status, answer.tool_call_id, answer.name) == ("tool", "error", "call-1", name)
+    assert said in answer.content
+    tool = next(tool for tool in toolkit(engine) if tool.name == name)
+    with pytest.raises(InputError, match=re.escape(said)):  # in Python it is raised
+        tool.invoke(arguments)
+    with pytest.raises(InputError, match=re.escape(said)):
+        asyncio.run(tool.ainvoke(arguments))
+
+
+def test_a_model_that_calls_a_tool_gets_its_result(engine, small_case: Path) -> None:
+    answer = _called(engine, "describe_tissue", {"video": str(small_case), "max_new_tokens": 4})
+    assert (answer.status, answer.tool_call_id) == ("success", "call-1")
+    assert "description" in answer.content
 
 
 def test_the_best_neighbour_stands_last_in_the_prompt(

@@ -1,0 +1,43 @@
+"""What the tools share: how their errors reach whoever called them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool
+
+from videopath.core.errors import VideoPathError
+
+
+class TissueTool(BaseTool):
+    """A tool whose errors raise in Python and answer a model.
+
+    ``invoke`` with plain arguments raises :class:`VideoPathError`. A model's tool call (LangGraph's ``ToolNode``, or
+    ``invoke`` with a ``ToolCall``) gets the error's sentences as a tool message of status "error" instead: they say
+    what is allowed, and the model can ask again. LangChain's own ``handle_tool_error`` knows ``ToolException`` alone
+    and would turn the errors of plain calls into strings as well.
+    """
+
+    def run(
+        self, tool_input: str | dict[str, Any], *args: Any, tool_call_id: str | None = None, **more: Any
+    ) -> Any:
+        """As LangChain's ``run``."""
+        try:
+            return super().run(tool_input, *args, tool_call_id=tool_call_id, **more)
+        except VideoPathError as error:
+            return self._told(error, tool_call_id)
+
+    async def arun(
+        self, tool_input: str | dict[str, Any], *args: Any, tool_call_id: str | None = None, **more: Any
+    ) -> Any:
+        """As LangChain's ``arun``."""
+        try:
+            return await super().arun(tool_input, *args, tool_call_id=tool_call_id, **more)
+        except VideoPathError as error:
+            return self._told(error, tool_call_id)
+
+    def _told(self, error: VideoPathError, tool_call_id: str | None) -> ToolMessage:
+        if tool_call_id is None:
+            raise error
+        return ToolMessage(str(error), name=self.name, tool_call_id=tool_call_id, status="error")
