@@ -49,7 +49,7 @@ def serve(host: str, port: int, upload_limit: int) -> None:
         "browser.serverAddress": host,
     }
     bootstrap.load_config_options({**_OPTIONS, **more})
-    PagesManager.uses_pages_directory = False  # else the first visitor gets the files of pages/, not the navigation
+    PagesManager.uses_pages_directory = False  # else the first visitor gets the files of pages/ raw
     asyncio.run(_serve(f"http://{f'[{host}]' if ':' in host else host}:{port}", local))
     if not _closed():
         say("The model was still at work. No case is lost: those that ran can be resumed.")
