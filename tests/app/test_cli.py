@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -319,19 +320,33 @@ def test_a_base_is_that_of_the_model_it_was_given_with(
         DiagnosticAgent.load(load_engine(checkpoint), base="some/base")
 
 
+STANDS_STILL = """
+import signal, sys, time
+from videopath.app.cli import main
+from videopath.model.session import LocalSession
+
+def stand_still(*_, **__):
+    print("standing still", file=sys.stderr, flush=True)
+    time.sleep(600)
+
+LocalSession.generate = stand_still
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+main()
+"""
+"""The command, standing still at its first question to the model."""
+
+
 @pytest.mark.slow
 def test_an_interrupted_case_says_how_to_go_on_and_does(
     videopath: Run, checkpoint: Path, sample: Path, own_home: Path
 ) -> None:
-    command = [sys.executable, "-m", "videopath.app.cli", "diagnose", str(sample), "--model", str(checkpoint)]
+    command = [sys.executable, "-c", STANDS_STILL, "diagnose", str(sample), "--model", str(checkpoint)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        first = process.stderr.readline()
-        assert "intake" in first
+        told = list(takewhile(lambda line: line != "standing still\n", process.stderr))
+        assert "intake" in told[0]
         process.send_signal(signal.SIGINT)
         stdout, rest = process.communicate(timeout=120)
-    if process.returncode == 0:
-        pytest.skip("the case had ended before it could be interrupted")
     assert process.returncode == 130, rest
     assert stdout == ""
     (case_id,) = (entry.case_id for entry in load_case_library().list())
