@@ -27,6 +27,7 @@ def app(
     host: Host = "127.0.0.1",
     port: Port = 8501,
     model: options.Model = None,
+    base: options.Base = None,
     knowledge: options.Knowledge = None,
     upload_limit: UploadLimit = 500,
     accept_licence: options.AcceptLicence = False,
@@ -37,7 +38,7 @@ def app(
     from videopath.app.console import quiet_libraries
     from videopath.core.settings import load_settings
 
-    _use(model=model, knowledge=str(knowledge.absolute()) if knowledge else None)
+    _use(model=model, base=base, knowledge=str(knowledge.absolute()) if knowledge else None)
     if accept_licence:
         _use(accept_licence="1")
     settings = load_settings()

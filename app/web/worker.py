@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.app.guard import os_sentence
-from videopath.app.web.engines import Engines
+from videopath.app.web.engines import LOADING, Engines
 from videopath.app.web.fair_queue import FairQueue
 from videopath.app.web.jobs import Board, CaseRequest, Job, JobState, Phase
-from videopath.core.errors import CaseError, VideoPathError
+from videopath.core.errors import CaseError, KnowledgeError, VideoPathError
 from videopath.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,17 +39,19 @@ class Worker:
     def __init__(self, home: Path, settings: Settings) -> None:
         self.home = home
         self.settings = settings
-        self.engines = Engines(settings)
-        self._queue: FairQueue[Job | None] = FairQueue()  # None: load the settings' model
+        self.engines = Engines(home, settings)
+        self._queue: FairQueue[Job | Callable[[], None]] = FairQueue()
         self._board = Board()
         self._warm = threading.Event()
+        self._warming = ""  # what is loaded before a case needs it
         self._start_thread()
 
     def warm(self) -> None:
-        """Load the settings' model before a case needs it; asked again, nothing happens."""
+        """Load the settings' model before a case needs it, then the embedder; asked again, nothing happens."""
         if not self._warm.is_set():
             self._warm.set()
-            self._queue.put("", None)
+            self._queue.put("", self._warm_model)
+            self._queue.put("", self._warm_embedder)
 
     def submit(self, request: CaseRequest) -> None:
         """Enter a new case and queue it.
@@ -101,14 +105,12 @@ class Worker:
     def state(self, case_id: str) -> JobState | None:
         """How far a case is; none when this worker never had it, or it ended long ago."""
         state = self._board.state(case_id)
-        if state is None or state.phase != "queued":
-            return state
-        return replace(state, position=self._places().get(case_id, 0))
+        return state and self._placed(state, self._places())
 
     def queue(self) -> list[JobState]:
         """The cases at work and waiting, in their order."""
         places = self._places()
-        states = [replace(s, position=places.get(s.case_id, 0)) for s in self._board.open_jobs()]
+        states = [self._placed(state, places) for state in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
 
     def close(self, timeout: float | None = None) -> bool:
@@ -121,8 +123,17 @@ class Worker:
 
     def _places(self) -> dict[str, int]:
         """Case → its place among those that wait, from 1."""
-        waiting = [job for job in self._queue.waiting() if job is not None]
+        waiting = [item for item in self._queue.waiting() if isinstance(item, Job)]
         return {job.case_id: place for place, job in enumerate(waiting, start=1)}
+
+    def _placed(self, state: JobState, places: dict[str, int]) -> JobState:
+        """A state with its place in the queue. The next case is told what is loaded for it already."""
+        place = places.get(state.case_id, 0)
+        if state.phase != "queued" or not place:
+            return state
+        if place == 1 and self._warming:
+            return replace(state, phase="loading", position=0, activity=self._warming)
+        return replace(state, position=place)
 
     def _enqueue(self, job: Job) -> bool:
         if not self._board.enter(job):
@@ -136,6 +147,7 @@ class Worker:
 
         return DiagnosticAgent.load(
             model=request.model,
+            base=self.settings.base if request.model == self.settings.model else None,
             knowledge=request.knowledge,
             review=request.review,
             frames=request.frames,
@@ -178,11 +190,33 @@ class Worker:
                 self._start_thread()
 
     def _take(self) -> None:
-        job = self._queue.take()
-        if job is not None:
-            self._run(job)
-        elif not self._queue.closed:
+        item = self._queue.take()
+        if isinstance(item, Job):
+            self._run(item)
+        elif item is not None:
+            item()
+
+    def _warm_model(self) -> None:
+        with self._telling(LOADING):
             self.engines.warm()
+
+    def _warm_embedder(self) -> None:
+        """What looks for similar cases takes as long to load as a small model."""
+        from videopath.knowledge import KnowledgeBase
+
+        with self._telling("loading the embedder"):
+            try:
+                KnowledgeBase.starter().search("tissue", k=1)
+            except KnowledgeError as error:
+                self.engines.problem = self.engines.problem or str(error)
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        self._warming = what
+        try:
+            yield
+        finally:
+            self._warming = ""
 
     def _run(self, job: Job) -> None:
         try:
@@ -204,6 +238,7 @@ class Worker:
             self._board.update(job, phase="failed", error=_UNFORESEEN)  # none of the above: still open
 
     def _follow(self, job: Job) -> None:
+        from videopath.agent.estimate import expected_activities, expected_seconds
         from videopath.agent.library import load_case_library
         from videopath.agent.replay import agent_of, settings_of
         from videopath.agent.trace import TRACE_NAME, read_trace
@@ -211,8 +246,10 @@ class Worker:
         library = load_case_library(self.home)
         settings = settings_of(library, job.case_id)
         done = len(read_trace(library.folder(job.case_id) / TRACE_NAME))
-        self._board.update(job, phase="loading", activity="loading the model", steps_done=done)
-        engine = self.engines.get(settings.model, settings.device, settings.dtype)
+        expected = expected_activities(library, settings.model) | expected_seconds(library, settings.model)
+        expected |= self.engines.expected_loading(settings.model)
+        self._board.update(job, phase="loading", activity=LOADING, steps_done=done, expected=expected)
+        engine = self.engines.get(settings.model, settings.base, settings.device, settings.dtype)
         _check(job)
         self._board.update(job, phase="running", activity="", device=engine.info.device)
         with agent_of(settings, self.home, model=engine) as agent:

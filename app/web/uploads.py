@@ -1,0 +1,44 @@
+"""Uploaded files: streamed into the case's folder under a name that can do no harm."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from videopath.core.errors import InputError
+from videopath.core.files import replaced_on_success
+
+_LONGEST = 80  # characters of the stem
+_NOT_KEPT = re.compile(r"[^\w.\- ]+")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # devices, on some systems
+
+
+def save_upload(name: str, data: BinaryIO, folder: Path) -> Path:
+    """Write an upload into ``folder`` under its cleaned name, whole or not at all; returns where it is."""
+    path = folder / clean_name(name)
+    data.seek(0)
+    with replaced_on_success(path) as part, part.open("wb") as target:
+        shutil.copyfileobj(data, target, 1 << 20)
+    return path
+
+
+def clean_name(name: str) -> str:
+    """The last part of a name, of letters, digits, ``_``, ``-``, spaces and one suffix.
+
+    Raises ``InputError`` when the name has no suffix: the reader goes by it.
+    """
+    last = PurePosixPath(name.replace("\\", "/").replace("\0", "")).name
+    plain = unicodedata.normalize("NFC", last).encode("utf-8", "ignore").decode()
+    stem, dot, suffix = plain.rpartition(".")
+    suffix = re.sub(r"[^a-z0-9]", "", suffix.lower())[:8]
+    if not dot or not suffix:
+        raise InputError(
+            f"The file {plain[:40]!r} has no ending such as .mp4 or .png, so it is not known what it is."
+        )
+    stem = _NOT_KEPT.sub("_", stem.replace(".", "_")).strip(" ._-")[:_LONGEST].strip(" ._-")
+    if not stem or _RESERVED.fullmatch(stem):
+        stem = f"upload_{stem}".rstrip("_")
+    return f"{stem}.{suffix}"

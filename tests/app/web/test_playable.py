@@ -1,0 +1,114 @@
+"""What a browser plays: the file itself, else a copy in which every frame has kept its moment."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from videopath.app.web.playable import frame_at, playable
+from videopath.core.errors import InputError
+from videopath.model import open_clip
+
+_LEVELS = (30, 90, 150, 210)
+
+
+def _film(path: Path, codec: str, pixels: str = "yuv420p", size: tuple[int, int] = (96, 64)) -> Path:
+    """Four even grey frames, each longer on screen than the one before; in avi all alike."""
+    moments = range(4) if path.suffix == ".avi" else (0, 2, 6, 14)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        stream.codec_context.time_base = Fraction(1, 10)
+        for level, pts in zip(_LEVELS, moments, strict=True):
+            picture = np.full((size[1], size[0], 3), level, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def _codec(path: Path) -> tuple[str, str | None]:
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        return context.name, context.pix_fmt
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.webm", "libvpx"), ("b.webm", "libvpx-vp9")]
+)
+def test_what_browsers_play_is_shown_as_it_is(tmp_path: Path, name: str, codec: str) -> None:
+    film = _film(tmp_path / name, codec)
+    assert playable(film, tmp_path / "cache") == film
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("a.mkv", "libx264", "yuv420p"),
+        ("a.mp4", "mpeg4", "yuv420p"),
+        ("b.mp4", "libx264", "yuv444p"),
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.mov", "libx264", "yuv420p"),
+    ],
+)
+def test_other_videos_become_h264_once(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
+    film = _film(tmp_path / name, codec, pixels)
+    copy = playable(film, tmp_path / "cache")
+    assert _codec(copy) == ("h264", "yuv420p")
+    made = copy.stat().st_mtime_ns
+    assert playable(film, tmp_path / "cache") == copy
+    assert copy.stat().st_mtime_ns == made
+    assert not list((tmp_path / "cache").glob("*.part"))
+    before, after = open_clip(film, 4), open_clip(copy, 4)
+    assert after.seconds == pytest.approx(before.seconds, abs=0.02)
+    assert abs(after.frames.astype(int).mean((1, 2, 3)) - np.array(_LEVELS)).max() < 6
+
+
+def test_a_changed_file_gets_another_copy(tmp_path: Path) -> None:
+    first = playable(_film(tmp_path / "a.mkv", "libx264"), tmp_path / "cache")
+    second = playable(_film(tmp_path / "a.mkv", "libx264", size=(128, 64)), tmp_path / "cache")
+    assert first != second
+
+
+def test_a_gif_of_an_odd_size_is_shown(tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (65, 43), (level, level, level)) for level in _LEVELS]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=500)
+    copy = open_clip(playable(tmp_path / "a.gif", tmp_path / "cache"), 4)
+    assert (copy.width, copy.height) == (64, 44)
+    assert copy.seconds == pytest.approx([0, 0.5, 1, 1.5], abs=0.02)
+
+
+def test_a_large_one_is_made_smaller_in_its_shape(tmp_path: Path) -> None:
+    copy = open_clip(playable(_film(tmp_path / "a.mkv", "libx264", size=(2560, 640)), tmp_path / "cache"), 1)
+    assert (copy.width, copy.height) == (1280, 320)
+
+
+def test_a_folder_of_frames_becomes_a_video_of_a_frame_per_second(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for number, level in enumerate(_LEVELS):
+        Image.new("RGB", (96, 64), (level, level, level)).save(tmp_path / "frames" / f"{number}.png")
+    copy = open_clip(playable(tmp_path / "frames", tmp_path / "cache"), 4)
+    assert copy.seconds.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"no video" * 500])
+def test_what_is_no_video_is_said(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.avi").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.avi"):
+        playable(tmp_path / "a.avi", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.mp4"))
+
+
+def test_a_frame_is_given_at_its_moment_and_native_resolution(tmp_path: Path) -> None:
+    film = _film(tmp_path / "a.mp4", "libx264", size=(128, 96))
+    assert frame_at(film, 0.7).shape == (96, 128, 3)
+    for seconds, level in ((0, 30), (0.1999, 90), (0.2, 90), (0.59, 90), (0.65, 150), (1.4, 210)):
+        assert abs(int(frame_at(film, seconds).mean()) - level) < 6
+    assert frame_at(film, 0.7, (0.0, 0.0, 0.5, 0.5)).shape == (48, 64, 3)
