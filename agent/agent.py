@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
-from pydantic import ValidationError
 
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
@@ -20,6 +19,7 @@ from videopath.agent.nodes import Nodes
 from videopath.agent.outcome import best_look, report_of, save_evidence
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
+from videopath.agent.revision import checked_decision, read_decision
 from videopath.agent.state import CaseInput
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.errors import CaseError, InputError, VideoPathError
@@ -200,6 +200,26 @@ class DiagnosticAgent:
         """The review that a case waits for: its ``id`` goes into the decision, its ``value`` is what to decide on."""
         return next(iter(self._snapshot(case_id).interrupts), None)
 
+    def check(self, case_id: str, decision: Decision | dict[str, Any]) -> Decision:
+        """A decision with what it changes, before it is given to ``resume``; nothing is loaded or changed for it.
+
+        Raises ``CaseError`` as ``resume`` does: the case does not wait for exactly this decision, or it cannot be
+        carried out.
+        """
+        decision = read_decision(decision)
+        waiting = self.pending(case_id)
+        if waiting is None:
+            raise CaseError(
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+            )
+        if decision.interrupt_id not in (None, waiting.id):
+            raise CaseError(
+                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
+                "look at it again."
+            )
+        values = self._values(case_id)
+        return checked_decision(decision, best_look(values["looks"]), values["facts"])
+
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""
         return self.library.get(case_id)
@@ -246,31 +266,13 @@ class DiagnosticAgent:
     ) -> Command | CaseInput | None:
         """What the graph goes on with: a decision, the inputs where not even they are in a checkpoint, or nothing."""
         if decision is not None:
-            return self._answer(case_id, decision)
+            return Command(resume=self.check(case_id, decision).model_dump(mode="json"))
         if self._snapshot(case_id).created_at is not None:
             return None
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
             raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
         return json.loads(inputs.read_text(encoding="utf-8"))
-
-    def _answer(self, case_id: str, decision: Decision | dict[str, Any]) -> Command:
-        """The decision as the graph takes it; refused when the case does not wait for exactly this one."""
-        try:
-            decision = Decision.model_validate(decision)
-        except ValidationError as error:
-            raise CaseError(f"The decision is not usable: {error.errors()[0]['msg']}.") from error
-        waiting = self.pending(case_id)
-        if waiting is None:
-            raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
-            )
-        if decision.interrupt_id not in (None, waiting.id):
-            raise CaseError(
-                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
-            )
-        return Command(resume=decision.model_dump(mode="json"))
 
     def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
         """Run the graph until it ends or waits; the library always knows how far the case is."""

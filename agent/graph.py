@@ -1,8 +1,13 @@
 """The graph: every node and every edge.
 
 intake → describe → diagnose_blind → retrieve → diagnose → verify ─┬→ report
-            ↑                                                      ├→ review → report
-            └──────────────── look_closer ←────────────────────────┘
+            ↑                           ↑          ↑               │
+            ├──── look_closer ←─────────┼──────────┼───────────────┤
+            │                           │          │               └→ review ─┬→ report
+            └───────────────────────────┴──────────┴──────────────────────────┘
+
+A person who revises sends the case back: to ``describe`` with another segment, to ``retrieve`` with a corrected
+description, to ``diagnose`` without cases that they dropped. It comes back to their review.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from videopath.agent.nodes import Nodes, wants_closer_look, wants_review
+from videopath.agent.nodes import Nodes, goes_on_with, is_revised, wants_closer_look, wants_review
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import RunContext
 
@@ -42,14 +47,21 @@ def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -
     graph.add_edge("diagnose", "verify")
     graph.add_conditional_edges("verify", after_verify)
     graph.add_edge("look_closer", "describe")
-    graph.add_edge("review", "report")
+    graph.add_conditional_edges("review", after_review)
     graph.add_edge("report", END)
 
     return graph.compile(checkpointer=checkpointer, name="videopath")
 
 
 def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]:
-    """Look closer while it may help, then ask a person if the policy says so, then report."""
+    """Look closer while it may help, then ask a person if the policy says so or one took part, then report."""
+    if is_revised(state):
+        return "review"
     if wants_closer_look(state):
         return "look_closer"
     return "review" if wants_review(state) else "report"
+
+
+def after_review(state: CaseState) -> Literal["describe", "retrieve", "diagnose", "report"]:
+    """Report a decision that ends the case; a revision goes on at the first step that it changes."""
+    return goes_on_with(state)

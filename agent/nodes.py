@@ -7,7 +7,7 @@ from the case's journal.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.types import interrupt
 from pydantic import ValidationError
@@ -15,16 +15,18 @@ from pydantic import ValidationError
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
 from videopath.agent.confidence import confidence, description_support, features
 from videopath.agent.library import CaseLibrary, new_case_id, now
-from videopath.agent.outcome import best_look, changes_of, engine_of, report_of, save_evidence
+from videopath.agent.outcome import best_look, engine_of, report_of, save_evidence
 from videopath.agent.policy import Policy
 from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
+from videopath.agent.revision import checked_decision, decisions_of, revised, without_dropped, words_of_model
 from videopath.agent.state import CaseInput, CaseState, Json, Look
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
 from videopath.agent.verdict import knows_site, no_claim
 from videopath.core.errors import CaseError, InputError
 from videopath.core.sites import canonical_site
-from videopath.tools.describe import DescribeTool
+from videopath.model.questions import describe_question
+from videopath.tools.describe import DescribeTool, located
 from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.journal import JOURNAL_NAME, Journal
 from videopath.tools.retrieve import RetrieveTool
@@ -35,7 +37,7 @@ from videopath.tools.schemas import (
     Neighbour,
     RetrieveResult,
 )
-from videopath.tools.sessions import LOADING, READING, Recording, SessionPool
+from videopath.tools.sessions import LOADING, READING, ClipSession, Recording, SessionPool
 
 
 class Nodes:
@@ -125,15 +127,16 @@ class Nodes:
         draft.activity("searching similar cases")
         result = RetrieveResult(query=description, neighbours=[])
         if count and description:
-            result = self.retriever.invoke({**asked, "k": count})
+            found = self.retriever.invoke({**asked, "k": count})
+            result = without_dropped(found, decisions_of(state.get("review", [])))
         step = draft.done(
             f"{len(result.kept)} of {len(result.neighbours)} similar cases fit",
             detail={**asked, "k": count, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in result.kept],
             hashes={"index": result.index_sha256} if result.index_sha256 else {},
         )
-        found = result.model_dump(mode="json")
-        return self._next(state, step, retrieved=found, knowledge=self.retriever.provenance())
+        retrieved = result.model_dump(mode="json")
+        return self._next(state, step, retrieved=retrieved, knowledge=self.retriever.provenance())
 
     def diagnose(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose again with the similar cases as evidence."""
@@ -148,12 +151,10 @@ class Nodes:
         recording = self._recording(state, draft)
         card = recording.info.card
         final = DiagnoseResult.model_validate(state["final"])
+        session = recording.open(ClipInput(**state["request"]))
+        described, moments = _with_moments(state, session)
         supported = description_support(
-            recording.open(ClipInput(**state["request"])),
-            state["site"],
-            state["question"],
-            state["described"]["description"],
-            final.differential,
+            session, state["site"], state["question"], described.description, final.differential
         )
         values = features(
             final,
@@ -170,7 +171,7 @@ class Nodes:
             ]
         look = Look(
             request=state["request"],
-            described=state["described"],
+            described=described.model_dump(mode="json"),
             blind=state["blind"],
             retrieved=state["retrieved"],
             final=state["final"],
@@ -180,10 +181,18 @@ class Nodes:
             closer=bool(reasons)
             and knows_site(state["site"], card)
             and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
+            revision=_revisions(state),
+            corrected=described.description != _described_by_model(state),
         )
         step = draft.done(
             f"{final.label}: confidence {sure:.2f}" + (", not enough" if reasons else ""),
-            detail={"features": values, "confidence": sure, "threshold": threshold, "reasons": reasons},
+            detail={
+                "features": values,
+                "confidence": sure,
+                "threshold": threshold,
+                "reasons": reasons,
+                **moments,
+            },
         )
         return self._next(state, step, looks=[look])
 
@@ -210,30 +219,31 @@ class Nodes:
         return self._next(state, step, request=closer.model_dump(mode="json"))
 
     def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Ask a person to accept, edit or reject. Runs again from its first line with the answer."""
+        """Ask a person to accept, edit, revise or reject. Runs again from its first line with the answer."""
         look = best_look(state["looks"])
         answer = interrupt(
             {
                 "case_id": state["case_id"],
+                "revision": _revisions(state),
                 "diagnosis": look["final"]["label"],
                 "differential": look["final"]["differential"],
                 "description": look["described"]["description"],
+                "findings": [finding["text"] for finding in look["described"]["findings"]],
+                "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
                 "confidence": look["confidence"],
                 "reasons": look["reasons"],
             }
         )
         draft = StepDraft("review", runtime)
-        try:
-            decision = Decision.model_validate(answer)
-        except ValidationError as error:
-            raise CaseError(f"The decision is not usable: {error.errors()[0]['msg']}.") from error
+        decision = checked_decision(answer, look, state["facts"])
         decision.decided = decision.decided or now()
-        changes = changes_of(decision, look)
+        told = decision.model_dump(mode="json")
         step = draft.done(
             f"{decision.action} by {decision.reviewer or 'an unnamed reviewer'}",
-            detail={"decision": decision.model_dump(mode="json"), "changes": changes},
+            detail={"decision": told, "changes": decision.changes, "look": state["looks"].index(look)},
         )
-        return self._next(state, step, review=[decision.model_dump(mode="json")])
+        goes_on = revised(decision, look) if decision.action == "revise" else {}
+        return self._next(state, step, review=[told], **goes_on)
 
     def report(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Write the report with its evidence frames."""
@@ -305,6 +315,21 @@ class Nodes:
         return {**update, "steps": [step.model_dump(mode="json")]}
 
 
+def is_revised(state: CaseState) -> bool:
+    """Whether a person took part: they are asked again, whatever the policy says."""
+    return _revisions(state) > 0
+
+
+def goes_on_with(state: CaseState) -> Literal["describe", "retrieve", "diagnose", "report"]:
+    """The first step that the last decision changes something for."""
+    decision = Decision.model_validate(state["review"][-1])
+    if decision.action != "revise":
+        return "report"
+    if decision.segment is not None:
+        return "describe"
+    return "retrieve" if {"description", "findings"} & set(decision.changes) else "diagnose"
+
+
 def wants_closer_look(state: CaseState) -> bool:
     """Whether another look may settle what this one did not."""
     looks = state["looks"]
@@ -315,6 +340,28 @@ def wants_review(state: CaseState) -> bool:
     """Whether a person is asked before the report."""
     mode = _policy(state).review
     return mode == "always" or (mode == "uncertain" and bool(best_look(state["looks"])["reasons"]))
+
+
+def _revisions(state: CaseState) -> int:
+    return sum(answer["action"] == "revise" for answer in state.get("review", []))
+
+
+def _described_by_model(state: CaseState) -> str:
+    """The description that the blind diagnosis rests on: it never sees a reviewer's words."""
+    steps = [step for step in state["steps"] if step["name"] == "diagnose_blind"]
+    return steps[-1]["detail"]["description"]
+
+
+def _with_moments(state: CaseState, session: ClipSession) -> tuple[DescribeResult, Json]:
+    """The description with the moments of a reviewer's findings, and what of it goes into the step's detail."""
+    described, own = DescribeResult.model_validate(state["described"]), words_of_model(state["steps"])
+    added = [finding.text for finding in described.findings if finding.text not in own]
+    if not added:
+        return described, {}
+    found = {f.text: f for f in located(session, describe_question(state["site"]), added, described.frames)}
+    findings = [found.get(finding.text, finding) for finding in described.findings]
+    moments = {finding.text: finding.seconds for finding in found.values()}
+    return described.model_copy(update={"findings": findings}), {"moments_of_reviewers_findings": moments}
 
 
 def _policy(state: CaseState) -> Policy:

@@ -20,7 +20,8 @@ from videopath.agent.records import (
     Step,
     VideoFacts,
 )
-from videopath.agent.state import CaseState, Json, Look
+from videopath.agent.revision import corrected_description, words_of_model
+from videopath.agent.state import CaseState, Look
 from videopath.agent.verdict import advice
 from videopath.core.files import write_bytes
 from videopath.model.engine import EngineInfo
@@ -30,6 +31,7 @@ from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, R
 if TYPE_CHECKING:
     from videopath.tools.sessions import SessionPool
 
+_STATUS_AFTER: dict[str, CaseStatus] = {"accept": "signed", "edit": "signed", "reject": "rejected"}
 _PACKAGES = (
     "videopath-agent",
     "torch",
@@ -42,8 +44,9 @@ _PACKAGES = (
 
 
 def best_look(looks: list[Look]) -> Look:
-    """The look with the highest confidence; of equals the last, which saw most."""
-    return max(reversed(looks), key=lambda look: look["confidence"])
+    """The look with the highest confidence; of equals the last, which saw most. After a revision only its own count."""
+    latest = [look for look in looks if look.get("revision", 0) == looks[-1].get("revision", 0)]
+    return max(reversed(latest), key=lambda look: look["confidence"])
 
 
 def engine_of(state: CaseState) -> EngineInfo | None:
@@ -69,13 +72,10 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         abstained=bool(look["reasons"]),
         rationale=final.rationale,
         description=described.description,
-        findings=[
-            Finding(text=f.text, seconds=f.seconds, frame=f.frame, image=images.get(f.frame))
-            for f in described.findings
-        ],
+        findings=_findings(state, described, images),
         similar_cases=_similar_cases(RetrieveResult.model_validate(look["retrieved"])),
         blind_diagnosis=blind.label,
-        changed_by_retrieval=same_label(blind.label) != same_label(final.label),
+        changed_by_retrieval=not look.get("corrected") and same_label(blind.label) != same_label(final.label),
         quality=state["quality"],
         advice=[*look["reasons"], *advice(look, state["quality"], state["site"], info.card)]
         if look["reasons"]
@@ -86,21 +86,15 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         provenance=_provenance(state, info, described),
     )
     for answer in state.get("review", []):
-        _apply(report, Decision.model_validate(answer))
+        decision = Decision.model_validate(answer)
+        report.review.append(decision)
+        if decision.action == "edit":
+            described = corrected_description(decision, described)
+            report.diagnosis = decision.diagnosis or report.diagnosis
+            report.description = described.description
+            report.findings = _findings(state, described, images)
+        report.status = _STATUS_AFTER.get(decision.action, report.status)
     return report
-
-
-def changes_of(decision: Decision, look: Look) -> Json:
-    """What an edit changes, field by field: ``{"diagnosis": {"from": …, "to": …}}``."""
-    if decision.action != "edit":
-        return {}
-    before = {"diagnosis": look["final"]["label"], "description": look["described"]["description"]}
-    after = {"diagnosis": decision.diagnosis, "description": decision.description}
-    return {
-        name: {"from": before[name], "to": text}
-        for name, text in after.items()
-        if text is not None and text != before[name]
-    }
 
 
 def save_evidence(folder: Path, sessions: SessionPool, look: Look) -> dict[int, str]:
@@ -127,17 +121,18 @@ def _png(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _apply(report: CaseReport, decision: Decision) -> None:
-    """A person's word stands above the model's."""
-    report.review.append(decision)
-    report.status = _status_after(decision)
-    if decision.action == "edit":
-        report.diagnosis = decision.diagnosis or report.diagnosis
-        report.description = decision.description or report.description
-
-
-def _status_after(decision: Decision) -> CaseStatus:
-    return "rejected" if decision.action == "reject" else "signed"
+def _findings(state: CaseState, described: DescribeResult, images: dict[int, str]) -> list[Finding]:
+    own = words_of_model(state["steps"])
+    return [
+        Finding(
+            text=finding.text,
+            seconds=finding.seconds,
+            frame=finding.frame,
+            image=images.get(finding.frame),
+            by="model" if finding.text in own else "reviewer",
+        )
+        for finding in described.findings
+    ]
 
 
 def _facts(state: CaseState, described: DescribeResult) -> VideoFacts:

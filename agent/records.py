@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate
@@ -25,6 +25,7 @@ __all__ = [
     "Decision",
     "Finding",
     "RunSettings",
+    "Segment",
     "SimilarCase",
     "Step",
     "VideoFacts",
@@ -46,6 +47,7 @@ class Finding(Record):
     image: str | None = Field(
         default=None, description="the frame as PNG, relative to the case folder: frames/….png"
     )
+    by: Literal["model", "reviewer"] = Field(default="model", description="whose words these are")
 
 
 class SimilarCase(Record):
@@ -74,24 +76,88 @@ class Step(Record):
     hashes: dict[str, str] = Field(default_factory=dict, description="SHA-256 by what was hashed")
 
 
-class Decision(Record):
-    """What a person decided at a review."""
+class Segment(Record):
+    """A part of the video, in seconds."""
 
-    action: Literal["accept", "edit", "reject"]
+    start: float = Field(ge=0)
+    end: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Segment:
+        if self.end <= self.start:
+            raise ValueError(
+                f"the end of a segment ({self.end:g} s) must be after its start ({self.start:g} s)"
+            )
+        return self
+
+
+class Decision(Record):
+    """What a person decided at a review.
+
+    ``accept`` and ``reject`` end the case, ``edit`` ends it with the reviewer's words in place of the agent's, and
+    ``revise`` lets the agent go on from the reviewer's correction and ask again.
+    """
+
+    action: Literal["accept", "edit", "reject", "revise"]
     reviewer: str = ""
     diagnosis: str | None = Field(default=None, description="the reviewer's label, with ``edit``")
-    description: str | None = Field(default=None, description="the reviewer's text, with ``edit``")
+    description: str | None = Field(
+        default=None, description="the reviewer's text, with ``edit`` or ``revise``"
+    )
+    findings: list[str] | None = Field(
+        default=None,
+        description="the reviewer's findings in place of the model's, with ``edit`` or ``revise``",
+    )
+    drop: list[str] = Field(
+        default_factory=list, description="similar cases that the model may not see, with ``revise``"
+    )
+    segment: Segment | None = Field(
+        default=None, description="the part of the video to look at, with ``revise``"
+    )
     comment: str = ""
     interrupt_id: str | None = Field(
         default=None, description="the review that this answers; a stale one is refused"
     )
     decided: str = Field(default="", description="ISO 8601, UTC")
+    changes: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description='what it changed: field → {"from": …, "to": …}; filled in by the agent',
+    )
+
+    @field_validator("findings")
+    @classmethod
+    def _without_blank_ones(cls, findings: list[str] | None) -> list[str] | None:
+        """Each finding as one line; blank lines are none."""
+        lines = [" ".join(finding.split()) for finding in findings or []]
+        return None if findings is None else [line for line in lines if line]
+
+    @field_validator("reviewer", "diagnosis", "description", "comment", "findings")
+    @classmethod
+    def _valid_text(cls, value: Any) -> Any:
+        texts = value if isinstance(value, list) else [value or ""]
+        if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+            raise ValueError("it has a character that is not valid text")
+        return value
 
     @model_validator(mode="after")
-    def _words_go_with_edit(self) -> Decision:
-        """No word of the reviewer is lost, and an edit without any is no edit."""
-        if (self.action == "edit") != bool(self.diagnosis or self.description):
-            raise ValueError('"edit", and only "edit", takes a diagnosis or a description of your own')
+    def _words_go_with_their_action(self) -> Decision:
+        """No word of the reviewer is lost, and an edit or a revision without any is none."""
+        words = bool(self.description) or self.findings is not None
+        looks = bool(self.drop) or self.segment is not None
+        if self.action == "edit":
+            if looks:
+                raise ValueError('dropped cases and a segment go with "revise", not with "edit"')
+            if not (words or self.diagnosis):
+                raise ValueError('"edit" takes a diagnosis, a description or findings of your own')
+        elif self.action == "revise":
+            if self.diagnosis:
+                raise ValueError(
+                    'with "revise" the agent diagnoses again; a diagnosis of your own goes with "edit"'
+                )
+            if not (words or looks):
+                raise ValueError('"revise" takes a description, findings, cases to drop or a segment')
+        elif words or looks or self.diagnosis:
+            raise ValueError(f'"{self.action}" takes no correction: use "edit" or "revise" for it')
         return self
 
 

@@ -14,7 +14,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.bundle import read_bundle
 from videopath.agent.library import INPUTS_NAME, CaseLibrary
 from videopath.agent.policy import Policy
-from videopath.agent.records import CaseReport, RunSettings, Step
+from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.core.errors import CaseError, InputError
 
 TOLERANCE = 1e-4  # of probabilities, similarities and the confidence: kernels differ between machines
@@ -70,13 +70,15 @@ def replay(
 ) -> ReplayResult:
     """Run the case of a bundle again with the same settings, in a home of its own, and compare.
 
+    The decisions of its reviews are given again, each at its review; a signature after the end is not.
+
     ``model`` (a name or an engine) with its ``base``, ``knowledge`` and ``device`` stand in for those of the case
     where they are elsewhere now. Raises ``InputError`` when the bundle cannot be read or the video is another one.
     """
     then = read_bundle(Path(bundle))
     _refuse_other_video(then.report, Path(video))
     settings = then.report.settings.model_copy()
-    settings.policy = {**settings.policy, "review": "never"}
+    settings.policy = {**settings.policy, "review": "always" if _was_reviewed(then.report) else "never"}
     changed: dict[str, Any] = {"model": model, "base": base, "knowledge": knowledge, "device": device}
     with (
         tempfile.TemporaryDirectory(prefix="videopath-replay-") as home,
@@ -88,15 +90,18 @@ def replay(
         for step in agent.stream(video, report.question, report.site, case_id=case_id, **segment):
             if on_step:
                 on_step(step)
+        refused = _decide_again(agent, then.report, on_step)
         now = agent.report(case_id)
     now.folder = None  # it was in the home that is gone
     notes = []
-    if _decided_by_a_person(then.report):
-        notes.append("This case is a person's to decide: label, description and status were not compared.")
+    if _signed_afterwards(then.report):
+        notes.append(
+            "This case was signed after its end: label, description and status are the person's and were not compared."
+        )
     return ReplayResult(
         case_id=case_id,
         problems=then.problems,
-        differences=list(differences(then.report, now)),
+        differences=[*refused, *differences(then.report, now)],
         notes=notes,
         report=now,
     )
@@ -146,7 +151,7 @@ def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
 
 def differences(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
     """Every field of the outcome that is not the same; numbers may differ by ``TOLERANCE``."""
-    by_a_person = _decided_by_a_person(before)
+    by_a_person = _signed_afterwards(before)
     for name in _EXACT:
         if not (by_a_person and name in _BY_A_PERSON):
             yield from _unless_equal(name, getattr(before, name), getattr(after, name))
@@ -163,8 +168,35 @@ def differences(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
         )
 
 
-def _decided_by_a_person(report: CaseReport) -> bool:
-    return bool(report.review) or report.status == "waiting for review"
+def _decide_again(
+    agent: DiagnosticAgent, report: CaseReport, on_step: Callable[[Step], None] | None
+) -> list[Difference]:
+    """Give the decisions of the case's reviews again; the first that cannot be given is the last."""
+    for decision in _given_at_reviews(report):
+        again = decision.model_copy(update={"interrupt_id": None})
+        try:
+            for step in agent.stream_resume(report.case_id, again):
+                if on_step:
+                    on_step(step)
+        except CaseError as error:
+            by = decision.reviewer or "an unnamed reviewer"
+            return [
+                Difference(field="review", before=f"{decision.action} by {by}", after=f"refused: {error}")
+            ]
+    return []
+
+
+def _given_at_reviews(report: CaseReport) -> list[Decision]:
+    """The decisions that the graph waited for; those after them are signatures of a finished case."""
+    return report.review[: sum(step.name == "review" for step in report.steps)]
+
+
+def _was_reviewed(report: CaseReport) -> bool:
+    return bool(_given_at_reviews(report)) or report.status == "waiting for review"
+
+
+def _signed_afterwards(report: CaseReport) -> bool:
+    return len(report.review) > len(_given_at_reviews(report))
 
 
 def _differential(before: CaseReport, after: CaseReport) -> Iterator[Difference]:

@@ -34,6 +34,8 @@ class Look(TypedDict):
     confidence: float
     reasons: list[str]  # why the agent abstains on this look; empty: it does not
     closer: bool  # whether a closer look may settle it
+    revision: NotRequired[int]  # how many revisions of a person came before it
+    corrected: NotRequired[bool]  # whether its description is not the one that the blind diagnosis rests on
 
 
 class CaseState(CaseInput, total=False):

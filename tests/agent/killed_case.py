@@ -1,12 +1,14 @@
 """Run as a process of its own by ``test_resume.py``: works on a case and stands still at a given point, to be killed.
 
-    python killed_case.py HOME CHECKPOINT VIDEO CASE POINT
+    python killed_case.py HOME CHECKPOINT VIDEO CASE POINT [DECISION]
 
-``POINT`` is "call N" (within the N-th answer of the model, after its first token) or "retrieve" (as it begins).
+``POINT`` is "call N" (within the N-th answer of the model, after its first token) or "retrieve" (as it begins). With a
+decision, as JSON, the case is first worked on to its review; the point is one of what follows the decision.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import Any
@@ -17,19 +19,25 @@ from videopath.model import load_engine
 from videopath.model.session import LocalSession
 
 
-def main(home: str, checkpoint: str, video: str, case_id: str, point: str) -> None:
+def main(home: str, checkpoint: str, video: str, case_id: str, point: str, decision: str = "") -> None:
     knowledge = KnowledgeBase.starter()
+    agent = DiagnosticAgent.load(
+        load_engine(checkpoint, device="cpu", dtype="float32"),
+        knowledge,
+        "always" if decision else "never",
+        policy=Policy(max_looks=0, samples=2, description_tokens=24, answer_tokens=12),
+        home=home,
+    )
+    if decision:
+        agent.diagnose(video, site="colon", case_id=case_id)
     if point == "retrieve":
         knowledge.search = stand_still  # type: ignore[method-assign]
     else:
         stand_still_within(int(point.removeprefix("call ")))
-    agent = DiagnosticAgent.load(
-        load_engine(checkpoint, device="cpu", dtype="float32"),
-        knowledge,
-        policy=Policy(max_looks=0, samples=2, description_tokens=24, answer_tokens=12),
-        home=home,
-    )
-    agent.diagnose(video, site="colon", case_id=case_id)
+    if decision:
+        agent.resume(case_id, json.loads(decision))
+    else:
+        agent.diagnose(video, site="colon", case_id=case_id)
 
 
 def stand_still_within(number: int) -> None:

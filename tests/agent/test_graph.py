@@ -449,6 +449,9 @@ def test_the_graph_is_the_one_of_the_design() -> None:
         ("verify", "report"),
         ("look_closer", "describe"),
         ("review", "report"),
+        ("review", "describe"),
+        ("review", "retrieve"),
+        ("review", "diagnose"),
         ("report", "__end__"),
     }
 
