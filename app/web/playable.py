@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -25,6 +26,7 @@ _PLAYED = {
 _PIXELS = {"yuv420p", "yuvj420p"}  # H.264 in other formats is not played everywhere
 _LARGEST = 1280  # pixels of the longer side of a copy
 _ROUNDED = 0.001  # seconds by which a written moment may lie before its frame
+_LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for how colours are written
 _FOLDER_RATE = 1  # frames per second of a folder's copy, as its seconds count
 
 
@@ -91,12 +93,13 @@ def _of_video(source: av.container.InputContainer, copy: Path) -> None:
         out = target.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "23"})
         out.pix_fmt = "yuv420p"
         out.time_base = out.codec_context.time_base = Fraction(1, 90000)
-        turns, sized, latest = None, False, -1
+        turns, sized, latest = 0, False, -1
         for count, frame in enumerate(source.decode(stream)):
-            turns = frame.rotation // 90 % 4 if turns is None else turns
             if not sized:
+                turns = frame.rotation // 90 % 4
                 width, height = (frame.width, frame.height) if turns % 2 == 0 else (frame.height, frame.width)
                 out.width, out.height = _even(width, height)
+                _say_colours(out.codec_context, frame if turns == 0 and not frame.format.is_rgb else None)
                 sized = True
             picture = _drawn(frame, turns, out.width, out.height)
             seconds = Fraction(count) / rate if frame.pts is None else frame.pts * frame.time_base - begin
@@ -109,11 +112,18 @@ def _of_video(source: av.container.InputContainer, copy: Path) -> None:
 
 
 def _drawn(frame: av.VideoFrame, turns: int, width: int, height: int) -> av.VideoFrame:
-    if turns % 4 == 0:
-        return frame.reformat(width=width, height=height, format="yuv420p")
-    turned = np.rot90(frame.to_ndarray(format="rgb24"), turns)
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(turned), format="rgb24")
-    return picture.reformat(width=width, height=height, format="yuv420p")
+    if turns:
+        turned = np.rot90(frame.to_ndarray(format="rgb24"), turns)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(turned), format="rgb24")
+    return frame.reformat(width=width, height=height, format="yuv420p", dst_color_range=_LIMITED)
+
+
+def _say_colours(context: Any, source: av.VideoFrame | None) -> None:
+    """Write down how the colours are to be read: as in the source, or as they become when RGB is converted."""
+    context.color_range = _LIMITED
+    context.colorspace = source.colorspace if source else _BT601
+    context.color_primaries = source.color_primaries if source else _BT709
+    context.color_trc = source.color_trc if source else _BT709
 
 
 def _of_pictures(folder: Path, copy: Path) -> None:
@@ -122,10 +132,11 @@ def _of_pictures(folder: Path, copy: Path) -> None:
         out = target.add_stream("libx264", rate=_FOLDER_RATE)
         out.pix_fmt = "yuv420p"
         out.width, out.height = _even(source.width, source.height)
+        _say_colours(out.codec_context, None)
         for number in range(len(source.seconds)):
             (frame,), _ = source.read([number], np.ascontiguousarray)
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            target.mux(out.encode(picture.reformat(width=out.width, height=out.height, format="yuv420p")))
+            target.mux(out.encode(_drawn(picture, 0, out.width, out.height)))
         target.mux(out.encode())
 
 

@@ -68,7 +68,7 @@ def test_other_videos_become_h264_once(tmp_path: Path, name: str, codec: str, pi
     assert not list((tmp_path / "cache").glob("*.part"))
     before, after = open_clip(film, 4), open_clip(copy, 4)
     assert after.seconds == pytest.approx(before.seconds, abs=0.02)
-    assert abs(after.frames.astype(int).mean((1, 2, 3)) - np.array(_LEVELS)).max() < 6
+    assert abs(after.frames.astype(int).mean((1, 2, 3)) - before.frames.mean((1, 2, 3))).max() < 6
 
 
 def test_a_changed_file_gets_another_copy(tmp_path: Path) -> None:
