@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import Dataset
@@ -55,6 +56,10 @@ class Run:
     def source(self) -> Corpus:
         """The training side of the data, in memory."""
         return Corpus.read(self.data, "train", self.recipe.evidence)
+
+    def done(self, stage: Stage) -> Path:
+        """Where a stage's weights are once it is finished."""
+        return self.out / stage.name / "done.safetensors"
 
     def seed_of(self, stage: Stage) -> int:
         """Stages draw different examples."""
@@ -149,15 +154,22 @@ def write_checkpoint(run: Run, network: Network) -> Path:
 def _train_tower(
     run: Run, stage: Stage, network: Network, heads: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Train the network's tower; ``heads`` are those of an earlier tower stage, if any. Returns the heads."""
-    data = TowerData.read(run.data)
-    pupil = TowerPupil(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), len(data.classes))
+    """Train the network's tower; ``heads`` are those of an earlier tower stage, if any. Returns the heads.
+
+    Of a finished stage, as below, the weights are read and no data.
+    """
+    done = run.done(stage)
+    data = None if done.is_file() else TowerData.read(run.data)
+    classes = len(data.classes) if data else _classes_of(done)
+    pupil = TowerPupil(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), classes)
     tower = network.model.model.vision_tower
     kept = {f"tower.{k}": v for k, v in tower.state_dict().items() if not k.startswith("post_layernorm")}
     pupil.load_state_dict({**pupil.state_dict(), **kept, **heads}, strict=True)
-    size = int(run.recipe.vision["image_size"])
-    seen = TowerViews(data, stage.steps * stage.batch, size, run.seed_of(stage))
-    _fit(run, stage, pupil, seen, TowerTrainer)
+    if data:
+        size = int(run.recipe.vision["image_size"])
+        seen = TowerViews(data, stage.steps * stage.batch, size, run.seed_of(stage))
+        _fit(run, stage, pupil, seen, TowerTrainer)
+    pupil.load_state_dict(load_file(done), strict=True)
     # The norm after the last layer is stored by the architecture and read by nothing: it stays as it was.
     trained = {k.removeprefix("tower."): v for k, v in pupil.state_dict().items() if k.startswith("tower.")}
     tower.load_state_dict({**tower.state_dict(), **trained}, strict=True)
@@ -167,9 +179,12 @@ def _train_tower(
 def _train_language(run: Run, stage: Stage, network: Network) -> None:
     """Train projector and decoder, and the tower with them in a joint stage."""
     pupil = LanguagePupil(network, still_tower=stage.trains == "language")
-    maker = ExampleMaker(run.source, network.config.image_size, run.seed_of(stage), stage.descriptions)
-    examples = PackedExamples(maker, network, stage.steps * stage.batch)
-    _fit(run, stage, pupil, examples, LanguageTrainer, collate)
+    done = run.done(stage)
+    if not done.is_file():
+        maker = ExampleMaker(run.source, network.config.image_size, run.seed_of(stage), stage.descriptions)
+        examples = PackedExamples(maker, network, stage.steps * stage.batch)
+        _fit(run, stage, pupil, examples, LanguageTrainer, collate)
+    pupil.load_state_dict(load_file(done), strict=True)
 
 
 def _fit(
@@ -180,13 +195,8 @@ def _fit(
     trainer_class: type[Trainer],
     collator: Callable | None = None,
 ) -> None:
-    """One stage, from its last checkpoint if there is one; its weights end in ``done.safetensors``."""
-    folder = run.out / stage.name
-    done = folder / "done.safetensors"
-    if done.is_file():
-        pupil.load_state_dict(load_file(done), strict=True)
-        return
-    resumed = any(folder.glob("checkpoint-*"))
+    """One stage, from its last checkpoint if there is one; its weights end in ``run.done(stage)``."""
+    resumed = any((run.out / stage.name).glob("checkpoint-*"))
     run.say(f"Stage {stage.name}: {stage.steps} steps of {stage.batch}{', resumed' if resumed else ''}.")
     trainer = trainer_class(
         model=pupil, args=run.arguments(stage), train_dataset=examples, data_collator=collator
@@ -194,8 +204,14 @@ def _fit(
     if isinstance(trainer, LanguageTrainer) and stage.tower_learning_rate:
         trainer.tower_rate = stage.tower_learning_rate
     trainer.train(resume_from_checkpoint=resumed)
-    with replaced_on_success(done) as part:
+    with replaced_on_success(run.done(stage)) as part:
         save_file({k: v.contiguous() for k, v in pupil.state_dict().items()}, part)
+
+
+def _classes_of(done: Path) -> int:
+    """How many classes the head of a finished tower stage tells apart."""
+    with safe_open(done, "pt") as weights:
+        return weights.get_slice("classify.weight").get_shape()[0]
 
 
 def _tokenizer(run: Run) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError
+from videopath.core.files import sha256_file
 from videopath.model import attributes, load_engine, open_clip
 from videopath.model.attributes import Attributes
 from videopath.model.network import Network, new_network
@@ -202,9 +204,24 @@ def test_small_run_makes_a_checkpoint_that_answers(
     tile = next(sample.path for sample in corpus.read_tiles(small_data))
     with load_engine(str(folder)).open(open_clip(tile)) as session:
         assert session.generate("What is this?", max_new_tokens=4).tokens
-    again: list[str] = []
-    assert train(small_recipe, small_data, tmp_path / "run", again.append) == folder
-    assert not any("Stage" in line for line in again), "finished stages are not run again"
+
+
+@pytest.mark.slow
+def test_finished_stages_need_no_data_and_what_follows_them_is_the_same(
+    small_data: Path, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    out, last = tmp_path / "run", small_recipe.stages[-1]
+    folder = train(small_recipe, small_data, out, lambda _: None)
+    weights = sha256_file(folder / "model.safetensors")
+    said: list[str] = []
+    assert train(small_recipe, tmp_path / "gone", out, said.append) == folder
+    assert not any("Stage" in line for line in said), "finished stages are not run again"
+    assert sha256_file(folder / "model.safetensors") == weights
+
+    shutil.rmtree(out / last.name)
+    train(small_recipe, small_data, out, said.append)
+    assert [line.split(":")[0] for line in said if "Stage" in line] == [f"Stage {last.name}"]
+    assert sha256_file(folder / "model.safetensors") == weights
 
 
 def test_unknown_recipe_is_named() -> None:
