@@ -1,25 +1,70 @@
-"""One case: its steps as they happen, its evidence, its review."""
+"""One case: its steps as they happen, its evidence, its review, its sign-out."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from videopath.app.web.services import services
+from videopath.app.web.services import Services, services
 from videopath.core.errors import CaseError
+
+if TYPE_CHECKING:
+    from videopath.app.web.parts.view import CaseView
 
 
 def show() -> None:
     """The case that the address names."""
-    st.title("Case")
-    case_id = st.query_params.get("id")
+    from videopath.app.web.parts.outcome import unknown
+    from videopath.app.web.parts.view import load_view
+
+    shared, case_id = services(), st.query_params.get("id")
     if not case_id:
-        st.info("Choose a case in the worklist, or begin a new one.")
+        unknown(None)
         return
-    st.text(case_id)
-    state = services().worker.state(case_id)
-    if state is not None:
-        st.text(f"{state.phase}: {state.step or ''} {state.text}")
     try:
-        st.text(services().library.get(case_id).diagnosis)
-    except CaseError as error:
-        st.text(str(error))
+        view = load_view(shared, case_id)
+    except CaseError:
+        unknown(case_id)
+        return
+    _case(view, shared)
+
+
+def _case(view: CaseView, shared: Services) -> None:
+    from videopath.app.web.parts.case_style import case_style
+    from videopath.app.web.parts.differential import differential
+    from videopath.app.web.parts.findings import findings
+    from videopath.app.web.parts.graph import graph
+    from videopath.app.web.parts.neighbours import neighbours
+    from videopath.app.web.parts.outcome import blind_sentence, outcome
+    from videopath.app.web.parts.review import refused_decision
+    from videopath.app.web.parts.timeline import timeline
+
+    case_style()
+    refused_decision()
+    outcome(view, shared)
+    steps, evidence = st.columns(2, gap="large")
+    with steps:
+        st.subheader("Steps", anchor=False)
+        timeline(view)
+        with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
+            graph(view)
+    with evidence:
+        st.fragment(findings)(view)  # a click in it draws only this again
+        differential(view.evidence.differential)
+    neighbours(view.evidence.similar, blind_sentence(view))
+    _decision(view, shared)
+
+
+def _decision(view: CaseView, shared: Services) -> None:
+    """What a person has decided and may decide now."""
+    from videopath.app.web.parts.review import review, reviewed
+    from videopath.app.web.parts.signout import signout
+
+    if view.report is None:
+        return
+    reviewed(view.report)
+    if view.report.status == "waiting for review":
+        review(view, shared)
+    else:
+        signout(view, shared)

@@ -1,0 +1,53 @@
+"""Frames as small pictures, decoded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from videopath.core.errors import InputError
+
+_SIDE = 320  # pixels of a thumbnail's longer side
+_WIDTH = 108  # pixels on the page
+
+
+def show_frames(request: dict[str, Any]) -> None:
+    """The frames of a ``ClipInput`` with their moments; a sentence where the video is no longer there."""
+    try:
+        seconds, pictures = _thumbnails(**request, changed=_changed(request["video"]))
+    except InputError as error:
+        st.text(f"The frames cannot be shown: {error}")
+        return
+    still = len(pictures) == 1
+    told = ["still image" if still else f"{second:.2f} s" for second in seconds]
+    st.image(list(pictures), caption=told, width=_WIDTH, alt=[f"frame at {moment}" for moment in told])
+
+
+@st.cache_data(max_entries=48, show_spinner="Decoding the frames…")
+def _thumbnails(
+    video: str,
+    frames: int | None,
+    start: float | None,
+    end: float | None,
+    crop: tuple[float, float, float, float] | None,
+    sampling: Any,
+    changed: float,
+) -> tuple[list[float], list[np.ndarray]]:
+    """Moments and pictures uint8 [h,w,3]; ``changed`` is the file's time of change, so that a new file is read."""
+    import cv2
+
+    from videopath.model import open_clip
+
+    clip = open_clip(video, frames or 8, start, end, sampling, crop=crop)
+    scale = min(1.0, _SIDE / max(clip.frames.shape[1:3]))
+    height, width = (max(1, round(side * scale)) for side in clip.frames.shape[1:3])
+    small = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in clip.frames]
+    return [float(second) for second in clip.seconds], small
+
+
+def _changed(video: str) -> float:
+    path = Path(video)
+    return path.stat().st_mtime if path.exists() else 0.0

@@ -1,0 +1,37 @@
+"""Similar cases as cards, and what they did to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from videopath.agent.records import SimilarCase
+from videopath.app.web.parts.inert import inert
+
+
+def neighbours(similar: Sequence[SimilarCase], sentence: str) -> None:
+    """The cards, kept ones first as they came; ``sentence`` says whether they changed the diagnosis."""
+    with st.container(key="neighbours"):
+        st.subheader("Similar cases", anchor=False)
+        if sentence:
+            st.info(inert(sentence), icon=":material/compare_arrows:")
+        if not similar:
+            st.text("No similar case was looked up yet, or none was found.")
+        columns = st.columns(2)
+        for place, case in enumerate(similar):
+            with columns[place % 2]:
+                _card(case)
+
+
+def _card(case: SimilarCase) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if case.kept:
+                st.badge("kept", icon=":material/check:", color="green")
+            else:
+                st.badge("dropped", icon=":material/block:", color="gray")
+            st.markdown(f"**{inert(case.diagnosis)}**")
+        st.progress(min(max(case.score, 0.0), 1.0), text=f"similarity {case.score:.3f}")
+        st.text(case.description)
+        st.caption(inert(f"{case.id} · from {case.source}" + (f" · {case.why}" if case.why else "")))

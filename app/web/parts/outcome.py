@@ -1,0 +1,145 @@
+"""The head of a case: what was found, how sure the agent is, and how far the case has come."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.links import go
+from videopath.app.web.parts.status import STATUSES, age
+from videopath.app.web.parts.view import CaseView
+from videopath.app.web.services import Services, owner
+from videopath.core.errors import VideoPathError
+
+_LIKE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
+_RESUMABLE = ("interrupted", "stopped", "failed")
+_SHOWN = "case_problem"  # in the session: what a button's work ended in
+
+
+def outcome(view: CaseView, shared: Services) -> None:
+    """Diagnosis, status, confidence, and what can be done now."""
+    with st.container(key="outcome"):
+        st.title(inert(_headline(view)), anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            look = STATUSES[_LIKE.get(view.state, view.state)]
+            st.badge(view.state, icon=look.icon, color=look.colour)
+            if view.report is not None and view.report.diagnosis:
+                st.badge(f"confidence {view.report.confidence:.0%}", icon=":material/speed:", color="gray")
+        entry = view.entry
+        facts = (
+            PurePath(entry.video).name,
+            entry.site or "site not given",
+            entry.model,
+            age(entry.created),
+            entry.case_id,
+        )
+        st.caption(" · ".join(inert(fact) for fact in facts))
+        told = st.session_state.pop(_SHOWN, "")
+        if told:
+            st.error(inert(told), icon=":material/error:")
+        _what_now(view, shared)
+
+
+def unknown(case_id: str | None) -> None:
+    """No id in the address, or one that nothing is known of."""
+    st.title("Case", anchor=False)
+    if case_id is None:
+        st.info("Choose a case in the worklist, or begin a new one.", icon=":material/info:")
+    else:
+        st.error(
+            "There is no case of this id. It was deleted, or the address is not whole.",
+            icon=":material/error:",
+        )
+        st.text(case_id[:80])
+    with st.container(horizontal=True):
+        if st.button("Worklist", key="to_worklist", icon=":material/list_alt:"):
+            go("worklist")
+        if st.button("New case", key="to_new", icon=":material/add_circle:"):
+            go("new")
+
+
+def blind_sentence(view: CaseView) -> str:
+    """The blind against the final diagnosis; empty before both are there."""
+    blind, final = view.evidence.blind, view.evidence.final
+    if not blind or not final:
+        return ""
+    changed = view.report.changed_by_retrieval if view.report else blind != final
+    if changed:
+        return (
+            f"Before it saw the similar cases the model said “{blind}”; they changed its answer to “{final}”."
+        )
+    return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
+
+
+def _headline(view: CaseView) -> str:
+    if view.report is None or not view.report.diagnosis:
+        return f"Case of {PurePath(view.entry.video).name}"
+    label = view.report.diagnosis
+    unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
+    return f"Most likely: {label}" if unsure else label[:1].upper() + label[1:]
+
+
+def _what_now(view: CaseView, shared: Services) -> None:
+    """One line on what the state means, with the button that goes with it."""
+    report = view.report
+    if view.problem:
+        st.error(inert(view.problem), icon=":material/error:")
+    if view.active:
+        _stop(view, shared)
+    elif view.state == "failed":
+        st.error(inert(f"The case failed. {view.error}"), icon=":material/error:")
+        _resume(view, shared, "Try again")
+    elif view.state in _RESUMABLE:
+        st.warning(
+            "The case was interrupted. Its finished steps are kept; it goes on where it was.",
+            icon=":material/pause_circle:",
+        )
+        _resume(view, shared, "Resume")
+    elif view.state == "waiting for review":
+        st.info(
+            "The case waits for a person: check the evidence, then decide below.",
+            icon=":material/rate_review:",
+        )
+    elif view.state == "abstained":
+        st.warning(
+            "The agent abstained: this is the most likely diagnosis, not one to sign out.",
+            icon=":material/help:",
+        )
+    if report is not None and report.advice and view.state in ("abstained", "waiting for review"):
+        with st.container(key="advice"):
+            st.markdown("**Why it is not sure, and what would help**")
+            for sentence in report.advice:
+                st.text(f"• {sentence}")
+
+
+def _stop(view: CaseView, shared: Services) -> None:
+    stopping = view.state == "stopping"
+    st.button(
+        "Stopping…" if stopping else "Stop",
+        key="stop",
+        icon=":material/stop_circle:",
+        disabled=stopping,
+        on_click=shared.worker.stop,
+        args=(view.case_id,),
+        help="The case stays and can be resumed.",
+    )
+
+
+def _resume(view: CaseView, shared: Services, word: str) -> None:
+    st.button(
+        word,
+        key="resume",
+        icon=":material/play_arrow:",
+        type="primary",
+        on_click=_go_on,
+        args=(shared, view.case_id),
+    )
+
+
+def _go_on(shared: Services, case_id: str) -> None:
+    try:
+        shared.worker.resume(case_id, owner())
+    except VideoPathError as error:
+        st.session_state[_SHOWN] = str(error)

@@ -1,0 +1,147 @@
+"""Sign-out: the signature, the report as it will be read, downloads, and the way into a knowledge base."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from videopath.agent import CaseReport
+from videopath.app.web.parts.choices import knowledge_name
+from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.view import CaseView
+from videopath.app.web.services import Services
+from videopath.core.errors import VideoPathError
+
+_TOLD = "signout_problem"  # in the session: why it was not signed or added
+_ADDED = "signout_added"  # in the session: what was added where
+_FRAME_LINK = re.compile(r"\[(\d+)\]\(frames/[^)\s]*\)")
+_STREAMLIT_MARKS = re.compile(r"\$|:(?=[\w+/-]+:)|:(?=[a-z-]+\\\[)", re.IGNORECASE)
+
+
+def signout(view: CaseView, shared: Services) -> None:
+    """What follows a finished case."""
+    assert view.report is not None
+    report = view.report
+    st.subheader("Sign out and export", anchor=False)
+    told = st.session_state.pop(_TOLD, "")
+    if told:
+        st.error(inert(told), icon=":material/error:")
+    if report.status in ("done", "abstained"):
+        _signature(report, shared)
+    elif report.status == "signed":
+        _signed(report, shared)
+    elif report.status == "rejected":
+        st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
+    _downloads(report)
+    with st.expander("The report as it is exported", icon=":material/description:", key="preview"):
+        st.markdown(previewed(report.to_markdown()))
+
+
+def previewed(markdown: str) -> str:
+    """The report's Markdown for Streamlit: links into the bundle lead nowhere here, and Streamlit reads more marks."""
+    text = _FRAME_LINK.sub(r"\1", markdown)
+    return _STREAMLIT_MARKS.sub(
+        lambda mark: f"\\{mark[0]}" if mark[0] == "$" else f"{mark[0]}\N{WORD JOINER}", text
+    )
+
+
+def _signature(report: CaseReport, shared: Services) -> None:
+    with st.form("signature", border=True):
+        if report.status == "abstained":
+            st.text("The agent abstained: give the diagnosis that you sign.")
+        st.text_input(
+            "Diagnosis to sign",
+            value="" if report.status == "abstained" else report.diagnosis,
+            placeholder=report.diagnosis,
+            key="sign_diagnosis",
+        )
+        name, comment = st.columns(2)
+        name.text_input("Your name", key="sign_name")
+        comment.text_input("Comment", key="sign_comment")
+        st.form_submit_button(
+            "Sign the case",
+            key="sign",
+            type="primary",
+            icon=":material/verified:",
+            on_click=_sign,
+            args=(report, shared),
+        )
+
+
+def _sign(report: CaseReport, shared: Services) -> None:
+    state = st.session_state
+    try:
+        shared.library.sign(
+            report.case_id,
+            state["sign_name"],
+            state["sign_comment"].strip(),
+            state["sign_diagnosis"].strip() or None,
+        )
+    except VideoPathError as error:
+        state[_TOLD] = str(error)
+
+
+def _signed(report: CaseReport, shared: Services) -> None:
+    last = report.review[-1]
+    who = f"Signed by {last.reviewer or 'an unnamed reviewer'} on {last.decided[:16].replace('T', ' ')} UTC."
+    st.success(inert(who), icon=":material/verified:")
+    folder = _knowledge_folder(report, shared)
+    added = st.session_state.pop(_ADDED, "")
+    if added:
+        st.success(inert(added), icon=":material/library_add_check:")
+    st.button(
+        f"Add it to the knowledge base “{inert(knowledge_name(folder))}”",
+        key="add_to_knowledge",
+        icon=":material/library_add:",
+        on_click=_add,
+        args=(report, folder),
+        help="Later cases then find it as a similar case.",
+    )
+
+
+def _add(report: CaseReport, folder: Path) -> None:
+    from videopath.agent.learning import add_to_knowledge
+
+    try:
+        record = add_to_knowledge(report, folder)
+    except VideoPathError as error:
+        st.session_state[_TOLD] = str(error)
+        return
+    st.session_state[_ADDED] = f"Added as {record} to {knowledge_name(folder)}."
+
+
+def _knowledge_folder(report: CaseReport, shared: Services) -> Path:
+    """That which the case was worked on with; the bundled starter is not written to, so another stands beside it."""
+    own = report.settings.knowledge or shared.settings.knowledge
+    return Path(own) if own else shared.home / "knowledge" / "signed-cases"
+
+
+def _downloads(report: CaseReport) -> None:
+    name = report.case_id
+    kinds: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
+        ("pdf", "PDF", f"{name}.pdf", "application/pdf", lambda: report.to_pdf()),
+        ("md", "Markdown", f"{name}.md", "text/markdown", report.to_markdown),
+        ("json", "JSON", f"{name}.json", "application/json", report.to_json),
+        ("bundle", "Bundle", f"{name}.zip", "application/zip", lambda: _bundle(report)),
+    )
+    with st.container(horizontal=True, key="downloads"):
+        for key, word, file_name, mime, made in kinds:
+            st.download_button(
+                word,
+                made,
+                file_name=file_name,
+                mime=mime,
+                key=f"download_{key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def _bundle(report: CaseReport) -> bytes:
+    """Report, trace, evidence frames and manifest in one zip."""
+    with tempfile.TemporaryDirectory() as folder:
+        return report.save_bundle(Path(folder) / f"{report.case_id}.zip").read_bytes()
