@@ -19,10 +19,10 @@ CHOSEN = "chosen_to_compare"  # ids in the session, in the order of choosing
 def case_row(shared: Services, row: Row, job: JobState | None) -> None:
     """Draw a case as a card with its buttons."""
     with st.container(border=True, key=f"row_{row.entry.case_id}"):
-        about, state, buttons = st.columns([5, 2, 3], vertical_alignment="center")
-        with about:
+        about, state, buttons = st.columns([9, 4, 8], vertical_alignment="center")
+        with about, st.container(gap=None):
             _about(row)
-        with state:
+        with state, st.container(gap=None):
             _state(row, job)
         with (
             buttons,
@@ -34,9 +34,11 @@ def case_row(shared: Services, row: Row, job: JobState | None) -> None:
 def _about(row: Row) -> None:
     entry = row.entry
     diagnosis = inert(entry.diagnosis) if entry.diagnosis else "*no diagnosis yet*"
-    facts = (row.video, row.site, entry.model, age(entry.created), entry.case_id)
     st.markdown(f"**{diagnosis}**" if entry.diagnosis else diagnosis)
-    st.caption(" · ".join(inert(fact) for fact in facts if fact))
+    st.caption(inert(f"{row.video} · {row.site}"))
+    st.caption(inert(f"{entry.model} · {age(entry.created)} · {entry.case_id}"))
+    if row.status == "failed" and entry.comment:
+        st.caption(inert(entry.comment))
 
 
 def _state(row: Row, job: JobState | None) -> None:
@@ -46,8 +48,6 @@ def _state(row: Row, job: JobState | None) -> None:
         st.caption(f"confidence {entry.confidence:.0%}")
     elif row.status == "running" and job and job.step:
         st.caption(inert(f"at {job.step.replace('_', ' ')}"))
-    if row.status == "failed" and entry.comment:
-        st.caption(inert(entry.comment))
     if row.status == "signed" and entry.signed_by:
         st.caption(inert(f"by {entry.signed_by}"))
 
@@ -55,24 +55,22 @@ def _state(row: Row, job: JobState | None) -> None:
 def _buttons(shared: Services, row: Row, job: JobState | None) -> None:
     case_id = row.entry.case_id
     chosen = st.session_state.get(CHOSEN, [])
-    st.session_state[f"compare_{case_id}"] = case_id in chosen  # also where the row was on another page meanwhile
+    st.session_state[f"compare_{case_id}"] = case_id in chosen  # a row that was out of sight forgets its box
     st.checkbox(
         "compare",
         key=f"compare_{case_id}",
         on_change=_choose,
         args=(case_id,),
         disabled=len(chosen) == 2 and case_id not in chosen,
-        help="Choose two cases to see them side by side.",
     )
     if row.status in RESUMABLE and st.button("Resume", key=f"resume_{case_id}", icon=":material/play_arrow:"):
         _resume(shared, case_id)
     word = "Review" if row.status == "waiting for review" else "Open"
-    if st.button(word, key=f"open_{case_id}", icon=":material/open_in_full:"):
+    if st.button(word, key=f"open_{case_id}"):
         open_case(case_id)
     st.button(
         "Delete",
         key=f"delete_{case_id}",
-        icon=":material/delete:",
         type="tertiary",
         disabled=job is not None,
         help="Stop it first." if job else None,

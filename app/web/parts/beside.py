@@ -1,0 +1,120 @@
+"""The drawings of the comparison of two runs, each a section of the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from videopath.app.web.parts import comparison
+from videopath.app.web.parts.charts import differentials, in_words
+from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.links import open_case
+from videopath.app.web.parts.status import status_badge
+from videopath.app.web.parts.tables import table
+
+if TYPE_CHECKING:
+    from videopath.agent import CaseReport, SimilarCase
+
+NAMES = ("A", "B")
+
+
+def outcomes(first: CaseReport, second: CaseReport) -> None:
+    """Diagnosis, status and confidence of both."""
+    with st.container(key="outcomes"):
+        for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
+            with column, st.container(border=True):
+                st.caption(f"Run {name}")
+                st.markdown(f"### {inert(report.diagnosis)}")
+                status_badge(report.status if report.status != "running" else "interrupted")
+                change = report.confidence - first.confidence
+                st.metric(
+                    "confidence",
+                    f"{report.confidence:.0%}",
+                    delta=f"{100 * change:+.0f} points against A"
+                    if name == "B" and abs(change) >= 0.005
+                    else None,
+                    delta_color="off",
+                )
+                st.text(_before_retrieval(report))
+                if st.button("Open", key=f"open_{name}", icon=":material/open_in_full:"):
+                    open_case(report.case_id)
+
+
+def _before_retrieval(report: CaseReport) -> str:
+    if report.changed_by_retrieval:
+        return f"Before any similar case was seen: {report.blind_diagnosis}. The similar cases changed it."
+    return "The same before any similar case was seen."
+
+
+def asked(first: CaseReport, second: CaseReport) -> None:
+    """The settings that differ; those that do not, folded away."""
+    st.subheader("What was asked")
+    pairs = comparison.settings(first, second)
+    differing = [pair for pair in pairs if pair.differs]
+    if differing:
+        table(("differs", *NAMES), [(pair.name, pair.first, pair.second) for pair in differing])
+    else:
+        st.info("Both runs were asked the same, by the same model.", icon=":material/equal:")
+    with st.expander("What was the same"):
+        table(("", "both"), [(pair.name, pair.first) for pair in pairs if not pair.differs])
+
+
+def differential(first: CaseReport, second: CaseReport) -> None:
+    """Both differentials in one chart."""
+    st.subheader("Differential")
+    runs = (first.differential, second.differential, NAMES)
+    st.altair_chart(differentials(*runs), width="stretch", key="differentials", alt=in_words(*runs))
+
+
+def findings(first: CaseReport, second: CaseReport) -> None:
+    """What was seen, and which of it only one run saw."""
+    st.subheader("Findings")
+    said = [{finding.text for finding in report.findings} for report in (first, second)]
+    for name, report, other, column in zip(NAMES, (first, second), said[::-1], st.columns(2), strict=True):
+        with column:
+            st.caption(f"Run {name}")
+            for finding in report.findings:
+                mark = "" if finding.text in other else f"  (only {name})"
+                st.text(f"{finding.seconds:.1f} s  {finding.text}{mark}")
+
+
+def similar(first: CaseReport, second: CaseReport) -> None:
+    """The similar cases of both runs and of one alone."""
+    st.subheader("Similar cases")
+    found = comparison.similar(first, second)
+    both, ours, theirs = st.columns(3)
+    with both:
+        st.caption(f"found by both: {len(found.both)}")
+        for case, again in found.both:
+            _case(
+                case, f"{case.score:.2f}" + (f" and {again.score:.2f}" if again.score != case.score else "")
+            )
+    for name, cases, column in (("A", found.only_first, ours), ("B", found.only_second, theirs)):
+        with column:
+            st.caption(f"only by {name}: {len(cases)}")
+            for case in cases:
+                _case(case, f"{case.score:.2f}")
+
+
+def _case(case: SimilarCase, score: str) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{inert(case.diagnosis or 'no diagnosis')}**")
+        st.caption(inert(f"similarity {score} · {'kept' if case.kept else 'not used'} · {case.source}"))
+
+
+def steps(first: CaseReport, second: CaseReport) -> None:
+    """How long each step took, and what it said."""
+    st.subheader("Steps")
+    pairs = comparison.steps(first, second)
+    rows = [
+        (pair.name, *(f"{step.seconds:.1f} s" if step else "not taken" for step in (pair.first, pair.second)))
+        for pair in pairs
+    ]
+    whole = (f"{sum(step.seconds for step in report.steps):.1f} s" for report in (first, second))
+    table(("step", *NAMES), [*rows, ("together", *whole)])
+    with st.expander("What each step said"):
+        table(
+            ("step", *NAMES),
+            [(p.name, *(step.summary if step else "" for step in (p.first, p.second))) for p in pairs],
+        )
