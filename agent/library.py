@@ -220,6 +220,7 @@ class CaseLibrary:
                 diagnosis=diagnosis if edited else None,
                 comment=comment,
                 decided=now(),
+                changes={"diagnosis": {"from": report.diagnosis, "to": diagnosis}} if edited else {},
             )
         )
         report.diagnosis = diagnosis or report.diagnosis

@@ -119,12 +119,25 @@ def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
     first, last = _inline(report.blind_diagnosis), _inline(report.diagnosis) or "none"
-    change = (
-        "The similar cases changed the answer."
-        if report.changed_by_retrieval
-        else "The similar cases did not change it."
-    )
+    change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
+
+
+def retrieval_sentence(report: CaseReport) -> str:
+    """Whether the similar cases changed the answer; not to be told apart from a reviewer's own words."""
+    if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
+        return "The blind diagnosis was made before the reviewer corrected the description."
+    if report.changed_by_retrieval:
+        return "The similar cases changed the answer."
+    return "The similar cases did not change it."
+
+
+def shown_change(value: Any) -> str:
+    """A value of a decision's ``changes`` as one text."""
+    if isinstance(value, list) and len(value) == 2 and not any(isinstance(part, str) for part in value):
+        start, end = value  # a segment
+        return f"{moment(start or 0.0)} to {'the end' if end is None else moment(end)}"
+    return " / ".join(map(str, value)) or "none" if isinstance(value, list) else str(value) or "none"
 
 
 def _review(decisions: Sequence[Decision]) -> str:
@@ -140,7 +153,20 @@ def _review(decisions: Sequence[Decision]) -> str:
         )
         for d in decisions
     )
-    return "## Review\n\n" + _table(("when", "who", "decision", "diagnosis", "comment"), rows)
+    text = "## Review\n\n" + _table(("when", "who", "decision", "diagnosis", "comment"), rows)
+    changes = [
+        (
+            str(number),
+            field.replace("_", " "),
+            _inline(shown_change(c["from"])),
+            _inline(shown_change(c["to"])),
+        )
+        for number, decision in enumerate(decisions, 1)
+        for field, c in decision.changes.items()
+    ]
+    if changes:
+        text += "\n\n### What was changed\n\n" + _table(("decision", "field", "from", "to"), changes)
+    return text
 
 
 def _video(report: CaseReport) -> str:

@@ -137,11 +137,7 @@ class KnowledgeBase:
 
         Raises ``KnowledgeError`` for an id that is there already and for the bundled starter.
         """
-        if self._fixed:
-            raise KnowledgeError(
-                "The starter knowledge base is part of VideoPath and is not changed; "
-                "build one of your own with: videopath knowledge build."
-            )
+        self._refuse_fixed()
         new = list(records)
         if not new:
             return 0
@@ -156,6 +152,31 @@ class KnowledgeBase:
             vectors = np.vstack([vectors_of(current.index), added])
             self._generation = write_generation(self.folder, everything, vectors, self._embedder)
         return len(new)
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove the records of these ids and say how many; all of them or, on an error or a kill, none.
+
+        Raises ``KnowledgeError`` for an id that is not there, for the last records of all, and for the bundled starter.
+        """
+        self._refuse_fixed()
+        wanted = set(ids)
+        if not wanted:
+            return 0
+        with writing(self.folder):
+            current = self.open(self.folder, self._embedder)._generation
+            records = list(current.store)
+            if missing := sorted(wanted - {record.id for record in records}):
+                raise KnowledgeError(f"The knowledge base {self.folder} has no record {missing[0]!r}.")
+            rows = [row for row, record in enumerate(records) if record.id not in wanted]
+            if not rows:
+                raise KnowledgeError(
+                    f"These are all records of the knowledge base {self.folder}; delete the folder instead."
+                )
+            left = [records[row] for row in rows]
+            self._generation = write_generation(
+                self.folder, left, vectors_of(current.index)[rows], self._embedder
+            )
+        return len(wanted)
 
     def search(
         self,
@@ -221,6 +242,13 @@ class KnowledgeBase:
             records_sha256=manifest.records.sha256,
             index_sha256=manifest.index.sha256,
         )
+
+    def _refuse_fixed(self) -> None:
+        if self._fixed:
+            raise KnowledgeError(
+                "The starter knowledge base is part of VideoPath and is not changed; "
+                "build one of your own with: videopath knowledge build."
+            )
 
 
 def _encoder(embedder: Encoder | str) -> Encoder:

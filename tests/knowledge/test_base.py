@@ -123,6 +123,30 @@ def test_a_repeated_id_changes_nothing(base: KnowledgeBase, tmp_path: Path, word
     assert not (tmp_path / "new").exists()
 
 
+def test_removal_leaves_what_building_without_would_give(
+    base: KnowledgeBase, tmp_path: Path, words: ModuleType
+) -> None:
+    records = words.some_records(40)
+    assert base.remove(["r3", "r7", "r3"]) == 2
+    left = [record for record in records if record.id not in ("r3", "r7")]
+    rebuilt = KnowledgeBase.build(tmp_path / "rebuilt", left, words.WordEncoder())
+    assert contents(base.folder) == contents(rebuilt.folder)
+    assert list(base) == list(KnowledgeBase.open(base.folder, words.WordEncoder())) == left
+    assert "r3" not in [hit.record.id for hit in base.search(records[3].text, k=38)]
+    assert base.remove([]) == 0
+
+
+def test_a_removal_that_cannot_be_changes_nothing(base: KnowledgeBase, words: ModuleType) -> None:
+    before = contents(base.folder)
+    with pytest.raises(KnowledgeError, match="no record 'absent'"):
+        base.remove(["r1", "absent"])
+    with pytest.raises(KnowledgeError, match="delete the folder"):
+        base.remove([record.id for record in words.some_records(40)])
+    assert contents(base.folder) == before
+    with pytest.raises(KnowledgeError, match="starter"):
+        KnowledgeBase.starter().remove(["x"])
+
+
 def test_an_addition_by_another_process_is_not_lost(base: KnowledgeBase, words: ModuleType) -> None:
     other = KnowledgeBase.open(base.folder, words.WordEncoder())
     other.add(words.some_records(2, 40))
