@@ -1,11 +1,154 @@
-"""The figures of the last evaluation."""
+"""The figures of the last evaluation, as plots and as a table."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import streamlit as st
+
+from videopath.app.web.parts import plots
+from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.status import age
+from videopath.app.web.parts.tables import table
+from videopath.app.web.services import services
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.agent.evaluation import Share, Summary
+    from videopath.agent.evaluations import Evaluation
+
+_NONE_YET = """
+There is no evaluation on this machine yet. This one measures the agent on held-out clips and leaves its outcomes
+here; DIR holds `manifest.csv` and its tiles:
+"""
 
 
 def show() -> None:
-    """What was measured."""
+    """The last evaluation, or one that is chosen."""
+    from videopath.agent.evaluation import summarise
+    from videopath.agent.evaluations import list_evaluations, read_evaluation
+
     st.title("Benchmarks")
-    st.info("There is no evaluation yet: run `videopath evaluate`.")
+    files = list_evaluations(services().home)
+    if not files:
+        st.info(_NONE_YET, icon=":material/monitoring:")
+        st.code("videopath evaluate --data DIR", language="bash")
+        st.caption("What was measured of the bundled model stands in its model card, on the page About.")
+        return
+    file: Path = files[0]
+    if len(files) > 1:
+        file = st.selectbox("Evaluation", files, format_func=lambda path: path.stem, key="evaluation")
+    try:
+        evaluation = read_evaluation(file)
+    except InputError as error:
+        st.error("This evaluation cannot be shown.", icon=":material/error:")
+        st.text(str(error))
+        return
+    summary = summarise(evaluation.outcomes)
+    _head(evaluation)
+    _figures(summary)
+    _classes(evaluation, summary)
+    _confidence(evaluation, summary)
+    _confusion(summary)
+    st.download_button(
+        "Download the outcomes",
+        file.read_bytes(),
+        file.name,
+        "application/json",
+        key="download_evaluation",
+        icon=":material/download:",
+    )
+
+
+def _head(evaluation: Evaluation) -> None:
+    facts = (
+        evaluation.model,
+        f"weights {evaluation.weights_sha256[:12]}",
+        f"VideoPath {evaluation.version}",
+        f"{len(evaluation.outcomes):,} clips of the {evaluation.split} side",
+        f"at most {evaluation.looks} closer looks",
+        age(evaluation.created),
+    )
+    st.caption(inert(" · ".join(facts)))
+
+
+def _figures(summary: Summary) -> None:
+    with st.container(horizontal=True, key="figures"):
+        _metric("accuracy", summary.accuracy)
+        _metric("answered", summary.coverage)
+        _metric("accuracy where answered", summary.accuracy_when_answered)
+        _metric("before similar cases", summary.blind_accuracy)
+        _number("mean over classes", f"{summary.mean_class_accuracy:.1%}", "each class counts alike")
+        _number("seconds per clip", f"{summary.seconds_per_clip:.1f}", "the whole agent")
+
+
+def _metric(name: str, share: Share) -> None:
+    _number(name, f"{share.value:.1%}", f"{share.low:.1%} to {share.high:.1%}")
+
+
+def _number(name: str, value: str, words: str) -> None:
+    st.metric(name, value, words, delta_color="off", delta_arrow="off", border=True, width=190)
+
+
+def _classes(evaluation: Evaluation, summary: Summary) -> None:
+    st.subheader("Accuracy by class")
+    names = {outcome.label: outcome.truth for outcome in evaluation.outcomes}
+    shares = {names[label]: share for label, share in summary.by_class.items()}
+    words = ", ".join(f"{name} {share.value:.0%}" for name, share in shares.items())
+    st.altair_chart(
+        plots.by_class(shares), width="stretch", key="by_class", alt=f"Accuracy by class: {words}"
+    )
+    with st.expander("As a table"):
+        rows = (
+            (n, f"{s.value:.1%}", f"{s.low:.1%} to {s.high:.1%}", str(s.count)) for n, s in shares.items()
+        )
+        table(("class", "accuracy", "95% interval", "clips"), rows)
+
+
+def _confidence(evaluation: Evaluation, summary: Summary) -> None:
+    from videopath.agent.evaluations import reliability, risk_coverage, separation
+
+    outcomes = evaluation.outcomes
+    worth, points, bins = separation(outcomes), risk_coverage(outcomes), reliability(outcomes)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Risk and coverage")
+        risk = 1 - summary.accuracy_when_answered.value
+        here = (summary.coverage.value, risk) if summary.accuracy_when_answered.count else None
+        words = (
+            f"From all clips answered, {points[-1].risk:.0%} wrong, to the surest {points[0].coverage:.0%}, "
+        )
+        words += (
+            f"{points[0].risk:.0%} wrong; the agent answers {summary.coverage.value:.0%}, {risk:.0%} wrong"
+        )
+        st.altair_chart(plots.risk_coverage(points, here), width="stretch", key="risk_coverage", alt=words)
+        st.caption(f"Area under the curve {worth.risk_area:.3f}; 0 is best.")
+    with right:
+        st.subheader("Calibration")
+        words = ", ".join(f"confidence {b.confidence:.0%}: right {b.right.value:.0%}" for b in bins)
+        st.altair_chart(plots.reliability(bins), width="stretch", key="reliability", alt=words)
+        auroc = (
+            ""
+            if worth.auroc is None
+            else f"; right answers rank above wrong ones {worth.auroc:.0%} of the time"
+        )
+        st.caption(
+            f"The numbers count clips. Calibration error {summary.calibration_error:.3f}, Brier score "
+            f"{worth.brier:.3f}{auroc}."
+        )
+
+
+def _confusion(summary: Summary) -> None:
+    st.subheader("What was taken for what")
+    wrong = [
+        (truth, said, count)
+        for truth, row in summary.confusion.items()
+        for said, count in row.items()
+        if said != truth
+    ]
+    if not wrong:
+        st.text("Every clip was named rightly.")
+        return
+    rows = sorted(wrong, key=lambda row: -row[2])
+    table(("true", "said", "clips"), [(truth, said, str(count)) for truth, said, count in rows])

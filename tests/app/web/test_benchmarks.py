@@ -1,0 +1,81 @@
+"""The benchmarks page: what it says without an evaluation, with one, with several and with a damaged one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from videopath.agent.confidence import FEATURES
+from videopath.agent.evaluation import Outcome
+from videopath.agent.evaluations import Evaluation, save_evaluation
+from videopath.model.training.wording import SCALES
+
+_TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}
+
+
+def _kept(
+    home: Path, clips: int = 40, *, created: str = "2026-01-31T14:25:01.250Z", model: str = "nano"
+) -> Path:
+    rng = np.random.default_rng(3)
+    outcomes = []
+    for number in range(clips):
+        label = list(_TRUTHS)[number % 2]
+        confidence = float(rng.uniform())
+        said = _TRUTHS[label] if rng.uniform() < 0.4 + 0.6 * confidence else _TRUTHS["colon_n"]
+        outcomes.append(
+            Outcome(
+                path=f"{number}.png",
+                label=label,
+                site="colon",
+                truth=_TRUTHS[label],
+                blind=said,
+                final=said,
+                confidence=confidence,
+                abstained=confidence < 0.3,
+                features=dict.fromkeys(FEATURES, 0.5),
+                attributes={scale.attribute: True for scale in SCALES},
+                seconds=1.0,
+            )
+        )
+    facts = {"weights_sha256": "0" * 64, "version": "0.1.0", "split": "test", "looks": 2, "created": created}
+    return save_evaluation(Evaluation(model=model, outcomes=outcomes, **facts), home)
+
+
+def test_without_an_evaluation_it_says_how_to_make_one(app: Callable[..., Any]) -> None:
+    test = app("benchmarks").run()
+    assert "no evaluation" in test.info[0].value
+    assert test.code[0].value == "videopath evaluate --data DIR"
+
+
+def test_an_evaluation_is_drawn(app: Callable[..., Any], own_home: Path) -> None:
+    _kept(own_home)
+    test = app("benchmarks").run()
+    assert not test.exception
+    assert {metric.label for metric in test.metric} >= {"accuracy", "answered", "accuracy where answered"}
+    assert len(test.get("arrow_vega_lite_chart")) + len(test.get("vega_lite_chart")) == 3
+    assert list(test.table[0].value["class"]) == list(_TRUTHS.values())
+    assert "40 clips" in test.caption[0].value
+
+
+def test_one_of_several_is_chosen(app: Callable[..., Any], own_home: Path) -> None:
+    older = _kept(own_home, 10, model="older")
+    _kept(own_home, 20, created="2026-02-01T00:00:00.000Z", model="newer")
+    test = app("benchmarks").run()
+    assert "20 clips" in test.caption[0].value
+    test.selectbox(key="evaluation").set_value(older).run()
+    assert "10 clips" in test.caption[0].value
+
+
+def test_a_damaged_evaluation_is_told(app: Callable[..., Any], own_home: Path) -> None:
+    _kept(own_home).write_text("{")
+    test = app("benchmarks").run()
+    assert not test.exception
+    assert "is no evaluation" in test.text[0].value
+
+
+def test_one_clip_is_enough(app: Callable[..., Any], own_home: Path) -> None:
+    _kept(own_home, 1)
+    assert not app("benchmarks").run().exception
