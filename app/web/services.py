@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.app.web.uploads import discard_forgotten
 from videopath.app.web.worker import Worker
 from videopath.core.settings import Settings, home_folder, load_settings
 
@@ -59,4 +60,6 @@ def _services(home: str) -> Services:
 
     settings = load_settings()
     folder = Path(home)
-    return Services(folder, settings, load_case_library(folder), Worker(folder, settings))
+    library = load_case_library(folder)
+    discard_forgotten(folder / "cases", {entry.case_id for entry in library.list()})
+    return Services(folder, settings, library, Worker(folder, settings))

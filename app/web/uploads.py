@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -42,3 +44,20 @@ def clean_name(name: str) -> str:
     if not stem or _RESERVED.fullmatch(stem):
         stem = f"upload_{stem}".rstrip("_")
     return f"{stem}.{suffix}"
+
+
+def discard_upload(path: Path) -> None:
+    """Remove an upload that no case came of, with the folders that were made for it."""
+    path.unlink(missing_ok=True)
+    for folder in (path.parent, path.parent.parent):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def discard_forgotten(cases: Path, known: Collection[str], older_than: float = 86_400) -> None:
+    """Remove what was uploaded for cases that never began: unknown ones with nothing but an upload, of yesterday."""
+    for folder in cases.glob("*/upload"):
+        case = folder.parent
+        forgotten = case.name not in known and [part.name for part in case.iterdir()] == ["upload"]
+        if forgotten and time.time() - folder.stat().st_mtime > older_than:
+            shutil.rmtree(case)

@@ -2,36 +2,149 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import streamlit as st
 
+from videopath.app.web.parts.choices import knowledge_bases, knowledge_name, models
+from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import open_case
-from videopath.app.web.services import owner, services
+from videopath.app.web.parts.preview_strip import preview_strip
+from videopath.app.web.parts.video_choice import choose_video, draft_id, forget_draft
+from videopath.app.web.services import Services, owner, services
 from videopath.app.web.worker import CaseRequest
-from videopath.core.errors import VideoPathError
+from videopath.core.errors import KnowledgeError, ModelError, VideoPathError
+from videopath.core.settings import ReviewMode
 from videopath.core.sites import SITES
 
-_NOT_GIVEN = "not given"
+_REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
+_SAMPLING = {"uniform": "evenly spread", "fps": "one per second", "keyframes": "those that differ"}
+_FRAMES = 32  # where the model is not at hand to be asked
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What was chosen beside the video."""
+
+    site: str | None
+    question: str | None
+    model: str
+    knowledge: Path | None
+    review: ReviewMode
+    frames: int | None
+    start: float | None
+    end: float | None
+    sampling: str
 
 
 def show() -> None:
-    """Ask for a video and begin."""
-    from videopath.agent.library import new_case_id
-
+    """Ask for a video, show it as the model will see it, and begin."""
+    shared = services()
     st.title("New case")
-    path = st.text_input("Path on the server", key="video_path")
-    site = st.selectbox("Site", [_NOT_GIVEN, *SITES], key="site")
-    if st.button("Start", key="start_case", type="primary", disabled=not path):
-        shared = services()
-        request = CaseRequest(
-            video=Path(path), site=None if site == _NOT_GIVEN else site, question=None, model=shared.settings.model,
-            knowledge=shared.settings.knowledge, review=shared.settings.review, frames=shared.settings.frames,
-            start=None, end=None, sampling="uniform", owner=owner(), case_id=new_case_id(),
-        )  # fmt: skip
-        try:
-            shared.worker.submit(request)
-        except VideoPathError as error:
-            st.text(str(error))
-            return
-        open_case(request.case_id)
+    if shared.worker.engines.problem:
+        st.error(inert(shared.worker.engines.problem), icon=":material/error:")
+    video = choose_video(shared)
+    choices = _choose(shared)
+    ready = video is not None and _previewed(video, choices)
+    if video is None:
+        st.info("Give a video: its frames and its quality are shown here before anything runs.")
+    _tell_of_the_queue(shared)
+    if st.button("Start", key="start_case", type="primary", icon=":material/play_arrow:", disabled=not ready):
+        assert video is not None
+        _begin(shared, video, choices)
+
+
+def _choose(shared: Services) -> _Choices:
+    """The form beside the video; each row of columns becomes a list on a narrow screen."""
+    first = st.columns([1, 2])
+    site = first[0].selectbox(
+        "Site", list(SITES), index=None, placeholder="not given", key="site", help="Where the tissue is from."
+    )
+    question = first[1].text_input(
+        "Question", key="question", max_chars=2000, placeholder="none: the best diagnosis"
+    )
+    bases = knowledge_bases(shared)
+    second = st.columns(3)
+    model = second[0].selectbox(
+        "Model",
+        models(shared),
+        key="model",
+        accept_new_options=True,
+        help="A name from the list; or type a checkpoint folder or a hub id.",
+    )
+    base = second[1].selectbox(
+        "Knowledge base",
+        list(bases),
+        format_func=lambda name: knowledge_name(bases.get(name, name)),
+        key="knowledge",
+        accept_new_options=True,
+        help="Where similar cases are looked for: a name from the list; or type a folder.",
+    )
+    modes: tuple[ReviewMode, ...] = get_args(ReviewMode)
+    review = second[2].selectbox(
+        "A person is asked",
+        modes,
+        index=modes.index(shared.settings.review),
+        format_func=_REVIEW.__getitem__,
+        key="review_mode",
+    )
+    third = st.columns(4)
+    usual = "as the model was trained"
+    frames = third[0].number_input(
+        "Frames", 1, 512, value=shared.settings.frames, step=1, placeholder=usual, key="frames"
+    )
+    sampling = third[1].selectbox(
+        "Frames are", list(_SAMPLING), format_func=_SAMPLING.__getitem__, key="sampling"
+    )
+    start = third[2].number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
+    end = third[3].number_input("To second", 0.0, value=None, placeholder="end", key="end")
+    knowledge = bases[base] if base in bases else Path(base).expanduser()
+    return _Choices(
+        site, question.strip() or None, model or shared.settings.model, knowledge, review, frames, start, end,
+        sampling,
+    )  # fmt: skip
+
+
+def _previewed(video: Path, choices: _Choices) -> bool:
+    """Whether the video was shown and may be worked on."""
+    seen = preview_strip(
+        video, choices.frames or _usual(choices.model), choices.start, choices.end, choices.sampling
+    )
+    return seen is not None and seen.quality.verdict != "refused"
+
+
+def _usual(model: str) -> int:
+    from videopath.model.engine import usual_frames
+
+    try:
+        return usual_frames(model) or _FRAMES
+    except ModelError:
+        return _FRAMES  # what is wrong with it is said when it is loaded
+
+
+def _tell_of_the_queue(shared: Services) -> None:
+    ahead = len(shared.worker.queue())
+    if ahead:
+        st.caption(
+            f"{ahead} {'case is' if ahead == 1 else 'cases are'} at work or waiting now; turns are fair."
+        )
+
+
+def _begin(shared: Services, video: Path, choices: _Choices) -> None:
+    asked: dict[str, Any] = vars(choices)
+    request = CaseRequest(video=video, owner=owner(), case_id=draft_id(), **asked)
+    try:
+        _check_knowledge(choices.knowledge)
+        shared.worker.submit(request)
+    except VideoPathError as error:
+        st.error(inert(f"The case was not begun. {error}"), icon=":material/error:")
+        return
+    forget_draft()
+    open_case(request.case_id)
+
+
+def _check_knowledge(folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise KnowledgeError(f"There is no folder {folder}; give a knowledge base, or choose the starter.")

@@ -1,0 +1,92 @@
+"""What a person sees of a video before anything expensive runs: its frames, what it is, and whether it will do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from videopath.app.web.parts.inert import inert
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.agent.preview import Preview
+
+_WIDTH = 132  # pixels of a thumbnail
+_SHOWN = 32  # thumbnails at most
+
+
+def preview_strip(
+    video: Path, frames: int, start: float | None, end: float | None, sampling: str
+) -> Preview | None:
+    """Show the frames as a case would see them, and the quality gate's verdict; none, with why, where it cannot."""
+    with st.container(key="preview"):
+        try:
+            seen = _looked_at(str(video), _identity(video), frames, start, end, sampling)
+        except InputError as error:
+            st.error(inert(str(error)), icon=":material/error:")
+            return None
+        _verdict(seen)
+        _frames(seen)
+        return seen
+
+
+def _identity(video: Path) -> tuple[int, int]:
+    """Size and time of change, so that a file that was replaced is looked at again."""
+    try:
+        stat = video.stat()
+    except OSError:
+        return (0, 0)  # reading it says why, in words
+    return stat.st_size, stat.st_mtime_ns
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the video…")
+def _looked_at(
+    video: str,
+    identity: tuple[int, int],
+    frames: int,
+    start: float | None,
+    end: float | None,
+    sampling: Any,
+) -> Preview:
+    from videopath.agent.preview import preview
+
+    return preview(video, frames=frames, start=start, end=end, sampling=sampling)
+
+
+def _verdict(seen: Preview) -> None:
+    told = inert(" ".join(seen.quality.sentences))
+    if seen.quality.verdict == "good":
+        st.success(f"Good quality. {told}", icon=":material/check_circle:")
+    elif seen.quality.verdict == "fair":
+        st.warning(f"Fair quality. {told}", icon=":material/warning:")
+    else:
+        st.error(f"Refused. {told}", icon=":material/block:")
+
+
+def _frames(seen: Preview) -> None:
+    facts = seen.facts
+    moments = ["still image" if facts.kind == "image" else f"{second:.2f} s" for second in facts.seconds]
+    shown = moments[:_SHOWN]
+    st.image(
+        list(seen.thumbnails[:_SHOWN]),
+        caption=shown,
+        width=_WIDTH,
+        alt=[f"sampled frame, {moment}" for moment in shown],
+    )
+    st.caption(inert(_facts(seen)))
+
+
+def _facts(seen: Preview) -> str:
+    facts = seen.facts
+    size = f"{facts.width} × {facts.height} pixels"
+    if facts.kind == "image":
+        return f"Image of {size}."
+    what = (
+        f"Video of {size}, {facts.duration:.1f} s" if facts.kind == "video" else f"Folder of frames, {size}"
+    )
+    more = len(facts.seconds) - _SHOWN
+    return f"{what}; {len(facts.seconds)} of {facts.total_frames} frames are looked at." + (
+        f" The first {_SHOWN} are shown." if more > 0 else ""
+    )
