@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import streamlit as st
 
 from videopath.agent.records import Candidate
 from videopath.app.web.parts.palette import palette
 from videopath.app.web.parts.tables import table
-
-if TYPE_CHECKING:
-    import altair
 
 _ROW = 44  # pixels of a candidate: its name, under it its bar
 _FEWEST, _MOST = 3, 8  # bars; the table has them all
@@ -27,7 +24,7 @@ def differential(candidates: Sequence[Candidate]) -> None:
             st.text("No diagnosis yet.")
             return
         shown = [c for n, c in enumerate(candidates[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
-        st.altair_chart(_bars(shown), width="stretch", alt=described(shown))
+        st.vega_lite_chart(spec=_bars(shown), width="stretch", alt=described(shown))
         with st.expander(f"All {len(candidates)} as a table, with what supports each", type="compact"):
             rows = [(c.label, f"{c.probability:.1%}", "; ".join(c.support) or "–") for c in candidates]
             table(("diagnosis", "probability", "support"), rows)
@@ -38,30 +35,37 @@ def described(candidates: Sequence[Candidate]) -> str:
     return "Differential: " + ", ".join(f"{c.label} {c.probability:.0%}" for c in candidates)
 
 
-def _bars(candidates: Sequence[Candidate]) -> altair.LayerChart:
-    import altair as alt
-
+def _bars(candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """A Vega-Lite chart: each name above its bar, the number at the bar's end."""
     ink = palette()
     rows = [
-        {"place": place, "label": c.label, "probability": c.probability, "best": place == 0}
-        for place, c in enumerate(candidates)
+        {"place": place, "label": c.label, "probability": c.probability} for place, c in enumerate(candidates)
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        y=alt.Y("place:O", axis=None, scale=alt.Scale(padding=0)),
-        x=alt.X("probability:Q", axis=None, scale=alt.Scale(domain=[0, 1.15])),
-        tooltip=[alt.Tooltip("label:N"), alt.Tooltip("probability:Q", format=".1%")],
-    )
-    colour = alt.condition("datum.best", alt.value(ink.accent), alt.value(ink.soft))
-    bars = base.mark_bar(height=13, cornerRadiusEnd=3, yOffset=8).encode(color=colour)
-    numbers = base.mark_text(align="left", dx=6, dy=8, color=ink.text, fontWeight="bold").encode(
-        text=alt.Text("probability:Q", format=".1%")
-    )
-    names = base.mark_text(align="left", dy=-10, fontSize=14, color=ink.text).encode(
-        x=alt.value(0), text="label:N"
-    )
-    return (
-        alt.layer(bars, numbers, names)
-        .properties(height=_ROW * len(rows))
-        .configure_view(stroke=None)
-        .configure(background="transparent")
-    )
+    colour = {"condition": {"test": "datum.place == 0", "value": ink.accent}, "value": ink.soft}
+    number = {"field": "probability", "type": "quantitative", "format": ".1%"}
+    label = {"field": "label", "type": "nominal"}
+    text = {"type": "text", "align": "left", "color": ink.text}
+    return {
+        "data": {"values": rows},
+        "height": _ROW * len(rows),
+        "background": "transparent",
+        "config": {"view": {"stroke": None}},
+        "encoding": {
+            "y": {"field": "place", "type": "ordinal", "axis": None, "scale": {"padding": 0}},
+            "x": {
+                "field": "probability",
+                "type": "quantitative",
+                "axis": None,
+                "scale": {"domain": [0, 1.15]},
+            },
+            "tooltip": [label, number],
+        },
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": 13, "cornerRadiusEnd": 3, "yOffset": 8},
+                "encoding": {"color": colour},
+            },
+            {"mark": {**text, "dx": 6, "dy": 8, "fontWeight": "bold"}, "encoding": {"text": number}},
+            {"mark": {**text, "dy": -10, "fontSize": 14}, "encoding": {"x": {"value": 0}, "text": label}},
+        ],
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,6 +14,7 @@ from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.view import CaseView
 from videopath.app.web.services import services
 from videopath.core.errors import InputError
+from videopath.model.sources import IMAGE_SUFFIXES
 
 _ZOOMS = (1, 2, 4, 8)
 _SEEK = """
@@ -129,15 +131,19 @@ def _chosen(view: CaseView) -> int:
 
 
 def _first_moment(view: CaseView) -> float:
-    facts = next((step.detail.get("facts") for step in view.steps if step.name == "intake"), None)
+    facts = _facts(view)
     return facts["seconds"][0] if facts and facts["seconds"] else 0.0
 
 
 def _is_still(view: CaseView) -> bool:
-    """A folder of frames has moments, but nothing that a browser plays."""
-    path = Path(view.entry.video)
-    facts = next((step.detail.get("facts") for step in view.steps if step.name == "intake"), None)
-    return facts["kind"] != "video" if facts else path.is_dir()
+    """A single image: no moments, nothing to play."""
+    facts = _facts(view)
+    return facts["kind"] == "image" if facts else Path(view.entry.video).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _facts(view: CaseView) -> dict[str, Any] | None:
+    """What the intake found out about the video; none before it is done."""
+    return next((step.detail.get("facts") for step in view.steps if step.name == "intake"), None)
 
 
 def _key(view: CaseView, name: str) -> str:

@@ -18,10 +18,12 @@ def neighbours(similar: Sequence[SimilarCase], sentence: str) -> None:
             st.info(inert(sentence), icon=":material/compare_arrows:")
         if not similar:
             st.text("No similar case was looked up yet, or none was found.")
-        columns = st.columns(2)
-        for place, case in enumerate(similar):
-            with columns[place % 2]:
-                _card(case)
+        for first in range(
+            0, len(similar), 2
+        ):  # by rows, so that one column on a narrow screen keeps the order
+            for column, case in zip(st.columns(2), similar[first : first + 2], strict=False):
+                with column:
+                    _card(case)
 
 
 def _card(case: SimilarCase) -> None:

@@ -18,6 +18,7 @@ from videopath.app.web.services import Services, owner
 from videopath.core.errors import VideoPathError
 
 _TOLD = "review_problem"  # in the session: why a decision was not taken
+_REVIEW = "review_drawn"  # in the session: the id of the review that the form was filled in for
 _NAME = "reviewer_name"  # in the session: who decided last, so that a name is typed once
 _BUTTONS = (  # action of the decision, key, what stands on the button
     ("accept", "accept", "Accept", "check_circle"),
@@ -25,6 +26,7 @@ _BUTTONS = (  # action of the decision, key, what stands on the button
     ("revise", "revise", "Let it go on with them", "redo"),
     ("reject", "reject", "Reject", "thumb_down"),
 )
+_LOOK = 5.0  # seconds between two looks whether somebody else decided
 _ACTIONS = {"accept": "accepted", "edit": "changed", "revise": "sent the agent on", "reject": "rejected"}
 
 
@@ -41,12 +43,13 @@ def review(view: CaseView, shared: Services) -> None:
     report = view.report
     interrupt_id = _waiting(str(shared.home), view.case_id, view.entry.updated)
     st.subheader("Review", anchor="review")
+    st.fragment(_moved_on, run_every=_LOOK)(shared, view.case_id, view.entry.updated)
     if interrupt_id is None:
-        st.warning("The case no longer waits for a review. Reload the page.", icon=":material/sync_problem:")
         return
+    _fill_in(report, interrupt_id)
     with st.form("review", border=True):
-        st.text_input("Your name", value=st.session_state.get(_NAME, ""), key="reviewer")
-        _corrections(report, interrupt_id)
+        st.text_input("Your name", key="reviewer")
+        _corrections(report)
         st.text_area("Comment", key="comment", height=80)
         for column, (action, key, word, icon) in zip(st.columns(4), _BUTTONS, strict=True):
             column.form_submit_button(
@@ -80,34 +83,68 @@ def reviewed(report: CaseReport) -> None:
             for d in report.review
         ]
         table(("when (UTC)", "who", "decision", "comment"), rows)
-        changes = _changes(report)
+        changes = [
+            (
+                d.reviewer or "unnamed",
+                field.replace("_", " "),
+                in_words(change["from"]),
+                in_words(change["to"]),
+            )
+            for d in report.review
+            for field, change in d.changes.items()
+        ]
         if changes:
             st.markdown("**Changed**")
             table(("by", "field", "from", "to"), changes)
 
 
-def _corrections(report: CaseReport, interrupt_id: str) -> None:
-    """The fields that a person may change; each begins as the agent left it."""
-    st.text_input("Diagnosis", value=report.diagnosis, key="edited_diagnosis")
-    st.text_area("Description", value=report.description, key="edited_description", height=120)
-    st.text_area("Findings, one on each line", value=_lines(report), key="edited_findings", height=120)
+def _moved_on(shared: Services, case_id: str, updated: str) -> None:
+    """Says when somebody else decided while this page was looked at; what was typed here stays to be copied."""
+    if shared.library.entry(case_id).updated != updated:
+        st.warning("Somebody else has decided meanwhile.", icon=":material/sync_problem:")
+        if st.button("Show the case as it is now", key="show_now", icon=":material/refresh:"):
+            st.rerun()
+
+
+def _fill_in(report: CaseReport, interrupt_id: str) -> None:
+    """A form for another review begins as the agent left it, whatever was typed for an earlier one."""
+    state = st.session_state
+    another = state.get(_REVIEW) != interrupt_id
+    state[_REVIEW] = interrupt_id
+    begin: dict[str, Any] = {
+        "reviewer": state.get(_NAME, ""),
+        "comment": "",
+        "edited_diagnosis": report.diagnosis,
+        "edited_description": report.description,
+        "edited_findings": _lines(report),
+        "segment": (0.0, _length(report.video)),
+        **{f"drop_{case.id}": False for case in report.similar_cases},
+    }
+    for key, value in begin.items():
+        if another or key not in state:
+            state[key] = value
+
+
+def _corrections(report: CaseReport) -> None:
+    """The fields that a person may change."""
+    st.text_input("Diagnosis", key="edited_diagnosis")
+    st.text_area("Description", key="edited_description", height=120)
+    st.text_area("Findings, one on each line", key="edited_findings", height=120)
     kept = [case for case in report.similar_cases if case.kept]
     if kept:
         st.markdown("**Similar cases that the agent may not see when it goes on**")
         for case in kept:
-            st.checkbox(
-                inert(f"{case.diagnosis} ({case.id}, similarity {case.score:.3f})"), key=f"drop_{case.id}"
-            )
+            name = f"{case.diagnosis} ({case.id}, similarity {case.score:.3f})"
+            st.checkbox(inert(name), key=f"drop_{case.id}")
     length = _length(report.video)
     if length:
         st.slider(
             "Look again at this part of the video, in seconds",
             0.0,
             length,
-            (0.0, length),
             step=0.1,
             key="segment",
-            help=f"The whole is {moment(length)} long; leave it whole for no other segment.",
+            help=f"The video is {moment(length)} long; leave it whole for no other segment.",
         )
 
 
@@ -175,25 +212,11 @@ def _problem(action: str, corrections: dict[str, Any], name: str) -> str:
         return "Nothing was changed: change diagnosis, description or findings, or accept the case."
     if action == "edit" and looks:
         return "Dropped cases and another segment only count when the agent goes on: choose “Let it go on with them”."
+    if action == "revise" and "diagnosis" in corrections:
+        return "Going on, the agent diagnoses again: undo the change of the diagnosis, or save your changes to sign it."
     if action == "revise" and not (words or looks):
         return "There is nothing to go on with: change the description or findings, drop a case or choose a segment."
     return ""
-
-
-def _changes(report: CaseReport) -> list[tuple[str, str, str, str]]:
-    """Who, field, from, to; of every review in its order, the signature last."""
-    rows = []
-    for step in report.steps:
-        if step.name == "review":
-            who = (step.detail.get("decision") or {}).get("reviewer") or "unnamed"
-            for field, change in (step.detail.get("changes") or {}).items():
-                rows.append((who, field, in_words(change.get("from")), in_words(change.get("to"))))
-    last = report.review[-1]
-    label = report.differential[0].label if report.differential else ""
-    told = any(row[1] == "diagnosis" and row[3] == report.diagnosis for row in rows)
-    if last.diagnosis and last.diagnosis != label and not told:
-        rows.append((last.reviewer or "unnamed", "diagnosis", label, last.diagnosis))
-    return rows
 
 
 def _lines(report: CaseReport) -> str:

@@ -29,7 +29,8 @@ def timeline(view: CaseView) -> None:
         for number, step in enumerate(view.steps, 1):
             st.fragment(_finished)(number, step)
         if view.active and view.job is not None:
-            st.fragment(_live, run_every=_TICK)(view.case_id, _mark(view.job), len(view.steps))
+            last = view.steps[-1].name if view.steps else None
+            st.fragment(_live, run_every=_TICK)(view.job, len(view.steps), last, time.time())
         elif not view.steps:
             st.text("No step is done yet.")
 
@@ -53,30 +54,31 @@ def _finished(number: int, step: Step) -> None:
             st.empty()  # a step without anything in it could not be opened
 
 
-def _live(case_id: str, drawn: tuple[object, ...], done: int) -> None:
-    """The step at work. When a step or the case ends, the whole page is drawn again: there is more to see then."""
-    job = services().worker.state(case_id)
-    if job is None or job.phase in ENDED or _mark(job) != drawn:
+def _live(drawn: JobState, done: int, last: str | None, since: float) -> None:
+    """The step at work. When a step or the case ends, the whole page is drawn again: there is more to see then.
+
+    ``drawn`` is the job when the page was drawn, at ``since``; ``done`` steps stand above, ``last`` the latest.
+    """
+    job = services().worker.state(drawn.case_id)
+    if job is None or job.phase in ENDED or (job.phase, job.steps_done) != (drawn.phase, drawn.steps_done):
         st.rerun()
     if job.phase == "queued":
         _queued(job)
         return
-    name = title_of(job.step) if job.step else _PHASES[job.phase]
-    number = done + 1
-    key = f"step_{number}_{job.step}" if job.step else "step_loading"
+    number, name = done + 1, job.step or job.phase
+    label = (
+        f"**{number} · {inert(title_of(job.step))}** is at work now"
+        if job.step
+        else f"**{_PHASES[job.phase]}**"
+    )
     with (
-        st.container(key=key),
-        st.expander(
-            f"**{number} · {inert(name)}** {_PHASES[job.phase].lower()} now",
-            type="step",
-            icon="spinner",
-            expanded=True,
-        ),
+        st.container(key=f"step_{number}_{name}"),
+        st.expander(label, type="step", icon="spinner", expanded=True),
     ):
-        _progress(job)
+        _progress(job, since)
         if job.text:
             st.text(job.text + " ▌")
-    coming = steps_to_come(job.step)
+    coming = steps_to_come(job.step or last)
     if coming:
         st.caption("Then: " + " → ".join(inert(title_of(step)) for step in coming))
 
@@ -90,29 +92,19 @@ def _queued(job: JobState) -> None:
         )
 
 
-def _progress(job: JobState) -> None:
+def _progress(job: JobState, since: float) -> None:
     """Activity, seconds, device, and how much is left as far as earlier cases tell."""
-    passed = max(0.0, time.time() - job.step_started) if job.step_started else 0.0
+    passed = max(0.0, time.time() - (job.step_started or since))
     usual = job.expected.get(job.step or "", 0.0)
     told = [
         job.activity or _PHASES[job.phase].lower(),
         f"{passed:.0f} s",
         f"on {job.device}" if job.device else "",
     ]
-    left = _seconds_left(job, passed)
-    if left is not None:
+    if usual and passed > usual:
+        told.append(f"longer than usual ({usual:.0f} s)")
+    elif usual:
+        left = usual - passed + sum(job.expected.get(step, 0.0) for step in steps_to_come(job.step))
         told.append(f"about {max(1, round(left))} s left in all")
     text = inert(" · ".join(part for part in told if part))
     st.progress(min(passed / usual, 0.99) if usual else 0.0, text=text)
-
-
-def _seconds_left(job: JobState, passed: float) -> float | None:
-    if not job.step or job.step not in job.expected:
-        return None
-    later = sum(job.expected.get(step, 0.0) for step in steps_to_come(job.step))
-    return max(job.expected[job.step] - passed, 0.0) + later
-
-
-def _mark(job: JobState) -> tuple[object, ...]:
-    """What the page outside the live part depends on."""
-    return job.phase, job.steps_done
