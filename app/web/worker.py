@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.app.guard import os_sentence
+from videopath.app.web.asking import Answer, question
 from videopath.app.web.engines import LOADING, Engines
 from videopath.app.web.fair_queue import FairQueue
 from videopath.app.web.jobs import Board, CaseRequest, Job, JobState, Phase
@@ -23,6 +25,7 @@ from videopath.core.settings import Settings
 
 if TYPE_CHECKING:
     from videopath.agent import Decision, DiagnosticAgent, Progress
+    from videopath.model.engine import LocalEngine
 
 __all__ = ["CaseRequest", "JobState", "Phase", "Worker"]
 
@@ -89,6 +92,15 @@ class Worker:
             self._refuse_stale(case_id, decision)
         if not self._enqueue(Job(case_id, owner, decision)) and decision is not None:
             raise CaseError(f"Case {case_id} is at work already: somebody else was faster. Look at it again.")
+
+    def ask(self, owner: str, work: Callable[[LocalEngine], Answer]) -> Future[Answer]:
+        """Queue a question to the settings' engine that belongs to no case; it takes its turn like the cases."""
+        wanted = self.settings
+        answer, task = question(
+            lambda: self.engines.get(wanted.model, wanted.base, wanted.device, wanted.dtype), work
+        )
+        self._queue.put(owner, task)
+        return answer
 
     def stop(self, case_id: str) -> None:
         """Stop a case between two tokens; it stays resumable. Nothing happens to one that is not at work."""
