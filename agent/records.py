@@ -239,6 +239,10 @@ class CaseReport(Record):
     quality: dict[str, Any] = Field(
         default_factory=dict, description="the quality gate's verdict and sentences"
     )
+    burned_in: dict[str, Any] = Field(
+        default_factory=dict,
+        description="writing in the frames, where it was looked for: places and a sentence",
+    )
     advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
     review: list[Decision] = Field(default_factory=list)
     steps: list[Step] = Field(default_factory=list)
@@ -270,6 +274,12 @@ class CaseReport(Record):
         from videopath.agent.report import to_markdown
 
         return to_markdown(self)
+
+    def to_pdf(self) -> bytes:
+        """The report as a document to hand on, with the evidence frames of ``folder``."""
+        from videopath.agent.pdf import to_pdf
+
+        return to_pdf(self)
 
     def save_bundle(self, path: str | Path) -> Path:
         """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything."""

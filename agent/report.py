@@ -13,7 +13,7 @@ from videopath.agent.records import CaseReport, Decision, Finding, Step, VideoFa
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
-_STATUS = {
+STATUS = {
     "running": "not finished",
     "waiting for review": "waiting for a person's review",
     "abstained": "abstained",
@@ -49,7 +49,7 @@ def moment(seconds: float) -> str:
 
 
 def _outcome(report: CaseReport) -> str:
-    lines = [f"**Status:** {_STATUS[report.status]}"]
+    lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
         name = (
             "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
@@ -173,7 +173,8 @@ def _video(report: CaseReport) -> str:
     if report.video is None:
         return ""
     rows = [*_video_rows(report.video), *_quality_rows(report.quality)]
-    return "## Video\n\n" + _table(("", ""), rows)
+    writing = f"{_inline(report.burned_in['sentence'])}\n\n" if report.burned_in.get("writings") else ""
+    return f"## Video\n\n{writing}" + _table(("", ""), rows)
 
 
 def _video_rows(video: VideoFacts) -> list[tuple[str, str]]:
@@ -193,7 +194,9 @@ def _video_rows(video: VideoFacts) -> list[tuple[str, str]]:
 
 
 def _quality_rows(quality: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(f"quality: {_inline(str(name))}", _inline(_value(value))) for name, value in quality.items()]
+    return [
+        (f"quality: {_inline(str(name))}", _inline(shown_value(value))) for name, value in quality.items()
+    ]
 
 
 def _steps(steps: Sequence[Step]) -> str:
@@ -214,23 +217,27 @@ def _steps(steps: Sequence[Step]) -> str:
 
 def _provenance(report: CaseReport) -> str:
     rows = [("model", _inline(report.model or "–")), ("created", _inline(report.created or "–"))]
-    rows += [(_inline(name), _inline(_value(value))) for name, value in _flat(report.provenance)]
+    rows += [(_inline(name), _inline(shown_value(value))) for name, value in flat(report.provenance)]
     return "## Provenance\n\n" + _table(("", ""), rows)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """The values of nested fields, each with its dotted name."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
 
-def _value(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value of the quality or the provenance as one text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return "; ".join(_value(part) for part in value) or "–"
+        return "; ".join(shown_value(part) for part in value) or "–"
     return "–" if value is None else str(value)
 
 

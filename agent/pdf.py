@@ -1,0 +1,300 @@
+"""The report as PDF, as it would be handed on: the outcome first, then what it rests on, then how it was found."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as Picture
+from PIL import UnidentifiedImageError
+from reportlab.lib.units import mm
+from reportlab.platypus import Flowable, Image, KeepTogether, Spacer, Table
+
+from videopath.agent.pdf_page import (
+    ACCENT,
+    BODY,
+    CELL,
+    DIAGNOSIS,
+    HASHES,
+    LABEL,
+    SMALL,
+    TITLE,
+    WARNING,
+    WARNING_WASH,
+    WASH,
+    WIDTH,
+    Bar,
+    document,
+    grid,
+    heading,
+    labelled,
+    register_fonts,
+    text,
+)
+from videopath.agent.records import CaseReport, Decision, Finding
+from videopath.agent.report import STATUS, flat, moment, retrieval_sentence, shown_change, shown_value
+
+_FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
+_DPI = 220
+_SETTLED = ("done", "signed")
+
+
+def to_pdf(report: CaseReport) -> bytes:
+    """The whole report as a PDF document; the same report with the same frames gives the same bytes."""
+    register_fonts()
+    parts = [
+        *_outcome(report),
+        *_description(report),
+        *_findings(report),
+        *_differential(report),
+        *_similar_cases(report),
+        *_review(report.review),
+        *_video(report),
+        *_steps(report),
+        *_provenance(report),
+    ]
+    head = f"VideoPath case report · case {report.case_id} · {STATUS[report.status]}"
+    return document(parts, f"Case {report.case_id}", head, report.notice)
+
+
+def day(moment_utc: str) -> str:
+    """An ISO time as ``2026-01-31 14:25 UTC``; what is none is given back."""
+    date, separator, clock = moment_utc.partition("T")
+    return f"{date} {clock[:5]} UTC" if separator and moment_utc.endswith("Z") else moment_utc
+
+
+def _outcome(report: CaseReport) -> Iterator[Flowable]:
+    yield text("Pathology video report", TITLE)
+    yield Spacer(1, 3)
+    yield grid(("", "", ""), [_identity(report)], (1, 1, 1))
+    yield Spacer(1, 8)
+    settled = report.status in _SETTLED
+    box = Table([[list(_verdict(report))]], [WIDTH], splitInRow=1)
+    box.setStyle(
+        [
+            ("BACKGROUND", (0, 0), (-1, -1), WASH if settled else WARNING_WASH),
+            ("LINEBEFORE", (0, 0), (0, -1), 3, ACCENT if settled else WARNING),
+            ("LEFTPADDING", (0, 0), (-1, -1), 10),
+            ("TOPPADDING", (0, 0), (-1, -1), 7),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
+        ]
+    )
+    yield box
+    if report.question:
+        yield Spacer(1, 6)
+        yield labelled("Question", report.question)
+    if report.rationale:
+        yield Spacer(1, 6)
+        yield labelled("Rationale of the model", report.rationale)
+    if report.advice:
+        yield from heading("What would help")
+        yield from (text(f"•  {sentence}") for sentence in report.advice)
+
+
+def _identity(report: CaseReport) -> list[str | Flowable]:
+    video = Path(report.video.path).name if report.video else "not read"
+    return [
+        labelled("Case", report.case_id, CELL),
+        labelled("Video", video, CELL),
+        labelled("Examined", f"{day(report.created) or '–'} by {report.model or 'no model'}", CELL),
+    ]
+
+
+def _verdict(report: CaseReport) -> Iterator[Flowable]:
+    unsure = report.abstained and report.status != "signed"
+    yield text(f"{'Most likely, not signed out' if unsure else 'Diagnosis'} · {STATUS[report.status]}", LABEL)
+    yield text(report.diagnosis or "none", DIAGNOSIS)
+    if report.site:
+        yield labelled("Site", report.site)
+    yield Spacer(1, 3)
+    sure = f"Calibrated confidence of the agent {report.confidence:.0%}"
+    row = Table([[Bar(report.confidence, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
+    row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
+    row.hAlign = "LEFT"
+    yield row
+    if report.abstained:
+        yield text("The agent abstained: its confidence is below the policy's threshold.", CELL)
+    signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
+    if signature:
+        verb = "Signed" if report.status == "signed" else "Rejected"
+        yield Spacer(1, 4)
+        yield labelled(
+            f"{verb} by", f"{signature.reviewer or 'unnamed'}, {day(signature.decided) or 'no date'}"
+        )
+        if signature.comment:
+            yield labelled("Comment", signature.comment)
+    elif not report.review and settled_by_agent(report):
+        yield Spacer(1, 4)
+        yield text("Not signed by a person.", CELL)
+
+
+def settled_by_agent(report: CaseReport) -> bool:
+    """Whether the agent ended the case and nobody has signed it."""
+    return report.status in ("done", "abstained")
+
+
+def _description(report: CaseReport) -> Iterator[Flowable]:
+    if report.description:
+        yield from heading("Description")
+        yield text(report.description)
+
+
+def _findings(report: CaseReport) -> Iterator[Flowable]:
+    """Each frame once, with the findings that it shows best."""
+    if not report.findings:
+        return
+    yield from heading("Findings, and the frame that shows each best")
+    by_frame: dict[int, list[tuple[int, Finding]]] = {}
+    for number, finding in enumerate(report.findings, 1):
+        by_frame.setdefault(finding.frame, []).append((number, finding))
+    still = report.video is not None and report.video.kind == "image"
+    for shown in by_frame.values():
+        first = shown[0][1]
+        where = "still image" if still else f"{moment(first.seconds)}, frame {first.frame}"
+        lines: list[Flowable] = [text(where, LABEL)]
+        for number, finding in shown:
+            by = "  (the reviewer's words)" if finding.by == "reviewer" else ""
+            lines += [Spacer(1, 2), text(f"{number}.  {finding.text}{by}")]
+        picture = _picture(report.folder, first.image)
+        row = Table(
+            [[picture or text("The frame is not kept here.", SMALL), lines]],
+            [66 * mm, WIDTH - 66 * mm],
+            splitInRow=1,
+        )
+        row.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
+        yield KeepTogether(row)
+        yield Spacer(1, 3)
+
+
+def _picture(folder: Path | None, name: str | None) -> Image | None:
+    """An evidence frame of the case folder, small enough for its place; none where it is missing or unreadable."""
+    if folder is None or name is None or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        return None
+    try:
+        with Picture.open(folder / name) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, UnidentifiedImageError):
+        return None
+    scale = min(_FRAME[0] / picture.width, _FRAME[1] / picture.height)
+    width, height = picture.width * scale, picture.height * scale
+    pixels = int(width / 72 * _DPI), int(height / 72 * _DPI)
+    if pixels[0] < picture.width:
+        picture = picture.resize((max(pixels[0], 1), max(pixels[1], 1)), Picture.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    buffer.seek(0)
+    shown = Image(buffer, width, height)
+    shown.hAlign = "LEFT"
+    return shown
+
+
+def _differential(report: CaseReport) -> Iterator[Flowable]:
+    if not report.differential:
+        return
+    rows: list[Sequence[str | Flowable]] = [
+        (c.label, Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
+        for c in report.differential
+    ]
+    yield from heading("Differential diagnosis")
+    yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
+
+
+def _named_by(support: Sequence[str]) -> str:
+    cases = sum(source.startswith("neighbour:") for source in support)
+    named = [source for source in support if not source.startswith("neighbour:")]
+    named += [f"{cases} similar case{'s' if cases > 1 else ''}"] if cases else []
+    return ", ".join(named) or "–"
+
+
+def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
+    if report.similar_cases:
+        yield from heading("Similar cases of the knowledge base")
+        rows = [
+            (
+                f"{case.score:.3f}",
+                case.diagnosis,
+                f"{'used' if case.kept else 'not used'}: {case.why or '–'}",
+                case.description,
+                case.id,
+            )
+            for case in report.similar_cases
+        ]
+        yield grid(
+            ("similarity", "diagnosis", "as evidence", "description", "record"),
+            rows,
+            (2.7, 3.6, 3.2, 7.8, 3.2),
+        )
+    if report.blind_diagnosis:
+        yield Spacer(1, 5)
+        yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)
+        yield text(retrieval_sentence(report), CELL)
+
+
+def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
+    title = heading("Review by a person")
+    for number, decision in enumerate(decisions, 1):
+        who = f"{number}. {decision.action} by {decision.reviewer or 'an unnamed reviewer'}"
+        parts: list[Flowable] = [*title, labelled(who, day(decision.decided), BODY)]
+        title = []
+        if decision.comment:
+            parts.append(text(decision.comment))
+        rows = [
+            (field.replace("_", " "), *_difference(change["from"], change["to"]))
+            for field, change in decision.changes.items()
+        ]
+        if rows:
+            parts += [Spacer(1, 2), grid(("changed", "from", "to"), rows, (2, 6, 6))]
+        yield KeepTogether([*parts, Spacer(1, 4)])
+
+
+def _difference(before: Any, after: Any) -> tuple[str, str]:
+    """Both sides; of lists each entry on its own line, marked where the other side does not have it."""
+    lists = isinstance(before, list) and isinstance(after, list)
+    if not lists or not all(isinstance(entry, str) for entry in (*before, *after)):
+        return shown_change(before), shown_change(after)
+    gone = (f"{'' if entry in after else '− '}{entry}" for entry in before)
+    come = (f"{'' if entry in before else '+ '}{entry}" for entry in after)
+    return "\n".join(gone) or "none", "\n".join(come) or "none"
+
+
+def _video(report: CaseReport) -> Iterator[Flowable]:
+    video = report.video
+    if video is None:
+        return
+    rows = [("file", video.path), ("SHA-256", video.sha256), ("size", f"{video.width} × {video.height}")]
+    if video.kind != "image":
+        rows.append(("length", f"{moment(video.duration)} at {video.fps:.4g} frames per second"))
+        rows.append(("moments seen", ", ".join(moment(second) for second in video.seconds)))
+    seen = f"{len(video.indices)} of {video.total_frames}, {video.sampling} sampling, {video.reader}"
+    rows.append(("frames seen", seen))
+    rows += [
+        (f"quality: {name}".replace("_", " "), shown_value(value)) for name, value in flat(report.quality)
+    ]
+    yield from heading("Video and its quality")
+    if report.burned_in.get("writings"):
+        yield text(report.burned_in["sentence"])
+        yield Spacer(1, 4)
+    yield _facts(rows)
+
+
+def _steps(report: CaseReport) -> Iterator[Flowable]:
+    if report.steps:
+        rows = [
+            (str(number), step.name, f"{step.seconds:.2f}", step.device or "–", step.summary)
+            for number, step in enumerate(report.steps, 1)
+        ]
+        yield from heading("Steps")
+        yield grid(("#", "step", "seconds", "device", "outcome"), rows, (0.8, 3.2, 2, 1.6, 12))
+
+
+def _provenance(report: CaseReport) -> Iterator[Flowable]:
+    rows = [("model", report.model or "–"), ("created", report.created or "–")]
+    rows += [(name, shown_value(value)) for name, value in flat(report.provenance)]
+    yield from heading("Provenance")
+    yield _facts(rows)
+
+
+def _facts(rows: Sequence[tuple[str, Any]]) -> Table:
+    return grid(("", ""), [(text(name, LABEL), text(str(value), HASHES)) for name, value in rows], (1, 2.5))
