@@ -1,16 +1,129 @@
-"""The knowledge base: what is in it and what is found."""
+"""Knowledge bases: what is in them, what is found in them, records added and removed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import streamlit as st
+
+from videopath.app.web.parts.bases import open_base
+from videopath.app.web.parts.choices import knowledge_bases, knowledge_name
+from videopath.app.web.parts.frame_search import frame_search
+from videopath.app.web.parts.record_card import record_card
+from videopath.app.web.parts.record_form import record_form
+from videopath.app.web.parts.record_removal import removal_dialog
+from videopath.app.web.parts.tables import table
+from videopath.app.web.services import Services, services
+from videopath.core.errors import KnowledgeError
+from videopath.core.sites import SITES
+
+if TYPE_CHECKING:
+    from videopath.knowledge import Hit, KnowledgeBase
+
+_ROWS = 10  # records on one page
 
 
 def show() -> None:
-    """Search the bundled starter by text."""
-    from videopath.knowledge import KnowledgeBase
-
+    """Choose a knowledge base, then search, look through or change it."""
+    shared = services()
     st.title("Knowledge")
-    query = st.text_input("Description", key="query")
+    folder = _chosen(shared)
+    try:
+        base = open_base(folder)
+    except KnowledgeError as error:
+        st.error("This knowledge base cannot be opened.", icon=":material/error:")
+        st.text(str(error))
+        return
+    fixed = folder is None
+    removal_dialog(base)
+    _info(base, fixed)
+    by_text, by_frame, everything, own = st.tabs(
+        ["Search by text", "Search by a frame", "All records", "Add a record"], key="knowledge_tabs"
+    )
+    with by_text:
+        _search(base, fixed)
+    with by_frame:
+        words = frame_search(shared)
+        if words:
+            _hits(base.search(words, 5), "frame", fixed)
+    with everything:
+        _all(base, fixed)
+    with own:
+        record_form(shared, base, fixed=fixed)
+
+
+def _chosen(shared: Services) -> Path | None:
+    bases = knowledge_bases(shared)
+    name = st.selectbox(
+        "Knowledge base",
+        list(bases),
+        format_func=lambda name: knowledge_name(bases.get(name, name)),
+        key="knowledge_base",
+        accept_new_options=True,
+        help="A name from the list; or type the folder of a knowledge base.",
+    )
+    if name is None:
+        return None
+    return bases[name] if name in bases else Path(name).expanduser()
+
+
+def _info(base: KnowledgeBase, fixed: bool) -> None:
+    info = base.info()
+    with st.container(horizontal=True, key="knowledge_info"):
+        for label, value in (
+            ("records", info.records),
+            ("sources", info.sources),
+            ("with a diagnosis", info.diagnosed),
+            ("diagnoses", len(info.diagnoses)),
+            ("sites", len(info.sites)),
+        ):
+            st.metric(label, f"{value:,}", border=True, width=140)
+    with st.expander("What is in it, and by which embedder it is searched"):
+        counts = [
+            ("sites", _counted(info.sites)),
+            ("licences", _counted(info.licences)),
+            ("embedder", f"{info.embedder.name}, {info.embedder.sha256[:12]}"),
+            ("index", info.index_sha256[:12]),
+            ("folder", "part of VideoPath" if fixed else info.folder),
+        ]
+        table(("", "of this knowledge base"), counts)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _search(base: KnowledgeBase, fixed: bool) -> None:
+    with st.form("text_search", border=False):
+        query = st.text_area(
+            "What is seen", key="query", height=90, placeholder="Crowded, angulated glands with dark nuclei"
+        )
+        left, right = st.columns([2, 1], vertical_alignment="bottom")
+        site = left.selectbox("Site", list(SITES), index=None, placeholder="every site", key="query_site")
+        number = right.number_input("How many", 1, 50, 5, key="query_number")
+        st.form_submit_button("Search", key="search_text", type="primary", icon=":material/search:")
     if query.strip():
-        for hit in KnowledgeBase.starter().search(query):
-            st.text(f"{hit.score:.2f}  {hit.record.diagnosis}: {hit.record.description}")
+        with st.spinner("Searching"):
+            hits = base.search(query, number, site)
+        _hits(hits, "text", fixed)
+
+
+def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
+    if not hits:
+        st.info("There is no record of this site here.", icon=":material/search_off:")
+    for hit in hits:
+        record_card(hit.record, place, score=hit.score, fixed=fixed)
+
+
+def _all(base: KnowledgeBase, fixed: bool) -> None:
+    pages = -(-len(base) // _ROWS)
+    page = min(st.session_state.get("records_page", 1), pages)
+    st.caption(f"{len(base):,} records")
+    for record in islice(base, (page - 1) * _ROWS, page * _ROWS):
+        record_card(record, "all", fixed=fixed)
+    if pages > 1:
+        st.session_state["records_page"] = page
+        st.pagination(pages, key="records_page")

@@ -1,0 +1,142 @@
+"""Search by a frame: the model describes it, and its words are searched.
+
+The description is made by the worker, in its turn; the page looks on and can be left meanwhile.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from videopath.app.web.services import Services, owner
+from videopath.core.errors import InputError, VideoPathError
+from videopath.core.sites import SITES
+
+if TYPE_CHECKING:
+    from videopath.model.engine import LocalEngine
+
+_ASKED = "described_frame"
+_LOOK_AGAIN = 0.5  # seconds
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A frame that the model was asked to describe."""
+
+    image: bytes
+    name: str
+    answer: Future[str]
+    begun: float
+
+
+def frame_search(shared: Services) -> str | None:
+    """Ask for a frame; the description to search for, once there is one."""
+    st.caption(
+        "The model describes the frame and its words are searched. Searching by the picture itself, without words, "
+        "is not built yet."
+    )
+    with st.form("frame_search", border=False):
+        read = _source()
+        site = st.selectbox("Site", list(SITES), index=None, placeholder="not given", key="frame_site")
+        if st.form_submit_button("Describe and search", key="describe", type="primary"):
+            _ask(shared, read, site)
+    asked: _Asked | None = st.session_state.get(_ASKED)
+    if asked is None:
+        return None
+    if not asked.answer.done():
+        _look_on(asked)
+        return None
+    return _described(asked)
+
+
+def _source() -> Callable[[], tuple[bytes, str]]:
+    """The widgets of the form, and what reads the frame that was given in them."""
+    upload = st.file_uploader(
+        "An image", type=["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"], key="frame_upload"
+    )
+    left, right = st.columns([3, 1])
+    path = left.text_input("or the path of a video or an image on the server", key="frame_path")
+    second = right.number_input("at second", 0.0, step=0.5, key="frame_second")
+
+    def read() -> tuple[bytes, str]:
+        if upload is not None:
+            return upload.getvalue(), upload.name
+        if not path.strip():
+            raise InputError("There is no frame: upload an image, or give the path of a video.")
+        return _frame_of(Path(path.strip()).expanduser(), second), f"{Path(path).name}, {second:.1f} s"
+
+    return read
+
+
+def _frame_of(path: Path, second: float) -> bytes:
+    from PIL import Image
+
+    from videopath.app.web.playable import frame_at
+
+    if not path.exists():
+        raise InputError(
+            f"There is no file or folder {path} on the server: give the path of a video or an image."
+        )
+    picture = io.BytesIO()
+    Image.fromarray(frame_at(path, second)).save(picture, "PNG")
+    return picture.getvalue()
+
+
+def _ask(shared: Services, read: Callable[[], tuple[bytes, str]], site: str | None) -> None:
+    try:
+        image, name = read()
+    except VideoPathError as error:
+        st.session_state.pop(_ASKED, None)
+        st.error("The frame cannot be used.", icon=":material/error:")
+        st.text(str(error))
+        return
+    answer = shared.worker.ask(owner(), partial(_describe, image, site))
+    st.session_state[_ASKED] = _Asked(image, name, answer, time.time())
+
+
+def _describe(image: bytes, site: str | None, engine: LocalEngine) -> str:
+    """The model's description of an image; in the worker's thread."""
+    from PIL import Image, UnidentifiedImageError
+
+    from videopath.tools import DescribeTool
+
+    with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
+        path = Path(folder) / "frame.png"
+        try:
+            Image.open(io.BytesIO(image)).convert("RGB").save(path)
+        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+            raise InputError("The file is no image that can be read; give a PNG or JPEG.") from error
+        described: str = DescribeTool(engine=engine).invoke({"video": str(path), "site": site}).description
+    return described
+
+
+@st.fragment(run_every=_LOOK_AGAIN)
+def _look_on(asked: _Asked) -> None:
+    if asked.answer.done():
+        st.rerun()
+    waiting = "waits for its turn" if not asked.answer.running() else "describes the frame"
+    st.status(f"The model {waiting}: {time.time() - asked.begun:.0f} s", state="running")
+
+
+def _described(asked: _Asked) -> str | None:
+    error = asked.answer.exception()
+    if error is not None:
+        st.error("The frame was not described.", icon=":material/error:")
+        st.text(str(error))
+        return None
+    text = asked.answer.result()
+    picture, words = st.columns([1, 2])
+    picture.image(asked.image, caption=None, width="stretch")
+    picture.text(asked.name)
+    words.caption("The model's description")
+    words.text(text or "The model wrote nothing.")
+    return text or None

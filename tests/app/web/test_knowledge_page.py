@@ -1,0 +1,208 @@
+"""The knowledge page: search by words and by a frame, records added and removed."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from videopath.knowledge import KnowledgeBase
+
+
+@pytest.fixture(scope="session")
+def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve records of the starter, in a folder of their own."""
+    folder = tmp_path_factory.mktemp("base") / "ward 3"
+    KnowledgeBase.build(folder, list(KnowledgeBase.starter())[:12])
+    return folder
+
+
+@pytest.fixture
+def ward(small_base: Path, own_home: Path) -> Path:
+    """The same among the home's own knowledge bases."""
+    from shutil import copytree
+
+    return Path(copytree(small_base, own_home / "knowledge" / "ward 3"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_bases() -> Any:
+    yield
+    import streamlit as st
+
+    st.cache_resource.clear()
+
+
+def _records(test: Any, place: str) -> list[str]:
+    """The ids of the records with a Remove button in a tab."""
+    start = f"remove_{place}_"
+    return [button.key.removeprefix(start) for button in test.button if (button.key or "").startswith(start)]
+
+
+def _all_text(test: Any) -> str:
+    kinds = (test.markdown, test.text, test.caption, test.info, test.error, test.success)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def test_the_starter_is_shown_and_fixed(app: Callable[..., Any]) -> None:
+    test = app("knowledge").run()
+    assert not test.exception
+    assert test.selectbox(key="knowledge_base").value == "bundled starter"
+    assert int(test.metric[0].value.replace(",", "")) == len(KnowledgeBase.starter())
+    assert _records(test, "all") == []
+    assert "stays as it is" in _all_text(test)
+
+
+def test_search_by_text(app: Callable[..., Any]) -> None:
+    test = app("knowledge").run()
+    test.text_area(key="query").set_value("crowded angulated glands with dark nuclei in the colon")
+    test.selectbox(key="query_site").set_value("colon")
+    test.number_input(key="query_number").set_value(3)
+    test.button(key="search_text").click().run()
+    assert not test.exception
+    assert "colon adenocarcinoma" in _all_text(test)
+    assert "from videopath" in _all_text(test).replace("\\", "")
+
+
+def test_bases_of_the_home_folder_can_be_chosen(app: Callable[..., Any], ward: Path) -> None:
+    test = app("knowledge").run()
+    assert test.selectbox(key="knowledge_base").options == ["bundled starter", "ward 3"]
+    test.selectbox(key="knowledge_base").set_value("ward 3").run()
+    assert test.metric[0].value == "12"
+    assert len(_records(test, "all")) == 10  # the first page
+
+
+def test_a_folder_without_a_base_is_told(
+    app: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOPATH_KNOWLEDGE", str(tmp_path))
+    test = app("knowledge").run()
+    assert not test.exception
+    assert "holds no knowledge base" in _all_text(test)
+
+
+def test_remove_asks_first(app: Callable[..., Any], ward: Path) -> None:
+    test = app("knowledge").run()
+    test.selectbox(key="knowledge_base").set_value("ward 3").run()
+    first, second = _records(test, "all")[:2]
+    test.button(key=f"remove_all_{first}").click().run()
+    test.button(key="cancel_remove").click().run()
+    assert len(KnowledgeBase.open(ward)) == 12
+    test.button(key=f"remove_all_{first}").click().run()
+    test.button(key="confirm_remove").click().run()
+    assert not test.exception
+    assert len(KnowledgeBase.open(ward)) == 11
+    assert _records(test, "all")[0] == second
+    assert KnowledgeBase.open(ward).verify() == []
+
+
+def test_a_record_is_added(app: Callable[..., Any], ward: Path) -> None:
+    test = app("knowledge").run()
+    test.selectbox(key="knowledge_base").set_value("ward 3").run()
+    test.text_input(key="add_diagnosis").set_value("hyperplastic polyp")
+    test.text_area(key="add_description").set_value("Serrated crypts in the upper half, a narrow base.")
+    test.text_input(key="add_source").set_value("slide 17")
+    test.button(key="add").click().run()
+    assert not test.exception
+    added = list(KnowledgeBase.open(ward))[-1]
+    assert (added.diagnosis, added.source, added.licence) == ("hyperplastic polyp", "slide 17", "unspecified")
+    assert "Added" in test.success[0].value
+    assert test.text_input(key="add_diagnosis").value == ""
+
+
+def test_what_is_missing_in_a_record_is_named(app: Callable[..., Any], ward: Path) -> None:
+    test = app("knowledge").run()
+    test.selectbox(key="knowledge_base").set_value("ward 3").run()
+    test.button(key="add").click().run()
+    assert "Source is empty" in _all_text(test)
+    test.text_input(key="add_source").set_value("slide 17")
+    test.button(key="add").click().run()
+    assert "neither a description nor a diagnosis" in _all_text(test)
+    assert len(KnowledgeBase.open(ward)) == 12
+
+
+def test_a_record_beside_the_starter_begins_a_base_of_ones_own(
+    app: Callable[..., Any], own_home: Path
+) -> None:
+    test = app("knowledge").run()
+    test.text_input(key="add_diagnosis").set_value("granuloma")
+    test.text_input(key="add_source").set_value("slide 1")
+    test.text_input(key="new_base").set_value("../outside")
+    test.button(key="add").click().run()
+    assert "name needs letters" in _all_text(test)
+    test.text_input(key="new_base").set_value("my cases")
+    test.button(key="add").click().run()
+    assert not test.exception
+    assert [record.diagnosis for record in KnowledgeBase.open(own_home / "knowledge" / "my cases")] == [
+        "granuloma"
+    ]
+    assert "my cases" in test.selectbox(key="knowledge_base").options
+
+
+def test_texts_of_a_record_stay_inert(app: Callable[..., Any], own_home: Path) -> None:
+    from videopath.knowledge import InstructionRecord
+
+    record = InstructionRecord(
+        id="x",
+        source="<img src=http://a.example/b>",
+        question="q",
+        description="**d** <script>alert(1)</script>",
+        diagnosis=":red[carcinoma]",
+    )
+    KnowledgeBase.build(own_home / "knowledge" / "odd", [record])
+    test = app("knowledge").run()
+    test.selectbox(key="knowledge_base").set_value("odd").run()
+    assert not test.exception
+    formatted = "\n".join(e.value for e in (*test.markdown, *test.caption))
+    assert "<img" not in formatted.replace(r"\<img", "")
+    assert ":red[" not in formatted
+    assert "**d** <script>" in "\n".join(e.value for e in test.text)  # plain text, never read as markup
+
+
+def test_search_by_a_frame_of_a_video(app: Callable[..., Any], clip: Path) -> None:
+    test = app("knowledge").run()
+    test.text_input(key="frame_path").set_value(str(clip))
+    test.number_input(key="frame_second").set_value(1.0)
+    test.button(key="describe").click().run()
+    assert not test.exception
+    latest = time.monotonic() + 60
+    while "The model's description" not in _all_text(test) and time.monotonic() < latest:
+        time.sleep(0.3)
+        test.run()
+    assert not test.exception
+    assert "The model's description" in _all_text(test)
+    assert "similarity" in "\n".join(str(p.proto.text) for p in test.get("progress"))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("", "There is no frame"), ("/nowhere/a.mp4", "There is no file or folder")]
+)
+def test_a_frame_that_cannot_be_used_is_told(app: Callable[..., Any], path: str, said: str) -> None:
+    test = app("knowledge").run()
+    test.text_input(key="frame_path").set_value(path)
+    test.button(key="describe").click().run()
+    assert not test.exception
+    assert said in _all_text(test)
+
+
+def test_a_frame_that_is_uploaded(app: Callable[..., Any]) -> None:
+    picture = io.BytesIO()
+    Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(picture, "PNG")
+    test = app("knowledge").run()
+    test.file_uploader(key="frame_upload").set_value(("x.png", picture.getvalue(), "image/png"))
+    test.button(key="describe").click().run()
+    assert not test.exception
+    test = app("knowledge").run()
+    test.file_uploader(key="frame_upload").set_value(("x.png", b"no picture", "image/png"))
+    test.button(key="describe").click().run()
+    latest = time.monotonic() + 60
+    while "no image that can be read" not in _all_text(test) and time.monotonic() < latest:
+        time.sleep(0.3)
+        test.run()
+    assert "no image that can be read" in _all_text(test)
