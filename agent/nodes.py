@@ -52,7 +52,8 @@ class Nodes:
         self.settings = settings
 
     def intake(self, state: CaseInput, runtime: CaseRuntime) -> Json:
-        """Open and hash the video, sample the frames, judge their quality; the model is not needed for it yet."""
+        """Open and hash the video, sample frames, judge quality, find writing; the model is not needed for it yet."""
+        from videopath.model.burned_in import find_writing
         from videopath.model.quality import assess
         from videopath.model.video import open_source
 
@@ -69,15 +70,15 @@ class Nodes:
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise InputError(" ".join(quality.sentences))
-        facts = VideoFacts.of(clip)
+        facts, burned_in = VideoFacts.of(clip), find_writing(clip)
         step = draft.done(
             f"{facts.kind} of {facts.width}×{facts.height}, {len(facts.indices)} of {facts.total_frames} frames; "
-            f"quality {quality.verdict}",
+            f"quality {quality.verdict}" + ("; writing is burned in" if burned_in.writings else ""),
             detail={
                 "request": request.model_dump(mode="json"),
                 "facts": facts.model_dump(mode="json"),
                 "quality": quality.model_dump(mode="json"),
-                "burned_in_text": "not searched",
+                "burned_in_text": burned_in.model_dump(mode="json"),
             },
             evidence=[f"frame {index}" for index in facts.indices],
             hashes={"video": facts.sha256},

@@ -77,6 +77,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         blind_diagnosis=blind.label,
         changed_by_retrieval=not look.get("corrected") and same_label(blind.label) != same_label(final.label),
         quality=state["quality"],
+        burned_in=_burned_in(state),
         advice=[*look["reasons"], *advice(look, state["quality"], state["site"], info.card)]
         if look["reasons"]
         else [],
@@ -139,6 +140,12 @@ def _facts(state: CaseState, described: DescribeResult) -> VideoFacts:
     """The source, with the frames of the look that the report rests on."""
     frames = {"seconds": described.frames.seconds, "indices": described.frames.indices}
     return VideoFacts.model_validate({**state["facts"], **frames})
+
+
+def _burned_in(state: CaseState) -> dict[str, Any]:
+    """What intake found; a case that was begun before intake looked for writing has a word there."""
+    found = state["steps"][0]["detail"]["burned_in_text"]
+    return found if isinstance(found, dict) else {}
 
 
 def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:

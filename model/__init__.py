@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from videopath.model.burned_in import BurnedIn, Writing, find_writing
     from videopath.model.checkpoint import load_network, open_checkpoint
     from videopath.model.config import LlavaConfig
     from videopath.model.convert import convert as convert_checkpoint
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # public name → (module, name there)
 _PLACES = {
+    "BurnedIn": ("burned_in", "BurnedIn"),
     "CheckpointInfo": ("inspection", "CheckpointInfo"),
     "Clip": ("video", "Clip"),
     "DeviceChoice": ("device", "DeviceChoice"),
@@ -31,8 +33,10 @@ _PLACES = {
     "LlavaConfig": ("config", "LlavaConfig"),
     "Network": ("network", "Network"),
     "Session": ("engine", "Session"),
+    "Writing": ("burned_in", "Writing"),
     "choose_device": ("device", "choose_device"),
     "convert_checkpoint": ("convert", "convert"),
+    "find_writing": ("burned_in", "find_writing"),
     "inspect_checkpoint": ("inspection", "inspect"),
     "load_engine": ("engine", "load_engine"),
     "load_network": ("checkpoint", "load_network"),
@@ -43,6 +47,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "BurnedIn",
     "CheckpointInfo",
     "Clip",
     "DeviceChoice",
@@ -52,8 +57,10 @@ __all__ = [
     "LlavaConfig",
     "Network",
     "Session",
+    "Writing",
     "choose_device",
     "convert_checkpoint",
+    "find_writing",
     "inspect_checkpoint",
     "load_engine",
     "load_network",
