@@ -59,6 +59,10 @@ class Engines:
         self._loaded.move_to_end(key)
         return self._loaded[key]
 
+    def put(self, model: str, engine: LocalEngine) -> None:
+        """Take an engine that is loaded already, on the device and with the dtype that the settings name."""
+        self._loaded[_whole(model), None, self._settings.device, self._settings.dtype] = engine
+
     def expected_loading(self, model: str) -> dict[str, float]:
         """Seconds that the model took to load last time, under ``LOADING``; empty when it never was."""
         seconds = self._measured().get(_whole(model))

@@ -91,12 +91,12 @@ def _choose(shared: Services) -> _Choices:
         key="review_mode",
     )
     third = st.columns(4)
-    usual = "as the model was trained"
+    usual = "the model's own"
     frames = third[0].number_input(
         "Frames", 1, 512, value=shared.settings.frames, step=1, placeholder=usual, key="frames"
     )
     sampling = third[1].selectbox(
-        "Frames are", list(_SAMPLING), format_func=_SAMPLING.__getitem__, key="sampling"
+        "Sampling", list(_SAMPLING), format_func=_SAMPLING.__getitem__, key="sampling"
     )
     start = third[2].number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
     end = third[3].number_input("To second", 0.0, value=None, placeholder="end", key="end")

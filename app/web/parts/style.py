@@ -21,7 +21,9 @@ THEME = {
 _CSS = """
 <style>
 .st-key-banner [data-testid="stAlertContainer"] { padding: 0.4rem 0.9rem; }
-.block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
+[data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
+[data-testid="stCaptionContainer"], [data-testid="stImageCaption"] { color: inherit; opacity: 0.8; }
+.st-key-preview [data-testid="stImage"] { gap: 0.4rem; }
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap; overflow-wrap: anywhere; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 @media (max-width: 640px) {

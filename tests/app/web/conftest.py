@@ -90,3 +90,30 @@ def app() -> Callable[..., Any]:
         return test
 
     return opened
+
+
+@pytest.fixture
+def worker(own_home: Path, nano_engine: Any) -> Iterator[Any]:
+    """A worker on this test's home folder; nano is loaded already."""
+    from videopath.app.web.worker import Worker
+    from videopath.core.settings import load_settings
+
+    made = Worker(own_home, load_settings())
+    made.engines.put("nano", nano_engine)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def request_of(clip: Path) -> Callable[..., Any]:
+    """``request_of("case-1", owner="a", site="lung")``: a request for nano that asks for nothing special."""
+    from videopath.app.web.worker import CaseRequest
+
+    def made(case_id: str, **asked: Any) -> CaseRequest:
+        usual: dict[str, Any] = {
+            "video": clip, "site": "colon", "question": None, "model": "nano", "knowledge": None,
+            "review": "never", "frames": None, "start": None, "end": None, "sampling": "uniform", "owner": "a",
+        }  # fmt: skip
+        return CaseRequest(case_id=case_id, **{**usual, **asked})
+
+    return made

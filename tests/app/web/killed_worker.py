@@ -1,0 +1,45 @@
+"""Run as a process of its own by ``test_worker.py``: a worker with one case at work and one that waits, to be killed.
+
+    python killed_worker.py HOME VIDEO
+
+Says "here" once the model writes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from videopath.app.web.worker import CaseRequest, Worker
+from videopath.core.settings import load_settings
+
+
+def main(home: str, video: str) -> None:
+    worker = Worker(Path(home), load_settings())
+    for case_id in ("working", "waiting"):
+        worker.submit(
+            CaseRequest(
+                video=Path(video),
+                site="colon",
+                question=None,
+                model="nano",
+                knowledge=None,
+                review="never",
+                frames=None,
+                start=None,
+                end=None,
+                sampling="uniform",
+                owner="a",
+                case_id=case_id,
+            )  # fmt: skip
+        )
+    while not ((state := worker.state("working")) and state.step == "diagnose_blind" and state.text):
+        time.sleep(0.005)
+    sys.stdout.write("here\n")
+    sys.stdout.flush()
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
