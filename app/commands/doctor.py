@@ -62,7 +62,7 @@ def doctor(
 ) -> None:
     """Say what is here, what is missing and what to do about it; the exit code is 1 when something is missing."""
     console.quiet_libraries(verbose=False)
-    checks = [check for look in _LOOKS for check in _looked(look)]
+    checks = all_checks()
     well = all(check.ok for check in checks)
     if json:
         document = {"ok": well, "checks": [asdict(check) for check in checks], "notice": RESEARCH_USE}
@@ -71,6 +71,11 @@ def doctor(
         _show(checks, well)
     if not well:
         raise typer.Exit(EXIT_FAILED)
+
+
+def all_checks() -> list[Check]:
+    """Look at everything; takes seconds, since the embedder is loaded."""
+    return [check for look in _LOOKS for check in _looked(look)]
 
 
 def _looked(look: Callable[[], list[Check]]) -> list[Check]:

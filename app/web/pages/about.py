@@ -1,13 +1,106 @@
-"""What this is and what it may be used for."""
+"""About: the version, what is here and what is missing, the model's card, licences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from videopath.core.notice import RESEARCH_USE
+from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.licences import own_licence, own_version, used_packages
+from videopath.app.web.parts.tables import table
+from videopath.app.web.services import services
+from videopath.core.errors import ModelError
+
+_HUB = "https://huggingface.co/"
+_MINUTES = 10  # that a look around is kept
 
 
 def show() -> None:
-    """The notice."""
+    """The version, and the part that is chosen."""
     st.title("About")
-    st.text(RESEARCH_USE)
+    st.text(
+        f"VideoPath {own_version()}: step-by-step, checkable diagnosis of pathology videos by a LangGraph agent around "
+        "VideoPath-LLaVA."
+    )
+    part = st.segmented_control(
+        "Part", list(_PARTS), default=next(iter(_PARTS)), key="about_part", label_visibility="collapsed",
+        required=True,
+    )  # fmt: skip
+    _PARTS[part]()
+
+
+def _model() -> None:
+    """What the model says of itself, and the card that lies with it."""
+    from videopath.model.card import card_facts, card_text
+    from videopath.model.hub import licence_of
+
+    name = services().settings.model
+    try:
+        facts, text = card_facts(name), card_text(name)
+    except ModelError as error:
+        st.error("The model's card cannot be read.", icon=":material/error:")
+        st.text(str(error))
+        return
+    st.subheader(inert(facts.name or name), anchor=False)
+    rows = [
+        ("licence", facts.licence or licence_of(name) or "not stated"),
+        ("frames per clip", str(facts.frames or "32, the original's")),
+        ("trained on", facts.trained_on or "not stated"),
+        *((f"diagnoses, {site}", ", ".join(labels)) for site, labels in facts.labels.items()),
+    ]
+    table(("", "as the checkpoint states it"), rows)
+    if text is None:
+        st.info("No card lies with these weights.", icon=":material/description:")
+        if licence_of(name):
+            st.link_button("Its page on the hub", _HUB + name, icon=":material/open_in_new:")
+    elif name == "nano":
+        with st.container(border=True, key="model_card"):
+            st.markdown(text)
+    else:  # somebody else's text
+        with st.container(border=True, key="model_card"):
+            st.text(text)
+
+
+def _machine() -> None:
+    """What ``videopath doctor`` finds."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("The same as `videopath doctor` says.", width="stretch")
+        if st.button("Look again", key="look_again", icon=":material/refresh:"):
+            _looked_around.clear()
+    checks = _looked_around()
+    missing = [name for name, ok, _, _ in checks if not ok]
+    if missing:
+        st.error(inert(f"Something is missing: {', '.join(missing)}."), icon=":material/error:")
+    else:
+        st.success("Everything is here.", icon=":material/check_circle:")
+    table(
+        ("", "what", "found", "what to do"),
+        (("ok" if ok else "MISSING", name, found, advice) for name, ok, found, advice in checks),
+    )
+
+
+@st.cache_data(ttl=60 * _MINUTES, show_spinner="Looking around; this takes a few seconds")
+def _looked_around() -> list[tuple[str, bool, str, str]]:
+    from videopath.app.commands.doctor import all_checks
+
+    return [(check.name, check.ok, check.found, check.advice) for check in all_checks()]
+
+
+def _licences() -> None:
+    """The project's own licence and those of what it uses."""
+    st.markdown(
+        "VideoPath's code is under the **Apache License 2.0**. The weights of VideoPath-nano and the data that they "
+        "were trained on carry their own licences: see the model card."
+    )
+    with st.expander("The whole text"):
+        st.text(own_licence())
+    st.subheader("What it uses", anchor=False)
+    table(("package", "version", "licence"), ((p.name, p.version, p.licence) for p in used_packages()))
+
+
+_PARTS: dict[str, Callable[[], None]] = {
+    "Model card": _model,
+    "This machine": _machine,
+    "Licences": _licences,
+}
