@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, get_args
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
@@ -28,8 +29,11 @@ from pydantic import BaseModel, ValidationError
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.records import CaseReport, CaseStatus, Decision
 from videopath.core.errors import CaseError
-from videopath.core.files import write_text
+from videopath.core.files import write_bytes, write_text
 from videopath.core.settings import home_folder
+
+ExportFormat = Literal["zip", "pdf", "md", "json"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 INPUTS_NAME = "inputs.json"
 """What a case was begun with, in its folder."""
@@ -261,9 +265,16 @@ class CaseLibrary:
         except sqlite3.DatabaseError as error:
             raise CaseError(self._why_unusable(error, checkpoints)) from error
 
-    def export(self, case_id: str, path: str | Path) -> Path:
-        """Write the bundle of a case to ``path`` and return it."""
-        return self.get(case_id).save_bundle(path)
+    def export(self, case_id: str, path: str | Path, form: ExportFormat = "zip") -> Path:
+        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it."""
+        report, path = self.get(case_id), Path(path)
+        if form == "zip":
+            return report.save_bundle(path)
+        if form == "pdf":
+            write_bytes(path, report.to_pdf())
+        else:
+            write_text(path, report.to_markdown() if form == "md" else report.to_json())
+        return path
 
     @contextmanager
     def _connect(self, create: bool = False) -> Iterator[sqlite3.Connection]:

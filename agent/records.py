@@ -79,8 +79,8 @@ class Step(Record):
 class Segment(Record):
     """A part of the video, in seconds."""
 
-    start: float = Field(ge=0)
-    end: float = Field(gt=0)
+    start: float = Field(ge=0, allow_inf_nan=False)
+    end: float = Field(gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _in_order(self) -> Segment:

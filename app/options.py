@@ -88,8 +88,12 @@ Sampling = Annotated[
     ),
 ]
 Action = Annotated[
-    Literal["accept", "edit", "reject"] | None,
-    typer.Option("--action", help="Your decision.", **choice("--action", "accept", "edit", "reject")),
+    Literal["accept", "edit", "revise", "reject"] | None,
+    typer.Option(
+        "--action",
+        help="Your decision; with revise the agent goes on from your correction and asks again.",
+        **choice("--action", "accept", "edit", "revise", "reject"),
+    ),
 ]
 Site = Annotated[
     str | None, typer.Option("--site", "-s", help="Where the tissue is from, e.g. colon.", show_default=False)

@@ -97,7 +97,7 @@ def deliver(report: CaseReport, *, as_json: bool, out: Path | None = None, stric
     if report.status == "waiting for review":
         say(
             f"The case waits for your review: videopath cases resume {report.case_id} "
-            "--action accept|edit|reject --reviewer NAME"
+            "--action accept|edit|revise|reject --reviewer NAME"
         )
     elif not as_json:
         say(f"Report, trace and evidence frames: {out or report.folder}")

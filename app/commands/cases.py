@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -98,6 +99,22 @@ def resume(
         str | None,
         typer.Option("--description", help="Another description than the agent's.", show_default=False),
     ] = None,
+    finding: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--finding",
+            help="A finding in place of the agent's; again for each further one.",
+            show_default=False,
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", help="A similar case that the model may not see.", show_default=False),
+    ] = None,
+    segment: Annotated[
+        str | None,
+        typer.Option("--segment", metavar="START-END", help="Seconds to look at.", show_default=False),
+    ] = None,
     comment: Comment = "",
     strict: options.Strict = False,
     as_json: options.AsJson = False,
@@ -110,7 +127,9 @@ def resume(
     from videopath.core.errors import CaseError
 
     quiet_libraries(verbose)
-    _check_decision(action, diagnosis, description)
+    words = {"diagnosis": diagnosis, "description": description, "findings": finding}
+    looks = {"drop": drop or [], "segment": _segment(segment)}
+    _check_decision(action, {name: value for name, value in (words | looks).items() if value})
     library = _library()
     entry = library.entry(case_id)
     if entry.status not in ("running", "waiting for review", "failed"):
@@ -119,8 +138,7 @@ def resume(
         deliver(library.get(case_id), as_json=as_json)
     decision = None
     if action is not None:
-        words = {"diagnosis": diagnosis, "description": description, "comment": comment}
-        decision = {"action": action, "reviewer": reviewer, **words}
+        decision = {"action": action, "reviewer": reviewer, "comment": comment, **words, **looks}
     with load_agent_of(library, case_id) as agent:
         follow(library, case_id, lambda between: agent.stream_resume(case_id, decision, on_progress=between))
         deliver(library.get(case_id), as_json=as_json, strict=strict)
@@ -149,15 +167,27 @@ def sign(
 def export(
     case_id: CaseId,
     path: Annotated[
-        Path | None, typer.Argument(help="The bundle's file; default: ID.zip here.", show_default=False)
+        Path | None, typer.Argument(help="The file to write; default: ID.FORMAT here.", show_default=False)
+    ] = None,
+    form: Annotated[
+        Literal["zip", "pdf", "md", "json"] | None,
+        typer.Option(
+            "--format",
+            help="zip: the bundle of report, trace, frames and hashes; else the report. Default: as the file ends.",
+            **options.choice("--format", "zip", "pdf", "md", "json"),
+        ),
     ] = None,
     home: options.Home = None,
 ) -> None:
-    """Write a case as a bundle: report, trace, evidence frames, hashes of them all."""
+    """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
+    from videopath.agent.library import EXPORT_FORMATS
+
     library = _library()
-    target = path or Path(f"{case_id}.zip")
-    target = target / f"{case_id}.zip" if target.is_dir() else target
-    typer.echo(library.export(case_id, target))
+    ending = path.suffix.lower().removeprefix(".") if path else ""
+    wanted = form or next((known for known in EXPORT_FORMATS if known == ending), "zip")
+    target = path or Path(f"{case_id}.{wanted}")
+    target = target / f"{case_id}.{wanted}" if target.is_dir() else target
+    typer.echo(library.export(case_id, target, wanted))
 
 
 @app.command()
@@ -235,8 +265,33 @@ def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:
     stdout().print(table(("step", "seconds", "device", "outcome"), rows))
 
 
-def _check_decision(action: str | None, diagnosis: str | None, description: str | None) -> None:
-    if action != "edit" and (diagnosis is not None or description is not None):
-        raise InputError("A diagnosis or description of your own goes with --action edit.")
-    if action == "edit" and not (diagnosis or description):
-        raise InputError("--action edit needs --diagnosis or --description.")
+def _check_decision(action: str | None, given: dict[str, Any]) -> None:
+    """What can be told before anything is loaded; the rest is for the agent to say."""
+    own = [f"--{name.removesuffix('s')}" for name in given]
+    if action not in ("edit", "revise") and own:
+        raise InputError(
+            f"{', '.join(own)}: a correction of your own goes with --action edit or --action revise."
+        )
+    if action == "edit" and not {"diagnosis", "description", "findings"} & set(given):
+        raise InputError("--action edit needs --diagnosis, --description or --finding.")
+    if action == "edit" and {"drop", "segment"} & set(given):
+        raise InputError("--drop and --segment go with --action revise: the agent then looks again.")
+    if action == "revise" and "diagnosis" in given:
+        raise InputError(
+            "With --action revise the agent diagnoses again; --diagnosis goes with --action edit."
+        )
+    if action == "revise" and not given:
+        raise InputError("--action revise needs --description, --finding, --drop or --segment.")
+
+
+def _segment(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    start, _, end = text.partition("-")
+    try:
+        seconds = {"start": float(start), "end": float(end)}
+    except ValueError:
+        seconds = {"start": 0.0, "end": 0.0}
+    if not 0 <= seconds["start"] < seconds["end"] < math.inf:
+        raise InputError(f"--segment {text[:40]!r} is not START-END in seconds, such as 2-4.5.")
+    return seconds

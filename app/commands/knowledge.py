@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videopath.app.options import AsJson, Home, Site, Verbose
+from videopath.app.options import AsJson, Home, Site, Verbose, Yes
+from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord, KnowledgeBase
@@ -76,6 +78,31 @@ def add(
     base = KnowledgeBase.open(folder)
     with progress_bar("embedding") as progress:
         base.add(_records(sources, licence), progress)
+    _show_info(base, as_json)
+
+
+@app.command()
+def remove(
+    folder: Folder,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of records, as search shows them.")],
+    yes: Yes = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove records from a knowledge base: all of them or none."""
+    from videopath.app.console import quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    for record_id in ids:
+        base.get(record_id)  # an unknown one is told before the question
+    if not yes:
+        count = len(set(ids))
+        if not sys.stdin.isatty():
+            raise InputError(f"Removing {count} of {len(base)} records needs your word: add --yes.")
+        typer.confirm(f"Remove {count} of {len(base)} records from {folder}?", abort=True, err=True)
+    base.remove(ids)
     _show_info(base, as_json)
 
 

@@ -52,7 +52,7 @@ def test_help_loads_nothing_heavy() -> None:
     [
         "", "demo", "diagnose", "evaluate", "train", "doctor",
         "cases", "cases list", "cases show", "cases resume", "cases sign", "cases export", "cases delete", "cases replay",
-        "knowledge", "knowledge build", "knowledge add", "knowledge search", "knowledge info", "knowledge verify",
+        "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
         "model", "model info", "model convert", "model merge",
     ],
 )  # fmt: skip
@@ -80,6 +80,15 @@ def test_version(videopath: Run) -> None:
         (["cases", "show", "../nobody"], 1, "not a case id"),
         (["cases", "resume", "nobody", "--action", "edit"], 2, "--diagnosis"),
         (["cases", "resume", "nobody", "--diagnosis", "x"], 2, "--action edit"),
+        (["cases", "resume", "nobody", "--action", "revise"], 2, "--finding"),
+        (["cases", "resume", "nobody", "--action", "revise", "--diagnosis", "x"], 2, "--action edit"),
+        (
+            ["cases", "resume", "nobody", "--action", "edit", "--diagnosis", "x", "--drop", "y"],
+            2,
+            "--action revise",
+        ),
+        (["cases", "resume", "nobody", "--action", "revise", "--segment", "4-2"], 2, "START-END"),
+        (["cases", "export", "nobody", "--format", "docx"], 2, "pdf"),
         (["cases", "replay", __file__, __file__], 2, "not a readable bundle"),
         (["knowledge", "search", " "], 2, "empty"),
         (["knowledge", "info", "no-such-folder"], 1, "no-such-folder"),
@@ -199,6 +208,12 @@ def test_a_case_from_video_to_signature(
 
     bundle = tmp_path / "case.zip"
     assert videopath("cases", "export", case_id, bundle).stdout.strip() == str(bundle)
+    for form, start in (("pdf", b"%PDF"), ("md", b"# Case"), ("json", b"{"), ("zip", b"PK")):
+        written = videopath("cases", "export", case_id, tmp_path, "--format", form).stdout.strip()
+        assert written == str(tmp_path / f"{case_id}.{form}")
+        assert Path(written).read_bytes().startswith(start)
+    assert videopath("cases", "export", case_id, tmp_path / "by-name.PDF").exit_code == 0
+    assert (tmp_path / "by-name.PDF").read_bytes().startswith(b"%PDF")
     replayed = videopath("cases", "replay", bundle, sample)
     assert replayed.exit_code == 0, replayed.stdout + replayed.stderr
     assert "Nothing differs." in replayed.stdout
@@ -250,7 +265,10 @@ def shared_case(videopath: Run, checkpoint: Path, sample: Path) -> CaseReport:
 
 
 @pytest.mark.slow
-def test_a_review_is_waited_for_and_answered(videopath: Run, checkpoint: Path, sample: Path) -> None:
+def test_a_review_is_waited_for_and_answered(
+    videopath: Run, checkpoint: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     answer = videopath(
         "diagnose", sample, "--site", "colon", "--model", checkpoint, "--review", "always", "--json"
     )
@@ -260,6 +278,18 @@ def test_a_review_is_waited_for_and_answered(videopath: Run, checkpoint: Path, s
     assert f"videopath cases resume {report.case_id}" in answer.stderr
     assert videopath("cases", "resume", report.case_id).exit_code == 3
     assert videopath("cases", "sign", report.case_id, "--reviewer", "Dr. A").exit_code == 1
+
+    words = ["--finding", "Crowded glands.", "--finding", "Necrosis."]
+    revised = videopath("cases", "resume", report.case_id, "--action", "revise", *words, "--json")
+    assert revised.exit_code == 3, revised.stderr
+    revision = CaseReport.from_json(revised.stdout)
+    assert [finding.text for finding in revision.findings] == words[1::2]
+    drop = ["--drop", revision.similar_cases[0].id, "--segment", "1-2.5"]
+    revised = videopath("cases", "resume", report.case_id, "--action", "revise", *drop)
+    assert revised.exit_code == 3, revised.stderr
+    bundle = videopath("cases", "export", report.case_id).stdout.strip()
+    replayed = videopath("cases", "replay", bundle, sample)
+    assert (replayed.exit_code, replayed.stdout) == (0, "Nothing differs.\n")
 
     decision = ["--action", "edit", "--diagnosis", "tubular adenoma", "--reviewer", "Dr. A", "--json"]
     resumed = videopath("cases", "resume", report.case_id, *decision)
@@ -374,6 +404,12 @@ def test_knowledge_bases_are_built_searched_and_checked(videopath: Run, tmp_path
     found = json.loads(videopath("knowledge", "search", "glands", "-k", folder, "--json").stdout)
     assert [hit["record"]["diagnosis"] for hit in found] == ["colon adenocarcinoma"]
     assert videopath("knowledge", "verify", folder).exit_code == 0
+    source.write_text(json.dumps([{"id": "r2", "video": "v2.mp4", "conversations": turns}]))
+    assert videopath("knowledge", "add", folder, source).exit_code == 0
+    assert videopath("knowledge", "remove", folder, "r1").exit_code == 2, "not without a word"
+    assert videopath("knowledge", "remove", folder, "r3", "--yes").exit_code == 1
+    removed = videopath("knowledge", "remove", folder, "r1", "--yes", "--json")
+    assert json.loads(removed.stdout)["records"] == 1
     next(folder.glob("records-*")).write_bytes(b"damaged")
     damaged = videopath("knowledge", "verify", folder, "--json")
     assert damaged.exit_code == 1
