@@ -11,6 +11,7 @@ import numpy as np
 from videopath.agent.records import VideoFacts
 
 if TYPE_CHECKING:
+    from videopath.model.burned_in import BurnedIn
     from videopath.model.quality import Quality
     from videopath.model.sampling import Sampling
 
@@ -23,6 +24,8 @@ class Preview:
 
     facts: VideoFacts
     quality: Quality
+    burned_in: BurnedIn
+    """Writing in the frames, which may name the patient or give the diagnosis away."""
     thumbnails: np.ndarray
     """uint8 [T,h,w,3], RGB, the frames of ``facts.seconds``; long side 320 pixels at most."""
 
@@ -39,12 +42,13 @@ def preview(
 
     A refused video is no error here: ``quality.verdict`` says so. Raises ``InputError`` for what cannot be read.
     """
+    from videopath.model.burned_in import find_writing
     from videopath.model.quality import assess
     from videopath.model.video import open_clip
 
     clip = open_clip(video, frames, start, end, sampling)
     thumbnails = np.stack([_small(frame) for frame in clip.frames])  # [T,h,w,3]
-    return Preview(VideoFacts.of(clip), assess(clip), thumbnails)
+    return Preview(VideoFacts.of(clip), assess(clip), find_writing(clip), thumbnails)
 
 
 def _small(frame: np.ndarray) -> np.ndarray:

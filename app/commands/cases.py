@@ -180,11 +180,12 @@ def export(
     home: options.Home = None,
 ) -> None:
     """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
-    from videopath.agent.library import EXPORT_FORMATS
+    from videopath.agent.library import EXPORT_FORMATS, ExportFormat
 
     library = _library()
     ending = path.suffix.lower().removeprefix(".") if path else ""
-    wanted = form or next((known for known in EXPORT_FORMATS if known == ending), "zip")
+    named = (known for known in EXPORT_FORMATS if known == ending)
+    wanted: ExportFormat = form or next(named, "zip")
     target = path or Path(f"{case_id}.{wanted}")
     target = target / f"{case_id}.{wanted}" if target.is_dir() else target
     typer.echo(library.export(case_id, target, wanted))

@@ -22,6 +22,8 @@ def test_a_preview_is_what_a_case_would_see(small_case: Path) -> None:
     assert seen.facts.seconds == pytest.approx(clip.seconds.tolist())
     assert seen.facts.sha256 == clip.sha256
     assert seen.quality.is_histology
+    assert seen.burned_in.writings == []
+    assert seen.burned_in.sentence
     assert np.array_equal(seen.thumbnails, clip.frames), "small frames are not enlarged"
 
 
