@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import streamlit as st
@@ -13,6 +14,8 @@ from videopath.app.web.services import services
 from videopath.core.errors import ModelError
 
 _HUB = "https://huggingface.co/"
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+_HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _MINUTES = 10  # that a look around is kept
 
 
@@ -49,17 +52,24 @@ def _model() -> None:
         ("trained on", facts.trained_on or "not stated"),
         *((f"diagnoses, {site}", ", ".join(labels)) for site, labels in facts.labels.items()),
     ]
-    table(("", "as the checkpoint states it"), rows)
-    if text is None:
-        st.info("No card lies with these weights.", icon=":material/description:")
-        if licence_of(name):
-            st.link_button("Its page on the hub", _HUB + name, icon=":material/open_in_new:")
-    elif name == "nano":
+    with st.expander("In short, as the checkpoint states it", expanded=text is None):
+        table(("", "of these weights"), rows)
+    if text is not None:
         with st.container(border=True, key="model_card"):
-            st.markdown(text)
-    else:  # somebody else's text
-        with st.container(border=True, key="model_card"):
-            st.text(text)
+            if name == "nano":
+                st.markdown(_as_part_of_the_page(text))
+            else:
+                st.text(text)  # somebody else's
+        return
+    st.info("No card lies with these weights.", icon=":material/description:")
+    if licence_of(name):
+        st.link_button("Its page on the hub", _HUB + name, icon=":material/open_in_new:")
+
+
+def _as_part_of_the_page(card: str) -> str:
+    """The card without its title, comments, and with headings below the page's own."""
+    body = _COMMENT.sub("", card).split("\n", 1)[1] if card.startswith("# ") else _COMMENT.sub("", card)
+    return _HEADING.sub(r"##\1 ", body)
 
 
 def _machine() -> None:

@@ -77,18 +77,19 @@ def _figures(summary: Summary) -> None:
     with st.container(horizontal=True, key="figures"):
         _metric("accuracy", summary.accuracy)
         _metric("answered", summary.coverage)
-        _metric("accuracy where answered", summary.accuracy_when_answered)
+        _metric("accuracy if answered", summary.accuracy_when_answered)
         _metric("before similar cases", summary.blind_accuracy)
-        _number("mean over classes", f"{summary.mean_class_accuracy:.1%}", "each class counts alike")
-        _number("seconds per clip", f"{summary.seconds_per_clip:.1f}", "the whole agent")
+    st.caption(
+        f"Each with its 95% interval. Mean over the classes {summary.mean_class_accuracy:.1%}; "
+        f"{summary.seconds_per_clip:.1f} s per clip for the whole agent."
+    )
 
 
 def _metric(name: str, share: Share) -> None:
-    _number(name, f"{share.value:.1%}", f"{share.low:.1%} to {share.high:.1%}")
-
-
-def _number(name: str, value: str, words: str) -> None:
-    st.metric(name, value, words, delta_color="off", delta_arrow="off", border=True, width=190)
+    interval = f"{share.low:.1%} to {share.high:.1%}"
+    st.metric(
+        name, f"{share.value:.1%}", interval, delta_color="off", delta_arrow="off", border=True, width=171
+    )
 
 
 def _classes(evaluation: Evaluation, summary: Summary) -> None:

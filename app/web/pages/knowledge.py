@@ -120,10 +120,11 @@ def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
 
 def _all(base: KnowledgeBase, fixed: bool) -> None:
     pages = -(-len(base) // _ROWS)
-    page = min(st.session_state.get("records_page", 1), pages)
+    if st.session_state.get("records_page", 1) > pages:
+        del st.session_state["records_page"]  # a record was removed, or another knowledge base chosen
+    page = st.session_state.get("records_page", 1)
     st.caption(f"{len(base):,} records")
     for record in islice(base, (page - 1) * _ROWS, page * _ROWS):
         record_card(record, "all", fixed=fixed)
     if pages > 1:
-        st.session_state["records_page"] = page
         st.pagination(pages, key="records_page")

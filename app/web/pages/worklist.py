@@ -106,12 +106,12 @@ def _page_of(shared: Services, found: Sequence[Row], jobs: Mapping[str, JobState
     if len(chosen) == 1:
         found = same_video_first(found, shared.library.entry(chosen[0]).video)
     pages = -(-len(found) // _ROWS)
-    number = min(st.session_state.get("page", 1), pages)
+    if st.session_state.get("page", 1) > pages:
+        del st.session_state["page"]  # fewer cases are left
+    number = st.session_state.get("page", 1)
     for row in found[(number - 1) * _ROWS : number * _ROWS]:
         case_row(shared, row, jobs.get(row.entry.case_id))
     if pages > 1:
-        if st.session_state.get("page", 1) > pages:
-            st.session_state["page"] = pages
         st.pagination(pages, key="page")
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
+from videopath.app.web.parts.choices import knowledge_name
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import open_case
 from videopath.app.web.parts.status import status_badge
@@ -26,6 +27,9 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
             with column, st.container(border=True):
                 st.caption(f"Run {name}")
                 st.markdown(f"### {inert(report.diagnosis)}")
+                frames = len(report.video.seconds) if report.video else 0
+                facts = (report.model, knowledge_name(report.settings.knowledge), f"{frames} frames")
+                st.caption(inert(" · ".join(facts)))
                 status_badge(report.status if report.status != "running" else "interrupted")
                 change = report.confidence - first.confidence
                 st.metric(
@@ -98,7 +102,7 @@ def similar(first: CaseReport, second: CaseReport) -> None:
 
 
 def _case(case: SimilarCase, score: str) -> None:
-    with st.container(border=True):
+    with st.container(border=True, gap=None):
         st.markdown(f"**{inert(case.diagnosis or 'no diagnosis')}**")
         st.caption(inert(f"similarity {score} · {'kept' if case.kept else 'not used'} · {case.source}"))
 

@@ -118,7 +118,7 @@ def reliability(bins: Sequence[ConfidenceBin]) -> altair.LayerChart:
     )
     size = alt.Size("clips:Q", scale=alt.Scale(range=[40, 400]), legend=None)
     points = base.mark_point(filled=True, opacity=1, color=ink.accent).encode(y=y, size=size)
-    words = base.mark_text(align="left", dx=12, dy=10, color=ink.text).encode(y=y, text="clips:Q")
+    words = base.mark_text(align="right", dx=-9, dy=-9, color=ink.text).encode(y=y, text="clips:Q")
     return alt.layer(ideal, ranges, points, words).properties(height=_HEIGHT)
 
 
