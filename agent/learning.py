@@ -45,10 +45,15 @@ def add_to_knowledge(report: CaseReport, folder: str | Path) -> str:
     Raises ``CaseError`` for a case that is not signed or is in it already, ``KnowledgeError`` for a folder that
     cannot be used.
     """
-    from videopath.knowledge import KnowledgeBase
+    from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
     from videopath.knowledge.generation import MANIFEST
 
     record, folder = record_of(report), Path(folder).expanduser()
+    if folder.resolve() == STARTER_FOLDER.resolve():
+        raise KnowledgeError(
+            "The starter knowledge base is part of VideoPath and is not changed; name a folder of your own, "
+            "it is made where there is none."
+        )
     with _one_at_a_time(folder):
         if not (folder / MANIFEST).exists():
             KnowledgeBase.build(folder, [record])

@@ -70,4 +70,4 @@ def _kept_whole(name: str | Path) -> str:
 def _folder_of(knowledge: str | Path | KnowledgeBase | None) -> str | None:
     if knowledge is None or isinstance(knowledge, str | Path):
         return str(Path(knowledge).resolve()) if knowledge else None
-    return str(Path(knowledge.folder).resolve())
+    return None if knowledge.fixed else str(Path(knowledge.folder).resolve())

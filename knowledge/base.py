@@ -108,16 +108,19 @@ class KnowledgeBase:
                 f"The index in {folder} was built with the embedder {built_by.name} ({built_by.sha256[:12]}…), not with "
                 f"{encoder.name} ({encoder.sha256[:12]}…); open it with that one or build it again."
             )
-        return cls(folder, read_generation(folder), encoder)
+        return cls(folder, read_generation(folder), encoder, fixed=_is_starter(folder))
 
     @classmethod
     def starter(cls) -> KnowledgeBase:
         """The knowledge base that ships with VideoPath: its own descriptions of more than 80 entities. Not changeable."""
         from videopath.knowledge.bundled import STARTER_FOLDER
 
-        base = cls.open(STARTER_FOLDER)
-        base._fixed = True
-        return base
+        return cls.open(STARTER_FOLDER)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is the bundled starter, which is not changed."""
+        return self._fixed
 
     def __len__(self) -> int:
         return self._generation.manifest.count
@@ -249,6 +252,12 @@ class KnowledgeBase:
                 "The starter knowledge base is part of VideoPath and is not changed; "
                 "build one of your own with: videopath knowledge build."
             )
+
+
+def _is_starter(folder: Path) -> bool:
+    from videopath.knowledge.bundled import STARTER_FOLDER
+
+    return folder.resolve() == STARTER_FOLDER.resolve()
 
 
 def _encoder(embedder: Encoder | str) -> Encoder:

@@ -10,7 +10,7 @@ import pytest
 
 from videopath.agent.learning import add_to_knowledge, record_of
 from videopath.core.errors import CaseError, KnowledgeError
-from videopath.knowledge import KnowledgeBase
+from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
 from videopath.tools import RetrieveTool
 
 
@@ -42,6 +42,8 @@ def test_only_signed_cases_and_each_once(tmp_path: Path, cases: SimpleNamespace)
     add_to_knowledge(signed, folder)
     with pytest.raises(CaseError, match="already: case-case-1"):
         add_to_knowledge(signed, folder)
+    with pytest.raises(KnowledgeError, match="starter"):
+        add_to_knowledge(signed, STARTER_FOLDER)
     (tmp_path / "file").write_text("")
     with pytest.raises(KnowledgeError, match="cannot be written"):
         add_to_knowledge(signed, tmp_path / "file" / "cases")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.knowledge import InstructionRecord, KnowledgeBase, read_records, verify_folder
+from videopath.knowledge import STARTER_FOLDER, InstructionRecord, KnowledgeBase, read_records, verify_folder
 
 
 @pytest.fixture
@@ -145,6 +145,11 @@ def test_a_removal_that_cannot_be_changes_nothing(base: KnowledgeBase, words: Mo
     assert contents(base.folder) == before
     with pytest.raises(KnowledgeError, match="starter"):
         KnowledgeBase.starter().remove(["x"])
+    opened = KnowledgeBase.open(STARTER_FOLDER)
+    with pytest.raises(KnowledgeError, match="starter"):
+        opened.add(words.some_records(1))
+    assert opened.fixed
+    assert not base.fixed
 
 
 def test_an_addition_by_another_process_is_not_lost(base: KnowledgeBase, words: ModuleType) -> None:
