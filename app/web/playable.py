@@ -102,7 +102,9 @@ def _of_video(source: av.container.InputContainer, copy: Path) -> None:
                 _say_colours(out.codec_context, frame if turns == 0 and not frame.format.is_rgb else None)
                 sized = True
             picture = _drawn(frame, turns, out.width, out.height)
-            seconds = Fraction(count) / rate if frame.pts is None else frame.pts * frame.time_base - begin
+            seconds = Fraction(count) / rate
+            if frame.pts is not None and frame.time_base is not None:
+                seconds = frame.pts * frame.time_base - begin
             latest = max(latest + 1, round(seconds * 90000))
             picture.pts, picture.time_base = latest, Fraction(1, 90000)
             target.mux(out.encode(picture))
@@ -113,8 +115,8 @@ def _of_video(source: av.container.InputContainer, copy: Path) -> None:
 
 def _drawn(frame: av.VideoFrame, turns: int, width: int, height: int) -> av.VideoFrame:
     if turns:
-        turned = np.rot90(frame.to_ndarray(format="rgb24"), turns)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(turned), format="rgb24")
+        stored: Any = frame.to_ndarray(format="rgb24")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(stored, turns)), format="rgb24")
     return frame.reformat(width=width, height=height, format="yuv420p", dst_color_range=_LIMITED)
 
 

@@ -10,7 +10,7 @@ THEME = {
     "theme.light.backgroundColor": "#FFFFFF",
     "theme.light.secondaryBackgroundColor": "#F1F5F5",
     "theme.light.textColor": "#17202A",
-    "theme.dark.primaryColor": "#0B7F86",
+    "theme.dark.primaryColor": "#28A0A8",
     "theme.dark.linkColor": "#5CC8CE",
     "theme.dark.backgroundColor": "#0F1518",
     "theme.dark.secondaryBackgroundColor": "#1A2327",
@@ -18,8 +18,12 @@ THEME = {
 }
 """Streamlit's options; each colour has at least 4.5:1 on what it stands on (WCAG AA)."""
 
+BUTTON_TEXT = {"light": "#FFFFFF", "dark": "#0F1518"}
+"""On a primary button; Streamlit itself writes white on every accent."""
+
 _CSS = """
 <style>
+[data-testid^="stBaseButton-primary"]:not(:disabled) { color: light-dark(%(light)s, %(dark)s); }
 .st-key-banner [data-testid="stAlertContainer"] { padding: 0.4rem 0.9rem; }
 [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
 [data-testid="stCaptionContainer"], [data-testid="stImageCaption"] { color: inherit; opacity: 0.8; }
@@ -35,7 +39,18 @@ _CSS = """
 </style>
 """
 
+_LOGO = """
+<svg xmlns="http://www.w3.org/2000/svg" width="176" height="36" viewBox="0 0 176 36" role="img">
+  <title>VideoPath</title>
+  <circle cx="18" cy="18" r="14" fill="none" stroke="#1F939B" stroke-width="3"/>
+  <path d="M14 11.5v13l11-6.5z" fill="#1F939B" stroke="#1F939B" stroke-width="1.6" stroke-linejoin="round"/>
+  <text x="42" y="26" font-family="Source Sans, Source Sans Pro, Segoe UI, Helvetica, sans-serif" font-size="25"
+    font-weight="600" fill="#1F939B">VideoPath</text>
+</svg>
+"""
+
 
 def style() -> None:
     """Apply what the theme's options cannot say."""
-    st.html(_CSS)
+    st.logo(_LOGO.strip(), size="large")
+    st.html(_CSS % BUTTON_TEXT)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.style import THEME
+from videopath.app.web.parts.style import BUTTON_TEXT, THEME
 from videopath.core.notice import RESEARCH_USE
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -62,11 +62,11 @@ def test_inert_changes_no_plain_text() -> None:
 @pytest.mark.parametrize("ground", ["backgroundColor", "secondaryBackgroundColor"])
 def test_colours_can_be_read(mode: str, ground: str) -> None:
     behind = THEME[f"theme.{mode}.{ground}"]
-    for name in ("textColor", "linkColor"):
+    for name in ("textColor", "linkColor", "primaryColor"):
         assert _contrast(THEME[f"theme.{mode}.{name}"], behind) >= 4.5
     accent = THEME[f"theme.{mode}.primaryColor"]
-    assert _contrast(accent, "#FFFFFF") >= 4.5  # the writing on a primary button
-    assert _contrast(accent, behind) >= 3  # a button against the page
+    assert _contrast(accent, BUTTON_TEXT[mode]) >= 4.5
+    assert _contrast(accent, "#FFFFFF") >= 3  # the marks of ticked boxes and of switches
 
 
 def _contrast(one: str, other: str) -> float:
