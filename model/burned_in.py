@@ -11,6 +11,7 @@ from itertools import groupby
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.sparse.csgraph import connected_components
 
 from videopath.model.lettering import Rows, find_rows
 from videopath.model.video import Clip, Crop
@@ -23,6 +24,7 @@ _LIKELY = 2.0  # that is enough on a single picture, or when another frame has i
 _POSSIBLE = -1.0  # that is enough on a line with such a row
 _MARGIN = 0.4  # of a row's height: parts of letters below and above it
 _WORD_GAP = 2.4  # of a row's height, between words of one line
+_LIKE_HEIGHT = 1.8  # ratio of the heights of a line's words, "no" and "Diagnosis"
 _MOVED = 0.5  # rows overlap more, intersection over union, when they stand at the same place
 
 
@@ -47,7 +49,11 @@ class BurnedIn(BaseModel):
 
 
 def find_writing(clip: Clip) -> BurnedIn:
-    """Look for writing in up to MAX_FRAMES frames of a clip; small, faint or hand-written one may be missed."""
+    """Look for writing in up to MAX_FRAMES frames of a clip.
+
+    Writing on a plate or an even ground is found nearly always; with an outline, straight on tissue, in two of three
+    pictures; without one, in one of three. Letters below some 7 pixels, one or two alone and handwriting are missed.
+    """
     _, distinct = np.unique(clip.indices, return_index=True)
     chosen = distinct[np.unique(np.linspace(0, len(distinct) - 1, min(len(distinct), MAX_FRAMES), dtype=int))]
     rows = [find_rows(clip.frames[i]).above(_POSSIBLE) for i in chosen]
@@ -97,18 +103,13 @@ def _lines(rows: np.ndarray, certain: np.ndarray, aspect: float) -> list[Crop]:
     return [_around(boxes[group]) for group in _touching(wide) if certain[group].any()]
 
 
-def _touching(boxes: np.ndarray) -> list[list[int]]:
-    """Indices of boxes that overlap, directly or through others, together."""
+def _touching(boxes: np.ndarray) -> list[np.ndarray]:
+    """Indices of boxes that overlap and are about as high, directly or through others, together."""
+    height = boxes[:, 3] - boxes[:, 1]
     near = (_shared_sides(boxes, boxes) > 0).all(-1)
-    left, groups = set(range(len(boxes))), []
-    while left:
-        group, fresh = set(), {min(left)}
-        while fresh:
-            group |= fresh
-            fresh = {int(j) for i in fresh for j in np.flatnonzero(near[i])} - group
-        groups.append(sorted(group))
-        left -= group
-    return groups
+    near &= np.maximum.outer(height, height) < _LIKE_HEIGHT * np.minimum.outer(height, height)
+    count, group = connected_components(near, directed=False)
+    return [np.flatnonzero(group == number) for number in range(count)]
 
 
 def _over_time(seen: list[tuple[float, list[Crop]]]) -> list[Writing]:
@@ -135,8 +136,9 @@ def _same_place(a: Crop, b: Crop) -> bool:
 
 
 def _around(boxes: np.ndarray) -> Crop:
-    left, top, right, bottom = (*boxes[:, :2].min(0), *boxes[:, 2:].max(0))
-    return float(left), float(top), float(right), float(bottom)
+    left, top = boxes[:, :2].min(0).tolist()
+    right, bottom = boxes[:, 2:].max(0).tolist()
+    return left, top, right, bottom
 
 
 def _area(box: Crop) -> float:

@@ -124,7 +124,7 @@ def _candidates(grey: np.ndarray, dark: bool, lowest: int) -> _Letters:
     hat = cv2.absdiff(ground, grey)
     peak = cv2.dilate(hat, np.ones((11, 11), np.uint8))
     # half of the contrast around it: the edge of a stroke, however strong its neighbours are
-    mask = ((hat >= _CONTRAST) & (hat > peak >> 1)).view(np.uint8)
+    mask = ((hat >= _CONTRAST) & (hat > peak // 2)).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     left, top, width, height, area = stats.T
     inside = (left > 0) & (top > 0) & (left + width < grey.shape[1]) & (top + height < grey.shape[0])
