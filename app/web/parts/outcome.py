@@ -65,12 +65,11 @@ def blind_sentence(view: CaseView) -> str:
     blind, final = view.evidence.blind, view.evidence.final
     if not blind or not final:
         return ""
-    changed = view.report.changed_by_retrieval if view.report else blind != final
-    if changed:
-        return (
-            f"Before it saw the similar cases the model said “{blind}”; they changed its answer to “{final}”."
-        )
-    return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
+    if blind == final:
+        return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
+    if view.report is not None and not view.report.changed_by_retrieval:
+        return f"Before it saw the similar cases the model said “{blind}”; after a person's correction it says “{final}”."
+    return f"Before it saw the similar cases the model said “{blind}”; they changed its answer to “{final}”."
 
 
 def _headline(view: CaseView) -> str:
@@ -84,6 +83,8 @@ def _headline(view: CaseView) -> str:
 def _what_now(view: CaseView, shared: Services) -> None:
     """One line on what the state means, with the button that goes with it."""
     report = view.report
+    if view.late_problem:
+        st.error(inert(f"The decision was not taken. {view.late_problem}"), icon=":material/sync_problem:")
     if view.problem:
         st.error(inert(view.problem), icon=":material/error:")
     if view.active:

@@ -214,6 +214,10 @@ def _problem(action: str, corrections: dict[str, Any], name: str) -> str:
         return "Dropped cases and another segment only count when the agent goes on: choose “Let it go on with them”."
     if action == "revise" and "diagnosis" in corrections:
         return "Going on, the agent diagnoses again: undo the change of the diagnosis, or save your changes to sign it."
+    if action == "revise" and words and "segment" in corrections:
+        return (
+            "Another segment is described anew by the model: choose it alone, and correct what comes of it."
+        )
     if action == "revise" and not (words or looks):
         return "There is nothing to go on with: change the description or findings, drop a case or choose a segment."
     return ""

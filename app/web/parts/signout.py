@@ -115,9 +115,13 @@ def _add(report: CaseReport, folder: Path) -> None:
 
 
 def _knowledge_folder(report: CaseReport, shared: Services) -> Path:
-    """That which the case was worked on with; the bundled starter is not written to, so another stands beside it."""
+    """That which the case was worked on with; the bundled starter is not changed, so another stands beside it."""
+    from videopath.knowledge.bundled import STARTER_FOLDER
+
     own = report.settings.knowledge or shared.settings.knowledge
-    return Path(own) if own else shared.home / "knowledge" / "signed-cases"
+    if own and Path(own).expanduser().resolve() != STARTER_FOLDER.resolve():
+        return Path(own)
+    return shared.home / "knowledge" / "signed-cases"
 
 
 def _downloads(report: CaseReport) -> None:

@@ -101,7 +101,7 @@ def in_words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list | tuple):
-        return "; ".join(map(in_words, value)) or "–"
+        return " · ".join(map(in_words, value)) or "–"
     if isinstance(value, dict):
         return ", ".join(f"{name} {in_words(part)}" for name, part in value.items())
     return "–" if value in (None, "") else str(value)

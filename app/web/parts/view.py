@@ -75,6 +75,16 @@ class CaseView:
         return "interrupted"
 
     @property
+    def late_problem(self) -> str:
+        """Why the agent did not take a decision that it was sent: the case waits as it did."""
+        failed = self.job is not None and self.job.phase == "failed"
+        return (
+            (self.job.error or "")
+            if self.job and failed and self.entry.status == "waiting for review"
+            else ""
+        )
+
+    @property
     def error(self) -> str:
         """Why the case failed, in one sentence."""
         told = self.job.error if self.job is not None and self.job.phase == "failed" else None

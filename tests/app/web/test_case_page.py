@@ -1,0 +1,254 @@
+"""The case page in each of a case's states, with real cases of nano."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from videopath.agent import DiagnosticAgent, load_case_library
+
+App = Callable[..., Any]
+
+
+def test_without_an_id_the_page_says_where_cases_are(app: App, home: Path) -> None:
+    page = app("case").run()
+    assert not page.exception
+    assert "worklist" in page.info[0].value
+    assert page.button(key="to_worklist")
+
+
+@pytest.mark.parametrize("case_id", ["nobody", "../done", "<script>alert(1)</script>"])
+def test_an_unknown_id_is_told(app: App, home: Path, case_id: str) -> None:
+    page = app("case", id=case_id).run()
+    assert not page.exception
+    assert "no case of this id" in page.error[0].value
+    assert page.text[0].value == case_id
+
+
+def test_a_done_case_shows_all_there_is_to_check(app: App, home: Path) -> None:
+    page = app("case", id="done").run()
+    assert not page.exception
+    report = load_case_library(home).get("done")
+    assert page.title[0].value == report.diagnosis.capitalize()
+    labels = [step.label for step in page.expander]
+    assert [f"**{n} · " in label for n, label in enumerate(labels[: len(report.steps)], 1)] == [True] * 7
+    assert "Blind diagnosis" in labels[2]
+    assert all(page.button(key=f"finding_{n}") for n in range(1, len(report.findings) + 1))
+    chart = page.get("vega_lite_chart")
+    assert report.differential[0].label in chart[0].proto.alt
+    assert any("similar cases" in info.value for info in page.info)
+    assert page.text_input(key="sign_name").value == ""
+    assert {button.proto.label for button in page.get("download_button")} == {
+        "PDF",
+        "Markdown",
+        "JSON",
+        "Bundle",
+    }
+
+
+def test_a_click_on_a_finding_jumps_to_its_moment_and_shows_its_frame(app: App, home: Path) -> None:
+    page = app("case", id="done").run()
+    findings = load_case_library(home).get("done").findings
+    latest = max(range(len(findings)), key=lambda place: findings[place].seconds)
+    page.button(key=f"finding_{latest + 1}").click().run()
+    assert not page.exception
+    assert page.get("video")[0].proto.start_time == int(findings[latest].seconds)
+    assert f"currentTime = {findings[latest].seconds:.3f}" in "".join(
+        html.proto.body for html in page.get("html")
+    )
+    assert "(shown)" in page.button(key=f"finding_{latest + 1}").label
+    page.session_state["zoom_level"] = 4
+    page.run()
+    assert not page.exception
+    assert "4×: 160 × 120 pixels" in page.get("image")[-1].proto.imgs[0].caption
+
+
+def test_a_step_opens_to_prompt_answer_frames_and_hashes(app: App, home: Path) -> None:
+    page = app("case", id="done")
+    for number, name in enumerate(
+        ("intake", "describe", "diagnose_blind", "retrieve", "diagnose", "verify"), 1
+    ):
+        page.session_state[f"step_{number}_{name}"] = True
+    page.run()
+    assert not page.exception
+    codes = [code.value for code in page.code]
+    report = load_case_library(home).get("done")
+    assert any("<|im_start|>user" in code for code in codes)
+    assert report.description in codes
+    shown = " ".join(str(table.value.to_dict()) for table in page.table)
+    for word in ("log-probability", "moment", "similarity", "of the prompt", "needed for one"):
+        assert word in shown
+    eight = [images for images in page.get("image") if len(images.proto.imgs) == 8]
+    assert len(eight) >= 3  # of intake, description and both diagnoses
+
+
+def test_signing_a_done_case_and_adding_it_to_a_knowledge_base(app: App, home: Path) -> None:
+    from videopath.knowledge import KnowledgeBase
+
+    page = app("case", id="done").run()
+    page.button(key="sign").click().run()
+    assert "needs a name" in page.error[0].value
+    page.text_input(key="sign_name").input("Dr Ash")
+    page.text_input(key="sign_comment").input("as expected")
+    page.button(key="sign").click().run()
+    assert not page.exception
+    entry = load_case_library(home).entry("done")
+    assert (entry.status, entry.signed_by, entry.comment) == ("signed", "Dr Ash", "as expected")
+    assert any("Dr Ash" in success.value for success in page.success)
+    page.button(key="add_to_knowledge").click().run()
+    assert not page.exception
+    assert [record.id for record in KnowledgeBase.open(home / "knowledge" / "signed-cases")] == ["case-done"]
+    page.button(key="add_to_knowledge").click().run()
+    assert "already" in page.error[0].value
+
+
+def test_an_abstained_case_is_signed_with_a_diagnosis_only(app: App, home: Path) -> None:
+    page = app("case", id="abstained").run()
+    assert not page.exception
+    assert page.title[0].value.startswith("Most likely")
+    assert any("abstained" in warning.value for warning in page.warning)
+    page.text_input(key="sign_name").input("Dr Ash")
+    page.button(key="sign").click().run()
+    assert "give the diagnosis" in page.error[0].value
+    page.text_input(key="sign_diagnosis").input("tubular adenoma")
+    page.button(key="sign").click().run()
+    assert page.title[0].value == "Tubular adenoma"
+
+
+def test_a_failed_case_says_why_and_can_be_tried_again(app: App, home: Path) -> None:
+    page = app("case", id="failed").run()
+    assert not page.exception
+    assert load_case_library(home).entry("failed").comment[:20] in page.error[0].value.replace("\\", "")
+    assert page.button(key="resume").label == "Try again"
+    page.button(key="resume").click().run()
+    _until(page, lambda: not _has(page, "stop"))
+    assert "The case failed" in page.error[0].value
+
+
+def test_an_interrupted_case_goes_on_to_its_report(app: App, home: Path) -> None:
+    page = app("case", id="interrupted").run()
+    assert any("interrupted" in warning.value for warning in page.warning)
+    page.button(key="resume").click().run()
+    _until(page, lambda: _has(page, "sign"))
+    assert not page.exception
+    assert load_case_library(home).entry("interrupted").status == "done"
+
+
+def test_stop_keeps_the_case_and_a_second_one_sees_its_place(app: App, home: Path, clip: Path) -> None:
+    from videopath.app.web.services import services
+    from videopath.app.web.worker import CaseRequest
+
+    worker = services().worker
+    for name in ("first", "second"):
+        worker.submit(
+            CaseRequest(
+                clip, "colon", None, "nano", None, "never", None, None, None, "uniform", "somebody", name
+            )
+        )
+    second = app("case", id="second").run()
+    assert not second.exception
+    assert "queue" in second.info[0].value
+    second.button(key="stop").click().run()
+    assert any("interrupted" in warning.value for warning in second.warning)
+    first = app("case", id="first").run()
+    if _has(first, "stop"):
+        first.button(key="stop").click().run()
+        _until(first, lambda: not _has(first, "stop"))
+    assert not first.exception
+
+
+def test_a_review_is_not_taken_without_a_name_or_with_changes_that_it_would_lose(
+    app: App, home: Path
+) -> None:
+    page = app("case", id="waiting").run()
+    assert not page.exception
+    assert any("waits for a person" in info.value for info in page.info)
+    page.button(key="accept").click().run()
+    assert "needs your name" in page.error[0].value
+    page.text_input(key="reviewer").input("Dr Ash")
+    page.text_area(key="edited_description").input("Nothing of note.")
+    page.button(key="accept").click().run()
+    assert "would lose" in page.error[0].value
+    assert page.text_area(key="edited_description").value == "Nothing of note."
+    assert load_case_library(home).entry("waiting").status == "waiting for review"
+
+
+def test_an_edit_signs_the_case_and_keeps_both_texts(app: App, home: Path) -> None:
+    page = app("case", id="waiting").run()
+    before = load_case_library(home).get("waiting").diagnosis
+    page.text_input(key="reviewer").input("Dr Ash")
+    page.text_input(key="edited_diagnosis").input("serrated adenoma")
+    page.button(key="save_edit").click().run()
+    _until(page, lambda: _has(page, "add_to_knowledge"))
+    assert not page.exception
+    report = load_case_library(home).get("waiting")
+    assert (report.status, report.diagnosis) == ("signed", "serrated adenoma")
+    shown = " ".join(str(table.value.to_dict()) for table in page.table)
+    assert before in shown
+    assert "serrated adenoma" in shown
+
+
+def test_a_revision_sends_the_agent_on_and_asks_again(app: App, home: Path) -> None:
+    page = app("case", id="waiting").run()
+    page.text_input(key="reviewer").input("Dr Ash")
+    page.text_area(key="edited_findings").input("Back-to-back glands.\nNecrosis in the lumen.")
+    page.slider(key="segment").set_range(0.5, 2.0)
+    page.button(key="revise").click().run()
+    assert "described anew" in page.error[0].value
+    page.slider(key="segment").set_range(0.0, 3.0)
+    page.button(key="revise").click().run()
+    _until(page, lambda: _has(page, "accept"))
+    assert not page.exception
+    report = load_case_library(home).get("waiting")
+    assert report.status == "waiting for review"
+    assert report.review[0].action == "revise"
+    assert page.text_input(key="reviewer").value == "Dr Ash"
+    assert page.text_area(key="edited_findings").value.splitlines() == [f.text for f in report.findings]
+
+
+def test_a_stale_page_is_refused_with_the_reason(app: App, home: Path, nano_engine: Any) -> None:
+    page = app("case", id="waiting").run()
+    with DiagnosticAgent.load(nano_engine, home=home) as faster:
+        faster.resume("waiting", {"action": "reject", "reviewer": "Dr Birch"})
+    page.text_input(key="reviewer").input("Dr Ash")
+    page.button(key="accept").click().run()
+    assert not page.exception
+    assert "Your decision was not taken" in page.error[0].value
+    report = load_case_library(home).get("waiting")
+    assert (report.status, report.review[-1].reviewer) == ("rejected", "Dr Birch")
+    assert any("rejected" in warning.value for warning in page.warning)
+
+
+def test_texts_of_model_and_people_stay_inert(app: App, home: Path) -> None:
+    library = load_case_library(home)
+    report = library.get("done")
+    nasty = "<img src=x onerror=alert(1)> :red[x] $a$ [link](http://example.org) :smile:"
+    report.diagnosis = report.findings[0].text = report.similar_cases[0].diagnosis = nasty
+    report.steps[0].summary = nasty
+    library.save(report)
+    page = app("case", id="done").run()
+    assert not page.exception
+    drawn = [page.title[0].value, page.button(key="finding_1").label, page.expander[0].label]
+    drawn += [markdown.value for markdown in page.markdown]
+    for text in drawn:
+        assert "<img" not in text.replace("\\<", "")
+        assert not re.search(r"(?<!\\)\]\(http", text)
+        assert not re.search(r"(?<!\\):red\[", text)
+
+
+def _has(page: Any, key: str) -> bool:
+    return any(button.key == key for button in page.button)
+
+
+def _until(page: Any, reached: Callable[[], bool], seconds: float = 90.0) -> None:
+    """Look at the page again and again, as its own timer does in a browser."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "the page did not get there"
+        time.sleep(0.3)
+        page.run()
