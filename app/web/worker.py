@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class Worker:
         self._queue: FairQueue[Job | Callable[[], None]] = FairQueue()
         self._board = Board()
         self._warm = threading.Event()
-        self._warming = ""  # what is loaded before a case needs it
+        self._warming = ("", 0.0)  # what is loaded before a case needs it, and since when
         self._start_thread()
 
     def warm(self) -> None:
@@ -143,9 +144,11 @@ class Worker:
         place = places.get(state.case_id, 0)
         if state.phase != "queued" or not place:
             return state
-        if place == 1 and self._warming:
-            return replace(state, phase="loading", position=0, activity=self._warming)
-        return replace(state, position=place)
+        what, since = self._warming
+        if place > 1 or not what:
+            return replace(state, position=place)
+        expected = self.engines.expected_loading(self.settings.model)
+        return replace(state, phase="loading", activity=what, step_started=since, expected=expected)
 
     def _enqueue(self, job: Job) -> bool:
         if not self._board.enter(job):
@@ -175,17 +178,12 @@ class Worker:
 
         library = load_case_library(self.home)
         with agent_of(settings_of(library, case_id), self.home) as agent:
-            waiting = agent.pending(case_id)
-        if waiting is None:
-            raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in another "
-                "window. Look at the case again."
-            )
-        if decision.interrupt_id not in (None, waiting.id):
-            raise CaseError(
-                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
-            )
+            if agent.pending(case_id) is None:
+                raise CaseError(
+                    f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in "
+                    "another window. Look at the case again."
+                )
+            agent.check(case_id, decision)  # stale, or a revision that cannot be carried out
 
     def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._work, name="videopath-worker", daemon=True)
@@ -224,11 +222,11 @@ class Worker:
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
-        self._warming = what
+        self._warming = (what, time.time())
         try:
             yield
         finally:
-            self._warming = ""
+            self._warming = ("", 0.0)
 
     def _run(self, job: Job) -> None:
         try:
@@ -260,7 +258,8 @@ class Worker:
         done = len(read_trace(library.folder(job.case_id) / TRACE_NAME))
         expected = expected_activities(library, settings.model) | expected_seconds(library, settings.model)
         expected |= self.engines.expected_loading(settings.model)
-        self._board.update(job, phase="loading", activity=LOADING, steps_done=done, expected=expected)
+        self._board.update(job, expected=expected, steps_done=done)
+        self._board.update(job, phase="loading", activity=LOADING, step_started=time.time())
         engine = self.engines.get(settings.model, settings.base, settings.device, settings.dtype)
         _check(job)
         self._board.update(job, phase="running", activity="", device=engine.info.device)

@@ -28,6 +28,8 @@ def preview_strip(
             st.error(inert(str(error)), icon=":material/error:")
             return None
         _verdict(seen)
+        if seen.burned_in.writings:
+            st.warning(inert(seen.burned_in.sentence), icon=":material/text_fields:")
         _frames(seen)
         return seen
 

@@ -95,7 +95,7 @@ def _queued(job: JobState) -> None:
 def _progress(job: JobState, since: float) -> None:
     """Activity, seconds, device, and how much is left as far as earlier cases tell."""
     passed = max(0.0, time.time() - (job.step_started or since))
-    usual = job.expected.get(job.step or "", 0.0)
+    usual = job.expected.get(job.step or job.activity, 0.0)  # before the first step: of loading
     told = [
         job.activity or _PHASES[job.phase].lower(),
         f"{passed:.0f} s",

@@ -82,6 +82,21 @@ def test_what_is_no_tissue_is_refused_in_words(app: App, tmp_path: Path) -> None
     assert _start(shown).disabled
 
 
+def test_writing_in_the_frames_is_told_and_stops_nothing(app: App, clip: Path, tmp_path: Path) -> None:
+    import cv2
+
+    from videopath.app.web.playable import frame_at
+
+    frame = frame_at(clip, 1.0).copy()
+    cv2.rectangle(frame, (20, 20), (280, 56), (250, 250, 250), -1)
+    cv2.putText(frame, "SMITH 4839201", (32, 48), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 2, cv2.LINE_AA)
+    Image.fromarray(frame).save(tmp_path / "named.png")
+    shown = app("new_case").run()
+    shown.text_input(key="video_path").set_value(str(tmp_path / "named.png")).run()
+    assert any("riting" in warning.value for warning in shown.warning)
+    assert not _start(shown).disabled
+
+
 @pytest.mark.parametrize("content", [None, b"", b"*not* a <b>video</b>" * 300])
 def test_what_cannot_be_read_is_said(app: App, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "<i>a</i>_b_.mp4" if content is None else tmp_path / "a.mp4"
