@@ -16,6 +16,7 @@ from videopath.core.errors import ModelError
 _HUB = "https://huggingface.co/"
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
+_WIDE_TABLES = "<style>.st-key-model_card table { display: block; overflow-x: auto; }</style>"
 _MINUTES = 10  # that a look around is kept
 
 
@@ -55,6 +56,7 @@ def _model() -> None:
     with st.expander("In short, as the checkpoint states it", expanded=text is None):
         table(("", "of these weights"), rows)
     if text is not None:
+        st.html(_WIDE_TABLES)
         with st.container(border=True, key="model_card"):
             if name == "nano":
                 st.markdown(_as_part_of_the_page(text))

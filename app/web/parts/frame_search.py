@@ -108,6 +108,7 @@ def _describe(image: bytes, site: str | None, engine: LocalEngine) -> str:
     from PIL import Image, UnidentifiedImageError
 
     from videopath.tools import DescribeTool
+    from videopath.tools.sessions import SessionPool
 
     with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
         path = Path(folder) / "frame.png"
@@ -115,7 +116,8 @@ def _describe(image: bytes, site: str | None, engine: LocalEngine) -> str:
             Image.open(io.BytesIO(image)).convert("RGB").save(path)
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise InputError("The file is no image that can be read; give a PNG or JPEG.") from error
-        described: str = DescribeTool(engine=engine).invoke({"video": str(path), "site": site}).description
+        tool = DescribeTool(sessions=SessionPool(engine))
+        described: str = tool.invoke({"video": str(path), "site": site}).description
     return described
 
 
@@ -135,7 +137,7 @@ def _described(asked: _Asked) -> str | None:
         return None
     text = asked.answer.result()
     picture, words = st.columns([1, 2])
-    picture.image(asked.image, caption=None, width="stretch")
+    picture.image(asked.image, width="stretch", alt="The frame that was described")
     picture.text(asked.name)
     words.caption("The model's description")
     words.text(text or "The model wrote nothing.")

@@ -52,7 +52,8 @@ def _package(name: str) -> Package | None:
 
 
 def _licence(facts: metadata.PackageMetadata) -> str:
-    stated = facts.get("License-Expression") or facts.get("License") or ""
+    names = [name for name in ("License-Expression", "License") if name in facts]
+    stated = facts[names[0]] if names else ""
     if stated.strip() and len(stated) <= _LONGEST:
         return " ".join(stated.split())
     classified = [c for c in facts.get_all("Classifier") or [] if c.startswith(_PREFIX)]

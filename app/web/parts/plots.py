@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from videopath.agent.evaluation import Share
     from videopath.agent.evaluations import ConfidenceBin, RiskPoint
 
+    Plot = altair.LayerChart | altair.FacetChart
+
 _ROW = 40  # pixels of a class: its name, under it its interval
 _HEIGHT = 300
 
 
-def by_class(classes: Mapping[str, Share]) -> altair.LayerChart:
+def by_class(classes: Mapping[str, Share]) -> Plot:
     """Accuracy per class, a point with its 95% interval; the name stands above it."""
     import altair as alt
 
@@ -50,7 +52,7 @@ def by_class(classes: Mapping[str, Share]) -> altair.LayerChart:
     return alt.layer(ranges, points, names).properties(height=_ROW * len(rows) + 50)
 
 
-def risk_coverage(points: Sequence[RiskPoint], answered: tuple[float, float] | None) -> altair.LayerChart:
+def risk_coverage(points: Sequence[RiskPoint], answered: tuple[float, float] | None) -> Plot:
     """Risk over coverage; ``answered``: coverage and risk where the agent itself draws the line."""
     import altair as alt
 
@@ -84,7 +86,7 @@ def risk_coverage(points: Sequence[RiskPoint], answered: tuple[float, float] | N
     return alt.layer(*layers).properties(height=_HEIGHT)
 
 
-def reliability(bins: Sequence[ConfidenceBin]) -> altair.LayerChart:
+def reliability(bins: Sequence[ConfidenceBin]) -> Plot:
     """Confidence against how often it was right; on the dashed line the two agree."""
     import altair as alt
 
