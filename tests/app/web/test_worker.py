@@ -19,6 +19,7 @@ from videopath.agent import Decision, DiagnosticAgent, load_case_library
 from videopath.app.web.fair_queue import FairQueue
 from videopath.app.web.worker import JobState, Worker
 from videopath.core.errors import CaseError, InputError
+from videopath.core.settings import load_settings
 
 RequestOf = Callable[..., Any]
 _ENDED = ("finished", "failed", "stopped")
@@ -114,6 +115,26 @@ def test_a_case_runs_to_its_end_and_tells_what_it_does(
     worker.stop("case-2")
 
 
+def test_the_model_is_loaded_before_a_case_needs_it(
+    request_of: RequestOf, own_home: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOPATH_MODEL", str(checkpoint))
+    worker = Worker(own_home, load_settings())
+    worker.warm()
+    worker.warm()  # every page asks
+    worker.submit(request_of("case-1", model=str(checkpoint)))
+    state = _when(worker, "case-1", lambda state: state.phase in ("loading", "running"))
+    assert state.position == 0
+    worker.stop("case-1")
+    assert _ended(worker, "case-1").phase == "stopped"
+    until = time.monotonic() + 60
+    while not worker.engines.expected_loading(str(checkpoint)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert worker.engines.expected_loading(str(checkpoint))["loading the model"] > 0
+    assert worker.engines.problem is None
+    assert worker.close(timeout=60)
+
+
 def test_two_owners_take_turns_and_keep_their_own_cases(
     worker: Worker, request_of: RequestOf, own_home: Path, tmp_path: Path, clip: Path
 ) -> None:
@@ -178,8 +199,6 @@ def test_a_killed_server_loses_no_case(worker: Worker, own_home: Path, clip: Pat
 
 
 def test_a_stale_decision_is_refused_at_once(home: Path, nano_engine: Any) -> None:
-    from videopath.core.settings import load_settings
-
     worker = Worker(home, load_settings())
     worker.engines.put("nano", nano_engine)
     with DiagnosticAgent.load(home=home) as agent:
