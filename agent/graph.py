@@ -18,7 +18,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from videopath.agent.nodes import Nodes, goes_on_with, is_revised, wants_closer_look, wants_review
+from videopath.agent.nodes import Nodes
+from videopath.agent.routing import goes_on_with, is_revised, wants_closer_look, wants_review
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import RunContext
 

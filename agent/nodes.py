@@ -7,7 +7,7 @@ from the case's journal.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from langgraph.types import interrupt
 from pydantic import ValidationError
@@ -17,8 +17,16 @@ from videopath.agent.confidence import confidence, description_support, features
 from videopath.agent.library import CaseLibrary, new_case_id, now
 from videopath.agent.outcome import best_look, engine_of, report_of, save_evidence
 from videopath.agent.policy import Policy
-from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
-from videopath.agent.revision import checked_decision, decisions_of, revised, without_dropped, words_of_model
+from videopath.agent.records import RunSettings, Step, VideoFacts
+from videopath.agent.revision import (
+    checked_decision,
+    decisions_of,
+    described_for_blind,
+    revised,
+    without_dropped,
+    words_of_model,
+)
+from videopath.agent.routing import is_revised, policy_of, revisions
 from videopath.agent.state import CaseInput, CaseState, Json, Look
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
@@ -67,6 +75,7 @@ class Nodes:
         clip = self.sessions.clip(request)
         draft.activity("opening the knowledge base")
         self.retriever.open()  # an unusable knowledge base is told before the model's work, not after it
+        draft.activity("looking at the frames")
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise InputError(" ".join(quality.sentences))
@@ -99,7 +108,7 @@ class Nodes:
         """Say what the clip shows, each finding with its moment."""
         draft = self._draft("describe", runtime)
         tool = DescribeTool(sessions=self._recording(state, draft))
-        asked = {"site": state["site"], "max_new_tokens": _policy(state).description_tokens}
+        asked = {"site": state["site"], "max_new_tokens": policy_of(state).description_tokens}
         result: DescribeResult = tool.invoke({**state["request"], **asked})
         step = draft.done(
             _shortened(result.description),
@@ -119,7 +128,7 @@ class Nodes:
     def retrieve(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Look for similar cases; those of the same video never count."""
         draft = StepDraft("retrieve", runtime)
-        description, count = state["described"]["description"], _policy(state).neighbours
+        description, count = state["described"]["description"], policy_of(state).neighbours
         asked = {
             "description": description,
             "site": state["site"],
@@ -143,7 +152,7 @@ class Nodes:
         """Diagnose again with the similar cases as evidence."""
         draft = self._draft("diagnose", runtime)
         kept = RetrieveResult.model_validate(state["retrieved"]).kept
-        result, step = self._diagnosed(state, draft, kept, samples=_policy(state).samples)
+        result, step = self._diagnosed(state, draft, kept, samples=policy_of(state).samples)
         return self._next(state, step, final=result.model_dump(mode="json"))
 
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
@@ -165,7 +174,7 @@ class Nodes:
         )
         reasons = no_claim(final.label, state["site"], card)
         sure = 0.0 if reasons else confidence(values, card.calibration)
-        threshold = _policy(state).threshold(card.calibration)
+        threshold = policy_of(state).threshold(card.calibration)
         if not reasons and sure < threshold:
             reasons = [
                 f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
@@ -182,8 +191,8 @@ class Nodes:
             closer=bool(reasons)
             and knows_site(state["site"], card)
             and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
-            revision=_revisions(state),
-            corrected=described.description != _described_by_model(state),
+            revision=revisions(state),
+            corrected=described.description != described_for_blind(state["steps"]),
         )
         step = draft.done(
             f"{final.label}: confidence {sure:.2f}" + (", not enough" if reasons else ""),
@@ -225,7 +234,7 @@ class Nodes:
         answer = interrupt(
             {
                 "case_id": state["case_id"],
-                "revision": _revisions(state),
+                "revision": revisions(state),
                 "diagnosis": look["final"]["label"],
                 "differential": look["final"]["differential"],
                 "description": look["described"]["description"],
@@ -273,7 +282,7 @@ class Nodes:
             "question": state["question"],
             "neighbours": [neighbour.model_dump(mode="json") for neighbour in kept],
             "samples": samples,
-            "max_new_tokens": _policy(state).answer_tokens,
+            "max_new_tokens": policy_of(state).answer_tokens,
         }
         tool = DiagnoseTool(sessions=self._recording(state, draft))
         result: DiagnoseResult = tool.invoke({**state["request"], **asked})
@@ -316,57 +325,17 @@ class Nodes:
         return {**update, "steps": [step.model_dump(mode="json")]}
 
 
-def is_revised(state: CaseState) -> bool:
-    """Whether a person took part: they are asked again, whatever the policy says."""
-    return _revisions(state) > 0
-
-
-def goes_on_with(state: CaseState) -> Literal["describe", "retrieve", "diagnose", "report"]:
-    """The first step that the last decision changes something for."""
-    decision = Decision.model_validate(state["review"][-1])
-    if decision.action != "revise":
-        return "report"
-    if decision.segment is not None:
-        return "describe"
-    return "retrieve" if {"description", "findings"} & set(decision.changes) else "diagnose"
-
-
-def wants_closer_look(state: CaseState) -> bool:
-    """Whether another look may settle what this one did not."""
-    looks = state["looks"]
-    return looks[-1]["closer"] and len(looks) <= _policy(state).max_looks
-
-
-def wants_review(state: CaseState) -> bool:
-    """Whether a person is asked before the report."""
-    mode = _policy(state).review
-    return mode == "always" or (mode == "uncertain" and bool(best_look(state["looks"])["reasons"]))
-
-
-def _revisions(state: CaseState) -> int:
-    return sum(answer["action"] == "revise" for answer in state.get("review", []))
-
-
-def _described_by_model(state: CaseState) -> str:
-    """The description that the blind diagnosis rests on: it never sees a reviewer's words."""
-    steps = [step for step in state["steps"] if step["name"] == "diagnose_blind"]
-    return steps[-1]["detail"]["description"]
-
-
 def _with_moments(state: CaseState, session: ClipSession) -> tuple[DescribeResult, Json]:
     """The description with the moments of a reviewer's findings, and what of it goes into the step's detail."""
     described, own = DescribeResult.model_validate(state["described"]), words_of_model(state["steps"])
-    added = [finding.text for finding in described.findings if finding.text not in own]
+    unknown = (f.text for f in described.findings if f.text not in own or not f.contrast)
+    added = list(unknown) if is_revised(state) else []
     if not added:
         return described, {}
     found = {f.text: f for f in located(session, describe_question(state["site"]), added, described.frames)}
     findings = [found.get(finding.text, finding) for finding in described.findings]
     moments = {finding.text: finding.seconds for finding in found.values()}
     return described.model_copy(update={"findings": findings}), {"moments_of_reviewers_findings": moments}
-
-
-def _policy(state: CaseState) -> Policy:
-    return Policy.model_validate(state["settings"]["policy"])
 
 
 def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:

@@ -87,6 +87,12 @@ def words_of_model(steps: Sequence[Json]) -> set[str]:
     return {finding["text"] for result in described for finding in result["findings"]}
 
 
+def described_for_blind(steps: Sequence[Json]) -> str:
+    """The description that the last blind diagnosis rests on: it never sees a reviewer's words."""
+    asked = [step["detail"]["description"] for step in steps if step["name"] == "diagnose_blind"]
+    return asked[-1]
+
+
 def revised(decision: Decision, look: Look) -> Json:
     """What the next look begins with: an update of the case's state."""
     request = look["request"]

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from videopath.agent.report import moment
+from videopath.agent.report import moment, retrieval_sentence
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
         cases = ((f"{c.score:.3f}", c.id, c.diagnosis, "" if c.kept else c.why) for c in report.similar_cases)
         yield _titled("Similar cases", table(("", "case", "diagnosis", "not used because"), cases))
     if report.blind_diagnosis:
-        change = "changed" if report.changed_by_retrieval else "not changed"
-        yield plain(f"\nBefore the similar cases: {report.blind_diagnosis} ({change} by them)")
+        yield plain(f"\nBefore the similar cases: {report.blind_diagnosis}. {retrieval_sentence(report)}")
 
 
 def _headline(report: CaseReport) -> Text:
