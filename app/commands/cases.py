@@ -14,7 +14,7 @@ from videopath.app import options
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
-    from videopath.agent.library import CaseLibrary
+    from videopath.agent.library import CaseLibrary, ExportFormat
 
 app = typer.Typer(
     no_args_is_help=True, help="The case library: list, show, resume, sign, export, delete, replay."
@@ -180,12 +180,8 @@ def export(
     home: options.Home = None,
 ) -> None:
     """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
-    from videopath.agent.library import EXPORT_FORMATS, ExportFormat
-
     library = _library()
-    ending = path.suffix.lower().removeprefix(".") if path else ""
-    named = (known for known in EXPORT_FORMATS if known == ending)
-    wanted: ExportFormat = form or next(named, "zip")
+    wanted = form if form is not None else _form_of(path)
     target = path or Path(f"{case_id}.{wanted}")
     target = target / f"{case_id}.{wanted}" if target.is_dir() else target
     typer.echo(library.export(case_id, target, wanted))
@@ -283,6 +279,14 @@ def _check_decision(action: str | None, given: dict[str, Any]) -> None:
         )
     if action == "revise" and not given:
         raise InputError("--action revise needs --description, --finding, --drop or --segment.")
+
+
+def _form_of(path: Path | None) -> ExportFormat:
+    """The form of an export by the name of its file."""
+    from videopath.agent.library import EXPORT_FORMATS
+
+    ending = path.suffix.lower().removeprefix(".") if path else ""
+    return next((form for form in EXPORT_FORMATS if form == ending), "zip")
 
 
 def _segment(text: str | None) -> dict[str, float] | None:
