@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from videopath.app.options import AsJson, Verbose, choice
+from videopath.app.options import AsJson, Home, Verbose, choice
 from videopath.core.errors import InputError
 
 
@@ -42,12 +42,14 @@ def evaluate(
         bool, typer.Option("--calibrate", help="Print confidence weights fitted on these clips.")
     ] = False,
     as_json: AsJson = False,
+    home: Home = None,
     verbose: Verbose = False,
 ) -> None:
     """Measure the agent on held-out clips.
 
     Tiles, as clips of eight frames with the site given: accuracy, attribute words, calibration. Atlas slides, whole
     clips without and with the site: abstention, and whether organ and category are named.
+    The outcomes on tiles are kept in the home folder, for the page Benchmarks of `videopath app`.
     """
     import tempfile
     from dataclasses import asdict
@@ -63,14 +65,16 @@ def evaluate(
     samples = [] if which == "atlas" else evaluation.held_out(data, split, per_class)
     slides = [] if which == "tiles" else evaluation_atlas.held_out_slides(data, split)
     with tempfile.TemporaryDirectory() as folder:
-        home, clips = Path(folder) / "home", Path(folder) / "clips"
-        with DiagnosticAgent.load(model=model, policy=Policy(max_looks=looks), home=home) as agent:
+        cases, clips = Path(folder) / "home", Path(folder) / "clips"
+        with DiagnosticAgent.load(model=model, policy=Policy(max_looks=looks), home=cases) as agent:
             on_tiles = _tracked(
                 evaluation.evaluate(agent, samples, clips), len(samples), f"{split} clips over tiles"
             )
             on_slides = _tracked(
                 evaluation_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
             )
+            if on_tiles:
+                _keep(on_tiles, agent, split=split, looks=looks)
     if out:
         lines = (json.dumps(asdict(outcome)) + "\n" for outcome in (*on_tiles, *on_slides))
         write_text(out, "".join(lines))
@@ -94,6 +98,17 @@ def _tracked(outcomes: Iterable[Any], total: int, description: str) -> list[Any]
     from videopath.app.console import stderr
 
     return list(track(outcomes, total=total, description=description, console=stderr())) if total else []
+
+
+def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int) -> None:
+    """Leave the outcomes, and of which model they are, where the pages look for them."""
+    from videopath.agent.evaluations import Evaluation, save_evaluation
+    from videopath.app.console import say
+    from videopath.core.settings import load_settings
+
+    report = agent.library.get(agent.library.list()[0].case_id)
+    kept = Evaluation.of(outcomes, report, split=split, looks=looks)
+    say(f"Kept for the page Benchmarks: {save_evaluation(kept, load_settings().home)}")
 
 
 def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:

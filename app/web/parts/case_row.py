@@ -35,8 +35,8 @@ def _about(row: Row) -> None:
     entry = row.entry
     diagnosis = inert(entry.diagnosis) if entry.diagnosis else "*no diagnosis yet*"
     st.markdown(f"**{diagnosis}**" if entry.diagnosis else diagnosis)
-    st.caption(inert(f"{row.video} · {row.site}"))
-    st.caption(inert(f"{entry.model} · {age(entry.created)} · {entry.case_id}"))
+    st.caption(inert(f"{row.video} · {row.site} · {age(entry.created)}"))
+    st.caption(inert(f"{entry.model} · {entry.case_id}"))
     if row.status == "failed" and entry.comment:
         st.caption(inert(entry.comment))
 
@@ -54,15 +54,8 @@ def _state(row: Row, job: JobState | None) -> None:
 
 def _buttons(shared: Services, row: Row, job: JobState | None) -> None:
     case_id = row.entry.case_id
-    chosen = st.session_state.get(CHOSEN, [])
-    st.session_state[f"compare_{case_id}"] = case_id in chosen  # a row that was out of sight forgets its box
-    st.checkbox(
-        "compare",
-        key=f"compare_{case_id}",
-        on_change=_choose,
-        args=(case_id,),
-        disabled=len(chosen) == 2 and case_id not in chosen,
-    )
+    if row.entry.diagnosis:
+        _compare_box(case_id)
     if row.status in RESUMABLE and st.button("Resume", key=f"resume_{case_id}", icon=":material/play_arrow:"):
         _resume(shared, case_id)
     word = "Review" if row.status == "waiting for review" else "Open"
@@ -76,6 +69,18 @@ def _buttons(shared: Services, row: Row, job: JobState | None) -> None:
         help="Stop it first." if job else None,
         on_click=ask_to_delete,
         args=(case_id,),
+    )
+
+
+def _compare_box(case_id: str) -> None:
+    chosen = st.session_state.get(CHOSEN, [])
+    st.session_state[f"compare_{case_id}"] = case_id in chosen  # a row that was out of sight forgets its box
+    st.checkbox(
+        "compare",
+        key=f"compare_{case_id}",
+        on_change=_choose,
+        args=(case_id,),
+        disabled=len(chosen) == 2 and case_id not in chosen,
     )
 
 

@@ -44,6 +44,9 @@ def _dialog(shared: Services, case_id: str) -> None:
             _forget()
             st.rerun()
     if agreed:
+        if any(state.case_id == case_id for state in shared.worker.queue()):
+            st.error("It is at work or waits for its turn: stop it first.", icon=":material/error:")
+            return
         try:
             shared.library.delete(case_id)
         except VideoPathError as error:

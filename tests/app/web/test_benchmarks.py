@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from videopath.agent.confidence import FEATURES
 from videopath.agent.evaluation import Outcome
-from videopath.agent.evaluations import Evaluation, save_evaluation
+from videopath.agent.evaluations import Evaluation, list_evaluations, save_evaluation
 from videopath.model.training.wording import SCALES
 
 _TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}
@@ -79,3 +81,29 @@ def test_a_damaged_evaluation_is_told(app: Callable[..., Any], own_home: Path) -
 def test_one_clip_is_enough(app: Callable[..., Any], own_home: Path) -> None:
     _kept(own_home, 1)
     assert not app("benchmarks").run().exception
+
+
+@pytest.mark.slow
+def test_what_evaluate_leaves_is_shown(
+    app: Callable[..., Any], own_home: Path, shared: Path, tmp_path: Path, videopath: Callable[..., Any]
+) -> None:
+    with (shared / "data" / "manifest.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["label"] == "colon_aca"]
+    groups = {row["group_id"]: row for row in rows}
+    data = tmp_path / "data"
+    data.mkdir()
+    with (data / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(list(groups.values())[:12])
+    (data / "tiles").symlink_to(shared / "data" / "tiles")
+
+    answer = videopath("evaluate", "--data", data, "--looks", 0, "--per-class", 2)
+
+    assert answer.exit_code == 0, answer.stderr
+    (kept,) = list_evaluations(own_home)
+    assert kept.name in answer.stderr.replace("\n", "")
+    test = app("benchmarks").run()
+    assert not test.exception
+    assert "VideoPath\\-nano" in test.caption[0].value
+    assert "2 clips of the test side" in test.caption[0].value
