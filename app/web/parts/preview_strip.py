@@ -12,6 +12,7 @@ from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.agent.preview import Preview
+    from videopath.agent.records import VideoFacts
 
 _WIDTH = 132  # pixels of a thumbnail
 _SHOWN = 32  # thumbnails at most
@@ -68,27 +69,26 @@ def _verdict(seen: Preview) -> None:
 
 
 def _frames(seen: Preview) -> None:
+    """Each frame once: a short video gives some of its frames several times."""
     facts = seen.facts
-    moments = ["still image" if facts.kind == "image" else f"{second:.2f} s" for second in facts.seconds]
-    shown = moments[:_SHOWN]
+    places = [facts.indices.index(number) for number in dict.fromkeys(facts.indices)]
+    shown = places[:_SHOWN]
+    moments = ["still image" if facts.kind == "image" else f"{facts.seconds[at]:.2f} s" for at in shown]
     st.image(
-        list(seen.thumbnails[:_SHOWN]),
-        caption=shown,
+        [seen.thumbnails[at] for at in shown],
+        caption=moments,
         width=_WIDTH,
-        alt=[f"sampled frame, {moment}" for moment in shown],
+        alt=[f"sampled frame, {moment}" for moment in moments],
     )
-    st.caption(inert(_facts(seen)))
+    more = f" The first {_SHOWN} are shown." if len(places) > _SHOWN else ""
+    st.caption(inert(_facts(facts, len(places)) + more))
 
 
-def _facts(seen: Preview) -> str:
-    facts = seen.facts
+def _facts(facts: VideoFacts, looked_at: int) -> str:
     size = f"{facts.width} × {facts.height} pixels"
     if facts.kind == "image":
         return f"Image of {size}."
     what = (
         f"Video of {size}, {facts.duration:.1f} s" if facts.kind == "video" else f"Folder of frames, {size}"
     )
-    more = len(facts.seconds) - _SHOWN
-    return f"{what}; {len(facts.seconds)} of {facts.total_frames} frames are looked at." + (
-        f" The first {_SHOWN} are shown." if more > 0 else ""
-    )
+    return f"{what}; {looked_at} of {facts.total_frames} frames are looked at."

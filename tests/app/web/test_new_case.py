@@ -73,6 +73,18 @@ def test_the_preview_follows_the_choices(app: App, clip: Path) -> None:
     assert _start(shown).disabled
 
 
+def test_a_short_folder_shows_each_frame_once(app: App, clip: Path, tmp_path: Path) -> None:
+    from videopath.app.web.playable import frame_at
+
+    (tmp_path / "frames").mkdir()
+    for second in (1, 2):
+        Image.fromarray(frame_at(clip, second)).save(tmp_path / "frames" / f"{second}.png")
+    shown = app("new_case").run()
+    shown.text_input(key="video_path").set_value(str(tmp_path / "frames")).run()
+    assert [picture.caption for picture in _pictures(shown)] == ["0.00 s", "1.00 s"]
+    assert "2 of 2 frames" in " ".join(caption.value for caption in shown.caption)
+
+
 def test_what_is_no_tissue_is_refused_in_words(app: App, tmp_path: Path) -> None:
     Image.fromarray(np.full((240, 320, 3), 245, np.uint8)).save(tmp_path / "blank.png")
     shown = app("new_case").run()
