@@ -38,6 +38,7 @@ from videopath.agent.report import STATUS, flat, moment, retrieval_sentence, sho
 
 _FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
 _DPI = 220
+_LEAST_SHOWN, _SHOWN_ANYWAY = 0.001, 3  # of the differential: probability, and candidates whatever theirs
 _SETTLED = ("done", "signed")
 
 
@@ -66,7 +67,7 @@ def day(moment_utc: str) -> str:
 
 
 def _outcome(report: CaseReport) -> Iterator[Flowable]:
-    yield text("Pathology video report", TITLE)
+    yield text(f"Pathology {_kind(report)} report", TITLE)
     yield Spacer(1, 3)
     yield grid(("", "", ""), [_identity(report)], (1, 1, 1))
     yield Spacer(1, 8)
@@ -97,9 +98,13 @@ def _identity(report: CaseReport) -> list[str | Flowable]:
     video = Path(report.video.path).name if report.video else "not read"
     return [
         labelled("Case", report.case_id, CELL),
-        labelled("Video", video, CELL),
+        labelled(_kind(report).capitalize(), video, CELL),
         labelled("Examined", f"{day(report.created) or '–'} by {report.model or 'no model'}", CELL),
     ]
+
+
+def _kind(report: CaseReport) -> str:
+    return "image" if report.video and report.video.kind == "image" else "video"
 
 
 def _verdict(report: CaseReport) -> Iterator[Flowable]:
@@ -193,12 +198,18 @@ def _picture(folder: Path | None, name: str | None) -> Image | None:
 def _differential(report: CaseReport) -> Iterator[Flowable]:
     if not report.differential:
         return
+    likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in report.differential)
+    shown = max(likely, _SHOWN_ANYWAY)
     rows: list[Sequence[str | Flowable]] = [
         (c.label, Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
-        for c in report.differential
+        for c in report.differential[:shown]
     ]
     yield from heading("Differential diagnosis")
     yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
+    if left := len(report.differential[shown:]):
+        further = "1 further candidate" if left == 1 else f"{left} further candidates, each"
+        yield Spacer(1, 3)
+        yield text(f"{further} below {_LEAST_SHOWN:.1%}.", CELL)
 
 
 def _named_by(support: Sequence[str]) -> str:
@@ -272,7 +283,7 @@ def _video(report: CaseReport) -> Iterator[Flowable]:
     rows += [
         (f"quality: {name}".replace("_", " "), shown_value(value)) for name, value in flat(report.quality)
     ]
-    yield from heading("Video and its quality")
+    yield from heading(f"{_kind(report).capitalize()} and its quality")
     if report.burned_in.get("writings"):
         yield text(report.burned_in["sentence"])
         yield Spacer(1, 4)
