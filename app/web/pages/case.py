@@ -12,21 +12,27 @@ from videopath.core.errors import CaseError
 if TYPE_CHECKING:
     from videopath.app.web.parts.view import CaseView
 
+_LAST = "last_case"  # in the session: the case that the page shows when its address names none
+
 
 def show() -> None:
     """The case that the address names."""
     from videopath.app.web.parts.outcome import unknown
     from videopath.app.web.parts.view import load_view
 
-    shared, case_id = services(), st.query_params.get("id")
+    shared, case_id = services(), st.query_params.get("id") or st.session_state.get(_LAST)
     if not case_id:
         unknown(None)
         return
     try:
         view = load_view(shared, case_id)
     except CaseError:
+        st.session_state.pop(_LAST, None)
         unknown(case_id)
         return
+    st.session_state[_LAST] = case_id
+    if st.query_params.get("id") != case_id:
+        st.query_params["id"] = case_id
     _case(view, shared)
 
 
@@ -49,9 +55,9 @@ def _case(view: CaseView, shared: Services) -> None:
         timeline(view)
         with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
             graph(view)
+        differential(view.evidence.differential)
     with evidence:
         st.fragment(findings)(view)  # a click in it draws only this again
-        differential(view.evidence.differential)
     neighbours(view.evidence.similar, blind_sentence(view))
     _decision(view, shared)
 

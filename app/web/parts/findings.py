@@ -67,6 +67,12 @@ def _player(video: Path, seconds: float, clicks: int) -> None:
     from videopath.app.web.playable import playable
 
     with st.container(key="player"):
+        if not video.exists():
+            st.error(
+                inert(f"The video is no longer at {video}: put it back to see it here."),
+                icon=":material/error:",
+            )
+            return
         try:
             with st.spinner("Preparing the video for the browser…", show_time=True):
                 shown = playable(video, services().home / "cache")

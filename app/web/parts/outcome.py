@@ -108,6 +108,8 @@ def _what_now(view: CaseView, shared: Services) -> None:
             "The agent abstained: this is the most likely diagnosis, not one to sign out.",
             icon=":material/help:",
         )
+    if report is not None and report.burned_in.get("writings"):
+        st.warning(inert(report.burned_in["sentence"]), icon=":material/text_fields:")
     if report is not None and report.advice and view.state in ("abstained", "waiting for review"):
         with st.container(key="advice"):
             st.markdown("**Why it is not sure, and what would help**")
@@ -124,7 +126,6 @@ def _stop(view: CaseView, shared: Services) -> None:
         disabled=stopping,
         on_click=shared.worker.stop,
         args=(view.case_id,),
-        help="The case stays and can be resumed.",
     )
 
 

@@ -19,6 +19,7 @@ from videopath.core.errors import VideoPathError
 _TOLD = "signout_problem"  # in the session: why it was not signed or added
 _ADDED = "signout_added"  # in the session: what was added where
 _FRAME_LINK = re.compile(r"\[(\d+)\]\(frames/[^)\s]*\)")
+_HEADING = re.compile(r"^#+ ", re.MULTILINE)
 _STREAMLIT_MARKS = re.compile(r"\$|:(?=[\w+/-]+:)|:(?=[a-z-]+\\\[)", re.IGNORECASE)
 
 
@@ -43,7 +44,7 @@ def signout(view: CaseView, shared: Services) -> None:
 
 def previewed(markdown: str) -> str:
     """The report's Markdown for Streamlit: links into the bundle lead nowhere here, and Streamlit reads more marks."""
-    text = _FRAME_LINK.sub(r"\1", markdown)
+    text = _HEADING.sub(r"##\g<0>", _FRAME_LINK.sub(r"\1", markdown))  # below the page's own headings
     return _STREAMLIT_MARKS.sub(
         lambda mark: f"\\{mark[0]}" if mark[0] == "$" else f"{mark[0]}\N{WORD JOINER}", text
     )
@@ -99,7 +100,6 @@ def _signed(report: CaseReport, shared: Services) -> None:
         icon=":material/library_add:",
         on_click=_add,
         args=(report, folder),
-        help="Later cases then find it as a similar case.",
     )
 
 

@@ -32,9 +32,11 @@ def show_step(step: Step) -> None:
 
 
 def _words(detail: dict[str, Any]) -> None:
-    """Sentences of the quality gate, of the verification, of the query."""
+    """Sentences of the quality gate, on burned-in writing, of the verification; the query; a person's comment."""
     quality = detail.get("quality") or {}
-    for sentence in [*quality.get("sentences", []), *detail.get("reasons", [])]:
+    writing = detail.get("burned_in_text") or {}
+    told = [writing["sentence"]] if isinstance(writing, dict) and writing.get("sentence") else []
+    for sentence in [*quality.get("sentences", []), *told, *detail.get("reasons", [])]:
         st.text(f"• {sentence}")
     if detail.get("description") and "k" in detail:
         _raw("Searched for", detail["description"])

@@ -75,7 +75,7 @@ def _live(drawn: JobState, done: int, last: str | None, since: float) -> None:
         st.container(key=f"step_{number}_{name}"),
         st.expander(label, type="step", icon="spinner", expanded=True),
     ):
-        _progress(job, since)
+        _progress(job, since, last)
         if job.text:
             st.text(job.text + " ▌")
     coming = steps_to_come(job.step or last)
@@ -92,7 +92,7 @@ def _queued(job: JobState) -> None:
         )
 
 
-def _progress(job: JobState, since: float) -> None:
+def _progress(job: JobState, since: float, last: str | None) -> None:
     """Activity, seconds, device, and how much is left as far as earlier cases tell."""
     passed = max(0.0, time.time() - (job.step_started or since))
     usual = job.expected.get(job.step or job.activity, 0.0)  # before the first step: of loading
@@ -104,7 +104,7 @@ def _progress(job: JobState, since: float) -> None:
     if usual and passed > usual:
         told.append(f"longer than usual ({usual:.0f} s)")
     elif usual:
-        left = usual - passed + sum(job.expected.get(step, 0.0) for step in steps_to_come(job.step))
+        left = usual - passed + sum(job.expected.get(step, 0.0) for step in steps_to_come(job.step or last))
         told.append(f"about {max(1, round(left))} s left in all")
     text = inert(" · ".join(part for part in told if part))
     st.progress(min(passed / usual, 0.99) if usual else 0.0, text=text)

@@ -224,6 +224,37 @@ def test_a_stale_page_is_refused_with_the_reason(app: App, home: Path, nano_engi
     assert any("rejected" in warning.value for warning in page.warning)
 
 
+def test_without_an_id_the_session_comes_back_to_its_case(app: App, home: Path) -> None:
+    page = app("case")
+    page.session_state["last_case"] = "signed"
+    page.run()
+    assert page.query_params["id"] == "signed"
+    assert any("Signed by Dr Grey" in success.value for success in page.success)
+
+
+def test_a_damaged_report_is_told_in_its_place(app: App, home: Path) -> None:
+    (home / "cases" / "done" / "report.json").write_text("{", encoding="utf-8")
+    page = app("case", id="done").run()
+    assert not page.exception
+    assert any("damaged" in error.value for error in page.error)
+
+
+def test_a_video_that_is_gone_is_told_where_it_would_be(app: App, home: Path, tmp_path: Path) -> None:
+    library = load_case_library(home)
+    report = library.get("done")
+    assert report.video is not None
+    report.video.path = report.steps[0].detail["request"]["video"] = str(tmp_path / "gone.mp4")
+    library.save(report)
+    page = app("case", id="done")
+    page.session_state["step_1_intake"] = True
+    page.run()
+    assert not page.exception
+    assert "no longer" in page.error[0].value
+    assert "cannot be shown" in page.error[1].value
+    assert any("frames cannot be shown" in text.value for text in page.text)
+    assert page.text_input(key="sign_name").value == ""
+
+
 def test_texts_of_model_and_people_stay_inert(app: App, home: Path) -> None:
     library = load_case_library(home)
     report = library.get("done")
