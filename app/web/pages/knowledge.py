@@ -33,7 +33,7 @@ def show() -> None:
     folder = _chosen(shared)
     try:
         base = open_base(folder)
-    except KnowledgeError as error:
+    except (KnowledgeError, OSError) as error:
         st.error("This knowledge base cannot be opened.", icon=":material/error:")
         st.text(str(error))
         return

@@ -91,9 +91,8 @@ def similar(first: CaseReport, second: CaseReport) -> None:
     with both:
         st.caption(f"found by both: {len(found.both)}")
         for case, again in found.both:
-            _case(
-                case, f"{case.score:.2f}" + (f" and {again.score:.2f}" if again.score != case.score else "")
-            )
+            scores = dict.fromkeys((f"{case.score:.2f}", f"{again.score:.2f}"))
+            _case(case, " and ".join(scores))
     for name, cases, column in (("A", found.only_first, ours), ("B", found.only_second, theirs)):
         with column:
             st.caption(f"only by {name}: {len(cases)}")

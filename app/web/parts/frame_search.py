@@ -94,7 +94,7 @@ def _frame_of(path: Path, second: float) -> bytes:
 def _ask(shared: Services, read: Callable[[], tuple[bytes, str]], site: str | None) -> None:
     try:
         image, name = read()
-    except VideoPathError as error:
+    except (VideoPathError, OSError) as error:
         st.session_state.pop(_ASKED, None)
         st.error("The frame cannot be used.", icon=":material/error:")
         st.text(str(error))

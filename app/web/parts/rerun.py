@@ -49,7 +49,8 @@ def rerun_form(shared: Services, report: CaseReport) -> None:
             "Frames", 1, 512, value=chosen.frames or seen, key="again_frames", help="How many the model sees."
         )
         if st.form_submit_button("Run it again", key="run_again", type="primary", icon=":material/replay:"):
-            _submit(shared, report, model, bases[base], frames if frames != seen else chosen.frames)
+            as_before = model == chosen.model and frames == seen
+            _submit(shared, report, model, bases[base], chosen.frames if as_before else frames)
 
 
 def _place(bases: dict[str, Path | None], folder: str | None) -> int:

@@ -146,6 +146,10 @@ def test_thousands_of_cases_are_shown_by_the_page(app: Callable[..., Any], own_h
     assert time.monotonic() - begun < 20  # about one second where nothing else runs
     assert len(_shown(test)) == 20
     assert "3,001 cases" in [caption.value for caption in test.caption]
+    first = _shown(test)
+    test.pagination(key="page").set_value(2).run()
+    assert len(_shown(test)) == 20
+    assert not set(first) & set(_shown(test))
     test.text_input(key="search").set_value("case-02999").run()
     assert _shown(test) == ["case-02999"]
 
