@@ -11,7 +11,7 @@ import streamlit as st
 
 from videopath.app.web.uploads import discard_forgotten
 from videopath.app.web.worker import Worker
-from videopath.core.settings import Settings, home_folder, load_settings
+from videopath.core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from videopath.agent import CaseLibrary
@@ -29,7 +29,7 @@ class Services:
 
 def services() -> Services:
     """The services of this server; made by the first page that asks. Raises ``InputError`` for unusable settings."""
-    return _services(str(home_folder()))
+    return _services(str(load_settings().home.expanduser()))
 
 
 def owner() -> str:

@@ -52,6 +52,8 @@ def test_inert_escapes_what_streamlit_reads() -> None:
         assert all(shown[at - 1] == "\\" for at, letter in enumerate(shown) if letter == mark)
     assert ":smile:" not in shown.replace("\\", "")
     assert "http://" not in shown.replace("\\", "")
+    for sign in ("->", "<-", "<->", "--", ">=", "<="):  # Streamlit would draw arrows and dashes
+        assert sign not in inert(sign).replace("\\", "")
 
 
 def test_inert_changes_no_plain_text() -> None:
