@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,20 @@ from videopath.agent.report import STATUS, flat, moment, retrieval_sentence, sho
 _FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
 _DPI = 220
 _LEAST_SHOWN, _SHOWN_ANYWAY = 0.001, 3  # of the differential: probability, and candidates whatever theirs
+_TURN = threading.Lock()  # ReportLab's fonts are shared by all documents and read through one position
 _SETTLED = ("done", "signed")
 
 
 def to_pdf(report: CaseReport) -> bytes:
     """The whole report as a PDF document; the same report with the same frames gives the same bytes."""
-    register_fonts()
-    parts = [
+    with _TURN:
+        register_fonts()
+        head = f"VideoPath case report · case {report.case_id} · {STATUS[report.status]}"
+        return document(_parts(report), f"Case {report.case_id}", head, report.notice)
+
+
+def _parts(report: CaseReport) -> list[Flowable]:
+    return [
         *_outcome(report),
         *_description(report),
         *_findings(report),
@@ -56,8 +64,6 @@ def to_pdf(report: CaseReport) -> bytes:
         *_steps(report),
         *_provenance(report),
     ]
-    head = f"VideoPath case report · case {report.case_id} · {STATUS[report.status]}"
-    return document(parts, f"Case {report.case_id}", head, report.notice)
 
 
 def day(moment_utc: str) -> str:

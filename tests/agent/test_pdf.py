@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,7 +86,9 @@ def test_the_frames_are_in_it(tmp_path: Path, cases: SimpleNamespace) -> None:
 
 def test_the_same_report_gives_the_same_bytes(tmp_path: Path, cases: SimpleNamespace) -> None:
     report = signed(cases, tmp_path)
-    assert report.to_pdf() == report.to_pdf()
+    once = report.to_pdf()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: report.to_pdf(), range(6))) == {once}
 
 
 def test_an_abstained_case_says_so_and_what_would_help(cases: SimpleNamespace) -> None:
