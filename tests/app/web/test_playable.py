@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -112,3 +113,26 @@ def test_a_frame_is_given_at_its_moment_and_native_resolution(tmp_path: Path) ->
     for seconds, level in ((0, 30), (0.1999, 90), (0.2, 90), (0.59, 90), (0.65, 150), (1.4, 210)):
         assert abs(int(frame_at(film, seconds).mean()) - level) < 6
     assert frame_at(film, 0.7, (0.0, 0.0, 0.5, 0.5)).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "turn"), [(90, (0, 1, -1, 0)), (180, (-1, 0, 0, -1)), (270, (0, -1, 1, 0))]
+)
+def test_a_turned_video_is_shown_turned(tmp_path: Path, degrees: int, turn: tuple[int, ...]) -> None:
+    path = tmp_path / "turned.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=5, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        picture = np.zeros((64, 128, 3), np.uint8)
+        picture[:32, :64] = 220  # the upper left quarter is bright
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    data = bytearray(path.read_bytes())
+    matrix = data.find(b"tkhd") + 44
+    a, b, c, d = (value * 65536 for value in turn)
+    data[matrix : matrix + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    expected, shown = open_clip(path, 1), open_clip(playable(path, tmp_path / "cache"), 1)
+    assert (shown.width, shown.height) == ((128, 64) if degrees == 180 else (64, 128))
+    assert np.abs(shown.frames.astype(int) - expected.frames).mean() < 4
