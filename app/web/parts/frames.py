@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from videopath.core.errors import InputError
 
 _SIDE = 320  # pixels of a thumbnail's longer side
 _WIDTH = 108  # pixels on the page
+_MANY, _TALL = 18, 480  # more frames than that scroll within so many pixels
 
 
 def show_frames(request: dict[str, Any]) -> None:
@@ -21,9 +23,19 @@ def show_frames(request: dict[str, Any]) -> None:
     except InputError as error:
         st.text(f"The frames cannot be shown: {error}")
         return
-    still = len(pictures) == 1
-    told = ["still image" if still else f"{second:.2f} s" for second in seconds]
-    st.image(list(pictures), caption=told, width=_WIDTH, alt=[f"frame at {moment}" for moment in told])
+    times = Counter(seconds)
+    shown = dict(zip(seconds, pictures, strict=True))  # a short segment shows frames several times
+    told = [_told(second, times[second], still=len(pictures) == 1) for second in shown]
+    with st.container(height=_TALL if len(shown) > _MANY else "content", border=False):
+        st.image(
+            list(shown.values()), caption=told, width=_WIDTH, alt=[f"frame at {moment}" for moment in told]
+        )
+
+
+def _told(second: float, times: int, *, still: bool) -> str:
+    if still:
+        return "still image"
+    return f"{second:.2f} s" + (f", {times} times" if times > 1 else "")
 
 
 @st.cache_data(max_entries=48, show_spinner="Decoding the frames…")

@@ -67,7 +67,8 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
         found = ((n["id"], n["score"], "kept" if n["kept"] else "dropped", n["why"]) for n in neighbours)
         _table("Similar cases", ("case", "similarity", "used", "why"), found)
     if features := detail.get("features"):
-        _table("What speaks for the diagnosis", ("feature", "in [0, 1]"), features.items())
+        named = [(name.replace("_", " "), value) for name, value in features.items()]
+        _table("What speaks for the diagnosis", ("feature", "in [0, 1]"), named)
     if "threshold" in detail:
         row = (detail["confidence"], detail["threshold"])
         _table("Confidence", ("of this diagnosis", "needed for one"), [row])

@@ -87,6 +87,20 @@ def test_a_step_opens_to_prompt_answer_frames_and_hashes(app: App, home: Path) -
     assert len(eight) >= 3  # of intake, description and both diagnoses
 
 
+def test_frames_that_were_seen_several_times_are_shown_once(app: App, home: Path) -> None:
+    library = load_case_library(home)
+    report = library.get("done")
+    report.steps[0].detail["request"]["frames"] = 40  # of a video of 24
+    library.save(report)
+    page = app("case", id="done")
+    page.session_state["step_1_intake"] = True
+    page.run()
+    assert not page.exception
+    captions = [image.caption for image in page.get("image")[0].proto.imgs]
+    assert len(captions) == len(set(captions)) == 24
+    assert any("2 times" in caption for caption in captions)
+
+
 def test_signing_a_done_case_and_adding_it_to_a_knowledge_base(app: App, home: Path) -> None:
     from videopath.knowledge import KnowledgeBase
 
