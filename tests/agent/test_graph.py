@@ -251,6 +251,25 @@ def test_a_rejected_case_says_so(small_case: Path) -> None:
     assert (report.status, agent.library.entry("no").status) == ("rejected", "rejected")
 
 
+def test_a_person_who_revised_is_asked_again_whatever_the_policy_says(small_case: Path) -> None:
+    segment = {"action": "revise", "segment": {"start": 1.0, "end": 5.0}}
+    with agent_with(TORN, SURE, sample=BENIGN, review="uncertain", max_looks=0) as agent:
+        agent.diagnose(small_case, site="colon", case_id="torn")
+        sure = agent.resume("torn", segment)
+        assert (sure.status, sure.abstained, sure.diagnosis) == ("waiting for review", False, CANCER)
+        assert agent.resume("torn", {"action": "accept"}).status == "signed"
+
+
+def test_what_a_person_asked_for_counts_even_where_an_earlier_look_was_surer(small_case: Path) -> None:
+    segment = {"action": "revise", "segment": {"start": 1.0, "end": 5.0}}
+    with agent_with(SURE, TORN, sample=BENIGN, review="always") as agent:
+        first = agent.diagnose(small_case, site="colon", case_id="sure")
+        then = agent.resume("sure", segment)
+        assert then.confidence < first.confidence
+        assert then.video.seconds[0] >= 1.0
+        assert names(agent, "sure").count("look_closer") == 0, "from here on the person chooses where to look"
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
