@@ -10,14 +10,14 @@ from streamlit.navigation.page import Page
 
 from videopath.app.web.parts.banner import banner
 from videopath.app.web.parts.links import case_page
-from videopath.app.web.parts.style import style
+from videopath.app.web.parts.style import MARK, style
 from videopath.app.web.services import owner, services
 from videopath.core.errors import VideoPathError
 
 
 def main() -> None:
     """Show the page that was asked for."""
-    st.set_page_config(page_title="VideoPath", page_icon=":material/biotech:", layout="wide")
+    st.set_page_config(page_title="VideoPath", page_icon=MARK, layout="wide")
     style()
     page = st.navigation(
         {

@@ -21,6 +21,7 @@ def differentials(
 ) -> altair.LayerChart:
     """Two differentials: under each diagnosis a bar for each run, with the run's name and the probability."""
     import altair as alt
+    import pandas  # noqa: F401 - whole, before altair asks for it: the worker may be importing it right now
 
     ink = palette()
     labels, bars = _lines(first, second, names)

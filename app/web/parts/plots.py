@@ -22,6 +22,7 @@ _HEIGHT = 300
 def by_class(classes: Mapping[str, Share]) -> Plot:
     """Accuracy per class, a point with its 95% interval; the name stands above it."""
     import altair as alt
+    import pandas  # noqa: F401 - whole, before altair asks for it: the worker may be importing it right now
 
     ink = palette()
     rows = [
@@ -55,6 +56,7 @@ def by_class(classes: Mapping[str, Share]) -> Plot:
 def risk_coverage(points: Sequence[RiskPoint], answered: tuple[float, float] | None) -> Plot:
     """Risk over coverage; ``answered``: coverage and risk where the agent itself draws the line."""
     import altair as alt
+    import pandas  # noqa: F401 - whole, before altair asks for it: the worker may be importing it right now
 
     ink = palette()
     rows = [{"coverage": p.coverage, "risk": p.risk, "confidence": p.confidence} for p in points]
@@ -89,6 +91,7 @@ def risk_coverage(points: Sequence[RiskPoint], answered: tuple[float, float] | N
 def reliability(bins: Sequence[ConfidenceBin]) -> Plot:
     """Confidence against how often it was right; on the dashed line the two agree."""
     import altair as alt
+    import pandas  # noqa: F401 - whole, before altair asks for it: the worker may be importing it right now
 
     ink = palette()
     rows = [

@@ -39,6 +39,14 @@ _CSS = """
 </style>
 """
 
+MARK = """
+<svg xmlns="http://www.w3.org/2000/svg" width="36" height="36" viewBox="0 0 36 36">
+  <circle cx="18" cy="18" r="14" fill="none" stroke="#1F939B" stroke-width="3"/>
+  <path d="M14 11.5v13l11-6.5z" fill="#1F939B" stroke="#1F939B" stroke-width="1.6" stroke-linejoin="round"/>
+</svg>
+""".strip()
+"""The mark in the browser's tab; a named icon there would be fetched from the internet."""
+
 _LOGO = """
 <svg xmlns="http://www.w3.org/2000/svg" width="176" height="36" viewBox="0 0 176 36" role="img">
   <title>VideoPath</title>
