@@ -4,71 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from typer.testing import Result
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from videopath.app.web.server import is_local
+from videopath.app.web.services import services
 
-_VIDEOPATH = [sys.executable, "-c", "from videopath.app.cli import main; main()"]
 Run = Callable[..., Result]
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-@contextmanager
-def _server(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The running command and its port, once it says that it listens."""
-    port = _free_port()
-    command = [*_VIDEOPATH, "app", "--port", str(port), "--home", str(home), *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        try:
-            assert f"http://127.0.0.1:{port}" in server.stderr.readline()
-            yield server, port
-        finally:
-            server.kill()
-
-
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def port(serving: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server that the tests of this module share."""
-    with _server(tmp_path_factory.mktemp("app") / "home", "--upload-limit", "7") as (_, port):
+    with serving(tmp_path_factory.mktemp("app") / "home", "--upload-limit", "7") as (_, port):
         yield port
 
 
 def _get(address: str) -> tuple[int, str]:
     with urllib.request.urlopen(address, timeout=30) as answer:
         return answer.status, answer.read().decode()
-
-
-def _first_page(port: int) -> list[str]:
-    """The texts of a new session's first page, as a browser gets them."""
-    texts: list[str] = []
-    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as page:  # type: ignore[list-item]
-        page.send(BackMsg(rerun_script={}).SerializeToString())
-        while True:
-            message = ForwardMsg.FromString(page.recv(timeout=60))  # type: ignore[arg-type]
-            element = message.delta.new_element
-            texts += [element.heading.body, element.alert.body, element.exception.message]
-            if message.WhichOneof("type") == "script_finished":
-                return [text for text in texts if text]
 
 
 def test_it_answers_on_loopback_only(port: int) -> None:
@@ -81,11 +42,12 @@ def test_it_answers_on_loopback_only(port: int) -> None:
         assert hosts == {"0100007F"}
 
 
-def test_the_first_page_comes_over_its_socket(port: int) -> None:
-    first = _first_page(port)
-    assert "New case" in first
-    assert any("Research use only" in text for text in first)
-    assert _first_page(port) == first  # a second tab
+def test_the_first_page_comes_over_its_socket(port: int, tab_of: Any) -> None:
+    with tab_of(port) as one, tab_of(port) as other:
+        for tab in (one, other):
+            tab.open_first_page()
+            assert "New case" in tab.texts
+            assert any("Research use only" in text for text in tab.texts)
 
 
 def test_a_foreign_name_bent_to_this_machine_is_refused(port: int) -> None:
@@ -97,13 +59,24 @@ def test_a_foreign_name_bent_to_this_machine_is_refused(port: int) -> None:
         pass
 
 
-def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
-    with _server(tmp_path / "home") as (server, port):
-        assert "New case" in _first_page(port)  # the model is loading behind it now
-        server.send_signal(signal.SIGINT)
+def test_ctrl_c_ends_it_cleanly_and_the_case_at_work_goes_on_later(
+    serving: Any, tab_of: Any, own_home: Path, clip: Path
+) -> None:
+    with serving(own_home) as (server, port), tab_of(port) as tab:
+        tab.open_first_page()
+        tab.run(video_path={"string_value": str(clip)})
+        tab.run(start_case={"trigger_value": True})
+        case_id = tab.query.removeprefix("id=")
+        server.send_signal(signal.SIGINT)  # the model is being loaded for it
         said = server.communicate(timeout=60)[1]
-        assert server.returncode == 0
-        assert "Traceback" not in said
+    assert server.returncode == 0
+    assert "Traceback" not in said
+    worker = services().worker
+    assert services().library.entry(case_id).status == "running"
+    assert worker.state(case_id) is None
+    worker.resume(case_id, "somebody")
+    assert worker.state(case_id) is not None
+    worker.stop(case_id)
 
 
 def test_a_port_in_use_is_told(port: int, videopath: Run) -> None:
