@@ -56,4 +56,5 @@ def _page(module: str, title: str, icon: str, path: str, *, default: bool = Fals
     return st.Page(show, title=title, icon=f":material/{icon}:", url_path=path, default=default)
 
 
-main()
+if __name__ == "__main__":  # as Streamlit runs it
+    main()
