@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.app.guard import os_sentence
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.services import Services
 from videopath.app.web.uploads import discard_upload, save_upload
@@ -66,8 +67,9 @@ def _kept(shared: Services, uploaded: UploadedFile) -> Path | None:
     try:
         with st.spinner("Saving the upload…"):
             path = save_upload(uploaded.name, uploaded, folder)
-    except InputError as error:
-        st.error(inert(str(error)), icon=":material/error:")
+    except (InputError, OSError) as error:  # a full disk is told like a wrong name
+        told = os_sentence(error) if isinstance(error, OSError) else str(error)
+        st.error(inert(told), icon=":material/error:")
         return None
     st.session_state[_SAVED] = (uploaded.file_id, path)
     return path

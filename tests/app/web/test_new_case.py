@@ -180,6 +180,15 @@ def test_an_upload_that_is_taken_back_leaves_nothing(app: App, clip: Path, own_h
     assert list((own_home / "cases").iterdir()) == []
 
 
+def test_an_upload_that_cannot_be_kept_is_said(app: App, clip: Path, own_home: Path) -> None:
+    own_home.write_text("a file where the folder should be")
+    shown = app("new_case").run()
+    shown.file_uploader(key="upload").set_value(("case.mp4", clip.read_bytes(), "video/mp4")).run()
+    assert not shown.exception
+    assert str(own_home) in _told(shown)
+    assert _start(shown).disabled
+
+
 def test_what_was_never_begun_is_removed_after_a_day(clip: Path, home: Path) -> None:
     import os
 
