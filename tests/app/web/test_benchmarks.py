@@ -56,7 +56,7 @@ def test_an_evaluation_is_drawn(app: Callable[..., Any], own_home: Path) -> None
     _kept(own_home)
     test = app("benchmarks").run()
     assert not test.exception
-    assert {metric.label for metric in test.metric} >= {"accuracy", "answered", "accuracy where answered"}
+    assert {metric.label for metric in test.metric} >= {"accuracy", "answered", "accuracy if answered"}
     assert len(test.get("arrow_vega_lite_chart")) + len(test.get("vega_lite_chart")) == 3
     assert list(test.table[0].value["class"]) == list(_TRUTHS.values())
     assert "40 clips" in test.caption[0].value

@@ -31,6 +31,12 @@ def ward(small_base: Path, own_home: Path) -> Path:
     return Path(copytree(small_base, own_home / "knowledge" / "ward 3"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _embedder_imported() -> None:
+    """Its libraries take long to import where much else runs: not within the time that a page is given."""
+    KnowledgeBase.starter().search("tissue", k=1)
+
+
 @pytest.fixture(autouse=True)
 def _forget_bases() -> Any:
     yield
