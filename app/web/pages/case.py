@@ -22,13 +22,13 @@ def show() -> None:
 
     shared, case_id = services(), st.query_params.get("id") or st.session_state.get(_LAST)
     if not case_id:
-        unknown(None)
+        unknown()
         return
     try:
         view = load_view(shared, case_id)
-    except CaseError:
+    except CaseError as error:
         st.session_state.pop(_LAST, None)
-        unknown(case_id)
+        unknown(str(error))
         return
     st.session_state[_LAST] = case_id
     if st.query_params.get("id") != case_id:

@@ -42,17 +42,13 @@ def outcome(view: CaseView, shared: Services) -> None:
         _what_now(view, shared)
 
 
-def unknown(case_id: str | None) -> None:
-    """No id in the address, or one that nothing is known of."""
+def unknown(why: str = "") -> None:
+    """No id in the address, or one that cannot be shown, and why."""
     st.title("Case", anchor=False)
-    if case_id is None:
-        st.info("Choose a case in the worklist, or begin a new one.", icon=":material/info:")
+    if why:
+        st.error(inert(why), icon=":material/error:")
     else:
-        st.error(
-            "There is no case of this id. It was deleted, or the address is not whole.",
-            icon=":material/error:",
-        )
-        st.text(case_id[:80])
+        st.info("Choose a case in the worklist, or begin a new one.", icon=":material/info:")
     with st.container(horizontal=True):
         if st.button("Worklist", key="to_worklist", icon=":material/list_alt:"):
             go("worklist")
