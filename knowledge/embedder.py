@@ -10,7 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -70,7 +70,6 @@ class Embedder:
         self.name = DEFAULT_EMBEDDER if name in _DEFAULT_NAMES else name
         self.device = device
         self._download = download
-        self._loading = threading.Lock()
 
     @property
     def sha256(self) -> str:
@@ -109,26 +108,13 @@ class Embedder:
 
     @property
     def _model(self) -> SentenceTransformer:
-        with self._loading:
-            return self._loaded
-
-    @cached_property
-    def _loaded(self) -> SentenceTransformer:
-        from sentence_transformers import SentenceTransformer
-
-        with _quiet_loading():
-            try:
-                return SentenceTransformer(
-                    str(self.folder),
-                    device=self.device,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    model_kwargs={"use_safetensors": True},
-                )
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
-                raise KnowledgeError(
-                    f"The embedder {self.name!r} in {self.folder} cannot be loaded: {_first_line(error)}"
-                ) from error
+        try:
+            with _one_at_a_time:
+                return _model_of(self.folder, self.sha256, self.device)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise KnowledgeError(
+                f"The embedder {self.name!r} in {self.folder} cannot be loaded: {_first_line(error)}"
+            ) from error
 
     @cached_property
     def _weights_sha256(self) -> str:
@@ -146,6 +132,24 @@ class Embedder:
         if size is None:
             raise KnowledgeError(f"The embedder {self.name!r} does not say how long its vectors are.")
         return int(size)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@lru_cache(maxsize=2)
+def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
+    """One model in memory for all knowledge bases that use it, as long as its weights are the same."""
+    from sentence_transformers import SentenceTransformer
+
+    with _quiet_loading():
+        return SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

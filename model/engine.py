@@ -153,8 +153,11 @@ class Engine(Protocol):
     def info(self) -> EngineInfo:
         """Name, weights, device, card."""
 
-    def open(self, clip: Clip) -> Session:
-        """Show a clip to the model, once; every answer of the session continues from there."""
+    def open(self, clip: Clip, *, on_frames: Callable[[int, int], None] | None = None) -> Session:
+        """Show a clip to the model, once; every answer of the session continues from there.
+
+        ``on_frames`` is called with (frames encoded, frames in all) while that goes on; what it raises ends it.
+        """
 
 
 class LocalEngine:
@@ -169,11 +172,11 @@ class LocalEngine:
         """Name, weights, device, card."""
         return self._info
 
-    def open(self, clip: Clip) -> LocalSession:
+    def open(self, clip: Clip, *, on_frames: Callable[[int, int], None] | None = None) -> LocalSession:
         """Encode the clip and prefill the prompt up to its end, once."""
         from videopath.model.session import LocalSession
 
-        return LocalSession(self.network, clip)
+        return LocalSession(self.network, clip, on_frames)
 
 
 def load_engine(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from videopath.model.prompts import IMAGE_TOKEN_ID, build_prompt, text_ids, toke
 from videopath.model.video import Clip
 
 _FRAMES_AT_ONCE = 8  # through the vision tower, whose activations are the peak of memory
+OnFrames = Callable[[int, int], None]
+"""Called with (frames encoded, frames in all); what it raises ends the encoding."""
+
 _LOGITS_AT_ONCE = 1 << 28  # numbers; texts and one-frame contexts are scored in groups with fewer logits
 
 
@@ -27,10 +30,10 @@ class Prefix:
     100 of 6,800 tokens for 32 frames of the 7B model. The last tail stays prefilled as well.
     """
 
-    def __init__(self, network: Network, clip: Clip) -> None:
+    def __init__(self, network: Network, clip: Clip, on_frames: OnFrames | None = None) -> None:
         self._network = network
         self._head, _ = _prompt_ids(network, "", "")
-        block, self._frame_blocks = _visual_blocks(network, clip)
+        block, self._frame_blocks = _visual_blocks(network, clip, on_frames)
         self.length = len(self._head) + len(block)
         if self.length >= network.config.max_length:
             raise InputError(
@@ -163,15 +166,19 @@ def _prompt_ids(network: Network, question: str, answer_start: str) -> tuple[lis
     return ids[:place], ids[place + 1 :]
 
 
-def _visual_blocks(network: Network, clip: Clip) -> tuple[Tensor, Tensor]:
+def _visual_blocks(network: Network, clip: Clip, on_frames: OnFrames | None) -> tuple[Tensor, Tensor]:
     """The clip's visual block ``[N, hidden]`` and the block of each frame alone ``[T, M, hidden]``."""
     if clip.kind == "image":
         height, width = clip.frames.shape[1:3]
         block = network.image_embeds(network.prepare(clip.frames, "image"), (width, height))
         return block, block[None]
     config = network.config
-    groups = [clip.frames[start : start + _FRAMES_AT_ONCE] for start in range(0, len(clip), _FRAMES_AT_ONCE)]
-    pooled = torch.cat([_pooled(network, group) for group in groups])
+    groups = []
+    for start in range(0, len(clip), _FRAMES_AT_ONCE):
+        groups.append(_pooled(network, clip.frames[start : start + _FRAMES_AT_ONCE]))
+        if on_frames:
+            on_frames(min(start + _FRAMES_AT_ONCE, len(clip)), len(clip))
+    pooled = torch.cat(groups)
 
     def lay_out(frames: Tensor) -> Tensor:
         return video_tokens(frames, network.newline, config.newline_position, config.patch_merge_type)

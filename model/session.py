@@ -16,7 +16,7 @@ from videopath.core.errors import EngineError, InputError
 from videopath.model.decoding import Chooser, TextStream
 from videopath.model.engine import Generation
 from videopath.model.network import Network
-from videopath.model.prefix import Prefix
+from videopath.model.prefix import OnFrames, Prefix
 from videopath.model.video import Clip
 
 _T = TypeVar("_T")
@@ -29,10 +29,11 @@ class LocalSession:
     callback is refused. Where the GPU's memory is too small, half of the frames are tried, and ``notes`` says so.
     """
 
-    def __init__(self, network: Network, clip: Clip) -> None:
+    def __init__(self, network: Network, clip: Clip, on_frames: OnFrames | None = None) -> None:
         self.clip = clip
         self.notes: list[str] = []
         self._network = network
+        self._on_frames = on_frames
         self._busy = Lock()
         self._closed = False
         self._held: Prefix | None = None
@@ -117,7 +118,7 @@ class LocalSession:
 
     def _prefix(self) -> Prefix:
         if self._held is None:
-            self._held = Prefix(self._network, self.clip)
+            self._held = Prefix(self._network, self.clip, self._on_frames)
         return self._held
 
     def _with_memory(self, call: Callable[[Prefix], _T]) -> _T:

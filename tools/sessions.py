@@ -111,7 +111,7 @@ class SessionPool:
                 while len(self._sessions) >= self._keep:
                     self._sessions.popitem(last=False)[1].close()
                 tell(ENCODING)
-                self._sessions[key] = self.engine.open(clip)
+                self._sessions[key] = self.engine.open(clip, on_frames=lambda done, total: tell(ENCODING))
             self._sessions.move_to_end(key)
             yield self._sessions[key]
 

@@ -54,7 +54,7 @@ class ScriptedEngine:
             card=Card(labels=labels, unknown_label=UNKNOWN),
         )
 
-    def open(self, clip: Any) -> ScriptedSession:
+    def open(self, clip: Any, **_: Any) -> ScriptedSession:
         self.opened.append(clip)
         return ScriptedSession(self, clip, self.scores[min(len(self.opened), len(self.scores)) - 1])
 

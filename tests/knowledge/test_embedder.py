@@ -86,6 +86,12 @@ def test_near_meanings_are_near(minilm: Embedder) -> None:
     assert query @ near > query @ far + 0.2
 
 
+def test_the_model_is_in_memory_once(minilm: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = minilm.encode(["a gland"])
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", None)  # loading it again would fail
+    assert (Embedder().encode(["a gland"]) == first).all()
+
+
 def test_a_folder_is_an_embedder(minilm: Embedder, tmp_path: Path, words) -> None:
     copy = Embedder(str(minilm.folder))
     assert copy.sha256 == DEFAULT_SHA256

@@ -519,6 +519,21 @@ def test_a_folder_becomes_an_engine(tmp_path: Path, network: Network) -> None:
         load_engine(folder)
 
 
+def test_opening_a_clip_tells_its_frames_and_can_be_ended(nano_engine: LocalEngine) -> None:
+    told: list[tuple[int, int]] = []
+    with nano_engine.open(clip_of(20), on_frames=lambda done, total: told.append((done, total))) as session:
+        heard = session.generate(QUESTION, max_new_tokens=4).tokens
+    assert told == [(8, 20), (16, 20), (20, 20)]
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nano_engine.open(clip_of(20), on_frames=stop)
+    with nano_engine.open(clip_of(20)) as session:
+        assert session.generate(QUESTION, max_new_tokens=4).tokens == heard
+
+
 def test_an_adapter_becomes_an_engine_with_its_base(shared: Path) -> None:
     tiny = shared / "golden/ckpt/tiny"
     adapter = tiny / "lora/llava-qwen-lora-peft04-classic"

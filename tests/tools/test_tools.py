@@ -153,9 +153,9 @@ def test_one_prefill_serves_all_tools(engine, small_case: Path) -> None:
     class Counting:
         info = engine.info
 
-        def open(self, clip):
+        def open(self, clip, **settings):
             opened.append(clip)
-            return engine.open(clip)
+            return engine.open(clip, **settings)
 
     describe, _, diagnose = toolkit(Counting())
     asked = {"video": str(small_case), "site": "colon"}
