@@ -1,0 +1,29 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from videopath.core.files import replaced_on_success, write_text
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "report.md"
+    write_text(target, "before")
+    with pytest.raises(KeyboardInterrupt), replaced_on_success(target) as part:
+        part.write_text("half")
+        raise KeyboardInterrupt
+    assert target.read_text() == "before"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_file_may_be_read_by_whom_the_umask_lets_whatever_wrote_it(tmp_path: Path) -> None:
+    usual, weights = tmp_path / "usual", tmp_path / "model.safetensors"
+    usual.touch()
+    with replaced_on_success(weights) as part:
+        save_file({"w": np.zeros(3, np.float32)}, part)
+    assert weights.stat().st_mode == usual.stat().st_mode
