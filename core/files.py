@@ -34,8 +34,8 @@ def replaced_on_success(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    part.touch()
-    mode = part.stat().st_mode  # as the user's umask has it; some libraries write files that only their owner reads
+    part.touch()  # with the mode that the user's umask gives; some libraries write files that only their owner reads
+    mode = part.stat().st_mode
     part.unlink()
     try:
         yield part

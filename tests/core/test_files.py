@@ -14,9 +14,14 @@ from videopath.core.files import replaced_on_success, write_text
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "report.md"
     write_text(target, "before")
-    with pytest.raises(KeyboardInterrupt), replaced_on_success(target) as part:
-        part.write_text("half")
-        raise KeyboardInterrupt
+
+    def stopped() -> None:
+        with replaced_on_success(target) as part:
+            part.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert target.read_text() == "before"
     assert list(target.parent.iterdir()) == [target]
 
