@@ -16,6 +16,7 @@ from videopath.model.training import corpus
 
 CARD = Path(__file__).resolve().parent.parent / "MODEL_CARD.md"
 BEGIN, END = "<!-- measured: docs/card.py -->\n", "<!-- end of measured -->\n"
+_ATTRIBUTES = {"fineness": "power", "open_space": "open space"}  # as the card calls them
 
 
 def measured(figures: dict[str, Any]) -> str:
@@ -35,7 +36,10 @@ def _whole(figures: dict[str, Any]) -> str:
         ("accuracy where answered", *_share(figures["accuracy_when_answered"])),
         ("expected calibration error", f"{figures['calibration_error']:.3f}", ""),
         ("attribute words that agree with the measured attribute", *_share(figures["attributes"])),
-        *((f"– {name}", *_share(share)) for name, share in figures["by_attribute"].items()),
+        *(
+            (f"– {_ATTRIBUTES.get(name, name)}", *_share(share))
+            for name, share in figures["by_attribute"].items()
+        ),
     ]
     return _table(("", "share (95% interval)", "clips or words"), rows)
 
