@@ -69,12 +69,12 @@ def canonical_site(name: str) -> str:
 
     Raises ``InputError`` with the nearest known names when the site is unknown.
     """
-    cleaned = " ".join(name.lower().replace("_", " ").split())
+    cleaned = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
     if cleaned in _BY_NAME:
         return _BY_NAME[cleaned]
     near = difflib.get_close_matches(cleaned, _BY_NAME, n=3, cutoff=0.5)
     hint = (
-        f"did you mean {' or '.join(repr(_BY_NAME[n]) for n in dict.fromkeys(near))}?"
+        f"did you mean {' or '.join(dict.fromkeys(repr(_BY_NAME[n]) for n in near))}?"
         if near
         else ("use one of: " + ", ".join(SITES) + ".")
     )
