@@ -24,7 +24,7 @@ _README = (_ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_names_only_paths_that_exist() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", _README)
+    links = re.findall(r"\]\(([^)#:]+)\)", _README) + re.findall(r'src(?:set)?="([^"]+)"', _README)
     tree = re.search(r"```text\n(.*?)```", _README, re.DOTALL)
     assert tree
     rows = [row.split()[0] for row in tree[1].splitlines() if row.strip()]

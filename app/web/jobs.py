@@ -94,6 +94,14 @@ class Board:
         """A step of the graph begins."""
         self.update(job, phase="running", step=step, step_started=time.time(), text="", activity="")
 
+    def begin_activity(self, job: Job, activity: str) -> None:
+        """Something else begins within the step; what the model has written stays, as a paragraph of its own."""
+        with self._lock:
+            state = self.state(job.case_id)
+            if state is not None:
+                text = f"{state.text.rstrip()}\n\n" if state.text else ""
+                self.update(job, activity=activity, text=text)
+
     def write(self, job: Job, piece: str, device: str | None) -> None:
         """The model has written a piece of its answer."""
         with self._lock:

@@ -276,7 +276,7 @@ class Worker:
         elif progress.kind == "token":
             self._board.write(job, progress.text, progress.device)
         else:
-            self._board.update(job, activity=progress.text)
+            self._board.begin_activity(job, progress.text)
 
 
 def _check(job: Job) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from videopath.agent.preview import Preview
     from videopath.agent.records import VideoFacts
 
-_WIDTH = 132  # pixels of a thumbnail
+_WIDTH, _SMALL_WIDTH = 196, 130  # pixels of a thumbnail: four in a row at 1280 pixels, or six of many
+_FEW = 12  # thumbnails up to which they are large
 _SHOWN = 32  # thumbnails at most
 
 
@@ -77,7 +78,7 @@ def _frames(seen: Preview) -> None:
     st.image(
         [seen.thumbnails[at] for at in shown],
         caption=moments,
-        width=_WIDTH,
+        width=_WIDTH if len(shown) <= _FEW else _SMALL_WIDTH,
         alt=[f"sampled frame, {moment}" for moment in moments],
     )
     more = f" The first {_SHOWN} are shown." if len(places) > _SHOWN else ""

@@ -129,7 +129,7 @@ def _corrections(report: CaseReport) -> None:
     """The fields that a person may change."""
     st.text_input("Diagnosis", key="edited_diagnosis")
     st.text_area("Description", key="edited_description", height=120)
-    st.text_area("Findings, one on each line", key="edited_findings", height=120)
+    st.text_area("Findings, one on each line", key="edited_findings", height=140)
     kept = [case for case in report.similar_cases if case.kept]
     if kept:
         st.markdown("**Similar cases that the agent may not see when it goes on**")

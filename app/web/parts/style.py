@@ -30,6 +30,7 @@ _CSS = """
 .st-key-preview [data-testid="stImage"] { gap: 0.4rem; }
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap; overflow-wrap: anywhere; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
+:is(input:not([type="checkbox"], [type="radio"]), textarea):focus-visible { outline: none; }  /* their border tells it */
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 4.4rem 0.9rem 2rem; }
   h1 { font-size: 1.6rem !important; }

@@ -77,7 +77,7 @@ def _live(drawn: JobState, done: int, last: str | None, since: float) -> None:
     ):
         _progress(job, since, last)
         if job.text:
-            st.text(job.text + " ▌")
+            st.text(job.text.rstrip() + " ▌")
     coming = steps_to_come(job.step or last)
     if coming:
         st.caption("Then: " + " → ".join(inert(title_of(step)) for step in coming))

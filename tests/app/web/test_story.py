@@ -289,6 +289,7 @@ def test_every_page_fits_a_telephone_and_names_its_pictures(browser: Browser) ->
     browser.screen(390, 844)
     for page in _PAGES:
         browser.go(page)
+        browser.settle()
         assert "Research use only" in browser.text("banner"), page
         assert browser.run(_WIDTH) <= 390, page
         assert not browser.all('[data-testid="stException"]'), page

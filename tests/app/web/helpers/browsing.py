@@ -29,6 +29,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 PATIENCE = 60.0  # seconds for what takes one when the machine does nothing else
 _LOOK = 0.1  # seconds between two looks
+_CALM = 20  # looks after which a page that never rests is taken as it is
 _NAMES = (("chromium", "chromium-browser", "google-chrome"), ("chromedriver", "chromium.chromedriver"))
 _FLAGS = (
     "--headless=new",
@@ -150,6 +151,11 @@ class Browser:
         """Press the Tab key."""
         self.driver.switch_to.active_element.send_keys(Keys.TAB)
 
+    def away(self) -> None:
+        """Take the mouse off whatever it points at."""
+        moved = {"type": "mouseMoved", "x": 0, "y": 0}
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", moved)
+
     def until(self, look: Callable[[], Found], what: str, patience: float = PATIENCE) -> Found:
         """Wait for a condition; a failure tells ``what`` was waited for and what the page shows instead."""
         return until(look, lambda: f"{what}; the page shows:\n{self.text()}", patience)
@@ -226,6 +232,21 @@ class Browser:
             return option in self.find(key).text or self.find(key, "input").get_attribute("value") == option
 
         self.until(chosen, f"{key} takes {option!r}")
+
+    def settle(self) -> None:
+        """Wait until the page is drawn, its pictures are there, and none of it moves for a moment."""
+        self.drawn()
+        loaded = "return [...document.images].every(i => i.complete) && document.body.innerText"
+        before = ""
+        for _ in range(_CALM):
+            before = self.until(lambda: self.run(loaded), "the pictures are there")
+            time.sleep(_LOOK * 5)
+            if self.run(loaded) == before and not self.all('[data-testid="stSkeleton"]'):
+                return
+
+    def picture(self) -> bytes:
+        """The screen as it is seen now, as a PNG."""
+        return bytes(self.driver.get_screenshot_as_png())
 
     def run(self, script: str, *values: Any) -> Any:
         """What a piece of JavaScript returns."""
