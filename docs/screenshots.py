@@ -59,7 +59,7 @@ def main() -> None:
         slides = _slides(Path("slides"))
         ids = _cases(home, slides)
         _keep_evaluation(home)
-        with served(home, folder / "log") as address:
+        with served(home) as address:
             _take_all(Browser(address, folder / "profile"), _shots(ids, slides))
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
+from subprocess import Popen
 from typing import Any, Self
 
 import numpy as np
 import pytest
 from PIL import Image
+from serving import serving as serve
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -127,29 +126,13 @@ def request_of(clip: Path) -> Callable[..., Any]:
     return made
 
 
-Serving = Callable[..., AbstractContextManager[tuple[subprocess.Popen[str], int]]]
+Serving = Callable[..., AbstractContextManager[tuple[Popen[str], int]]]
 
 
 @pytest.fixture(scope="session")
 def serving() -> Serving:
     """``with serving(home, *options) as (process, port)``: ``videopath app``, once it says that it listens."""
-
-    @contextmanager
-    def served(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port: int = found.getsockname()[1]
-        command = [sys.executable, "-c", "from videopath.app.cli import main; main()"]
-        command += ["app", "--port", str(port), "--home", str(home), *options]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-            assert server.stderr is not None
-            try:
-                assert f"http://127.0.0.1:{port}" in server.stderr.readline()
-                yield server, port
-            finally:
-                server.kill()
-
-    return served
+    return serve
 
 
 @pytest.fixture(scope="session")

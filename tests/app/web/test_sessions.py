@@ -62,7 +62,7 @@ def test_five_windows_of_a_browser_finish_ten_cases(
     pictures: list[list[Path]], own_home: Path, tmp_path: Path
 ) -> None:
     begun: dict[str, Path] = {}
-    with served(own_home, tmp_path / "log") as address:
+    with served(own_home) as address:
         browser = Browser(address, tmp_path / "profile")
         try:
             windows = [browser.window() for _ in pictures]

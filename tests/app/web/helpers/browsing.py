@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import URLError
 
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
@@ -26,9 +21,11 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from serving import serving
 
 PATIENCE = 60.0  # seconds for what takes one when the machine does nothing else
 _LOOK = 0.1  # seconds between two looks
+_UNFOLDING = 5.0  # seconds
 _CALM = 20  # looks after which a page that never rests is taken as it is
 _NAMES = (("chromium", "chromium-browser", "google-chrome"), ("chromedriver", "chromium.chromedriver"))
 _FLAGS = (
@@ -62,32 +59,10 @@ def installed() -> tuple[str, str] | None:
 
 
 @contextmanager
-def served(home: Path, log: Path, *options: str) -> Iterator[str]:
-    """The address of ``videopath app`` in a process of its own, with its own home folder, once it answers."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    command = [sys.executable, "-c", "from videopath.app.cli import main; main()", "app"]
-    address = f"http://127.0.0.1:{port}"
-    with (
-        log.open("w") as told,
-        subprocess.Popen(
-            [*command, "--port", str(port), "--home", str(home), *options], stdout=told, stderr=told
-        ) as server,
-    ):
-        try:
-            until(lambda: _answers(address), lambda: f"the server did not start: {log.read_text()}")
-            yield address
-        finally:
-            server.kill()
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, ConnectionError, TimeoutError):
-        return False
+def served(home: Path) -> Iterator[str]:
+    """The address of ``videopath app`` in a process of its own, with its own home folder."""
+    with serving(home) as (_, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def until(look: Callable[[], Found], told: Callable[[], str], patience: float = PATIENCE) -> Found:
@@ -205,6 +180,21 @@ class Browser:
             return True
 
         self.until(clicked, f"{key} can be clicked")
+
+    def unfold(self, key: str) -> None:
+        """Open what is folded; a click that met a page being drawn anew is done again."""
+
+        def is_open() -> bool:
+            return bool(self.all(f".st-key-{key} details[open]"))
+
+        def unfolded() -> bool:
+            if not is_open():
+                self.click(key, "summary")
+                with suppress(AssertionError):
+                    until(is_open, lambda: "still folded", _UNFOLDING)
+            return is_open()
+
+        self.until(unfolded, f"{key} is open")
 
     def write(self, key: str, text: str) -> None:
         """Put a text in place of what stands in a field, and leave the field, as by the keyboard."""
