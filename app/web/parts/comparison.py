@@ -90,7 +90,8 @@ def _asked(report: CaseReport) -> Iterator[tuple[str, str]]:
         if values.get(name) is not None:
             yield name, str(values[name])
     for name, value in chosen.policy.items():
-        yield f"policy: {name.replace('_', ' ')}", "not set" if value is None else str(value)
+        if name not in _ASKED:  # the review mode stands in both
+            yield f"policy: {name.replace('_', ' ')}", "not set" if value is None else str(value)
 
 
 def _numbered(taken: Sequence[Step]) -> dict[str, Step]:
