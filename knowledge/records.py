@@ -1,7 +1,7 @@
 """Instruction records, and the readers of the files they come in.
 
-Three forms are read: a JSON list of LLaVA conversations, the same as JSON lines, and VideoPath's own JSON lines
-(one :class:`InstructionRecord` each). Answers end in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence
+A JSON list of LLaVA conversations is read, the same as JSON lines, VideoPath's own JSON lines (one
+:class:`InstructionRecord` each), CSV tables, and folders of Hugging Face ``datasets`` with either kind of columns. Answers end in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence
 "… the diagnosis is …" (WSI-Bench reports), or name no diagnosis at all.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
 from videopath.knowledge.answers import chosen_option, split_answer
+from videopath.knowledge.imports import entries
 from videopath.knowledge.sources import infer_site, known_site, source_name
 
 UNSPECIFIED_LICENCE = "unspecified"
 _VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
+LeftOut = Callable[[KnowledgeError], None]
+"""Told of each damaged entry that is left out."""
+
 _HUMAN = {"human", "user"}
 _MODEL = {"gpt", "assistant"}
 
@@ -74,20 +78,25 @@ class InstructionRecord(BaseModel):
         return self.description or self.diagnosis
 
 
-def read_records(path: str | Path, licence: str | None = None) -> Iterator[InstructionRecord]:
-    """Read the records of a JSON list or JSON-lines file, one per question and answer.
+def read_records(
+    path: str | Path, licence: str | None = None, left_out: LeftOut | None = None
+) -> Iterator[InstructionRecord]:
+    """Read the records of a JSON list, JSON lines, a CSV table or a folder of Hugging Face ``datasets``.
 
     ``licence`` is that of records which name none. Ids that repeat in the file get ``#2``, ``#3`` …
-    Raises ``KnowledgeError`` that names the damaged record (its number, and its id where it has one).
+    Raises ``KnowledgeError`` that names the damaged record (its place, and its id where it has one); with ``left_out``
+    that is called with the error instead, and reading goes on. What is damaged as a whole is an error either way.
     """
     path = Path(path)
     seen: dict[str, int] = {}
-    for number, item in enumerate(_items(path), start=1):
-        for record in _records_of(item, licence or UNSPECIFIED_LICENCE, f"Record {number} of {path.name}"):
+    for place, item in entries(path):
+        for record in _records_at(place, item, licence or UNSPECIFIED_LICENCE, left_out):
             count = seen[record.id] = seen.get(record.id, 0) + 1
             yield record if count == 1 else _renamed(record, seen)
     if not seen:
-        raise KnowledgeError(f"{path} holds no records; a JSON list or JSON lines of conversations is read.")
+        raise KnowledgeError(
+            f"{path} holds no records; a JSON list, JSON lines, a CSV table or a saved dataset is read."
+        )
 
 
 def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> None:
@@ -115,40 +124,17 @@ def canonical_json(record: InstructionRecord) -> str:
     return json.dumps(record.model_dump(), ensure_ascii=False, separators=(",", ":"))
 
 
-def _items(path: Path) -> Iterator[Any]:
-    """The entries of a JSON list, or of JSON lines, read line by line."""
+def _records_at(place: str, item: Any, licence: str, left_out: LeftOut | None) -> list[InstructionRecord]:
+    """All records of an entry, or none of them."""
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            head = stream.read(1)
-            while head.isspace():
-                head = stream.read(1)
-            stream.seek(0)
-            if head == "[":
-                yield from json.load(stream)
-                return
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield _parsed_line(line, number, path)
-    except json.JSONDecodeError as error:
-        raise KnowledgeError(
-            f"{path} is not whole JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from error
-    except RecursionError as error:
-        raise KnowledgeError(f"{path} is nested too deeply to be instruction data.") from error
-    except UnicodeDecodeError as error:
-        raise KnowledgeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
-    except OSError as error:
-        raise KnowledgeError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-def _parsed_line(line: str, number: int, path: Path) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise KnowledgeError(
-            f"Line {number} of {path.name} is not JSON: {error.msg} at column {error.colno}; "
-            "a JSON list or one JSON object per line is read."
-        ) from error
+        if isinstance(item, KnowledgeError):
+            raise item
+        return list(_records_of(item, licence, place))
+    except KnowledgeError as error:
+        if left_out is None:
+            raise
+        left_out(error)
+        return []
 
 
 def _records_of(item: Any, licence: str, place: str) -> Iterator[InstructionRecord]:
