@@ -223,6 +223,14 @@ class KnowledgeBase:
             for rank, (record, (score, _)) in enumerate(zip(records, best, strict=True), start=1)
         ]
 
+    def vectors(self) -> np.ndarray:
+        """The vectors of the records in their order, float32 [records, dimension], each of length 1."""
+        return vectors_of(self._generation.index)
+
+    def embedded(self, texts: list[str]) -> np.ndarray:
+        """Texts as this knowledge base's embedder sees them, float32 [texts, dimension], each of length 1."""
+        return _checked_vectors(self._embedder, texts, None)
+
     def verify(self) -> list[str]:
         """Everything that is wrong with the files on disk, a sentence each; empty when they are whole."""
         return verify_folder(self.folder)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +17,8 @@ from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord, KnowledgeBase
+    from videopath.knowledge.audit import Overlap
+    from videopath.knowledge.records import LeftOut
 
 app = typer.Typer(
     no_args_is_help=True, help="Knowledge bases: records of cases, found by what they describe."
@@ -23,9 +27,8 @@ app = typer.Typer(
 Sources = Annotated[
     list[Path],
     typer.Argument(
-        help="Files of instruction data: LLaVA conversations as JSON or JSON lines.",
+        help="Instruction data: JSON, JSON lines, CSV files or folders of Hugging Face datasets.",
         exists=True,
-        dir_okay=False,
     ),
 ]
 Folder = Annotated[Path, typer.Argument(help="Folder of the knowledge base.")]
@@ -36,6 +39,11 @@ MaybeFolder = Annotated[
 Licence = Annotated[
     str | None, typer.Option("--licence", help="Licence of records that name none.", show_default=False)
 ]
+OnError = Annotated[
+    Literal["stop", "skip"],
+    typer.Option("--on-error", help="At a damaged record: stop, or leave it out, name it and count it."),
+]
+_NAMED = 10  # damaged records that are named; more are only counted
 
 
 @app.command()
@@ -49,6 +57,7 @@ def build(
         ),
     ] = None,
     licence: Licence = None,
+    on_error: OnError = "stop",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -58,7 +67,7 @@ def build(
 
     quiet_libraries(verbose)
     with progress_bar("embedding") as progress:
-        base = KnowledgeBase.build(folder, _records(sources, licence), embedder, progress)
+        base = KnowledgeBase.build(folder, _records(sources, licence, on_error), embedder, progress)
     _show_info(base, as_json)
 
 
@@ -67,6 +76,7 @@ def add(
     folder: Folder,
     sources: Sources,
     licence: Licence = None,
+    on_error: OnError = "stop",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -77,7 +87,7 @@ def add(
     quiet_libraries(verbose)
     base = KnowledgeBase.open(folder)
     with progress_bar("embedding") as progress:
-        base.add(_records(sources, licence), progress)
+        base.add(_records(sources, licence, on_error), progress)
     _show_info(base, as_json)
 
 
@@ -171,6 +181,53 @@ def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = Non
         raise typer.Exit(1)
 
 
+@app.command()
+def audit(
+    test: Annotated[
+        Path,
+        typer.Argument(help="The test set: a file that `build` reads, or a knowledge base.", exists=True),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="KB", help="Folder of the knowledge base.")],
+    near: Annotated[
+        float, typer.Option("--near", help="Cosine from which two descriptions are nearly the same.")
+    ] = 0.95,
+    on_error: OnError = "stop",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """List what a test set shares with a knowledge base: ids, sources, texts; exit code 1 when it shares any."""
+    from videopath.app.console import emit_json, plain, quiet_libraries, stdout, table
+    from videopath.knowledge import KnowledgeBase
+    from videopath.knowledge.audit import audit as overlaps_of
+    from videopath.knowledge.audit import records_of
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    with _left_out(on_error) as left_out:
+        records = list(records_of(test, left_out))
+    found = overlaps_of(records, base, near)
+    if as_json:
+        emit_json(json.dumps([overlap.model_dump() for overlap in found], ensure_ascii=False, indent=2))
+    else:
+        if found:
+            head = ("reason", "test", "knowledge base", "records", "cosine", "shared")
+            stdout().print(table(head, map(_overlap_row, found)))
+        counts = Counter(overlap.reason for overlap in found)
+        told = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "nothing shared"
+        concerned = len({overlap.test for overlap in found})
+        stdout().print(
+            plain(f"{concerned} of {len(records)} test records overlap with {len(base)} records: {told}.")
+        )
+    if found:
+        raise typer.Exit(1)
+
+
+def _overlap_row(overlap: Overlap) -> tuple[str, ...]:
+    cosine = "" if overlap.similarity is None else f"{overlap.similarity:.3f}"
+    shared = overlap.shared if len(overlap.shared) <= 60 else overlap.shared[:59] + "…"
+    return (overlap.reason, overlap.test, overlap.base, str(overlap.records), cosine, shared)
+
+
 def _opened(folder: Path | None) -> KnowledgeBase:
     from videopath.core.settings import load_settings
     from videopath.knowledge import KnowledgeBase
@@ -179,11 +236,25 @@ def _opened(folder: Path | None) -> KnowledgeBase:
     return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
 
 
-def _records(sources: list[Path], licence: str | None) -> Iterator[InstructionRecord]:
+def _records(sources: list[Path], licence: str | None, on_error: str) -> Iterator[InstructionRecord]:
     from videopath.knowledge import read_records
 
-    for source in sources:
-        yield from read_records(source, licence)
+    with _left_out(on_error) as left_out:
+        for source in sources:
+            yield from read_records(source, licence, left_out)
+
+
+@contextmanager
+def _left_out(on_error: str) -> Iterator[LeftOut | None]:
+    """Names the first damaged records on stderr and counts them all; with "stop" there is nobody to be told."""
+    from videopath.app.console import say
+
+    damaged: list[str] = []
+    yield (lambda error: damaged.append(str(error))) if on_error == "skip" else None
+    for sentence in damaged[:_NAMED]:
+        say(f"Left out: {sentence}")
+    if damaged:
+        say(f"{len(damaged)} damaged {'entry was' if len(damaged) == 1 else 'entries were'} left out.")
 
 
 def _show_info(base: KnowledgeBase, as_json: bool) -> None:

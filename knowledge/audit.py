@@ -1,0 +1,147 @@
+"""What a test set shares with a knowledge base: a case that is in both is remembered, not recognised."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel
+
+from videopath.core.errors import InputError
+from videopath.knowledge.base import KnowledgeBase
+from videopath.knowledge.generation import MANIFEST
+from videopath.knowledge.records import InstructionRecord, LeftOut, read_records
+from videopath.knowledge.sources import same_source, source_path
+
+NEAR = 0.95
+"""Cosine from which two descriptions count as nearly the same."""
+
+_BLOCK = 1 << 24  # similarities that are in memory at once: 64 MiB
+
+
+class Overlap(BaseModel, frozen=True):
+    """What a record of the test set shares with records of the knowledge base, for one reason."""
+
+    reason: Literal["id", "source", "text", "near text"]
+    """The same id; the same video, slide or patient; the same words; or nearly the same description."""
+    test: str
+    """Id of the record in the test set."""
+    base: str
+    """Id of the record in the knowledge base: the most similar for "near text", the first for the other reasons."""
+    records: int
+    """How many records of the knowledge base it shares this with."""
+    shared: str
+    """The id, or the source or description in the knowledge base."""
+    similarity: float | None = None
+    """Cosine of the two descriptions, for "near text"."""
+
+
+def audit(test: Iterable[InstructionRecord], base: KnowledgeBase, near: float = NEAR) -> list[Overlap]:
+    """All overlaps of a test set (another knowledge base, too) with a knowledge base, in the order of the test set.
+
+    Texts are compared in Unicode's NFKC, without case, punctuation and spacing; ``near`` is the cosine, by the embedder
+    of the knowledge base, from which different ones are listed. Records without a description have no text here.
+    Raises ``InputError`` for a ``near`` outside (0, 1].
+    """
+    if not 0 < near <= 1:
+        raise InputError(f"{near} is no cosine to compare descriptions by; give one above 0 and up to 1.")
+    tested, known = list(test), list(base)
+    if not tested:
+        return []
+    found = [*_same_ids(tested, known), *_same_sources(tested, known)]
+    found += [*_same_texts(tested, known), *_near_texts(tested, known, base, near)]
+    place = {record.id: number for number, record in enumerate(tested)}
+    return sorted(found, key=lambda overlap: place[overlap.test])  # stable: reasons stay in their order
+
+
+def records_of(path: str | Path, left_out: LeftOut | None = None) -> Iterable[InstructionRecord]:
+    """The records of a knowledge base's folder, or of anything that :func:`read_records` reads."""
+    path = Path(path).expanduser()
+    return KnowledgeBase.open(path) if (path / MANIFEST).is_file() else read_records(path, left_out=left_out)
+
+
+def _same_ids(tested: Sequence[InstructionRecord], known: Sequence[InstructionRecord]) -> Iterator[Overlap]:
+    ids = {record.id for record in known}
+    for record in tested:
+        if record.id in ids:
+            yield Overlap(reason="id", test=record.id, base=record.id, records=1, shared=record.id)
+
+
+def _same_sources(
+    tested: Sequence[InstructionRecord], known: Sequence[InstructionRecord]
+) -> Iterator[Overlap]:
+    by_stem: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for row, record in enumerate(known):
+        by_stem[_stem(record.source)][record.source].append(row)
+
+    @cache  # many records are of one source
+    def rows_of(source: str) -> list[int]:
+        others = by_stem.get(_stem(source), {})
+        return sorted(row for other, rows in others.items() if same_source(source, other) for row in rows)
+
+    for record in tested:
+        if rows := rows_of(record.source):
+            first = known[rows[0]]
+            yield Overlap(
+                reason="source", test=record.id, base=first.id, records=len(rows), shared=first.source
+            )
+
+
+def _stem(source: str) -> str:
+    return (source_path(source) or ("",))[-1]
+
+
+def _same_texts(tested: Sequence[InstructionRecord], known: Sequence[InstructionRecord]) -> Iterator[Overlap]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, record in enumerate(known):
+        rows[_normalised(record.description)].append(row)
+    for record in tested:
+        text = _normalised(record.description)
+        if text and text in rows:
+            first = known[rows[text][0]]
+            yield Overlap(
+                reason="text",
+                test=record.id,
+                base=first.id,
+                records=len(rows[text]),
+                shared=first.description,
+            )
+
+
+def _normalised(text: str) -> str:
+    """ "Crowded  GLANDS." → "crowded glands"."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _near_texts(
+    tested: Sequence[InstructionRecord], known: Sequence[InstructionRecord], base: KnowledgeBase, near: float
+) -> Iterator[Overlap]:
+    numbers: dict[str, int] = {"": -1}  # a number for each text; -1 for none
+    keys = [
+        np.array([numbers.setdefault(_normalised(record.description), len(numbers)) for record in records])
+        for records in (tested, known)
+    ]
+    has_text = keys[1] >= 0
+    vectors = base.vectors()  # [known, dimension]
+    rows = np.flatnonzero(keys[0] >= 0)
+    step = max(1, _BLOCK // len(known))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        cosines = base.embedded([tested[row].description for row in block]) @ vectors.T  # [block, known]
+        is_near = (cosines >= near) & has_text & (keys[0][block, None] != keys[1])
+        for place in np.flatnonzero(is_near.any(axis=1)):
+            best = int(np.where(is_near[place], cosines[place], -2).argmax())
+            yield Overlap(
+                reason="near text",
+                test=tested[block[place]].id,
+                base=known[best].id,
+                records=int(is_near[place].sum()),
+                shared=known[best].description,
+                similarity=min(1.0, float(cosines[place, best])),
+            )
