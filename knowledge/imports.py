@@ -223,7 +223,7 @@ def _arrow(path: Path, name: str) -> Iterator[Entry]:
                 for item in _rows(batch.select(columns)):
                     row += 1
                     yield _arrow_entry(item, f"Row {row} of {name}")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names of columns
         place = f"What follows row {row} of {name}"
         yield place, KnowledgeError(f"{place} is damaged: {str(error).splitlines()[0][:200]}.")
 

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import KnowledgeError
@@ -260,6 +261,31 @@ def test_what_is_no_arrow_is_refused(tmp_path: Path, data: bytes) -> None:
     (folder / "data-00000-of-00001.arrow").write_bytes(data)
     with pytest.raises(KnowledgeError, match=r"data-00000-of-00001\.arrow"):
         list(read_records(folder))
+
+
+def _stream() -> bytes:
+    rows = [{"id": f"c{n}", "video": "v.mp4", "conversations": TURNS, "site": None} for n in range(3)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch(*rows).schema) as writer:
+        writer.write_batch(batch(*rows))
+    return sink.getvalue().to_pybytes()
+
+
+_STREAM = _stream()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.integers(0, len(_STREAM) - 1), st.integers(0, 255), min_size=1, max_size=5))
+@example({_STREAM.index(b"video"): 0xFF})  # a column's name
+@example({_STREAM.index(b"value"): 0xFF})  # one within a column
+def test_any_flipped_bytes_are_read_or_refused(tmp_path_factory, flips: dict[int, int]) -> None:
+    folder = dataset(tmp_path_factory.mktemp("saved"), [batch({"description": "Glands"})])
+    data = bytearray(_STREAM)
+    for place, byte in flips.items():
+        data[place] = byte
+    (folder / "data-00000-of-00001.arrow").write_bytes(data)
+    with suppress(KnowledgeError):
+        assert all(record.text for record in read_records(folder, left_out=lambda error: None))
 
 
 def test_rows_without_bytes_do_not_run_for_ever(tmp_path: Path) -> None:
