@@ -80,15 +80,18 @@ def evaluate(
         write_text(out, "".join(lines))
     tiles = None if which == "atlas" else evaluation.summarise(on_tiles)
     atlas = None if which == "tiles" else evaluation_atlas.summarise_slides(on_slides)
-    fitted = evaluation.fit_confidence(on_tiles) if calibrate else None
+    _show(tiles, atlas, evaluation.fit_confidence(on_tiles) if calibrate else None, as_json)
+
+
+def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool) -> None:
+    """The figures of what was evaluated, on stdout."""
     if as_json:
         figures = {**tiles.to_json(), "calibration": fitted} if tiles else {}
         figures |= {"atlas": atlas.to_json()} if atlas else {}
         typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
-    else:
-        typer.echo(
-            "\n".join([*(_lines(tiles, fitted) if tiles else []), *(_atlas_lines(atlas) if atlas else [])])
-        )
+        return
+    lines = [*(_lines(tiles, fitted) if tiles else []), *(_atlas_lines(atlas) if atlas else [])]
+    typer.echo("\n".join(lines))
 
 
 def _tracked(outcomes: Iterable[Any], total: int, description: str) -> list[Any]:
@@ -102,7 +105,7 @@ def _tracked(outcomes: Iterable[Any], total: int, description: str) -> list[Any]
 
 def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int) -> None:
     """Leave the outcomes, and of which model they are, where the pages look for them."""
-    from videopath.agent.evaluations import Evaluation, save_evaluation
+    from videopath.agent.evaluation_kept import Evaluation, save_evaluation
     from videopath.app.console import say
     from videopath.core.settings import load_settings
 

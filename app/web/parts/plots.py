@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import altair
 
     from videopath.agent.evaluation import Share
-    from videopath.agent.evaluations import ConfidenceBin, RiskPoint
+    from videopath.agent.evaluation_kept import ConfidenceBin, RiskPoint
 
     Plot = altair.LayerChart | altair.FacetChart
 

@@ -12,7 +12,7 @@ import pytest
 
 from videopath.agent.confidence import FEATURES
 from videopath.agent.evaluation import Outcome
-from videopath.agent.evaluations import Evaluation, list_evaluations, save_evaluation
+from videopath.agent.evaluation_kept import Evaluation, list_evaluations, save_evaluation
 from videopath.model.training.wording import SCALES
 
 _TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}
