@@ -143,7 +143,7 @@ class Network(nn.Module):
     def decode(
         self,
         inputs_embeds: torch.Tensor,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         position_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         *,
@@ -157,13 +157,13 @@ class Network(nn.Module):
         """
         out = self.model.model.language_model(
             inputs_embeds=inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             position_ids=position_ids,
             attention_mask=attention_mask,
             use_cache=use_cache,
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        return self.model.lm_head(out.last_hidden_state[:, kept]).float(), out.past_key_values
+        return self.model.lm_head(out.last_hidden_state[:, kept]).float(), out.cache
 
 
 def hf_config(config: LlavaConfig, vocabulary: int, **extra: Any) -> LlavaOnevisionConfig:

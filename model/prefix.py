@@ -82,7 +82,7 @@ class Prefix:
         embeds = self._network.embed(packing.inputs, [])
         rest, _ = self._network.decode(
             embeds,
-            past_key_values=self._cache,
+            cache=self._cache,
             position_ids=packing.positions(past, 0, embeds.device),
             attention_mask=packing.mask(past, 0, embeds.dtype, embeds.device),
         )
@@ -155,7 +155,7 @@ class Prefix:
     def _decode(self, ids: list[int], visuals: Sequence[Tensor] = ()) -> Tensor:
         """Append to the cache; the logits ``[vocabulary]`` of the last position."""
         embeds = self._network.embed(ids, list(visuals))
-        logits, _ = self._network.decode(embeds, past_key_values=self._cache, logits_to_keep=1)
+        logits, _ = self._network.decode(embeds, cache=self._cache, logits_to_keep=1)
         return logits[0, -1]
 
 
