@@ -1,8 +1,9 @@
 """Instruction records, and the readers of the files they come in.
 
 A JSON list of LLaVA conversations is read, the same as JSON lines, VideoPath's own JSON lines (one
-:class:`InstructionRecord` each), CSV tables, and folders of Hugging Face ``datasets`` with either kind of columns. Answers end in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence
-"… the diagnosis is …" (WSI-Bench reports), or name no diagnosis at all.
+:class:`InstructionRecord` each), CSV tables, and folders of Hugging Face ``datasets`` with either kind of columns.
+Answers end in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence "… the diagnosis is …" (WSI-Bench
+reports), or name no diagnosis at all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
@@ -28,6 +29,25 @@ LeftOut = Callable[[KnowledgeError], None]
 
 _HUMAN = {"human", "user"}
 _MODEL = {"gpt", "assistant"}
+
+
+class Media(BaseModel):
+    """A clip or an image that shows what a record says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    path: str = Field(min_length=1)
+    """Within the folder of the data's media; a whole path only where the user's own case names it."""
+    start: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """First second of the segment; none: from the beginning."""
+    end: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Last second of the segment; none: to the end."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Media:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"ends ({self.end:g} s) before it starts ({self.start:g} s)")
+        return self
 
 
 class InstructionRecord(BaseModel):
@@ -46,6 +66,14 @@ class InstructionRecord(BaseModel):
     diagnosis: str = ""
     """Empty when the answer names none."""
     licence: str = UNSPECIFIED_LICENCE
+    media: tuple[Media, ...] = ()
+    """The clips or images that show it; none: it is found by its words alone."""
+    patient: str | None = None
+    """Whose tissue it is; a case of the same patient is never answered with it."""
+    group: str | None = None
+    """What must not stand on both sides of a question, such as a slide's block or a tile's field."""
+    provenance: dict[str, str] = {}
+    """Of a record that a person signed: case, reviewer, model, what was corrected."""
 
     @field_validator("id", "source", "question", "licence")
     @classmethod
@@ -56,10 +84,15 @@ class InstructionRecord(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _storable(cls, value: str | None) -> str | None:
-        if value and any("\ud800" <= character <= "\udfff" or character == "\0" for character in value):
+    def _storable(cls, value: Any) -> Any:
+        if any("\ud800" <= character <= "\udfff" or character == "\0" for character in _characters(value)):
             raise ValueError("has a character that is not valid text")
         return value
+
+    @field_validator("patient", "group")
+    @classmethod
+    def _none_where_blank(cls, value: str | None) -> str | None:
+        return value or None
 
     @field_validator("site")
     @classmethod
@@ -107,11 +140,13 @@ def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> Non
 def to_conversation(record: InstructionRecord) -> dict[str, Any]:
     """The record in the LLaVA format, in the words of the ViDRiP-LLaVA instruction data."""
     ending = f"Diagnosis: {record.diagnosis}" if record.diagnosis else ""
+    extra = record.model_dump(include={"media", "patient", "group", "provenance"}, exclude_defaults=True)
     return {
         "id": record.id,
         "video": record.source,
         "site": record.site,
         "licence": record.licence,
+        **extra,
         "conversations": [
             {"from": "human", "value": f"<image>\n{record.question}"},
             {"from": "gpt", "value": "\n".join(part for part in (record.description, ending) if part)},
@@ -121,7 +156,20 @@ def to_conversation(record: InstructionRecord) -> dict[str, Any]:
 
 def canonical_json(record: InstructionRecord) -> str:
     """One line of JSON that is the same for equal records, whatever the machine."""
-    return json.dumps(record.model_dump(), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(record.model_dump(exclude_defaults=True), ensure_ascii=False, separators=(",", ":"))
+
+
+def _characters(value: Any) -> Iterator[str]:
+    """The characters of a field's texts."""
+    if isinstance(value, str):
+        yield from value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            for text in pair:
+                yield from text
+    elif isinstance(value, tuple):
+        for media in value:
+            yield from media.path
 
 
 def _records_at(place: str, item: Any, licence: str, left_out: LeftOut | None) -> list[InstructionRecord]:
@@ -166,9 +214,24 @@ def _record_of_exchange(
             "description": description,
             "diagnosis": diagnosis,
             "licence": _first_text(item, "licence", "license") or licence,
+            "media": item["media"] if "media" in item else _media_of(item),
+            **{name: item[name] for name in ("patient", "group", "provenance") if item.get(name)},
         },
         place,
     )
+
+
+def _media_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a conversation was about: its video, or its images; ``start`` and ``end`` cut a segment out of a video."""
+    if _first_text(item, "video"):
+        segment = {name: item[name] for name in ("start", "end") if item.get(name) is not None}
+        return [{"path": path, **segment} for path in _texts(item["video"])]
+    return [{"path": path} for path in _texts(item.get("image"))]
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text.strip() for text in values if isinstance(text, str) and text.strip()]
 
 
 def _exchanges(turns: Any, place: str) -> Iterator[tuple[str, str]]:
