@@ -9,22 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from videopath.knowledge.base import Hit, KnowledgeBase, KnowledgeInfo
+    from videopath.knowledge.base import KnowledgeBase, KnowledgeInfo
     from videopath.knowledge.bundled import STARTER_FOLDER, rebuild_starter, starter_records
     from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder
     from videopath.knowledge.generation import verify_folder
-    from videopath.knowledge.records import InstructionRecord, read_records, to_conversation, write_records
+    from videopath.knowledge.manifest import Change
+    from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
+    from videopath.knowledge.records import (
+        InstructionRecord,
+        Media,
+        read_records,
+        to_conversation,
+        write_records,
+    )
     from videopath.knowledge.sources import same_source
+    from videopath.knowledge.views import Look, Viewer
 
 _MODULES = {
+    "Change": "manifest",
     "DEFAULT_EMBEDDER": "embedder",
     "Embedder": "embedder",
     "Encoder": "embedder",
-    "Hit": "base",
+    "Excluded": "query",
+    "Found": "query",
+    "Hit": "query",
     "InstructionRecord": "records",
     "KnowledgeBase": "base",
     "KnowledgeInfo": "base",
+    "Look": "views",
+    "Media": "records",
+    "Query": "query",
     "STARTER_FOLDER": "bundled",
+    "Viewer": "views",
+    "Weights": "query",
     "read_records": "records",
     "rebuild_starter": "bundled",
     "same_source": "sources",
@@ -37,12 +54,20 @@ _MODULES = {
 __all__ = [
     "DEFAULT_EMBEDDER",
     "STARTER_FOLDER",
+    "Change",
     "Embedder",
     "Encoder",
+    "Excluded",
+    "Found",
     "Hit",
     "InstructionRecord",
     "KnowledgeBase",
     "KnowledgeInfo",
+    "Look",
+    "Media",
+    "Query",
+    "Viewer",
+    "Weights",
     "read_records",
     "rebuild_starter",
     "same_source",

@@ -15,9 +15,12 @@ from pydantic import BaseModel
 
 from videopath.core.errors import InputError
 from videopath.knowledge.base import KnowledgeBase
-from videopath.knowledge.generation import MANIFEST
+from videopath.knowledge.building import checked_look, looks_at
+from videopath.knowledge.manifest import MANIFEST
+from videopath.knowledge.query import Query
 from videopath.knowledge.records import InstructionRecord, LeftOut, read_records
 from videopath.knowledge.sources import same_source, source_path
+from videopath.knowledge.views import Viewer
 
 NEAR = 0.95
 """Cosine from which two descriptions count as nearly the same."""
@@ -28,8 +31,9 @@ _BLOCK = 1 << 24  # similarities that are in memory at once: 64 MiB
 class Overlap(BaseModel, frozen=True):
     """What a record of the test set shares with records of the knowledge base, for one reason."""
 
-    reason: Literal["id", "source", "text", "near text"]
-    """The same id; the same video, slide or patient; the same words; or nearly the same description."""
+    reason: Literal["id", "source", "patient", "group", "file", "near-identical frame", "text", "near text"]
+    """The same id; the same video, slide, patient or group by name; the same media file; nearly the same picture; the
+    same words; or nearly the same description."""
     test: str
     """Id of the record in the test set."""
     base: str
@@ -37,17 +41,23 @@ class Overlap(BaseModel, frozen=True):
     records: int
     """How many records of the knowledge base it shares this with."""
     shared: str
-    """The id, or the source or description in the knowledge base."""
+    """The id, source, patient, group, file's hash or description in the knowledge base, or how many bits differ."""
     similarity: float | None = None
     """Cosine of the two descriptions, for "near text"."""
 
 
-def audit(test: Iterable[InstructionRecord], base: KnowledgeBase, near: float = NEAR) -> list[Overlap]:
+def audit(
+    test: Iterable[InstructionRecord],
+    base: KnowledgeBase,
+    near: float = NEAR,
+    viewer: Viewer | None = None,
+) -> list[Overlap]:
     """All overlaps of a test set (another knowledge base, too) with a knowledge base, in the order of the test set.
 
-    Texts are compared in Unicode's NFKC, without case, punctuation and spacing; ``near`` is the cosine, by the embedder
+    ``viewer`` sees the test set's clips, of which files and pictures are then compared with what the knowledge base
+    has seen; without one only what is written is compared. Pictures are compared as they stand, not turned. Texts are compared in Unicode's NFKC, without case, punctuation and spacing; ``near`` is the cosine, by the embedder
     of the knowledge base, from which different ones are listed. Records without a description have no text here.
-    Raises ``InputError`` for a ``near`` outside (0, 1].
+    Raises ``InputError`` for a ``near`` outside (0, 1], ``KnowledgeError`` for a clip that cannot be read.
     """
     if not 0 < near <= 1:
         raise InputError(f"{near} is no cosine to compare descriptions by; give one above 0 and up to 1.")
@@ -55,6 +65,9 @@ def audit(test: Iterable[InstructionRecord], base: KnowledgeBase, near: float = 
     if not tested:
         return []
     found = [*_same_ids(tested, known), *_same_sources(tested, known)]
+    found += [*_same_names(tested, known, "patient"), *_same_names(tested, known, "group")]
+    if viewer is not None:
+        found += _same_pictures(tested, base, viewer)
     found += [*_same_texts(tested, known), *_near_texts(tested, known, base, near)]
     place = {record.id: number for number, record in enumerate(tested)}
     return sorted(found, key=lambda overlap: place[overlap.test])  # stable: reasons stay in their order
@@ -91,6 +104,48 @@ def _same_sources(
             yield Overlap(
                 reason="source", test=record.id, base=first.id, records=len(rows), shared=first.source
             )
+
+
+def _same_names(
+    tested: Sequence[InstructionRecord],
+    known: Sequence[InstructionRecord],
+    field: Literal["patient", "group"],
+) -> Iterator[Overlap]:
+    by_name: dict[str, list[InstructionRecord]] = defaultdict(list)
+    for record in known:
+        by_name[(getattr(record, field) or "").lower()].append(record)
+    for record in tested:
+        name = (getattr(record, field) or "").lower()
+        if name and name in by_name:
+            first, count = by_name[name][0], len(by_name[name])
+            shared = getattr(first, field)
+            yield Overlap(reason=field, test=record.id, base=first.id, records=count, shared=shared)
+
+
+def _same_pictures(
+    tested: Sequence[InstructionRecord], base: KnowledgeBase, viewer: Viewer
+) -> Iterator[Overlap]:
+    """Media files that are in both, and records of whose frames one is nearly the same."""
+    for record in tested:
+        looks = looks_at(record, viewer, checked_look)
+        if not looks:
+            continue
+        prints = np.concatenate([look.fingerprints for look in looks])
+        same = base.find(
+            Query(
+                record.text,
+                exclude=tuple(look.sha256 for look in looks),
+                fingerprints=prints if len(prints) else None,
+            ),
+            1,
+        ).excluded
+        for reason in ("file", "near-identical frame"):
+            of_reason = [e for e in same if e.reason == reason]
+            if of_reason:
+                first, count = of_reason[0], len(of_reason)
+                yield Overlap(
+                    reason=reason, test=record.id, base=first.id, records=count, shared=first.detail
+                )
 
 
 def _stem(source: str) -> str:

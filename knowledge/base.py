@@ -1,44 +1,35 @@
-"""The knowledge base: instruction records that are found by the meaning of their descriptions."""
+"""The knowledge base: instruction records that are found by what they say and by what they show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
-import faiss
 import numpy as np
 from pydantic import BaseModel
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.core.sites import canonical_site
-from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress, unit_rows
-from videopath.knowledge.generation import (
-    EmbedderMark,
-    Generation,
-    read_generation,
-    read_manifest,
-    vectors_of,
-    verify_folder,
-    write_generation,
-    writing,
-)
-from videopath.knowledge.records import InstructionRecord
+from videopath.knowledge import building
+from videopath.knowledge.changing import Action, Entry, first_version, merged, next_version, refuse_impossible
+from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
+from videopath.knowledge.generation import Generation, read_generation, verify_folder
+from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
+from videopath.knowledge.query import Found, Hit, Query, Weights
+from videopath.knowledge.records import InstructionRecord, LeftOut
+from videopath.knowledge.searching import Searcher
+from videopath.knowledge.vectors import IndexKind
+from videopath.knowledge.views import Viewer
 
-
-class Hit(BaseModel, frozen=True):
-    """A record that was found."""
-
-    record: InstructionRecord
-    score: float
-    """Cosine of query and record, in [-1, 1]."""
-    rank: int
-    """1 for the most similar."""
+__all__ = ["Change", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
 
 
 class KnowledgeInfo(BaseModel, frozen=True):
     """What a knowledge base holds, and the hashes that a report states."""
 
     folder: str
+    version: int
     records: int
     sources: int
     diagnosed: int
@@ -46,17 +37,22 @@ class KnowledgeInfo(BaseModel, frozen=True):
     diagnoses: dict[str, int]
     sites: dict[str, int]
     licences: dict[str, int]
-    embedder: EmbedderMark
+    views: list[Literal["text", "image", "lexical"]]
+    embedder: EncoderMark
+    image_encoder: EncoderMark | None
+    index: dict[str, list[str]]
+    """View → how each of its parts is searched: "exact, 315 vectors"."""
     data_sha256: str
     records_sha256: str
     index_sha256: str
 
 
 class KnowledgeBase:
-    """Records in SQLite with an exact inner-product FAISS index over their descriptions.
+    """Records in SQLite with FAISS indexes over their descriptions and, if built with a viewer, their clips.
 
     Make one with :meth:`build`, :meth:`open` or :meth:`starter`. Searching is safe from several threads and
-    processes; one process writes at a time. The embedder is loaded by the first search or addition.
+    processes; one process writes at a time, the others see the version that they opened. The embedder is loaded by
+    the first search or addition.
     """
 
     def __init__(
@@ -64,6 +60,7 @@ class KnowledgeBase:
     ) -> None:
         self.folder = folder
         self._generation = generation
+        self._searcher = Searcher(generation)
         self._embedder = embedder
         self._fixed = fixed
 
@@ -74,31 +71,36 @@ class KnowledgeBase:
         records: Iterable[InstructionRecord],
         embedder: Encoder | str | None = None,
         progress: Progress | None = None,
+        *,
+        viewer: Viewer | None = None,
+        index: IndexKind | Literal["auto"] = "auto",
+        left_out: LeftOut | None = None,
     ) -> KnowledgeBase:
         """Make a knowledge base, in place of the one in the folder if there is one.
 
-        ``embedder``: a model's name or folder, an encoder of your own, or ``None`` for all-MiniLM-L6-v2.
-        ``progress`` is called with (texts done, texts in all). Raises ``KnowledgeError``, and leaves the folder as it
-        was, for damaged records, an id that occurs twice, no records at all, or a folder that cannot be written.
+        ``embedder``: a model's name or folder, an encoder of your own, or ``None`` for all-MiniLM-L6-v2. ``viewer``
+        sees the records' clips; without one there is no image view. ``index``: how vectors are searched, by itself
+        chosen by their number. ``left_out`` is told of each record whose clip cannot be read, instead of stopping.
+        ``progress`` is called with (texts and clips done, in all). Records are read one after the other and memory
+        is bounded; a build that is killed goes on when the same is built again.
+        Raises ``KnowledgeError``, and leaves the folder's knowledge base as it was, for damaged records, an id that
+        occurs twice, no records at all, or a folder that cannot be written.
         """
         folder = Path(folder).expanduser()
         encoder = _encoder(embedder or DEFAULT_EMBEDDER)
-        found = list(records)
-        if not found:
-            raise KnowledgeError(
-                "There are no records to build a knowledge base from; at least one is needed."
-            )
-        _refuse_repeated(found)
-        vectors = _vectors(encoder, found, progress)
-        with writing(folder):
-            return cls(folder, write_generation(folder, found, vectors, encoder), encoder)
+        with building.workshop(folder) as shop:
+            filled = building.fill(shop, records, encoder, viewer, left_out, progress)
+            generation = first_version(folder, shop, filled, encoder, viewer, index)
+            shop.done = True
+        return cls(folder, generation, encoder)
 
     @classmethod
     def open(cls, folder: str | Path, embedder: Encoder | str | None = None) -> KnowledgeBase:
         """Open a knowledge base; nothing is written, so the folder may be read-only.
 
-        Without ``embedder`` the one that built it is looked for on this machine, never on the network. Raises
-        ``KnowledgeError`` when there is none, a byte of it is damaged, or its embedder is another one.
+        Without ``embedder`` the one that built it is looked for on this machine, never on the network. Files up to
+        64 MiB are checked against their hashes, larger ones by size (:meth:`verify` reads all). Raises
+        ``KnowledgeError`` when there is none, it is damaged, or its embedder is another one.
         """
         folder = Path(folder).expanduser()
         built_by = read_manifest(folder).embedder
@@ -122,6 +124,11 @@ class KnowledgeBase:
         """Whether it is the bundled starter, which is not changed."""
         return self._fixed
 
+    @property
+    def image_encoder(self) -> EncoderMark | None:
+        """What made the vectors of the image view; none where there is no such view."""
+        return self._generation.manifest.image_encoder
+
     def __len__(self) -> int:
         return self._generation.manifest.count
 
@@ -135,51 +142,66 @@ class KnowledgeBase:
             raise KnowledgeError(f"The knowledge base {self.folder} has no record {record_id!r}.")
         return record
 
-    def add(self, records: Iterable[InstructionRecord], progress: Progress | None = None) -> int:
+    def add(
+        self,
+        records: Iterable[InstructionRecord],
+        progress: Progress | None = None,
+        *,
+        viewer: Viewer | None = None,
+        note: str = "",
+    ) -> int:
         """Add records and say how many; all of them or, on an error or a kill, none.
 
-        Raises ``KnowledgeError`` for an id that is there already and for the bundled starter.
+        Records with clips are seen by ``viewer`` where the knowledge base has an image view; without a viewer they
+        are found by their words alone. Raises ``KnowledgeError`` for an id that is there already, a clip that cannot
+        be read, a viewer of another encoder, and for the bundled starter.
         """
-        self._refuse_fixed()
         new = list(records)
-        if not new:
-            return 0
-        _refuse_repeated([*self, *new])
-        added = _vectors(self._embedder, new, progress)
-        with writing(self.folder):
-            current = self.open(
-                self.folder, self._embedder
-            )._generation  # another process may have added, too
-            everything = [*current.store, *new]
-            _refuse_repeated(everything)
-            vectors = np.vstack([vectors_of(current.index), added])
-            self._generation = write_generation(self.folder, everything, vectors, self._embedder)
-        return len(new)
+        return self._changed("add", new, [], progress, viewer, note)
 
-    def remove(self, ids: Iterable[str]) -> int:
+    def update(
+        self,
+        records: Iterable[InstructionRecord],
+        progress: Progress | None = None,
+        *,
+        viewer: Viewer | None = None,
+        note: str = "",
+    ) -> int:
+        """Put records in the place of those with the same ids and say how many; all of them or none.
+
+        They stand last from then on. Raises as :meth:`add`, and for an id that is not there.
+        """
+        new = list(records)
+        return self._changed("update", new, [record.id for record in new], progress, viewer, note)
+
+    def remove(self, ids: Iterable[str], *, note: str = "") -> int:
         """Remove the records of these ids and say how many; all of them or, on an error or a kill, none.
 
         Raises ``KnowledgeError`` for an id that is not there, for the last records of all, and for the bundled starter.
         """
+        return self._changed("remove", [], list(dict.fromkeys(ids)), None, None, note)
+
+    def merge(self) -> None:
+        """Write every view anew in one part, without the vectors of removed records. Searching gives the same."""
         self._refuse_fixed()
-        wanted = set(ids)
-        if not wanted:
-            return 0
-        with writing(self.folder):
-            current = self.open(self.folder, self._embedder)._generation
-            records = list(current.store)
-            if missing := sorted(wanted - {record.id for record in records}):
-                raise KnowledgeError(f"The knowledge base {self.folder} has no record {missing[0]!r}.")
-            rows = [row for row, record in enumerate(records) if record.id not in wanted]
-            if not rows:
-                raise KnowledgeError(
-                    f"These are all records of the knowledge base {self.folder}; delete the folder instead."
-                )
-            left = [records[row] for row in rows]
-            self._generation = write_generation(
-                self.folder, left, vectors_of(current.index)[rows], self._embedder
+        self._use(merged(self.folder))
+
+    def find(self, query: Query, k: int = 5, weights: Weights | None = None) -> Found:
+        """The ``k`` records that are most similar to a query, best first, and what was left out of the search.
+
+        Raises ``InputError`` for a site that is not known, ``k`` below 1, or an image vector of another length.
+        """
+        if k < 1:
+            raise InputError(f"{k} results were asked for; at least 1 is possible.")
+        weights = weights or Weights()
+        mark = self.image_encoder
+        if query.image is not None and mark and np.shape(query.image)[-1] != mark.dimension:
+            raise InputError(
+                f"The image vector has {np.shape(query.image)[-1]} numbers; those of {mark.name} have {mark.dimension}."
             )
-        return len(wanted)
+        asked = query.text.strip()
+        vector = self.embedded([asked])[0] if asked and weights.text else None
+        return self._searcher.find(query, vector, k, weights)
 
     def search(
         self,
@@ -192,67 +214,97 @@ class KnowledgeBase:
     ) -> list[Hit]:
         """The ``k`` records most similar to a text, best first; fewer only where there are fewer.
 
-        ``site``: only of this site (any known name of it; ``InputError`` for others). ``exclude_source``: videos,
-        slides or paths (one or several) whose own records are never returned. ``diagnosed``: only records that name a diagnosis.
+        ``site``: only of this site (any known name of it; ``InputError`` for others). ``exclude_source``: files,
+        videos, slides, patients or groups whose records are never returned. ``diagnosed``: only records that name a
+        diagnosis.
         """
-        if not query.strip():
-            raise InputError("The search text is empty; give a description of the tissue.")
-        if any("\ud800" <= character <= "\udfff" for character in query):
-            raise InputError("The search text has a character that is not valid; leave it out.")
-        if k < 1:
-            raise InputError(f"{k} results were asked for; at least 1 is possible.")
-        wanted = canonical_site(site) if site else None
-        generation = self._generation
-        parameters = None
         named = [exclude_source] if isinstance(exclude_source, str | Path) else exclude_source or ()
-        excluded = [str(source) for source in named]
-        if wanted or excluded or diagnosed:
-            rows = generation.store.rows_where(wanted, excluded, diagnosed)
-            if not rows:
-                return []
-            chosen = faiss.IDSelectorBatch(np.array(rows, np.int64))
-            parameters = faiss.SearchParameters(sel=chosen)  # type: ignore[call-arg]
-        vector = _checked_vectors(self._embedder, [query], None)
-        scores, found = generation.index.search(vector, min(k, len(self)), params=parameters)
-        best = sorted(
-            (-float(score), int(row)) for score, row in zip(scores[0], found[0], strict=True) if row > 0
-        )
-        records = generation.store.at([row for _, row in best])
-        return [
-            Hit(record=record, score=max(-1.0, min(1.0, -score)), rank=rank)
-            for rank, (record, (score, _)) in enumerate(zip(records, best, strict=True), start=1)
-        ]
+        excluded = tuple(str(source) for source in named)
+        return self.find(Query(query, site=site, diagnosed=diagnosed, exclude=excluded), k).hits
 
     def vectors(self) -> np.ndarray:
         """The vectors of the records in their order, float32 [records, dimension], each of length 1."""
-        return vectors_of(self._generation.index)
+        rows = self._generation.store.rows()
+        found = np.zeros((len(rows), self._embedder.dimension), np.float32)
+        for part in self._generation.parts["text"]:
+            places = np.searchsorted(rows, part.rows)
+            known = np.flatnonzero(rows[np.minimum(places, len(rows) - 1)] == part.rows)
+            found[places[known]] = part.all()[known]
+        return found
 
-    def embedded(self, texts: list[str]) -> np.ndarray:
+    def embedded(self, texts: Sequence[str]) -> np.ndarray:
         """Texts as this knowledge base's embedder sees them, float32 [texts, dimension], each of length 1."""
-        return _checked_vectors(self._embedder, texts, None)
+        return building.encoded(self._embedder, texts)
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the files on disk, a sentence each; empty when they are whole."""
         return verify_folder(self.folder)
 
+    def changes(self) -> list[Change]:
+        """What each version changed, the first one first."""
+        return list(self._generation.manifest.changes)
+
     def info(self) -> KnowledgeInfo:
-        """Counts by site, diagnosis and licence, the embedder, and the hashes."""
+        """Counts by site, diagnosis and licence, the encoders, and the hashes."""
+        return self._info
+
+    @cached_property
+    def _info(self) -> KnowledgeInfo:
         manifest, store = self._generation.manifest, self._generation.store
         diagnoses = store.counts("diagnosis")
         diagnoses.pop("", None)
+        index: dict[str, list[str]] = {}
+        for part in manifest.parts:
+            index.setdefault(part.view, []).append(f"{part.kind}, {part.vectors:,} vectors")
         return KnowledgeInfo(
             folder=str(self.folder),
+            version=manifest.version,
             records=manifest.count,
             sources=len(store.counts("source")),
             diagnosed=sum(diagnoses.values()),
             diagnoses=diagnoses,
             sites={site: count for site, count in store.counts("site").items() if site},
             licences=store.counts("licence"),
+            views=["text", "image", "lexical"] if manifest.image_encoder else ["text", "lexical"],
             embedder=manifest.embedder,
+            image_encoder=manifest.image_encoder,
+            index=index,
             data_sha256=manifest.data_sha256,
             records_sha256=manifest.records.sha256,
-            index_sha256=manifest.index.sha256,
+            index_sha256=manifest.index_sha256,
         )
+
+    def _changed(
+        self,
+        action: Action,
+        new: list[InstructionRecord],
+        gone: list[str],
+        progress: Progress | None,
+        viewer: Viewer | None,
+        note: str,
+    ) -> int:
+        self._refuse_fixed()
+        if not new and not gone:
+            return 0
+        refuse_impossible(self._generation, new, gone)
+        self._refuse_other_viewer(viewer)
+        seen = [building.looks_at(record, viewer, building.checked_look) for record in new]
+        vectors = building.encoded(self._embedder, [record.text for record in new], progress)
+        self._use(next_version(self.folder, action, Entry.joined(new, vectors, seen), gone, note))
+        return len(new) or len(gone)
+
+    def _use(self, generation: Generation) -> None:
+        """From now on this version is searched."""
+        self._generation, self._searcher = generation, Searcher(generation)
+        self.__dict__.pop("_info", None)
+
+    def _refuse_other_viewer(self, viewer: Viewer | None) -> None:
+        mark = self.image_encoder
+        if viewer is not None and (mark is None or mark.sha256 != viewer.sha256):
+            raise KnowledgeError(
+                f"The pictures in {self.folder} were encoded by {mark.name if mark else 'nothing'}, not by {viewer.name}; "
+                "add records with that encoder, or build the knowledge base again."
+            )
 
     def _refuse_fixed(self) -> None:
         if self._fixed:
@@ -270,28 +322,3 @@ def _is_starter(folder: Path) -> bool:
 
 def _encoder(embedder: Encoder | str) -> Encoder:
     return Embedder(embedder) if isinstance(embedder, str) else embedder
-
-
-def _refuse_repeated(records: Iterable[InstructionRecord]) -> None:
-    """Before the minutes of embedding, not after them."""
-    seen: set[str] = set()
-    for record in records:
-        if record.id in seen:
-            raise KnowledgeError(
-                f"The record id {record.id!r} occurs twice; every record of a knowledge base needs its own."
-            )
-        seen.add(record.id)
-
-
-def _vectors(encoder: Encoder, records: list[InstructionRecord], progress: Progress | None) -> np.ndarray:
-    return _checked_vectors(encoder, [record.text for record in records], progress)
-
-
-def _checked_vectors(encoder: Encoder, texts: list[str], progress: Progress | None) -> np.ndarray:
-    vectors = unit_rows(encoder.encode(texts, progress))
-    if vectors.shape != (len(texts), encoder.dimension) or not np.isfinite(vectors).all():
-        raise KnowledgeError(
-            f"The embedder {encoder.name!r} gave vectors {vectors.shape}, not finite ones of "
-            f"({len(texts)}, {encoder.dimension})."
-        )
-    return vectors

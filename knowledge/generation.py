@@ -1,151 +1,72 @@
-"""The files of a knowledge base, and how a new set of them takes the place of the old one.
+"""The files of a knowledge base, and how a new version of it takes the place of the old one.
 
-    manifest.json             names the two files below and their hashes; covers itself with a hash
-    records-<hash>.sqlite     the records, rows 1, 2, 3 …
-    index-<hash>.faiss        IndexIDMap2 over IndexFlatIP: the vector of row n has id n
+    manifest.json              names the files below with their hashes; covers itself with a hash
+    records-<hash>.sqlite      the records, their words, the fingerprints of their media
+    text-<hash>.*, image-<hash>.*   the vectors of a view, in parts
 
-Data files are never changed in place. A new generation is written beside the old one under temporary names; the
-renaming of its manifest is the one moment at which it takes over; the old files are removed after it. A kill leaves
-the old or the new generation, whole; leftovers are cleared by the next write.
+Data files are never changed in place. A new version is written beside the old one under temporary names; the
+renaming of its manifest is the one moment at which it takes over; files that it does not name are removed after it.
+A kill leaves the old or the new version, whole; leftovers are cleared by the next write. An addition writes a part of
+its own; when there are many, they are merged.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
-from videopath.knowledge.embedder import Encoder
-from videopath.knowledge.records import InstructionRecord, canonical_json
-from videopath.knowledge.store import RecordStore, write_store
-
-MANIFEST = "manifest.json"
-_FORMAT = "videopath-knowledge/1"
-_OURS = re.compile(
-    r"records-[0-9a-f]{12}\.sqlite|index-[0-9a-f]{12}\.faiss|\.(records|index|manifest\.json)\..*\.part"
+from videopath.knowledge.manifest import (
+    MANIFEST,
+    DataFile,
+    Manifest,
+    Part,
+    StoredView,
+    data_file,
+    manifest_bytes,
+    read_manifest,
 )
+from videopath.knowledge.store import RecordStore, data_sha256
+from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
+
+_OURS = re.compile(
+    r"records-[0-9a-f]{12}\.sqlite|(text|image)-[0-9a-f]{12}\.[a-z]+|\.(records|text|image|manifest\.json)\..*\.part"
+)
+_CHECKED_AT_OPENING = (
+    64 << 20
+)  # bytes; larger files are checked by `verify` alone, opening must not read them whole
 _LENGTH_TOLERANCE = 1e-3
-
-
-class DataFile(BaseModel, frozen=True):
-    """A file beside the manifest."""
-
-    name: str = Field(pattern=r"^[a-z]+-[0-9a-f]{12}\.[a-z]+$")
-    sha256: str
-
-
-class EmbedderMark(BaseModel, frozen=True):
-    """The embedder that made the vectors."""
-
-    name: str
-    sha256: str
-    dimension: int
-
-
-class Manifest(BaseModel):
-    """What ``manifest.json`` says. Equal records and embedder give an equal manifest on one machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: str
-    count: int
-    data_sha256: str
-    """Hash of the records as canonical JSON lines, in row order."""
-    embedder: EmbedderMark
-    records: DataFile
-    index: DataFile
-
-    def to_text(self) -> str:
-        """The file's text: with a hash of everything else in it."""
-        content = self.model_dump()
-        return json.dumps({**content, "sha256": _sha256_of(content)}, indent=2) + "\n"
+_MOST_PARTS = 8
+_BLOCK = 8192  # vectors that are in memory at once
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One opened set of files."""
+    """One opened version."""
 
     manifest: Manifest
     store: RecordStore
-    index: faiss.IndexIDMap2
+    parts: dict[StoredView, list[Vectors]]
+    """Only of views that there are."""
 
 
 def read_generation(folder: Path) -> Generation:
-    """Open the folder's knowledge base; every byte is checked against the manifest before it is used."""
+    """Open the folder's knowledge base. Files up to 64 MiB are checked against the manifest, larger ones by size."""
     while True:
         manifest = read_manifest(folder)
         try:
             return _opened(folder, manifest)
         except KnowledgeError:
             if read_manifest(folder) == manifest:
-                raise  # else another process replaced the generation while it was read: take the new one
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check ``manifest.json``."""
-    path = folder / MANIFEST
-    try:
-        data = _manifest_bytes(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise KnowledgeError(
-            f"{folder} holds no knowledge base (no {MANIFEST}); make one with: videopath knowledge build."
-        ) from error
-    except OSError as error:
-        raise KnowledgeError(f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
-        content = json.loads(data)
-        content.pop("sha256")
-        manifest = Manifest.model_validate(content)
-    except (ValueError, AttributeError, KeyError, RecursionError, ValidationError) as error:
-        raise KnowledgeError(
-            f"{path} is damaged: it is not a manifest of a knowledge base; build it again."
-        ) from error
-    if manifest.to_text().encode() != data:
-        raise KnowledgeError(f"{path} is damaged: it does not have the hash that it states; build it again.")
-    if manifest.format != _FORMAT:
-        raise KnowledgeError(f"{path} has the format {manifest.format!r}; this version reads {_FORMAT!r}.")
-    return manifest
-
-
-def write_generation(
-    folder: Path, records: Sequence[InstructionRecord], vectors: np.ndarray, embedder: Encoder
-) -> Generation:
-    """Write records and their vectors (float32 [n, dimension], unit rows) and make them the folder's content.
-
-    The caller holds :func:`writing`. Raises ``KnowledgeError`` where the folder cannot be written; the old content
-    stays.
-    """
-    try:
-        store, index = _write_store_file(folder, records), _write_index_file(folder, vectors)
-        manifest = Manifest(
-            format=_FORMAT,
-            count=len(records),
-            data_sha256=data_sha256(records),
-            embedder=EmbedderMark(name=embedder.name, sha256=embedder.sha256, dimension=vectors.shape[1]),
-            records=store,
-            index=index,
-        )
-        part = _part(folder, MANIFEST)
-        part.write_bytes(manifest.to_text().encode())
-        _renamed(part, MANIFEST)  # from here on the folder holds the new generation
-        _sync_folder(folder)
-    except (OSError, sqlite3.Error) as error:
-        raise _not_written(folder, error) from error
-    finally:
-        _clear(folder)
-    return read_generation(folder)
+                raise  # else another process replaced the version while it was read: take the new one
 
 
 @contextmanager
@@ -156,16 +77,75 @@ def writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None
     except OSError as error:
-        raise _not_written(folder, error) from error
+        raise not_written(folder, error) from error
     try:
         if handle is not None:
             _lock(handle)
         yield
+    except (OSError, sqlite3.Error) as error:
+        raise not_written(folder, error) from error
     finally:
         if handle is not None:
             os.close(handle)  # this lets the lock go
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
+        if folder.exists():
+            _clear(folder)
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def publish(folder: Path, manifest: Manifest) -> Generation:
+    """Make a manifest, whose files are all there, the folder's content. The caller holds :func:`writing`."""
+    path = part_path(folder, MANIFEST)
+    path.write_bytes(manifest.to_text().encode())
+    _renamed(path, MANIFEST)  # from here on the folder holds the new version
+    _sync_folder(folder)
+    return read_generation(folder)
+
+
+def settled(path: Path, name: str) -> DataFile:
+    """Give a written file its name for good: "records.sqlite" becomes "records-<hash>.sqlite"."""
+    file = data_file(path, name)
+    _renamed(path, file.name)
+    return file
+
+
+def write_part(
+    folder: Path,
+    view: StoredView,
+    rows: np.ndarray,
+    chunks: Iterable[np.ndarray],
+    dimension: int,
+    kind: IndexKind | None = None,
+) -> Part:
+    """Write vectors (their rows int64 [n]; float32 [m, dimension] in chunks) as a part. Holds :func:`writing`."""
+    stem = part_path(folder, view).with_suffix("")
+    written, paths = write_vectors(stem, rows, chunks, dimension, kind or "auto")
+    files = tuple(settled(path, f"{view}.{_suffix(path)}") for path in paths)
+    return Part(view=view, kind=written, vectors=len(rows), files=files)
+
+
+def merged_parts(
+    folder: Path, generation: Generation, added: Sequence[Part], alive: np.ndarray
+) -> list[Part]:
+    """The parts of the next version: all as they are, or the small ones of a view in one where there are many.
+
+    A part that holds more than four times what all younger ones hold stays as it is, so that every vector is copied
+    only a few times however often records are added. ``alive``: bool by row; vectors of other rows are left out.
+    """
+    parts: list[Part] = []
+    for view in ("text", "image"):
+        held = [*generation.manifest.parts_of(view), *(part for part in added if part.view == view)]
+        parts += held if len(held) <= _MOST_PARTS else _merged(folder, view, held, alive)
+    return parts
+
+
+def rewritten_parts(folder: Path, generation: Generation, alive: np.ndarray) -> list[Part]:
+    """Every view in one part, without what is not alive."""
+    return [
+        part
+        for view in generation.parts
+        for part in _joined(folder, view, generation.manifest.parts_of(view), alive)
+    ]
 
 
 def verify_folder(folder: str | Path) -> list[str]:
@@ -175,122 +155,134 @@ def verify_folder(folder: str | Path) -> list[str]:
         manifest = read_manifest(folder)
     except KnowledgeError as error:
         return [str(error)]
-    problems = [
-        problem for file in (manifest.records, manifest.index) if (problem := _problem_of_file(folder, file))
-    ]
+    problems = [problem for file in manifest.files if (problem := _problem_of_file(folder, file))]
     if not problems:
         try:
             problems = _problems_of_content(_opened(folder, manifest))
         except KnowledgeError as error:
             problems = [str(error)]
-    replaced_meanwhile = bool(problems) and _manifest_bytes(folder / MANIFEST) != manifest.to_text().encode()
+    replaced_meanwhile = bool(problems) and manifest_bytes(folder) != manifest.to_text().encode()
     return verify_folder(folder) if replaced_meanwhile else problems
 
 
-def data_sha256(records: Sequence[InstructionRecord]) -> str:
-    """Hash of the records as canonical JSON lines."""
-    digest = hashlib.sha256()
-    for record in records:
-        digest.update(canonical_json(record).encode() + b"\n")
-    return digest.hexdigest()
+def part_path(folder: Path, name: str) -> Path:
+    """A temporary name; what a killed process of the same number left under it is removed."""
+    path = folder / f".{name}.{os.getpid()}.part"
+    path.unlink(missing_ok=True)
+    return path
 
 
-def vectors_of(index: faiss.IndexIDMap2) -> np.ndarray:
-    """The vectors in row order, float32 [n, dimension]."""
-    return faiss.downcast_index(index.index).reconstruct_n(0, index.ntotal)
+def not_written(folder: Path, error: Exception) -> KnowledgeError:
+    """The error of a folder that cannot be written."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return KnowledgeError(
+        f"The knowledge base {folder} cannot be written: {reason}; choose a folder that can."
+    )
 
 
-def _manifest_bytes(path: Path) -> bytes:
-    return path.read_bytes().replace(b"\r\n", b"\n")  # a checkout on Windows may have changed the line ends
+def _merged(folder: Path, view: StoredView, held: list[Part], alive: np.ndarray) -> list[Part]:
+    first = len(held) - 1
+    younger = held[first].vectors
+    while first and held[first - 1].vectors <= 4 * younger:
+        first -= 1
+        younger += held[first].vectors
+    return [*held[:first], *_joined(folder, view, held[first:], alive)]
+
+
+def _joined(folder: Path, view: StoredView, held: Sequence[Part], alive: np.ndarray) -> list[Part]:
+    opened = [_vectors(folder, part) for part in held]
+    kept = [np.flatnonzero(alive[vectors.rows]) for vectors in opened]
+    rows = np.concatenate([vectors.rows[places] for vectors, places in zip(opened, kept, strict=True)])
+    if not len(rows):
+        return []
+
+    def chunks() -> Iterator[np.ndarray]:
+        for vectors, places in zip(opened, kept, strict=True):
+            everything = vectors.all()
+            for start in range(0, len(places), _BLOCK):
+                yield np.asarray(everything[places[start : start + _BLOCK]], np.float32)
+
+    return [write_part(folder, view, rows, chunks(), opened[0].dimension)]
 
 
 def _opened(folder: Path, manifest: Manifest) -> Generation:
-    if problem := _problem_of_file(folder, manifest.records):
-        raise KnowledgeError(problem)
+    for file in manifest.files:
+        if problem := _problem_of_file(folder, file, _CHECKED_AT_OPENING):
+            raise KnowledgeError(problem)
+    parts: dict[StoredView, list[Vectors]] = {}
+    for part in manifest.parts:
+        parts.setdefault(part.view, []).append(_vectors(folder, part))
+        mark = manifest.mark_of(part.view)
+        opened = parts[part.view][-1]
+        if mark is None or (len(opened), opened.dimension) != (part.vectors, mark.dimension):
+            raise KnowledgeError(_foreign(folder))
     try:
-        data = (folder / manifest.index.name).read_bytes()
-    except OSError as error:
-        raise KnowledgeError(_unreadable(folder, manifest.index.name, error)) from error
-    if hashlib.sha256(data).hexdigest() != manifest.index.sha256:
-        raise KnowledgeError(_damaged(folder, manifest.index.name))
-    try:
-        index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
         store = RecordStore(folder / manifest.records.name)
-    except (RuntimeError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
         raise KnowledgeError(
             f"The knowledge base {folder} cannot be opened: {error}; build it again."
         ) from error
-    size = (manifest.count, manifest.embedder.dimension)
-    if (
-        not isinstance(index, faiss.IndexIDMap2)
-        or (index.ntotal, index.d) != size
-        or len(store) != manifest.count
-    ):
-        raise KnowledgeError(f"The index and the records in {folder} do not belong together; build it again.")
-    return Generation(manifest, store, index)
+    if len(store) != manifest.count:
+        raise KnowledgeError(_foreign(folder))
+    return Generation(manifest, store, parts)
 
 
-def _problem_of_file(folder: Path, file: DataFile) -> str | None:
+def _vectors(folder: Path, part: Part) -> Vectors:
+    return Vectors.open(part.kind, [folder / file.name for file in part.files])
+
+
+def _problem_of_file(folder: Path, file: DataFile, most: int | None = None) -> str | None:
+    """What is wrong with a file; its content is compared only up to ``most`` bytes, none: always."""
+    path = folder / file.name
     try:
-        found = sha256_file(folder / file.name)
+        size = path.stat().st_size
+        whole = size == file.size and ((most is not None and size > most) or sha256_file(path) == file.sha256)
     except OSError as error:
-        return _unreadable(folder, file.name, error)
-    return None if found == file.sha256 else _damaged(folder, file.name)
+        return f"{path} cannot be read: {error.strerror or error}; build the knowledge base again."
+    if whole:
+        return None
+    return f"{path} is damaged: its SHA-256 is not the one in the manifest; build the knowledge base again."
 
 
 def _problems_of_content(generation: Generation) -> list[str]:
-    manifest, store, index = generation.manifest, generation.store, generation.index
+    manifest, store = generation.manifest, generation.store
     problems = []
-    if data_sha256(list(store)) != manifest.data_sha256:
+    if data_sha256(store) != manifest.data_sha256:
         problems.append("The records are not those that the manifest states; build the knowledge base again.")
-    if faiss.vector_to_array(index.id_map).tolist() != list(range(1, manifest.count + 1)):
-        problems.append("The index's ids are not the records' rows; build the knowledge base again.")
-    lengths = np.linalg.norm(vectors_of(index), axis=1)
-    if not np.all(np.abs(lengths - 1) < _LENGTH_TOLERANCE):
-        problems.append("The index has vectors whose length is not 1; build the knowledge base again.")
+    with_text = np.concatenate([part.rows for part in generation.parts.get("text", [])] or [np.zeros(0)])
+    if not np.isin(store.rows(), with_text).all():
+        problems.append("Some records have no vector; build the knowledge base again.")
+    if not all(_unit_length(part) for parts in generation.parts.values() for part in parts):
+        problems.append("There are vectors whose length is not 1; build the knowledge base again.")
     return problems
 
 
-def _write_store_file(folder: Path, records: Sequence[InstructionRecord]) -> DataFile:
-    part = _part(folder, "records")
-    write_store(part, records)
-    return _named_by_hash(part, "records", "sqlite")
+def _unit_length(part: Vectors) -> bool:
+    vectors = part.all()
+    return all(
+        bool(np.all(np.abs(np.linalg.norm(np.asarray(block, np.float32), axis=1) - 1) < _LENGTH_TOLERANCE))
+        for block in (vectors[start : start + _BLOCK] for start in range(0, len(part), _BLOCK))
+    )
 
 
-def _write_index_file(folder: Path, vectors: np.ndarray) -> DataFile:
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-    index.add_with_ids(vectors, np.arange(1, len(vectors) + 1, dtype=np.int64))
-    part = _part(folder, "index")
-    part.write_bytes(faiss.serialize_index(index).tobytes())
-    return _named_by_hash(part, "index", "faiss")
+def _suffix(path: Path) -> str:
+    """ ".text.123.faiss.part" → "faiss"."""
+    return path.name.split(".")[-2]
 
 
-def _named_by_hash(part: Path, stem: str, suffix: str) -> DataFile:
-    digest = sha256_file(part)
-    file = DataFile(name=f"{stem}-{digest[:12]}.{suffix}", sha256=digest)
-    _renamed(part, file.name)
-    return file
-
-
-def _part(folder: Path, name: str) -> Path:
-    """A temporary name; what a killed process of the same number left under it is removed."""
-    part = folder / f".{name}.{os.getpid()}.part"
-    part.unlink(missing_ok=True)
-    return part
-
-
-def _renamed(part: Path, name: str) -> None:
-    with part.open("r+b") as stream:
+def _renamed(path: Path, name: str) -> None:
+    with path.open("r+b") as stream:
         os.fsync(stream.fileno())
-    part.replace(part.with_name(name))
+    path.replace(path.with_name(name))
 
 
 def _clear(folder: Path) -> None:
     """Remove data files that the manifest does not name, and temporary ones."""
     try:
-        manifest = read_manifest(folder)
-        kept = {manifest.records.name, manifest.index.name}
+        kept = {file.name for file in read_manifest(folder).files}
     except KnowledgeError:
+        if (folder / MANIFEST).exists():
+            return  # a damaged one: what it named may be of use to somebody
         kept = set()
     for path in list(folder.iterdir()):
         if _OURS.fullmatch(path.name) and path.name not in kept:
@@ -313,20 +305,5 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _sha256_of(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _damaged(folder: Path, name: str) -> str:
-    return f"{folder / name} is damaged: its SHA-256 is not the one in the manifest; build the knowledge base again."
-
-
-def _unreadable(folder: Path, name: str, error: OSError) -> str:
-    return f"{folder / name} cannot be read: {error.strerror or error}; build the knowledge base again."
-
-
-def _not_written(folder: Path, error: Exception) -> KnowledgeError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return KnowledgeError(
-        f"The knowledge base {folder} cannot be written: {reason}; choose a folder that can."
-    )
+def _foreign(folder: Path) -> str:
+    return f"The index and the records in {folder} do not belong together; build it again."

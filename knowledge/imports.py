@@ -1,4 +1,6 @@
-"""The entries of the files and folders that records are read from: JSON, JSON lines, CSV, Hugging Face ``datasets``.
+"""The entries of the files and folders that records are read from.
+
+JSON, JSON lines, CSV, Hugging Face ``datasets``, and knowledge bases, those of the format before this one, too.
 
 A ``datasets`` folder is one that ``save_to_disk`` wrote: Arrow files, read with pyarrow. Nothing in it is executed and
 no file outside it is opened. Damage that concerns one entry is yielded in its place, so that a reader may go on.
@@ -10,7 +12,9 @@ import csv
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -24,11 +28,18 @@ if TYPE_CHECKING:
 Entry = tuple[str, "Any | KnowledgeError"]
 """Where an entry stands ("Line 3 of cases.csv"), and the entry or what is wrong with it."""
 
-COLUMNS = ("id", "source", "site", "question", "description", "diagnosis", "licence")
+COLUMNS = (
+    "id", "source", "site", "question", "description", "diagnosis", "licence", "patient", "group", "media",
+)  # fmt: skip
+"""Of a table; ``media`` holds paths, several of them separated by ``|``."""
 DEFAULT_QUESTION = "What is the best diagnosis for this tissue?"
 """Of a row of a table that has no question."""
 
-_CONVERSATION = ("id", "video", "image", "source", "site", "organ", "conversations", "licence", "license")
+_CONVERSATION = (
+    "id", "video", "image", "source", "site", "organ", "conversations", "licence", "license", "patient", "group",
+    "start", "end",
+)  # fmt: skip
+_SAYS = COLUMNS[1:7]  # what the id of a row that has none is made from
 _DELIMITERS = (",", ";", "\t")
 _ROWS = 1024  # rows of an Arrow batch that are in memory as Python objects at once
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -53,6 +64,9 @@ def entries(path: Path) -> Iterator[Entry]:
     Raises ``KnowledgeError`` for what is wrong with the file as a whole: missing, no header, not whole JSON.
     """
     try:
+        if (path / "manifest.json").is_file():
+            yield from _knowledge_base(path)
+            return
         if path.is_dir():
             yield from _dataset(path)
             return
@@ -164,14 +178,25 @@ def _row_of_table(row: dict[str, Any], place: str) -> dict[str, Any] | Knowledge
     for name, value in fields.items():
         if isinstance(value, str) and _has_bad_bytes(value):
             return KnowledgeError(f"{place} is damaged: {name!r} is not UTF-8 text.")
-        if name in ("id", "source") and isinstance(value, int):
+        if name in ("id", "source", "patient", "group") and isinstance(value, int):
             fields[name] = str(value)
+    if isinstance(fields.get("media"), str | list):
+        fields["media"] = [_clip(part) for part in _parts(fields["media"])]
     fields.setdefault("question", DEFAULT_QUESTION)
     if "id" not in fields:
-        content = json.dumps([str(fields.get(name, "")).strip() for name in COLUMNS[1:]], ensure_ascii=True)
+        content = json.dumps([str(fields.get(name, "")).strip() for name in _SAYS], ensure_ascii=True)
         fields["id"] = f"row-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
     fields.setdefault("source", fields["id"])
     return fields
+
+
+def _parts(media: str | list) -> list[Any]:
+    return [part for part in media.split("|") if part.strip()] if isinstance(media, str) else media
+
+
+def _clip(part: Any) -> Any:
+    """A path stands for the whole clip."""
+    return {"path": part.strip()} if isinstance(part, str) else part
 
 
 def _has_bad_bytes(text: str) -> bool:
@@ -192,6 +217,24 @@ def _dataset(folder: Path) -> Iterator[Entry]:
             f"{folder} is no folder of a saved dataset (no state.json or dataset_dict.json); "
             "name a file, or a folder that the save_to_disk of Hugging Face datasets wrote."
         )
+
+
+def _knowledge_base(folder: Path) -> Iterator[Entry]:
+    """The records of a knowledge base of this format or the one before, which this version does not open."""
+    files = list(folder.glob("records-*.sqlite"))
+    if len(files) != 1:
+        raise KnowledgeError(f"{folder} has {len(files)} files of records, not one; check it with: verify.")
+    uri = f"{files[0].resolve().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            found = database.execute("SELECT * FROM records ORDER BY row")
+            names = [column[0] for column in found.description]
+            for number, values in enumerate(found, start=1):
+                row = dict(zip(names, values, strict=True))
+                fields = {name: row[name] for name in COLUMNS if row.get(name) is not None}
+                yield f"Record {number} of {folder.name}", {**fields, **json.loads(row.get("more") or "{}")}
+    except (sqlite3.Error, ValueError) as error:
+        raise KnowledgeError(f"The records in {folder} cannot be read: {error}.") from error
 
 
 def _split(folder: Path, prefix: str) -> Iterator[Entry]:

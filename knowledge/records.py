@@ -140,12 +140,13 @@ def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> Non
 def to_conversation(record: InstructionRecord) -> dict[str, Any]:
     """The record in the LLaVA format, in the words of the ViDRiP-LLaVA instruction data."""
     ending = f"Diagnosis: {record.diagnosis}" if record.diagnosis else ""
-    extra = record.model_dump(include={"media", "patient", "group", "provenance"}, exclude_defaults=True)
+    extra = record.model_dump(mode="json", include={"patient", "group", "provenance"}, exclude_defaults=True)
     return {
         "id": record.id,
         "video": record.source,
         "site": record.site,
         "licence": record.licence,
+        "media": [media.model_dump(exclude_none=True) for media in record.media],
         **extra,
         "conversations": [
             {"from": "human", "value": f"<image>\n{record.question}"},

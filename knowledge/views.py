@@ -40,5 +40,8 @@ class Viewer(Protocol):
     def dimension(self) -> int:
         """Length of a vector."""
 
+    def stamp(self, media: Media) -> str:
+        """What changes when the file does; a look that an interrupted build has kept is used again while it is equal."""
+
     def look(self, media: Media) -> Look:
         """Open a clip or an image and see it. Raises ``InputError`` or ``KnowledgeError`` where it cannot be read."""

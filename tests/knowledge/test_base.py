@@ -17,7 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.knowledge import STARTER_FOLDER, InstructionRecord, KnowledgeBase, read_records, verify_folder
+from videopath.knowledge import (
+    STARTER_FOLDER,
+    InstructionRecord,
+    KnowledgeBase,
+    Query,
+    Weights,
+    read_records,
+    verify_folder,
+)
+from videopath.knowledge.manifest import read_manifest
+
+BY_TEXT = Weights(text=1, image=0, lexical=0)
 
 
 @pytest.fixture
@@ -33,7 +44,21 @@ def shared_base(tmp_path_factory: pytest.TempPathFactory, words: ModuleType) -> 
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def data(folder: Path) -> dict[str, bytes]:
+    """The contents without the manifest, which tells the time."""
+    return {name: content for name, content in contents(folder).items() if name != "manifest.json"}
+
+
+def only_named_files(folder: Path) -> bool:
+    named = {"manifest.json", *(file.name for file in read_manifest(folder).files)}
+    return {path.name for path in folder.iterdir()} == named
+
+
+def ids_and_scores(base: KnowledgeBase, text: str, k: int = 60) -> list[tuple[str, float]]:
+    return [(hit.record.id, round(hit.score, 5)) for hit in base.find(Query(text), k, BY_TEXT).hits]
 
 
 def test_build_and_open_hold_the_records(base: KnowledgeBase, words: ModuleType) -> None:
@@ -52,7 +77,8 @@ def test_build_and_open_hold_the_records(base: KnowledgeBase, words: ModuleType)
 
 def test_equal_records_give_equal_files(base: KnowledgeBase, tmp_path: Path, words: ModuleType) -> None:
     again = KnowledgeBase.build(tmp_path / "again", words.some_records(40), words.WordEncoder())
-    assert contents(again.folder) == contents(base.folder)
+    assert data(again.folder) == data(base.folder)
+    assert again.info().data_sha256 == base.info().data_sha256
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,7 +91,11 @@ def test_equal_records_give_equal_files(base: KnowledgeBase, tmp_path: Path, wor
 def test_search_is_the_exact_ranking(shared_base, words, number, k, site, exclude) -> None:
     records = words.some_records(40)
     query = records[number].description
-    hits = shared_base.search(query, k, site=site, exclude_source=exclude or None)
+    names = (exclude,) if isinstance(exclude, str | Path) else exclude
+    asked = Query(query, site=site, exclude=tuple(map(str, names)))
+    found = shared_base.find(asked, k, BY_TEXT)
+    hits = found.hits
+    assert found.views == ["text"]
     gone = (
         {"videos/v3.mp4"}
         if str(exclude) == "videos/v3.mp4"
@@ -81,6 +111,12 @@ def test_search_is_the_exact_ranking(shared_base, words, number, k, site, exclud
     expected = np.sort(vectors[1:] @ vectors[0])[::-1][:k]
     assert np.allclose([hit.score for hit in hits], expected, atol=1e-5)
     assert all(-1 <= hit.score <= 1 for hit in hits)
+    assert all(hit.ranks == {"text": hit.rank} for hit in hits)
+    assert {e.source for e in found.excluded} == gone
+    assert {e.reason for e in found.excluded} <= {"source"}
+    again = shared_base.search(query, k, site=site, exclude_source=exclude or None)
+    assert {hit.record.source for hit in again} <= {record.source for record in allowed}
+    assert len(again) == len(hits)
 
 
 def test_search_can_ask_for_diagnosed_records_only(tmp_path: Path, words: ModuleType) -> None:
@@ -106,7 +142,11 @@ def test_add_is_the_same_as_building_at_once(base: KnowledgeBase, tmp_path: Path
     assert base.add(words.some_records(5, start=40)) == 5
     assert base.add([]) == 0
     at_once = KnowledgeBase.build(tmp_path / "once", words.some_records(45), words.WordEncoder())
-    assert contents(base.folder) == contents(at_once.folder)
+    assert base.info().data_sha256 == at_once.info().data_sha256
+    assert list(base) == list(at_once)
+    assert ids_and_scores(base, "Glands with mucin") == ids_and_scores(at_once, "Glands with mucin")
+    assert np.array_equal(base.vectors(), at_once.vectors())
+    assert base.verify() == []
     assert len(base) == 45
     assert base.search(words.some_records(1, 44)[0].description, 1)[0].record.id == "r44"
 
@@ -121,6 +161,7 @@ def test_a_repeated_id_changes_nothing(base: KnowledgeBase, tmp_path: Path, word
     with pytest.raises(KnowledgeError, match="no records"):
         KnowledgeBase.build(tmp_path / "new", [], words.WordEncoder())
     assert not (tmp_path / "new").exists()
+    assert only_named_files(base.folder)
 
 
 def test_removal_leaves_what_building_without_would_give(
@@ -130,7 +171,10 @@ def test_removal_leaves_what_building_without_would_give(
     assert base.remove(["r3", "r7", "r3"]) == 2
     left = [record for record in records if record.id not in ("r3", "r7")]
     rebuilt = KnowledgeBase.build(tmp_path / "rebuilt", left, words.WordEncoder())
-    assert contents(base.folder) == contents(rebuilt.folder)
+    assert base.info().data_sha256 == rebuilt.info().data_sha256
+    assert ids_and_scores(base, "Glands with mucin") == ids_and_scores(rebuilt, "Glands with mucin")
+    assert np.array_equal(base.vectors(), rebuilt.vectors())
+    assert base.verify() == []
     assert list(base) == list(KnowledgeBase.open(base.folder, words.WordEncoder())) == left
     assert "r3" not in [hit.record.id for hit in base.search(records[3].text, k=38)]
     assert base.remove([]) == 0
@@ -140,7 +184,7 @@ def test_a_removal_that_cannot_be_changes_nothing(base: KnowledgeBase, words: Mo
     before = contents(base.folder)
     with pytest.raises(KnowledgeError, match="no record 'absent'"):
         base.remove(["r1", "absent"])
-    with pytest.raises(KnowledgeError, match="delete the folder"):
+    with pytest.raises(KnowledgeError, match="delete its folder"):
         base.remove([record.id for record in words.some_records(40)])
     assert contents(base.folder) == before
     with pytest.raises(KnowledgeError, match="starter"):
@@ -235,10 +279,11 @@ def test_a_kill_leaves_a_whole_knowledge_base(tmp_path: Path, words: ModuleType)
         assert len(found) in (60, 80, 100, 120)
         assert list(found) == words.some_records(len(found))
     found.add(words.some_records(1, 500))
-    assert len(list(folder.iterdir())) == 3  # what the kills left behind is cleared
+    KnowledgeBase.build(folder, found, words.WordEncoder())
+    assert only_named_files(folder)  # what the kills left behind is cleared
 
 
-def test_a_kill_while_embedding_leaves_nothing(tmp_path: Path) -> None:
+def test_a_kill_while_embedding_leaves_no_knowledge_base(tmp_path: Path, words: ModuleType) -> None:
     script = (
         "import sys, os, signal\n"
         "from videopath.knowledge import KnowledgeBase, Embedder\n"
@@ -251,7 +296,10 @@ def test_a_kill_while_embedding_leaves_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path / "kb")], check=False, capture_output=True
     )
     assert done.returncode == -signal.SIGKILL
-    assert list(tmp_path.glob("kb*")) == []
+    with pytest.raises(KnowledgeError, match="holds no knowledge base"):
+        KnowledgeBase.open(tmp_path / "kb")
+    assert len(KnowledgeBase.build(tmp_path / "kb", words.some_records(2), words.WordEncoder())) == 2
+    assert only_named_files(tmp_path / "kb")
 
 
 def test_readers_beside_a_writer_always_see_a_whole_one(base: KnowledgeBase, words: ModuleType) -> None:

@@ -70,6 +70,21 @@ def test_a_full_row_becomes_a_record(tmp_path: Path) -> None:
     )
 
 
+def test_a_row_names_its_media_patient_and_group(tmp_path: Path) -> None:
+    text = "description,media,patient,group\nGlands,a.mp4 | b.png,17,block 2\nNests,,,\n"
+    glands, nests = read_records(table(tmp_path, text))
+    assert [media.path for media in glands.media] == ["a.mp4", "b.png"]
+    assert (glands.patient, glands.group) == ("17", "block 2")
+    assert (nests.media, nests.patient, nests.group) == ((), None, None)
+    rows = batch(
+        {"description": "Glands", "media": ["a.mp4", "b.png"], "patient": "17"},
+        {"description": "Nests", "media": None, "patient": None},
+    )
+    glands, nests = read_records(dataset(tmp_path / "saved", [rows]))
+    assert [media.path for media in glands.media] == ["a.mp4", "b.png"]
+    assert (nests.media, nests.patient) == ((), None)
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_description_is_enough_and_its_id_stays(tmp_path: Path, delimiter: str) -> None:
     header, rows = ["description", "site"], [["Glands", "colon"], ["Nests", ""], ["Glands", "colon"]]
@@ -99,7 +114,7 @@ _RECORDS = st.builds(
 )
 def test_any_table_is_read_back(tmp_path_factory, records, columns, delimiter) -> None:
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, delimiter=delimiter)
+    writer = csv.DictWriter(stream, columns, delimiter=delimiter, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(record.model_dump() for record in records)
     path = table(tmp_path_factory.mktemp("csv"), stream.getvalue())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.sites import SITES
-from videopath.knowledge import InstructionRecord, read_records, to_conversation, write_records
+from videopath.knowledge import InstructionRecord, Media, read_records, to_conversation, write_records
 
 HUMAN = "<image>\nWhat is the best diagnosis for this ovary tissue?"
 
@@ -44,7 +44,21 @@ def test_a_conversation_becomes_a_record(tmp_path: Path, lines: bool) -> None:
         description="Papillae with atypia.",
         diagnosis="High-grade serous carcinoma",
         licence="CC BY 4.0",
+        media=(Media(path="clips/vidrip_ab_c00001.mp4"),),
     )
+
+
+def test_a_conversation_names_its_media_patient_and_group(tmp_path: Path) -> None:
+    item = conversation("Glands.") | {"patient": "P7", "group": "block 2", "start": 1.5, "end": 4}
+    (record,) = read(tmp_path, item, lines=False)
+    assert record.media == (Media(path="clips/vidrip_ab_c00001.mp4", start=1.5, end=4.0),)
+    assert (record.patient, record.group) == ("P7", "block 2")
+    item = conversation("Glands.") | {"image": ["a.png", "b.png"], "start": 1.5}
+    del item["video"]
+    (record,) = read(tmp_path, item, lines=True)
+    assert record.media == (Media(path="a.png"), Media(path="b.png"))
+    with pytest.raises(KnowledgeError, match=r"before it starts"):
+        read(tmp_path, conversation("Glands.") | {"start": 5, "end": 4}, lines=False)
 
 
 @pytest.mark.parametrize(

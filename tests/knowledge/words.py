@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from videopath.knowledge import InstructionRecord, KnowledgeBase
+from videopath.core.errors import KnowledgeError
+from videopath.knowledge import InstructionRecord, KnowledgeBase, Look, Media
+from videopath.knowledge.fingerprint import FINGERPRINT_BYTES
 
 
 class WordEncoder:
@@ -29,6 +31,40 @@ class WordEncoder:
             for word in re.findall(r"\w+", text.lower()):
                 vectors[row, int(hashlib.sha256(word.encode()).hexdigest(), 16) % self.dimension] += 1
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class NamedViewer:
+    """Sees in a clip what its path says: "red-3.png" is a vector near red, with fingerprint 3; no file is opened."""
+
+    _COLOURS = ("red", "green", "blue")
+
+    def __init__(self, name: str = "colours") -> None:
+        self.name = name
+        self.sha256 = hashlib.sha256(name.encode()).hexdigest()
+        self.dimension = 3
+
+    def stamp(self, media: Media) -> str:
+        return "unchanged"
+
+    def look(self, media: Media) -> Look:
+        found = re.fullmatch(r"(\w+)-(\d+)\.png", media.path)
+        if not found:
+            raise KnowledgeError(f"{media.path} cannot be opened.")
+        colour, number = found.group(1), int(found.group(2))
+        vector = self.vector(colour)
+        vector[(self._COLOURS.index(colour) + 1) % 3] += 0.01 * (number % 7)
+        prints = fingerprint(number)[None]
+        return Look(
+            (vector / np.linalg.norm(vector))[None], prints, hashlib.sha256(media.path.encode()).hexdigest()
+        )
+
+    def vector(self, colour: str) -> np.ndarray:
+        return np.eye(3, dtype=np.float32)[self._COLOURS.index(colour)]
+
+
+def fingerprint(number: int) -> np.ndarray:
+    """Random bits: those of two numbers differ in about half of them."""
+    return np.random.default_rng(number).integers(0, 256, FINGERPRINT_BYTES).astype(np.uint8)
 
 
 def some_records(count: int, start: int = 0) -> list[InstructionRecord]:
