@@ -53,7 +53,7 @@ def test_help_loads_nothing_heavy() -> None:
         "", "demo", "diagnose", "evaluate", "train", "doctor",
         "cases", "cases list", "cases show", "cases resume", "cases sign", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
-        "knowledge audit",
+        "knowledge audit", "knowledge update", "knowledge log", "knowledge merge",
         "model", "model info", "model convert", "model merge",
     ],
 )  # fmt: skip
@@ -389,83 +389,6 @@ def test_an_interrupted_case_says_how_to_go_on_and_does(
     assert resumed.exit_code == 0, resumed.stderr
     assert CaseReport.from_json(resumed.stdout).status in ("done", "abstained")
     assert (own_home / "cases" / case_id / "trace.jsonl").read_text().splitlines()[0] == before
-
-
-def test_knowledge_bases_are_built_searched_and_checked(videopath: Run, tmp_path: Path) -> None:
-    source = tmp_path / "records.json"
-    turns = [
-        {"from": "human", "value": "<image>\nWhat is the best diagnosis for this colon tissue?"},
-        {"from": "gpt", "value": "Crowded glands with necrosis. Diagnosis: colon adenocarcinoma"},
-    ]
-    source.write_text(json.dumps([{"id": "r1", "video": "v1.mp4", "conversations": turns}]))
-    folder = tmp_path / "knowledge"
-    built = videopath("knowledge", "build", folder, source, "--json")
-    assert built.exit_code == 0, built.stderr
-    assert json.loads(built.stdout)["records"] == 1
-    found = json.loads(videopath("knowledge", "search", "glands", "-k", folder, "--json").stdout)
-    assert [hit["record"]["diagnosis"] for hit in found] == ["colon adenocarcinoma"]
-    assert videopath("knowledge", "verify", folder).exit_code == 0
-    source.write_text(json.dumps([{"id": "r2", "video": "v2.mp4", "conversations": turns}]))
-    assert videopath("knowledge", "add", folder, source).exit_code == 0
-    assert videopath("knowledge", "remove", folder, "r1").exit_code == 2, "not without a word"
-    assert videopath("knowledge", "remove", folder, "r3", "--yes").exit_code == 1
-    removed = videopath("knowledge", "remove", folder, "r1", "--yes", "--json")
-    assert json.loads(removed.stdout)["records"] == 1
-    next(folder.glob("records-*")).write_bytes(b"damaged")
-    damaged = videopath("knowledge", "verify", folder, "--json")
-    assert damaged.exit_code == 1
-    assert json.loads(damaged.stdout)["problems"]
-
-
-def test_knowledge_is_built_from_a_damaged_table_if_asked(videopath: Run, tmp_path: Path) -> None:
-    source = tmp_path / "cases.csv"
-    source.write_text("id,description\na,Crowded glands\nb,\nc,Nests of small cells\n")
-    folder = tmp_path / "knowledge"
-    stopped = videopath("knowledge", "build", folder, source)
-    assert (stopped.exit_code, stopped.stdout) == (1, "")
-    assert "Line 3 of cases.csv" in stopped.stderr
-    assert not folder.exists()
-    built = videopath("knowledge", "build", folder, source, "--on-error", "skip", "--json")
-    assert json.loads(built.stdout)["records"] == 2
-    assert "Line 3 of cases.csv" in built.stderr
-    assert "1 damaged entry was left out." in built.stderr
-    source.write_text("id,description\n" + "b,\n" * 12 + "d,Mucin\n")
-    assert videopath("knowledge", "add", folder, source).exit_code == 1
-    added = videopath("knowledge", "add", folder, source, "--on-error", "skip")
-    assert added.stderr.count("Left out: ") == 10
-    assert "12 damaged entries were left out." in added.stderr
-    assert videopath("knowledge", "add", folder, source, "--on-error", "guess").exit_code == 2
-
-
-def test_knowledge_is_audited(videopath: Run, tmp_path: Path) -> None:
-    source, other = tmp_path / "cases.csv", tmp_path / "test.csv"
-    source.write_text(
-        "id,source,description\na,one.mp4,Crowded glands\nb,two.mp4,Nests of [b]small[/b] cells\n"
-    )
-    other.write_text(
-        "id,source,description\nx,clips/ONE.mov,Papillae\ny,three.mp4,nests of [b]small[/b] cells.\n"
-    )
-    folder = tmp_path / "knowledge"
-    assert videopath("knowledge", "build", folder, source).exit_code == 0
-    told = videopath("knowledge", "audit", other, folder, "--json")
-    assert told.exit_code == 1
-    assert [(o["reason"], o["test"], o["base"]) for o in json.loads(told.stdout)] == [
-        ("source", "x", "a"),
-        ("text", "y", "b"),
-    ]
-    shown = videopath("knowledge", "audit", other, folder)
-    assert shown.exit_code == 1
-    assert "Nests of [b]small[/b] cells" in shown.stdout
-    assert "2 of 2 test records overlap with 2 records: source 1, text 1." in shown.stdout
-    assert videopath("knowledge", "audit", folder, folder).exit_code == 1
-    other.write_text("id,description\nz,Keratin pearls\nw,\n")
-    assert videopath("knowledge", "audit", other, folder).exit_code == 1
-    clean = videopath("knowledge", "audit", other, folder, "--on-error", "skip", "--json")
-    assert (clean.exit_code, json.loads(clean.stdout)) == (0, [])
-    assert "1 damaged entry was left out." in clean.stderr
-    assert videopath("knowledge", "audit", source, folder, "--near", "2").exit_code == 2
-    assert videopath("knowledge", "audit", other, tmp_path / "none").exit_code == 1
-    assert videopath("knowledge", "audit", tmp_path / "none", folder).exit_code == 2
 
 
 def test_checkpoints_are_told_and_converted(videopath: Run, checkpoint: Path, tmp_path: Path) -> None:
