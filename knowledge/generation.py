@@ -38,7 +38,7 @@ from videopath.knowledge.store import RecordStore, data_sha256
 from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
 
 _OURS = re.compile(
-    r"records-[0-9a-f]{12}\.sqlite|(text|image)-[0-9a-f]{12}\.[a-z]+|\.(records|text|image|manifest\.json)\..*\.part"
+    r"records-[0-9a-f]{12}\.sqlite|(index|text|image)-[0-9a-f]{12}\.[a-z]+|\.(records|text|image|manifest\.json)\..*\.part"
 )
 _CHECKED_AT_OPENING = (
     64 << 20
