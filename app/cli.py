@@ -53,7 +53,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model.app, name="model")
 app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
+app.add_typer(evaluate.app, name="evaluate")
 
 
 @app.command("doctor")

@@ -1,19 +1,26 @@
-"""``videopath evaluate``: the agent on held-out clips, with figures that can be repeated."""
+"""``videopath evaluate``: the agent on held-out clips, and its retrieval, with figures that can be repeated."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from videopath.app.commands.evaluate_retrieval import retrieval
+from videopath.app.commands.evaluate_shared import DEFAULT, DefaultGroup, tracked
 from videopath.app.options import AsJson, Home, Verbose, choice
 from videopath.core.errors import InputError
 
+app = typer.Typer(
+    cls=DefaultGroup,
+    help="Figures on held-out data: of the agent (clips, which may be left out), and of retrieval.",
+)
 
-def evaluate(
+
+@app.command(DEFAULT)
+def clips(
     data: Annotated[
         Path,
         typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
@@ -65,12 +72,12 @@ def evaluate(
     samples = [] if which == "atlas" else evaluation.held_out(data, split, per_class)
     slides = [] if which == "tiles" else evaluation_atlas.held_out_slides(data, split)
     with tempfile.TemporaryDirectory() as folder:
-        cases, clips = Path(folder) / "home", Path(folder) / "clips"
+        cases, written = Path(folder) / "home", Path(folder) / "clips"
         with DiagnosticAgent.load(model=model, policy=Policy(max_looks=looks), home=cases) as agent:
-            on_tiles = _tracked(
-                evaluation.evaluate(agent, samples, clips), len(samples), f"{split} clips over tiles"
+            on_tiles: list[Any] = tracked(
+                evaluation.evaluate(agent, samples, written), len(samples), f"{split} clips over tiles"
             )
-            on_slides = _tracked(
+            on_slides: list[Any] = tracked(
                 evaluation_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
             )
             if on_tiles:
@@ -92,15 +99,6 @@ def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool
         return
     lines = [*(_lines(tiles, fitted) if tiles else []), *(_atlas_lines(atlas) if atlas else [])]
     typer.echo("\n".join(lines))
-
-
-def _tracked(outcomes: Iterable[Any], total: int, description: str) -> list[Any]:
-    """All outcomes, with a bar on stderr while they come."""
-    from rich.progress import track
-
-    from videopath.app.console import stderr
-
-    return list(track(outcomes, total=total, description=description, console=stderr())) if total else []
 
 
 def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int) -> None:
@@ -155,3 +153,6 @@ def _atlas_lines(summary: Any) -> list[str]:
             f"  both written      {figures.both}",
         )
     ]
+
+
+app.command()(retrieval)

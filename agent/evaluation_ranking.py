@@ -1,0 +1,156 @@
+"""Figures of ranked lists: recall, success, reciprocal rank and nDCG by trec_eval, with intervals over patients.
+
+The measures are those of trec_eval (Buckley and Voorhees) as ``pytrec_eval`` binds it (Van Gysel and de Rijke,
+SIGIR 2018). All are taken over the first :data:`DEPTH` places:
+
+- ``recall@k``: hits among the first k over min(k, relevant records). A diagnosis often has hundreds of records and no
+  list of k can hold them all; so that 1 is always possible, recall is capped at k. Where at least k records are
+  relevant it is the same as precision@k.
+- ``success@k``: whether at least one of the first k is relevant.
+- ``mrr@10``: 1 / place of the first relevant record; 0 where the first ten hold none.
+- ``ndcg@10``: Järvelin and Kekäläinen (TOIS 2002) with gain 1 for a relevant record; the ideal list is full of them.
+
+Questions about one patient, slide or field are not independent: the 95% intervals are percentiles of a bootstrap that
+draws whole patients (or groups), and a difference is that of the same questions asked in two ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from videopath.core.errors import InputError
+
+CUTS = (1, 5, 10)
+DEPTH = 10
+METRICS: tuple[str, ...] = (
+    *(f"recall@{cut}" for cut in CUTS),
+    *(f"success@{cut}" for cut in CUTS),
+    "mrr@10",
+    "ndcg@10",
+)
+
+_RESAMPLES = 2000
+_SEED = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over questions with its 95% interval, from a bootstrap over clusters."""
+
+    value: float
+    low: float
+    high: float
+    questions: int
+    clusters: int
+    """Patients, slides or fields that the questions come from; of one alone the interval is the whole range."""
+
+    @classmethod
+    def of(cls, values: Sequence[float], clusters: Sequence[str], least: float = 0.0) -> Estimate:
+        """The mean of values in [``least``, 1], the cluster of each beside it. Raises ``InputError`` for none."""
+        from scipy.stats import bootstrap
+
+        if not len(values):
+            raise InputError("There is no question that could be evaluated: use more of the data.")
+        _, places = np.unique(np.asarray(clusters), return_inverse=True)
+        totals = np.bincount(places, weights=np.asarray(values, float))
+        counts = np.bincount(places).astype(float)
+        mean = float(np.mean(values))
+        if len(totals) < 2:
+            return cls(mean, least, 1.0, len(values), len(totals))
+        drawn = bootstrap(
+            (totals, counts),
+            _ratio,
+            paired=True,
+            vectorized=True,
+            n_resamples=_RESAMPLES,
+            method="percentile",
+            rng=np.random.default_rng(_SEED),
+        ).confidence_interval
+        return cls(mean, float(drawn.low), float(drawn.high), len(values), len(totals))
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A question's values, and which cluster it belongs to."""
+
+    cluster: str
+    values: dict[str, float]
+    """Name of the metric → value in [0, 1]."""
+
+
+def judged(
+    rankings: Mapping[str, Sequence[str]],
+    relevant: Mapping[str, Collection[str]],
+    clusters: Mapping[str, str],
+) -> dict[str, Ranked]:
+    """Question → its values. ``rankings``: question → ids, best first; those beyond ten are not looked at.
+
+    Questions with no relevant record have no value and are left out.
+    """
+    from pytrec_eval import RelevanceEvaluator
+
+    asked = {question: list(ids)[:DEPTH] for question, ids in rankings.items() if relevant.get(question)}
+    if not asked:
+        return {}
+    evaluator = RelevanceEvaluator(
+        {question: dict.fromkeys(relevant[question], 1) for question in asked},
+        {f"P.{_CUT_LIST}", f"success.{_CUT_LIST}", "recip_rank", "ndcg_cut.10"},
+    )
+    runs = {
+        question: {name: float(DEPTH - place) for place, name in enumerate(ids)}
+        for question, ids in asked.items()
+        if ids
+    }
+    found = evaluator.evaluate(runs)
+    return {
+        question: Ranked(clusters[question], _values(found.get(question, {}), len(relevant[question])))
+        for question in asked
+    }
+
+
+def figures(ranked: Mapping[str, Ranked]) -> dict[str, Estimate]:
+    """Metric → its mean over the questions."""
+    clusters = [one.cluster for one in ranked.values()]
+    return {
+        metric: Estimate.of([one.values[metric] for one in ranked.values()], clusters) for metric in METRICS
+    }
+
+
+def differences(ranked: Mapping[str, Ranked], other: Mapping[str, Ranked]) -> dict[str, Estimate]:
+    """Metric → mean of ``ranked`` minus ``other`` over the questions of both, question by question."""
+    both = [question for question in ranked if question in other]
+    clusters = [ranked[question].cluster for question in both]
+    return {
+        metric: Estimate.of(
+            [ranked[question].values[metric] - other[question].values[metric] for question in both],
+            clusters,
+            least=-1.0,
+        )
+        for metric in METRICS
+    }
+
+
+_CUT_LIST = ",".join(map(str, CUTS))
+
+
+def _values(found: Mapping[str, float], relevant: int) -> dict[str, float]:
+    """trec_eval's values by our names; all 0 for an empty list, of which it has none."""
+    recall = {f"recall@{cut}": found.get(f"P_{cut}", 0.0) * cut / min(cut, relevant) for cut in CUTS}
+    success = {f"success@{cut}": found.get(f"success_{cut}", 0.0) for cut in CUTS}
+    return {
+        **recall,
+        **success,
+        "mrr@10": found.get("recip_rank", 0.0),
+        "ndcg@10": found.get("ndcg_cut_10", 0.0),
+    }
+
+
+def _ratio(totals: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Mean over questions where whole clusters were drawn."""
+    return totals.sum(axis=axis) / counts.sum(axis=axis)

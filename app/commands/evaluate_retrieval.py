@@ -1,0 +1,198 @@
+"""``videopath evaluate retrieval``: how good similar cases are, and what they do to the agent's answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from videopath.app.commands.evaluate_shared import tracked
+from videopath.app.options import AsJson, Home, Verbose, choice
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.agent.evaluation_effect import Effect
+    from videopath.agent.evaluation_retrieval import RetrievalSet, RetrievalSummary
+    from videopath.agent.evaluation_sets import Side, Tiles
+
+_TEXT = Path("text") / "wsi_bench_conversations.json"
+_CACHE = "retrieval"
+
+
+def retrieval(
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
+    ],
+    model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
+    which: Annotated[
+        Literal["tiles", "wsi", "all"],
+        typer.Option(
+            "--set",
+            help="Clips over tiles, WSI-Bench conversations, or both; default: all.",
+            **choice("--set", "tiles", "wsi", "all"),
+        ),
+    ] = "all",
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            "--text", help=f"WSI-Bench conversations; default: {_TEXT} of the data.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["test", "calibration"],
+        typer.Option(
+            "--split",
+            help="Which held-out side, of WSI-Bench: which half of the patients; default: test.",
+            **choice("--split", "test", "calibration"),
+        ),
+    ] = "test",
+    per_class: Annotated[
+        int, typer.Option("--per-class", min=1, help="Questions per class at most.")
+    ] = 100_000,
+    words: Annotated[
+        int,
+        typer.Option("--words", min=1, help="Words that a WSI-Bench description needs to be asked with."),
+    ] = 1,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit the views' weights on the calibration side, too.")
+    ] = False,
+    with_agent: Annotated[
+        bool, typer.Option("--agent", help="Also what similar cases do to the agent's answers on the clips.")
+    ] = False,
+    looks: Annotated[
+        int, typer.Option("--looks", min=0, max=2, help="With --agent: closer looks at most.")
+    ] = 0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            help="Folder that keeps knowledge bases and descriptions; default: in the home folder.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write all figures here, as JSON.")] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+    verbose: Verbose = False,
+) -> None:
+    """Measure retrieval: recall, reciprocal rank and nDCG by diagnosis and by site, of each view and fused.
+
+    Tiles: held-out clips with the model's own descriptions ask a knowledge base of all tiles. WSI-Bench: each
+    description asks for the records of other patients. What takes minutes is kept for the next time.
+    """
+    from videopath.app.commands.evaluate_tables import effect_lines, retrieval_lines
+    from videopath.app.console import emit_json, quiet_libraries
+    from videopath.core.files import write_text
+    from videopath.core.settings import load_settings
+
+    quiet_libraries(verbose)
+    if fit and split == "calibration":
+        raise InputError(
+            "--fit uses the calibration side: report the figures of the other one (--split test)."
+        )
+    if with_agent and which == "wsi":
+        raise InputError("--agent needs clips: leave out --set wsi.")
+    folder = cache or load_settings().home / _CACHE
+    tiles = None if which == "wsi" else _tiles(data, model, folder)
+    summaries = []
+    if tiles:
+        summaries.append(_measured(_questions_of_tiles(tiles, per_class), split, fit))
+    if which != "tiles":
+        summaries.append(
+            _measured(_questions_of_text(text or data / _TEXT, folder, per_class, words), split, fit)
+        )
+    effects = _effects(tiles, split, per_class, looks) if tiles and with_agent else []
+    document = json.dumps(
+        {
+            "model": model,
+            "split": split,
+            "sets": [summary.to_json() for summary in summaries],
+            "effect": [effect.to_json() for effect in effects],
+        },
+        indent=1,
+        ensure_ascii=False,
+    )
+    if out:
+        write_text(out, document + "\n")
+    if as_json:
+        emit_json(document)
+        return
+    lines = [line for summary in summaries for line in (*retrieval_lines(summary), "")]
+    typer.echo("\n".join([*lines, *(effect_lines(effects) if effects else [])]))
+
+
+def _measured(questions: Callable[[Side], RetrievalSet], split: Side, fit: bool) -> RetrievalSummary:
+    """All figures of a set; the weights are fitted on the calibration side."""
+    from videopath.agent import evaluation_retrieval as measuring
+
+    fitted = None
+    if fit:
+        known = questions("calibration")
+        grid = tracked(measuring.fit_weights(known), None, f"{known.name}: weights")
+        fitted = measuring.chosen_weights(grid, len(known.questions))
+    asked = questions(split)
+    rows = tracked(measuring.evaluate_retrieval(asked, fitted), None, f"{asked.name}: views")
+    return measuring.summarise_retrieval(asked, rows, fitted)
+
+
+def _tiles(data: Path, model: str, folder: Path) -> Tiles:
+    """The tiles, looked at by the model's own tower."""
+    from videopath.agent.evaluation import FRAMES
+    from videopath.agent.evaluation_sets import Tiles
+    from videopath.model import load_engine
+    from videopath.model.training import corpus
+    from videopath.tools.seeing import MediaViewer, load_frame_encoder
+
+    corpus.read_tiles(data)  # a folder without tiles is told before a model is loaded for it
+    engine = load_engine(model)
+    encoder = load_frame_encoder("tower", engine=engine)
+    return Tiles(data, engine, lambda media: MediaViewer(encoder, media, FRAMES), folder)
+
+
+def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[Side], RetrievalSet]:
+    from videopath.agent.evaluation import held_out
+    from videopath.agent.evaluation_sets import tiles_set
+    from videopath.app.console import progress_bar
+
+    with progress_bar("knowledge base of all tiles") as progress:
+        base = tiles.base(progress)
+
+    def questions(side: Side) -> RetrievalSet:
+        samples = held_out(tiles.data, side, per_class)
+        seen = tracked(tiles.seen(samples), len(samples), f"{side} clips described")
+        return tiles_set(tiles, base, samples, seen)
+
+    return questions
+
+
+def _questions_of_text(
+    text: Path, folder: Path, per_class: int, words: int
+) -> Callable[[Side], RetrievalSet]:
+    from videopath.agent.evaluation_sets import wsi_base, wsi_set
+    from videopath.app.console import progress_bar
+
+    with progress_bar("knowledge base of WSI-Bench") as progress:
+        base = wsi_base(text, folder, progress)
+    return lambda side: wsi_set(base, side, per_class, words)
+
+
+def _effects(tiles: Tiles, split: Side, per_class: int, looks: int) -> list[Effect]:
+    """The effect on the agent with the starter knowledge and with that of all tiles, by rule of the context."""
+    import tempfile
+    from contextlib import ExitStack
+
+    from videopath.agent.evaluation import held_out
+    from videopath.agent.evaluation_effect import measure_effect, setups, summarise_effect
+
+    samples = held_out(tiles.data, split, per_class)
+    with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
+        agents = {
+            name: stack.enter_context(agent)
+            for name, agent in setups(tiles.engine, tiles.base(), looks, Path(home))
+        }
+        total = len(samples) * len(agents)
+        return summarise_effect(tracked(measure_effect(agents, samples), total, f"{split} clips diagnosed"))

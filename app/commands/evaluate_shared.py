@@ -1,0 +1,33 @@
+"""What the commands of ``videopath evaluate`` share: a default command, a bar while figures come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from typer.core import TyperGroup
+
+DEFAULT = "clips"
+
+Item = TypeVar("Item")
+
+
+class DefaultGroup(TyperGroup):
+    """A group whose options without a command are those of its default command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command where none stands; the group itself has no option but ``--help``."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+def tracked(found: Iterable[Item], total: int | None, description: str) -> list[Item]:
+    """All that comes, with a bar on stderr meanwhile."""
+    from rich.progress import track
+
+    from videopath.app.console import stderr
+
+    if total == 0:
+        return []
+    return list(track(found, total=total, description=description, console=stderr()))
