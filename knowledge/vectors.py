@@ -32,6 +32,7 @@ Progress = Callable[[int, int], None]
 EXACT_BELOW = 200_000
 """Vectors from which an approximate kind is chosen."""
 
+_ROW, _NUMBER = np.dtype("<i8"), np.dtype("<f2")  # of the files beside the index, which hold nothing else
 _LEAST = 1_000  # vectors below which any kind is searched exactly: there is nothing to train on
 _BLOCK = 16_384  # vectors that are in memory at once
 _LINKS = 32  # of a node in the graph; its lowest layer has twice as many
@@ -41,6 +42,7 @@ _PROBES = 0.04  # of the lists that are searched
 _FETCHED: dict[IndexKind, int] = {"hnsw": 4, "ivf": 4, "ivfpq": 16}
 """Candidates that are ranked anew for each that is asked for: the coarser the codes, the more."""
 _FEW = 20_000  # allowed vectors that are compared one by one rather than looked for among all
+_ROUNDING = 1e-3  # between a score of the index and the cosine of the stored vectors
 _SEED = 1234
 
 
@@ -80,8 +82,7 @@ def write_vectors(
     if len(rows) < _LEAST:
         kind = "exact"
     paths = {name: stem.with_name(f"{stem.name}.{name}.part") for name in ("rows", "faiss", "vectors")}
-    with paths["rows"].open("wb") as stream:
-        np.save(stream, np.asarray(rows, np.int64))
+    np.asarray(rows, _ROW).tofile(paths["rows"])
     told = _Told(len(rows), progress)
     if kind == "exact":
         index = faiss.IndexFlatIP(dimension)
@@ -92,7 +93,7 @@ def write_vectors(
         used = [paths["rows"], paths["faiss"]]
     else:
         written = _store(paths["vectors"], len(rows), dimension, chunks)
-        index = _trained(kind, np.load(paths["vectors"], mmap_mode="r"), told)
+        index = _trained(kind, _mapped(paths["vectors"], dimension), told)
         used = [paths["rows"], paths["faiss"], paths["vectors"]]
     if written != len(rows):
         raise KnowledgeError(f"{written} vectors were given for {len(rows)} rows; they must be as many.")
@@ -110,7 +111,6 @@ class Vectors:
         self.dimension = int(stored.shape[1])
         self._index = index
         self._stored = stored
-        self._rising = bool(np.all(rows[1:] > rows[:-1]))
         self._selection = lru_cache(maxsize=4)(self._new_selection)
 
     @classmethod
@@ -118,28 +118,16 @@ class Vectors:
         """Open what :func:`write_vectors` wrote. Raises ``KnowledgeError`` for anything else."""
         by_suffix = {path.suffix.removeprefix("."): path for path in files}
         try:
-            rows = np.load(by_suffix["rows"], allow_pickle=False)
+            rows = np.fromfile(by_suffix["rows"], _ROW)
             flag = faiss.IO_FLAG_MMAP if kind in ("ivf", "ivfpq") else faiss.IO_FLAG_MMAP_IFC
             index = faiss.read_index(str(by_suffix["faiss"]), flag)
-            stored = (
-                _flat_vectors(index)
-                if kind == "exact"
-                else np.load(by_suffix["vectors"], mmap_mode="r", allow_pickle=False)
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
+            stored = _flat_vectors(index) if kind == "exact" else _mapped(by_suffix["vectors"], index.d)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise KnowledgeError(
                 f"The vectors in {files[0].parent} cannot be opened: {reason}; build the knowledge base again."
             ) from error
-        fits = (
-            rows.dtype == np.int64
-            and rows.ndim == 1
-            and stored.ndim == 2
-            and stored.dtype in (np.float32, np.float16)
-            and (len(stored), stored.shape[1]) == (len(rows), index.d)
-            and index.ntotal == len(rows)
-            and bool(np.all(rows[1:] >= rows[:-1]))
-        )
+        fits = len(stored) == len(rows) == index.ntotal and bool(np.all(rows[1:] >= rows[:-1]))
         if not fits or not len(rows) or rows[0] < 0:
             raise KnowledgeError(
                 f"The vectors in {files[0].parent} do not belong together; build the knowledge base again."
@@ -169,9 +157,9 @@ class Vectors:
             return self._ranked(questions, np.flatnonzero(selection.mask), depth)
         wanted = depth if self.kind == "exact" else max(_FETCHED[self.kind] * depth, 64)
         while True:
-            places = self._nearest(questions, min(wanted, count), selection)
+            places, unseen = self._nearest(questions, min(wanted, count), selection)
             rows, cosines = self._ranked(questions, places, depth)
-            if self._rising or len(rows) >= min(depth, count) or wanted >= count:
+            if wanted >= count or (len(rows) == depth and cosines[-1] >= unseen):
                 return rows, cosines
             wanted *= 4  # several vectors of the same rows filled the list
 
@@ -189,11 +177,15 @@ class Vectors:
         """The vectors in their order, float32 or float16 [n, dimension]; read from disk as it is used."""
         return self._stored
 
-    def _nearest(self, questions: np.ndarray, count: int, selection: _Selection | None) -> np.ndarray:
-        """Places of the candidates of all questions, each once."""
+    def _nearest(
+        self, questions: np.ndarray, count: int, selection: _Selection | None
+    ) -> tuple[np.ndarray, float]:
+        """Places of the candidates of all questions, each once; and the most that any other may score."""
         share = 1.0 if selection is None else selection.count / len(self)
-        _, places = self._index.search(questions, count, params=self._parameters(count, share, selection))
-        return np.unique(places[places >= 0])
+        scores, places = self._index.search(
+            questions, count, params=self._parameters(count, share, selection)
+        )
+        return np.unique(places[places >= 0]), float(scores[:, -1].max()) - _ROUNDING
 
     def _parameters(self, count: int, share: float, selection: _Selection | None) -> Any:
         chosen = {} if selection is None or selection.count == len(self) else {"sel": selection.selector}
@@ -264,9 +256,14 @@ def _flat_vectors(index: Any) -> np.ndarray:
     return faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
 
 
+def _mapped(path: Path, dimension: int) -> np.ndarray:
+    """float16 [n, d] of a file that :func:`_store` wrote. Raises ``ValueError`` where its size is none of them."""
+    return np.memmap(path, _NUMBER, "r").reshape(-1, dimension)
+
+
 def _store(path: Path, count: int, dimension: int, chunks: Iterable[np.ndarray]) -> int:
     """Write the vectors in float16; how many came, up to one too many."""
-    stored = np.lib.format.open_memmap(path, "w+", np.float16, (count, dimension))
+    stored = np.memmap(path, _NUMBER, "w+", shape=(count, dimension))
     start = 0
     for chunk in chunks:
         if start + len(chunk) > count:

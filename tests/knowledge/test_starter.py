@@ -73,7 +73,7 @@ def test_the_shipped_index_is_that_of_the_records(minilm: Embedder) -> None:
 
 
 def test_only_its_files_are_shipped() -> None:
-    assert len(list(STARTER_FOLDER.iterdir())) == 4
+    assert len(list(STARTER_FOLDER.iterdir())) == 5
     assert sum(path.stat().st_size for path in STARTER_FOLDER.iterdir()) < 1_500_000
 
 

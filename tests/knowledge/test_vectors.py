@@ -159,7 +159,8 @@ def test_damaged_files_are_refused(tmp_path: Path, kind: IndexKind) -> None:
     files = sorted(tmp_path.iterdir())
     for path in files:
         whole = path.read_bytes()
-        for data in (b"", whole[: len(whole) // 2], b"\0" * len(whole), whole[:60]):
+        zeros = [b"\0" * len(whole)] if path.suffix == ".faiss" else []  # the others hold numbers alone
+        for data in (b"", whole[: len(whole) // 2], whole[:60], *zeros):
             path.write_bytes(data)
             with pytest.raises(KnowledgeError, match="cannot be opened|do not belong together"):
                 Vectors.open(kind, files)
