@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from videopath.core.errors import ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from videopath.model.checkpoint import Checkpoint
     from videopath.model.network import Network
     from videopath.model.session import LocalSession
@@ -135,6 +137,12 @@ class Session(Protocol):
         self, question: str, texts: Sequence[str], *, answer_start: str = ""
     ) -> list[list[float]]:
         """``[text][frame]``: mean log-probability of each text when the model sees that one frame of the clip alone."""
+
+    def frame_vectors(self) -> np.ndarray:
+        """float32 [T, dimension]: each frame of the clip as the model's vision tower sees it, of length 1.
+
+        EngineError where the engine shows no such thing, as one behind a server.
+        """
 
     def close(self) -> None:
         """Give the memory back; the session answers no more."""

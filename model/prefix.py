@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from videopath.model.network import Network
 from videopath.model.packing import Packing
 from videopath.model.prefix_cache import PrefixCache
 from videopath.model.prompts import IMAGE_TOKEN_ID, build_prompt, text_ids, tokenise
+from videopath.model.tower import frame_vectors
 from videopath.model.video import Clip
 
 _FRAMES_AT_ONCE = 8  # through the vision tower, whose activations are the peak of memory
@@ -33,7 +33,7 @@ class Prefix:
     def __init__(self, network: Network, clip: Clip, on_frames: OnFrames | None = None) -> None:
         self._network = network
         self._head, _ = _prompt_ids(network, "", "")
-        block, self._frame_blocks = _visual_blocks(network, clip, on_frames)
+        block, self._frame_blocks, self.frame_vectors = _visual_blocks(network, clip, on_frames)
         self.length = len(self._head) + len(block)
         if self.length >= network.config.max_length:
             raise InputError(
@@ -166,16 +166,24 @@ def _prompt_ids(network: Network, question: str, answer_start: str) -> tuple[lis
     return ids[:place], ids[place + 1 :]
 
 
-def _visual_blocks(network: Network, clip: Clip, on_frames: OnFrames | None) -> tuple[Tensor, Tensor]:
-    """The clip's visual block ``[N, hidden]`` and the block of each frame alone ``[T, M, hidden]``."""
+def _visual_blocks(
+    network: Network, clip: Clip, on_frames: OnFrames | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The clip's visual block ``[N, hidden]``, the block of each frame alone ``[T, M, hidden]``, and the frames' vectors.
+
+    The vectors ``[T, vision hidden]`` come with a video alone; an image's tiles are not the whole frame.
+    """
     if clip.kind == "image":
         height, width = clip.frames.shape[1:3]
         block = network.image_embeds(network.prepare(clip.frames, "image"), (width, height))
-        return block, block[None]
+        return block, block[None], None
     config = network.config
-    groups = []
+    groups, vectors = [], []
     for start in range(0, len(clip), _FRAMES_AT_ONCE):
-        groups.append(_pooled(network, clip.frames[start : start + _FRAMES_AT_ONCE]))
+        frames = clip.frames[start : start + _FRAMES_AT_ONCE]
+        features = network.encode(network.prepare(frames, "video"))  # [T, grid², vision hidden]
+        groups.append(pool(network.project(features), config.pool_mode))
+        vectors.append(frame_vectors(features))
         if on_frames:
             on_frames(min(start + _FRAMES_AT_ONCE, len(clip)), len(clip))
     pooled = torch.cat(groups)
@@ -183,10 +191,4 @@ def _visual_blocks(network: Network, clip: Clip, on_frames: OnFrames | None) -> 
     def lay_out(frames: Tensor) -> Tensor:
         return video_tokens(frames, network.newline, config.newline_position, config.patch_merge_type)
 
-    return lay_out(pooled), torch.stack([lay_out(frame[None]) for frame in pooled])
-
-
-def _pooled(network: Network, frames: np.ndarray) -> Tensor:
-    """Frames ``uint8 [T, H, W, 3]`` to features before the newline layout ``[T, p*p, hidden]``."""
-    projected = network.project(network.encode(network.prepare(frames, "video")))
-    return pool(projected, network.config.pool_mode)
+    return lay_out(pooled), torch.stack([lay_out(frame[None]) for frame in pooled]), torch.cat(vectors)

@@ -10,6 +10,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
+import numpy as np
 import torch
 
 from videopath.core.errors import EngineError, InputError
@@ -17,6 +18,7 @@ from videopath.model.decoding import Chooser, TextStream
 from videopath.model.engine import Generation
 from videopath.model.network import Network
 from videopath.model.prefix import OnFrames, Prefix
+from videopath.model.tower import encode_frames
 from videopath.model.video import Clip
 
 _T = TypeVar("_T")
@@ -87,6 +89,12 @@ class LocalSession:
         with self._turn():
             found = self._with_memory(lambda prefix: prefix.score_frames(question, answer_start, texts))
             return [[_finite(score) for score in tokens.mean(dim=1).tolist()] for tokens in found]
+
+    def frame_vectors(self) -> np.ndarray:
+        """float32 [T, dimension]: each frame as the vision tower saw it, of length 1."""
+        with self._turn():
+            kept = self._with_memory(lambda prefix: prefix.frame_vectors)
+            return encode_frames(self._network, self.clip.frames) if kept is None else kept.cpu().numpy()
 
     def close(self) -> None:
         """Give the memory back."""

@@ -22,6 +22,8 @@ from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput, FramesSeen, ModelCall
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from videopath.model import Clip
     from videopath.model.engine import Engine, EngineInfo, Generation, Session
 
@@ -197,6 +199,15 @@ class ClipSession:
             f"finding the moments of {_counted(len(texts), 'sentence')}",
             lambda session: session.score_moments(question, texts),
         )
+
+    def frame_vectors(self) -> np.ndarray:
+        """float32 [T, dimension]: each frame as the model's vision tower sees it, of length 1."""
+        import numpy as np
+
+        found = self._answered(
+            "frame_vectors", {}, ENCODING, lambda session: session.frame_vectors().tolist()
+        )
+        return np.array(found, np.float32)
 
     def call(self, question: str, seconds: float, answer_start: str = "") -> ModelCall:
         """What a question was, for the trace."""
