@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from videopath.model.engine import LocalEngine
+    from videopath.model.engine import EngineInfo, LocalEngine
     from videopath.model.network import Network
 
 _FRAMES_AT_ONCE = 8
@@ -34,13 +34,18 @@ def encode_frames(network: Network, frames: np.ndarray) -> np.ndarray:
         return torch.cat(groups).cpu().numpy()
 
 
+def tower_sha256(info: EngineInfo) -> str:
+    """By which vectors of an engine's tower are known: they compare only where its weights are the same."""
+    return hashlib.sha256(f"tower {info.weights_sha256}".encode()).hexdigest()
+
+
 class TowerEncoder:
     """The vision tower of a loaded engine as an encoder of frames; see ``videopath.tools.seeing.FrameEncoder``."""
 
     def __init__(self, engine: LocalEngine) -> None:
         self._network = engine.network
         self.name = f"tower:{engine.info.source}"
-        self.sha256 = hashlib.sha256(f"tower {engine.info.weights_sha256}".encode()).hexdigest()
+        self.sha256 = tower_sha256(engine.info)
         self.dimension = int(engine.network.config.vision_config["hidden_size"])
 
     def encode(self, frames: np.ndarray) -> np.ndarray:

@@ -71,7 +71,8 @@ class DiagnoseTool(TissueTool):
     ) -> DiagnoseResult:
         begun = time.perf_counter()
         session = self.sessions.open(ClipInput(**clip))
-        kept = sorted((n for n in neighbours if n.kept), key=lambda n: n.score)  # the best stands last
+        # the best stands last; neighbours of a caller's own may have no rank
+        kept = sorted((n for n in neighbours if n.kept), key=lambda n: (-n.rank, n.score))
         asked = diagnose_question(
             site, description, [Evidence(n.diagnosis, n.description) for n in kept], question
         )

@@ -29,6 +29,6 @@ def toolkit(
     sessions: SessionPool | Recording = SessionPool(engine)
     return [
         DescribeTool(sessions=sessions),
-        RetrieveTool(knowledge=knowledge),
+        RetrieveTool(knowledge=knowledge, sessions=sessions),
         DiagnoseTool(sessions=sessions),
     ]

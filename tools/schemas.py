@@ -76,9 +76,26 @@ class Neighbour(Record):
     site: str | None
     diagnosis: str
     description: str
-    score: float = Field(description="cosine similarity in [-1, 1]")
+    score: float = Field(description="mean cosine over the views with vectors, in [-1, 1]")
     kept: bool = Field(description="whether it is given to the model as evidence")
     why: str = Field(description="why it was kept or dropped")
+    rank: int = Field(0, description="in the fused list; 1 is the best")
+    ranks: dict[str, int] = Field(
+        default_factory=dict,
+        description="view (text, image, lexical) → its rank there, where it was found there",
+    )
+    scores: dict[str, float] = Field(
+        default_factory=dict, description="view → its cosine, or its BM25 in the lexical view"
+    )
+
+
+class LeftOut(Record):
+    """A record that may not be seen, since the case could be answered with itself."""
+
+    id: str
+    source: str
+    reason: str = Field(description="source, file, patient, group or near-identical frame")
+    detail: str = Field(description="the name that it shares, or how many bits of the fingerprints differ")
 
 
 class LocatedFinding(Record):
@@ -128,6 +145,12 @@ class RetrieveResult(Record):
     query: str
     neighbours: list[Neighbour]
     index_sha256: str = ""
+    views: list[str] = Field(default_factory=list, description="which took part: text, image, lexical")
+    notes: list[str] = Field(default_factory=list, description="why a view could not take part")
+    excluded: list[LeftOut] = Field(
+        default_factory=list, description="the first of those that may not be seen"
+    )
+    excluded_count: int = Field(0, ge=0, description="how many may not be seen in all")
 
     @property
     def kept(self) -> list[Neighbour]:

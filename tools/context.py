@@ -1,0 +1,191 @@
+"""Which of the records that were found become evidence: how many follows from their scores, not from a constant.
+
+Each rule can be switched off by itself (see :class:`ContextRules`); ``videopath evaluate retrieval --agent`` measures
+what each is worth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from videopath.tools.schemas import Neighbour
+
+if TYPE_CHECKING:
+    from videopath.knowledge import Hit
+
+_COSINES = ("text", "image")
+
+
+class ContextRules(BaseModel):
+    """When a record is evidence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    least: float = Field(
+        0.25, ge=0, le=1, description="cosine below which two cases have nothing in common; 0: off"
+    )
+    ratio: float = Field(0.75, ge=0, le=1, description="fit that is needed, of the best one's; 0: off")
+    gap: float = Field(
+        0.15, gt=0, le=1, description="fall in fit from one record to the next that ends the list; 1: off"
+    )
+    copy_words: float = Field(
+        0.8, gt=0, description="shared words from which two of one diagnosis are copies; above 1: off"
+    )
+    rival: float = Field(
+        0.95,
+        gt=0,
+        description="fit, of the best one's, with which a second diagnosis is kept in any case; above 1: off",
+    )
+
+
+def neighbours_of(
+    hits: Sequence[Hit], site: str | None, most: int, rules: ContextRules | None = None
+) -> list[Neighbour]:
+    """The hits as neighbours, up to ``most`` of them evidence, and why; in their order.
+
+    Listed are the first ``most``, and a rival beyond them where one is kept. Records of another site are never
+    evidence; one without a site fits every site.
+    """
+    rules = rules or ContextRules()
+    fits = fit_of(hits, site)
+    reasons = _refusals(hits, fits, site, rules)
+    kept = [place for place in range(len(hits)) if place not in reasons][:most]
+    rival = _rival(hits, fits, kept, reasons, rules)
+    if rival is not None:
+        kept = [*kept[: max(1, most - 1)], rival]
+    listed = sorted({*range(min(most, len(hits))), *kept})
+    return [
+        _neighbour(
+            hits[place],
+            place in kept,
+            f"a second diagnosis that fits nearly as well: {_fit(fits[place])}"
+            if place == rival
+            else reasons.get(place)
+            or (f"fits: {_fit(fits[place])}" if place in kept else "enough others fit"),
+        )
+        for place in listed
+    ]
+
+
+def fit_of(hits: Sequence[Hit], site: str | None = None) -> list[float]:
+    """How well each hit fits, of the best of the site: 1 is the best in every view with vectors."""
+    near = [hit for hit in hits if same_site(hit, site)]
+    best = {
+        view: max((hit.scores[view] for hit in near if view in hit.scores), default=0.0) for view in _COSINES
+    }
+
+    def fit(hit: Hit) -> float:
+        shares = [
+            min(1.0, max(0.0, hit.scores[view] / best[view]))
+            for view in _COSINES
+            if view in hit.scores and best[view] > 0
+        ]
+        return sum(shares) / len(shares) if shares else 0.0
+
+    return [fit(hit) for hit in hits]
+
+
+def same_site(hit: Hit, site: str | None) -> bool:
+    """A record without a site fits every site."""
+    return not site or not hit.record.site or hit.record.site == site
+
+
+def _refusals(
+    hits: Sequence[Hit], fits: Sequence[float], site: str | None, rules: ContextRules
+) -> dict[int, str]:
+    """Place → why the hit is no evidence."""
+    reasons: dict[int, str] = {}
+    for place, (hit, fit) in enumerate(zip(hits, fits, strict=True)):
+        nearest = max((hit.scores[view] for view in _COSINES if view in hit.scores), default=0.0)
+        if not same_site(hit, site):
+            reasons[place] = f"from another site: {hit.record.site}"
+        elif nearest < rules.least:
+            reasons[place] = f"too far: similarity {nearest:.2f}, {rules.least:.2f} is needed"
+        elif fit < rules.ratio:
+            reasons[place] = f"too far: {_fit(fit)}, {rules.ratio:.2f} is needed"
+    left = sorted((fits[place] for place in range(len(hits)) if place not in reasons), reverse=True)
+    edge = next((high for high, low in zip(left, left[1:], strict=False) if high - low > rules.gap), None)
+    for place, fit in enumerate(fits):
+        if edge is not None and place not in reasons and fit < edge:
+            reasons[place] = f"behind a gap: {_fit(fit)}, the one before has {edge:.2f}"
+    first: list[int] = []
+    for place, hit in enumerate(hits):
+        if place in reasons:
+            continue
+        twin = next((other for other in first if _copies(hits[other], hit, rules.copy_words)), None)
+        if twin is None:
+            first.append(place)
+        else:
+            reasons[place] = f"nearly the same as {hits[twin].record.id}"
+    return reasons
+
+
+def _copies(one: Hit, other: Hit, shared: float) -> bool:
+    """Whether two hits of one diagnosis say the same twice: of one source, patient or group, or in the same words."""
+    first, second = one.record, other.record
+    if shared > 1 or _label(first.diagnosis) != _label(second.diagnosis):
+        return False
+    if first.source == second.source:
+        return True
+    if any(
+        getattr(first, name) and getattr(first, name) == getattr(second, name)
+        for name in ("patient", "group")
+    ):
+        return True
+    words, others = _words(first.description), _words(second.description)
+    return bool(words | others) and len(words & others) >= shared * len(words | others)
+
+
+def _rival(
+    hits: Sequence[Hit],
+    fits: Sequence[float],
+    kept: Sequence[int],
+    reasons: dict[int, str],
+    rules: ContextRules,
+) -> int | None:
+    """The first hit of a second diagnosis that fits nearly as well as the best, where all evidence has one diagnosis."""
+    labels = {_label(hits[place].record.diagnosis) for place in kept}
+    if len(labels) != 1:
+        return None
+    needed = rules.rival * max(fits[place] for place in kept)
+    return next(
+        (
+            place
+            for place, hit in enumerate(hits)
+            if place not in reasons and fits[place] >= needed and _label(hit.record.diagnosis) not in labels
+        ),
+        None,
+    )
+
+
+def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
+    record = hit.record
+    return Neighbour(
+        id=record.id,
+        source=record.source,
+        site=record.site,
+        diagnosis=record.diagnosis,
+        description=record.description,
+        score=round(hit.score, 6),
+        kept=kept,
+        why=why,
+        rank=hit.rank,
+        ranks=dict(hit.ranks),
+        scores={view: round(score, 6) for view, score in hit.scores.items()},
+    )
+
+
+def _fit(value: float) -> str:
+    return f"{value:.2f} of the best fit"
+
+
+def _label(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))
