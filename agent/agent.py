@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -106,11 +106,15 @@ class DiagnosticAgent:
         start: float | None = None,
         end: float | None = None,
         sampling: str = "uniform",
+        exclude: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> CaseReport:
-        """Work on a case to its end, or to the review that waits for a person."""
+        """Work on a case to its end, or to the review that waits for a person.
+
+        ``exclude``: sources, patients or groups whose records may not be used; the video itself never is.
+        """
         case_id = case_id or new_case_id()
-        segment: Any = {"start": start, "end": end, "sampling": sampling}
+        segment: Any = {"start": start, "end": end, "sampling": sampling, "exclude": exclude}
         for _ in self.stream(video, question, site, case_id=case_id, on_progress=on_progress, **segment):
             pass
         return self.report(case_id)
@@ -125,6 +129,7 @@ class DiagnosticAgent:
         start: float | None = None,
         end: float | None = None,
         sampling: str = "uniform",
+        exclude: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> Iterator[Step]:
         """Each step as it finishes. ``on_progress`` hears of what happens in between: steps begun, tokens.
@@ -133,7 +138,7 @@ class DiagnosticAgent:
         to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
         no case is kept when its model could not answer even once.
         """
-        inputs = self._enter(video, question, site, case_id, start, end, sampling)
+        inputs = self._enter(video, question, site, case_id, start, end, sampling, exclude)
         case_id = inputs["case_id"]
         try:
             with self.library.working(case_id):
@@ -153,13 +158,14 @@ class DiagnosticAgent:
         start: float | None = None,
         end: float | None = None,
         sampling: str = "uniform",
+        exclude: Sequence[str] = (),
     ) -> str:
         """Enter a case in the library and return its id; the work on it begins with ``stream_resume``.
 
         For those who queue cases: one that waits is known to the library and outlives the process. Raises as
         ``stream`` does.
         """
-        return self._enter(video, question, site, case_id, start, end, sampling)["case_id"]
+        return self._enter(video, question, site, case_id, start, end, sampling, exclude)["case_id"]
 
     def resume(
         self,
@@ -245,11 +251,13 @@ class DiagnosticAgent:
         start: float | None,
         end: float | None,
         sampling: str,
+        exclude: Sequence[str],
     ) -> CaseInput:
         """Enter the case in the library and write down what it starts from."""
         self._refuse_closed()
         case_id = case_id or new_case_id()
-        settings = self._nodes.settings.model_copy(update={"start": start, "end": end, "sampling": sampling})
+        clip = {"start": start, "end": end, "sampling": sampling}
+        settings = self._nodes.settings.model_copy(update={**clip, "exclude": _names(exclude)})
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
         write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
@@ -341,6 +349,13 @@ def _inputs(
         case_id=case_id,
         settings=settings.model_dump(mode="json"),
     )
+
+
+def _names(exclude: Sequence[str]) -> list[str]:
+    """Names of what may not be used, each once; blank ones are none."""
+    if any(_has_half_characters(name) for name in exclude):
+        raise InputError("A name to exclude has a character that is not valid; leave it out.")
+    return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
 
 
 def _checked_question(question: str | None) -> str | None:

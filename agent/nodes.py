@@ -126,21 +126,35 @@ class Nodes:
         return self._next(state, step, blind=result.model_dump(mode="json"))
 
     def retrieve(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Look for similar cases; those of the same video never count."""
+        """Look for similar cases; those of the same video, patient, group or picture never count."""
         draft = StepDraft("retrieve", runtime)
-        description, count = state["described"]["description"], policy_of(state).neighbours
+        policy, description = policy_of(state), state["described"]["description"]
+        count = policy.neighbours
         asked = {
             "description": description,
             "site": state["site"],
-            "exclude_sources": [state["video"], state["facts"]["sha256"]],
+            "exclude_sources": [
+                state["video"],
+                state["facts"]["sha256"],
+                *state["settings"].get("exclude", []),
+            ],
+            "clip": state["request"],
         }
         draft.activity("searching similar cases")
         result = RetrieveResult(query=description, neighbours=[])
-        if count and description:
-            found = self.retriever.invoke({**asked, "k": count})
+        if count:
+            tool = RetrieveTool(
+                knowledge=self.retriever.open(),
+                sessions=self._recording(state, draft),
+                rules=policy.context,
+            )
+            found = tool.invoke({**asked, "k": count})
             result = without_dropped(found, decisions_of(state.get("review", [])))
+            if "image" in result.views:  # by the model's own tower, or beside it
+                draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
         step = draft.done(
-            f"{len(result.kept)} of {len(result.neighbours)} similar cases fit",
+            f"{len(result.kept)} of {len(result.neighbours)} similar cases fit"
+            + (f"; {result.excluded_count} may not be used" if result.excluded_count else ""),
             detail={**asked, "k": count, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in result.kept],
             hashes={"index": result.index_sha256} if result.index_sha256 else {},

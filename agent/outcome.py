@@ -59,6 +59,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
     info, look = EngineInfo.model_validate(state["engine"]), best_look(state["looks"])
     final, blind = DiagnoseResult.model_validate(look["final"]), DiagnoseResult.model_validate(look["blind"])
     described = DescribeResult.model_validate(look["described"])
+    retrieved = RetrieveResult.model_validate(look["retrieved"])
     report = CaseReport(
         case_id=state["case_id"],
         status="abstained" if look["reasons"] else "done",
@@ -73,7 +74,10 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         rationale=final.rationale,
         description=described.description,
         findings=_findings(state, described, images),
-        similar_cases=_similar_cases(RetrieveResult.model_validate(look["retrieved"])),
+        similar_cases=_similar_cases(retrieved),
+        excluded=retrieved.excluded,
+        excluded_count=retrieved.excluded_count,
+        retrieval_notes=retrieved.notes,
         blind_diagnosis=blind.label,
         changed_by_retrieval=not look.get("corrected") and same_label(blind.label) != same_label(final.label),
         quality=state["quality"],
@@ -158,6 +162,9 @@ def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:
             score=n.score,
             kept=n.kept,
             why=n.why,
+            rank=n.rank,
+            ranks=n.ranks,
+            scores=n.scores,
         )
         for n in retrieved.neighbours
     ]

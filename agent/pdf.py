@@ -35,7 +35,16 @@ from videopath.agent.pdf_page import (
     text,
 )
 from videopath.agent.records import CaseReport, Decision, Finding
-from videopath.agent.report import STATUS, flat, moment, retrieval_sentence, shown_change, shown_value
+from videopath.agent.report import (
+    STATUS,
+    excluded_sentence,
+    flat,
+    moment,
+    ranks_of,
+    retrieval_sentence,
+    shown_change,
+    shown_value,
+)
 
 _FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
 _DPI = 220
@@ -230,7 +239,7 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
         yield from heading("Similar cases of the knowledge base")
         rows = [
             (
-                f"{case.score:.3f}",
+                "\n".join(part for part in (f"{case.score:.3f}", ranks_of(case)) if part),
                 case.diagnosis,
                 f"{'used' if case.kept else 'not used'}: {case.why or '–'}",
                 case.description,
@@ -239,10 +248,14 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
             for case in report.similar_cases
         ]
         yield grid(
-            ("similarity", "diagnosis", "as evidence", "description", "record"),
+            ("similarity, ranks", "diagnosis", "as evidence", "description", "record"),
             rows,
             (2.7, 3.6, 3.2, 7.8, 3.2),
         )
+    for sentence in (excluded_sentence(report), *report.retrieval_notes):
+        if sentence:
+            yield Spacer(1, 3)
+            yield text(sentence, CELL)
     if report.blind_diagnosis:
         yield Spacer(1, 5)
         yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)

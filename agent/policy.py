@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from videopath.core.settings import ReviewMode
+from videopath.tools.context import ContextRules
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -26,6 +27,7 @@ class Policy(BaseModel):
     )
     samples: int = Field(3, ge=0, le=16, description="sampled answers that are compared with the diagnosis")
     neighbours: int = Field(5, ge=0, le=50, description="similar cases to look up; 0: none")
+    context: ContextRules = Field(default_factory=ContextRules, description="when a similar case is evidence")
     description_tokens: int = Field(256, ge=1, le=2048)
     answer_tokens: int = Field(128, ge=1, le=2048)
     accept_any_image: bool = Field(

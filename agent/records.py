@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
-from videopath.tools.schemas import Candidate
+from videopath.tools.schemas import Candidate, LeftOut
 
 if TYPE_CHECKING:
     from videopath.model.video import Clip
@@ -24,6 +24,7 @@ __all__ = [
     "CaseStatus",
     "Decision",
     "Finding",
+    "LeftOut",
     "RunSettings",
     "Segment",
     "SimilarCase",
@@ -57,9 +58,17 @@ class SimilarCase(Record):
     source: str
     diagnosis: str
     description: str
-    score: float = Field(description="cosine similarity in [-1, 1]")
+    score: float = Field(description="mean cosine over the views with vectors, in [-1, 1]")
     kept: bool = Field(default=True, description="whether the model saw it as evidence")
     why: str = Field(default="", description="why it was kept or left out")
+    rank: int = Field(default=0, description="in the fused list; 1 is the best, 0 is not known")
+    ranks: dict[str, int] = Field(
+        default_factory=dict,
+        description="view (text, image, lexical) → its rank there, where it was found there",
+    )
+    scores: dict[str, float] = Field(
+        default_factory=dict, description="view → its cosine, or its BM25 in the lexical view"
+    )
 
 
 class Step(Record):
@@ -213,6 +222,9 @@ class RunSettings(Record):
     dtype: str | None = None
     seed: int | None = None
     policy: dict[str, Any] = Field(default_factory=dict, description="thresholds of the policy")
+    exclude: list[str] = Field(
+        default_factory=list, description="sources, patients or groups whose records may not be used"
+    )
 
 
 class CaseReport(Record):
@@ -233,6 +245,14 @@ class CaseReport(Record):
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)
+    excluded: list[LeftOut] = Field(
+        default_factory=list,
+        description="the first of the records that could not be used: the case's own video, patient, group or frames",
+    )
+    excluded_count: int = Field(default=0, ge=0, description="how many could not be used in all")
+    retrieval_notes: list[str] = Field(
+        default_factory=list, description="why a view of similarity could not take part"
+    )
     blind_diagnosis: str = Field(default="", description="before any similar case was seen")
     changed_by_retrieval: bool = False
 

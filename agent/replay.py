@@ -85,7 +85,12 @@ def replay(
         agent_of(settings, Path(home), accept_licence=accept_licence, **changed) as agent,
     ):
         case_id = then.report.case_id
-        segment: Any = {"start": settings.start, "end": settings.end, "sampling": settings.sampling}
+        segment: Any = {
+            "start": settings.start,
+            "end": settings.end,
+            "sampling": settings.sampling,
+            "exclude": settings.exclude,
+        }
         report = then.report
         for step in agent.stream(video, report.question, report.site, case_id=case_id, **segment):
             if on_step:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from videopath.agent.records import CaseReport, Decision, Finding, Step, VideoFacts
+from videopath.agent.records import CaseReport, Decision, Finding, SimilarCase, Step, VideoFacts
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
+_NAMED = 5  # records that could not be used, by name; more are counted
 STATUS = {
     "running": "not finished",
     "waiting for review": "waiting for a person's review",
@@ -33,6 +34,7 @@ def to_markdown(report: CaseReport) -> str:
         _description(report),
         _differential(report),
         _similar_cases(report),
+        _not_used(report),
         _blind(report),
         _review(report.review),
         _video(report),
@@ -103,6 +105,7 @@ def _similar_cases(report: CaseReport) -> str:
         (
             _inline(case.id),
             f"{case.score:.3f}",
+            ranks_of(case) or "–",
             _inline(case.diagnosis),
             "yes" if case.kept else "no",
             _inline(case.why) or "–",
@@ -111,7 +114,32 @@ def _similar_cases(report: CaseReport) -> str:
         for case in report.similar_cases
     )
     return "## Similar cases\n\n" + _table(
-        ("case", "similarity", "diagnosis", "used", "why", "description"), rows
+        ("case", "similarity", "ranks", "diagnosis", "used", "why", "description"), rows
+    )
+
+
+def _not_used(report: CaseReport) -> str:
+    sentences = [*([excluded_sentence(report)] if report.excluded_count else []), *report.retrieval_notes]
+    if not sentences:
+        return ""
+    return "## Left out of the search\n\n" + "\n\n".join(map(_inline, sentences))
+
+
+def ranks_of(case: SimilarCase) -> str:
+    """A similar case's rank in each view: "text 3, image 1"; empty where they are not known."""
+    return ", ".join(f"{view} {rank}" for view, rank in case.ranks.items())
+
+
+def excluded_sentence(report: CaseReport) -> str:
+    """Which records could not be used, and why; empty where there are none."""
+    if not report.excluded_count:
+        return ""
+    named = "; ".join(f"{case.id} (same {case.reason}: {case.detail})" for case in report.excluded[:_NAMED])
+    more = report.excluded_count - min(_NAMED, len(report.excluded))
+    count = report.excluded_count
+    which = f"{count} record{'s' if count > 1 else ''} of the knowledge base could not be used"
+    return f"{which}, since the case could be answered with itself: {named}" + (
+        f"; and {more} more." if more > 0 else "."
     )
 
 

@@ -109,6 +109,14 @@ Frames = Annotated[
 ]
 Start = Annotated[float | None, typer.Option("--start", min=0, help="First second.", show_default=False)]
 End = Annotated[float | None, typer.Option("--end", min=0, help="Last second.", show_default=False)]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        help="A file, video, slide, patient or group whose records may not be used; may be repeated.",
+        show_default=False,
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")]
 Out = Annotated[
     Path | None,

@@ -90,7 +90,8 @@ def _question(database: sqlite3.Connection, text: str) -> str:
         found = database.execute("SELECT records FROM terms WHERE term = ?", (term,)).fetchone()
         if found:
             counted.append((int(found[0]), word))
-    chosen, places = [], 0
+    chosen: list[str] = []
+    places = 0
     for count, word in sorted(counted):
         places += count
         if chosen and places > _PLACES:

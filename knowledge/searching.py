@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from threading import Lock
 
@@ -88,7 +88,7 @@ class Searcher:
                 found[row] = max(score, found.get(row, -2.0))
         return _ranked(found)[:depth]
 
-    def _by_words(self, query: Query, site: str | None, depth: int, excluded: dict[int, object]) -> Ranking:
+    def _by_words(self, query: Query, site: str | None, depth: int, excluded: Collection[int]) -> Ranking:
         found = self._generation.store.search_words(query.text, depth + len(excluded), site, query.diagnosed)
         return [(row, score) for row, score in found if row not in excluded][:depth]
 

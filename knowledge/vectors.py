@@ -18,13 +18,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import faiss
 import numpy as np
 
 from videopath.core.errors import InputError, KnowledgeError
+
+faiss: Any = import_module("faiss")  # its type stubs lack much of what is used here
 
 IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
 Progress = Callable[[int, int], None]

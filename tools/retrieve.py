@@ -91,7 +91,8 @@ class RetrieveTool(TissueTool):
     ) -> RetrieveResult:
         from videopath.knowledge import Query
 
-        base, notes = self.open(), []
+        base = self.open()
+        notes: list[str] = []
         image = prints = None
         if clip is not None and self.sessions is not None and base.image_encoder is not None:
             image, prints, notes = self._seen(base, clip)

@@ -24,6 +24,7 @@ def diagnose(
     start: options.Start = None,
     end: options.End = None,
     sampling: options.Sampling = "uniform",
+    exclude: options.Exclude = None,
     review: options.Review = None,
     strict: options.Strict = False,
     out: options.Out = None,
@@ -61,6 +62,7 @@ def diagnose(
                 start=start,
                 end=end,
                 sampling=sampling,
+                exclude=exclude or (),
             ),
         )
         deliver(agent.report(case_id), as_json=as_json, out=out, strict=strict)

@@ -18,7 +18,7 @@ from videopath.app.commands.knowledge_shared import (
     show_info,
     viewer_of,
 )
-from videopath.app.options import AsJson, Home, Site, Verbose
+from videopath.app.options import AsJson, Exclude, Home, Site, Verbose
 
 if TYPE_CHECKING:
     from videopath.knowledge import Change, KnowledgeBase, Look
@@ -47,15 +47,7 @@ def search(
     folder: SearchedBase = None,
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many cases.")] = 5,
     site: Site = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--exclude",
-            "--exclude-source",
-            help="A file, video, slide, patient or group whose records are left out; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    exclude: Exclude = None,
     as_json: AsJson = False,
     home: Home = None,
     verbose: Verbose = False,

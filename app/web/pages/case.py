@@ -58,8 +58,18 @@ def _case(view: CaseView, shared: Services) -> None:
         differential(view.evidence.differential)
     with evidence:
         st.fragment(findings)(view)  # a click in it draws only this again
-    neighbours(view.evidence.similar, blind_sentence(view))
+    neighbours(view.evidence.similar, blind_sentence(view), _left_out(view))
     _decision(view, shared)
+
+
+def _left_out(view: CaseView) -> list[str]:
+    """What the search for similar cases did without, and why."""
+    from videopath.agent.report import excluded_sentence
+
+    if view.report is None:
+        return []
+    told = (excluded_sentence(view.report), *view.report.retrieval_notes)
+    return [sentence for sentence in told if sentence]
 
 
 def _decision(view: CaseView, shared: Services) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from videopath.agent.records import SimilarCase
+from videopath.agent.report import ranks_of
 from videopath.app.web.parts.inert import inert
 
 
-def neighbours(similar: Sequence[SimilarCase], sentence: str) -> None:
-    """The cards, kept ones first as they came; ``sentence`` says whether they changed the diagnosis."""
+def neighbours(similar: Sequence[SimilarCase], sentence: str, left_out: Sequence[str] = ()) -> None:
+    """The cards as they came; ``sentence`` says whether they changed the diagnosis, ``left_out`` what was not searched."""
     with st.container(key="neighbours"):
         st.subheader("Similar cases", anchor=False)
         if sentence:
@@ -24,6 +25,8 @@ def neighbours(similar: Sequence[SimilarCase], sentence: str) -> None:
             for column, case in zip(st.columns(2), similar[first : first + 2], strict=False):
                 with column:
                     _card(case)
+        for told in left_out:
+            st.caption(inert(told))
 
 
 def _card(case: SimilarCase) -> None:
@@ -35,5 +38,7 @@ def _card(case: SimilarCase) -> None:
                 st.badge("dropped", icon=":material/block:", color="gray")
             st.markdown(f"**{inert(case.diagnosis)}**")
         st.progress(min(max(case.score, 0.0), 1.0), text=f"similarity {case.score:.3f}")
+        if ranks := ranks_of(case):
+            st.caption(f"ranks: {ranks}")
         st.text(case.description)
         st.caption(inert(f"{case.id} · from {case.source}" + (f" · {case.why}" if case.why else "")))

@@ -64,8 +64,15 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
     if result.get("samples"):
         _table("Sampled answers", ("diagnosis",), ([sample] for sample in result["samples"]))
     if neighbours := result.get("neighbours"):
-        found = ((n["id"], n["score"], "kept" if n["kept"] else "dropped", n["why"]) for n in neighbours)
-        _table("Similar cases", ("case", "similarity", "used", "why"), found)
+        found = (
+            (n["id"], n["score"], _ranks(n), "kept" if n["kept"] else "dropped", n["why"]) for n in neighbours
+        )
+        _table("Similar cases", ("case", "similarity", "ranks", "used", "why"), found)
+    if excluded := result.get("excluded"):
+        left_out = ((e["id"], e["source"], e["reason"], e["detail"]) for e in excluded)
+        _table("Left out of the search", ("case", "from", "since it has the same", "which is"), left_out)
+    for note in result.get("notes", []):
+        st.text(note)
     if features := detail.get("features"):
         named = [(name.replace("_", " "), value) for name, value in features.items()]
         _table("What speaks for the diagnosis", ("feature", "in [0, 1]"), named)
@@ -108,3 +115,7 @@ def in_words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {in_words(part)}" for name, part in value.items())
     return "–" if value in (None, "") else str(value)
+
+
+def _ranks(neighbour: dict[str, Any]) -> str:
+    return ", ".join(f"{view} {rank}" for view, rank in neighbour.get("ranks", {}).items())

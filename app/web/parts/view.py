@@ -137,7 +137,7 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
         ],
         differential=[Candidate(**found) for found in (final or blind).get("differential", [])],
         similar=[
-            SimilarCase(**{name: found[name] for name in SimilarCase.model_fields})
+            SimilarCase(**{name: found[name] for name in SimilarCase.model_fields if name in found})
             for found in result_of(steps, "retrieve").get("neighbours", [])
         ],
         blind=blind.get("label", ""),
