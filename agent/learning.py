@@ -5,8 +5,9 @@ A record's source is the SHA-256 of its video: the same video under any name is 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -14,14 +15,14 @@ from videopath.core.errors import CaseError, KnowledgeError
 
 if TYPE_CHECKING:
     from videopath.agent.records import CaseReport
-    from videopath.knowledge import InstructionRecord
+    from videopath.knowledge import InstructionRecord, Viewer
 
 LICENCE = "own case, not licensed to others"
 
 
 def record_of(report: CaseReport) -> InstructionRecord:
     """A signed case as an instruction record. Raises ``CaseError`` for one that nobody signed."""
-    from videopath.knowledge import InstructionRecord
+    from videopath.knowledge import InstructionRecord, Media
     from videopath.model.questions import default_question
 
     if report.status != "signed" or report.video is None:
@@ -36,17 +37,44 @@ def record_of(report: CaseReport) -> InstructionRecord:
         description=report.description,
         diagnosis=report.diagnosis,
         licence=LICENCE,
+        media=(Media(path=report.video.path, start=report.settings.start, end=report.settings.end),),
+        provenance=provenance_of(report),
     )
 
 
-def add_to_knowledge(report: CaseReport, folder: str | Path) -> str:
+def provenance_of(report: CaseReport) -> dict[str, str]:
+    """Where the record of a signed case comes from: case, model, and who signed or corrected what, and when."""
+    said = {
+        "case": report.case_id,
+        "model": report.model,
+        "weights": str(report.provenance.get("weights", "")),
+        "video": report.video.path if report.video else "",
+    }
+    if report.review:
+        last = report.review[-1]
+        said |= {"reviewer": last.reviewer, "decided": last.decided, "decision": last.action}
+        corrected = (f"{name} by {d.reviewer or 'a reviewer'}" for d in report.review for name in d.changes)
+        said["corrected"] = ", ".join(dict.fromkeys(corrected))
+        said |= {
+            f"{name} before": _short(change["from"])
+            for d in report.review
+            for name, change in d.changes.items()
+        }
+    return {name: value for name, value in said.items() if value}
+
+
+def add_to_knowledge(report: CaseReport, folder: str | Path, viewer: Viewer | None = None) -> str:
     """Add a signed case to a knowledge base, made where the folder has none, and return the record's id.
+
+    It is found by its pictures, too, where its video is still there and the knowledge base has pictures (a new one
+    has, of a case of nano): seen by ``viewer``, else by the encoder that the knowledge base names, unless that is the
+    tower of a model which would have to be loaded for it.
 
     Raises ``CaseError`` for a case that is not signed or is in it already, ``KnowledgeError`` for a folder that
     cannot be used.
     """
     from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
-    from videopath.knowledge.generation import MANIFEST
+    from videopath.knowledge.manifest import MANIFEST
 
     record, folder = record_of(report), Path(folder).expanduser()
     if folder.resolve() == STARTER_FOLDER.resolve():
@@ -56,13 +84,32 @@ def add_to_knowledge(report: CaseReport, folder: str | Path) -> str:
         )
     with _one_at_a_time(folder):
         if not (folder / MANIFEST).exists():
-            KnowledgeBase.build(folder, [record])
+            KnowledgeBase.build(
+                folder, [record], viewer=viewer or _viewer_of(report, f"tower:{report.settings.model}")
+            )
             return record.id
         base = KnowledgeBase.open(folder)
         if any(known.id == record.id for known in base):
             raise CaseError(f"Case {report.case_id} is in the knowledge base {folder} already: {record.id}.")
-        base.add([record])
+        if viewer is None and base.image_encoder is not None:
+            viewer = _viewer_of(report, base.image_encoder.name)
+        base.add([record], viewer=viewer, note=f"signed case {report.case_id}")
     return record.id
+
+
+def _viewer_of(report: CaseReport, encoder: str) -> Viewer | None:
+    """A viewer for the case's own video; none where that is gone, or the encoder is the tower of a large model."""
+    from videopath.tools.seeing import TOWER, MediaViewer, load_frame_encoder
+
+    large = encoder.startswith(TOWER) and encoder != f"{TOWER}:nano"
+    if large or report.video is None or not Path(report.video.path).exists():
+        return None
+    return MediaViewer(load_frame_encoder(encoder), None)
+
+
+def _short(value: Any, most: int = 300) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _one_at_a_time(folder: Path) -> FileLock:

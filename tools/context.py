@@ -54,9 +54,9 @@ def neighbours_of(
     fits = fit_of(hits, site)
     reasons = _refusals(hits, fits, site, rules)
     kept = [place for place in range(len(hits)) if place not in reasons][:most]
-    rival = _rival(hits, fits, kept, reasons, rules)
+    rival = _rival(hits, fits, kept, reasons, rules) if most > 1 else None
     if rival is not None:
-        kept = [*kept[: max(1, most - 1)], rival]
+        kept = [*kept[: most - 1], rival]
     listed = sorted({*range(min(most, len(hits))), *kept})
     return [
         _neighbour(
@@ -103,7 +103,7 @@ def _refusals(
         nearest = max((hit.scores[view] for view in _COSINES if view in hit.scores), default=0.0)
         if not same_site(hit, site):
             reasons[place] = f"from another site: {hit.record.site}"
-        elif nearest < rules.least:
+        elif rules.least and nearest < rules.least:
             reasons[place] = f"too far: similarity {nearest:.2f}, {rules.least:.2f} is needed"
         elif fit < rules.ratio:
             reasons[place] = f"too far: {_fit(fit)}, {rules.ratio:.2f} is needed"

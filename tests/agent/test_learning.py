@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from videopath.agent.learning import add_to_knowledge, record_of
+from videopath.agent.records import Decision
 from videopath.core.errors import CaseError, KnowledgeError
-from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
+from videopath.knowledge import STARTER_FOLDER, KnowledgeBase, Media
 from videopath.tools import RetrieveTool
 
 
@@ -58,6 +59,25 @@ def test_the_record_holds_what_the_person_signed(cases: SimpleNamespace) -> None
         report.description,
     )
     assert record.question == "What is the best diagnosis for this colon tissue?"
+
+
+def test_the_record_says_where_it_comes_from(cases: SimpleNamespace) -> None:
+    decision = Decision(
+        action="edit",
+        reviewer="Dr. A",
+        diagnosis="tubular adenoma",
+        decided="2026-01-31T14:25:00+00:00",
+        changes={"diagnosis": {"from": "colon adenocarcinoma", "to": "tubular adenoma"}},
+    )
+    report = cases.report(status="signed", diagnosis="tubular adenoma", review=[decision])
+    record = record_of(report)
+    assert record.media == (Media(path=report.video.path),)
+    assert record.provenance["case"] == report.case_id
+    assert record.provenance["reviewer"] == "Dr. A"
+    assert record.provenance["decided"] == "2026-01-31T14:25:00+00:00"
+    assert record.provenance["corrected"] == "diagnosis by Dr. A"
+    assert record.provenance["diagnosis before"] == "colon adenocarcinoma"
+    assert record.provenance["model"] == report.model
 
 
 def test_two_who_add_at_once_lose_nothing(tmp_path: Path, cases: SimpleNamespace) -> None:

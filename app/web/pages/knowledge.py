@@ -11,7 +11,8 @@ import streamlit as st
 
 from videopath.app.web.parts.bases import open_base
 from videopath.app.web.parts.choices import knowledge_bases, knowledge_name
-from videopath.app.web.parts.frame_search import frame_search
+from videopath.app.web.parts.frame_search import SeenFrame, frame_search
+from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.record_card import record_card
 from videopath.app.web.parts.record_form import record_form
 from videopath.app.web.parts.record_removal import removal_dialog
@@ -46,9 +47,9 @@ def show() -> None:
     with by_text:
         _search(base, fixed)
     with by_frame:
-        words = frame_search(shared)
-        if words:
-            _hits(base.search(words, 5), "frame", fixed)
+        seen = frame_search(shared)
+        if seen:
+            _by_frame(base, seen, fixed)
     with everything:
         _all(base, fixed)
     with own:
@@ -85,7 +86,15 @@ def _info(base: KnowledgeBase, fixed: bool) -> None:
         counts = [
             ("sites", _counted(info.sites)),
             ("licences", _counted(info.licences)),
+            ("version", f"{info.version}, data {info.data_sha256[:12]}"),
             ("embedder", f"{info.embedder.name}, {info.embedder.sha256[:12]}"),
+            (
+                "pictures",
+                f"{info.image_encoder.name}, {info.image_encoder.sha256[:12]}"
+                if info.image_encoder
+                else "none",
+            ),
+            *((f"{view} vectors", "; ".join(parts)) for view, parts in info.index.items()),
             ("index", info.index_sha256[:12]),
             ("folder", "part of VideoPath" if fixed else info.folder),
         ]
@@ -111,11 +120,25 @@ def _search(base: KnowledgeBase, fixed: bool) -> None:
         _hits(hits, "text", fixed)
 
 
+def _by_frame(base: KnowledgeBase, seen: SeenFrame, fixed: bool) -> None:
+    """The cases like a frame, by the picture itself where the pictures here were seen by the same model."""
+    from videopath.knowledge import Query
+
+    mark = base.image_encoder
+    image = seen.vector if mark is not None and mark.sha256 == seen.tower_sha256 else None
+    if image is None:
+        reason = "has no pictures" if mark is None else f"has pictures that were seen by {mark.name}"
+        st.caption(inert(f"Searched by the words alone: this knowledge base {reason}."))
+    if seen.description or image is not None:
+        _hits(base.find(Query(seen.description, image=image), 5).hits, "frame", fixed)
+
+
 def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
     if not hits:
         st.info("There is no record of this site here.", icon=":material/search_off:")
     for hit in hits:
-        record_card(hit.record, place, score=hit.score, fixed=fixed)
+        ranks = ", ".join(f"{view} {rank}" for view, rank in hit.ranks.items())
+        record_card(hit.record, place, score=hit.score, ranks=ranks, fixed=fixed)
 
 
 def _all(base: KnowledgeBase, fixed: bool) -> None:

@@ -17,7 +17,7 @@ def open_base(folder: Path | None) -> KnowledgeBase:
     Opened anew when somebody else changed it.
     """
     from videopath.knowledge import STARTER_FOLDER
-    from videopath.knowledge.generation import MANIFEST
+    from videopath.knowledge.manifest import MANIFEST
 
     manifest = (folder or STARTER_FOLDER) / MANIFEST
     stamp = manifest.stat().st_mtime_ns if manifest.is_file() else 0
@@ -27,7 +27,7 @@ def open_base(folder: Path | None) -> KnowledgeBase:
 @st.cache_resource(max_entries=3, show_spinner="Opening the knowledge base")
 def _opened(folder: str | None, stamp: int) -> KnowledgeBase:
     from videopath.knowledge import KnowledgeBase
-    from videopath.knowledge.generation import read_manifest
+    from videopath.knowledge.manifest import read_manifest
 
     if folder is None:
         return KnowledgeBase.starter()

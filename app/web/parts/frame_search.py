@@ -1,4 +1,4 @@
-"""Search by a frame: the model describes it, and its words are searched.
+"""Search by a frame: by the picture itself where the knowledge base has pictures of the model's tower, and by words.
 
 The description is made by the worker, in its turn; the page looks on and can be left meanwhile.
 """
@@ -22,6 +22,8 @@ from videopath.core.errors import InputError, VideoPathError
 from videopath.core.sites import SITES
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from videopath.model.engine import LocalEngine
 
 _ASKED = "described_frame"
@@ -34,15 +36,26 @@ class _Asked:
 
     image: bytes
     name: str
-    answer: Future[str]
+    answer: Future[SeenFrame]
     begun: float
 
 
-def frame_search(shared: Services) -> str | None:
-    """Ask for a frame; the description to search for, once there is one."""
+@dataclass(frozen=True)
+class SeenFrame:
+    """A frame as the model sees it."""
+
+    description: str
+    vector: np.ndarray
+    """float32 [dimension], of the model's vision tower."""
+    tower_sha256: str
+    """Pictures compare only with those of the same tower."""
+
+
+def frame_search(shared: Services) -> SeenFrame | None:
+    """Ask for a frame; what the model sees in it, once it has looked."""
     st.caption(
-        "The model describes the frame and its words are searched. Searching by the picture itself, without words, "
-        "is not built yet."
+        "The model looks at the frame and describes it: cases are searched by the picture, where the knowledge base "
+        "has pictures that were seen by the same model, and by the words."
     )
     with st.form("frame_search", border=False):
         read = _source()
@@ -103,11 +116,14 @@ def _ask(shared: Services, read: Callable[[], tuple[bytes, str]], site: str | No
     st.session_state[_ASKED] = _Asked(image, name, answer, time.time())
 
 
-def _describe(image: bytes, site: str | None, engine: LocalEngine) -> str:
-    """The model's description of an image; in the worker's thread."""
+def _describe(image: bytes, site: str | None, engine: LocalEngine) -> SeenFrame:
+    """What the model sees in an image; in the worker's thread."""
     from PIL import Image, UnidentifiedImageError
 
+    from videopath.model.tower import tower_sha256
     from videopath.tools import DescribeTool
+    from videopath.tools.schemas import ClipInput
+    from videopath.tools.seeing import clip_vector
     from videopath.tools.sessions import SessionPool
 
     with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
@@ -116,9 +132,12 @@ def _describe(image: bytes, site: str | None, engine: LocalEngine) -> str:
             Image.open(io.BytesIO(image)).convert("RGB").save(path)
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise InputError("The file is no image that can be read; give a PNG or JPEG.") from error
-        tool = DescribeTool(sessions=SessionPool(engine))
-        described: str = tool.invoke({"video": str(path), "site": site}).description
-    return described
+        sessions = SessionPool(engine)
+        described: str = (
+            DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
+        )
+        vector = clip_vector(sessions.open(ClipInput(video=str(path))).frame_vectors())
+    return SeenFrame(described, vector, tower_sha256(engine.info))
 
 
 @st.fragment(run_every=_LOOK_AGAIN)
@@ -129,16 +148,16 @@ def _look_on(asked: _Asked) -> None:
     st.status(f"The model {waiting}: {time.time() - asked.begun:.0f} s", state="running")
 
 
-def _described(asked: _Asked) -> str | None:
+def _described(asked: _Asked) -> SeenFrame | None:
     error = asked.answer.exception()
     if error is not None:
         st.error("The frame was not described.", icon=":material/error:")
         st.text(str(error))
         return None
-    text = asked.answer.result()
+    seen = asked.answer.result()
     picture, words = st.columns([1, 2])
     picture.image(asked.image, width="stretch", alt="The frame that was described")
     picture.text(asked.name)
     words.caption("The model's description")
-    words.text(text or "The model wrote nothing.")
-    return text or None
+    words.text(seen.description or "The model wrote nothing.")
+    return seen

@@ -18,7 +18,12 @@ _OWN = "case-"  # how the ids of records begin that were made of signed cases
 
 
 def record_card(
-    record: InstructionRecord, place: str, *, score: float | None = None, fixed: bool = False
+    record: InstructionRecord,
+    place: str,
+    *,
+    score: float | None = None,
+    ranks: str = "",
+    fixed: bool = False,
 ) -> None:
     """Draw a record; ``place`` tells the same record apart that is shown twice, ``fixed`` ones cannot be removed."""
     with st.container(border=True, gap="xsmall", key=f"record_{place}_{record.id}"):
@@ -26,10 +31,13 @@ def record_card(
             st.markdown(f"**{inert(record.diagnosis or 'no diagnosis')}**", width="stretch")
             _buttons(record, place, fixed)
         if score is not None:
-            st.progress(min(max(score, 0.0), 1.0), text=f"similarity {score:.3f}")
+            told = f"similarity {score:.3f}" + (f" · ranks: {ranks}" if ranks else "")
+            st.progress(min(max(score, 0.0), 1.0), text=told)
         st.text(record.description or "No description: it is found by its diagnosis.")
         st.caption(inert(f"{record.site or 'site not given'} · from {record.source} · {record.licence}"))
         st.caption(inert(f"{record.id} · asked: {record.question}"))
+        if record.provenance:
+            st.caption(inert(" · ".join(f"{name}: {value}" for name, value in record.provenance.items())))
 
 
 def _buttons(record: InstructionRecord, place: str, fixed: bool) -> None:

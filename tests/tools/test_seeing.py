@@ -1,0 +1,184 @@
+"""Encoders of frames by name, the tower of a model as one of them, and what a viewer may open."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from videopath.core.errors import InputError, KnowledgeError
+from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
+from videopath.model import load_engine, open_clip
+from videopath.tools import RetrieveTool
+from videopath.tools.schemas import ClipInput
+from videopath.tools.seeing import MediaViewer, clip_vector, load_frame_encoder
+from videopath.tools.sessions import SessionPool
+
+
+@pytest.fixture(scope="module")
+def nano():  # noqa: ANN201 - importing the type would be early
+    return load_engine("nano")
+
+
+def field(seed: int) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(60, 255, (9, 9, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((240, 180), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    folder = tmp_path / "media"
+    (folder / "clip").mkdir(parents=True)
+    for number in range(4):
+        field(number).save(folder / "clip" / f"{number}.png")
+    field(9).save(folder / "image.png")
+    return folder
+
+
+def test_a_session_and_the_bare_tower_see_the_same(nano, media: Path) -> None:
+    encoder = load_frame_encoder("tower", nano)
+    assert (encoder.name, encoder.dimension) == ("tower:nano", 192)
+    for path, frames in ((media / "clip", 4), (media / "image.png", 1)):
+        clip = open_clip(path, frames=frames)
+        with nano.open(clip) as session:
+            seen = session.frame_vectors()
+        assert seen.shape == (frames, 192)
+        assert seen.dtype == np.float32
+        assert np.linalg.norm(seen, axis=1) == pytest.approx(1, abs=1e-5)
+        assert seen == pytest.approx(encoder.encode(clip.frames), abs=1e-4)
+    assert np.linalg.norm(clip_vector(seen)) == pytest.approx(1, abs=1e-5)
+
+
+def test_encoders_are_found_by_name(nano) -> None:
+    assert load_frame_encoder("tower:nano").sha256 == load_frame_encoder("tower:nano", nano).sha256
+    with pytest.raises(InputError, match="'gigapath' is not known; use tower:nano"):
+        load_frame_encoder("gigapath")
+
+
+ENCODER = """
+import numpy as np
+
+class MeanColour:
+    name, sha256, dimension = "mean-colour", "0" * 64, 3
+
+    def encode(self, frames):
+        return frames.mean(axis=(1, 2), dtype=np.float32)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that offers an encoder of its own, as pip would leave it."""
+    site = tmp_path / "site"
+    info = site / "mean_colour-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "mean_colour.py").write_text(ENCODER)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-colour\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[videopath.frame_encoders]\nmean-colour = mean_colour:MeanColour\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    yield
+    sys.modules.pop("mean_colour", None)
+
+
+@pytest.mark.usefixtures("installed")
+def test_any_encoder_is_plugged_in_by_a_name(media: Path, tmp_path: Path, nano) -> None:
+    encoder = load_frame_encoder("mean-colour")
+    records = [
+        InstructionRecord(
+            id="c",
+            source="a",
+            question="q",
+            description="Glands.",
+            diagnosis="x",
+            media=(Media(path="clip"),),
+        ),
+        InstructionRecord(
+            id="i",
+            source="b",
+            question="q",
+            description="Glands.",
+            diagnosis="y",
+            media=(Media(path="image.png"),),
+        ),
+    ]
+    base = KnowledgeBase.build(tmp_path / "kb", records, viewer=MediaViewer(encoder, media))
+    assert base.image_encoder
+    assert base.image_encoder.name == "mean-colour"
+    tool = RetrieveTool(knowledge=base, engine=nano)
+    blurred = tmp_path / "other.png"
+    field(9).resize((60, 45)).rotate(30).save(blurred)  # of the same colour, nearly
+    found = tool.invoke({"description": "Glands.", "clip": {"video": str(blurred)}})
+    assert found.views == ["text", "image", "lexical"]
+    assert found.notes == []
+    copy = tmp_path / "copy.jpg"
+    field(9).rotate(90, expand=True).save(copy, quality=70)
+    found = tool.invoke({"description": "Glands.", "clip": {"video": str(copy)}})
+    assert [(e.id, e.reason) for e in found.excluded] == [("i", "near-identical frame")]
+    assert [neighbour.id for neighbour in found.neighbours] == ["c"]
+
+
+def test_pictures_of_another_tower_are_not_compared(media: Path, tmp_path: Path, nano) -> None:
+    class Other:
+        name, sha256, dimension = "tower:other", "1" * 64, 3
+
+        def encode(self, frames: np.ndarray) -> np.ndarray:
+            return frames.mean(axis=(1, 2), dtype=np.float32)
+
+    record = InstructionRecord(
+        id="c", source="a", question="q", description="Glands.", diagnosis="x", media=(Media(path="clip"),)
+    )
+    base = KnowledgeBase.build(tmp_path / "kb", [record], viewer=MediaViewer(Other(), media))
+    found = RetrieveTool(knowledge=base, engine=nano).invoke(
+        {"description": "Glands.", "clip": {"video": str(media / "image.png")}}
+    )
+    assert found.views == ["text", "lexical"]
+    assert found.notes
+    assert "tower:other" in found.notes[0]
+    assert "not the tower of VideoPath-nano" in found.notes[0]
+
+
+def test_the_tool_sees_what_the_model_sees(media: Path, tmp_path: Path, nano) -> None:
+    viewer = MediaViewer(load_frame_encoder("tower", nano), media, frames=4)
+    records = [
+        InstructionRecord(
+            id=name,
+            source=name,
+            question="q",
+            description="Tissue.",
+            diagnosis=name,
+            media=(Media(path=path),),
+        )
+        for name, path in (("c", "clip"), ("i", "image.png"))
+    ]
+    base = KnowledgeBase.build(tmp_path / "kb", records, viewer=viewer)
+    tool = RetrieveTool(knowledge=base, sessions=SessionPool(nano))
+    asked = {"description": "", "clip": ClipInput(video=str(media / "clip"), frames=4), "k": 2}
+    found = tool.invoke(asked)
+    assert [e.id for e in found.excluded] == ["c"]  # the clip itself: its own frames
+    assert [neighbour.id for neighbour in found.neighbours] == ["i"]
+    assert found.neighbours[0].ranks == {"image": 1}
+
+
+def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None:
+    viewer = MediaViewer(load_frame_encoder("tower", nano), media)
+    look = viewer.look(Media(path="image.png"))
+    assert look.vectors.shape == (1, 192)
+    assert look.fingerprints.shape == (1, 32)
+    assert viewer.look(Media(path=str(media / "image.png"))).sha256 == look.sha256
+    assert viewer.stamp(Media(path="image.png")) == viewer.stamp(Media(path="./image.png"))
+    field(1).save(tmp_path / "secret.png")
+    (media / "link.png").symlink_to(tmp_path / "secret.png")
+    for path in ("../secret.png", str(tmp_path / "secret.png"), "link.png", "clip/../../secret.png"):
+        with pytest.raises(KnowledgeError, match="leads out of the media folder"):
+            viewer.look(Media(path=path))
+    with pytest.raises(InputError):
+        viewer.look(Media(path="none.png"))
+    free = MediaViewer(viewer.encoder, None)
+    assert free.look(Media(path=str(tmp_path / "secret.png"))).vectors.shape == (1, 192)
+    with pytest.raises(KnowledgeError, match="no whole path"):
+        free.look(Media(path="image.png"))
