@@ -15,7 +15,7 @@ NEAR_BITS = 48
 """Bits up to which two fingerprints are taken for those of one picture."""
 
 _LEAST_CONTRAST = 3.0  # standard deviation of grey levels; an empty slide has no picture to know again
-_BLOCK = 1 << 20  # fingerprints that are compared at once
+_BLOCK = 1 << 14  # fingerprints that are compared at once: as many as the processor's cache holds
 
 
 def fingerprints(frames: np.ndarray) -> np.ndarray:
@@ -39,15 +39,21 @@ def turned_fingerprints(frames: np.ndarray) -> np.ndarray:
 
 
 def distances(question: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Differing bits, int64 [n], of each of ``known`` uint8 [n, BYTES] from the nearest of ``question`` [q, BYTES]."""
-    import faiss
-
-    index = faiss.IndexBinaryFlat(8 * FINGERPRINT_BYTES)
-    index.add(np.ascontiguousarray(question))
-    least = np.zeros(len(known), np.int64)
+    """Differing bits, uint16 [n], of each of ``known`` uint8 [n, BYTES] from the nearest of ``question`` [q, BYTES]."""
+    least = np.full(len(known), 8 * FINGERPRINT_BYTES, np.uint16)
+    if not len(question):
+        return least
+    asked = np.ascontiguousarray(question).view(np.uint64)  # [q, 4]
     for start in range(0, len(known), _BLOCK):
-        block = np.ascontiguousarray(known[start : start + _BLOCK])
-        least[start : start + _BLOCK] = index.search(block, 1)[0][:, 0]
+        columns = np.ascontiguousarray(
+            np.ascontiguousarray(known[start : start + _BLOCK]).view(np.uint64).T
+        )  # [4, n]
+        best = least[start : start + _BLOCK]
+        for words in asked:
+            bits = np.zeros(columns.shape[1], np.uint16)
+            for word, column in zip(words, columns, strict=True):
+                bits += np.bitwise_count(column ^ word)
+            np.minimum(best, bits, out=best)
     return least
 
 

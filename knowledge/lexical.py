@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 
 from videopath.knowledge.records import InstructionRecord
@@ -68,19 +67,6 @@ def search(
         (asked, site, diagnosed, depth),
     )
     return [(int(row), float(score)) for row, score in found]
-
-
-def scores(database: sqlite3.Connection, text: str, rows: Sequence[int]) -> dict[int, float]:
-    """Row → BM25 of these rows, where they share words with a text."""
-    asked = _question(database, text)
-    if not asked or not rows:
-        return {}
-    wanted = ",".join(str(int(row)) for row in rows)
-    found = database.execute(
-        f"SELECT rowid, -rank FROM words WHERE words MATCH ? AND rowid IN ({wanted})",  # noqa: S608 - numbers
-        (asked,),
-    )
-    return {int(row): float(score) for row, score in found}
 
 
 def _question(database: sqlite3.Connection, text: str) -> str:

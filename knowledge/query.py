@@ -86,7 +86,8 @@ class Hit(BaseModel, frozen=True):
     ranks: dict[View, int]
     """Its rank in each view that found it."""
     scores: dict[View, float]
-    """Its cosine in ``text`` and ``image``, also where it did not find it there, and its BM25 in ``lexical``."""
+    """Its cosine in ``text`` and ``image``, also where that view ranks it too low to count, and its BM25 in
+    ``lexical`` where that found it."""
     fused: float
     """Sum over the views of weight / (60 + rank)."""
 

@@ -48,7 +48,7 @@ class Searcher:
         if query.text.strip() and weights.lexical:
             rankings["lexical"] = self._by_words(query, site, depth, excluded)
         best = fused(rankings, weights)[:k]
-        hits = self._hits(best, rankings, questions, query.text, weights)
+        hits = self._hits(best, rankings, questions, weights)
         return Found(
             hits=hits, excluded=self._told(excluded), views=[view for view in VIEWS if view in rankings]
         )
@@ -97,7 +97,6 @@ class Searcher:
         best: Ranking,
         rankings: dict[View, Ranking],
         questions: dict[StoredView, np.ndarray],
-        text: str,
         weights: Weights,
     ) -> list[Hit]:
         """The records of the fused list, with their rank and score in every view."""
@@ -112,7 +111,7 @@ class Searcher:
             for view, question in questions.items()
         }
         if "lexical" in rankings:
-            scores["lexical"] = self._generation.store.score_words(text, rows)
+            scores["lexical"] = dict(rankings["lexical"])
         records = self._generation.store.at(rows)
         return [
             Hit(

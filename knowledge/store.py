@@ -216,14 +216,6 @@ class RecordStore:
             except sqlite3.DatabaseError as error:
                 raise _unreadable(error) from error
 
-    def score_words(self, text: str, rows: Sequence[int]) -> dict[int, float]:
-        """Row → BM25 of these records, where they share words with a text."""
-        with self._turn:
-            try:
-                return lexical.scores(self._database, text, rows)
-            except sqlite3.DatabaseError as error:
-                raise _unreadable(error) from error
-
     def counts(self, column: str) -> dict[str, int]:
         """How many records have each value of a column, the most frequent first."""
         if column not in _TEXTS:

@@ -86,6 +86,8 @@ def test_distances_are_the_least_over_the_question() -> None:
     question, known = (rng.integers(0, 256, (n, FINGERPRINT_BYTES)).astype(np.uint8) for n in (5, 300))
     expected = np.bitwise_count(question[:, None] ^ known[None]).sum(axis=2, dtype=int).min(axis=0)
     assert distances(question, known).tolist() == expected.tolist()
+    assert distances(question[:1], ~question[:1]).tolist() == [256]
+    assert distances(question[:0], known[:2]).tolist() == [256, 256]
 
 
 def test_real_tiles_of_different_fields_are_told_apart(shared: Path) -> None:
