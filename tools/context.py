@@ -7,8 +7,8 @@ what each is worth.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +16,10 @@ from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
     from videopath.knowledge import Hit
+    from videopath.knowledge.query import Weights
 
-_COSINES = ("text", "image")
+_COSINES: tuple[Literal["text", "image"], ...] = ("text", "image")
+_VIEWS = (*_COSINES, "lexical")
 
 
 class ContextRules(BaseModel):
@@ -47,46 +49,42 @@ def neighbours_of(
 ) -> list[Neighbour]:
     """The hits as neighbours, up to ``most`` of them evidence, and why; in their order.
 
-    Listed are the first ``most``, and a rival beyond them where one is kept. Records of another site are never
-    evidence; one without a site fits every site.
+    Listed are the first ``most``, and those beyond them that are evidence: the one that fits best of all, by which the
+    others are measured, and a rival. Records of another site are never evidence; one without a site fits every site.
     """
     rules = rules or ContextRules()
     fits = fit_of(hits, site)
     reasons = _refusals(hits, fits, site, rules)
-    kept = [place for place in range(len(hits)) if place not in reasons][:most]
-    rival = _rival(hits, fits, kept, reasons, rules) if most > 1 else None
-    if rival is not None:
-        kept = [*kept[: most - 1], rival]
+    kept, rival = _chosen(hits, fits, reasons, site, most, rules)
     listed = sorted({*range(min(most, len(hits))), *kept})
     return [
-        _neighbour(
-            hits[place],
-            place in kept,
-            f"a second diagnosis that fits nearly as well: {_fit(fits[place])}"
-            if place == rival
-            else reasons.get(place)
-            or (f"fits: {_fit(fits[place])}" if place in kept else "enough others fit"),
-        )
-        for place in listed
+        _neighbour(hits[place], place in kept, _why(place, kept, rival, reasons, fits)) for place in listed
     ]
 
 
-def fit_of(hits: Sequence[Hit], site: str | None = None) -> list[float]:
-    """How well each hit fits, of the best of the site: 1 is the best in every view with vectors."""
+def fit_of(hits: Sequence[Hit], site: str | None = None, weights: Weights | None = None) -> list[float]:
+    """How well each hit fits: the mean, by the views' weights, of its cosine over the best one's of the site.
+
+    1 is the best in every view with vectors, 0 is unlike in all of them.
+    """
+    weights = weights or _usual_weights()
     near = [hit for hit in hits if same_site(hit, site)]
     best = {
         view: max((hit.scores[view] for hit in near if view in hit.scores), default=0.0) for view in _COSINES
     }
 
     def fit(hit: Hit) -> float:
-        shares = [
-            min(1.0, max(0.0, hit.scores[view] / best[view]))
-            for view in _COSINES
-            if view in hit.scores and best[view] > 0
-        ]
-        return sum(shares) / len(shares) if shares else 0.0
+        known = [view for view in _COSINES if view in hit.scores and best[view] > 0 and weights.of(view)]
+        total = sum(weights.of(view) for view in known)
+        shares = (weights.of(view) * min(1.0, max(0.0, hit.scores[view] / best[view])) for view in known)
+        return sum(shares) / total if known else 0.0
 
     return [fit(hit) for hit in hits]
+
+
+def ranks_in_words(ranks: Mapping[str, int]) -> str:
+    """A record's rank in each view: "text 3, image 1, lexical –"; empty where none is known."""
+    return ", ".join(f"{view} {ranks.get(view, '–')}" for view in _VIEWS) if ranks else ""
 
 
 def same_site(hit: Hit, site: str | None) -> bool:
@@ -100,11 +98,10 @@ def _refusals(
     """Place → why the hit is no evidence."""
     reasons: dict[int, str] = {}
     for place, (hit, fit) in enumerate(zip(hits, fits, strict=True)):
-        nearest = max((hit.scores[view] for view in _COSINES if view in hit.scores), default=0.0)
         if not same_site(hit, site):
             reasons[place] = f"from another site: {hit.record.site}"
-        elif rules.least and nearest < rules.least:
-            reasons[place] = f"too far: similarity {nearest:.2f}, {rules.least:.2f} is needed"
+        elif not _usable(hit, site, rules):
+            reasons[place] = f"too far: similarity {_nearest(hit):.2f}, {rules.least:.2f} is needed"
         elif fit < rules.ratio:
             reasons[place] = f"too far: {_fit(fit)}, {rules.ratio:.2f} is needed"
     left = sorted((fits[place] for place in range(len(hits)) if place not in reasons), reverse=True)
@@ -140,26 +137,66 @@ def _copies(one: Hit, other: Hit, shared: float) -> bool:
     return bool(words | others) and len(words & others) >= shared * len(words | others)
 
 
-def _rival(
+def _chosen(
     hits: Sequence[Hit],
     fits: Sequence[float],
-    kept: Sequence[int],
     reasons: dict[int, str],
+    site: str | None,
+    most: int,
     rules: ContextRules,
+) -> tuple[list[int], int | None]:
+    """The places of the evidence, rising, and that of a rival among them which the other rules had left out."""
+    usable = [place for place in range(len(hits)) if place not in reasons]
+    if not usable or most < 1:
+        return [], None
+    best = max(usable, key=lambda place: fits[place])
+    kept = _first([best], usable, most)
+    rival = _rival(hits, fits, kept, site, rules) if most > 1 else None
+    return (kept, None) if rival is None else (_first([best, rival], usable, most), rival)
+
+
+def _first(certain: Sequence[int], usable: Sequence[int], most: int) -> list[int]:
+    """``most`` places: those that are certain, then the first of the others."""
+    others = [place for place in usable if place not in certain]
+    return sorted([*certain, *others[: most - len(certain)]])
+
+
+def _rival(
+    hits: Sequence[Hit], fits: Sequence[float], kept: Sequence[int], site: str | None, rules: ContextRules
 ) -> int | None:
     """The first hit of a second diagnosis that fits nearly as well as the best, where all evidence has one diagnosis."""
     labels = {_label(hits[place].record.diagnosis) for place in kept}
-    if len(labels) != 1:
+    if len(labels) != 1 or rules.rival > 1:
         return None
     needed = rules.rival * max(fits[place] for place in kept)
     return next(
         (
             place
             for place, hit in enumerate(hits)
-            if place not in reasons and fits[place] >= needed and _label(hit.record.diagnosis) not in labels
+            if _usable(hit, site, rules)
+            and fits[place] >= needed
+            and _label(hit.record.diagnosis) not in labels
         ),
         None,
     )
+
+
+def _usable(hit: Hit, site: str | None, rules: ContextRules) -> bool:
+    return same_site(hit, site) and (not rules.least or _nearest(hit) >= rules.least)
+
+
+def _nearest(hit: Hit) -> float:
+    return max((hit.scores[view] for view in _COSINES if view in hit.scores), default=0.0)
+
+
+def _why(
+    place: int, kept: Sequence[int], rival: int | None, reasons: dict[int, str], fits: Sequence[float]
+) -> str:
+    if place == rival:
+        return f"a second diagnosis that fits nearly as well: {_fit(fits[place])}"
+    if place in kept:
+        return f"fits: {_fit(fits[place])}"
+    return reasons.get(place, "enough others fit")
 
 
 def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
@@ -175,8 +212,15 @@ def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
         why=why,
         rank=hit.rank,
         ranks=dict(hit.ranks),
+        fused=round(hit.fused, 6),
         scores={view: round(score, 6) for view, score in hit.scores.items()},
     )
+
+
+def _usual_weights() -> Weights:
+    from videopath.knowledge.query import Weights
+
+    return Weights()
 
 
 def _fit(value: float) -> str:

@@ -87,6 +87,7 @@ class Neighbour(Record):
     scores: dict[str, float] = Field(
         default_factory=dict, description="view → its cosine, or its BM25 in the lexical view"
     )
+    fused: float = Field(0.0, description="by which it is ranked: sum over the views of weight / (60 + rank)")
 
 
 class LeftOut(Record):
