@@ -139,6 +139,7 @@ class Nodes:
                 *state["settings"].get("exclude", []),
             ],
             "clip": state["request"],
+            "also_shown": _looked_at(state),
         }
         draft.activity("searching similar cases")
         result = RetrieveResult(query=description, neighbours=[])
@@ -350,6 +351,12 @@ def _with_moments(state: CaseState, session: ClipSession) -> tuple[DescribeResul
     findings = [found.get(finding.text, finding) for finding in described.findings]
     moments = {finding.text: finding.seconds for finding in found.values()}
     return described.model_copy(update={"findings": findings}), {"moments_of_reviewers_findings": moments}
+
+
+def _looked_at(state: CaseState) -> list[Json]:
+    """The clips of earlier looks: a copy of the video that shows one of them is a copy for the whole case."""
+    requests = [look["request"] for look in state.get("looks", [])]
+    return [r for number, r in enumerate(requests) if r not in (state["request"], *requests[:number])]
 
 
 def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:

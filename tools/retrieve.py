@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from videopath.knowledge import Found, KnowledgeBase, Query
 
 _DEEPER = 4  # times as many are looked at as may be kept: behind many of one diagnosis a rival may stand
+NEAR_IDENTICAL = "near-identical frame"
+"""Why a record is left out that shows what the clip in question shows."""
+
 _TOLD = 20  # records that may not be seen, by name; more are counted
 
 
@@ -34,6 +39,11 @@ class RetrieveInput(SiteInput):
     k: int = Field(5, ge=1, le=100, description="how many cases to look at")
     clip: ClipInput | None = Field(
         None, description="the clip in question: cases that look like it are found, copies of it left out"
+    )
+    also_shown: list[ClipInput] = Field(
+        default_factory=list,
+        description="other clips of the same video, such as the whole that `clip` is a part of: "
+        "copies are known by their frames, too",
     )
 
 
@@ -88,16 +98,19 @@ class RetrieveTool(TissueTool):
         exclude_sources: list[str] | None = None,
         k: int = 5,
         clip: ClipInput | None = None,
+        also_shown: Sequence[ClipInput] = (),
     ) -> RetrieveResult:
         from videopath.knowledge import Query
 
         base = self.open()
         notes: list[str] = []
         image = prints = None
-        if clip is not None and self.sessions is not None and base.image_encoder is not None:
-            image, prints, notes = self._seen(base, clip)
-        if not description.strip() and image is None:
-            return RetrieveResult(query=description, neighbours=[], notes=notes)
+        if clip is not None and base.image_encoder is not None:
+            image, prints, notes = self._seen(base, clip, also_shown)
+        if not description.strip():
+            if image is None:
+                return RetrieveResult(query=description, neighbours=[], notes=notes)
+            notes.append("Words were not compared: there is no description.")
         query = Query(
             description,
             image=image,
@@ -106,28 +119,34 @@ class RetrieveTool(TissueTool):
             diagnosed=True,
             exclude=tuple(exclude_sources or ()),
         )
-        found = _found(base, query, k)
+        found, excluded = _found(base, query, k)
         return RetrieveResult(
             query=description,
             neighbours=neighbours_of(found.hits, site, k, self.rules),
             index_sha256=base.info().index_sha256,
             views=list(found.views),
             notes=notes,
-            excluded=[LeftOut(**excluded.model_dump()) for excluded in found.excluded[:_TOLD]],
-            excluded_count=len(found.excluded),
+            excluded=excluded[:_TOLD],
+            excluded_count=len(excluded),
         )
 
-    def _seen(self, base: KnowledgeBase, clip: ClipInput) -> tuple[np.ndarray | None, np.ndarray, list[str]]:
+    def _seen(
+        self, base: KnowledgeBase, clip: ClipInput, also_shown: Sequence[ClipInput]
+    ) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
         """The clip's vector by the encoder of the base's pictures, its fingerprints, and why there is no vector."""
-        from videopath.knowledge.fingerprint import turned_fingerprints
         from videopath.model.tower import tower_sha256
         from videopath.tools.seeing import TOWER, clip_vector, load_frame_encoder
 
         mark, sessions = base.image_encoder, self.sessions
         assert mark is not None
-        assert sessions is not None
+        if sessions is None:
+            return (
+                None,
+                None,
+                ["Pictures were not compared: this tool was given no model (engine=) to see by."],
+            )
         pool = sessions.pool if isinstance(sessions, Recording) else sessions
-        prints = turned_fingerprints(pool.clip(clip).frames)
+        prints = _fingerprints(pool, [clip, *also_shown])
         if mark.sha256 == tower_sha256(sessions.info):
             return clip_vector(sessions.open(clip).frame_vectors()), prints, []
         note = (
@@ -145,14 +164,54 @@ class RetrieveTool(TissueTool):
         return clip_vector(encoder.encode(pool.clip(clip).frames)), prints, []
 
 
-def _found(base: KnowledgeBase, query: Query, k: int) -> Found:
-    """The nearest of the site; where it has fewer than ``k``, the nearest of other sites, to be shown as dropped."""
-    from dataclasses import replace
+def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
+    """uint8 [frames, FINGERPRINT_BYTES]: of all clips, in all the ways in which a slide may lie."""
+    import numpy as np
 
-    found = base.find(query, _DEEPER * k)
+    from videopath.knowledge.fingerprint import turned_fingerprints
+
+    return np.concatenate([turned_fingerprints(pool.clip(clip).frames) for clip in clips])
+
+
+def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftOut]]:
+    """The nearest that may be seen, and those that may not.
+
+    Where the site has fewer than ``k``, the nearest of other sites follow, to be shown as dropped.
+    """
+    query, found, excluded = _without_own(base, query, _DEEPER * k)
     if query.site and len(found.hits) < k:
         anywhere = base.find(replace(query, site=None), k)
         seen = {hit.record.id for hit in found.hits}
         others = [hit for hit in anywhere.hits if hit.record.id not in seen][: k - len(found.hits)]
-        return found.model_copy(update={"hits": [*found.hits, *others]})
-    return found
+        found = found.model_copy(update={"hits": [*found.hits, *others]})
+    return found, excluded
+
+
+def _without_own(base: KnowledgeBase, query: Query, k: int) -> tuple[Query, Found, list[LeftOut]]:
+    """The query that was asked in the end, and what came of it.
+
+    A record that shows nearly the same frame is of the same source, patient and group, whatever the video in question
+    is called: these are then excluded by name as well.
+    """
+    found = base.find(query, k)
+    left_out = {left.id: LeftOut(**left.model_dump()) for left in found.excluded}
+    kin = _names_of(base, [left.id for left in found.excluded if left.reason == NEAR_IDENTICAL])
+    if kin:
+        query = replace(query, exclude=(*query.exclude, *kin))
+        found = base.find(query, k)
+        for left in found.excluded:
+            told = LeftOut(**left.model_dump())
+            if left.detail in kin:
+                told.detail += f", as {kin[left.detail]}, which shows nearly the same frame"
+            left_out.setdefault(left.id, told)
+    return query, found, list(left_out.values())
+
+
+def _names_of(base: KnowledgeBase, ids: Sequence[str]) -> dict[str, str]:
+    """Source, patient and group of records → the first record that has it."""
+    names: dict[str, str] = {}
+    for record in map(base.get, ids):
+        for name in (record.source, record.patient, record.group):
+            if name:
+                names.setdefault(name, record.id)
+    return names

@@ -164,6 +164,70 @@ def test_the_tool_sees_what_the_model_sees(media: Path, tmp_path: Path, nano) ->
     assert found.neighbours[0].ranks == {"image": 1}
 
 
+def test_what_shows_the_same_frame_leads_to_its_source_patient_and_group(
+    media: Path, tmp_path: Path, nano
+) -> None:
+    field(5).save(media / "next.png")
+    field(6).save(media / "elsewhere.png")
+
+    def record(name: str, path: str, **fields: str) -> InstructionRecord:
+        about = {"source": name, "question": "q", "description": "Glands.", "diagnosis": name, **fields}
+        return InstructionRecord(id=name, media=(Media(path=path),), **about)
+
+    records = [
+        record("same", "image.png", patient="P 7", group="block 2", source="day-1/slide-9.svs"),
+        record("patient", "next.png", patient="P 7"),
+        record("group", "clip", group="block 2"),
+        record("source", "clip", source="day-1/slide-9.svs"),
+        record("other", "elsewhere.png", patient="P 8"),
+    ]
+    base = KnowledgeBase.build(
+        tmp_path / "kb", records, viewer=MediaViewer(load_frame_encoder("tower", nano), media)
+    )
+    tool = RetrieveTool(knowledge=base, engine=nano)
+    copy = tmp_path / "renamed.jpg"
+    field(9).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(copy, quality=60)
+    found = tool.invoke({"description": "Glands.", "clip": {"video": str(copy)}, "k": 3})
+    assert [neighbour.id for neighbour in found.neighbours] == ["other"]
+    told = {left.id: (left.reason, left.detail) for left in found.excluded}
+    assert told.pop("same")[0] == "near-identical frame"
+    assert {name: reason for name, (reason, _) in told.items()} == {
+        n: n for n in ("patient", "group", "source")
+    }
+    assert told["patient"][1] == "P 7, as same, which shows nearly the same frame"
+    assert found.excluded_count == 4
+
+    part = {"video": str(copy), "crop": (0.0, 0.0, 0.5, 0.5)}  # nobody knows the whole by its corner
+    asked = {"description": "Glands.", "clip": part, "k": 3}
+    assert tool.invoke(asked).excluded == []
+    assert tool.invoke({**asked, "also_shown": [{"video": str(copy)}]}).excluded_count == 4
+
+
+def test_what_could_not_be_compared_is_said(media: Path, tmp_path: Path, nano) -> None:
+    record = InstructionRecord(
+        id="i",
+        source="a",
+        question="q",
+        description="Glands.",
+        diagnosis="x",
+        media=(Media(path="image.png"),),
+    )
+    viewer = MediaViewer(load_frame_encoder("tower", nano), media)
+    base = KnowledgeBase.build(tmp_path / "kb", [record], viewer=viewer)
+    clip = {"video": str(media / "clip")}
+    blind = RetrieveTool(knowledge=base).invoke({"description": "Glands.", "clip": clip})
+    assert blind.views == ["text", "lexical"]
+    assert "was given no model" in blind.notes[0]
+    wordless = RetrieveTool(knowledge=base, engine=nano).invoke({"description": " ", "clip": clip})
+    assert (wordless.views, wordless.notes) == (
+        ["image"],
+        ["Words were not compared: there is no description."],
+    )
+    assert RetrieveTool(knowledge=base).invoke({"description": " ", "clip": clip}).neighbours == []
+    starter = RetrieveTool(engine=nano).invoke({"description": "Glands.", "clip": clip})
+    assert (starter.views, starter.notes) == (["text", "lexical"], [])
+
+
 def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None:
     viewer = MediaViewer(load_frame_encoder("tower", nano), media)
     look = viewer.look(Media(path="image.png"))
