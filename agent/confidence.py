@@ -47,7 +47,11 @@ def features(
         "margin": margin(final.differential),
         "samples": _share([(same_label(s) == same_label(final.label), 1.0) for s in final.samples]),
         "neighbours": _share(
-            [(same_label(n.diagnosis) == same_label(final.label), n.score) for n in neighbours if n.kept]
+            [
+                (same_label(n.diagnosis) == same_label(final.label), max(n.score, 0.0))
+                for n in neighbours
+                if n.kept
+            ]
         ),
         "description": _UNDECIDED if description_probability is None else description_probability,
         "blind": probability_of(final.label, blind.differential),

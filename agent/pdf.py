@@ -37,8 +37,8 @@ from videopath.agent.pdf_page import (
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
-    excluded_sentence,
     flat,
+    left_out_sentences,
     moment,
     ranks_of,
     retrieval_sentence,
@@ -252,10 +252,9 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
             rows,
             (2.7, 3.6, 3.2, 7.8, 3.2),
         )
-    for sentence in (excluded_sentence(report), *report.retrieval_notes):
-        if sentence:
-            yield Spacer(1, 3)
-            yield text(sentence, CELL)
+    for sentence in left_out_sentences(report):
+        yield Spacer(1, 3)
+        yield text(sentence, CELL)
     if report.blind_diagnosis:
         yield Spacer(1, 5)
         yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)

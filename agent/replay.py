@@ -103,6 +103,10 @@ def replay(
         notes.append(
             "This case was signed after its end: label, description and status are the person's and were not compared."
         )
+    if _before_the_rules(then.report):
+        notes.append(
+            "This case is of an earlier version, which chose similar cases by other rules: what differs may follow from them."
+        )
     return ReplayResult(
         case_id=case_id,
         problems=then.problems,
@@ -221,6 +225,26 @@ def _similar_cases(before: CaseReport, after: CaseReport) -> Iterator[Difference
             yield Difference(
                 field=f"similar_cases: {case.id}", before=_number(scores[case.id]), after=_number(case.score)
             )
+    if not _before_the_rules(before):
+        yield from _views(before, after)
+        yield from _unless_equal("excluded", _excluded(before), _excluded(after))
+
+
+def _views(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
+    """Scores in each view. Ranks follow from them and swap where two are nearly equal, so they are not compared."""
+    then = {case.id: case.scores for case in before.similar_cases}
+    for case in after.similar_cases:
+        for view in dict.fromkeys([*then.get(case.id, {}), *case.scores]) if case.id in then else ():
+            one, other = then[case.id].get(view), case.scores.get(view)
+            if one is None or other is None or not _close(one, other):
+                yield Difference(
+                    field=f"similar_cases: {case.id}, {view}", before=_number(one), after=_number(other)
+                )
+
+
+def _before_the_rules(report: CaseReport) -> bool:
+    """Whether the case is older than the rules by which similar cases become evidence."""
+    return "context" not in report.settings.policy
 
 
 def _findings(report: CaseReport) -> list[str]:
@@ -230,6 +254,13 @@ def _findings(report: CaseReport) -> list[str]:
 def _neighbours(report: CaseReport) -> list[str]:
     return [
         f"{case.id} ({case.diagnosis}{'' if case.kept else ', not used'})" for case in report.similar_cases
+    ]
+
+
+def _excluded(report: CaseReport) -> list[str]:
+    return [
+        f"{report.excluded_count} records",
+        *sorted(f"{case.id} ({case.reason})" for case in report.excluded),
     ]
 
 

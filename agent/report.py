@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from videopath.agent.records import CaseReport, Decision, Finding, SimilarCase, Step, VideoFacts
+from videopath.tools.context import ranks_in_words
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
@@ -119,15 +120,20 @@ def _similar_cases(report: CaseReport) -> str:
 
 
 def _not_used(report: CaseReport) -> str:
-    sentences = [*([excluded_sentence(report)] if report.excluded_count else []), *report.retrieval_notes]
-    if not sentences:
-        return ""
-    return "## Left out of the search\n\n" + "\n\n".join(map(_inline, sentences))
+    sentences = left_out_sentences(report)
+    return "## Left out of the search\n\n" + "\n\n".join(map(_inline, sentences)) if sentences else ""
+
+
+def left_out_sentences(report: CaseReport) -> list[str]:
+    """What the search for similar cases did without, and why; none where it had everything."""
+    asked = report.settings.exclude
+    told = f"Asked to be left out: {', '.join(asked)}." if asked else ""
+    return [sentence for sentence in (told, excluded_sentence(report), *report.retrieval_notes) if sentence]
 
 
 def ranks_of(case: SimilarCase) -> str:
-    """A similar case's rank in each view: "text 3, image 1"; empty where they are not known."""
-    return ", ".join(f"{view} {rank}" for view, rank in case.ranks.items())
+    """A similar case's rank in each view: "text 3, image 1, lexical –"; empty where they are not known."""
+    return ranks_in_words(case.ranks)
 
 
 def excluded_sentence(report: CaseReport) -> str:

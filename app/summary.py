@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from videopath.agent.report import excluded_sentence, moment, ranks_of, retrieval_sentence
+from videopath.agent.report import left_out_sentences, moment, ranks_of, retrieval_sentence
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
             for c in report.similar_cases
         )
         yield _titled("Similar cases", table(("", "ranks", "case", "diagnosis", "not used because"), cases))
-    for sentence in (excluded_sentence(report), *report.retrieval_notes):
-        if sentence:
-            yield plain(f"\n{sentence}")
+    for sentence in left_out_sentences(report):
+        yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
         yield plain(f"\nBefore the similar cases: {report.blind_diagnosis}. {retrieval_sentence(report)}")
 

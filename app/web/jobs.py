@@ -36,6 +36,7 @@ class CaseRequest:
     sampling: str
     owner: str
     case_id: str
+    exclude: tuple[str, ...] = ()  # sources, patients or groups whose records may not be used
 
 
 @dataclass(frozen=True)

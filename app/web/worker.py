@@ -71,6 +71,7 @@ class Worker:
                 start=request.start,
                 end=request.end,
                 sampling=request.sampling,
+                exclude=request.exclude,
             )
         self._enqueue(Job(request.case_id, request.owner))
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent.library import load_case_library
-from videopath.agent.records import CaseReport, Decision
+from videopath.agent.records import CaseReport, Decision, LeftOut, RunSettings
 from videopath.agent.replay import TOLERANCE, differences, replay, settings_of
 from videopath.core.errors import CaseError, InputError
 
@@ -56,6 +56,22 @@ def test_a_candidate_that_came_or_went_is_told(cases: SimpleNamespace) -> None:
     before, after = cases.report(), cases.report()
     after.differential[1].label = "tubular adenoma"
     assert _fields(before, after) == ["differential: benign colon tissue", "differential: tubular adenoma"]
+
+
+def test_scores_of_the_views_are_compared_and_what_was_left_out(cases: SimpleNamespace) -> None:
+    def seen(score: float, **more: Any) -> CaseReport:
+        case = cases.report().similar_cases[0]
+        found = {"rank": 1, "ranks": {"text": 1}, "scores": {"text": score}}
+        ruled = RunSettings(policy={"context": {}})
+        return cases.report(similar_cases=[case.model_copy(update=found)], settings=ruled, **more)
+
+    assert _fields(seen(0.7), seen(0.70001)) == []
+    assert _fields(seen(0.7), seen(0.8)) == ["similar_cases: r1, text"]
+    left_out = LeftOut(id="r9", source="s", reason="patient", detail="P")
+    assert _fields(seen(0.7), seen(0.7, excluded=[left_out], excluded_count=1)) == ["excluded"]
+    before = seen(0.7)
+    before.settings.policy = {}  # of a version without these rules
+    assert _fields(before, seen(0.8, excluded=[left_out], excluded_count=1)) == []
 
 
 def test_what_a_person_decided_is_not_held_against_the_model(cases: SimpleNamespace) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from videopath.agent.records import CaseReport, Finding
-from videopath.agent.report import moment, to_markdown
+from videopath.agent.records import CaseReport, Finding, LeftOut, RunSettings
+from videopath.agent.report import left_out_sentences, moment, to_markdown
 from videopath.core.notice import RESEARCH_USE
 
 
@@ -57,6 +57,44 @@ def test_an_abstained_report_says_so_and_what_would_help(cases: SimpleNamespace)
     assert "abstained" in text
     assert "not signed out" in text
     assert "A longer clip at high power." in text
+
+
+def test_a_report_of_before_there_were_views_opens_as_it_was() -> None:
+    path = Path(__file__).with_name("report_without_views.json")
+    report = CaseReport.from_json(path.read_bytes())
+    case = report.similar_cases[0]
+    assert (case.rank, case.ranks, case.scores) == (0, {}, {})
+    assert (report.excluded, report.excluded_count, report.settings.exclude) == ([], 0, [])
+    assert left_out_sentences(report) == []
+    assert "| – |" in to_markdown(report), "ranks that are not known"
+    assert "Left out of the search" not in to_markdown(report)
+    assert report.to_pdf().startswith(b"%PDF")
+    again = CaseReport.from_json(report.to_json())
+    assert again == report
+    assert report.model_dump(mode="json", exclude_unset=True) == json.loads(path.read_bytes())
+
+
+def test_ranks_and_what_was_left_out_are_told(cases: SimpleNamespace) -> None:
+    found = {"ranks": {"image": 1, "text": 3}, "scores": {"image": 0.9, "text": 0.5}, "rank": 1}
+    report = cases.report(
+        similar_cases=[cases.report().similar_cases[0].model_copy(update=found)],
+        excluded=[
+            LeftOut(id=f"r|{number}", source="s", reason="patient", detail="P*7") for number in range(7)
+        ],
+        excluded_count=30,
+        retrieval_notes=["Pictures were not compared: <b>other</b> weights."],
+        settings=RunSettings(exclude=["P*7", "block 2"]),
+    )
+    asked, excluded, note = left_out_sentences(report)
+    assert asked == "Asked to be left out: P*7, block 2."
+    assert excluded.startswith("30 records of the knowledge base could not be used")
+    assert excluded.endswith("; and 25 more.")
+    text = to_markdown(report)
+    assert "| text 3, image 1, lexical – |" in text
+    assert "## Left out of the search" in text
+    assert "\\<b\\>other" in text
+    assert "r\\|0 (same patient: P\\*7)" in text
+    assert report.to_pdf().startswith(b"%PDF")
 
 
 def test_an_empty_report_is_still_a_report() -> None:

@@ -187,10 +187,17 @@ def test_a_case_from_video_to_signature(
     videopath: Run, checkpoint: Path, sample: Path, tmp_path: Path, own_home: Path
 ) -> None:
     out = tmp_path / "out"
-    answer = videopath("diagnose", sample, "--site", "colon", "--model", checkpoint, "--out", out, "--json")
+    answer = videopath(
+        "diagnose", sample, "--site", "colon", "--model", checkpoint, "--out", out, "--json",
+        "--exclude", "starter/colon-adenocarcinoma-1", "--exclude", " P 7 ",
+    )  # fmt: skip
     assert answer.exit_code == 0, answer.stderr
     report = CaseReport.from_json(answer.stdout)  # one document, nothing else
     assert report.notice == RESEARCH_USE
+    assert report.settings.exclude == ["starter/colon-adenocarcinoma-1", "P 7"]
+    assert [(left.id, left.reason) for left in report.excluded] == [
+        ("starter/colon-adenocarcinoma-1", "source")
+    ]
     for step in report.steps:
         assert f"✓ {step.name}" in answer.stderr
     case_id = report.case_id

@@ -37,6 +37,7 @@ def show() -> None:
 
 
 def _case(view: CaseView, shared: Services) -> None:
+    from videopath.agent.report import left_out_sentences
     from videopath.app.web.parts.case_style import case_style
     from videopath.app.web.parts.differential import differential
     from videopath.app.web.parts.findings import findings
@@ -58,18 +59,9 @@ def _case(view: CaseView, shared: Services) -> None:
         differential(view.evidence.differential)
     with evidence:
         st.fragment(findings)(view)  # a click in it draws only this again
-    neighbours(view.evidence.similar, blind_sentence(view), _left_out(view))
+    left_out = left_out_sentences(view.report) if view.report else []
+    neighbours(view.evidence.similar, blind_sentence(view), left_out)
     _decision(view, shared)
-
-
-def _left_out(view: CaseView) -> list[str]:
-    """What the search for similar cases did without, and why."""
-    from videopath.agent.report import excluded_sentence
-
-    if view.report is None:
-        return []
-    told = (excluded_sentence(view.report), *view.report.retrieval_notes)
-    return [sentence for sentence in told if sentence]
 
 
 def _decision(view: CaseView, shared: Services) -> None:

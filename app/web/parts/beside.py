@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.agent.report import left_out_sentences, ranks_of
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
 from videopath.app.web.parts.choices import knowledge_name
@@ -91,19 +92,34 @@ def similar(first: CaseReport, second: CaseReport) -> None:
     with both:
         st.caption(f"found by both: {len(found.both)}")
         for case, again in found.both:
-            scores = dict.fromkeys((f"{case.score:.2f}", f"{again.score:.2f}"))
-            _case(case, " and ".join(scores))
+            _case(case, again)
     for name, cases, column in (("A", found.only_first, ours), ("B", found.only_second, theirs)):
         with column:
             st.caption(f"only by {name}: {len(cases)}")
             for case in cases:
-                _case(case, f"{case.score:.2f}")
+                _case(case)
+    left_out = [
+        (name, told)
+        for name, report in zip(NAMES, (first, second), strict=True)
+        for told in left_out_sentences(report)
+    ]
+    for name, told in left_out:
+        st.caption(inert(f"{name}: {told}"))
 
 
-def _case(case: SimilarCase, score: str) -> None:
+def _case(*runs: SimilarCase) -> None:
+    """A similar case as one run or both found it; what differs is said of both."""
+
+    def said(*words: str) -> str:
+        return " and ".join(dict.fromkeys(word for word in words if word))
+
     with st.container(border=True, gap=None):
-        st.markdown(f"**{inert(case.diagnosis or 'no diagnosis')}**")
-        st.caption(inert(f"similarity {score} · {'kept' if case.kept else 'not used'} · {case.source}"))
+        st.markdown(f"**{inert(runs[0].diagnosis or 'no diagnosis')}**")
+        score = said(*(f"{case.score:.2f}" for case in runs))
+        used = said(*("kept" if case.kept else "not used" for case in runs))
+        st.caption(inert(f"similarity {score} · {used} · {runs[0].source}"))
+        if ranks := said(*map(ranks_of, runs)):
+            st.caption(f"ranks: {ranks}")
 
 
 def steps(first: CaseReport, second: CaseReport) -> None:

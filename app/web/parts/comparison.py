@@ -89,6 +89,8 @@ def _asked(report: CaseReport) -> Iterator[tuple[str, str]]:
     for name in _ASKED:
         if values.get(name) is not None:
             yield name, str(values[name])
+    if chosen.exclude:
+        yield "left out of the search", ", ".join(chosen.exclude)
     for name, value in chosen.policy.items():
         if name not in _ASKED:  # the review mode stands in both
             yield f"policy: {name.replace('_', ' ')}", "not set" if value is None else str(value)

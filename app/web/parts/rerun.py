@@ -78,6 +78,7 @@ def _submit(
         sampling=chosen.sampling,
         owner=owner(),
         case_id=new_case_id(),
+        exclude=tuple(chosen.exclude),
     )
     try:
         shared.worker.submit(request)

@@ -10,6 +10,7 @@ import streamlit as st
 from videopath.agent import Step
 from videopath.app.web.parts.frames import show_frames
 from videopath.app.web.parts.tables import table
+from videopath.tools.context import ranks_in_words
 
 
 def show_step(step: Step) -> None:
@@ -65,12 +66,19 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
         _table("Sampled answers", ("diagnosis",), ([sample] for sample in result["samples"]))
     if neighbours := result.get("neighbours"):
         found = (
-            (n["id"], n["score"], _ranks(n), "kept" if n["kept"] else "dropped", n["why"]) for n in neighbours
+            (
+                n["id"],
+                n["score"],
+                ranks_in_words(n.get("ranks") or {}),
+                "kept" if n["kept"] else "dropped",
+                n["why"],
+            )
+            for n in neighbours
         )
         _table("Similar cases", ("case", "similarity", "ranks", "used", "why"), found)
     if excluded := result.get("excluded"):
         left_out = ((e["id"], e["source"], e["reason"], e["detail"]) for e in excluded)
-        _table("Left out of the search", ("case", "from", "since it has the same", "which is"), left_out)
+        _table("Left out of the search", ("case", "from", "since it shares", "which is"), left_out)
     for note in result.get("notes", []):
         st.text(note)
     if features := detail.get("features"):
@@ -115,7 +123,3 @@ def in_words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {in_words(part)}" for name, part in value.items())
     return "–" if value in (None, "") else str(value)
-
-
-def _ranks(neighbour: dict[str, Any]) -> str:
-    return ", ".join(f"{view} {rank}" for view, rank in neighbour.get("ranks", {}).items())

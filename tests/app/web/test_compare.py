@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from videopath.agent import CaseReport, SimilarCase, Step, load_case_library
 from videopath.agent.records import RunSettings
 from videopath.app.web.parts import comparison
@@ -83,6 +85,26 @@ def test_run_again_with_other_frames(app: Callable[..., Any], home: Path) -> Non
     assert report.site == "colon"
 
 
+def test_what_was_excluded_is_excluded_again_and_said(
+    app: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = load_case_library(home)
+    report = library.get("done")
+    report.settings.exclude = ["P 7", "block 2"]
+    report.similar_cases[0].ranks = {"text": 2, "lexical": 7}
+    library.save(report)
+    asked: list[Any] = []
+    monkeypatch.setattr("videopath.app.web.worker.Worker.submit", lambda self, request: asked.append(request))
+    monkeypatch.setattr("videopath.app.web.parts.rerun.open_case", lambda case_id: None)
+    test = app("compare", a="done", b="signed").run()
+    told = "\n".join(caption.value for caption in test.caption).replace("\\", "")
+    assert "A: Asked to be left out: P 7, block 2." in told
+    assert "text 2, image –, lexical 7" in told
+    test.button(key="run_again").click().run()
+    assert not test.exception
+    assert asked[0].exclude == ("P 7", "block 2")
+
+
 def test_run_again_tells_why_it_cannot(app: Callable[..., Any], home: Path, tmp_path: Path) -> None:
     library = load_case_library(home)
     for case_id in ("done", "signed"):
@@ -110,6 +132,9 @@ def test_settings_that_differ_are_found() -> None:
     assert pairs["policy: samples"].differs
     assert "policy: max looks" not in pairs
     assert not pairs["question"].differs
+    named = _report(settings=RunSettings(exclude=["P 7"]))
+    (excluded,) = [pair for pair in comparison.settings(named, first) if pair.name.startswith("left out")]
+    assert (excluded.first, excluded.second) == ("P 7", "not set")
 
 
 def test_similar_cases_in_common_and_apart() -> None:
