@@ -21,12 +21,23 @@ from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.model.training.corpus import Sample
+from videopath.tools.context import ContextRules
 from videopath.tools.diagnose import same_label
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
+
+RULES_OFF: dict[str, dict[str, float]] = {
+    "": {},
+    "least": {"least": 0},
+    "ratio": {"ratio": 0},
+    "gap": {"gap": 1},
+    "copies": {"copy_words": 1.01},
+    "rival": {"rival": 1.01},
+}
+"""Rule of the context → what switches it off; the first is all of them on."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +132,23 @@ class Effect:
 
 
 def setups(
-    engine: Engine, base: KnowledgeBase, looks: int, home: Path
+    engine: Engine, base: KnowledgeBase, looks: int, home: Path, *, each_rule: bool = False
 ) -> Iterator[tuple[str, DiagnosticAgent]]:
-    """Name → agent with the starter knowledge, and with a knowledge base of tiles; each to be closed."""
-    policy = Policy(max_looks=looks)
+    """(name, agent) without similar cases, with the starter's and with those of a knowledge base of tiles.
+
+    ``each_rule``: the last two also with each rule of the context switched off. Each agent is to be closed.
+    """
+    usual = Policy(max_looks=looks)
+    yield (
+        "none",
+        DiagnosticAgent.load(engine, policy=usual.model_copy(update={"neighbours": 0}), home=home / "none"),
+    )
     for name, knowledge in (("starter", None), ("tiles", base)):
-        yield name, DiagnosticAgent.load(engine, knowledge, policy=policy, home=home / name)
+        for rule, rules in (RULES_OFF if each_rule else {"": {}}).items():
+            policy = usual.model_copy(update={"context": ContextRules(**rules)})
+            place = home / f"{name}-{rule or 'usual'}"
+            setup = f"{name}, without {rule}" if rule else name
+            yield setup, DiagnosticAgent.load(engine, knowledge, policy=policy, home=place)
 
 
 def measure_effect(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,7 @@ from videopath.agent.evaluation_ranking import (
 )
 from videopath.core.errors import InputError
 from videopath.knowledge.query import VIEWS, Query, View, Weights
+from videopath.knowledge.searching import VIEW_DEPTH, fused
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase, KnowledgeInfo
@@ -81,6 +83,18 @@ class RetrievalSet:
     members: dict[str, Member]
     """By the record's id."""
     questions: list[Question]
+    known: dict[tuple[object, ...], list[str]] = field(default_factory=dict, repr=False)
+    """What each view found for a question, asked in one way."""
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Ids of the records, in their order."""
+        return [record.id for record in self.base]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each id stands in that order."""
+        return {name: place for place, name in enumerate(self.names)}
 
 
 @dataclass(frozen=True)
@@ -277,9 +291,26 @@ def _own_found(asked: RetrievalSet, weights: Weights, *, by_name: bool, by_frame
 
 
 def _others_found(asked: RetrievalSet, question: Question, query: Query, weights: Weights) -> list[str]:
-    """Ids of the first ten records but the question's own."""
-    hits = asked.base.find(query, DEPTH + (question.asks is not None), weights).hits
-    return [hit.record.id for hit in hits if hit.record.id != question.asks][:DEPTH]
+    """Ids of the first ten records but the question's own: what ``KnowledgeBase.find`` gives, view by view.
+
+    The same questions are asked with many weights, so what each view finds is kept.
+    """
+    rankings = {
+        view: [(asked.places[name], 0.0) for name in _found_by(asked, question, query, view)]
+        for view in views_of(asked)
+        if weights.of(view)
+    }
+    names = [asked.names[place] for place, _ in fused(rankings, weights)]
+    return [name for name in names[: DEPTH + (question.asks is not None)] if name != question.asks][:DEPTH]
+
+
+def _found_by(asked: RetrievalSet, question: Question, query: Query, view: View) -> list[str]:
+    """Ids of what one view finds, as deep as the fusion looks."""
+    key = (question.id, query.text, query.site, query.exclude, query.fingerprints is not None, view)
+    if key not in asked.known:
+        hits = asked.base.find(query, VIEW_DEPTH, _weights({view: 1.0})).hits
+        asked.known[key] = [hit.record.id for hit in hits][:VIEW_DEPTH]
+    return asked.known[key]
 
 
 def _weights(values: Mapping[View, float]) -> Weights:

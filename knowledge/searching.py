@@ -15,7 +15,8 @@ from videopath.knowledge.manifest import StoredView
 from videopath.knowledge.query import VIEWS, Excluded, Found, Hit, Query, View, Weights
 
 _RANK_OFFSET = 60  # of reciprocal rank fusion, as in its paper
-_DEPTH = 50  # of each view's list at least; four times as many as are asked for where that is more
+VIEW_DEPTH = 50
+"""Records of each view that are fused at least; four times as many as are asked for where that is more."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Ranking = list[tuple[int, float]]
@@ -36,7 +37,7 @@ class Searcher:
         site = query.canonical_site
         excluded = self._excluded(query)
         allowed = self._allowed(site, query.diagnosed, excluded)
-        depth = max(_DEPTH, 4 * k)
+        depth = max(VIEW_DEPTH, 4 * k)
         questions: dict[StoredView, np.ndarray] = {}
         if text_vector is not None and weights.text:
             questions["text"] = text_vector

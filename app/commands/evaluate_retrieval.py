@@ -63,6 +63,9 @@ def retrieval(
     with_agent: Annotated[
         bool, typer.Option("--agent", help="Also what similar cases do to the agent's answers on the clips.")
     ] = False,
+    each_rule: Annotated[
+        bool, typer.Option("--rules", help="With --agent: also with each rule of the context switched off.")
+    ] = False,
     looks: Annotated[
         int, typer.Option("--looks", min=0, max=2, help="With --agent: closer looks at most.")
     ] = 0,
@@ -96,6 +99,8 @@ def retrieval(
         )
     if with_agent and which == "wsi":
         raise InputError("--agent needs clips: leave out --set wsi.")
+    if each_rule and not with_agent:
+        raise InputError("--rules is measured on the agent's answers: give --agent, too.")
     folder = cache or load_settings().home / _CACHE
     tiles = None if which == "wsi" else _tiles(data, model, folder)
     summaries = []
@@ -105,7 +110,7 @@ def retrieval(
         summaries.append(
             _measured(_questions_of_text(text or data / _TEXT, folder, per_class, words), split, fit)
         )
-    effects = _effects(tiles, split, per_class, looks) if tiles and with_agent else []
+    effects = _effects(tiles, split, per_class, looks, each_rule) if tiles and with_agent else []
     document = json.dumps(
         {
             "model": model,
@@ -180,7 +185,7 @@ def _questions_of_text(
     return lambda side: wsi_set(base, side, per_class, words)
 
 
-def _effects(tiles: Tiles, split: Side, per_class: int, looks: int) -> list[Effect]:
+def _effects(tiles: Tiles, split: Side, per_class: int, looks: int, each_rule: bool) -> list[Effect]:
     """The effect on the agent with the starter knowledge and with that of all tiles, by rule of the context."""
     import tempfile
     from contextlib import ExitStack
@@ -192,7 +197,7 @@ def _effects(tiles: Tiles, split: Side, per_class: int, looks: int) -> list[Effe
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
         agents = {
             name: stack.enter_context(agent)
-            for name, agent in setups(tiles.engine, tiles.base(), looks, Path(home))
+            for name, agent in setups(tiles.engine, tiles.base(), looks, Path(home), each_rule=each_rule)
         }
         total = len(samples) * len(agents)
         return summarise_effect(tracked(measure_effect(agents, samples), total, f"{split} clips diagnosed"))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from videopath.agent import evaluation_sets
-from videopath.agent.evaluation_effect import Change, EffectOutcome, summarise_effect
+from videopath.agent.evaluation_effect import Change, EffectOutcome, setups, summarise_effect
 from videopath.agent.evaluation_ranking import METRICS, Estimate, differences, figures, judged
 from videopath.agent.evaluation_retrieval import (
     FITTED,
@@ -31,8 +33,9 @@ from videopath.agent.evaluation_retrieval import (
 from videopath.agent.evaluation_sets import tile_record, wsi_base, wsi_set
 from videopath.app.cli import app
 from videopath.core.errors import InputError
-from videopath.knowledge.query import Weights
+from videopath.knowledge.query import Query, Weights
 from videopath.model.training import corpus
+from videopath.tools.context import ContextRules
 
 NOT_GIVEN, GIVEN, LEAKING, _ = WAYS
 
@@ -169,6 +172,16 @@ def test_an_own_patient_is_found_only_where_it_is_not_excluded_and_the_question_
     assert (found.without.value, found.by_names.value, found.by_frames) == (1.0, 0.0, None)
 
 
+@pytest.mark.parametrize("weights", [Weights(1, 0, 0), Weights(1, 0, 0.5), Weights(0, 0, 1)])
+def test_what_is_kept_of_the_views_is_fused_as_the_knowledge_base_does(
+    asked: RetrievalSet, weights: Weights
+) -> None:
+    for question in asked.questions:
+        query = Query(question.text, exclude=question.own)
+        hits = [hit.record.id for hit in asked.base.find(query, 10, weights).hits]
+        assert names_found(asked, question, weights, NOT_GIVEN) == hits
+
+
 def test_a_site_with_one_diagnosis_is_no_question_where_the_site_is_given(asked: RetrievalSet) -> None:
     rows = [row for row, _ in evaluate_retrieval(asked)]
     given = next(row for row in rows if row.way == GIVEN)
@@ -219,7 +232,6 @@ def test_a_set_without_questions_is_refused(asked: RetrievalSet) -> None:
 
 def test_each_view_is_left_out_of_three() -> None:
     from types import SimpleNamespace
-    from typing import Any
 
     base: Any = SimpleNamespace(image_encoder=object())
     found = systems(RetrievalSet("tiles", base, {}, []))
@@ -264,7 +276,9 @@ def small_data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(chosen)
-    (data / "tiles").symlink_to(shared / "data" / "tiles")
+    for row in chosen:  # no links: what leads out of the folder is not looked at
+        (data / row["path"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shared / "data" / row["path"], data / row["path"])
     return data
 
 
@@ -315,7 +329,12 @@ def test_a_dozen_tiles_are_measured_with_the_real_model(
     assert {row["system"] for row in tiles["rows"]} >= {"text", "image", "lexical", FUSED, FITTED}
     assert tiles["leak"]["without"]["value"] == 1.0
     assert tiles["leak"]["by_names"]["value"] == 0.0
-    assert {effect["all"]["clips"] for effect in figures["effect"]} == {4}
+    assert [(effect["setup"], effect["all"]["clips"]) for effect in figures["effect"]] == [
+        ("none", 4),
+        ("starter", 4),
+        ("tiles", 4),
+    ]
+    assert figures["effect"][0]["by_kept"]["0"] == figures["effect"][0]["all"]
     assert "| image | 0 : 1 : 0 |" in answer.stdout
     kept = sorted(path.name for path in cache.iterdir())
 
@@ -324,6 +343,14 @@ def test_a_dozen_tiles_are_measured_with_the_real_model(
     assert again.exit_code == 0, again.stderr
     assert json.loads(again.stdout)["sets"][0]["leak"] == tiles["leak"]
     assert sorted(path.name for path in cache.iterdir()) == kept
+
+
+def test_each_rule_is_switched_off_in_turn(asked: RetrievalSet, nano_engine: Any, tmp_path: Path) -> None:
+    found = dict(setups(nano_engine, asked.base, 0, tmp_path, each_rule=True))
+    for agent in found.values():
+        agent.close()
+    assert list(found)[:3] == ["none", "starter", "starter, without least"]
+    assert len(found) == 1 + 2 * (1 + len(ContextRules.model_fields)), "every rule has its switch"
 
 
 def test_the_vectors_of_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ def test_a_misspelt_command_is_not_taken_for_an_option(videopath: Run) -> None:
     [
         (["--fit", "--split", "calibration"], "--fit"),
         (["--agent", "--set", "wsi"], "--agent"),
+        (["--rules"], "--agent"),
         (["--set", "atlas"], "tiles, wsi, all"),
         (["--set", "wsi"], "--text"),
         (["--set", "tiles"], "manifest.csv"),
