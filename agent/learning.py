@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from videopath.core.errors import CaseError, KnowledgeError
+from videopath.core.errors import CaseError, InputError, KnowledgeError
 
 if TYPE_CHECKING:
     from videopath.agent.records import CaseReport
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 LICENCE = "own case, not licensed to others"
 
 
-def record_of(report: CaseReport) -> InstructionRecord:
-    """A signed case as an instruction record. Raises ``CaseError`` for one that nobody signed."""
+def record_of(report: CaseReport, patient: str | None = None, group: str | None = None) -> InstructionRecord:
+    """A signed case as an instruction record. Raises ``CaseError`` for one that nobody signed.
+
+    ``patient``, ``group``: whose other cases may not be answered with it, where that is known.
+    """
     from videopath.knowledge import InstructionRecord, Media
     from videopath.model.questions import default_question
 
@@ -38,6 +41,8 @@ def record_of(report: CaseReport) -> InstructionRecord:
         diagnosis=report.diagnosis,
         licence=LICENCE,
         media=(Media(path=report.video.path, start=report.settings.start, end=report.settings.end),),
+        patient=patient,
+        group=group,
         provenance=provenance_of(report),
     )
 
@@ -63,12 +68,20 @@ def provenance_of(report: CaseReport) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def add_to_knowledge(report: CaseReport, folder: str | Path, viewer: Viewer | None = None) -> str:
+def add_to_knowledge(
+    report: CaseReport,
+    folder: str | Path,
+    viewer: Viewer | None = None,
+    *,
+    patient: str | None = None,
+    group: str | None = None,
+) -> str:
     """Add a signed case to a knowledge base, made where the folder has none, and return the record's id.
 
-    It is found by its pictures, too, where its video is still there and the knowledge base has pictures (a new one
-    has, of a case of nano): seen by ``viewer``, else by the encoder that the knowledge base names, unless that is the
-    tower of a model which would have to be loaded for it.
+    It is found by its pictures, too, where its video is still what it was and the knowledge base has pictures (a new
+    one has, of a case of nano): seen by ``viewer``, else by the encoder that the knowledge base names, unless that is
+    the tower of a model which would have to be loaded for it. Where its pictures could not be seen, the change log
+    says why. ``patient`` and ``group`` as in :func:`record_of`.
 
     Raises ``CaseError`` for a case that is not signed or is in it already, ``KnowledgeError`` for a folder that
     cannot be used.
@@ -76,7 +89,7 @@ def add_to_knowledge(report: CaseReport, folder: str | Path, viewer: Viewer | No
     from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
     from videopath.knowledge.manifest import MANIFEST
 
-    record, folder = record_of(report), Path(folder).expanduser()
+    record, folder = record_of(report, patient, group), Path(folder).expanduser()
     if folder.resolve() == STARTER_FOLDER.resolve():
         raise KnowledgeError(
             "The starter knowledge base is part of VideoPath and is not changed; name a folder of your own, "
@@ -84,27 +97,50 @@ def add_to_knowledge(report: CaseReport, folder: str | Path, viewer: Viewer | No
         )
     with _one_at_a_time(folder):
         if not (folder / MANIFEST).exists():
-            KnowledgeBase.build(
-                folder, [record], viewer=viewer or _viewer_of(report, f"tower:{report.settings.model}")
-            )
+            viewer = viewer or _viewer_of(report, f"tower:{report.settings.model}")[0]
+            KnowledgeBase.build(folder, [record], viewer=viewer)
             return record.id
         base = KnowledgeBase.open(folder)
         if any(known.id == record.id for known in base):
             raise CaseError(f"Case {report.case_id} is in the knowledge base {folder} already: {record.id}.")
-        if viewer is None and base.image_encoder is not None:
-            viewer = _viewer_of(report, base.image_encoder.name)
-        base.add([record], viewer=viewer, note=f"signed case {report.case_id}")
+        note, mark = f"signed case {report.case_id}", base.image_encoder
+        if viewer is None and mark is not None:
+            viewer, why_not = _viewer_of(report, mark.name, mark.sha256)
+            note += f"; its pictures were not seen: {why_not}" if why_not else ""
+        base.add([record], viewer=viewer, note=note)
     return record.id
 
 
-def _viewer_of(report: CaseReport, encoder: str) -> Viewer | None:
-    """A viewer for the case's own video; none where that is gone, or the encoder is the tower of a large model."""
+def _viewer_of(report: CaseReport, encoder: str, sha256: str | None = None) -> tuple[Viewer | None, str]:
+    """A viewer for the case's own video, by the encoder of this name and hash; or none, and why."""
     from videopath.tools.seeing import TOWER, MediaViewer, load_frame_encoder
 
-    large = encoder.startswith(TOWER) and encoder != f"{TOWER}:nano"
-    if large or report.video is None or not Path(report.video.path).exists():
-        return None
-    return MediaViewer(load_frame_encoder(encoder), None)
+    if encoder.startswith(TOWER) and encoder != f"{TOWER}:nano":
+        return None, f"the model of {encoder} is not loaded for it"
+    if why_not := _why_not_the_same(report):
+        return None, why_not
+    try:
+        viewer = MediaViewer(load_frame_encoder(encoder), None)
+    except InputError as error:  # the encoder is not installed here: the words are worth keeping without it
+        return None, str(error)
+    if sha256 not in (None, viewer.sha256):
+        return None, f"{encoder} has other weights here"
+    return viewer, ""
+
+
+def _why_not_the_same(report: CaseReport) -> str:
+    """Why the case's video is no longer what was signed; empty where it is."""
+    from videopath.model.video import open_source
+
+    assert report.video is not None
+    path = Path(report.video.path)
+    if not path.exists():
+        return f"{path} is gone"
+    try:
+        same = open_source(path).sha256() == report.video.sha256
+    except InputError as error:
+        return str(error)
+    return "" if same else f"{path} is another file now"
 
 
 def _short(value: Any, most: int = 300) -> str:

@@ -7,12 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from videopath.agent.learning import add_to_knowledge, record_of
 from videopath.agent.records import Decision
 from videopath.core.errors import CaseError, KnowledgeError
-from videopath.knowledge import STARTER_FOLDER, KnowledgeBase, Media
+from videopath.core.files import sha256_file
+from videopath.knowledge import STARTER_FOLDER, InstructionRecord, KnowledgeBase, Media
 from videopath.tools import RetrieveTool
+from videopath.tools.seeing import MediaViewer, load_frame_encoder
 
 
 def test_a_signed_case_is_found_by_the_next_one_but_not_by_itself(
@@ -78,6 +81,57 @@ def test_the_record_says_where_it_comes_from(cases: SimpleNamespace) -> None:
     assert record.provenance["corrected"] == "diagnosis by Dr. A"
     assert record.provenance["diagnosis before"] == "colon adenocarcinoma"
     assert record.provenance["model"] == report.model
+
+
+def test_patient_and_group_keep_other_cases_of_theirs_apart(tmp_path: Path, cases: SimpleNamespace) -> None:
+    report = cases.report(status="signed")
+    assert (record_of(report).patient, record_of(report).group) == (None, None)
+    add_to_knowledge(report, tmp_path / "kb", patient="P 7", group="block 2")
+    for name, reason in (("p 7", "patient"), ("Block 2", "group")):
+        found = RetrieveTool(knowledge=tmp_path / "kb").invoke(
+            {"description": "Glands.", "exclude_sources": [name]}
+        )
+        assert [(left.id, left.reason) for left in found.excluded] == [("case-case-1", reason)]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> KnowledgeBase:
+    """A knowledge base with pictures that were seen by nano."""
+    Image.effect_noise((64, 64), 90).save(tmp_path / "first.png")
+    record = InstructionRecord(
+        id="first", source="first", question="q", diagnosis="d", media=(Media(path="first.png"),)
+    )
+    viewer = MediaViewer(load_frame_encoder("tower:nano"), tmp_path)
+    return KnowledgeBase.build(tmp_path / "kb", [record], viewer=viewer)
+
+
+def _note_of(base: KnowledgeBase) -> str:
+    return KnowledgeBase.open(base.folder).changes()[-1].note
+
+
+def test_a_case_whose_pictures_cannot_be_seen_is_added_by_its_words(
+    tmp_path: Path, cases: SimpleNamespace, pictures: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "case.png"
+    Image.effect_noise((64, 64), 90).save(path)
+    facts = cases.report().video.model_copy(update={"path": str(path), "sha256": sha256_file(path)})
+
+    def add(name: str) -> str:
+        add_to_knowledge(cases.report(name, status="signed", video=facts), pictures.folder)
+        return _note_of(pictures)
+
+    assert add("whole") == "signed case whole"
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert add("changed").endswith(f"its pictures were not seen: {path} is another file now")
+    path.unlink()
+    assert add("gone").endswith(f"{path} is gone")
+    Image.effect_noise((64, 64), 90).save(path)
+    facts = facts.model_copy(update={"sha256": sha256_file(path)})
+    monkeypatch.setattr(MediaViewer, "sha256", "1" * 64)
+    assert add("other weights").endswith("tower:nano has other weights here")
+    base = KnowledgeBase.open(pictures.folder)
+    assert base.verify() == []
+    assert base.info().index["image"] == ["exact, 1 vectors", "exact, 1 vectors"]
 
 
 def test_two_who_add_at_once_lose_nothing(tmp_path: Path, cases: SimpleNamespace) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from videopath.agent import CaseReport, Decision, DiagnosticAgent, Policy
+from videopath.agent.learning import add_to_knowledge
 from videopath.agent.records import Segment
 from videopath.agent.replay import replay
 from videopath.agent.trace import read_trace
 from videopath.core.errors import CaseError
+from videopath.knowledge import KnowledgeBase, Media
 
 CHILD = Path(__file__).with_name("killed_case.py")
 POLICY = Policy(max_looks=0, samples=2, description_tokens=24, answer_tokens=12)
@@ -211,6 +213,21 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     assert report.confidence == pytest.approx(reference.confidence, abs=1e-4)
 
 
+def test_corrections_that_were_signed_become_a_record_with_their_provenance(
+    reference: CaseReport, tmp_path: Path, small_case: Path
+) -> None:
+    name = add_to_knowledge(reference, tmp_path / "kb")
+    record = KnowledgeBase.open(tmp_path / "kb").get(name)
+    assert (record.description, record.diagnosis) == (" ".join(WORDS), reference.diagnosis)
+    assert record.media == (Media(path=str(small_case)),)
+    said = record.provenance
+    assert (said["case"], said["reviewer"], said["decision"]) == ("reference", "Dr A", "accept")
+    assert said["corrected"] == "description by Dr A, findings by Dr A"
+    assert said["description before"] == reference.review[0].changes["description"]["from"]
+    assert said["weights"] == reference.provenance["weights"]
+    assert said["decided"] == reference.review[-1].decided
+
+
 def test_a_revised_case_is_replayed_with_its_decisions(
     reference: CaseReport, small_case: Path, tmp_path: Path
 ) -> None:
@@ -220,6 +237,8 @@ def test_a_revised_case_is_replayed_with_its_decisions(
     assert (again.differences, again.problems, again.notes) == ([], [], [])
     assert steps == [step.name for step in reference.steps]
     assert again.report.review[0].reviewer == "Dr A"
+
+    assert again.report.excluded == reference.excluded
 
     edited = reference.model_copy(deep=True)
     edited.description = "Another."
