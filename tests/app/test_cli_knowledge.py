@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +171,32 @@ def test_pictures_are_built_in_searched_and_audited(videopath: Run, tmp_path: Pa
     refused = videopath("knowledge", "search", "--image", copy, "-k", text_only)
     assert refused.exit_code == 2
     assert "has no pictures" in refused.stderr
+
+
+def test_the_commands_of_its_readme_run(
+    videopath: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = Path(__file__).resolve().parents[2] / "knowledge" / "README.md"
+    block = readme.read_text(encoding="utf-8").split("```bash\n")[1].split("```")[0]
+    rng = np.random.default_rng(0)
+    for folder in ("videos", "test-videos"):
+        (tmp_path / folder).mkdir()
+    for path in ("videos/a.png", "videos/b.png", "test-videos/t.png", "frame.png"):
+        coarse = Image.fromarray(rng.integers(60, 255, (7, 7, 3), dtype=np.uint8))
+        coarse.resize((224, 224), Image.Resampling.BICUBIC).save(tmp_path / path)
+    turns = [
+        {"from": "human", "value": "<image>\nWhat is the best diagnosis for this colon tissue?"},
+        {"from": "gpt", "value": "Crowded glands with necrosis. Diagnosis: colon adenocarcinoma"},
+    ]
+    asked = [{"id": "c1", "image": "a.png", "conversations": turns}]
+    (tmp_path / "conversations.json").write_text(json.dumps(asked))
+    (tmp_path / "table.csv").write_text("id,description,media,patient\nt1,Nests,b.png,PATIENT-7\n")
+    (tmp_path / "more.jsonl").write_text(json.dumps(asked[0] | {"id": "c2", "image": "b.png"}) + "\n")
+    (tmp_path / "corrected.csv").write_text("id,description\nt1,Nests of small cells\n")
+    (tmp_path / "test-set.json").write_text(json.dumps([asked[0] | {"id": "q", "image": "t.png"}]))
+    monkeypatch.chdir(tmp_path)
+    lines = [line for line in block.splitlines() if line.startswith("videopath ")]
+    assert len(lines) >= 7
+    for line in lines:
+        answer = videopath(*shlex.split(line, comments=True)[1:])
+        assert answer.exit_code == (1 if " audit " in line else 0), (line, answer.stderr)  # the same words
