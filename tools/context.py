@@ -16,10 +16,10 @@ from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
     from videopath.knowledge import Hit
-    from videopath.knowledge.query import Weights
+    from videopath.knowledge.query import View, Weights
 
 _COSINES: tuple[Literal["text", "image"], ...] = ("text", "image")
-_VIEWS = (*_COSINES, "lexical")
+_VIEWS: tuple[View, ...] = (*_COSINES, "lexical")
 
 
 class ContextRules(BaseModel):
@@ -82,7 +82,7 @@ def fit_of(hits: Sequence[Hit], site: str | None = None, weights: Weights | None
     return [fit(hit) for hit in hits]
 
 
-def ranks_in_words(ranks: Mapping[str, int]) -> str:
+def ranks_in_words(ranks: Mapping[str, int] | Mapping[View, int]) -> str:
     """A record's rank in each view: "text 3, image 1, lexical –"; empty where none is known."""
     return ", ".join(f"{view} {ranks.get(view, '–')}" for view in _VIEWS) if ranks else ""
 

@@ -20,6 +20,7 @@ from videopath.app.web.parts.tables import table
 from videopath.app.web.services import Services, services
 from videopath.core.errors import KnowledgeError
 from videopath.core.sites import SITES
+from videopath.tools.context import ranks_in_words
 
 if TYPE_CHECKING:
     from videopath.knowledge import Hit, KnowledgeBase
@@ -47,7 +48,7 @@ def show() -> None:
     with by_text:
         _search(base, fixed)
     with by_frame:
-        seen = frame_search(shared)
+        seen = frame_search(shared, pictures=base.image_encoder is not None)
         if seen:
             _by_frame(base, seen, fixed)
     with everything:
@@ -126,19 +127,21 @@ def _by_frame(base: KnowledgeBase, seen: SeenFrame, fixed: bool) -> None:
 
     mark = base.image_encoder
     image = seen.vector if mark is not None and mark.sha256 == seen.tower_sha256 else None
-    if image is None:
-        reason = "has no pictures" if mark is None else f"has pictures that were seen by {mark.name}"
-        st.caption(inert(f"Searched by the words alone: this knowledge base {reason}."))
-    if seen.description or image is not None:
-        _hits(base.find(Query(seen.description, image=image), 5).hits, "frame", fixed)
+    if mark is not None and image is None:
+        told = f"The pictures here were seen by {mark.name}, not by the model that looked at the frame"
+        st.warning(inert(f"{told}: they cannot be compared. Search by its words."), icon=":material/image:")
+    words = seen.description or ""
+    if words.strip() or image is not None:
+        _hits(base.find(Query(words, image=image), 5).hits, "frame", fixed)
+    elif seen.description is None:
+        st.info("The frame was not described: search again.", icon=":material/search_off:")
 
 
 def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
     if not hits:
         st.info("There is no record of this site here.", icon=":material/search_off:")
     for hit in hits:
-        ranks = ", ".join(f"{view} {rank}" for view, rank in hit.ranks.items())
-        record_card(hit.record, place, score=hit.score, ranks=ranks, fixed=fixed)
+        record_card(hit.record, place, score=hit.score, ranks=ranks_in_words(hit.ranks), fixed=fixed)
 
 
 def _all(base: KnowledgeBase, fixed: bool) -> None:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from videopath.model.engine import LocalEngine
 
-_ASKED = "described_frame"
+_ASKED = "frame_that_is_looked_at"
 _LOOK_AGAIN = 0.5  # seconds
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A frame that the model was asked to describe."""
+    """A frame that the model was asked to look at."""
 
     image: bytes
     name: str
@@ -44,24 +44,37 @@ class _Asked:
 class SeenFrame:
     """A frame as the model sees it."""
 
-    description: str
+    description: str | None
+    """None where it was not asked for."""
     vector: np.ndarray
     """float32 [dimension], of the model's vision tower."""
     tower_sha256: str
     """Pictures compare only with those of the same tower."""
 
 
-def frame_search(shared: Services) -> SeenFrame | None:
-    """Ask for a frame; what the model sees in it, once it has looked."""
+def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
+    """Ask for a frame; what the model sees in it, once it has looked.
+
+    ``pictures``: whether the knowledge base has any; without them the frame's words are all that can be searched.
+    """
     st.caption(
-        "The model looks at the frame and describes it: cases are searched by the picture, where the knowledge base "
-        "has pictures that were seen by the same model, and by the words."
+        "The model looks at the frame: found are the cases whose pictures are most like it."
+        if pictures
+        else "This knowledge base has no pictures: the model describes the frame, and its words are searched."
     )
     with st.form("frame_search", border=False):
         read = _source()
         site = st.selectbox("Site", list(SITES), index=None, placeholder="not given", key="frame_site")
-        if st.form_submit_button("Describe and search", key="describe", type="primary"):
-            _ask(shared, read, site)
+        words = st.checkbox(
+            "Describe it and search by the words as well",
+            value=not pictures,
+            disabled=not pictures,
+            key="frame_words" if pictures else "frame_words_only",
+        )
+        if st.form_submit_button(
+            "Search", key="search_frame", type="primary", icon=":material/image_search:"
+        ):
+            _ask(shared, read, partial(_look, site=site, words=words))
     asked: _Asked | None = st.session_state.get(_ASKED)
     if asked is None:
         return None
@@ -104,7 +117,9 @@ def _frame_of(path: Path, second: float) -> bytes:
     return picture.getvalue()
 
 
-def _ask(shared: Services, read: Callable[[], tuple[bytes, str]], site: str | None) -> None:
+def _ask(
+    shared: Services, read: Callable[[], tuple[bytes, str]], look: Callable[[bytes, LocalEngine], SeenFrame]
+) -> None:
     try:
         image, name = read()
     except (VideoPathError, OSError) as error:
@@ -112,12 +127,12 @@ def _ask(shared: Services, read: Callable[[], tuple[bytes, str]], site: str | No
         st.error("The frame cannot be used.", icon=":material/error:")
         st.text(str(error))
         return
-    answer = shared.worker.ask(owner(), partial(_describe, image, site))
+    answer = shared.worker.ask(owner(), partial(look, image))
     st.session_state[_ASKED] = _Asked(image, name, answer, time.time())
 
 
-def _describe(image: bytes, site: str | None, engine: LocalEngine) -> SeenFrame:
-    """What the model sees in an image; in the worker's thread."""
+def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -> SeenFrame:
+    """What the model sees in an image, and says of it if asked; in the worker's thread."""
     from PIL import Image, UnidentifiedImageError
 
     from videopath.model.tower import tower_sha256
@@ -133,9 +148,9 @@ def _describe(image: bytes, site: str | None, engine: LocalEngine) -> SeenFrame:
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise InputError("The file is no image that can be read; give a PNG or JPEG.") from error
         sessions = SessionPool(engine)
-        described: str = (
-            DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
-        )
+        described = None
+        if words:
+            described = DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
         vector = clip_vector(sessions.open(ClipInput(video=str(path))).frame_vectors())
     return SeenFrame(described, vector, tower_sha256(engine.info))
 
@@ -144,20 +159,21 @@ def _describe(image: bytes, site: str | None, engine: LocalEngine) -> SeenFrame:
 def _look_on(asked: _Asked) -> None:
     if asked.answer.done():
         st.rerun()
-    waiting = "waits for its turn" if not asked.answer.running() else "describes the frame"
+    waiting = "waits for its turn" if not asked.answer.running() else "looks at the frame"
     st.status(f"The model {waiting}: {time.time() - asked.begun:.0f} s", state="running")
 
 
 def _described(asked: _Asked) -> SeenFrame | None:
     error = asked.answer.exception()
     if error is not None:
-        st.error("The frame was not described.", icon=":material/error:")
+        st.error("The frame was not looked at.", icon=":material/error:")
         st.text(str(error))
         return None
     seen = asked.answer.result()
     picture, words = st.columns([1, 2])
-    picture.image(asked.image, width="stretch", alt="The frame that was described")
+    picture.image(asked.image, width="stretch", alt="The frame that was looked at")
     picture.text(asked.name)
-    words.caption("The model's description")
-    words.text(seen.description or "The model wrote nothing.")
+    if seen.description is not None:
+        words.caption("The model's description")
+        words.text(seen.description or "The model wrote nothing.")
     return seen

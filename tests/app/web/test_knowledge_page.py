@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videopath.knowledge import KnowledgeBase
+from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
+from videopath.tools.seeing import MediaViewer, load_frame_encoder
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +176,7 @@ def test_search_by_a_frame_of_a_video(app: Callable[..., Any], clip: Path) -> No
     test = app("knowledge").run()
     test.text_input(key="frame_path").set_value(str(clip))
     test.number_input(key="frame_second").set_value(1.0)
-    test.button(key="describe").click().run()
+    test.button(key="search_frame").click().run()
     assert not test.exception
     latest = time.monotonic() + 60
     while "The model's description" not in _all_text(test) and time.monotonic() < latest:
@@ -186,13 +187,93 @@ def test_search_by_a_frame_of_a_video(app: Callable[..., Any], clip: Path) -> No
     assert "similarity" in "\n".join(str(p.proto.text) for p in test.get("progress"))
 
 
+def _looked(test: Any, until: str) -> str:
+    """Everything that the page says once it says this."""
+    latest = time.monotonic() + 60
+    while until not in _with_progress(test) and time.monotonic() < latest:
+        time.sleep(0.3)
+        test.run()
+    assert not test.exception
+    return _with_progress(test)
+
+
+def _with_progress(test: Any) -> str:
+    bars = (str(bar.proto.text) for bar in test.get("progress"))
+    warnings = (warning.value for warning in test.warning)
+    return "\n".join([_all_text(test), *bars, *warnings]).replace("\\", "")
+
+
+@pytest.fixture
+def pictures(own_home: Path, clip: Path, tmp_path: Path, nano_engine: Any) -> KnowledgeBase:
+    """Two records with pictures, seen by nano: a frame of the clip, and another that is nothing like it."""
+    from videopath.app.web.playable import frame_at
+
+    Image.fromarray(frame_at(clip, 1.0)).save(tmp_path / "alike.png")
+    Image.effect_noise((96, 96), 120).save(tmp_path / "unlike.png")
+    signed = {"case": "c-1", "reviewer": "Dr <b>Ash</b>", "corrected": "diagnosis by Dr Ash"}
+    records = [
+        InstructionRecord(
+            id=name,
+            source=name,
+            question="q",
+            description="Glands.",
+            diagnosis=name,
+            media=(Media(path=f"{name}.png"),),
+            provenance=signed if name == "alike" else {},
+        )
+        for name in ("unlike", "alike")
+    ]
+    viewer = MediaViewer(load_frame_encoder("tower", nano_engine), tmp_path)
+    return KnowledgeBase.build(own_home / "knowledge" / "pictures", records, viewer=viewer)
+
+
+def _search_frame(app: Callable[..., Any], clip: Path) -> Any:
+    test = app("knowledge").run()
+    test.selectbox(key="knowledge_base").set_value("pictures").run()
+    test.text_input(key="frame_path").set_value(str(clip))
+    test.number_input(key="frame_second").set_value(1.0)
+    return test
+
+
+def _found_by_frame(test: Any) -> list[str]:
+    """The ids of the found records in their order."""
+    return _records(test, "frame")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_search_by_a_frame_is_by_the_picture_itself(app: Callable[..., Any], clip: Path) -> None:
+    test = _search_frame(app, clip)
+    assert not test.checkbox(key="frame_words").value
+    test.button(key="search_frame").click().run()
+    said = _looked(test, "ranks: text –, image 1, lexical –")
+    assert _found_by_frame(test) == ["alike", "unlike"]
+    assert "The model's description" not in said
+    assert "corrected: diagnosis by Dr Ash" in said
+    assert "reviewer: Dr <b>Ash</b>" in said
+    test.checkbox(key="frame_words").check()
+    test.button(key="search_frame").click().run()
+    said = _looked(test, "The model's description")
+    assert "image 1, lexical" in said
+
+
+def test_pictures_of_another_model_are_not_compared(
+    app: Callable[..., Any], clip: Path, pictures: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videopath.model.tower.tower_sha256", lambda info: "1" * 64)
+    test = _search_frame(app, clip)
+    test.button(key="search_frame").click().run()
+    said = _looked(test, "cannot be compared")
+    assert "The frame was not described: search again." in said
+    assert _found_by_frame(test) == []
+
+
 @pytest.mark.parametrize(
     ("path", "said"), [("", "There is no frame"), ("/nowhere/a.mp4", "There is no file or folder")]
 )
 def test_a_frame_that_cannot_be_used_is_told(app: Callable[..., Any], path: str, said: str) -> None:
     test = app("knowledge").run()
     test.text_input(key="frame_path").set_value(path)
-    test.button(key="describe").click().run()
+    test.button(key="search_frame").click().run()
     assert not test.exception
     assert said in _all_text(test)
 
@@ -202,11 +283,11 @@ def test_a_frame_that_is_uploaded(app: Callable[..., Any]) -> None:
     Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(picture, "PNG")
     test = app("knowledge").run()
     test.file_uploader(key="frame_upload").set_value(("x.png", picture.getvalue(), "image/png"))
-    test.button(key="describe").click().run()
+    test.button(key="search_frame").click().run()
     assert not test.exception
     test = app("knowledge").run()
     test.file_uploader(key="frame_upload").set_value(("x.png", b"no picture", "image/png"))
-    test.button(key="describe").click().run()
+    test.button(key="search_frame").click().run()
     latest = time.monotonic() + 60
     while "no image that can be read" not in _all_text(test) and time.monotonic() < latest:
         time.sleep(0.3)
