@@ -16,7 +16,7 @@ in float16 and are read from disk as they are needed. So every cosine that is gi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +29,6 @@ from videopath.core.errors import InputError, KnowledgeError
 faiss: Any = import_module("faiss")  # its type stubs lack much of what is used here
 
 IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
-Progress = Callable[[int, int], None]
 
 EXACT_BELOW = 200_000
 """Vectors from which an approximate kind is chosen."""
@@ -71,7 +70,6 @@ def write_vectors(
     chunks: Iterable[np.ndarray],
     dimension: int,
     kind: IndexKind | Literal["auto"] = "auto",
-    progress: Progress | None = None,
 ) -> tuple[IndexKind, list[Path]]:
     """Write vectors and their index to ``<stem>.<suffix>.part`` files: (kind, files).
 
@@ -85,17 +83,15 @@ def write_vectors(
         kind = "exact"
     paths = {name: stem.with_name(f"{stem.name}.{name}.part") for name in ("rows", "faiss", "vectors")}
     np.asarray(rows, _ROW).tofile(paths["rows"])
-    told = _Told(len(rows), progress)
     if kind == "exact":
         index = faiss.IndexFlatIP(dimension)
         for chunk in chunks:
             index.add(np.ascontiguousarray(chunk, np.float32))
-            told(len(chunk))
         written = index.ntotal
         used = [paths["rows"], paths["faiss"]]
     else:
         written = _store(paths["vectors"], len(rows), dimension, chunks)
-        index = _trained(kind, _mapped(paths["vectors"], dimension), told)
+        index = _trained(kind, _mapped(paths["vectors"], dimension))
         used = [paths["rows"], paths["faiss"], paths["vectors"]]
     if written != len(rows):
         raise KnowledgeError(f"{written} vectors were given for {len(rows)} rows; they must be as many.")
@@ -241,16 +237,6 @@ class _Same:
         return isinstance(other, _Same) and other.array is self.array
 
 
-class _Told:
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._total, self._done, self._progress = total, 0, progress
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        if self._progress:
-            self._progress(self._done, self._total)
-
-
 def _flat_vectors(index: Any) -> np.ndarray:
     """float32 [n, d]: a view of a flat index's memory; valid as long as the index is."""
     if not isinstance(index, faiss.IndexFlatIP):
@@ -276,7 +262,7 @@ def _store(path: Path, count: int, dimension: int, chunks: Iterable[np.ndarray])
     return start
 
 
-def _trained(kind: IndexKind, stored: np.ndarray, told: _Told) -> Any:
+def _trained(kind: IndexKind, stored: np.ndarray) -> Any:
     """An approximate index over stored vectors [n, d]."""
     count, dimension = stored.shape
     lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
@@ -293,7 +279,6 @@ def _trained(kind: IndexKind, stored: np.ndarray, told: _Told) -> Any:
     index.train(np.asarray(stored[np.sort(sample)], np.float32))
     for block in _blocks(stored):
         index.add(block)
-        told(len(block))
     return index
 
 
