@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from videopath.agent.records import CaseReport, Decision, Finding, SimilarCase, Step, VideoFacts
+from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
 from videopath.tools.context import ranks_in_words
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
@@ -140,13 +140,17 @@ def excluded_sentence(report: CaseReport) -> str:
     """Which records could not be used, and why; empty where there are none."""
     if not report.excluded_count:
         return ""
-    named = "; ".join(f"{case.id} (same {case.reason}: {case.detail})" for case in report.excluded[:_NAMED])
+    named = "; ".join(f"{case.id} ({_shared(case)})" for case in report.excluded[:_NAMED])
     more = report.excluded_count - min(_NAMED, len(report.excluded))
     count = report.excluded_count
     which = f"{count} record{'s' if count > 1 else ''} of the knowledge base could not be used"
     return f"{which}, since the case could be answered with itself: {named}" + (
         f"; and {more} more." if more > 0 else "."
     )
+
+
+def _shared(case: LeftOut) -> str:
+    return f"{case.reason if ' ' in case.reason else f'same {case.reason}'}: {case.detail}"
 
 
 def _blind(report: CaseReport) -> str:

@@ -90,6 +90,10 @@ def test_ranks_and_what_was_left_out_are_told(cases: SimpleNamespace) -> None:
     assert excluded.startswith("30 records of the knowledge base could not be used")
     assert excluded.endswith("; and 25 more.")
     text = to_markdown(report)
+    picture = LeftOut(id="r8", source="s", reason="near-identical frame", detail="9 bits differ")
+    told = to_markdown(cases.report(excluded=[picture], excluded_count=1))
+    assert "1 record of the knowledge base could not be used" in told
+    assert "r8 (near-identical frame: 9 bits differ)." in told
     assert "| text 3, image 1, lexical – |" in text
     assert "## Left out of the search" in text
     assert "\\<b\\>other" in text

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from videopath.agent import DiagnosticAgent, load_case_library
+from videopath.agent.records import LeftOut
 
 App = Callable[..., Any]
 
@@ -50,6 +51,31 @@ def test_a_done_case_shows_all_there_is_to_check(app: App, home: Path) -> None:
         "JSON",
         "Bundle",
     }
+
+
+def test_a_similar_case_shows_its_ranks_and_the_page_what_was_left_out(app: App, home: Path) -> None:
+    library = load_case_library(home)
+    report = library.get("done")
+    left_out = {"id": "r<1>", "source": "s", "reason": "patient", "detail": "P 7"}
+    report.excluded, report.excluded_count = [LeftOut(**left_out)], 1
+    report.retrieval_notes = ["Pictures were not compared."]
+    report.similar_cases[0].ranks = {"text": 3, "image": 1}
+    retrieved = next(step for step in report.steps if step.name == "retrieve")
+    retrieved.detail["result"] |= {"excluded": [left_out], "notes": ["Said in the step."]}
+    retrieved.detail["result"]["neighbours"][0]["ranks"] = {"text": 3, "image": 1}
+    library.save(report)
+    page = app("case", id="done")
+    page.session_state["step_4_retrieve"] = True
+    page.run()
+    assert not page.exception
+    captions = "\n".join(caption.value for caption in page.caption).replace("\\", "")
+    assert "ranks: text 3, image 1, lexical –" in captions
+    assert "1 record of the knowledge base could not be used" in captions
+    assert "r<1> (same patient: P 7)." in captions
+    assert "Pictures were not compared." in captions
+    assert any("Said in the step." in text.value for text in page.text)
+    tables = "\n".join(table.value.to_string() for table in page.table)
+    assert "text 3, image 1, lexical –" in tables
 
 
 def test_a_click_on_a_finding_jumps_to_its_moment_and_shows_its_frame(app: App, home: Path) -> None:
