@@ -14,28 +14,21 @@ FINGERPRINT_BYTES = _SIDE * _SIDE // 8
 NEAR_BITS = 48
 """Bits up to which two fingerprints are taken for those of one picture."""
 
+_REDUCED = 4 * _SIDE  # the side to which ``phash`` itself brings a picture
 _LEAST_CONTRAST = 3.0  # standard deviation of grey levels; an empty slide has no picture to know again
 _BLOCK = 1 << 14  # fingerprints that are compared at once: as many as the processor's cache holds
 
 
 def fingerprints(frames: np.ndarray) -> np.ndarray:
     """Fingerprints of frames uint8 [T, H, W, 3]: uint8 [m, FINGERPRINT_BYTES]; frames without structure have none."""
-    import imagehash
-    from PIL import Image
-
-    found = []
-    for frame in frames:
-        picture = Image.fromarray(frame).convert("L")
-        small = np.asarray(picture.resize((32, 32), Image.Resampling.BILINEAR), np.float32)
-        if small.std() >= _LEAST_CONTRAST:
-            found.append(np.packbits(imagehash.phash(picture, hash_size=_SIDE).hash))
-    return np.array(found, np.uint8).reshape(-1, FINGERPRINT_BYTES)
+    return _hashed(_reduced(frames))
 
 
 def turned_fingerprints(frames: np.ndarray) -> np.ndarray:
     """Fingerprints of frames in the eight ways in which a slide may lie: uint8 [up to 8 T, FINGERPRINT_BYTES]."""
-    ways = [turned for flipped in (frames, frames[:, :, ::-1]) for turned in _quarter_turns(flipped)]
-    return np.unique(np.concatenate([fingerprints(way) for way in ways]), axis=0)
+    small = _reduced(frames)  # turned when they are small, which gives the same but for rounding
+    ways = [turned for flipped in (small, small[:, :, ::-1]) for turned in _quarter_turns(flipped)]
+    return np.unique(np.concatenate([_hashed(way) for way in ways]), axis=0)
 
 
 def distances(question: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -55,6 +48,27 @@ def distances(question: np.ndarray, known: np.ndarray) -> np.ndarray:
                 bits += np.bitwise_count(column ^ word)
             np.minimum(best, bits, out=best)
     return least
+
+
+def _reduced(frames: np.ndarray) -> np.ndarray:
+    """What a fingerprint is made of: uint8 [m, side, side] grey, without frames that have no structure."""
+    from PIL import Image
+
+    found = []
+    for frame in frames:
+        picture = Image.fromarray(frame).convert("L")
+        coarse = np.asarray(picture.resize((32, 32), Image.Resampling.BILINEAR), np.float32)
+        if coarse.std() >= _LEAST_CONTRAST:
+            found.append(np.asarray(picture.resize((_REDUCED, _REDUCED), Image.Resampling.LANCZOS)))
+    return np.array(found, np.uint8).reshape(-1, _REDUCED, _REDUCED)
+
+
+def _hashed(small: np.ndarray) -> np.ndarray:
+    import imagehash
+    from PIL import Image
+
+    found = [np.packbits(imagehash.phash(Image.fromarray(frame), hash_size=_SIDE).hash) for frame in small]
+    return np.array(found, np.uint8).reshape(-1, FINGERPRINT_BYTES)
 
 
 def _quarter_turns(frames: np.ndarray) -> list[np.ndarray]:
