@@ -83,7 +83,7 @@ def test_own_video_copies_patients_and_groups_are_left_out_and_told(
     retrieved = next(step for step in report.steps if step.name == "retrieve")
     assert retrieved.summary.endswith("5 may not be used")
     assert retrieved.model == "VideoPath-nano"
-    assert report.similar_cases[0].ranks == {"text": 1}
+    assert report.similar_cases[0].ranks["text"] == 1
     assert report.settings.exclude == ["p 7", "Block 2"]
     bundle = report.save_bundle(tmp_path / "case.zip")
     again = replay(bundle, video, knowledge=base)
