@@ -96,13 +96,15 @@ class MediaViewer:
         return self.encoder.dimension
 
     def stamp(self, media: Media) -> str:
-        """The file's place, size and time of change, and how many frames are looked at."""
+        """The file's place, size and time of change (of a folder of frames: each one's), and how many are looked at."""
         path = self._path(media)
         try:
-            state = path.stat()
+            files = sorted(filter(Path.is_file, path.iterdir())) if path.is_dir() else [path]
+            states = [(file.name, file.stat()) for file in files]
         except OSError as error:
             raise KnowledgeError(f"{path} cannot be read: {error.strerror or error}.") from error
-        return f"{path} {state.st_size} {state.st_mtime_ns} {self.frames}"
+        each = " ".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+        return f"{path} {each} {self.frames}"
 
     def look(self, media: Media) -> Look:
         """One vector for the clip as a whole, and the fingerprints of its frames.
@@ -119,14 +121,17 @@ class MediaViewer:
         return Look(vector[None], fingerprints(distinct), clip.sha256)
 
     def _path(self, media: Media) -> Path:
-        path = Path(media.path).expanduser()
+        try:  # an unknown ~user, links in a circle and a zero byte are no OSError
+            path = Path(media.path).expanduser()
+            found = ((self.folder or Path()) / path).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise KnowledgeError(f"{media.path!r} is no usable path: {error}") from error
         if self.folder is None:
             if not path.is_absolute():
                 raise KnowledgeError(
                     f"{media.path} is no whole path; name the folder that it begins in with --media."
                 )
             return path
-        found = (self.folder / path).resolve()
         if not found.is_relative_to(self.folder):
             raise KnowledgeError(f"{media.path} leads out of the media folder {self.folder}.")
         return found

@@ -12,10 +12,12 @@ from PIL import Image
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.model import load_engine, open_clip
+from videopath.model.network import Network
 from videopath.tools import RetrieveTool
+from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput
 from videopath.tools.seeing import MediaViewer, clip_vector, load_frame_encoder
-from videopath.tools.sessions import SessionPool
+from videopath.tools.sessions import Recording, SessionPool
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,23 @@ def test_a_session_and_the_bare_tower_see_the_same(nano, media: Path) -> None:
         assert np.linalg.norm(seen, axis=1) == pytest.approx(1, abs=1e-5)
         assert seen == pytest.approx(encoder.encode(clip.frames), abs=1e-4)
     assert np.linalg.norm(clip_vector(seen)) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_the_tower_saw_is_kept_and_journalled(
+    nano, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    encode = Network.encode
+    monkeypatch.setattr(
+        Network, "encode", lambda self, pixels: runs.append(len(pixels)) or encode(self, pixels)
+    )
+    pool, asked = SessionPool(nano), ClipInput(video=str(media / "clip"), frames=4)
+    first = Recording(pool, Journal(tmp_path / "calls.jsonl")).open(asked).frame_vectors()
+    assert runs == [4]  # when the clip was opened, and not again
+    resumed = Recording(SessionPool(nano), Journal(tmp_path / "calls.jsonl")).open(asked).frame_vectors()
+    assert runs == [4]
+    assert resumed.dtype == np.float32
+    assert np.array_equal(resumed, first)
 
 
 def test_encoders_are_found_by_name(nano) -> None:
@@ -235,6 +254,9 @@ def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None
     assert look.fingerprints.shape == (1, 32)
     assert viewer.look(Media(path=str(media / "image.png"))).sha256 == look.sha256
     assert viewer.stamp(Media(path="image.png")) == viewer.stamp(Media(path="./image.png"))
+    before = viewer.stamp(Media(path="clip"))
+    field(7).save(media / "clip" / "2.png")  # a frame that is written over does not change its folder
+    assert viewer.stamp(Media(path="clip")) != before
     field(1).save(tmp_path / "secret.png")
     (media / "link.png").symlink_to(tmp_path / "secret.png")
     for path in ("../secret.png", str(tmp_path / "secret.png"), "link.png", "clip/../../secret.png"):
@@ -242,7 +264,12 @@ def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None
             viewer.look(Media(path=path))
     with pytest.raises(InputError):
         viewer.look(Media(path="none.png"))
+    (media / "circle").symlink_to(media / "circle")
     free = MediaViewer(viewer.encoder, None)
+    for path in ("~nobody-of-this-name/a.png", "a\0b.png", str(media / "circle")):
+        for seen_by in (viewer, free):
+            with pytest.raises(KnowledgeError, match="is no usable path"):
+                seen_by.stamp(Media(path=path))
     assert free.look(Media(path=str(tmp_path / "secret.png"))).vectors.shape == (1, 192)
     with pytest.raises(KnowledgeError, match="no whole path"):
         free.look(Media(path="image.png"))
