@@ -31,7 +31,7 @@ def main(home: str, checkpoint: str, video: str, case_id: str, point: str, decis
     if decision:
         agent.diagnose(video, site="colon", case_id=case_id)
     if point == "retrieve":
-        knowledge.search = stand_still  # type: ignore[method-assign]
+        knowledge.find = stand_still  # type: ignore[method-assign]
     else:
         stand_still_within(int(point.removeprefix("call ")))
     if decision:
