@@ -31,7 +31,7 @@ _INNER = 48  # dimensions in which the clusters lie
 _SPREAD, _NOISE = (
     0.55,
     1.0,
-)  # of a cluster; chosen so that neighbours are as near as those of real descriptions
+)  # of a cluster; chosen so that first neighbours are as near as those of WSI-Bench's descriptions
 _WORDS = 40
 
 

@@ -43,7 +43,14 @@ _PROBES = 0.04  # of the lists that are searched
 _FETCHED: dict[IndexKind, int] = {"hnsw": 4, "ivf": 4, "ivfpq": 16}
 """Candidates that are ranked anew for each that is asked for: the coarser the codes, the more."""
 _FEW = 20_000  # allowed vectors that are compared one by one rather than looked for among all
-_ROUNDING = 1e-3  # between a score of the index and the cosine of the stored vectors
+_SLACK = 1e-3  # between a score of an approximate index and the cosine of the stored vectors
+_TIE = 1e-6  # cosines that differ by less are equal but for rounding
+_CLASSES: dict[IndexKind, str] = {
+    "exact": "IndexFlatIP",
+    "hnsw": "IndexHNSWSQ",
+    "ivf": "IndexIVFScalarQuantizer",
+    "ivfpq": "IndexIVFPQ",
+}
 _SEED = 1234
 
 
@@ -74,7 +81,7 @@ def write_vectors(
     """Write vectors and their index to ``<stem>.<suffix>.part`` files: (kind, files).
 
     ``rows``: int64 [n], never falling, the record's row of each vector; ``chunks``: float32 [m, dimension] unit rows,
-    n in all, taken one after the other, so that memory holds the index at most. Fewer than a thousand vectors are
+    n in all, taken one after the other, so that memory holds the index and a sample to train it on at most. Fewer than a thousand vectors are
     always searched exactly. Raises ``KnowledgeError`` where the chunks are not as many as the rows.
     """
     if kind == "auto":
@@ -119,6 +126,8 @@ class Vectors:
             rows = np.fromfile(by_suffix["rows"], _ROW)
             flag = faiss.IO_FLAG_MMAP if kind in ("ivf", "ivfpq") else faiss.IO_FLAG_MMAP_IFC
             index = faiss.read_index(str(by_suffix["faiss"]), flag)
+            if type(index).__name__ != _CLASSES[kind]:
+                raise ValueError(f"it is a {type(index).__name__}, not of the kind {kind!r}")
             stored = _flat_vectors(index) if kind == "exact" else _mapped(by_suffix["vectors"], index.d)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -153,7 +162,8 @@ class Vectors:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         if self.kind != "exact" and selection is not None and count <= _FEW:
             return self._ranked(questions, np.flatnonzero(selection.mask), depth)
-        wanted = depth if self.kind == "exact" else max(_FETCHED[self.kind] * depth, 64)
+        # one more than is asked for shows whether equal ones are beyond the cut
+        wanted = depth + 1 if self.kind == "exact" else max(_FETCHED[self.kind] * depth, 64)
         while True:
             places, unseen = self._nearest(questions, min(wanted, count), selection)
             rows, cosines = self._ranked(questions, places, depth)
@@ -183,7 +193,9 @@ class Vectors:
         scores, places = self._index.search(
             questions, count, params=self._parameters(count, share, selection)
         )
-        return np.unique(places[places >= 0]), float(scores[:, -1].max()) - _ROUNDING
+        return np.unique(places[places >= 0]), float(scores[:, -1].max()) + (
+            _TIE if self.kind == "exact" else -_SLACK
+        )
 
     def _parameters(self, count: int, share: float, selection: _Selection | None) -> Any:
         chosen = {} if selection is None or selection.count == len(self) else {"sel": selection.selector}
@@ -239,8 +251,6 @@ class _Same:
 
 def _flat_vectors(index: Any) -> np.ndarray:
     """float32 [n, d]: a view of a flat index's memory; valid as long as the index is."""
-    if not isinstance(index, faiss.IndexFlatIP):
-        raise ValueError(f"it is a {type(index).__name__}")
     return faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
 
 

@@ -109,6 +109,15 @@ def test_only_what_is_allowed_is_found(large, share: float) -> None:
     assert right >= 0.95 * 200 or share == 0.0
 
 
+def test_equal_ones_at_the_cut_come_by_their_rows(tmp_path: Path) -> None:
+    near, far = np.eye(2, dtype=np.float32)
+    vectors = np.stack([unit_rows((near + far)[None])[0]] * 3 + [near] * 2)
+    opened = written(tmp_path, np.arange(5, dtype=np.int64), vectors)
+    assert opened.search(near, 3)[0].tolist() == [3, 4, 0]
+    assert opened.search(near, 4)[0].tolist() == [3, 4, 0, 1]
+    assert opened.search(near, 1)[0].tolist() == [3]
+
+
 def test_rows_with_many_vectors_come_once(tmp_path: Path) -> None:
     vectors = clustered(4000)
     rows = np.repeat(np.arange(40, dtype=np.int64), 100)
@@ -172,3 +181,8 @@ def test_damaged_files_are_refused(tmp_path: Path, kind: IndexKind) -> None:
         Vectors.open(kind, files)
     with pytest.raises(KnowledgeError, match="cannot be opened"):
         Vectors.open(kind, [tmp_path / "none.rows"])
+    others = sorted((tmp_path / "other").iterdir())
+    for another in KINDS:
+        if another != kind:
+            with pytest.raises(KnowledgeError, match="cannot be opened"):
+                Vectors.open(another, others)
