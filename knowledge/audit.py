@@ -131,14 +131,8 @@ def _same_pictures(
         if not looks:
             continue
         prints = np.concatenate([look.fingerprints for look in looks])
-        same = base.find(
-            Query(
-                record.text,
-                exclude=tuple(look.sha256 for look in looks),
-                fingerprints=prints if len(prints) else None,
-            ),
-            1,
-        ).excluded
+        files = tuple(look.sha256 for look in looks)
+        same = base.excluded(Query(record.text, exclude=files, fingerprints=prints))
         for reason in ("file", "near-identical frame"):
             of_reason = [e for e in same if e.reason == reason]
             if of_reason:

@@ -16,7 +16,7 @@ from videopath.knowledge.changing import Action, Entry, first_version, merged, n
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
 from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
-from videopath.knowledge.query import Found, Hit, Query, Weights
+from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
 from videopath.knowledge.records import InstructionRecord, LeftOut
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.vectors import IndexKind
@@ -202,6 +202,10 @@ class KnowledgeBase:
         asked = query.text.strip()
         vector = self.embedded([asked])[0] if asked and weights.text else None
         return self._searcher.find(query, vector, k, weights)
+
+    def excluded(self, query: Query) -> list[Excluded]:
+        """The records that a query leaves out, without a search: what :meth:`find` tells beside its hits."""
+        return self._searcher.excluded(query)
 
     def search(
         self,

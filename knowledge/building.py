@@ -104,6 +104,7 @@ def workshop(folder: Path) -> Iterator[Workshop]:
     Raises ``KnowledgeError`` where another process is building there, or the folder cannot be written.
     """
     place = folder / _FOLDER
+    shop = None
     try:
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place / "lock", timeout=0), closing(_database(place)) as database:
@@ -119,7 +120,7 @@ def workshop(folder: Path) -> Iterator[Workshop]:
     except (OSError, sqlite3.Error) as error:
         raise not_written(folder, error) from error
     finally:
-        if "shop" in locals() and shop.done:
+        if shop is not None and shop.done:
             shutil.rmtree(place, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()

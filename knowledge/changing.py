@@ -59,15 +59,14 @@ def first_version(
     index: IndexKind | Literal["auto"],
 ) -> Generation:
     """Make the content of a workshop that of the folder."""
-    kind = None if index == "auto" else index
     with writing(folder):
         before = _version_of(folder)
         store = RecordStore(shop.records)
         text = text_chunks(shop, encoder, store.numbered())
-        parts = [write_part(folder, "text", store.rows(), text, encoder.dimension, kind)]
+        parts = [write_part(folder, "text", store.rows(), text, encoder.dimension, index)]
         if viewer is not None and len(filled.image_rows):
             images = image_chunks(shop, viewer, store.numbered())
-            parts.append(write_part(folder, "image", filled.image_rows, images, viewer.dimension, kind))
+            parts.append(write_part(folder, "image", filled.image_rows, images, viewer.dimension, index))
         store.close()
         path = part_path(folder, "records")
         shop.records.replace(path)

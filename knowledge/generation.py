@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -37,6 +38,7 @@ from videopath.knowledge.manifest import (
 from videopath.knowledge.store import RecordStore, data_sha256
 from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
 
+# "index" is of the format before this one
 _OURS = re.compile(
     r"records-[0-9a-f]{12}\.sqlite|(index|text|image)-[0-9a-f]{12}\.[a-z]+|\.(records|text|image|manifest\.json)\..*\.part"
 )
@@ -115,11 +117,11 @@ def write_part(
     rows: np.ndarray,
     chunks: Iterable[np.ndarray],
     dimension: int,
-    kind: IndexKind | None = None,
+    kind: IndexKind | Literal["auto"] = "auto",
 ) -> Part:
     """Write vectors (their rows int64 [n]; float32 [m, dimension] in chunks) as a part. Holds :func:`writing`."""
     stem = part_path(folder, view).with_suffix("")
-    written, paths = write_vectors(stem, rows, chunks, dimension, kind or "auto")
+    written, paths = write_vectors(stem, rows, chunks, dimension, kind)
     files = tuple(settled(path, f"{view}.{_suffix(path)}") for path in paths)
     return Part(view=view, kind=written, vectors=len(rows), files=files)
 

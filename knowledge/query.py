@@ -7,7 +7,7 @@ fused by weighted reciprocal rank (Cormack, Clarke and Büttcher, SIGIR 2009).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,12 +20,12 @@ from videopath.knowledge.records import InstructionRecord
 View = Literal["text", "image", "lexical"]
 VIEWS: tuple[View, ...] = ("text", "image", "lexical")
 
-_WORD_MOST = 100_000  # characters of a question's text
+_LONGEST_TEXT = 100_000  # characters
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each view counts in the fusion; a view of weight 0 is not asked."""
+    """How much each view counts in the fusion; a view of weight 0 is not asked. The defaults: knowledge/README.md."""
 
     text: float = 1.0
     image: float = 1.0
@@ -57,7 +57,7 @@ class Query:
     """Only records of this site, by any known name of it."""
     diagnosed: bool = False
     """Only records that name a diagnosis."""
-    exclude: tuple[str, ...] = field(default=())
+    exclude: tuple[str, ...] = ()
     """Files, source videos, slides, SHA-256 of files, patients or groups whose records are never returned."""
 
     def __post_init__(self) -> None:
@@ -65,8 +65,8 @@ class Query:
             raise InputError("The search text is empty; give a description of the tissue.")
         if any("\ud800" <= character <= "\udfff" for character in self.text):
             raise InputError("The search text has a character that is not valid; leave it out.")
-        if len(self.text) > _WORD_MOST:
-            raise InputError(f"The search text is longer than {_WORD_MOST:,} characters; shorten it.")
+        if len(self.text) > _LONGEST_TEXT:
+            raise InputError(f"The search text is longer than {_LONGEST_TEXT:,} characters; shorten it.")
 
     @property
     def canonical_site(self) -> str | None:

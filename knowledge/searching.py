@@ -54,17 +54,16 @@ class Searcher:
             hits=hits, excluded=self._told(excluded), views=[view for view in VIEWS if view in rankings]
         )
 
+    def excluded(self, query: Query) -> list[Excluded]:
+        """What the query leaves out."""
+        return self._told(self._excluded(query))
+
     def cosines(self, view: StoredView, question: np.ndarray, rows: Sequence[int]) -> np.ndarray:
         """float32 [rows]: cosine of each row's nearest vector; NaN where the view has none of it."""
         found = np.full(len(rows), np.nan, np.float32)
         for part in self._generation.parts.get(view, []):
             found = np.fmax(found, part.cosines(question, np.asarray(rows, np.int64)))
         return found
-
-    def alive(self) -> np.ndarray:
-        """bool [largest row + 1]: which rows are records of this version."""
-        with self._turn:
-            return self._mask_of(None, False)
 
     def _allowed(self, site: str | None, diagnosed: bool, excluded: Iterable[int]) -> np.ndarray:
         with self._turn:
