@@ -22,6 +22,7 @@ from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
 from videopath.agent.state import CaseInput
 from videopath.agent.steps import OnProgress, RunContext
+from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.settings import ReviewMode
@@ -380,9 +381,8 @@ def _has_half_characters(text: str) -> bool:
 def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
     path = library.home / "checkpoints.sqlite"
     try:
-        library.home.mkdir(parents=True, exist_ok=True)
+        create_database(path)
         connection = sqlite3.connect(path, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
     except (OSError, sqlite3.Error) as error:
         raise CaseError(

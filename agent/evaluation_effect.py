@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.evaluation import Share, write_clip
+from videopath.agent.evaluation_context import RULES_OFF
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
@@ -28,16 +29,6 @@ from videopath.tools.journal import JOURNAL_NAME
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
-
-RULES_OFF: dict[str, dict[str, float]] = {
-    "": {},
-    "least": {"least": 0},
-    "ratio": {"ratio": 0},
-    "gap": {"gap": 1},
-    "copies": {"copy_words": 1.01},
-    "rival": {"rival": 1.01},
-}
-"""Rule of the context → what switches it off; the first is all of them on."""
 
 
 @dataclass(frozen=True)

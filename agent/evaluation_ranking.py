@@ -114,15 +114,17 @@ def judged(
     }
 
 
-def figures(ranked: Mapping[str, Ranked]) -> dict[str, Estimate]:
+def figures(ranked: Mapping[str, Ranked], metrics: Sequence[str] = METRICS) -> dict[str, Estimate]:
     """Metric → its mean over the questions."""
     clusters = [one.cluster for one in ranked.values()]
     return {
-        metric: Estimate.of([one.values[metric] for one in ranked.values()], clusters) for metric in METRICS
+        metric: Estimate.of([one.values[metric] for one in ranked.values()], clusters) for metric in metrics
     }
 
 
-def differences(ranked: Mapping[str, Ranked], other: Mapping[str, Ranked]) -> dict[str, Estimate]:
+def differences(
+    ranked: Mapping[str, Ranked], other: Mapping[str, Ranked], metrics: Sequence[str] = METRICS
+) -> dict[str, Estimate]:
     """Metric → mean of ``ranked`` minus ``other`` over the questions of both, question by question."""
     both = [question for question in ranked if question in other]
     clusters = [ranked[question].cluster for question in both]
@@ -132,7 +134,7 @@ def differences(ranked: Mapping[str, Ranked], other: Mapping[str, Ranked]) -> di
             clusters,
             least=-1.0,
         )
-        for metric in METRICS
+        for metric in metrics
     }
 
 

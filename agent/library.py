@@ -28,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.records import CaseReport, CaseStatus, Decision
+from videopath.core.database import create_database
 from videopath.core.errors import CaseError
 from videopath.core.files import write_bytes, write_text
 from videopath.core.settings import home_folder
@@ -279,13 +280,12 @@ class CaseLibrary:
     @contextmanager
     def _connect(self, create: bool = False) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are kept when the block ends well."""
-        if create:
-            self.home.mkdir(parents=True, exist_ok=True)
         try:
+            if create:
+                create_database(self.database)
             with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
                 if create:
-                    database.execute("PRAGMA journal_mode=WAL")
                     database.execute(_TABLE)
                 with database:
                     yield database

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from videopath.knowledge import Found, KnowledgeBase, Query
 
-_DEEPER = 4  # times as many are looked at as may be kept: behind many of one diagnosis a rival may stand
+DEEPER = 4
+"""Times as many are looked at as may be kept: behind many of one diagnosis a rival may stand."""
+
 NEAR_IDENTICAL = "near-identical frame"
 """Why a record is left out that shows what the clip in question shows."""
 
@@ -178,7 +180,7 @@ def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftO
 
     Where the site has fewer than ``k``, the nearest of other sites follow, to be shown as dropped.
     """
-    query, found, excluded = _without_own(base, query, _DEEPER * k)
+    query, found, excluded = _without_own(base, query, DEEPER * k)
     if query.site and len(found.hits) < k:
         anywhere = base.find(replace(query, site=None), k)
         seen = {hit.record.id for hit in found.hits}

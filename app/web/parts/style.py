@@ -54,7 +54,7 @@ _LOGO = """
   <circle cx="18" cy="18" r="14" fill="none" stroke="#1F939B" stroke-width="3"/>
   <path d="M14 11.5v13l11-6.5z" fill="#1F939B" stroke="#1F939B" stroke-width="1.6" stroke-linejoin="round"/>
   <text x="42" y="26" font-family="Source Sans, Source Sans Pro, Segoe UI, Helvetica, sans-serif" font-size="25"
-    font-weight="600" fill="#1F939B">VideoPath</text>
+    font-weight="600" fill="#1F939B" textLength="120" lengthAdjust="spacingAndGlyphs">VideoPath</text>
 </svg>
 """
 

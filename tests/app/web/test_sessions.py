@@ -40,7 +40,7 @@ def _two_cases(open_tab: Any, own: list[Path]) -> dict[str, Path]:
             tab.run(video_path={"string_value": str(picture)}, site={"string_value": "colon"})
             tab.run(start_case={"trigger_value": True})
             begun[tab.query.removeprefix("id=")] = picture
-            assert any(picture.name in text.replace("\\", "") for text in tab.texts)
+            assert any(picture.name in text.replace("\\", "") for text in tab.texts), tab.texts
             others = {p.name for p in picture.parent.glob("picture *.png")} - {p.name for p in own}
             assert not [text for text in tab.texts if any(name in text for name in others)]
     return begun
