@@ -1,4 +1,4 @@
-"""What the rules of the context are worth: the evidence that they choose, with each of them switched off.
+"""What the rules of the context are worth: the evidence that they choose, and that without each of them.
 
 The questions of :mod:`videopath.agent.evaluation_retrieval` are asked as the agent asks, with their site and without
 their own patient, slide or field. Of what is found the rules choose the evidence; it is judged twice: against the true
@@ -8,7 +8,7 @@ diagnosis, and, with every record of the true diagnosis hidden, by how much that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from videopath.agent.evaluation_ranking import Estimate, Ranked, differences, figures
@@ -31,13 +31,13 @@ METRICS = ("right", "most right", "present", "wrong, hidden")
 
 RULES_OFF: dict[str, dict[str, float]] = {
     "": {},
-    "least": {"least": 0},
-    "ratio": {"ratio": 0},
-    "gap": {"gap": 1},
-    "copies": {"copy_words": 1.01},
-    "rival": {"rival": 1.01},
+    "no least": {"least": 0},
+    "no ratio": {"ratio": 0},
+    "no gap": {"gap": 1},
+    "no copies": {"copy_words": 1.01},
+    "no rival": {"rival": 1.01},
 }
-"""Rule of the context → what switches it off; the first is the default."""
+"""The rule of the context that is switched off → the values that do it; the first is the default, all of them on."""
 
 _ALL_OFF = {name: value for off in RULES_OFF.values() for name, value in off.items()}
 _HIDDEN_DEPTH = 1000  # records that are looked through for those of another diagnosis
@@ -48,7 +48,7 @@ class ContextRow:
     """The evidence under one setting of the rules."""
 
     setting: str
-    """The rule that is switched off, "all", or empty for the default."""
+    """One of :data:`RULES_OFF`, or "no rule"."""
     figures: dict[str, Estimate]
     kept: float
     """Mean number of pieces of evidence."""
@@ -57,7 +57,7 @@ class ContextRow:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Candidates:
     """A question and the records that its evidence is chosen from."""
 
     question: Question
@@ -66,14 +66,18 @@ class _Asked:
     """The same were there no record of the true diagnosis."""
 
 
-def context_rows(asked: RetrievalSet) -> list[ContextRow]:
-    """A row for the default, for each rule switched off and for all of them; empty where no question has a site."""
-    found = [_ask(asked, question) for question in asked.questions if question.site and question.diagnosis]
-    if not found:
-        return []
+def candidates(asked: RetrievalSet) -> Iterator[Candidates]:
+    """What is found for each question that has a site and a diagnosis, one by one: the searches take the time."""
+    return (
+        _candidates(asked, question) for question in asked.questions if question.site and question.diagnosis
+    )
+
+
+def context_rows(asked: RetrievalSet, found: Sequence[Candidates]) -> list[ContextRow]:
+    """A row for the default, for each rule switched off and for all of them; empty where nothing was asked."""
     judged: dict[str, dict[str, Ranked]] = {}
     kept: dict[str, float] = {}
-    for name, off in {**RULES_OFF, "all": _ALL_OFF}.items():
+    for name, off in {**RULES_OFF, "no rule": _ALL_OFF}.items() if found else ():
         rules = ContextRules(**off)
         chosen = {one.question.id: _evidence(one.hits, one.question, rules) for one in found}
         judged[name] = {
@@ -94,7 +98,7 @@ def context_rows(asked: RetrievalSet) -> list[ContextRow]:
     ]
 
 
-def _ask(asked: RetrievalSet, question: Question) -> _Asked:
+def _candidates(asked: RetrievalSet, question: Question) -> Candidates:
     query = Query(
         text=question.text_at_site,
         image=question.image,
@@ -105,7 +109,7 @@ def _ask(asked: RetrievalSet, question: Question) -> _Asked:
     found = asked.base.find(query, _HIDDEN_DEPTH, usual_weights(views_of(asked))).hits
     hits = [hit for hit in found if hit.record.id != question.asks]
     hidden = [hit for hit in hits if not _is_right(asked, question, hit)]
-    return _Asked(question, hits[: DEEPER * MOST], hidden[: DEEPER * MOST])
+    return Candidates(question, hits[: DEEPER * MOST], hidden[: DEEPER * MOST])
 
 
 def _evidence(hits: Sequence[Hit], question: Question, rules: ContextRules) -> list[Hit]:
@@ -116,7 +120,7 @@ def _evidence(hits: Sequence[Hit], question: Question, rules: ContextRules) -> l
     return [hit for _, hit in ordered if hit.record.id in kept]
 
 
-def _judged(asked: RetrievalSet, one: _Asked, evidence: Sequence[Hit], wrong_hidden: int) -> Ranked:
+def _judged(asked: RetrievalSet, one: Candidates, evidence: Sequence[Hit], wrong_hidden: int) -> Ranked:
     right = [_is_right(asked, one.question, hit) for hit in evidence]
     parts = Counter(asked.members[hit.record.id].diagnosis for hit in evidence)  # in the order of their best
     largest = parts.most_common(1)

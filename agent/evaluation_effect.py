@@ -137,8 +137,8 @@ def setups(
     for name, knowledge in (("starter", None), ("tiles", base)):
         for rule, rules in (RULES_OFF if each_rule else {"": {}}).items():
             policy = usual.model_copy(update={"context": ContextRules(**rules)})
-            place = home / f"{name}-{rule or 'usual'}"
-            setup = f"{name}, without {rule}" if rule else name
+            place = home / f"{name}-{rule.replace(' ', '-') or 'usual'}"
+            setup = f"{name}, {rule}" if rule else name
             yield setup, DiagnosticAgent.load(engine, knowledge, policy=policy, home=place)
 
 

@@ -1,7 +1,7 @@
 """Which of the records that were found become evidence: how many follows from their scores, not from a constant.
 
-Each rule can be switched off by itself (see :class:`ContextRules`); ``videopath evaluate retrieval --agent`` measures
-what each is worth.
+Each rule can be switched off by itself (see :class:`ContextRules`); ``videopath evaluate retrieval`` measures what each
+is worth.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +15,7 @@ from videopath.app.options import AsJson, Home, Verbose, choice
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
+    from videopath.agent.evaluation_context import ContextRow
     from videopath.agent.evaluation_effect import Effect
     from videopath.agent.evaluation_retrieval import RetrievalSet, RetrievalSummary
     from videopath.agent.evaluation_sets import Side, Tiles
@@ -87,7 +89,7 @@ def retrieval(
     Tiles: held-out clips with the model's own descriptions ask a knowledge base of all tiles. WSI-Bench: each
     description asks for the records of other patients. What takes minutes is kept for the next time.
     """
-    from videopath.app.commands.evaluate_tables import effect_lines, retrieval_lines
+    from videopath.app.commands.evaluate_tables import context_lines, effect_lines, retrieval_lines
     from videopath.app.console import emit_json, quiet_libraries
     from videopath.core.files import write_text
     from videopath.core.settings import load_settings
@@ -103,11 +105,11 @@ def retrieval(
         raise InputError("--rules is measured on the agent's answers: give --agent, too.")
     folder = cache or load_settings().home / _CACHE
     tiles = None if which == "wsi" else _tiles(data, model, folder)
-    summaries = []
+    measured = []
     if tiles:
-        summaries.append(_measured(_questions_of_tiles(tiles, per_class), split, fit))
+        measured.append(_measured(_questions_of_tiles(tiles, per_class), split, fit))
     if which != "tiles":
-        summaries.append(
+        measured.append(
             _measured(_questions_of_text(text or data / _TEXT, folder, per_class, words), split, fit)
         )
     effects = _effects(tiles, split, per_class, looks, each_rule) if tiles and with_agent else []
@@ -115,7 +117,10 @@ def retrieval(
         {
             "model": model,
             "split": split,
-            "sets": [summary.to_json() for summary in summaries],
+            "sets": [
+                {**summary.to_json(), "context": [asdict(row) for row in context]}
+                for summary, context in measured
+            ],
             "effect": [effect.to_json() for effect in effects],
         },
         indent=1,
@@ -126,13 +131,20 @@ def retrieval(
     if as_json:
         emit_json(document)
         return
-    lines = [line for summary in summaries for line in (*retrieval_lines(summary), "")]
+    lines = [
+        line
+        for summary, context in measured
+        for line in (*retrieval_lines(summary), *context_lines(context), "")
+    ]
     typer.echo("\n".join([*lines, *(effect_lines(effects) if effects else [])]))
 
 
-def _measured(questions: Callable[[Side], RetrievalSet], split: Side, fit: bool) -> RetrievalSummary:
+def _measured(
+    questions: Callable[[Side], RetrievalSet], split: Side, fit: bool
+) -> tuple[RetrievalSummary, list[ContextRow]]:
     """All figures of a set; the weights are fitted on the calibration side."""
     from videopath.agent import evaluation_retrieval as measuring
+    from videopath.agent.evaluation_context import candidates, context_rows
 
     fitted = None
     if fit:
@@ -141,7 +153,9 @@ def _measured(questions: Callable[[Side], RetrievalSet], split: Side, fit: bool)
         fitted = measuring.chosen_weights(grid, len(known.questions))
     asked = questions(split)
     rows = tracked(measuring.evaluate_retrieval(asked, fitted), None, f"{asked.name}: views")
-    return measuring.summarise_retrieval(asked, rows, fitted)
+    summary = measuring.summarise_retrieval(asked, rows, fitted)
+    found = tracked(candidates(asked), len(asked.questions), f"{asked.name}: evidence")
+    return summary, context_rows(asked, found)
 
 
 def _tiles(data: Path, model: str, folder: Path) -> Tiles:

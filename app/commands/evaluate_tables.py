@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from videopath.agent.evaluation import Share
+    from videopath.agent.evaluation_context import ContextRow
     from videopath.agent.evaluation_effect import Change, Effect
     from videopath.agent.evaluation_retrieval import Difference, Fit, RetrievalSummary, Row, Way
     from videopath.knowledge import Weights
@@ -38,6 +39,28 @@ def retrieval_lines(summary: RetrievalSummary) -> Iterator[str]:
     )
     if summary.fit:
         yield from _fit(summary.fit)
+
+
+def context_lines(rows: Sequence[ContextRow]) -> Iterator[str]:
+    """The evidence that the rules of the context choose, and what each of them gains."""
+    from videopath.agent.evaluation_context import METRICS
+
+    if not rows:
+        return
+    asked = rows[0].figures["right"].questions
+    yield f"\n### evidence chosen, site given, own patient or group excluded ({asked:,} questions)\n"
+    yield from _table(
+        ("rules", "kept", *METRICS),
+        (
+            (row.setting or "default", f"{row.kept:.2f}", *(str(row.figures[m]) for m in METRICS))
+            for row in rows
+        ),
+    )
+    yield "\n### default less other rules\n"
+    yield from _table(
+        ("rules", *METRICS),
+        ((row.setting, *(str(row.gained[m]) for m in METRICS)) for row in rows if row.gained),
+    )
 
 
 def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:

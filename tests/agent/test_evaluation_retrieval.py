@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from videopath.agent import evaluation_sets
+from videopath.agent.evaluation_context import MOST, RULES_OFF, candidates, context_rows
 from videopath.agent.evaluation_effect import Change, EffectOutcome, setups, summarise_effect
 from videopath.agent.evaluation_ranking import METRICS, Estimate, differences, figures, judged
 from videopath.agent.evaluation_retrieval import (
@@ -329,6 +330,9 @@ def test_a_dozen_tiles_are_measured_with_the_real_model(
     assert {row["system"] for row in tiles["rows"]} >= {"text", "image", "lexical", FUSED, FITTED}
     assert tiles["leak"]["without"]["value"] == 1.0
     assert tiles["leak"]["by_names"]["value"] == 0.0
+    assert [row["setting"] for row in tiles["context"]] == [*RULES_OFF, "no rule"]
+    assert tiles["context"][0]["gained"] is None
+    assert "### default less other rules" in answer.stdout
     assert [(effect["setup"], effect["all"]["clips"]) for effect in figures["effect"]] == [
         ("none", 4),
         ("starter", 4),
@@ -349,8 +353,37 @@ def test_each_rule_is_switched_off_in_turn(asked: RetrievalSet, nano_engine: Any
     found = dict(setups(nano_engine, asked.base, 0, tmp_path, each_rule=True))
     for agent in found.values():
         agent.close()
-    assert list(found)[:3] == ["none", "starter", "starter, without least"]
+    assert list(found)[:3] == ["none", "starter", "starter, no least"]
     assert len(found) == 1 + 2 * (1 + len(ContextRules.model_fields)), "every rule has its switch"
+
+
+def test_evidence_is_judged_with_and_without_records_of_the_true_diagnosis(asked: RetrievalSet) -> None:
+    found = list(candidates(asked))
+    for one in found:
+        shown = [asked.members[hit.record.id] for hit in one.hits]
+        assert {member.site for member in shown} == {one.question.site}
+        assert one.question.cluster not in {member.cluster for member in shown}
+        hidden = [hit for hit in one.hits if asked.members[hit.record.id].diagnosis != one.question.diagnosis]
+        assert [hit.record.id for hit in one.hidden][: len(hidden)] == [hit.record.id for hit in hidden]
+    rows = {row.setting: row for row in context_rows(asked, found)}
+    unruled = rows["no rule"]
+    assert unruled.kept == MOST
+    by_hand = [
+        np.mean([asked.members[hit.record.id].diagnosis == one.question.diagnosis for hit in one.hits[:MOST]])
+        for one in found
+    ]
+    assert unruled.figures["right"].value == pytest.approx(np.mean(by_hand))
+    of_the_lung = np.mean([one.question.site == "lung" for one in found])
+    assert unruled.figures["wrong, hidden"].value == pytest.approx(of_the_lung), (
+        "the thyroid has one diagnosis"
+    )
+    assert rows[""].figures["wrong, hidden"].value <= of_the_lung
+    assert rows[""].gained is None
+    for name, row in rows.items():
+        if row.gained:
+            less = rows[""].figures["right"].value - row.figures["right"].value
+            assert row.gained["right"].value == pytest.approx(less), name
+    assert context_rows(asked, []) == []
 
 
 def test_the_vectors_of_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
