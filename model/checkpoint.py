@@ -76,13 +76,15 @@ def load_network(
     accept_licence: bool = False,
     base_layer: lora.BaseLayer = "map",
     quantise: Quantisation | None = None,
+    padded: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Network:
     """Load a checkpoint of any layout onto a device, ready to answer (``eval``).
 
     ``path`` and ``base`` (for LoRA directories and stage-0 projectors) are folders or hub ids. ``base_layer`` says
     what becomes of ``….base_layer.`` tensors in ``non_lora_trainables.bin``: "map" gives them their place, "drop"
-    leaves them out as the original's merge does. ``progress`` is called with (tensors read, tensors in all).
+    leaves them out as the original's merge does. ``padded`` keeps the vocabulary's rows that no token has, as training
+    does; they are cut off otherwise. ``progress`` is called with (tensors read, tensors in all).
     """
     choice = choose_device(device, dtype)
     check_quantisation(choice, quantise)
@@ -90,7 +92,7 @@ def load_network(
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
         config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
-    model = empty_model(config, len(tokenizer))
+    model = empty_model(config, checkpoint.weights.shapes[names.EMBEDDING][0] if padded else len(tokenizer))
     load_device = "cpu" if quantise else choice.device
     fill(model, checkpoint, config, load_device, choice.torch_dtype, progress)
     if quantise:

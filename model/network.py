@@ -1,7 +1,8 @@
 """The network: transformers' LLaVA-OneVision parts with the original's own arithmetic between them.
 
 Every step is differentiable and public, so that training, the engine and the tests share one path. The model's logits
-have exactly ``len(tokenizer)`` columns: padded rows of the vocabulary are cut off, as the original does on load.
+have exactly ``len(tokenizer)`` columns: padded rows of the vocabulary are cut off, as the original does on load; in
+training they stay, as in the original's.
 """
 
 from __future__ import annotations

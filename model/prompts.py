@@ -16,9 +16,9 @@ IMAGE_TOKEN_ID = -200
 END_OF_TURN = "<|im_end|>"
 TURN_MARKS = ("<|im_start|>", END_OF_TURN)
 
-_SYSTEM = f"<|im_start|>system\nYou are a helpful assistant.{END_OF_TURN}\n"
-_USER = "<|im_start|>user\n"
-_ASSISTANT = "<|im_start|>assistant\n"
+SYSTEM = f"<|im_start|>system\nYou are a helpful assistant.{END_OF_TURN}\n"
+USER = "<|im_start|>user\n"
+ASSISTANT = "<|im_start|>assistant\n"
 _CONTROL_MARKS = re.compile(r"<image>|<\|(?:im_start|im_end|endoftext)\|>")
 
 
@@ -48,7 +48,7 @@ def render_turns(turns: Sequence[tuple[str, str | None]]) -> str:
 
     An empty user message loses its ``<|im_end|>``, as in the original.
     """
-    return _SYSTEM + "".join(_turn(_USER, user) + _turn(_ASSISTANT, answer) for user, answer in turns)
+    return SYSTEM + "".join(turn(USER, user) + turn(ASSISTANT, answer) for user, answer in turns)
 
 
 def tokenise(tokenizer: Any, prompt: str) -> list[int]:
@@ -76,5 +76,6 @@ def text_ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _turn(header: str, message: str | None) -> str:
+def turn(header: str, message: str | None) -> str:
+    """One message behind its header (:data:`USER` or :data:`ASSISTANT`); none or an empty one leaves the header open."""
     return f"{header}{message}{END_OF_TURN}\n" if message else header

@@ -22,7 +22,7 @@ def save_original(network: Network, folder: Path | str, dtype: torch.dtype = tor
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = len(network.tokenizer)
+    vocabulary = network.model.get_input_embeddings().num_embeddings
     config = {
         **network.config.to_original(),
         "vocab_size": vocabulary,

@@ -1,0 +1,136 @@
+"""Conversations and what they show, as batches of tensors; a video or an image is decoded when its batch is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from videopath.core.errors import InputError
+from videopath.model import preprocess
+from videopath.model.config import LlavaConfig
+from videopath.model.sources import read_picture
+from videopath.model.training.instructions import Instruction
+from videopath.model.training.supervision import IGNORED, supervise
+from videopath.model.video import open_clip
+
+OnUnreadable = Literal["stop", "skip"]
+_SEVERAL = "pad"  # how each of several images is made square, whatever the checkpoint's own rule is
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One visual of a conversation."""
+
+    pixels: Tensor
+    """float32 [N, 3, S, S]: a clip's frames, or an image's tiles."""
+    image_size: tuple[int, int] | None
+    """(width, height) of an image in pixels; none for a clip."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A conversation, decoded and tokenised."""
+
+    ids: list[int]
+    labels: list[int]
+    shown: list[Shown]
+
+
+class Conversations(Dataset["Ready | None"]):
+    """The conversations of a file or mixture, each read when it is asked for.
+
+    ``media``: the folder that their paths are relative to. ``frames``: of a video at most, about one a second (the
+    original's training rule), evenly spread where the video is longer than that or slower than a frame in two seconds. A
+    file that cannot be read raises ``InputError``, or with ``on_unreadable="skip"`` gives none and is told to ``skipped``.
+    """
+
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        media: Path,
+        config: LlavaConfig,
+        tokenizer: Any,
+        frames: int,
+        on_unreadable: OnUnreadable = "stop",
+        skipped: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.instructions = instructions
+        self._media, self._config, self._tokenizer = media, config, tokenizer
+        self._frames, self._on_unreadable, self._skipped = frames, on_unreadable, skipped
+
+    def __len__(self) -> int:
+        return len(self.instructions)
+
+    def __getitem__(self, index: int) -> Ready | None:
+        instruction = self.instructions[index]
+        try:
+            shown = self._shown(instruction)
+        except InputError as error:
+            if self._on_unreadable == "stop":
+                raise InputError(
+                    f"Conversation {instruction.id or index + 1} shows what cannot be read. {error}"
+                ) from error
+            self._skipped(str(error))
+            return None
+        supervised = supervise(instruction, self._tokenizer)
+        return Ready(supervised.ids, supervised.labels, shown)
+
+    def _shown(self, instruction: Instruction) -> list[Shown]:
+        paths = [self._media / name for name in instruction.media]
+        if instruction.modality == "video":
+            return [
+                Shown(
+                    preprocess.to_pixels(training_frames(paths[0], self._frames), self._config.image_size),
+                    None,
+                )
+            ]
+        aspect = _SEVERAL if instruction.modality == "images" else self._config.aspect
+        return [self._image(path, aspect) for path in paths]
+
+    def _image(self, path: Path, aspect: str) -> Shown:
+        picture = read_picture(path)
+        tiles = preprocess.image_tiles(picture, self._config.image_size, aspect, self._config.pinpoints)
+        return Shown(preprocess.normalise(tiles), (picture.shape[1], picture.shape[0]))
+
+
+def training_frames(path: Path, most: int) -> np.ndarray:
+    """Frames ``uint8 [T, H, W, 3]`` of a video by the original's training rule: one a second, at most ``most``.
+
+    Of a video slower than a frame in two seconds, where the original took another sample without a word, ``most`` are
+    taken evenly.
+    """
+    try:
+        return open_clip(path, most, sampling="fps").frames
+    except InputError as error:
+        if "use the sampling" not in str(error):
+            raise
+        return open_clip(path, most).frames
+
+
+def collate(examples: Sequence[Ready | None]) -> dict[str, Any]:
+    """A batch, padded on the right: what :meth:`Pupil.forward` takes. Examples that were skipped are left out.
+
+    The first label of a row is never predicted, so it does not count.
+    """
+    ready = [example for example in examples if example is not None]
+    longest = max((len(example.ids) for example in ready), default=1)
+
+    def padded(rows: list[list[int]], value: int) -> Tensor:
+        filled = [row + [value] * (longest - len(row)) for row in rows] or [[value] * longest]
+        return torch.tensor(filled)
+
+    shown = [visual for example in ready for visual in example.shown]
+    return {
+        "input_ids": padded([example.ids for example in ready], 0),
+        "labels": padded([[IGNORED, *example.labels[1:]] for example in ready], IGNORED),
+        "lengths": [len(example.ids) for example in ready],
+        "pixels": torch.cat([visual.pixels for visual in shown]) if shown else None,
+        "visuals": [(len(visual.pixels), visual.image_size) for visual in shown],
+    }
