@@ -20,7 +20,8 @@ from videopath.model.weights import FileWeights, Shape, Weights, read_json
 BaseLayer = Literal["map", "drop"]
 
 NON_LORA = "non_lora_trainables.bin"
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
+"""Before every name in the files of an adapter."""
 _ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _UNSUPPORTED = ("use_dora", "fan_in_fan_out", "alpha_pattern", "modules_to_save", "layer_replication")
 
@@ -126,13 +127,20 @@ def open_non_lora(folder: Path, base_layer: BaseLayer = "map") -> FileWeights | 
     def rename(key: str) -> str | None:
         if ".base_layer." in key and base_layer == "drop":
             return None
-        return names.to_original(key.removeprefix(_PREFIX).replace(".base_layer.", "."))
+        return names.to_original(key.removeprefix(PREFIX).replace(".base_layer.", "."))
 
     return FileWeights([file], rename) if file.is_file() else None
 
 
+def stored_name(module_name: str) -> str:
+    """The name in an adapter's file of a parameter ``….lora_A.default.weight`` of transformers' modules."""
+    layer, _, kind = module_name.partition(".lora_")
+    target = names.to_original(layer + ".weight").removesuffix(".weight")
+    return f"{PREFIX}{target}.lora_{kind[0]}.weight"
+
+
 def _adapter_name(key: str) -> str:
-    stem = key.removeprefix(_PREFIX).removesuffix(".weight").removesuffix(".default")
+    stem = key.removeprefix(PREFIX).removesuffix(".weight").removesuffix(".default")
     if not stem.endswith((".lora_A", ".lora_B")):
         raise ModelError(
             f"The adapter holds the tensor {key}, which is neither lora_A nor lora_B; merge it with PEFT first."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from videopath.model import preprocess
 from videopath.model.config import LlavaConfig
 from videopath.model.sources import read_picture
 from videopath.model.training.instructions import Instruction
-from videopath.model.training.supervision import IGNORED, supervise
+from videopath.model.training.supervision import IGNORED, Template, supervise
 from videopath.model.video import open_clip
 
 OnUnreadable = Literal["stop", "skip"]
@@ -43,12 +43,13 @@ class Ready:
     shown: list[Shown]
 
 
-class Conversations(Dataset["Ready | None"]):
+class Conversations(Dataset["Ready | str"]):
     """The conversations of a file or mixture, each read when it is asked for.
 
     ``media``: the folder that their paths are relative to. ``frames``: of a video at most, about one a second (the
     original's training rule), evenly spread where the video is longer than that or slower than a frame in two seconds. A
-    file that cannot be read raises ``InputError``, or with ``on_unreadable="skip"`` gives none and is told to ``skipped``.
+    file that cannot be read raises ``InputError``, or with ``on_unreadable="skip"`` gives the sentence
+    that says why: the run counts it.
     """
 
     def __init__(
@@ -59,16 +60,16 @@ class Conversations(Dataset["Ready | None"]):
         tokenizer: Any,
         frames: int,
         on_unreadable: OnUnreadable = "stop",
-        skipped: Callable[[str], None] = lambda sentence: None,
+        template: Template = "qwen_1_5",
     ) -> None:
         self.instructions = instructions
         self._media, self._config, self._tokenizer = media, config, tokenizer
-        self._frames, self._on_unreadable, self._skipped = frames, on_unreadable, skipped
+        self._frames, self._on_unreadable, self._template = frames, on_unreadable, template
 
     def __len__(self) -> int:
         return len(self.instructions)
 
-    def __getitem__(self, index: int) -> Ready | None:
+    def __getitem__(self, index: int) -> Ready | str:
         instruction = self.instructions[index]
         try:
             shown = self._shown(instruction)
@@ -77,9 +78,8 @@ class Conversations(Dataset["Ready | None"]):
                 raise InputError(
                     f"Conversation {instruction.id or index + 1} shows what cannot be read. {error}"
                 ) from error
-            self._skipped(str(error))
-            return None
-        supervised = supervise(instruction, self._tokenizer)
+            return f"Conversation {instruction.id or index + 1}: {error}"
+        supervised = supervise(instruction, self._tokenizer, self._template)
         return Ready(supervised.ids, supervised.labels, shown)
 
     def _shown(self, instruction: Instruction) -> list[Shown]:
@@ -114,17 +114,17 @@ def training_frames(path: Path, most: int) -> np.ndarray:
         return open_clip(path, most).frames
 
 
-def collate(examples: Sequence[Ready | None]) -> dict[str, Any]:
-    """A batch, padded on the right: what :meth:`Pupil.forward` takes. Examples that were skipped are left out.
+def collate(examples: Sequence[Ready | str]) -> dict[str, Any]:
+    """A batch, padded on the right: what :meth:`Pupil.forward` takes. What could not be read is left out and told.
 
     The first label of a row is never predicted, so it does not count.
     """
-    ready = [example for example in examples if example is not None]
+    ready = [example for example in examples if isinstance(example, Ready)]
     longest = max((len(example.ids) for example in ready), default=1)
 
     def padded(rows: list[list[int]], value: int) -> Tensor:
-        filled = [row + [value] * (longest - len(row)) for row in rows] or [[value] * longest]
-        return torch.tensor(filled)
+        filled = [row + [value] * (longest - len(row)) for row in rows]
+        return torch.tensor(filled, dtype=torch.long).reshape(len(rows), longest)
 
     shown = [visual for example in ready for visual in example.shown]
     return {
@@ -133,4 +133,5 @@ def collate(examples: Sequence[Ready | None]) -> dict[str, Any]:
         "lengths": [len(example.ids) for example in ready],
         "pixels": torch.cat([visual.pixels for visual in shown]) if shown else None,
         "visuals": [(len(visual.pixels), visual.image_size) for visual in shown],
+        "skipped": [example for example in examples if isinstance(example, str)],
     }

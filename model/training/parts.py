@@ -35,7 +35,7 @@ class Lora(BaseModel):
     rank: int = Field(128, gt=0)
     alpha: float = Field(256, gt=0, description="the update is scaled by alpha / rank")
     dropout: float = Field(0.05, ge=0, lt=1)
-    on: tuple[Literal["decoder", "tower"], ...] = Field(
+    parts: tuple[Literal["decoder", "tower"], ...] = Field(
         ("decoder", "tower"),
         min_length=1,
         description="all linear layers of the decoder, q, k and v of the tower",
@@ -76,7 +76,7 @@ def _adapt(model: nn.Module, lora: Lora) -> None:
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type] # a float as well
         lora_dropout=lora.dropout,
-        target_modules="|".join(f"({_TARGETS[part]})" for part in lora.on),
+        target_modules="|".join(f"({_TARGETS[part]})" for part in lora.parts),
         bias="none",
     )
     inject_adapter_in_model(config, model)

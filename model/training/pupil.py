@@ -23,6 +23,8 @@ class Pupil(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
+        self.tokens = 0
+        """Tokens that went through the decoder so far, visual ones included, without padding."""
 
     def forward(
         self,
@@ -41,6 +43,8 @@ class Pupil(nn.Module):
         ``num_items_in_batch``: those of all micro-batches and processes of one step. Rows are cut from the end to the
         checkpoint's ``max_length``, as in the original.
         """
+        if not lengths:
+            return {"loss": self._untouched()}
         network, embedded = self.network, iter(self._visuals(pixels, visuals))
         rows, targets = [], []
         for ids, row_labels, length in zip(input_ids, labels, lengths, strict=True):
@@ -48,6 +52,7 @@ class Pupil(nn.Module):
             own = [next(embedded) for _ in range(listed.count(IMAGE_TOKEN_ID))]
             rows.append(network.embed(listed, own)[0])
             targets.append(_expanded(listed, row_labels[:length], own)[: network.config.max_length])
+        self.tokens += sum(len(row) for row in rows)
         longest = max(len(row) for row in rows)
         embeds = torch.stack([functional.pad(row, (0, 0, 0, longest - len(row))) for row in rows])
         attended = torch.stack([torch.arange(longest, device=embeds.device) < len(row) for row in rows])
@@ -61,7 +66,20 @@ class Pupil(nn.Module):
         # the vocabulary is wide: logits are made of the positions that are learned, not of all
         logits = network.model.lm_head(states[learned]).float()
         total = functional.cross_entropy(logits, following[learned], reduction="sum")
+        if pixels is None:
+            total = total + self._untouched()
         return {"loss": total / (learned.sum() if num_items_in_batch is None else num_items_in_batch)}
+
+    def _untouched(self) -> Tensor:
+        """0, of all that learns: where several processes share a step, each has a gradient for every parameter."""
+        return sum(
+            (p.sum() * 0 for p in self.parameters() if p.requires_grad),
+            torch.zeros((), device=self.network.device),
+        )
+
+    def activation_checkpointing_enable(self, **settings: Any) -> None:
+        """Keep no activations within layers: they are computed again on the way back."""
+        self.network.model.activation_checkpointing_enable(**settings)
 
     def _visuals(self, pixels: Tensor | None, visuals: Sequence[Visual]) -> list[Tensor]:
         """Visual tokens ``[M, hidden]`` of each visual; the tower runs once over all of them."""

@@ -1,15 +1,23 @@
-"""Recipes: what is trained, with which numbers. One YAML file each."""
+"""Recipes: what is trained, with which numbers. One YAML file each, of one of two kinds.
+
+``scratch`` trains a small model from nothing on tiles and slides, as nano was. ``transfer`` is the paper's way: stages on
+conversations in the LLaVA format, each of which goes on from the one before.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from videopath.core.errors import InputError
+from videopath.model.training.parts import Lora, Part
+
+_SHIPPED = ("nano", "vidrip-7b", "vidrip-0.5b")
 
 
 class Stage(BaseModel):
@@ -38,6 +46,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["scratch"] = "scratch"
     name: str
     seed: int = 0
     evidence: str | None = None
@@ -50,19 +59,149 @@ class Recipe(BaseModel):
     stages: list[Stage] = Field(min_length=1, description="in their order; each goes on from the one before")
 
 
-def load_recipe(name: str) -> Recipe:
-    """A shipped recipe by name, or a YAML file. Raises ``InputError`` that names the wrong entry."""
+class Rules(BaseModel):
+    """How visuals are prepared and laid out; what is not given stays as the checkpoint has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    aspect: str | None = Field(None, description="square, pad, anyres, anyres_max_N")
+    patch_merge_type: Literal["flat", "spatial_unpad"] | None = None
+    newline_position: Literal["grid", "frame", "one_token", "no_token"] | None = None
+    pinpoints: tuple[tuple[int, int], ...] | None = Field(None, description="(width, height) in pixels")
+    max_length: int | None = Field(None, ge=64, description="tokens of a row at most, visuals included")
+
+
+class TransferStage(BaseModel):
+    """One stage: on which conversations, what of the network learns, and how fast."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$", description="its folder below --out")
+    data: Path = Field(description="conversations or a mixture of them, relative to --data")
+    template: Literal["qwen_1_5", "plain"] = Field(
+        "qwen_1_5", description="plain: the visual, then the first answer; no questions"
+    )
+    trains: tuple[Part, ...] = Field(description="parts whose own weights learn")
+    lora: Lora | None = None
+    rules: Rules = Rules()
+    frames: int = Field(32, ge=1, description="of a video at most; about one a second")
+    learning_rate: float = Field(gt=0)
+    tower_learning_rate: float | None = Field(None, gt=0, description="none: as the others")
+    batch: int = Field(1, gt=0, description="conversations per process and micro-batch")
+    accumulate: int = Field(1, gt=0, description="micro-batches of a step")
+    epochs: float = Field(1, gt=0)
+    steps: int | None = Field(None, gt=0, description="instead of epochs")
+    warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps")
+    weight_decay: float = Field(0, ge=0)
+    on_unreadable: Literal["stop", "skip"] = "stop"
+    save_every: int = Field(1000, gt=0, description="steps")
+    keep: int = Field(1, gt=0, description="checkpoints that are kept")
+    log_every: int = Field(1, gt=0, description="steps")
+    gradient_checkpointing: bool = True
+    bf16: bool = True
+    compile: bool = False
+    workers: int = Field(4, ge=0, description="processes that decode")
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> TransferStage:
+        if not self.trains and self.lora is None:
+            raise ValueError("nothing learns: name parts in trains, or give lora")
+        return self
+
+
+class Start(BaseModel):
+    """Where the weights of the first stage come from: a LLaVA checkpoint, or a decoder and a tower. Folders or hub ids."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checkpoint: str | None = None
+    decoder: str | None = None
+    tower: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Start:
+        if (self.checkpoint is None) == (self.decoder is None) or (self.decoder is None) != (
+            self.tower is None
+        ):
+            raise ValueError("give checkpoint, or decoder and tower")
+        return self
+
+
+class TransferRecipe(BaseModel):
+    """A transfer in stages (Vuong et al., VideoPath-LLaVA, 2025)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["transfer"]
+    name: str
+    seed: int = 42
+    start: Start
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="number format of the checkpoints that the stages write"
+    )
+    stages: tuple[TransferStage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> TransferRecipe:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError("two stages have the same name")
+        if self.stages[0].lora and not self.start.checkpoint:
+            raise ValueError(
+                "the first stage puts LoRA on a projector that never learned; begin with another one"
+            )
+        return self
+
+
+AnyRecipe = Recipe | TransferRecipe
+_RECIPE: TypeAdapter[AnyRecipe] = TypeAdapter(Annotated[AnyRecipe, Field(discriminator="kind")])
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> AnyRecipe:
+    """A shipped recipe by name, or a YAML file, with ``key=value`` changes: ``seed=3``, ``stages.1.batch=2``.
+
+    Raises ``InputError`` that names the wrong entry.
+    """
+    content = _content(name)
+    for change in changes:
+        _change(content, change)
+    content.setdefault("kind", "scratch")
+    try:
+        return _RECIPE.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part not in ("scratch", "transfer"))
+        raise InputError(f"The recipe {name!r} is wrong at {place or 'its top'}: {first['msg']}.") from error
+
+
+def _content(name: str) -> dict[str, Any]:
     shipped = files("videopath.model.training").joinpath(f"{name}.yaml")
     path = Path(name)
     if not shipped.is_file() and not path.is_file():
-        raise InputError(f"There is no recipe {name!r}: use 'nano' or the path of a YAML file.")
-    text = shipped.read_text(encoding="utf-8") if shipped.is_file() else path.read_text(encoding="utf-8")
+        known = ", ".join(_SHIPPED)
+        raise InputError(f"There is no recipe {name!r}: use {known}, or the path of a YAML file.")
     try:
-        return Recipe.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        text = shipped.read_text(encoding="utf-8") if shipped.is_file() else path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The recipe {name!r} is not valid YAML: {error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
+    if not isinstance(content, dict):
+        raise InputError(f"The recipe {name!r} is wrong at its top: names with values are expected.")
+    return content
+
+
+def _change(content: dict[str, Any], change: str) -> None:
+    """Set one value, by its path; a list's entries are named by their numbers, from 0."""
+    key, equals, value = change.partition("=")
+    *path, last = key.strip().split(".")
+    place: Any = content
+    try:
+        if not equals:
+            raise KeyError
+        for name in path:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InputError(
-            f"The recipe {name!r} is wrong at {'.'.join(map(str, first['loc']))}: {first['msg']}."
+            f"{change!r} cannot be set: give KEY=VALUE, like seed=3 or stages.1.batch=2."
         ) from error

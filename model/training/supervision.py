@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from videopath.model.prompts import ASSISTANT, IMAGE_TAG, SYSTEM, TURN_MARKS, USER, text_ids, tokenise, turn
+from videopath.model.prompts import (
+    ASSISTANT,
+    IMAGE_TAG,
+    IMAGE_TOKEN_ID,
+    SYSTEM,
+    TURN_MARKS,
+    USER,
+    text_ids,
+    tokenise,
+    turn,
+)
 from videopath.model.training.instructions import Instruction
 
+Template = Literal["qwen_1_5", "plain"]
 IGNORED = -100
 
 
@@ -26,8 +37,16 @@ class Supervised:
     """Equally many: the id where it is learned, else -100."""
 
 
-def supervise(instruction: Instruction, tokenizer: Any) -> Supervised:
-    """Ids and labels of a conversation."""
+def supervise(instruction: Instruction, tokenizer: Any, template: Template = "qwen_1_5") -> Supervised:
+    """Ids and labels of a conversation.
+
+    ``plain`` is the template of stage 0: the visuals, then the first answer and a line break, all of it learned; what was asked
+    is left out.
+    """
+    if template == "plain":
+        caption = text_ids(tokenizer, instruction.conversations[1].text + "\n")
+        shown = [IMAGE_TOKEN_ID] * len(instruction.media)
+        return Supervised([*shown, *caption], [*[IGNORED] * len(shown), *caption])
     marks = {*tokenizer.convert_tokens_to_ids(list(TURN_MARKS)), *text_ids(tokenizer, "\n")}
     ids = tokenise(tokenizer, SYSTEM)
     labels = _marks_only(ids, marks)

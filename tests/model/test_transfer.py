@@ -68,7 +68,7 @@ def test_from_files_to_the_originals_loss(
         (("projector",), None),
         (("tower", "projector", "decoder"), None),
         (("tower", "projector"), Lora(rank=4, alpha=8, dropout=0)),
-        ((), Lora(rank=4, alpha=8, dropout=0, on=("decoder",))),
+        ((), Lora(rank=4, alpha=8, dropout=0, parts=("decoder",))),
     ],
 )
 def test_a_step_changes_exactly_what_the_stage_names(
@@ -77,7 +77,7 @@ def test_a_step_changes_exactly_what_the_stage_names(
     pupil = Pupil(network)
     learning = choose(network, parts, lora)
     if lora:
-        assert {part_of(name) for name in learning if is_lora(name)} == set(lora.on)
+        assert {part_of(name) for name in learning if is_lora(name)} == set(lora.parts)
     before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
     groups = optimiser_groups(
         dict(network.model.named_parameters()), dict.fromkeys(("tower", "projector", "decoder"), 1e-2), 0.1
@@ -201,12 +201,15 @@ def test_what_cannot_be_read_stops_or_is_skipped_and_told(tmp_path: Path, small_
     arguments = (read, tmp_path, network.config, network.tokenizer, 4)
     with pytest.raises(InputError, match=r"bad\.png is not an image"):
         Conversations(*arguments)[1]
-    told: list[str] = []
-    lenient = Conversations(*arguments, on_unreadable="skip", skipped=told.append)
-    assert lenient[1] is None
-    assert "bad.png" in told[0]
+    lenient = Conversations(*arguments, on_unreadable="skip")
+    batch = collate([lenient[0], lenient[1]])
+    (told,) = batch["skipped"]
+    assert "bad.png is not an image" in told
     alone = Pupil(network)(**collate([lenient[0]]))["loss"]
-    assert torch.equal(Pupil(network)(**collate([lenient[0], lenient[1]]))["loss"], alone)
+    assert torch.equal(Pupil(network)(**batch)["loss"], alone)
+    nothing = Pupil(network)(**collate([lenient[1]]))["loss"]
+    nothing.backward()
+    assert float(nothing.detach()) == 0
 
 
 def test_several_images_are_each_padded_and_a_text_needs_none(tmp_path: Path, small_checkpoint: Path) -> None:

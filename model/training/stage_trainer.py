@@ -1,0 +1,128 @@
+"""HF ``Trainer`` for one stage: rates by part, batches of one modality, checkpoints of what learns, a log of every step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.utils import SAFE_WEIGHTS_NAME
+
+from videopath.model.training.batches import Conversations, collate
+from videopath.model.training.order import GroupedSampler
+from videopath.model.training.parts import Part, optimiser_groups
+from videopath.model.training.pupil import Pupil
+from videopath.model.training.recipe import TransferStage
+
+Say = Callable[[str], None]
+LOG = "log.jsonl"
+
+
+class StageTrainer(Trainer):
+    """Trains a :class:`Pupil` whose learning parameters are chosen already."""
+
+    def __init__(
+        self, pupil: Pupil, stage: TransferStage, arguments: TrainingArguments, data: Conversations, say: Say
+    ) -> None:
+        self._stage = stage
+        self.skipped: list[str] = []
+        """Why conversations were left out, so far, in this process."""
+        log = StageLog(stage.name, Path(arguments.output_dir) / LOG, pupil, self.skipped, say)
+        super().__init__(
+            model=pupil, args=arguments, train_dataset=data, data_collator=collate, callbacks=[log]
+        )
+        self.remove_callback(PrinterCallback)
+
+    def create_optimizer(self, *_: object) -> torch.optim.Optimizer:
+        """AdamW with a group for each part and kind of parameter."""
+        if self.optimizer is None:
+            stage, pupil = self._stage, self.model
+            assert pupil is not None
+            prefix = "network.model."
+            named = {name.partition(prefix)[2]: p for name, p in pupil.named_parameters()}
+            rates: dict[Part, float] = dict.fromkeys(("projector", "decoder"), stage.learning_rate)
+            rates["tower"] = stage.tower_learning_rate or stage.learning_rate
+            self.optimizer = torch.optim.AdamW(
+                optimiser_groups(named, rates, stage.weight_decay), lr=stage.learning_rate
+            )
+        return self.optimizer
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *others: Any, **named: Any) -> Any:
+        """The pupil's own; what could not be read is counted."""
+        self.skipped += inputs.pop("skipped", [])
+        return super().compute_loss(model, inputs, *others, **named)
+
+    def _get_train_sampler(self, *_: object) -> GroupedSampler:
+        arguments = self.args
+        step = (
+            arguments.per_device_train_batch_size
+            * arguments.gradient_accumulation_steps
+            * arguments.world_size
+        )
+        assert isinstance(self.train_dataset, Conversations)
+        return GroupedSampler(self.train_dataset.instructions, step, arguments.seed)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """A checkpoint holds what learns: the rest is where the stage began."""
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.args.should_save:
+            pupil = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+            save_file(learned(pupil, state_dict), folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """What does not learn is not in a checkpoint: nothing to warn of."""
+
+
+def learned(pupil: Pupil, state: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The tensors that learn, by the names of :class:`Pupil`; ``state`` where it was gathered from several processes."""
+    state = state or pupil.state_dict()
+    names = [name for name, parameter in pupil.named_parameters() if parameter.requires_grad]
+    return {name: state[name].detach().cpu().contiguous() for name in names}
+
+
+class StageLog(TrainerCallback):
+    """Says how far a stage is, and keeps every figure as a JSON line."""
+
+    def __init__(self, name: str, path: Path, pupil: Pupil, skipped: list[str], say: Say) -> None:
+        self._name, self._path, self._pupil, self._skipped, self._say = name, path, pupil, skipped, say
+        self._since = (time.monotonic(), 0, 0)  # when the run began, at which step, how many tokens ago
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._since = (time.monotonic(), state.global_step, self._pupil.tokens)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+    ) -> None:
+        if not state.is_world_process_zero or not logs or "loss" not in logs:
+            return
+        begun, first, tokens = self._since
+        seconds = max(time.monotonic() - begun, 1e-9)
+        rate = (self._pupil.tokens - tokens) / seconds
+        done = state.global_step - first
+        left = seconds / max(1, done) * (state.max_steps - state.global_step)
+        line = {
+            "stage": self._name, "step": state.global_step, "steps": state.max_steps, **logs,
+            "tokens_per_second": round(rate, 1), "skipped": len(self._skipped), "seconds": round(seconds, 2),
+        }  # fmt: skip
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        told = f", {len(self._skipped)} conversations skipped" if self._skipped else ""
+        self._say(
+            f"Stage {self._name}: step {state.global_step:,} of {state.max_steps:,}, loss {logs['loss']:.4f}, "
+            f"{rate:,.0f} tokens/s, about {_clock(left)} left{told}."
+        )
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{round(seconds)} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,212 @@
+"""A transfer in stages on a small network: what each leaves loads, resumes to the same end, and merges to the same answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from videopath.core.errors import InputError
+from videopath.model.checkpoint import load_network
+from videopath.model.network import Network
+from videopath.model.synthetic import render_case
+from videopath.model.training.batches import Conversations, collate
+from videopath.model.training.instructions import read_instructions
+from videopath.model.training.order import grouped_order
+from videopath.model.training.pupil import Pupil
+from videopath.model.training.recipe import TransferRecipe, load_recipe
+from videopath.model.training.stage_trainer import StageTrainer
+from videopath.model.training.transfer import LEARNED, Transfer
+
+_STAGE = {
+    "steps": 4,
+    "batch": 2,
+    "bf16": False,
+    "workers": 0,
+    "frames": 3,
+    "save_every": 2,
+    "learning_rate": 1e-3,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight images, four videos and two texts with conversations about them."""
+    folder = tmp_path_factory.mktemp("data")
+    draw = np.random.default_rng(1)
+    for number in range(8):
+        Image.fromarray(draw.integers(0, 255, (70 + number, 90, 3), np.uint8)).save(folder / f"{number}.png")
+    render_case(folder / "case.mp4", seconds=4)
+
+    def said(number: int, shown: dict[str, str]) -> dict[str, Any]:
+        question = ("<image>\n" if shown else "") + f"What is shown in number {number}?"
+        turns = [
+            {"from": "human", "value": question},
+            {"from": "gpt", "value": "Crowded glands. " * (1 + number % 3)},
+        ]
+        return {"id": f"{next(iter(shown), 'text')}-{number}", **shown, "conversations": turns}
+
+    images = [said(n, {"image": f"{n}.png"}) for n in range(8)]
+    videos = [said(n, {"video": "case.mp4"}) for n in range(4)]
+    (folder / "images.json").write_text(json.dumps(images + [said(n, {}) for n in range(2)]))
+    (folder / "videos.json").write_text(json.dumps(videos))
+    return folder
+
+
+@pytest.fixture
+def recipe(small_checkpoint: Path) -> TransferRecipe:
+    return TransferRecipe.model_validate(
+        {
+            "kind": "transfer",
+            "name": "small",
+            "start": {"checkpoint": str(small_checkpoint)},
+            "dtype": "float32",
+            "stages": [
+                {**_STAGE, "name": "images", "data": "images.json", "trains": ["tower", "projector", "decoder"]},
+                {
+                    **_STAGE, "name": "videos", "data": "videos.json", "trains": ["projector"], "accumulate": 2,
+                    "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
+                },
+            ],
+        }
+    )  # fmt: skip
+
+
+def lines(out: Path, stage: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / stage / "trainer" / "log.jsonl").read_text().splitlines()]
+
+
+@torch.no_grad()
+def answers(network: Network, data: Path) -> list[float]:
+    read = Conversations(read_instructions(data / "videos.json"), data, network.config, network.tokenizer, 3)
+    return [float(Pupil(network).eval()(**collate([read[n]]))["loss"]) for n in range(2)]
+
+
+def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
+    recipe: TransferRecipe, data: Path, tmp_path: Path, small_checkpoint: Path
+) -> None:
+    told: list[str] = []
+    out = tmp_path / "run"
+    folder = Transfer(recipe, data, out, told.append).run()
+    assert folder == out / "videos" / "original"
+    whole = load_network(folder, device="cpu", dtype="float32")
+    adapted = load_network(out / "videos" / "lora", device="cpu", dtype="float32")
+    assert answers(adapted, data) == pytest.approx(answers(whole, data), abs=1e-5)
+    before = load_network(out / "images" / "original", device="cpu", dtype="float32")
+    start = load_network(small_checkpoint, device="cpu", dtype="float32")
+    first, second, third = (np.mean(answers(network, data)) for network in (start, before, whole))
+    assert third < second < first
+    log = lines(out, "videos")
+    assert [line["step"] for line in log] == [1, 2, 3, 4]
+    assert all(line["tokens_per_second"] > 0 and line["skipped"] == 0 for line in log)
+    assert any("step 4 of 4" in sentence for sentence in told)
+    assert not (out / "videos" / "skipped.txt").exists()
+
+    told.clear()
+    (data / "videos.json").rename(data / "gone.json")
+    try:
+        assert Transfer(recipe, data, out, told.append).run() == folder, "what is done needs no data"
+    finally:
+        (data / "gone.json").rename(data / "videos.json")
+    assert told == []
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_a_stage_that_was_killed_ends_as_one_that_was_not(
+    recipe: TransferRecipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Transfer(recipe, data, tmp_path / "whole", lambda _: None).run()
+    calls = 0
+    usual = StageTrainer.compute_loss
+
+    def dying(self: StageTrainer, *arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4 + 2 * 2 + 1:  # of the second stage, two steps of two micro-batches are done and saved
+            raise _Killed
+        return usual(self, *arguments, **named)
+
+    monkeypatch.setattr(StageTrainer, "compute_loss", dying)
+    with pytest.raises(_Killed):
+        Transfer(recipe, data, tmp_path / "cut", lambda _: None).run()
+    monkeypatch.undo()
+    told: list[str] = []
+    Transfer(recipe, data, tmp_path / "cut", told.append).run()
+    assert any("resumed" in sentence for sentence in told)
+    curves = [[line["loss"] for line in lines(tmp_path / run, "videos")] for run in ("whole", "cut")]
+    assert curves[0] == curves[1]
+    states = [load_file(tmp_path / run / "videos" / LEARNED) for run in ("whole", "cut")]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_stage_alone_needs_those_before_it(recipe: TransferRecipe, data: Path, tmp_path: Path) -> None:
+    run = Transfer(recipe, data, tmp_path / "run", lambda _: None)
+    with pytest.raises(InputError, match="videos goes on from images"):
+        run.run(1)
+    with pytest.raises(InputError, match="no stage 2"):
+        run.run(2)
+    assert run.run(0) == tmp_path / "run" / "images" / "original"
+    assert not (tmp_path / "run" / "videos").exists()
+
+
+def test_what_cannot_be_read_is_counted_and_written_down(
+    recipe: TransferRecipe, data: Path, tmp_path: Path
+) -> None:
+    listed = json.loads((data / "images.json").read_text())
+    listed[3]["image"] = "missing.png"
+    (data / "damaged.json").write_text(json.dumps(listed))
+    changed = {"data": "damaged.json", "epochs": 1, "steps": None}
+    stages = [
+        recipe.stages[0].model_copy(update={**changed, "on_unreadable": how}) for how in ("stop", "skip")
+    ]
+    with pytest.raises(InputError, match=r"missing\.png"):
+        Transfer(recipe.model_copy(update={"stages": stages[:1]}), data, tmp_path / "a", lambda _: None).run()
+    Transfer(recipe.model_copy(update={"stages": stages[1:]}), data, tmp_path / "b", lambda _: None).run()
+    assert "missing.png" in (tmp_path / "b" / "images" / "skipped.txt").read_text()
+    assert lines(tmp_path / "b", "images")[-1]["skipped"] == 1
+
+
+def test_every_batch_is_of_one_modality_and_every_epoch_is_another(data: Path) -> None:
+    read = [*read_instructions(data / "images.json"), *read_instructions(data / "videos.json")]
+    orders = [grouped_order(read, 2, seed=5, epoch=epoch) for epoch in (0, 1, 0)]
+    assert orders[0] == orders[2] != orders[1]
+    for order in orders:
+        assert sorted(order) == list(range(len(read)))
+        runs = [order[at : at + 2] for at in range(0, len(order), 2)]
+        assert all(len({read[place].modality for place in run}) == 1 for run in runs)
+
+
+@pytest.mark.parametrize("name", ["vidrip-7b", "vidrip-0.5b"])
+def test_the_published_recipes_have_their_published_numbers(name: str) -> None:
+    recipe = load_recipe(name, ["seed=7", "stages.3.save_every=10"])
+    assert isinstance(recipe, TransferRecipe)
+    assert recipe.seed == 7
+    assert [stage.name for stage in recipe.stages] == ["projector", "images", "clips", "videos"]
+    assert [stage.learning_rate for stage in recipe.stages] == [1e-3, 1e-5, 1e-5, 1e-5]
+    last = recipe.stages[3]
+    assert (last.save_every, last.frames, last.tower_learning_rate) == (10, 32, 2e-6)
+    assert last.lora is not None
+    assert (last.lora.rank, last.lora.alpha, last.lora.parts) == (128, 256, ("decoder", "tower"))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ("seed", "KEY=VALUE"),
+        ("stages.9.batch=1", "cannot be set"),
+        ("stages.0.batch=0", "stages.0.batch"),
+        ("speed=1", "speed"),
+    ],
+)
+def test_a_wrong_change_is_named(change: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        load_recipe("vidrip-7b", [change])
