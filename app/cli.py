@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from videopath.app.commands import app as web
-from videopath.app.commands import cases, demo, diagnose, evaluate, knowledge, model, train
+from videopath.app.commands import cases, dataset, demo, diagnose, evaluate, knowledge, model, train
 from videopath.app.guard import GuardedGroup, say_unexpected
 from videopath.app.options import AsJson, Home
 
@@ -52,6 +52,7 @@ app.command("app")(web.app)
 app.add_typer(cases.app, name="cases")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(model.app, name="model")
+app.add_typer(dataset.app, name="dataset")
 app.command("train")(train.train)
 app.add_typer(evaluate.app, name="evaluate")
 

@@ -30,7 +30,7 @@ def info(
     from videopath.model.inspection import inspect
 
     quiet_libraries(verbose)
-    found = inspect(_place(source), base=base, accept_licence=accept_licence)
+    found = inspect(place_of(source), base=base, accept_licence=accept_licence)
     if as_json:
         emit_json(found.model_dump_json(indent=2))
         return
@@ -54,7 +54,7 @@ def convert(
 
     quiet_libraries(verbose)
     with progress_bar("converting") as progress:
-        run(_place(source), target, base=base, accept_licence=accept_licence, progress=progress)
+        run(place_of(source), target, base=base, accept_licence=accept_licence, progress=progress)
     typer.echo(target)
 
 
@@ -82,7 +82,7 @@ def merge(
     typer.echo(target)
 
 
-def _place(source: str) -> str | Path:
+def place_of(source: str) -> str | Path:
     """``nano`` is the bundled folder."""
     from videopath.model import nano
 

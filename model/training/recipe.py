@@ -127,6 +127,16 @@ class Start(BaseModel):
         return self
 
 
+class Geometry(BaseModel):
+    """The size of a network whose weights are not at hand: what a dry run is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: dict[str, Any] = Field(description="arguments of Qwen2Config")
+    vision: dict[str, Any] = Field(description="arguments of SiglipVisionConfig, of the layers that are kept")
+    vocabulary: int = Field(gt=0, description="rows of the embedding matrix")
+
+
 class TransferRecipe(BaseModel):
     """A transfer in stages (Vuong et al., VideoPath-LLaVA, 2025)."""
 
@@ -136,6 +146,7 @@ class TransferRecipe(BaseModel):
     name: str
     seed: int = 42
     start: Start
+    geometry: Geometry | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "bfloat16", description="number format of the checkpoints that the stages write"
     )

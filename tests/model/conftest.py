@@ -1,11 +1,18 @@
-"""A small random network with a byte-level tokenizer, for tests that need no golden files."""
+"""Small random networks and conversations, for tests that need no golden files."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from videopath.model.synthetic import render_case
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +66,47 @@ def make_network(byte_tokenizer: Any) -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture
+def short_stage() -> dict[str, Any]:
+    """A stage of four steps, without what is its own."""
+    return {
+        "steps": 4,
+        "batch": 2,
+        "bf16": False,
+        "workers": 0,
+        "frames": 3,
+        "save_every": 2,
+        "learning_rate": 1e-3,
+    }
+
+
+@pytest.fixture(scope="session")
+def conversation_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight images, four videos and two texts with conversations about them."""
+    folder = tmp_path_factory.mktemp("conversations")
+    draw = np.random.default_rng(1)
+    for number in range(8):
+        Image.fromarray(draw.integers(0, 255, (70 + number, 90, 3), np.uint8)).save(folder / f"{number}.png")
+    render_case(folder / "case.mp4", seconds=4)
+
+    def said(number: int, shown: dict[str, str]) -> dict[str, Any]:
+        question = ("<image>\n" if shown else "") + f"What is shown in number {number}?"
+        turns = [
+            {"from": "human", "value": question},
+            {"from": "gpt", "value": "Crowded glands. " * (1 + number % 3)},
+        ]
+        return {"id": f"{next(iter(shown), 'text')}-{number}", **shown, "conversations": turns}
+
+    images = [said(n, {"image": f"{n}.png"}) for n in range(8)]
+    videos = [said(n, {"video": "case.mp4"}) for n in range(4)]
+    (folder / "images.json").write_text(json.dumps(images + [said(n, {}) for n in range(2)]))
+    (folder / "videos.json").write_text(json.dumps(videos))
+    return folder
+
+
+@pytest.fixture
+def data(conversation_data: Path, tmp_path: Path) -> Path:
+    """A copy of its own."""
+    return Path(shutil.copytree(conversation_data, tmp_path / "data"))

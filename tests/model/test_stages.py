@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from videopath.core.errors import InputError
 from videopath.model.checkpoint import load_network
 from videopath.model.network import Network
-from videopath.model.synthetic import render_case
 from videopath.model.training.batches import Conversations, collate
 from videopath.model.training.instructions import read_instructions
 from videopath.model.training.order import grouped_order
@@ -24,43 +22,9 @@ from videopath.model.training.recipe import TransferRecipe, load_recipe
 from videopath.model.training.stage_trainer import StageTrainer
 from videopath.model.training.transfer import LEARNED, Transfer
 
-_STAGE = {
-    "steps": 4,
-    "batch": 2,
-    "bf16": False,
-    "workers": 0,
-    "frames": 3,
-    "save_every": 2,
-    "learning_rate": 1e-3,
-}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight images, four videos and two texts with conversations about them."""
-    folder = tmp_path_factory.mktemp("data")
-    draw = np.random.default_rng(1)
-    for number in range(8):
-        Image.fromarray(draw.integers(0, 255, (70 + number, 90, 3), np.uint8)).save(folder / f"{number}.png")
-    render_case(folder / "case.mp4", seconds=4)
-
-    def said(number: int, shown: dict[str, str]) -> dict[str, Any]:
-        question = ("<image>\n" if shown else "") + f"What is shown in number {number}?"
-        turns = [
-            {"from": "human", "value": question},
-            {"from": "gpt", "value": "Crowded glands. " * (1 + number % 3)},
-        ]
-        return {"id": f"{next(iter(shown), 'text')}-{number}", **shown, "conversations": turns}
-
-    images = [said(n, {"image": f"{n}.png"}) for n in range(8)]
-    videos = [said(n, {"video": "case.mp4"}) for n in range(4)]
-    (folder / "images.json").write_text(json.dumps(images + [said(n, {}) for n in range(2)]))
-    (folder / "videos.json").write_text(json.dumps(videos))
-    return folder
-
 
 @pytest.fixture
-def recipe(small_checkpoint: Path) -> TransferRecipe:
+def recipe(small_checkpoint: Path, short_stage: dict[str, Any]) -> TransferRecipe:
     return TransferRecipe.model_validate(
         {
             "kind": "transfer",
@@ -68,9 +32,9 @@ def recipe(small_checkpoint: Path) -> TransferRecipe:
             "start": {"checkpoint": str(small_checkpoint)},
             "dtype": "float32",
             "stages": [
-                {**_STAGE, "name": "images", "data": "images.json", "trains": ["tower", "projector", "decoder"]},
+                {**short_stage, "name": "images", "data": "images.json", "trains": ["tower", "projector", "decoder"]},
                 {
-                    **_STAGE, "name": "videos", "data": "videos.json", "trains": ["projector"], "accumulate": 2,
+                    **short_stage, "name": "videos", "data": "videos.json", "trains": ["projector"], "accumulate": 2,
                     "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
                 },
             ],

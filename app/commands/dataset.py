@@ -1,0 +1,94 @@
+"""``videopath dataset``: instruction data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from videopath.app.options import AsJson, Verbose, choice
+
+if TYPE_CHECKING:
+    from videopath.model.training.checking import DatasetCheck
+
+app = typer.Typer(no_args_is_help=True, help="Instruction data: check.")
+_SHOWN = 20
+
+
+@app.callback()
+def dataset() -> None:
+    """Instruction data: check."""
+
+
+@app.command()
+def check(
+    conversations: Annotated[
+        Path, typer.Argument(help="LLaVA JSON, JSON lines, or a YAML mixture.", exists=True, dir_okay=False)
+    ],
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            "--media",
+            help="Folder of images and videos; default: that of the file.",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    depth: Annotated[
+        Literal["names", "files", "frames"],
+        typer.Option(
+            "--depth",
+            help="Of images and videos: nothing, whether the files are there, or decode each.",
+            **choice("--depth", "names", "files", "frames"),
+        ),
+    ] = "files",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Count tokens by this checkpoint's tokenizer (nano or a folder).",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what is wrong with a set of conversations before training; exit 1 where something is."""
+    from videopath.app.commands.evaluate_shared import tracked
+    from videopath.app.commands.model import place_of
+    from videopath.app.console import emit_json, plain, quiet_libraries, stdout
+    from videopath.model.training.checking import check as look
+
+    quiet_libraries(verbose)
+    tokenizer, longest = None, 32768
+    if model:
+        from videopath.model.checkpoint import open_checkpoint
+
+        checkpoint = open_checkpoint(place_of(model))
+        tokenizer, longest = checkpoint.tokenizer(), checkpoint.config().max_length
+    steps = look(conversations, media or conversations.parent, depth, tokenizer, longest)
+    found = tracked(steps, None, "conversations checked")[-1]
+    if as_json:
+        emit_json(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        stdout().print(plain("\n".join(_lines(found))))
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _lines(found: DatasetCheck) -> Iterator[str]:
+    kinds = ", ".join(f"{count:,} {modality}" for modality, count in found.by_modality.most_common())
+    yield f"{found.conversations:,} conversations ({kinds or 'none'}), {found.rounds:,} questions with answers."
+    for what, spread in (("words", found.to_json()["words"]), ("tokens of text", found.to_json()["tokens"])):
+        if spread:
+            yield f"{what} of a conversation: {spread['least']:,} to {spread['largest']:,}, median {spread['median']:,}."
+    for kind, sentences in (("Problem", found.problems), ("Note", found.warnings)):
+        yield from (f"{kind}: {sentence}" for sentence in sentences[:_SHOWN])
+        if len(sentences) > _SHOWN:
+            yield f"… and {len(sentences) - _SHOWN:,} more (--json shows all)."
+    if not found.problems:
+        yield "Nothing is wrong."
