@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -62,6 +63,7 @@ class Transfer:
         if not 0 <= last < len(stages):
             raise InputError(f"There is no stage {only}: the recipe has 0 to {len(stages) - 1}.")
         self._check(stages[:last] if only is not None else (), stages[last])
+        say = self.say if _processes().is_main_process else _nothing
         network = begin(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
         for number, stage in enumerate(stages[: last + 1]):
             ruled(network, stage.rules)
@@ -69,14 +71,20 @@ class Transfer:
             learning = choose(network, stage.trains, stage.lora)
             done = self.folder(stage) / LEARNED
             if not done.is_file():
-                self._fit(stage, pupil)
+                self._fit(stage, pupil, say)
             _put(pupil, load_file(done), learning)
-            if stage.lora and not (self.folder(stage) / "lora" / "adapter_config.json").is_file():
-                save_adapter(network, stage.lora, self._base_of(number), self.folder(stage) / "lora")
-            fold(network)
-            if not (self.folder(stage) / "original" / "config.json").is_file():
-                save_original(network, self.folder(stage) / "original", DTYPES[self.recipe.dtype])
+            with _processes().main_process_first():
+                self._write(number, stage, network)
         return self.folder(stages[last]) / "original"
+
+    def _write(self, number: int, stage: TransferStage, network: Network) -> None:
+        """The checkpoints of a stage that are not there yet; the network is left without adapters."""
+        adapter, whole = self.folder(stage) / "lora", self.folder(stage) / "original"
+        if stage.lora and not (adapter / "adapter_config.json").is_file():
+            save_adapter(network, stage.lora, self._base_of(number), adapter)
+        fold(network)
+        if not (whole / "config.json").is_file():
+            save_original(network, whole, DTYPES[self.recipe.dtype])
 
     def _check(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
         missing = [one.name for one in before if not (self.folder(one) / LEARNED).is_file()]
@@ -91,7 +99,7 @@ class Transfer:
             return self.folder(self.recipe.stages[number - 1]) / "original"
         return resolve(str(self.recipe.start.checkpoint), accept_licence=self.accept_licence)
 
-    def _fit(self, stage: TransferStage, pupil: Pupil) -> None:
+    def _fit(self, stage: TransferStage, pupil: Pupil, say: Say) -> None:
         read = read_instructions(self.data / stage.data, self.recipe.seed)
         network, folder = pupil.network, self.folder(stage)
         data = Conversations(
@@ -103,17 +111,17 @@ class Transfer:
             stage.on_unreadable,
             stage.template,
         )
-        trainer = StageTrainer(pupil, stage, self.arguments(stage), data, self.say)
+        trainer = StageTrainer(pupil, stage, self.arguments(stage), data, say)
         resumed = any((folder / "trainer").glob("checkpoint-*"))
         count = sum(p.numel() for p in pupil.parameters() if p.requires_grad)
-        self.say(
+        say(
             f"Stage {stage.name}: {len(read):,} conversations, {count:,} parameters learn, on {trainer.args.device}"
             f"{', resumed' if resumed else ''}."
         )
         trainer.train(resume_from_checkpoint=resumed)
         if trainer.skipped:
             write_text(folder / "skipped.txt", "\n".join(trainer.skipped) + "\n")
-            self.say(
+            say(
                 f"Stage {stage.name}: {len(trainer.skipped)} conversations could not be read: see skipped.txt."
             )
         if trainer.args.should_save:
@@ -153,6 +161,14 @@ class Transfer:
             report_to=[],
             disable_tqdm=True,
         )
+
+
+def _nothing(sentence: str) -> None:
+    """Of several processes one speaks."""
+
+
+def _processes() -> PartialState:
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def _put(pupil: Pupil, tensors: Mapping[str, Tensor], expected: Sequence[str]) -> None:

@@ -154,7 +154,7 @@ def test_two_processes_learn_what_one_does_with_the_double_batch(
         )
         file = tmp_path / f"{name}.yaml"
         file.write_text(recipe.model_dump_json())
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         script = tmp_path / "two.py"
         script.write_text(_TWO)
         command = [
