@@ -107,6 +107,6 @@ def _activations(network: Network, stage: TransferStage, tokens: int) -> float:
     hidden, inner = int(text["hidden_size"]), int(text["intermediate_size"])
     entrances = int(text["num_hidden_layers"]) * tokens * hidden * 2
     inside = tokens * (8 * hidden + 3 * inner) * 2
-    rows = network.model.get_input_embeddings().num_embeddings
+    rows = network.model.lm_head.out_features
     logits = _TEXT_TOKENS * rows * 8
     return float(stage.batch * (entrances + inside + logits))

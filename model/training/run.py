@@ -35,7 +35,7 @@ from videopath.model.training.language import (
     PackedExamples,
     collate,
 )
-from videopath.model.training.recipe import Recipe, Stage, load_recipe
+from videopath.model.training.recipe import Recipe, Stage
 from videopath.model.training.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
 from videopath.model.training.tower import TowerData, TowerPupil, TowerTrainer, TowerViews
 
@@ -91,13 +91,13 @@ class Run:
         )
 
 
-def train(recipe: str | Recipe, data: Path, out: Path, say: Say) -> Path:
+def train(recipe: Recipe, data: Path, out: Path, say: Say) -> Path:
     """Train, or go on where an earlier run in ``out`` stopped; return the checkpoint's folder.
 
-    Raises ``InputError`` for an unknown recipe or a data folder without its manifest. A stopped run loses at most the
+    Raises ``InputError`` for a data folder without its manifest. A stopped run loses at most the
     steps since its last checkpoint (every 50).
     """
-    run = Run(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), data, out, say)
+    run = Run(recipe, data, out, say)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.recipe.seed)
     tokenizer = _tokenizer(run)

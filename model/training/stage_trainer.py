@@ -33,6 +33,7 @@ class StageTrainer(Trainer):
         self._stage = stage
         self.skipped: list[str] = []
         """Why conversations were left out, so far, in this process."""
+        assert arguments.output_dir is not None
         log = StageLog(stage.name, Path(arguments.output_dir) / LOG, pupil, self.skipped, say)
         super().__init__(
             model=pupil, args=arguments, train_dataset=data, data_collator=collate, callbacks=[log]
@@ -70,7 +71,7 @@ class StageTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """A checkpoint holds what learns: the rest is where the stage began."""
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
         if self.args.should_save:
             pupil = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
