@@ -150,6 +150,9 @@ class TransferRecipe(BaseModel):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "bfloat16", description="number format of the checkpoints that the stages write"
     )
+    huggingface: bool = Field(
+        True, description="whether each stage's checkpoint is also written in Hugging Face's layout"
+    )
     stages: tuple[TransferStage, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -2,7 +2,8 @@
 
 Below ``out`` every stage has a folder: ``trainer`` (the ``Trainer``'s own checkpoints, with ``log.jsonl``),
 ``learned.safetensors`` (what it learned, once it has ended), ``original`` (a checkpoint in LLaVA-NeXT's layout, LoRA merged
-in) and, of a stage with LoRA, ``lora`` (the adapter in LLaVA-NeXT's layout, whose base is the stage before).
+in), ``huggingface`` (the same in Hugging Face's, unless the recipe says no) and, of a stage with LoRA, ``lora`` (the
+adapter in LLaVA-NeXT's layout, whose base is the stage before).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model import lora as adapters
 from videopath.model import names
+from videopath.model.convert import convert
 from videopath.model.device import DTYPES
 from videopath.model.hub import resolve
 from videopath.model.network import Network
@@ -85,6 +87,8 @@ class Transfer:
         fold(network)
         if not (whole / "config.json").is_file():
             save_original(network, whole, DTYPES[self.recipe.dtype])
+        if self.recipe.huggingface and not (self.folder(stage) / "huggingface").exists():
+            convert(whole, self.folder(stage) / "huggingface")
 
     def _check(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
         missing = [one.name for one in before if not (self.folder(one) / LEARNED).is_file()]
