@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from videopath.app.commands.evaluate_answers import answers
 from videopath.app.commands.evaluate_retrieval import retrieval
 from videopath.app.commands.evaluate_shared import DEFAULT, DefaultGroup, tracked
 from videopath.app.options import AsJson, Home, Verbose, choice
@@ -15,7 +16,7 @@ from videopath.core.errors import InputError
 
 app = typer.Typer(
     cls=DefaultGroup,
-    help="Figures on held-out data: of the agent (clips, which may be left out), and of retrieval.",
+    help="Figures on held-out data: of the agent (clips, which may be left out), of answers to a test set, and of retrieval.",
 )
 
 
@@ -155,4 +156,5 @@ def _atlas_lines(summary: Any) -> list[str]:
     ]
 
 
+app.command()(answers)
 app.command()(retrieval)
