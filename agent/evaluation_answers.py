@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from videopath.agent.entities import credit, mentioned
 from videopath.agent.evaluation_ranking import Ranked
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_file
-from videopath.tools.diagnose import same_label
 
 if TYPE_CHECKING:
     from videopath.model.engine import LocalEngine
@@ -147,8 +147,8 @@ def measured(answers: Sequence[Answer], encode: Callable[[list[str]], np.ndarray
     """By question, the values that need no judge; an answer that is missing counts as 0.
 
     ``rouge_l``: F1 of ROUGE-L (Lin 2004) against the reference, stemmed. ``similarity``: cosine of the two texts' vectors by
-    ``encode`` (texts to unit vectors), at least 0. ``diagnosis``: whether the diagnosis in short is the true one, where the set names
-    it and the system says one. Raises ``InputError`` where the package for ROUGE is missing.
+    ``encode`` (texts to unit vectors), at least 0. ``diagnosis``, where the set names the true one: 1 for it or a synonym, a half
+    for a parent entity, by ``entities.yaml``; of the model alone what its answer mentions. Raises ``InputError`` where the package for ROUGE is missing.
     """
     try:
         from rouge_score.rouge_scorer import RougeScorer
@@ -163,8 +163,8 @@ def measured(answers: Sequence[Answer], encode: Callable[[list[str]], np.ndarray
             "rouge_l": scorer.score(answer.reference, answer.text)["rougeL"].fmeasure,
             "similarity": close if answer.text else 0.0,
         }
-        if answer.truth and (answer.diagnosis or answer.error):
-            values["diagnosis"] = float(same_label(answer.diagnosis) == same_label(answer.truth))
+        if answer.truth:
+            values["diagnosis"] = credit(answer.diagnosis or mentioned(answer.text), answer.truth)
         found[answer.id] = Ranked(answer.video, values)
     return found
 
