@@ -164,6 +164,33 @@ def sign(
 
 
 @app.command()
+def learn(
+    case_id: CaseId,
+    folder: Annotated[
+        Path, typer.Argument(help="A knowledge base; it is made where there is none.", file_okay=False)
+    ],
+    patient: Annotated[
+        str | None,
+        typer.Option("--patient", help="Whose other cases are never answered with it.", show_default=False),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group", help="A study, say: its other cases are never answered with it.", show_default=False
+        ),
+    ] = None,
+    home: options.Home = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Make a signed case a record of a knowledge base, with its pictures and where it is from."""
+    from videopath.agent.learning import add_to_knowledge
+    from videopath.app.console import quiet_libraries
+
+    quiet_libraries(verbose)
+    typer.echo(add_to_knowledge(_library().get(case_id), folder, patient=patient, group=group))
+
+
+@app.command()
 def export(
     case_id: CaseId,
     path: Annotated[

@@ -37,6 +37,7 @@ class _Choices:
     start: float | None
     end: float | None
     sampling: str
+    exclude: tuple[str, ...]
 
 
 def show() -> None:
@@ -100,10 +101,18 @@ def _choose(shared: Services) -> _Choices:
     )
     start = third[2].number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
     end = third[3].number_input("To second", 0.0, value=None, placeholder="end", key="end")
+    excluded = st.text_input(
+        "Never compare with",
+        key="exclude",
+        placeholder="nothing more",
+        help="Patients, groups, slides or videos whose records may not be used, separated by commas. The video itself, what "
+        "shows the same frames, and what belongs to them are left out in any case.",
+    )
+    exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     knowledge = bases[base] if base in bases else Path(base).expanduser()
     return _Choices(
         site, question.strip() or None, model or shared.settings.model, knowledge, review, frames, start, end,
-        sampling,
+        sampling, exclude,
     )  # fmt: skip
 
 

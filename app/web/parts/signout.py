@@ -94,6 +94,10 @@ def _signed(report: CaseReport, shared: Services) -> None:
     added = st.session_state.pop(_ADDED, "")
     if added:
         st.success(inert(added), icon=":material/library_add_check:")
+    patient, group = st.columns(2)
+    whose = "Cases of the same are then never answered with this one."
+    patient.text_input("Patient", key="record_patient", placeholder="not given", help=whose)
+    group.text_input("Group", key="record_group", placeholder="not given", help=f"A study, say. {whose}")
     st.button(
         f"Add it to the knowledge base “{inert(knowledge_name(folder))}”",
         key="add_to_knowledge",
@@ -106,8 +110,9 @@ def _signed(report: CaseReport, shared: Services) -> None:
 def _add(report: CaseReport, folder: Path) -> None:
     from videopath.agent.learning import add_to_knowledge
 
+    patient, group = (st.session_state[key].strip() or None for key in ("record_patient", "record_group"))
     try:
-        record = add_to_knowledge(report, folder)
+        record = add_to_knowledge(report, folder, patient=patient, group=group)
     except VideoPathError as error:
         st.session_state[_TOLD] = str(error)
         return

@@ -141,9 +141,11 @@ def test_signing_a_done_case_and_adding_it_to_a_knowledge_base(app: App, home: P
     entry = load_case_library(home).entry("done")
     assert (entry.status, entry.signed_by, entry.comment) == ("signed", "Dr Ash", "as expected")
     assert any("Dr Ash" in success.value for success in page.success)
+    page.text_input(key="record_patient").input(" P-7 ")
     page.button(key="add_to_knowledge").click().run()
     assert not page.exception
-    assert [record.id for record in KnowledgeBase.open(home / "knowledge" / "signed-cases")] == ["case-done"]
+    (record,) = KnowledgeBase.open(home / "knowledge" / "signed-cases")
+    assert (record.id, record.patient, record.group) == ("case-done", "P-7", None)
     page.button(key="add_to_knowledge").click().run()
     assert "already" in page.error[0].value
 

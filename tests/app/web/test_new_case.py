@@ -147,6 +147,7 @@ def test_a_case_is_begun_with_what_was_chosen(
     shown.selectbox(key="sampling").set_value("keyframes")
     shown.number_input(key="frames").set_value(3)
     shown.number_input(key="end").set_value(2.0)
+    shown.text_input(key="exclude").set_value("P-7, , ward 3 ")
     shown.run()
     case_id = _begun(shown, own_home)
     entry, settings = (
@@ -156,6 +157,7 @@ def test_a_case_is_begun_with_what_was_chosen(
     assert (entry.video, entry.site) == (str(clip), "colon")
     assert (settings.model, settings.review, settings.frames) == (str(checkpoint), "always", 3)
     assert (settings.sampling, settings.start, settings.end) == ("keyframes", None, 2.0)
+    assert list(settings.exclude) == ["P-7", "ward 3"]
     worker = services().worker
     assert worker.state(case_id) is not None
     worker.stop(case_id)
