@@ -384,7 +384,9 @@ def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
         create_database(path)
         connection = sqlite3.connect(path, check_same_thread=False)
         connection.execute("PRAGMA synchronous=FULL")
-    except (OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        raise CaseError(library.why_unusable(error, path)) from error
+    except OSError as error:
         raise CaseError(
             f"The folder {library.home} cannot be written ({error}): make room or give it permissions, or set "
             "VIDEOPATH_HOME to another folder."

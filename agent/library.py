@@ -264,7 +264,7 @@ class CaseLibrary:
                 for (name,) in names:
                     database.execute(f"DELETE FROM {name} WHERE thread_id = ?", (case_id,))
         except sqlite3.DatabaseError as error:
-            raise CaseError(self._why_unusable(error, checkpoints)) from error
+            raise CaseError(self.why_unusable(error, checkpoints)) from error
 
     def export(self, case_id: str, path: str | Path, form: ExportFormat = "zip") -> Path:
         """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it."""
@@ -292,9 +292,9 @@ class CaseLibrary:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            raise CaseError(self._why_unusable(error, self.database)) from error
+            raise CaseError(self.why_unusable(error, self.database)) from error
 
-    def _why_unusable(self, error: sqlite3.Error, file: Path) -> str:
+    def why_unusable(self, error: sqlite3.Error, file: Path) -> str:
         """SQLite calls a full disk an I/O error: look for oneself."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."

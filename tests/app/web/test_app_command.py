@@ -68,7 +68,8 @@ def test_ctrl_c_ends_it_cleanly_and_the_case_at_work_goes_on_later(
         tab.run(start_case={"trigger_value": True})
         case_id = tab.query.removeprefix("id=")
         server.send_signal(signal.SIGINT)  # the model is being loaded for it
-        said = server.communicate(timeout=60)[1]
+        server.wait(timeout=60)
+        said = (own_home.parent / f"server-{port}.log").read_text()
     assert server.returncode == 0
     assert "Traceback" not in said
     worker = services().worker
