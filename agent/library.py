@@ -295,7 +295,7 @@ class CaseLibrary:
             raise CaseError(self.why_unusable(error, self.database)) from error
 
     def why_unusable(self, error: sqlite3.Error, file: Path) -> str:
-        """SQLite calls a full disk an I/O error: look for oneself."""
+        """Why a database in this library could not be used: SQLite calls a full disk an I/O error, so look for oneself."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
         return (
