@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from videopath.agent.entities import credit, mentioned
 from videopath.agent.evaluation_ranking import Ranked
 from videopath.core.errors import InputError
-from videopath.core.files import sha256_file
+from videopath.core.files import sha256_file, write_text
 
 if TYPE_CHECKING:
     from videopath.model.engine import LocalEngine
@@ -114,9 +114,8 @@ def answer_all(items: Sequence[Item], ask: Ask, header: Header, out: Path) -> It
     answer with an ``error``, and is asked again the next time.
     """
     known = {answer.id: answer for answer in _known(out, header) if not answer.error}
-    out.parent.mkdir(parents=True, exist_ok=True)
     lines = [header.model_dump_json(), *(answer.model_dump_json() for answer in known.values())]
-    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(out, "\n".join(lines) + "\n")
     with out.open("a", encoding="utf-8") as stream:
         for item in items:
             answer = known.get(item.id)

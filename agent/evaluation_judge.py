@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from videopath.agent.evaluation_answers import Answer
 from videopath.agent.evaluation_ranking import Estimate
 from videopath.core.errors import EngineError, InputError
-from videopath.core.files import sha256_text
+from videopath.core.files import sha256_text, write_text
 
 Aspect = Literal["context", "correctness", "detail"]
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
@@ -231,6 +231,4 @@ def strict_score(reply: str) -> int | None:
 
 def write_judgements(path: Path, judgements: Sequence[Judgement]) -> None:
     """Every score with its raw replies, as JSON lines."""
-    from videopath.core.files import write_text
-
     write_text(path, "".join(one.model_dump_json() + "\n" for one in judgements))

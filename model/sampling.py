@@ -18,6 +18,11 @@ SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 MAX_CANDIDATES = 192
 """Frames that ``keyframes`` looks at, at most, however long the video is."""
 
+
+class SlowVideoError(InputError):
+    """A video has too few frames a second for the rule ``fps``."""
+
+
 _THUMB = 160
 _SAME_FRAME = 0.02
 _BLURRED = 0.15
@@ -49,7 +54,7 @@ def training_fps_indices(
     _positive(total, "frames in the video")
     step = round(avg_fps / video_fps)
     if step < 1:
-        raise InputError(
+        raise SlowVideoError(
             f'The sampling "fps" needs more than {video_fps / 2:g} frames per second on average, this video has '
             f'{avg_fps:.3g}; use the sampling "uniform".'
         )

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from videopath.core.errors import InputError
 from videopath.model import preprocess
 from videopath.model.config import LlavaConfig
+from videopath.model.sampling import SlowVideoError
 from videopath.model.sources import read_picture
 from videopath.model.training.instructions import Instruction
 from videopath.model.training.supervision import IGNORED, Template, supervise
@@ -85,12 +86,8 @@ class Conversations(Dataset["Ready | str"]):
     def _shown(self, instruction: Instruction) -> list[Shown]:
         paths = [self._media / name for name in instruction.media]
         if instruction.modality == "video":
-            return [
-                Shown(
-                    preprocess.to_pixels(training_frames(paths[0], self._frames), self._config.image_size),
-                    None,
-                )
-            ]
+            frames = training_frames(paths[0], self._frames)
+            return [Shown(preprocess.to_pixels(frames, self._config.image_size), None)]
         aspect = _SEVERAL if instruction.modality == "images" else self._config.aspect
         return [self._image(path, aspect) for path in paths]
 
@@ -108,9 +105,7 @@ def training_frames(path: Path, most: int) -> np.ndarray:
     """
     try:
         return open_clip(path, most, sampling="fps").frames
-    except InputError as error:
-        if "use the sampling" not in str(error):
-            raise
+    except SlowVideoError:
         return open_clip(path, most).frames
 
 

@@ -12,13 +12,11 @@ from videopath.model.network import Network
 
 Part = Literal["tower", "projector", "decoder"]
 
+# the decoder is all else: embeddings, layers, head, and the newline vector, as LLaVA-NeXT's mm_language_model
 _PREFIXES: tuple[tuple[str, Part], ...] = (
     ("model.vision_tower.", "tower"),
     ("model.multi_modal_projector.", "projector"),
-    (
-        "",
-        "decoder",
-    ),  # embeddings, layers, head, and the newline vector: what LLaVA-NeXT calls mm_language_model
+    ("", "decoder"),
 )
 _TARGETS: dict[Part, str] = {
     "decoder": r"model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)",

@@ -22,6 +22,9 @@ from videopath.model.training.recipe import TransferStage
 
 Say = Callable[[str], None]
 LOG = "log.jsonl"
+SKIPPED = "skipped.txt"
+PUPIL = "network.model."
+"""Before the name of every tensor of a pupil."""
 
 
 class StageTrainer(Trainer):
@@ -30,10 +33,11 @@ class StageTrainer(Trainer):
     def __init__(
         self, pupil: Pupil, stage: TransferStage, arguments: TrainingArguments, data: Conversations, say: Say
     ) -> None:
-        self._stage = stage
-        self.skipped: list[str] = []
-        """Why conversations were left out, so far, in this process."""
         assert arguments.output_dir is not None
+        self._stage = stage
+        self._skipped_file = Path(arguments.output_dir) / SKIPPED
+        self.skipped: list[str] = []
+        """Why conversations were left out, since this process began; also in ``skipped.txt`` of all, at once."""
         log = StageLog(stage.name, Path(arguments.output_dir) / LOG, pupil, self.skipped, say)
         super().__init__(
             model=pupil, args=arguments, train_dataset=data, data_collator=collate, callbacks=[log]
@@ -45,8 +49,7 @@ class StageTrainer(Trainer):
         if self.optimizer is None:
             stage, pupil = self._stage, self.model
             assert pupil is not None
-            prefix = "network.model."
-            named = {name.partition(prefix)[2]: p for name, p in pupil.named_parameters()}
+            named = {name.partition(PUPIL)[2]: p for name, p in pupil.named_parameters()}
             rates: dict[Part, float] = dict.fromkeys(("projector", "decoder"), stage.learning_rate)
             rates["tower"] = stage.tower_learning_rate or stage.learning_rate
             self.optimizer = torch.optim.AdamW(
@@ -56,7 +59,12 @@ class StageTrainer(Trainer):
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *others: Any, **named: Any) -> Any:
         """The pupil's own; what could not be read is counted."""
-        self.skipped += inputs.pop("skipped", [])
+        skipped: list[str] = inputs.pop("skipped", [])
+        if skipped:
+            self.skipped += skipped
+            self._skipped_file.parent.mkdir(parents=True, exist_ok=True)
+            with self._skipped_file.open("a", encoding="utf-8") as told:
+                told.write("".join(f"{sentence}\n" for sentence in skipped))
         return super().compute_loss(model, inputs, *others, **named)
 
     def _get_train_sampler(self, *_: object) -> GroupedSampler:
@@ -89,7 +97,7 @@ def learned(pupil: Pupil, state: dict[str, Tensor] | None = None) -> dict[str, T
 
 
 class StageLog(TrainerCallback):
-    """Says how far a stage is, and keeps every figure as a JSON line."""
+    """Says how far a stage is, and keeps every figure as a JSON line; tokens and what was skipped are this process's."""
 
     def __init__(self, name: str, path: Path, pupil: Pupil, skipped: list[str], say: Say) -> None:
         self._name, self._path, self._pupil, self._skipped, self._say = name, path, pupil, skipped, say

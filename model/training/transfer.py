@@ -1,6 +1,6 @@
 """A transfer in stages: each goes on from the one before, stops and resumes, and leaves checkpoints that load.
 
-Below ``out`` every stage has a folder: ``trainer`` (the ``Trainer``'s own checkpoints, with ``log.jsonl``),
+Below ``out`` every stage has a folder: ``trainer`` (the ``Trainer``'s own checkpoints, ``log.jsonl``, ``skipped.txt``),
 ``learned.safetensors`` (what it learned, once it has ended), ``original`` (a checkpoint in LLaVA-NeXT's layout, LoRA merged
 in), ``huggingface`` (the same in Hugging Face's, unless the recipe says no) and, of a stage with LoRA, ``lora`` (the
 adapter in LLaVA-NeXT's layout, whose base is the stage before).
@@ -9,7 +9,7 @@ adapter in LLaVA-NeXT's layout, whose base is the stage before).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,8 @@ import torch
 from accelerate import PartialState
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from transformers import TrainingArguments
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success, write_text
@@ -34,10 +34,9 @@ from videopath.model.training.instructions import read_instructions
 from videopath.model.training.parts import Lora, choose, is_lora
 from videopath.model.training.pupil import Pupil
 from videopath.model.training.recipe import TransferRecipe, TransferStage
-from videopath.model.training.stage_trainer import Say, StageTrainer, learned
+from videopath.model.training.stage_trainer import PUPIL, SKIPPED, Say, StageTrainer
 from videopath.model.training.start import begin, ruled
 
-_PUPIL = "network.model."  # before every name of a pupil's tensors
 LEARNED = "learned.safetensors"
 
 
@@ -66,29 +65,47 @@ class Transfer:
             raise InputError(f"There is no stage {only}: the recipe has 0 to {len(stages) - 1}.")
         self._check(stages[:last] if only is not None else (), stages[last])
         say = self.say if _processes().is_main_process else _nothing
-        network = begin(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
         for number, stage in enumerate(stages[: last + 1]):
-            ruled(network, stage.rules)
-            pupil = Pupil(network)
-            learning = choose(network, stage.trains, stage.lora)
-            done = self.folder(stage) / LEARNED
-            if not done.is_file():
-                self._fit(stage, pupil, say)
-            _put(pupil, load_file(done), learning)
+            if not (self.folder(stage) / LEARNED).is_file():
+                self._fit(number, say)
             with _processes().main_process_first():
-                self._write(number, stage, network)
+                self._write(number)
         return self.folder(stages[last]) / "original"
 
-    def _write(self, number: int, stage: TransferStage, network: Network) -> None:
-        """The checkpoints of a stage that are not there yet; the network is left without adapters."""
-        adapter, whole = self.folder(stage) / "lora", self.folder(stage) / "original"
-        if stage.lora and not (adapter / "adapter_config.json").is_file():
-            save_adapter(network, stage.lora, self._base_of(number), adapter)
-        fold(network)
-        if not (whole / "config.json").is_file():
+    def _prepared(self, number: int) -> tuple[Network, list[str]]:
+        """The network as a stage finds it, and the names of what is to learn. What earlier stages learned is read."""
+        network = begin(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
+        for stage in self.recipe.stages[:number]:
+            ruled(network, stage.rules)
+            self._put(stage, network, choose(network, stage.trains, stage.lora))
+            fold(network)
+        stage = self.recipe.stages[number]
+        ruled(network, stage.rules)
+        return network, choose(network, stage.trains, stage.lora)
+
+    def _put(self, stage: TransferStage, network: Network, expected: Sequence[str]) -> None:
+        """Give a network what a stage learned. Raises ``InputError`` where that belongs to another recipe."""
+        tensors = load_file(self.folder(stage) / LEARNED)
+        if set(tensors) != {PUPIL + name for name in expected}:
+            raise InputError(
+                f"What is in {self.folder(stage)} belongs to another recipe; choose another --out."
+            )
+        Pupil(network).load_state_dict(tensors, strict=False)
+
+    def _write(self, number: int) -> None:
+        """The checkpoints of a stage that are not there yet."""
+        stage = self.recipe.stages[number]
+        adapter, whole, plain = (self.folder(stage) / name for name in ("lora", "original", "huggingface"))
+        adapted = not stage.lora or (adapter / "adapter_config.json").is_file()
+        if not adapted or not (whole / "config.json").is_file():
+            network, learning = self._prepared(number)
+            self._put(stage, network, learning)
+            if stage.lora and not adapted:
+                save_adapter(network, stage.lora, self._base_of(number), adapter)
+            fold(network)
             save_original(network, whole, DTYPES[self.recipe.dtype])
-        if self.recipe.huggingface and not (self.folder(stage) / "huggingface").exists():
-            convert(whole, self.folder(stage) / "huggingface")
+        if self.recipe.huggingface and not plain.exists():
+            convert(whole, plain)
 
     def _check(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
         missing = [one.name for one in before if not (self.folder(one) / LEARNED).is_file()]
@@ -103,18 +120,17 @@ class Transfer:
             return self.folder(self.recipe.stages[number - 1]) / "original"
         return resolve(str(self.recipe.start.checkpoint), accept_licence=self.accept_licence)
 
-    def _fit(self, stage: TransferStage, pupil: Pupil, say: Say) -> None:
-        read = read_instructions(self.data / stage.data, self.recipe.seed)
-        network, folder = pupil.network, self.folder(stage)
-        data = Conversations(
-            read,
-            self.data,
-            network.config,
-            network.tokenizer,
-            stage.frames,
-            stage.on_unreadable,
-            stage.template,
+    def _fit(self, number: int, say: Say) -> None:
+        """Train a stage. Its network is given up afterwards: it may lie in pieces on several GPUs."""
+        stage, (network, _) = self.recipe.stages[number], self._prepared(number)
+        read, folder, pupil = (
+            read_instructions(self.data / stage.data, self.recipe.seed),
+            self.folder(stage),
+            Pupil(network),
         )
+        data = Conversations(
+            read, self.data, network.config, network.tokenizer, stage.frames, stage.on_unreadable, stage.template
+        )  # fmt: skip
         trainer = StageTrainer(pupil, stage, self.arguments(stage), data, say)
         resumed = any((folder / "trainer").glob("checkpoint-*"))
         count = sum(p.numel() for p in pupil.parameters() if p.requires_grad)
@@ -123,19 +139,20 @@ class Transfer:
             f"{', resumed' if resumed else ''}."
         )
         trainer.train(resume_from_checkpoint=resumed)
-        if trainer.skipped:
-            write_text(folder / "skipped.txt", "\n".join(trainer.skipped) + "\n")
-            say(
-                f"Stage {stage.name}: {len(trainer.skipped)} conversations could not be read: see skipped.txt."
-            )
+        self._tell_skipped(stage, say)
+        ended = folder / "trainer" / "ended"
+        trainer.save_model(str(ended))  # all processes take part: each may hold a piece
         if trainer.args.should_save:
-            state = learned(
-                trainer.accelerator.unwrap_model(trainer.model),
-                trainer.accelerator.get_state_dict(trainer.model),
-            )
-            with replaced_on_success(folder / LEARNED) as part:
-                save_file(state, part)
+            (ended / SAFE_WEIGHTS_NAME).replace(folder / LEARNED)
+            ended.rmdir()
         trainer.accelerator.wait_for_everyone()
+
+    def _tell_skipped(self, stage: TransferStage, say: Say) -> None:
+        """Of every process, and of the runs that this one goes on from."""
+        file = self.folder(stage) / "trainer" / SKIPPED
+        if file.exists():
+            count = len(set(file.read_text(encoding="utf-8").splitlines()))
+            say(f"Stage {stage.name}: {count:,} conversations could not be read: see {file}.")
 
     def arguments(self, stage: TransferStage) -> TrainingArguments:
         """A stage's numbers as the ``Trainer`` takes them: AdamW, cosine to 0, one warm-up."""
@@ -173,13 +190,6 @@ def _nothing(sentence: str) -> None:
 
 def _processes() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available())
-
-
-def _put(pupil: Pupil, tensors: Mapping[str, Tensor], expected: Sequence[str]) -> None:
-    """Give a pupil what a stage learned. Raises ``InputError`` where that belongs to another recipe."""
-    if set(tensors) != {_PUPIL + name for name in expected}:
-        raise InputError("What an earlier stage learned belongs to another recipe; choose another --out.")
-    pupil.load_state_dict(tensors, strict=False)
 
 
 def fold(network: Network) -> None:

@@ -72,7 +72,7 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     assert [line["step"] for line in log] == [1, 2, 3, 4]
     assert all(line["tokens_per_second"] > 0 and line["skipped"] == 0 for line in log)
     assert any("step 4 of 4" in sentence for sentence in told)
-    assert not (out / "videos" / "skipped.txt").exists()
+    assert not (out / "videos" / "trainer" / "skipped.txt").exists()
 
     told.clear()
     (data / "videos.json").rename(data / "gone.json")
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_is_counted_and_written_down(
     with pytest.raises(InputError, match=r"missing\.png"):
         Transfer(recipe.model_copy(update={"stages": stages[:1]}), data, tmp_path / "a", lambda _: None).run()
     Transfer(recipe.model_copy(update={"stages": stages[1:]}), data, tmp_path / "b", lambda _: None).run()
-    assert "missing.png" in (tmp_path / "b" / "images" / "skipped.txt").read_text()
+    assert "missing.png" in (tmp_path / "b" / "images" / "trainer" / "skipped.txt").read_text()
     assert lines(tmp_path / "b", "images")[-1]["skipped"] == 1
 
 
