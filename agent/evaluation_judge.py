@@ -134,7 +134,7 @@ class Judge:
 
         by_aspect = {aspect: [float(one.scores[aspect] or 0) for one in whole] for aspect in ASPECTS}
         average = [sum(values) / len(ASPECTS) for values in zip(*by_aspect.values(), strict=True)]
-        scores = {aspect: estimate(values, HIGHEST) for aspect, values in by_aspect.items()}
+        scores: dict[str, Estimate] = {name: estimate(values, HIGHEST) for name, values in by_aspect.items()}
         scores["average"] = estimate(average, HIGHEST)
         scores["norm_average"] = estimate([value / HIGHEST * 100 for value in average], 100)
         return Judged(
@@ -144,7 +144,7 @@ class Judge:
             prompts_sha256=sha256_text("\n".join(self.prompts.values())),
             answers=len(judgements),
             failed=sum(bool(one.error) for one in judgements),
-            scores=dict(scores),
+            scores=scores,
         )
 
     def _client(self) -> Any:

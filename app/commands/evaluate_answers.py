@@ -16,7 +16,7 @@ from videopath.app.options import AcceptLicence, AsJson, Base, Knowledge, Verbos
 if TYPE_CHECKING:
     from videopath.agent.evaluation_answers import Answer, Item
     from videopath.agent.evaluation_judge import Judge, Judged
-    from videopath.agent.evaluation_ranking import Ranked
+    from videopath.agent.evaluation_ranking import Estimate, Ranked
     from videopath.model.engine import LocalEngine
 
 System = Literal["agent", "model", "blind"]
@@ -173,7 +173,7 @@ def _document(
 
 def _differences(
     values: Mapping[System, Mapping[str, Ranked]],
-) -> Iterator[tuple[System, System, dict[str, object]]]:
+) -> Iterator[tuple[System, System, dict[str, Estimate]]]:
     """The first system less each other one, question by question."""
     from videopath.agent.evaluation_answers import shared_metrics
     from videopath.agent.evaluation_ranking import differences
@@ -181,7 +181,7 @@ def _differences(
     first, *others = values
     for other in others:
         metrics = shared_metrics(values[first], values[other])
-        yield first, other, dict(differences(values[first], values[other], metrics))
+        yield first, other, differences(values[first], values[other], metrics)
 
 
 def _lines(
