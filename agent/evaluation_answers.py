@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,6 +108,15 @@ def asking(system: SystemName, engine: LocalEngine, knowledge: Any, home: Path) 
         yield lambda item: _by_agent(agent, item)
 
 
+def check_packages(judged: bool) -> None:
+    """Raises ``InputError`` where a package for the figures is missing: asked before anything is answered."""
+    needed = ["rouge_score", *(["openai"] if judged else [])]
+    if any(find_spec(name) is None for name in needed):
+        raise InputError(
+            'The figures need packages that are not here: pip install "videopath-agent[benchmark]".'
+        )
+
+
 def answer_all(items: Sequence[Item], ask: Ask, header: Header, out: Path) -> Iterator[Answer]:
     """Every item's answer, those that ``out`` holds already included; each new one is written there at once.
 
@@ -147,12 +157,10 @@ def measured(answers: Sequence[Answer], encode: Callable[[list[str]], np.ndarray
 
     ``rouge_l``: F1 of ROUGE-L (Lin 2004) against the reference, stemmed. ``similarity``: cosine of the two texts' vectors by
     ``encode`` (texts to unit vectors), at least 0. ``diagnosis``, where the set names the true one: 1 for it or a synonym, a half
-    for a parent entity, by ``entities.yaml``; of the model alone what its answer mentions. Raises ``InputError`` where the package for ROUGE is missing.
+    for a parent entity, by ``entities.yaml``; of the model alone what its answer mentions.
     """
-    try:
-        from rouge_score.rouge_scorer import RougeScorer
-    except ImportError as error:
-        raise InputError('ROUGE needs a package: pip install "videopath-agent[benchmark]".') from error
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     said, meant = (encode(texts) for texts in ([a.text for a in answers], [a.reference for a in answers]))
     alike = np.clip((said * meant).sum(axis=1), 0.0, 1.0)

@@ -148,10 +148,8 @@ class Judge:
         )
 
     def _client(self) -> Any:
-        try:
-            from openai import OpenAI
-        except ImportError as error:
-            raise InputError('A judge needs a package: pip install "videopath-agent[benchmark]".') from error
+        from openai import OpenAI
+
         return OpenAI(
             base_url=self.url, api_key=os.environ.get(KEY, "none"), timeout=self.timeout, max_retries=2
         )

@@ -85,7 +85,7 @@ def answers(
 
     An interrupted run goes on when it is called again.
     """
-    from videopath.agent.evaluation_answers import read_items
+    from videopath.agent.evaluation_answers import check_packages, read_items
     from videopath.agent.evaluation_judge import Judge
     from videopath.app.console import emit_json, quiet_libraries
     from videopath.model import load_engine
@@ -93,6 +93,7 @@ def answers(
     quiet_libraries(verbose)
     chosen = cast("list[System]", list(dict.fromkeys(systems or ["model"])))
     asked = Judge.at(judge, parser) if judge else None
+    check_packages(judged=judge is not None)
     items = read_items(questions, media or questions.parent)
     engine = load_engine(model, base=base, accept_licence=accept_licence)
     said = {system: _answered(questions, items, system, engine, knowledge, out) for system in chosen}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from videopath.agent import evaluation_answers
 from videopath.agent.evaluation_answers import (
     Answer,
     Header,
@@ -131,6 +132,15 @@ def test_values_are_those_of_their_definitions() -> None:
 @pytest.fixture
 def videopath() -> Callable[..., Result]:
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_a_missing_package_is_told_before_anything_is_answered(
+    questions: Path, tmp_path: Path, videopath: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation_answers, "find_spec", lambda name: None)
+    answer = videopath("evaluate", "answers", questions, "--out", tmp_path / "out")
+    assert (answer.exit_code, "videopath-agent[benchmark]" in answer.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
