@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videopath.agent.evaluation import Outcome, Share, fit_confidence, held_out, summarise, write_clip
+from videopath.agent.evaluation.clips import Outcome, Share, fit_confidence, held_out, summarise, write_clip
 from videopath.core.errors import InputError
 from videopath.model import attributes, inspect_checkpoint, open_clip
 from videopath.model import questions as ask

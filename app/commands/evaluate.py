@@ -62,7 +62,9 @@ def clips(
     import tempfile
     from dataclasses import asdict
 
-    from videopath.agent import DiagnosticAgent, evaluation, evaluation_atlas
+    from videopath.agent import DiagnosticAgent
+    from videopath.agent.evaluation import atlas as on_atlas
+    from videopath.agent.evaluation import clips as on_clips
     from videopath.agent.policy import Policy
     from videopath.app.console import quiet_libraries
     from videopath.core.files import write_text
@@ -70,25 +72,25 @@ def clips(
     quiet_libraries(verbose)
     if calibrate and which == "atlas":
         raise InputError("--calibrate is fitted on the tiles: leave out --set atlas.")
-    samples = [] if which == "atlas" else evaluation.held_out(data, split, per_class)
-    slides = [] if which == "tiles" else evaluation_atlas.held_out_slides(data, split)
+    samples = [] if which == "atlas" else on_clips.held_out(data, split, per_class)
+    slides = [] if which == "tiles" else on_atlas.held_out_slides(data, split)
     with tempfile.TemporaryDirectory() as folder:
         cases, written = Path(folder) / "home", Path(folder) / "clips"
         with DiagnosticAgent.load(model=model, policy=Policy(max_looks=looks), home=cases) as agent:
             on_tiles: list[Any] = tracked(
-                evaluation.evaluate(agent, samples, written), len(samples), f"{split} clips over tiles"
+                on_clips.evaluate(agent, samples, written), len(samples), f"{split} clips over tiles"
             )
             on_slides: list[Any] = tracked(
-                evaluation_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
+                on_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
             )
             if on_tiles:
                 _keep(on_tiles, agent, split=split, looks=looks)
     if out:
         lines = (json.dumps(asdict(outcome)) + "\n" for outcome in (*on_tiles, *on_slides))
         write_text(out, "".join(lines))
-    tiles = None if which == "atlas" else evaluation.summarise(on_tiles)
-    atlas = None if which == "tiles" else evaluation_atlas.summarise_slides(on_slides)
-    _show(tiles, atlas, evaluation.fit_confidence(on_tiles) if calibrate else None, as_json)
+    tiles = None if which == "atlas" else on_clips.summarise(on_tiles)
+    atlas = None if which == "tiles" else on_atlas.summarise_slides(on_slides)
+    _show(tiles, atlas, on_clips.fit_confidence(on_tiles) if calibrate else None, as_json)
 
 
 def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool) -> None:
@@ -104,7 +106,7 @@ def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool
 
 def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int) -> None:
     """Leave the outcomes, and of which model they are, where the pages look for them."""
-    from videopath.agent.evaluation_kept import Evaluation, save_evaluation
+    from videopath.agent.evaluation.kept import Evaluation, save_evaluation
     from videopath.app.console import say
     from videopath.core.settings import load_settings
 

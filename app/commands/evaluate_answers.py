@@ -14,9 +14,9 @@ from videopath.app.commands.evaluate_shared import tracked
 from videopath.app.options import AcceptLicence, AsJson, Base, Knowledge, Verbose, choice
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation_answers import Answer, Item
-    from videopath.agent.evaluation_judge import Judge, Judged
-    from videopath.agent.evaluation_ranking import Estimate, Ranked
+    from videopath.agent.evaluation.answers import Answer, Item
+    from videopath.agent.evaluation.judge import Judge, Judged
+    from videopath.agent.evaluation.ranking import Estimate, Ranked
     from videopath.model.engine import LocalEngine
 
 System = Literal["agent", "model", "blind"]
@@ -85,8 +85,8 @@ def answers(
 
     An interrupted run goes on when it is called again.
     """
-    from videopath.agent.evaluation_answers import check_packages, read_items
-    from videopath.agent.evaluation_judge import Judge
+    from videopath.agent.evaluation.answers import check_packages, read_items
+    from videopath.agent.evaluation.judge import Judge
     from videopath.app.console import emit_json, quiet_libraries
     from videopath.model import load_engine
 
@@ -115,7 +115,7 @@ def _answered(
 ) -> list[Answer]:
     import tempfile
 
-    from videopath.agent.evaluation_answers import answer_all, asking, header_of
+    from videopath.agent.evaluation.answers import answer_all, asking, header_of
 
     header = header_of(questions, system, engine.info.name)
     with tempfile.TemporaryDirectory() as home, asking(system, engine, knowledge, Path(home)) as ask:
@@ -124,14 +124,14 @@ def _answered(
 
 
 def _measured(found: Sequence[Answer]) -> dict[str, Ranked]:
-    from videopath.agent.evaluation_answers import measured
+    from videopath.agent.evaluation.answers import measured
     from videopath.knowledge.embedder import Embedder
 
     return measured(found, Embedder().encode)
 
 
 def _judged(judge: Judge, found: Sequence[Answer], folder: Path) -> Judged:
-    from videopath.agent.evaluation_judge import write_judgements
+    from videopath.agent.evaluation.judge import write_judgements
     from videopath.core.files import write_text
 
     judgements = tracked(judge.judge(found), len(found), f"{folder.name}: answers judged")
@@ -147,8 +147,8 @@ def _document(
     judged: Mapping[System, Judged],
     model: str,
 ) -> dict[str, object]:
-    from videopath.agent.evaluation_answers import shared_metrics
-    from videopath.agent.evaluation_ranking import figures
+    from videopath.agent.evaluation.answers import shared_metrics
+    from videopath.agent.evaluation.ranking import figures
 
     return {
         "model": model,
@@ -176,8 +176,8 @@ def _differences(
     values: Mapping[System, Mapping[str, Ranked]],
 ) -> Iterator[tuple[System, System, dict[str, Estimate]]]:
     """The first system less each other one, question by question."""
-    from videopath.agent.evaluation_answers import shared_metrics
-    from videopath.agent.evaluation_ranking import differences
+    from videopath.agent.evaluation.answers import shared_metrics
+    from videopath.agent.evaluation.ranking import differences
 
     first, *others = values
     for other in others:
@@ -191,8 +191,8 @@ def _lines(
     judged: Mapping[System, Judged],
     model: str,
 ) -> Iterator[str]:
-    from videopath.agent.evaluation_answers import shared_metrics
-    from videopath.agent.evaluation_ranking import figures
+    from videopath.agent.evaluation.answers import shared_metrics
+    from videopath.agent.evaluation.ranking import figures
 
     for system, found in said.items():
         failed = sum(bool(answer.error) for answer in found)

@@ -15,10 +15,10 @@ from videopath.app.options import AsJson, Home, Verbose, choice
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation_context import ContextRow
-    from videopath.agent.evaluation_effect import Effect
-    from videopath.agent.evaluation_retrieval import RetrievalSet, RetrievalSummary
-    from videopath.agent.evaluation_sets import Side, Tiles
+    from videopath.agent.evaluation.context import ContextRow
+    from videopath.agent.evaluation.effect import Effect
+    from videopath.agent.evaluation.retrieval import RetrievalSet, RetrievalSummary
+    from videopath.agent.evaluation.retrieval_sets import Side, Tiles
 
 _TEXT = Path("text") / "wsi_bench_conversations.json"
 _CACHE = "retrieval"
@@ -143,8 +143,8 @@ def _measured(
     questions: Callable[[Side], RetrievalSet], split: Side, fit: bool
 ) -> tuple[RetrievalSummary, list[ContextRow]]:
     """All figures of a set; the weights are fitted on the calibration side."""
-    from videopath.agent import evaluation_retrieval as measuring
-    from videopath.agent.evaluation_context import candidates, context_rows
+    from videopath.agent.evaluation import retrieval as measuring
+    from videopath.agent.evaluation.context import candidates, context_rows
 
     fitted = None
     if fit:
@@ -160,8 +160,8 @@ def _measured(
 
 def _tiles(data: Path, model: str, folder: Path) -> Tiles:
     """The tiles, looked at by the model's own tower."""
-    from videopath.agent.evaluation import FRAMES
-    from videopath.agent.evaluation_sets import Tiles
+    from videopath.agent.evaluation.clips import FRAMES
+    from videopath.agent.evaluation.retrieval_sets import Tiles
     from videopath.model import load_engine
     from videopath.model.training import corpus
     from videopath.tools.seeing import MediaViewer, load_frame_encoder
@@ -173,8 +173,8 @@ def _tiles(data: Path, model: str, folder: Path) -> Tiles:
 
 
 def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[Side], RetrievalSet]:
-    from videopath.agent.evaluation import held_out
-    from videopath.agent.evaluation_sets import tiles_set
+    from videopath.agent.evaluation.clips import held_out
+    from videopath.agent.evaluation.retrieval_sets import tiles_set
     from videopath.app.console import progress_bar
 
     with progress_bar("knowledge base of all tiles") as progress:
@@ -191,7 +191,7 @@ def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[Side], Retrie
 def _questions_of_text(
     text: Path, folder: Path, per_class: int, words: int
 ) -> Callable[[Side], RetrievalSet]:
-    from videopath.agent.evaluation_sets import wsi_base, wsi_set
+    from videopath.agent.evaluation.retrieval_sets import wsi_base, wsi_set
     from videopath.app.console import progress_bar
 
     with progress_bar("knowledge base of WSI-Bench") as progress:
@@ -204,8 +204,8 @@ def _effects(tiles: Tiles, split: Side, per_class: int, looks: int, each_rule: b
     import tempfile
     from contextlib import ExitStack
 
-    from videopath.agent.evaluation import held_out
-    from videopath.agent.evaluation_effect import measure_effect, setups, summarise_effect
+    from videopath.agent.evaluation.clips import held_out
+    from videopath.agent.evaluation.effect import measure_effect, setups, summarise_effect
 
     samples = held_out(tiles.data, split, per_class)
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation import Share
-    from videopath.agent.evaluation_context import ContextRow
-    from videopath.agent.evaluation_effect import Change, Effect
-    from videopath.agent.evaluation_retrieval import Difference, Fit, RetrievalSummary, Row, Way
+    from videopath.agent.evaluation.clips import Share
+    from videopath.agent.evaluation.context import ContextRow
+    from videopath.agent.evaluation.effect import Change, Effect
+    from videopath.agent.evaluation.retrieval import Difference, Fit, RetrievalSummary, Row, Way
     from videopath.knowledge import Weights
 
 _SHOWN = ("recall@1", "recall@5", "recall@10", "success@5", "mrr@10", "ndcg@10")
@@ -43,7 +43,7 @@ def retrieval_lines(summary: RetrievalSummary) -> Iterator[str]:
 
 def context_lines(rows: Sequence[ContextRow]) -> Iterator[str]:
     """The evidence that the rules of the context choose, and what each of them gains."""
-    from videopath.agent.evaluation_context import METRICS
+    from videopath.agent.evaluation.context import METRICS
 
     if not rows:
         return

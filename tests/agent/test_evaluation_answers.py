@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from videopath.agent import evaluation_answers
-from videopath.agent.evaluation_answers import (
+from videopath.agent.evaluation import answers
+from videopath.agent.evaluation.answers import (
     Answer,
     Header,
     Item,
@@ -22,7 +22,7 @@ from videopath.agent.evaluation_answers import (
     read_items,
     shared_metrics,
 )
-from videopath.agent.evaluation_ranking import Ranked
+from videopath.agent.evaluation.ranking import Ranked
 from videopath.app.cli import app
 from videopath.core.errors import InputError
 
@@ -137,7 +137,7 @@ def videopath() -> Callable[..., Result]:
 def test_a_missing_package_is_told_before_anything_is_answered(
     questions: Path, tmp_path: Path, videopath: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation_answers, "find_spec", lambda name: None)
+    monkeypatch.setattr(answers, "find_spec", lambda name: None)
     answer = videopath("evaluate", "answers", questions, "--out", tmp_path / "out")
     assert (answer.exit_code, "videopath-agent[benchmark]" in answer.stderr) == (2, True)
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from videopath.agent.evaluation_atlas import AtlasOutcome, held_out_slides, summarise_slides
+from videopath.agent.evaluation.atlas import AtlasOutcome, held_out_slides, summarise_slides
 from videopath.app.cli import app
 from videopath.core.errors import InputError
 from videopath.model.training import corpus

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.agent.evaluation_answers import Answer
-from videopath.agent.evaluation_judge import ASPECTS, KEY, Judge, published_score, strict_score
+from videopath.agent.evaluation.answers import Answer
+from videopath.agent.evaluation.judge import ASPECTS, KEY, Judge, published_score, strict_score
 from videopath.core.errors import EngineError, InputError
 
 ANSWER = Answer(

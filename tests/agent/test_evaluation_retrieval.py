@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from videopath.agent import evaluation_sets
-from videopath.agent.evaluation_context import MOST, RULES_OFF, candidates, context_rows
-from videopath.agent.evaluation_effect import Change, EffectOutcome, setups, summarise_effect
-from videopath.agent.evaluation_ranking import METRICS, Estimate, differences, figures, judged
-from videopath.agent.evaluation_retrieval import (
+from videopath.agent.evaluation import retrieval_sets
+from videopath.agent.evaluation.context import MOST, RULES_OFF, candidates, context_rows
+from videopath.agent.evaluation.effect import Change, EffectOutcome, setups, summarise_effect
+from videopath.agent.evaluation.ranking import METRICS, Estimate, differences, figures, judged
+from videopath.agent.evaluation.retrieval import (
     FITTED,
     FUSED,
     WAYS,
@@ -31,7 +31,7 @@ from videopath.agent.evaluation_retrieval import (
     summarise_retrieval,
     systems,
 )
-from videopath.agent.evaluation_sets import tile_record, wsi_base, wsi_set
+from videopath.agent.evaluation.retrieval_sets import tile_record, wsi_base, wsi_set
 from videopath.app.cli import app
 from videopath.core.errors import InputError
 from videopath.knowledge.query import Query, Weights
@@ -293,16 +293,16 @@ def test_a_tile_s_record_is_always_the_same_and_names_its_group(small_data: Path
 
 
 def test_a_damaged_line_of_kept_clips_is_named_and_a_half_written_one_left_out(tmp_path: Path) -> None:
-    clip = evaluation_sets.SeenClip(
+    clip = retrieval_sets.SeenClip(
         tile="a", description="d", description_at_site="d", vectors=[[1.0]], fingerprints="00"
     )
     path = tmp_path / "clips.jsonl"
     path.write_text(clip.model_dump_json() + '\n{"tile": "b')
-    assert list(evaluation_sets._kept_clips(path)) == [clip]
+    assert list(retrieval_sets._kept_clips(path)) == [clip]
     assert path.read_text() == clip.model_dump_json() + "\n"
     path.write_text("[]\n")
     with pytest.raises(InputError, match="Line 1"):
-        list(evaluation_sets._kept_clips(path))
+        list(retrieval_sets._kept_clips(path))
 
 
 @pytest.fixture
@@ -394,7 +394,7 @@ def test_the_vectors_of_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) ->
         return np.ones((len(texts), 384), np.float32)
 
     monkeypatch.setattr("videopath.knowledge.embedder.Embedder.encode", encode)
-    embedder = evaluation_sets.RememberingEmbedder()
+    embedder = retrieval_sets.RememberingEmbedder()
     for _ in range(2):
         assert embedder.encode(["a"]).shape == (1, 384)
     assert embedder.encode(["a", "b"]).shape == (2, 384)

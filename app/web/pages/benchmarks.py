@@ -15,8 +15,8 @@ from videopath.app.web.services import services
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation import Share, Summary
-    from videopath.agent.evaluation_kept import Evaluation
+    from videopath.agent.evaluation.clips import Share, Summary
+    from videopath.agent.evaluation.kept import Evaluation
 
 _NONE_YET = """
 There is no evaluation on this machine yet. This one measures the agent on held-out clips and leaves its outcomes
@@ -26,8 +26,8 @@ here; DIR holds `manifest.csv` and its tiles:
 
 def show() -> None:
     """The last evaluation, or one that is chosen."""
-    from videopath.agent.evaluation import summarise
-    from videopath.agent.evaluation_kept import list_evaluations, read_evaluation
+    from videopath.agent.evaluation.clips import summarise
+    from videopath.agent.evaluation.kept import list_evaluations, read_evaluation
 
     st.title("Benchmarks")
     files = list_evaluations(services().home)
@@ -108,7 +108,7 @@ def _classes(evaluation: Evaluation, summary: Summary) -> None:
 
 
 def _confidence(evaluation: Evaluation, summary: Summary) -> None:
-    from videopath.agent.evaluation_kept import reliability, risk_coverage, separation
+    from videopath.agent.evaluation.kept import reliability, risk_coverage, separation
 
     outcomes = evaluation.outcomes
     worth, points, bins = separation(outcomes), risk_coverage(outcomes), reliability(outcomes)

@@ -10,8 +10,8 @@ from videopath.app.web.parts.palette import palette
 if TYPE_CHECKING:
     import altair
 
-    from videopath.agent.evaluation import Share
-    from videopath.agent.evaluation_kept import ConfidenceBin, RiskPoint
+    from videopath.agent.evaluation.clips import Share
+    from videopath.agent.evaluation.kept import ConfidenceBin, RiskPoint
 
     Plot = altair.LayerChart | altair.FacetChart
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from videopath.agent.confidence import FEATURES
-from videopath.agent.evaluation import Outcome
-from videopath.agent.evaluation_kept import Evaluation, list_evaluations, save_evaluation
+from videopath.agent.evaluation.clips import Outcome
+from videopath.agent.evaluation.kept import Evaluation, list_evaluations, save_evaluation
 from videopath.model.training.wording import SCALES
 
 _TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}

@@ -1,6 +1,6 @@
 """What the rules of the context are worth: the evidence that they choose, and that without each of them.
 
-The questions of :mod:`videopath.agent.evaluation_retrieval` are asked as the agent asks, with their site and without
+The questions of :mod:`videopath.agent.evaluation.retrieval` are asked as the agent asks, with their site and without
 their own patient, slide or field. Of what is found the rules choose the evidence; it is judged twice: against the true
 diagnosis, and, with every record of the true diagnosis hidden, by how much that must be wrong is still shown.
 """
@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from videopath.agent.evaluation_ranking import Estimate, Ranked, differences, figures
-from videopath.agent.evaluation_retrieval import Question, RetrievalSet, usual_weights, views_of
+from videopath.agent.evaluation.ranking import Estimate, Ranked, differences, figures
+from videopath.agent.evaluation.retrieval import Question, RetrievalSet, usual_weights, views_of
 from videopath.knowledge.query import Hit, Query
 from videopath.tools.context import ContextRules, fit_of, neighbours_of
 from videopath.tools.retrieve import DEEPER

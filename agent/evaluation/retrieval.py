@@ -2,7 +2,7 @@
 
 A record is relevant by diagnosis or by site: it has the question's own. What belongs to the question's own patient,
 slide or field is excluded by its name, as the agent does; asked without exclusion, the same questions show what such
-a leak would seem to be worth. Metrics and intervals: :mod:`videopath.agent.evaluation_ranking`.
+a leak would seem to be worth. Metrics and intervals: :mod:`videopath.agent.evaluation.ranking`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from videopath.agent.evaluation import Share
-from videopath.agent.evaluation_ranking import (
+from videopath.agent.evaluation.clips import Share
+from videopath.agent.evaluation.ranking import (
     DEPTH,
     METRICS,
     Estimate,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from videopath.agent.entities import credit, mentioned
-from videopath.agent.evaluation_ranking import Ranked
+from videopath.agent.evaluation.entities import credit, mentioned
+from videopath.agent.evaluation.ranking import Ranked
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_file, write_text
 

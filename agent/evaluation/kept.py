@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from videopath.agent.evaluation import Outcome, Share
+from videopath.agent.evaluation.clips import Outcome, Share
 from videopath.agent.library import now
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError

@@ -19,8 +19,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from videopath.agent.evaluation_answers import Answer
-from videopath.agent.evaluation_ranking import Estimate
+from videopath.agent.evaluation.answers import Answer
+from videopath.agent.evaluation.ranking import Estimate
 from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_text, write_text
 

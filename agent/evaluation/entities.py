@@ -83,7 +83,7 @@ def _plain(text: str) -> str:
 
 @cache
 def _table() -> list[tuple[str, _Entity, tuple[str, ...]]]:
-    text = files("videopath.agent").joinpath("entities.yaml").read_text(encoding="utf-8")
+    text = files("videopath.agent.evaluation").joinpath("entities.yaml").read_text(encoding="utf-8")
     top = TypeAdapter(dict[str, _Entity]).validate_python(yaml.safe_load(text))
     return list(_walked(top, ()))
 

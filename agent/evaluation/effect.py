@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.agent.agent import DiagnosticAgent
-from videopath.agent.evaluation import Share, write_clip
-from videopath.agent.evaluation_context import RULES_OFF
+from videopath.agent.evaluation.clips import Share, write_clip
+from videopath.agent.evaluation.context import RULES_OFF
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError

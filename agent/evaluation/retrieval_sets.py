@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from videopath.agent.evaluation import FRAMES, write_clip
-from videopath.agent.evaluation_retrieval import Member, Question, RetrievalSet
+from videopath.agent.evaluation.clips import FRAMES, write_clip
+from videopath.agent.evaluation.retrieval import Member, Question, RetrievalSet
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.knowledge.embedder import DEFAULT_SHA256

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from videopath.agent.agent import DiagnosticAgent
-from videopath.agent.evaluation import Share
+from videopath.agent.evaluation.clips import Share
 from videopath.agent.records import CaseReport
 from videopath.agent.verdict import sites_of
 from videopath.core.errors import InputError
