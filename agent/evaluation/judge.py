@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,17 +66,21 @@ class Judgement(BaseModel):
 class Judged(BaseModel):
     """All scores of a file of answers, and how they came about."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     judge: str
     parser: Parser
     date: str
-    prompts_sha256: str
+    """ISO 8601, UTC: of the last judgement."""
+    prompts_sha256: dict[Aspect, str]
+    """By aspect, of what is asked without the answer in question."""
     answers: int
     failed: int
     """Answers of which a score is missing; they count in no mean (``published``: as 0)."""
+    failures: dict[str, int]
+    """Why they failed → how many."""
     scores: dict[str, Estimate]
-    """By aspect, ``average`` of the three, and ``norm_average``: average / 5 × 100, from unrounded values."""
+    """By aspect, ``average`` of the three, and ``norm_average``: average / 5 × 100, from unrounded values. Empty where all failed."""
 
 
 class _Score(BaseModel):
@@ -114,7 +119,7 @@ class Judge:
             yield self._one(client, answer)
 
     @property
-    def prompts(self) -> dict[str, str]:
+    def prompts(self) -> dict[Aspect, str]:
         """What is asked, by aspect, without the answer in question."""
         form = _STRICT_FORM if self.parser == "strict" else _PUBLISHED_FORM
         return {aspect: f"{_SYSTEM.format(aspect=_ASPECT_PROMPTS[aspect])} {form}" for aspect in ASPECTS}
@@ -141,9 +146,10 @@ class Judge:
             judge=f"{self.url}#{self.model}",
             parser=self.parser,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            prompts_sha256=sha256_text("\n".join(self.prompts.values())),
+            prompts_sha256={aspect: sha256_text(self.prompts[aspect]) for aspect in ASPECTS},
             answers=len(judgements),
             failed=sum(bool(one.error) for one in judgements),
+            failures=Counter(one.error for one in judgements if one.error),
             scores=scores,
         )
 

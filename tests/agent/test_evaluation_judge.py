@@ -115,7 +115,7 @@ def test_three_calls_give_three_scores_and_their_mean(
         for word in ("What is it?", "Serous carcinoma.", "A carcinoma.")
     )
     assert judge.prompts != Judge.at(server.place, "published").prompts
-    assert len(summary.prompts_sha256) == 64
+    assert {len(digest) for digest in summary.prompts_sha256.values()} == {64}
 
 
 def test_nonsense_is_asked_again_then_counted_and_never_0(server: Server) -> None:
