@@ -27,7 +27,7 @@ from videopath.model.config import LlavaConfig
 from videopath.model.device import check_quantisation, choose_device
 from videopath.model.geometry import is_hugging_face, read_config
 from videopath.model.hub import resolve
-from videopath.model.network import Network, hf_config
+from videopath.model.network import Network, hf_config, with_temporal
 from videopath.model.prompts import END_OF_TURN, TURN_MARKS
 from videopath.model.quantise import Quantisation, quantise_linears
 from videopath.model.save import save_original
@@ -167,7 +167,9 @@ def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForCondit
     """The module tree with its parameters on the meta device: shapes without memory."""
     try:
         with init_empty_weights(include_buffers=False):
-            return LlavaOnevisionForConditionalGeneration(hf_config(config, vocabulary))
+            return with_temporal(
+                LlavaOnevisionForConditionalGeneration(hf_config(config, vocabulary)), config
+            )
     except (TypeError, ValueError, KeyError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
         reason = str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__
         raise ModelError(

@@ -57,6 +57,8 @@ class LlavaConfig:
     max_length: int = 32768
     repetition_penalty: float = 1.0
     eos_token_ids: tuple[int, ...] = ()
+    temporal_heads: int = 0
+    """Heads of the attention between frames; 0: there is none, as in the original."""
 
     @property
     def image_size(self) -> int:
@@ -109,6 +111,7 @@ class LlavaConfig:
             "image_aspect_ratio": self.aspect,
             "tokenizer_model_max_length": self.max_length,
             "add_faster_video": False,
+            **({"mm_temporal_heads": self.temporal_heads} if self.temporal_heads else {}),
         }
 
     def generation_config(self) -> dict[str, Any]:

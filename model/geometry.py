@@ -57,7 +57,17 @@ def read_config(
         max_length=int(config.get("tokenizer_model_max_length") or text["max_position_embeddings"]),
         repetition_penalty=float(generation.get("repetition_penalty") or 1.0),
         eos_token_ids=tuple(ends) if isinstance(ends, list) else (() if ends is None else (int(ends),)),
+        temporal_heads=_temporal_heads(config, text["hidden_size"]),
     )
+
+
+def _temporal_heads(config: Mapping[str, Any], hidden: int) -> int:
+    heads = int(config.get("mm_temporal_heads") or 0)
+    if heads < 0 or (heads and hidden % heads):
+        raise ModelError(
+            f"The checkpoint's mm_temporal_heads is {heads}, which does not divide its width {hidden}."
+        )
+    return heads
 
 
 def _check_known(value: str, known: Sequence[str], key: str) -> None:

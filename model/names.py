@@ -10,6 +10,8 @@ NEWLINE = "model.image_newline"
 PROJECTOR = "model.mm_projector."
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
+TEMPORAL = "model.temporal_attention."
+"""Not of the original: the optional attention between frames."""
 UNUSED = (TOWER + "post_layernorm.weight", TOWER + "post_layernorm.bias")
 """Stored by the original, never used: the tower's last kept layer is read before this norm."""
 
@@ -22,6 +24,7 @@ _TO_MODULE = (
     ("model.layers.", "model.language_model.layers."),
     ("model.norm.", "model.language_model.norm."),
     (NEWLINE, NEWLINE),
+    (TEMPORAL, TEMPORAL),
     (HEAD, HEAD),
 )
 # original prefix → prefix in the files on the hub, which transformers 4 and 5 both load
@@ -30,6 +33,7 @@ _TO_FILE = (
     (PROJECTOR + "0.", "multi_modal_projector.linear_1."),
     (PROJECTOR + "2.", "multi_modal_projector.linear_2."),
     (NEWLINE, "image_newline"),
+    (TEMPORAL, "temporal_attention."),
     (HEAD, "language_model.lm_head.weight"),
     ("model.", "language_model.model."),
 )
@@ -42,6 +46,7 @@ _FROM_FILES = (
     ("language_model.lm_head.", "lm_head."),
     ("language_model.model.", "model."),
     ("image_newline", NEWLINE),
+    ("temporal_attention.", TEMPORAL),
 )
 
 

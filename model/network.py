@@ -24,8 +24,9 @@ from videopath.core.errors import InputError
 from videopath.model import layout, preprocess
 from videopath.model.config import LlavaConfig
 from videopath.model.prompts import IMAGE_TOKEN_ID
+from videopath.model.temporal import TemporalAttention
 
-__all__ = ["LlavaConfig", "Network", "hf_config", "new_network"]
+__all__ = ["LlavaConfig", "Network", "hf_config", "new_network", "with_temporal"]
 
 
 class Network(nn.Module):
@@ -92,7 +93,12 @@ class Network(nn.Module):
 
     def video_layout(self, projected: torch.Tensor) -> torch.Tensor:
         """Projected frames ``[T, grid², hidden]``, pooled and laid out with the checkpoint's newlines, ``[N, hidden]``."""
-        pooled = layout.pool(projected, self.config.pool_mode)
+        return self.pooled_layout(layout.pool(projected, self.config.pool_mode))
+
+    def pooled_layout(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Pooled frames ``[T, P, hidden]``, all of a clip, to its visual tokens ``[N, hidden]``."""
+        if self.config.temporal_heads:
+            pooled = self.model.model.temporal_attention(pooled)
         return layout.video_tokens(
             pooled, self.newline, self.config.newline_position, self.config.patch_merge_type
         )
@@ -183,9 +189,19 @@ def hf_config(config: LlavaConfig, vocabulary: int, **extra: Any) -> LlavaOnevis
     )
 
 
+def with_temporal(
+    model: LlavaOnevisionForConditionalGeneration, config: LlavaConfig
+) -> LlavaOnevisionForConditionalGeneration:
+    """Give a model the attention between frames that its config asks for, where it has none yet."""
+    if config.temporal_heads and not hasattr(model.model, "temporal_attention"):
+        model.model.temporal_attention = TemporalAttention(config.hidden_size, config.temporal_heads)
+    return model
+
+
 def new_network(config: LlavaConfig, tokenizer: Any, seed: int = 0) -> Network:
     """A network with random float32 weights, the same for the same seed, in ``eval`` mode; torch's own seed is untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaOnevisionForConditionalGeneration(hf_config(config, len(tokenizer)))
+        with_temporal(model, config)
     return Network(config, tokenizer, model.float().eval())

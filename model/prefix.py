@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from videopath.core.errors import InputError
-from videopath.model.layout import pool, video_tokens
+from videopath.model.layout import pool
 from videopath.model.network import Network
 from videopath.model.packing import Packing
 from videopath.model.prefix_cache import PrefixCache
@@ -177,18 +177,14 @@ def _visual_blocks(
         height, width = clip.frames.shape[1:3]
         block = network.image_embeds(network.prepare(clip.frames, "image"), (width, height))
         return block, block[None], None
-    config = network.config
     groups, vectors = [], []
     for start in range(0, len(clip), _FRAMES_AT_ONCE):
         frames = clip.frames[start : start + _FRAMES_AT_ONCE]
         features = network.encode(network.prepare(frames, "video"))  # [T, grid², vision hidden]
-        groups.append(pool(network.project(features), config.pool_mode))
+        groups.append(pool(network.project(features), network.config.pool_mode))
         vectors.append(frame_vectors(features))
         if on_frames:
             on_frames(min(start + _FRAMES_AT_ONCE, len(clip)), len(clip))
     pooled = torch.cat(groups)
-
-    def lay_out(frames: Tensor) -> Tensor:
-        return video_tokens(frames, network.newline, config.newline_position, config.patch_merge_type)
-
-    return lay_out(pooled), torch.stack([lay_out(frame[None]) for frame in pooled]), torch.cat(vectors)
+    alone = torch.stack([network.pooled_layout(frame[None]) for frame in pooled])
+    return network.pooled_layout(pooled), alone, torch.cat(vectors)

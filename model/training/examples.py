@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -51,6 +51,8 @@ class Example:
     frames: np.ndarray
     is_image: bool
     turns: tuple[Turn, ...]
+    diagnosis: str
+    measured: Attributes
 
 
 @dataclass
@@ -106,14 +108,37 @@ def _small_clip(path: Path) -> np.ndarray:
     return np.stack([views.resized(frame, _SIDE) for frame in clip.frames])
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """What examples show, and how many frames of it."""
+
+    kinds: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "clip": 0.66,
+            "image": 0.08,
+            "atlas": 0.10,
+            "atlas tile": 0.06,
+            "synthetic": 0.10,
+        }
+    )
+    """Kind → its share: clips over tiles, single tiles, the atlas slides' clips, clips over their tiles, drawn slides."""
+    frames: tuple[int, ...] = (1, 4, 6, 8, 8, 8, 8, 12)
+
+
 class ExampleMaker:
     """Draws example ``index`` of a seed: always the same one, so that a resumed run goes on as a whole one would."""
 
     def __init__(
-        self, source: Corpus, size: int, seed: int, descriptions: Shares = (0.6, 0.15, 0.25), turns: int = 3
+        self,
+        source: Corpus,
+        size: int,
+        seed: int,
+        descriptions: Shares = (0.6, 0.15, 0.25),
+        turns: int = 3,
+        mixture: Mixture | None = None,
     ) -> None:
         self._source, self._size, self._seed, self._turns = source, size, seed, turns
-        self._descriptions = descriptions
+        self._descriptions, self._mixture = descriptions, mixture or Mixture()
         labels = list(source.by_label)
         counts = np.array([len(source.by_label[label]) for label in labels], dtype=float) ** 0.5
         self._labels, self._share = labels, counts / counts.sum()
@@ -121,11 +146,7 @@ class ExampleMaker:
     def make(self, index: int) -> Example:
         """Draw one example."""
         rng = np.random.default_rng((self._seed, index))
-        kind = str(
-            rng.choice(
-                ["clip", "image", "atlas", "atlas tile", "synthetic"], p=[0.66, 0.08, 0.10, 0.06, 0.10]
-            )
-        )
+        kind = str(rng.choice(list(self._mixture.kinds), p=list(self._mixture.kinds.values())))
         frames, site, diagnosis = self._look(kind, rng)
         seen = frames if kind != "image" else np.stack([views.resized(frames[0], self._size)])
         measured = attributes.measure(seen)
@@ -133,11 +154,11 @@ class ExampleMaker:
             site, diagnosis = self._wrong_site(site, rng), UNKNOWN
         told_site = site if diagnosis == UNKNOWN or rng.random() < 0.88 else None
         teller = Teller(self._source.cases, told_site, site, diagnosis, measured, self._descriptions, rng)
-        return Example(frames, kind == "image", teller.turns(self._turns))
+        return Example(frames, kind == "image", teller.turns(self._turns), diagnosis, measured)
 
     def _look(self, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
         """Frames, site and diagnosis of one draw."""
-        source, count = self._source, int(rng.choice([1, 4, 6, 8, 8, 8, 8, 12]))
+        source, count = self._source, int(rng.choice(self._mixture.frames))
         if kind == "synthetic":
             entity = str(rng.choice(list(synthetic.ENTITIES)))
             drawn = synthetic.render_clip(entity, int(rng.integers(1000, 2**31)), count, self._size)

@@ -10,12 +10,13 @@ from torch import nn
 
 from videopath.model.network import Network
 
-Part = Literal["tower", "projector", "decoder"]
+Part = Literal["tower", "projector", "temporal", "decoder"]
 
 # the decoder is all else: embeddings, layers, head, and the newline vector, as LLaVA-NeXT's mm_language_model
 _PREFIXES: tuple[tuple[str, Part], ...] = (
     ("model.vision_tower.", "tower"),
     ("model.multi_modal_projector.", "projector"),
+    ("model.temporal_attention.", "temporal"),
     ("", "decoder"),
 )
 _TARGETS: dict[Part, str] = {

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from videopath.core.errors import InputError
 from videopath.model.training.parts import Lora, Part
 
-_SHIPPED = ("nano", "vidrip-7b", "vidrip-0.5b")
+_SHIPPED = ("nano", "nano-start", "nano-transfer", "vidrip-7b", "vidrip-0.5b")
 
 
 class Stage(BaseModel):
@@ -28,6 +28,9 @@ class Stage(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9-]+$", description="its folder below --out")
     trains: Literal["tower", "language", "joint"] = Field(
         description="the tower alone; projector and decoder on a still tower; everything together"
+    )
+    tells: Literal["diagnosis", "site"] = Field(
+        "diagnosis", description="what a tower stage learns of a tile; a general tower knows sites alone"
     )
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
@@ -69,6 +72,9 @@ class Rules(BaseModel):
     newline_position: Literal["grid", "frame", "one_token", "no_token"] | None = None
     pinpoints: tuple[tuple[int, int], ...] | None = Field(None, description="(width, height) in pixels")
     max_length: int | None = Field(None, ge=64, description="tokens of a row at most, visuals included")
+    temporal_heads: int | None = Field(
+        None, gt=0, description="adds attention between frames, with so many heads; the original has none"
+    )
 
 
 class TransferStage(BaseModel):

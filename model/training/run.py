@@ -159,7 +159,7 @@ def _train_tower(
     Of a finished stage, as below, the weights are read and no data.
     """
     done = run.done(stage)
-    data = None if done.is_file() else TowerData.read(run.data)
+    data = None if done.is_file() else TowerData.read(run.data, stage.tells)
     classes = len(data.classes) if data else _classes_of(done)
     pupil = TowerPupil(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), classes)
     tower = network.model.model.vision_tower

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors.torch import save_file
@@ -50,7 +50,7 @@ class StageTrainer(Trainer):
             stage, pupil = self._stage, self.model
             assert pupil is not None
             named = {name.partition(PUPIL)[2]: p for name, p in pupil.named_parameters()}
-            rates: dict[Part, float] = dict.fromkeys(("projector", "decoder"), stage.learning_rate)
+            rates: dict[Part, float] = dict.fromkeys(get_args(Part), stage.learning_rate)
             rates["tower"] = stage.tower_learning_rate or stage.learning_rate
             self.optimizer = torch.optim.AdamW(
                 optimiser_groups(named, rates, stage.weight_decay), lr=stage.learning_rate

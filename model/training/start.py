@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from videopath.core.errors import ModelError
+from videopath.core.errors import InputError, ModelError
 from videopath.model import names
 from videopath.model.checkpoint import (
     Checkpoint,
@@ -25,7 +25,7 @@ from videopath.model.checkpoint import (
 )
 from videopath.model.config import TEXT_KEYS, VISION_KEYS, LlavaConfig
 from videopath.model.hub import resolve
-from videopath.model.network import Network
+from videopath.model.network import Network, with_temporal
 from videopath.model.prompts import END_OF_TURN
 from videopath.model.training.recipe import Rules, Start
 from videopath.model.weights import FileWeights, Shape, read_json, weight_files
@@ -67,10 +67,19 @@ def begin(start: Start, seed: int, *, accept_licence: bool = False) -> Network:
     return assemble(start.decoder, start.tower, seed, accept_licence=accept_licence)
 
 
-def ruled(network: Network, rules: Rules) -> None:
-    """Give a network a stage's rules; those that are not given stay."""
+def ruled(network: Network, rules: Rules, seed: int = 0) -> None:
+    """Give a network a stage's rules; those that are not given stay. ``seed``: of a part that a rule adds.
+
+    Raises ``InputError`` for heads that do not divide the network's width.
+    """
     given = {name: value for name, value in rules.model_dump().items() if value is not None}
     network.config = replace(network.config, **given)
+    heads, hidden = network.config.temporal_heads, network.config.hidden_size
+    if heads and hidden % heads:
+        raise InputError(f"temporal_heads is {heads}, which does not divide the network's width {hidden}.")
+    with torch.random.fork_rng(devices=[]), network.newline.device:
+        torch.manual_seed(seed)
+        with_temporal(network.model, network.config)
 
 
 def assemble(decoder: str, tower: str, seed: int, *, accept_licence: bool = False) -> Network:

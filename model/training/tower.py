@@ -1,7 +1,8 @@
 """First stage of nano: the vision tower alone, by plain supervision on single views.
 
 A tower of a few million parameters cannot be had pretrained, so it learns here what the published model takes from
-SigLIP: the fifteen tissue classes, the atlas slides apart from each other, and the measured attributes. Views are
+SigLIP: the fifteen tissue classes (or no more than their sites), the atlas slides apart from each other, and the
+measured attributes. Views are
 mixed by MixUp (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +23,8 @@ from videopath.model import attributes
 from videopath.model.training import corpus, views
 from videopath.model.training.corpus import Sample
 
+Tells = Literal["diagnosis", "site"]
+"""What the tower learns of a tile."""
 ATTRIBUTE_MEAN = np.array([0.22, 0.50, 0.22, 0.12, 0.50, 0.45], dtype=np.float32)
 ATTRIBUTE_STD = np.array([0.16, 0.14, 0.17, 0.17, 0.24, 0.22], dtype=np.float32)
 
@@ -31,17 +35,21 @@ class TowerData:
 
     images: list[np.ndarray]
     targets: np.ndarray
-    """Class of each image: the fifteen labels first, then the atlas cases."""
+    """Class of each image: those of the tiles first, then the atlas cases."""
     classes: list[str]
+    of_tiles: int
+    """How many classes are those of tiles."""
 
     @classmethod
-    def read(cls, data: Path) -> TowerData:
-        """Read tiles and atlas tiles of the training side."""
+    def read(cls, data: Path, tells: Tells = "diagnosis") -> TowerData:
+        """Read tiles and atlas tiles of the training side; a tile's class is its diagnosis, or its site alone."""
         tiles = [s for s in corpus.read_tiles(data) if s.split == "train"]
         atlas = [s for s in corpus.read_atlas_tiles(data, corpus.read_atlas(data)) if s.split == "train"]
-        classes = [*corpus.LABELS, *sorted({s.label for s in atlas})]
-        samples = [*tiles, *atlas]
-        return cls(corpus.load_images(samples), np.array([classes.index(s.label) for s in samples]), classes)
+        known = list(corpus.LABELS) if tells == "diagnosis" else list(corpus.diagnoses_by_site())
+        classes = [*known, *sorted({s.label for s in atlas})]
+        named = [*(s.label if tells == "diagnosis" else s.site for s in tiles), *(s.label for s in atlas)]
+        targets = np.array([classes.index(name) for name in named])
+        return cls(corpus.load_images([*tiles, *atlas]), targets, classes, len(known))
 
 
 class TowerViews(Dataset[dict[str, Tensor]]):
@@ -49,9 +57,8 @@ class TowerViews(Dataset[dict[str, Tensor]]):
 
     def __init__(self, data: TowerData, length: int, size: int, seed: int) -> None:
         self._data, self._length, self._size, self._seed = data, length, size, seed
-        known = len(corpus.LABELS)
         counts = np.bincount(data.targets, minlength=len(data.classes)).astype(float)
-        weight = np.where(np.arange(len(counts)) < known, counts**0.5, counts * 0.15)
+        weight = np.where(np.arange(len(counts)) < data.of_tiles, counts**0.5, counts * 0.15)
         self._class_share = weight / weight.sum()
         self._members = [np.flatnonzero(data.targets == c) for c in range(len(data.classes))]
 

@@ -76,11 +76,11 @@ class Transfer:
         """The network as a stage finds it, and the names of what is to learn. What earlier stages learned is read."""
         network = begin(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
         for stage in self.recipe.stages[:number]:
-            ruled(network, stage.rules)
+            ruled(network, stage.rules, self.recipe.seed)
             self._put(stage, network, choose(network, stage.trains, stage.lora))
             fold(network)
         stage = self.recipe.stages[number]
-        ruled(network, stage.rules)
+        ruled(network, stage.rules, self.recipe.seed)
         return network, choose(network, stage.trains, stage.lora)
 
     def _put(self, stage: TransferStage, network: Network, expected: Sequence[str]) -> None:
