@@ -13,7 +13,7 @@ from dataclasses import dataclass
 DIAGNOSIS_START = "Diagnosis:"
 RATIONALE_START = "Rationale:"
 
-_FIRST_DESCRIBE = "First, describe the image information relevant to the question. Then, provide your answer."
+FIRST_DESCRIBE = "First, describe the image information relevant to the question. Then, provide your answer."
 _EVIDENCE_WORDS = 32
 _DIAGNOSIS = re.compile(r"\b(?:final\s+)?diagnosis\s*:\s*(.+?)(?:\n|$)", re.IGNORECASE)
 _RATIONALE = re.compile(r"\brationale\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
@@ -53,7 +53,7 @@ def describe_question(site: str | None) -> str:
 
 def one_prompt_question(site: str | None, question: str | None = None) -> str:
     """The original's form: description and diagnosis in one answer."""
-    return f"{question or default_question(site)} {_FIRST_DESCRIBE}"
+    return f"{question or default_question(site)} {FIRST_DESCRIBE}"
 
 
 def diagnose_question(

@@ -1,52 +1,45 @@
-"""Answers to a test set of questions about videos, by the model alone, by the agent, and by the agent without similar cases.
+"""Answers to a test set: by the model alone, by the agent, and by the agent without similar cases.
 
-A set is the benchmark's own format (``question``, ``answer``, ``video_name``: JSON list or JSON lines) or conversations in the LLaVA
-format, of which the first question is asked. Every answer is written as it is known, so that a run that was stopped goes on.
+Every answer is written as it is known, so that a run that was stopped goes on. One question is asked at a time: the engine has no
+batched generation (it encodes a clip once and batches what is scored on it).
 """
 
 from __future__ import annotations
 
-import json
+import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from videopath.agent.evaluation.entities import credit, mentioned
-from videopath.agent.evaluation.ranking import Ranked
+from videopath.agent.evaluation.entities import mentioned, named
+from videopath.agent.evaluation.sets import Item, first_line
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_file, write_text
+from videopath.model.questions import DIAGNOSIS_START, FIRST_DESCRIBE, parse_answer
+from videopath.model.questions import Answer as Parts
+from videopath.tools.schemas import Candidate
 
 if TYPE_CHECKING:
-    from videopath.model.engine import LocalEngine
+    from videopath.model.engine import Engine, EngineInfo, Generation, Session
 
 SystemName = Literal["agent", "model", "blind"]
-"""``model``: asked the question once. ``agent``: the whole graph. ``blind``: the agent, which sees no similar case."""
+"""``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent, which sees no similar case."""
+SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
 
-METRICS = ("rouge_l", "similarity", "diagnosis")
-_SUFFIXES = ("", ".mp4", ".MP4", ".mkv", ".mov", ".avi", ".webm")
+CONFIDENCE: dict[SystemName, str] = {
+    "agent": "the agent's calibrated probability that its diagnosis is right",
+    "model": "the probability that the model gives to the words of its diagnosis after its own description; of an answer that names "
+    "none in that form, the geometric mean of its tokens' probabilities",
+    "blind": "the agent's calibrated probability that its diagnosis is right",
+}
+
 _LONGEST = 1024  # tokens of an answer of the model alone, as in the published protocol
-
-
-class Item(BaseModel):
-    """A question of a test set."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    video: Path
-    question: str
-    reference: str
-    """The answer that an expert gave."""
-    site: str | None = None
-    diagnosis: str | None = None
-    """The true diagnosis in short, where the set names it."""
+_LONGEST_DIAGNOSIS = 120  # characters of an answer that is a diagnosis and nothing else
 
 
 class Answer(BaseModel):
@@ -56,17 +49,43 @@ class Answer(BaseModel):
 
     id: str
     video: str
+    group: str = ""
+    """Patient, case or slide; empty where the set names none."""
     question: str
     reference: str
     text: str = ""
+    description: str = ""
+    """What it says of the findings, of systems that tell them apart from the diagnosis."""
     diagnosis: str = ""
     """The diagnosis in short, of systems that name one."""
+    differential: list[Candidate] = Field(default_factory=list)
+    """The highest probability first; empty of systems that have none."""
     truth: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """Attribute → its true word."""
     confidence: float | None = None
+    """In [0, 1]; see :data:`CONFIDENCE`."""
     abstained: bool = False
     seconds: float = 0.0
     error: str = ""
     """Why there is no answer."""
+
+    @property
+    def cluster(self) -> str:
+        """What the bootstrap draws as a whole: the group, or the video."""
+        return self.group or self.video
+
+    @property
+    def said(self) -> str:
+        """The diagnosis that it names, by the entity's own name; empty for none. A free answer is searched for names."""
+        text = self.text.strip()
+        bare = text if len(text) <= _LONGEST_DIAGNOSIS and "\n" not in text else ""
+        return named(self.diagnosis or mentioned(text) or bare)
+
+    @property
+    def right(self) -> bool:
+        """Whether it names the true diagnosis or another name of it; never where the set names none."""
+        return bool(self.truth) and self.said == named(self.truth or "")
 
 
 class Header(BaseModel):
@@ -78,33 +97,32 @@ class Header(BaseModel):
     set_sha256: str
     system: SystemName
     model: str
+    weights_sha256: str
+    knowledge: str = ""
+    """SHA-256 of the agent's records; empty of systems that see none."""
+    control: str = ""
+    """What was wrong with what it was shown or asked; empty: nothing."""
 
 
 Ask = Callable[[Item], Answer]
 
 
-def read_items(path: Path, media: Path) -> list[Item]:
-    """The questions of a set, their videos in the folder ``media``. Raises ``InputError`` that names the first wrong one."""
-    items = [_item(number, entry, path, media) for number, entry in enumerate(_entries(path), start=1)]
-    if not items:
-        raise InputError(f"{path} holds no question.")
-    doubled = [name for name, count in Counter(item.id for item in items).items() if count > 1]
-    if doubled:
-        raise InputError(f"{path} has the id {doubled[0]!r} more than once.")
-    return items
-
-
 @contextmanager
-def asking(system: SystemName, engine: LocalEngine, knowledge: Any, home: Path) -> Iterator[Ask]:
-    """The system, ready to be asked. ``knowledge`` is the agent's; ``home`` keeps its cases while it is asked."""
+def asking(
+    system: SystemName, engine: Engine, knowledge: Any, home: Path, *, frames: int | None = None
+) -> Iterator[Ask]:
+    """The system, ready to be asked. ``knowledge`` is the agent's; ``home`` keeps its cases while it is asked.
+
+    ``frames``: per clip; none: the engine's own number.
+    """
     if system == "model":
-        yield lambda item: _by_model(engine, item)
+        yield lambda item: _by_model(engine, item, frames or engine.info.frames)
         return
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
 
     policy = Policy(neighbours=0) if system == "blind" else Policy()
-    with DiagnosticAgent.load(engine, knowledge, policy=policy, home=home) as agent:
+    with DiagnosticAgent.load(engine, knowledge, policy=policy, frames=frames, home=home) as agent:
         yield lambda item: _by_agent(agent, item)
 
 
@@ -139,47 +157,42 @@ def answer_all(items: Sequence[Item], ask: Ask, header: Header, out: Path) -> It
 def read_answers(path: Path) -> tuple[Header, list[Answer]]:
     """A file of answers. Raises ``InputError`` where it is none."""
     try:
-        first, *rest = path.read_text(encoding="utf-8").splitlines()
-        return Header.model_validate_json(first), [Answer.model_validate_json(line) for line in rest if line]
+        first, *rest = whole_lines(path)
+        return Header.model_validate_json(first), [Answer.model_validate_json(line) for line in rest]
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} is no file of answers of `videopath evaluate answers`: {_first(error)}."
+            f"{path} is no file of answers of `videopath evaluate SET`: {first_line(error)}."
         ) from error
 
 
-def header_of(path: Path, system: SystemName, model: str) -> Header:
-    """What the answers to a set are headed by."""
-    return Header(set=path.name, set_sha256=sha256_file(path), system=system, model=model)
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file of JSON lines; one that a kill cut in the middle of its writing is not among them."""
+    return [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
 
 
-def measured(answers: Sequence[Answer], encode: Callable[[list[str]], np.ndarray]) -> dict[str, Ranked]:
-    """By question, the values that need no judge; an answer that is missing counts as 0.
-
-    ``rouge_l``: F1 of ROUGE-L (Lin 2004) against the reference, stemmed. ``similarity``: cosine of the two texts' vectors by
-    ``encode`` (texts to unit vectors), at least 0. ``diagnosis``, where the set names the true one: 1 for it or a synonym, a half
-    for a parent entity, by ``entities.yaml``; of the model alone what its answer mentions.
-    """
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    said, meant = (encode(texts) for texts in ([a.text for a in answers], [a.reference for a in answers]))
-    alike = np.clip((said * meant).sum(axis=1), 0.0, 1.0)
-    found = {}
-    for answer, close in zip(answers, alike.tolist(), strict=True):
-        values = {
-            "rouge_l": scorer.score(answer.reference, answer.text)["rougeL"].fmeasure,
-            "similarity": close if answer.text else 0.0,
-        }
-        if answer.truth:
-            values["diagnosis"] = credit(answer.diagnosis or mentioned(answer.text), answer.truth)
-        found[answer.id] = Ranked(answer.video, values)
-    return found
+def header_of(path: Path, system: SystemName, info: EngineInfo, knowledge: Path | None) -> Header:
+    """What the answers to a set are headed by. Raises ``KnowledgeError`` where the agent's knowledge base is unusable."""
+    return Header(
+        set=path.name,
+        set_sha256=sha256_file(path),
+        system=system,
+        model=info.name,
+        weights_sha256=info.weights_sha256,
+        knowledge=_records_sha256(knowledge) if system == "agent" else "",
+    )
 
 
-def shared_metrics(*measured_: Mapping[str, Ranked]) -> list[str]:
-    """The metrics that every question of every system has."""
-    values = [one.values for ranked in measured_ for one in ranked.values()]
-    return [name for name in METRICS if all(name in each for each in values)]
+def unanswered(item: Item) -> Answer:
+    """An answer in which nothing is said yet."""
+    return Answer(
+        id=item.id,
+        video=item.video.name,
+        group=item.cluster,
+        question=item.question,
+        reference=item.reference,
+        truth=item.diagnosis,
+        attributes=item.attributes,
+    )
 
 
 def _answered(ask: Ask, item: Item) -> Answer:
@@ -187,25 +200,50 @@ def _answered(ask: Ask, item: Item) -> Answer:
     try:
         answer = ask(item)
     except InputError as error:
-        answer = _blank(item).model_copy(update={"error": str(error)})
+        answer = unanswered(item).model_copy(update={"error": str(error)})
     return answer.model_copy(update={"seconds": round(time.monotonic() - begun, 3)})
 
 
-def _by_model(engine: LocalEngine, item: Item) -> Answer:
+def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
     from videopath.model.video import open_clip
 
-    with engine.open(open_clip(item.video, engine.info.frames)) as session:
-        text = session.generate(item.question, max_new_tokens=_LONGEST).text
-    return _blank(item).model_copy(update={"text": text.strip()})
+    with engine.open(open_clip(item.video, frames)) as session:
+        answer = session.generate(item.question, max_new_tokens=_LONGEST)
+        parts = parse_answer(answer.text)
+        sure = _sureness(session, item.question, answer, parts)
+    return unanswered(item).model_copy(
+        update={
+            "text": answer.text.strip(),
+            "description": parts.description,
+            "diagnosis": parts.diagnosis,
+            "confidence": sure,
+        }
+    )
+
+
+def _sureness(session: Session, question: str, answer: Generation, parts: Parts) -> float | None:
+    """The model's own confidence, see :data:`CONFIDENCE`; none of an engine that tells no probabilities."""
+    if parts.diagnosis:
+        start = f"{parts.description}\n{DIAGNOSIS_START}" if parts.description else DIAGNOSIS_START
+        (score,) = session.score(question, [f" {parts.diagnosis}"], answer_start=start, reduce="sum")
+        return math.exp(min(score, 0.0))
+    if not answer.logprobs:
+        return None
+    return math.exp(min(sum(answer.logprobs) / len(answer.logprobs), 0.0))
 
 
 def _by_agent(agent: Any, item: Item) -> Answer:
-    report = agent.diagnose(item.video, question=item.question, site=item.site)
+    question = item.question.removesuffix(FIRST_DESCRIBE).strip()  # the agent describes first by itself
+    report = agent.diagnose(
+        item.video, question=question or None, site=item.site, exclude=[item.group] if item.group else []
+    )
     try:
-        return _blank(item).model_copy(
+        return unanswered(item).model_copy(
             update={
-                "text": f"{report.description}\nDiagnosis: {report.diagnosis}".strip(),
+                "text": f"{report.description}\n{DIAGNOSIS_START} {report.diagnosis}".strip(),
+                "description": report.description,
                 "diagnosis": report.diagnosis,
+                "differential": report.differential,
                 "confidence": report.confidence,
                 "abstained": report.abstained,
             }
@@ -214,74 +252,23 @@ def _by_agent(agent: Any, item: Item) -> Answer:
         agent.library.delete(report.case_id)
 
 
-def _blank(item: Item) -> Answer:
-    return Answer(
-        id=item.id,
-        video=item.video.name,
-        question=item.question,
-        reference=item.reference,
-        truth=item.diagnosis,
-    )
-
-
 def _known(out: Path, header: Header) -> list[Answer]:
     if not out.exists():
         return []
     found, answers = read_answers(out)
     if found != header:
+        differing = next(
+            name for name in Header.model_fields if getattr(found, name) != getattr(header, name)
+        )
         raise InputError(
-            f"{out} holds the answers of {found.system} by {found.model} to {found.set}, not those that are asked for now: "
-            "choose another --out."
+            f"{out} holds answers of {found.system} by {found.model} to {found.set}, not those that are asked for now "
+            f"({differing} differs): choose another --out."
         )
     return answers
 
 
-def _entries(path: Path) -> list[Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("["):
-            return list(json.loads(text))
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not whole JSON: {_first(error)}.") from error
+def _records_sha256(knowledge: Path | None) -> str:
+    from videopath.knowledge.bundled import STARTER_FOLDER
+    from videopath.knowledge.manifest import read_manifest
 
-
-def _item(number: int, entry: Any, path: Path, media: Path) -> Item:
-    place = f"Question {number} of {path.name}"
-    if not isinstance(entry, Mapping):
-        raise InputError(f"{place} is no JSON object.")
-    said = entry.get("conversations") or [{}, {}]
-    try:
-        question = (
-            entry["question"] if "question" in entry else said[0]["value"].replace("<image>", "").strip()
-        )
-        reference = entry["answer"] if "answer" in entry else said[1]["value"]
-        name = str(entry.get("video_name") or entry["video"])
-        return Item(
-            id=str(entry.get("id") or f"{number}"),
-            video=_video(media, name, place),
-            question=question,
-            reference=reference,
-            site=entry.get("site"),
-            diagnosis=entry.get("diagnosis"),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError(f"{place} lacks a question, an answer or a video_name.") from error
-    except ValidationError as error:
-        raise InputError(f"{place} is not usable: {error.errors()[0]['msg']}.") from error
-
-
-def _video(media: Path, name: str, place: str) -> Path:
-    """The published set names videos without their endings."""
-    found = next(
-        (media / f"{name}{suffix}" for suffix in _SUFFIXES if (media / f"{name}{suffix}").exists()), None
-    )
-    if found is None:
-        raise InputError(
-            f"{place} is about {name}, which is not in {media}: give the videos' folder with --media."
-        )
-    return found
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:160]
+    return read_manifest(knowledge or STARTER_FOLDER).data_sha256

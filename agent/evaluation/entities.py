@@ -38,6 +38,11 @@ def entity_of(diagnosis: str) -> str | None:
     return _names().get(_plain(diagnosis))
 
 
+def named(diagnosis: str) -> str:
+    """The entity's own name; of a diagnosis that is not in the table its words, evened out. Equal for what is worth 1."""
+    return entity_of(diagnosis) or _plain(diagnosis)
+
+
 def parents_of(entity: str) -> tuple[str, ...]:
     """What an entity is a kind of, from the nearest to the widest."""
     return _parents()[entity]

@@ -4,59 +4,67 @@ The protocol is that of Video-ChatGPT (Maaz et al., ACL 2024) as ViDRiP's benchm
 context. Two parsers: ``published`` takes a reply as the benchmark's code does, bug for bug (a number behind the point is cut off,
 whatever cannot be read is 0, and one failed call makes all three 0); ``strict`` asks for JSON by a schema, asks again, and counts what
 failed instead of turning it into 0. The prompts are this project's own: scores are comparable only by the same judge, prompts and parser,
-all of which are kept with them.
+all of which are kept with them. Every judgement is written as it comes; what was judged by the same judge, parser and prompts is not
+asked again, what failed is.
 """
 
 from __future__ import annotations
 
-import ast
 import os
+import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from videopath.agent.evaluation.answers import Answer
+from videopath.agent.evaluation.answers import Answer, whole_lines
+from videopath.agent.evaluation.judge_replies import (
+    ASPECTS,
+    HIGHEST,
+    Aspect,
+    Parser,
+    content_of,
+    in_question,
+    prompts,
+    published_score,
+    response_format,
+    strict_score,
+)
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_text, write_text
 
-Aspect = Literal["context", "correctness", "detail"]
-ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
-Parser = Literal["strict", "published"]
+if TYPE_CHECKING:
+    from openai import OpenAI
 
-HIGHEST = 5
+_SHOWN = 100  # characters of a reply that an error shows
+
+NORM_AVERAGE = "norm_average"
 KEY = "VIDEOPATH_JUDGE_KEY"
 """Environment variable with the judge's API key; servers on this machine need none."""
 
-_ASPECT_PROMPTS: dict[Aspect, str] = {
-    "correctness": "Judge whether the prediction is factually right: the entity that is diagnosed, its grade and behaviour, and that no "
-    "finding contradicts the reference. Synonyms of an entity are equal.",
-    "detail": "Judge how complete and how specific the prediction is: whether it names the findings of the reference, of architecture, "
-    "cells, stroma and background, and not generalities alone.",
-    "context": "Judge whether the prediction understands the case as a whole as the reference does: organ, kind of specimen, the "
-    "question that is asked, and how the findings lead to the diagnosis.",
-}
-_SYSTEM = (
-    "You compare a predicted answer to a question about a pathology video with an expert's reference. {aspect} Give a whole number "
-    "from 0 (nothing) to 5 (all)."
-)
-_PUBLISHED_FORM = "Reply with a Python dictionary alone, like {'score': 3}."
-_STRICT_FORM = 'Reply with JSON alone, like {"score": 3}.'
-_USER = "Question: {question}\nReference: {reference}\nPrediction: {prediction}"
-
 
 class Judgement(BaseModel):
-    """One answer's scores; none for a call that failed."""
+    """One answer's scores, by whom and when; none for a call that failed."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
-    video: str
+    cluster: str
+    """Patient, case, slide or video of the question."""
+    judge: str
+    parser: Parser
+    asked_sha256: str
+    """Of the prompts, the question, the reference and the answer: what was judged, and how."""
+    date: str
+    """ISO 8601, UTC."""
     scores: dict[Aspect, int | None]
     replies: dict[Aspect, list[str]]
     """As they came, the last one counts."""
@@ -83,10 +91,6 @@ class Judged(BaseModel):
     """By aspect, ``average`` of the three, and ``norm_average``: average / 5 × 100, from unrounded values. Empty where all failed."""
 
 
-class _Score(BaseModel):
-    score: int = Field(ge=0, le=HIGHEST, strict=True)
-
-
 @dataclass(frozen=True)
 class Judge:
     """An OpenAI-compatible server and a model on it, from ``URL#model``."""
@@ -98,6 +102,10 @@ class Judge:
     """Replies that are asked for at most until one can be read (``strict``)."""
     timeout: float = 60.0
     """Seconds of one call."""
+    retries: int = 2
+    """Times that a call is made again that failed (no reply, or a server that is busy), each after a longer wait."""
+    parallel: int = 4
+    """Answers that are judged at a time."""
 
     @classmethod
     def at(cls, place: str, parser: Parser = "strict", **settings: Any) -> Judge:
@@ -109,58 +117,115 @@ class Judge:
             )
         return cls(url, model, parser, **settings)
 
-    def judge(self, answers: Sequence[Answer]) -> Iterator[Judgement]:
-        """The judgement of each answer, as it is known. An answer with an error is 0 in all, and nobody is asked.
+    @property
+    def place(self) -> str:
+        """``URL#model``, as it was named."""
+        return f"{self.url}#{self.model}"
 
-        Raises ``EngineError`` where the server does not know the model or refuses the key.
+    def check(self) -> None:
+        """Raises ``EngineError`` where nobody listens at the address: asked before anything is answered."""
+        address = urlsplit(self.url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            socket.create_connection((address.hostname or "", port), timeout=self.timeout).close()
+        except OSError as error:
+            raise EngineError(
+                f"The judge at {self.url} cannot be reached: {error}; start it, or correct its address.",
+                retryable=True,
+            ) from error
+
+    def judge(self, answers: Sequence[Answer], out: Path | None = None) -> Iterator[Judgement]:
+        """The judgement of each answer, as it is known: in the order in which they come, several asked at a time.
+
+        ``out``: the file that keeps every judgement of every judge; those that it holds already are not asked for again. An
+        answer with an error is 0 in all, and nobody is asked. Raises ``EngineError`` where the server does not know the model or
+        refuses the key.
         """
-        client = self._client()
+        kept = _kept(out)
+        known = {one.asked_sha256: one for one in kept if self._is_by_me(one) and not one.error}
+        missing = []
         for answer in answers:
-            yield self._one(client, answer)
+            found = known.get(self._asked_sha256(answer))
+            if found is None:
+                missing.append(answer)
+            else:  # two questions may be equal word for word, and so are their judgements
+                yield found.model_copy(update={"id": answer.id, "cluster": answer.cluster})
+        yield from self._asked(missing, _Kept(out, kept))
+
+    def _asked(self, answers: Sequence[Answer], kept: _Kept) -> Iterator[Judgement]:
+        """Those that come first come first; where the run ends early, those that are being asked are kept, and no more asked."""
+        if not answers:
+            return
+
+        def judged(answer: Answer) -> Judgement:
+            judgement = self._one(client, answer)
+            kept.add(judgement)
+            return judgement
+
+        with self._client() as client, ThreadPoolExecutor(self.parallel) as pool:
+            futures = [pool.submit(judged, answer) for answer in answers]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     @property
     def prompts(self) -> dict[Aspect, str]:
         """What is asked, by aspect, without the answer in question."""
-        form = _STRICT_FORM if self.parser == "strict" else _PUBLISHED_FORM
-        return {aspect: f"{_SYSTEM.format(aspect=_ASPECT_PROMPTS[aspect])} {form}" for aspect in ASPECTS}
+        return prompts(self.parser)
 
     def summary(self, judgements: Sequence[Judgement]) -> Judged:
-        """Means with intervals over videos. Raises ``InputError`` where nothing was judged."""
-        whole = [one for one in judgements if all(score is not None for score in one.scores.values())]
-        if not whole:
-            raise InputError(f"The judge {self.model} gave no score that can be read; look at the replies.")
-        videos = [one.video for one in whole]
-
-        def estimate(values: Sequence[float], scale: float) -> Estimate:
-            found = Estimate.of([value / scale for value in values], videos)
-            return Estimate(
-                found.value * scale, found.low * scale, found.high * scale, found.questions, found.clusters
-            )
-
-        by_aspect = {aspect: [float(one.scores[aspect] or 0) for one in whole] for aspect in ASPECTS}
-        average = [sum(values) / len(ASPECTS) for values in zip(*by_aspect.values(), strict=True)]
-        scores: dict[str, Estimate] = {name: estimate(values, HIGHEST) for name, values in by_aspect.items()}
-        scores["average"] = estimate(average, HIGHEST)
-        scores["norm_average"] = estimate([value / HIGHEST * 100 for value in average], 100)
+        """Means with intervals over patients, cases, slides or videos; no scores where none could be read."""
+        whole = _whole(judgements)
+        clusters = [one.cluster for one in whole]
         return Judged(
-            judge=f"{self.url}#{self.model}",
+            judge=self.place,
             parser=self.parser,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            date=max((one.date for one in judgements), default=_now()),
             prompts_sha256={aspect: sha256_text(self.prompts[aspect]) for aspect in ASPECTS},
             answers=len(judgements),
             failed=sum(bool(one.error) for one in judgements),
             failures=Counter(one.error for one in judgements if one.error),
-            scores=scores,
+            scores={name: _estimate(values, clusters, name) for name, values in _columns(whole).items()}
+            if whole
+            else {},
         )
 
-    def _client(self) -> Any:
+    def difference(self, judgements: Sequence[Judgement], less: Sequence[Judgement]) -> dict[str, Estimate]:
+        """Mean difference of two systems' scores by name, over the answers that were judged for both."""
+        other = {one.id: one for one in _whole(less)}
+        both = [one for one in _whole(judgements) if one.id in other]
+        if not both:
+            return {}
+        clusters = [one.cluster for one in both]
+        first, second = _columns(both), _columns([other[one.id] for one in both])
+        return {
+            name: _estimate(
+                [a - b for a, b in zip(first[name], second[name], strict=True)], clusters, name, least=-1.0
+            )
+            for name in first
+        }
+
+    def _is_by_me(self, judgement: Judgement) -> bool:
+        return (judgement.judge, judgement.parser) == (self.place, self.parser)
+
+    def _asked_sha256(self, answer: Answer) -> str:
+        parts = [*self.prompts.values(), answer.question, answer.reference, answer.text, answer.error]
+        return sha256_text("\0".join(parts))
+
+    def _client(self) -> OpenAI:
+        """One for all threads."""
         from openai import OpenAI
 
         return OpenAI(
-            base_url=self.url, api_key=os.environ.get(KEY, "none"), timeout=self.timeout, max_retries=2
+            base_url=self.url,
+            api_key=os.environ.get(KEY, "none"),
+            timeout=self.timeout,
+            max_retries=self.retries,
         )
 
-    def _one(self, client: Any, answer: Answer) -> Judgement:
+    def _one(self, client: OpenAI, answer: Answer) -> Judgement:
         scores: dict[Aspect, int | None] = dict.fromkeys(ASPECTS)
         replies: dict[Aspect, list[str]] = {aspect: [] for aspect in ASPECTS}
         error = ""
@@ -174,11 +239,25 @@ class Judge:
                     error = error or f"{aspect}: {failure}"
         if error and self.parser == "published":
             scores = dict.fromkeys(ASPECTS, 0)
-        return Judgement(id=answer.id, video=answer.video, scores=scores, replies=replies, error=error)
+        return Judgement(
+            id=answer.id,
+            cluster=answer.cluster,
+            judge=self.place,
+            parser=self.parser,
+            asked_sha256=self._asked_sha256(answer),
+            date=_now(),
+            scores=scores,
+            replies=replies,
+            error=error,
+        )
 
-    def _score(self, client: Any, aspect: Aspect, answer: Answer, replies: list[str]) -> int:
+    def _score(self, client: OpenAI, aspect: Aspect, answer: Answer, replies: list[str]) -> int:
         for _ in range(self.tries if self.parser == "strict" else 1):
-            replies.append(self._reply(client, aspect, answer))
+            body = self._reply(client, aspect, answer)
+            content = content_of(body)
+            replies.append(body if content is None else content)
+            if content is None:
+                raise _Failed(f"what the server replied is not of the protocol: {body[:_SHOWN]!r}")
             if self.parser == "published":
                 return published_score(replies[-1])
             found = strict_score(replies[-1])
@@ -186,23 +265,19 @@ class Judge:
                 return found
         raise _Failed(f"none of {self.tries} replies holds a score from 0 to {HIGHEST}")
 
-    def _reply(self, client: Any, aspect: Aspect, answer: Answer) -> str:
+    def _reply(self, client: OpenAI, aspect: Aspect, answer: Answer) -> str:
+        """What the server sent, as it came."""
         import openai
 
-        asked = _USER.format(question=answer.question, reference=answer.reference, prediction=answer.text)
-        form: dict[str, Any] = {}
-        if self.parser == "strict":
-            schema = {"name": "score", "schema": _Score.model_json_schema(), "strict": True}
-            form = {"response_format": {"type": "json_schema", "json_schema": schema}}
         try:
-            reply = client.chat.completions.create(
+            reply = client.chat.completions.with_raw_response.create(
                 model=self.model,
                 temperature=0,
                 messages=[
                     {"role": "system", "content": self.prompts[aspect]},
-                    {"role": "user", "content": asked},
+                    {"role": "user", "content": in_question(answer)},
                 ],
-                **form,
+                **response_format(self.parser),
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             raise EngineError(
@@ -210,29 +285,60 @@ class Judge:
             ) from error
         except openai.OpenAIError as error:
             raise _Failed(f"{type(error).__name__}: {error}") from error
-        return str(reply.choices[0].message.content or "") if reply.choices else ""
+        return str(reply.text)
 
 
 class _Failed(Exception):
     """A call that gave no score."""
 
 
-def published_score(reply: str) -> int:
-    """The score of a reply as the benchmark's code reads it: ``int`` of the dictionary's ``score``, 0 for all else."""
+def _whole(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Those with all three scores."""
+    return [one for one in judgements if all(one.scores.get(aspect) is not None for aspect in ASPECTS)]
+
+
+def _columns(whole: Sequence[Judgement]) -> dict[str, list[float]]:
+    """By aspect, average and norm-average, a value for each judgement."""
+    columns: dict[str, list[float]] = {
+        aspect: [float(one.scores[aspect] or 0) for one in whole] for aspect in ASPECTS
+    }
+    average = [sum(values) / len(ASPECTS) for values in zip(*columns.values(), strict=True)]
+    return {**columns, "average": average, NORM_AVERAGE: [value / HIGHEST * 100 for value in average]}
+
+
+def _estimate(values: Sequence[float], clusters: Sequence[str], name: str, least: float = 0.0) -> Estimate:
+    scale = 100 if name == NORM_AVERAGE else HIGHEST
+    found = Estimate.of([value / scale for value in values], clusters, least)
+    return Estimate(
+        found.value * scale, found.low * scale, found.high * scale, found.questions, found.clusters
+    )
+
+
+def _kept(path: Path | None) -> list[Judgement]:
+    """What a file of judgements holds. Raises ``InputError`` where it is none."""
+    if path is None or not path.exists():
+        return []
     try:
-        return int(ast.literal_eval(reply)["score"])
-    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, MemoryError, RecursionError):
-        return 0
+        return [Judgement.model_validate_json(line) for line in whole_lines(path)]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no file of judgements: choose another --out, or remove it.") from error
 
 
-def strict_score(reply: str) -> int | None:
-    """The score of a JSON reply, a whole number from 0 to 5; none where it holds no such thing."""
-    try:
-        return _Score.model_validate_json(reply).score
-    except ValidationError:
-        return None
+class _Kept:
+    """A file of judgements that several threads write to; none: nothing is kept."""
+
+    def __init__(self, path: Path | None, judgements: Sequence[Judgement]) -> None:
+        self._path = path
+        self._lock = Lock()
+        if path is not None:  # written anew: behind a line that a kill cut off nothing could be read
+            write_text(path, "".join(one.model_dump_json() + "\n" for one in judgements))
+
+    def add(self, judgement: Judgement) -> None:
+        """Write one behind the others, at once."""
+        if self._path is not None:
+            with self._lock, self._path.open("a", encoding="utf-8") as stream:
+                stream.write(judgement.model_dump_json() + "\n")
 
 
-def write_judgements(path: Path, judgements: Sequence[Judgement]) -> None:
-    """Every score with its raw replies, as JSON lines."""
-    write_text(path, "".join(one.model_dump_json() + "\n" for one in judgements))
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

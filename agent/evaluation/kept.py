@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -59,20 +60,32 @@ class Evaluation(BaseModel):
         )
 
 
+class Rated(Protocol):
+    """An answer that is right or wrong, and how sure of it the system was."""
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]."""
+
+    @property
+    def right(self) -> bool:
+        """Whether it is the true one."""
+
+
 @dataclass(frozen=True)
 class RiskPoint:
     """What comes of answering only where the confidence is at least this high."""
 
     confidence: float
     coverage: float
-    """Share of clips that are answered, in (0, 1]."""
+    """Share of the answers that are given, in (0, 1]."""
     risk: float
     """Share of wrong answers among them."""
 
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """The clips whose confidence lies in a range."""
+    """The answers whose confidence lies in a range."""
 
     low: float
     high: float
@@ -119,12 +132,12 @@ def read_evaluation(path: Path) -> Evaluation:
     return evaluation
 
 
-def risk_coverage(outcomes: Sequence[Outcome]) -> list[RiskPoint]:
+def risk_coverage(outcomes: Sequence[Rated]) -> list[RiskPoint]:
     """A point for each confidence that occurs, the highest first; at least one outcome is needed."""
     order = np.argsort([-o.confidence for o in outcomes], kind="stable")
     confidence = np.array([o.confidence for o in outcomes])[order]
     wrong = np.cumsum([not outcomes[place].right for place in order])
-    last = np.append(confidence[1:] != confidence[:-1], True)  # of the clips that share a confidence
+    last = np.append(confidence[1:] != confidence[:-1], True)  # of those that share a confidence
     count = np.arange(1, len(outcomes) + 1)
     return [
         RiskPoint(float(confidence[at]), float(count[at] / len(outcomes)), float(wrong[at] / count[at]))
@@ -132,8 +145,8 @@ def risk_coverage(outcomes: Sequence[Outcome]) -> list[RiskPoint]:
     ]
 
 
-def reliability(outcomes: Sequence[Outcome]) -> list[ConfidenceBin]:
-    """The bins of confidence in which there are clips, from below."""
+def reliability(outcomes: Sequence[Rated]) -> list[ConfidenceBin]:
+    """The bins of confidence in which there are answers, from below."""
     places = [min(int(o.confidence * _BINS), _BINS - 1) for o in outcomes]
     bins = []
     for place in sorted(set(places)):
@@ -144,7 +157,7 @@ def reliability(outcomes: Sequence[Outcome]) -> list[ConfidenceBin]:
     return bins
 
 
-def separation(outcomes: Sequence[Outcome]) -> Separation:
+def separation(outcomes: Sequence[Rated]) -> Separation:
     """How much the confidence is worth; at least one outcome is needed."""
     from sklearn.metrics import auc, brier_score_loss, roc_auc_score
 

@@ -10,13 +10,15 @@ import typer
 
 from videopath.app.commands.evaluate_answers import answers
 from videopath.app.commands.evaluate_retrieval import retrieval
-from videopath.app.commands.evaluate_shared import DEFAULT, DefaultGroup, tracked
+from videopath.app.commands.evaluate_shared import DEFAULT, OF_A_SET, DefaultGroup, tracked
+from videopath.app.commands.evaluate_tiles import write_set
 from videopath.app.options import AsJson, Home, Verbose, choice
 from videopath.core.errors import InputError
 
 app = typer.Typer(
     cls=DefaultGroup,
-    help="Figures on held-out data: of the agent (clips, which may be left out), of answers to a test set, and of retrieval.",
+    help="Figures on held-out data: of a test set (`videopath evaluate SET`), of the agent on clips over tiles "
+    "(`videopath evaluate --data DIR`), and of retrieval.",
 )
 
 
@@ -158,5 +160,6 @@ def _atlas_lines(summary: Any) -> list[str]:
     ]
 
 
-app.command()(answers)
+app.command(OF_A_SET)(answers)
+app.command("write-set")(write_set)
 app.command()(retrieval)

@@ -1,45 +1,73 @@
-"""``videopath evaluate answers``: a test set of questions about videos, system beside system, judged or not."""
+"""``videopath evaluate SET``: a test set of questions about videos, system beside system, controlled, judged or not."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from videopath.app.commands.evaluate_shared import tracked
-from videopath.app.options import AcceptLicence, AsJson, Base, Knowledge, Verbose, choice
+from videopath.app.options import AcceptLicence, AsJson, Base, Home, Knowledge, Verbose, choice
+from videopath.core.errors import EngineError
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.answers import Answer, Item
-    from videopath.agent.evaluation.judge import Judge, Judged
-    from videopath.agent.evaluation.ranking import Estimate, Ranked
+    from videopath.agent.evaluation.answers import Answer, Header, SystemName
+    from videopath.agent.evaluation.comparing import Controlled
+    from videopath.agent.evaluation.controls import Changed, ControlName
+    from videopath.agent.evaluation.judge import Judge, Judgement
+    from videopath.agent.evaluation.sets import Item
+    from videopath.agent.evaluation.summary import Pair, SetReport
+    from videopath.agent.evaluation.table import Encode
     from videopath.model.engine import LocalEngine
 
-System = Literal["agent", "model", "blind"]
-_JUDGED = "judged.json"
+REPORT = "report.json"
+
+_SYSTEMS = ("agent", "model", "blind")
+_CONTROLS = ("blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "pairs")
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all parts of an evaluation need."""
+
+    questions: Path
+    items: Sequence[Item]
+    engine: LocalEngine
+    knowledge: Path | None
+    out: Path
+
+    def header(self, system: SystemName, control: str = "") -> Header:
+        from videopath.agent.evaluation.answers import header_of
+
+        header = header_of(self.questions, system, self.engine.info, self.knowledge)
+        return header.model_copy(update={"control": control})
 
 
 def answers(
     questions: Annotated[
         Path,
         typer.Argument(
+            metavar="SET",
             help="Test set: question, answer and video_name, or conversations; JSON or JSON lines.",
             exists=True,
             dir_okay=False,
         ),
     ],
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--out",
-            help="Folder for every answer; what is there already is not asked again.",
+            help="Folder for every answer; what is there already is not asked again. Default: in the home folder, by set and model.",
             file_okay=False,
+            show_default=False,
         ),
-    ],
+    ] = None,
     media: Annotated[
         Path | None,
         typer.Option(
@@ -54,13 +82,23 @@ def answers(
         list[str] | None,
         typer.Option(
             "--system",
-            help="The whole agent, the model asked once, or the agent blind to similar cases. Repeatable; default: model.",
-            **choice("--system", "agent", "model", "blind"),
+            help="The whole agent, the model asked once, or the agent blind to similar cases. Repeatable; default: all three.",
+            **choice("--system", *_SYSTEMS),
         ),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="nano, a checkpoint folder or a hub id.")] = "nano",
     base: Base = None,
     knowledge: Knowledge = None,
+    all_controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls", help="All controls that unmask a guesser; each asks every question again."
+        ),
+    ] = False,
+    controls: Annotated[
+        list[str] | None,
+        typer.Option("--control", help="One of the controls. Repeatable.", **choice("--control", *_CONTROLS)),
+    ] = None,
     judge: Annotated[
         str | None,
         typer.Option(
@@ -77,133 +115,180 @@ def answers(
             **choice("--parser", "strict", "published"),
         ),
     ] = "strict",
+    parallel: Annotated[
+        int, typer.Option("--judge-parallel", min=1, max=64, help="Answers that are judged at a time.")
+    ] = 4,
     accept_licence: AcceptLicence = False,
     as_json: AsJson = False,
+    home: Home = None,
     verbose: Verbose = False,
 ) -> None:
-    """Answer a test set and measure the answers: ROUGE-L, similarity, diagnosis, and a judge's scores where one is named.
+    """Answer a test set and measure the answers, with intervals, differences and tests between the systems.
 
-    An interrupted run goes on when it is called again.
+    An interrupted run goes on when it is called again. All figures are also in report.json beside the answers, and kept in the home
+    folder for the page Benchmarks of `videopath app`.
     """
-    from videopath.agent.evaluation.answers import check_packages, read_items
+    from videopath.agent.evaluation.answers import check_packages
     from videopath.agent.evaluation.judge import Judge
-    from videopath.app.console import emit_json, quiet_libraries
+    from videopath.agent.evaluation.sets import read_items
+    from videopath.app.console import quiet_libraries
     from videopath.model import load_engine
 
     quiet_libraries(verbose)
-    chosen = cast("list[System]", list(dict.fromkeys(systems or ["model"])))
-    asked = Judge.at(judge, parser) if judge else None
+    chosen = cast("list[SystemName]", [name for name in _SYSTEMS if name in (systems or _SYSTEMS)])
+    asked = [name for name in _CONTROLS if all_controls or name in (controls or [])]
+    judging = Judge.at(judge, parser, parallel=parallel) if judge else None
     check_packages(judged=judge is not None)
     items = read_items(questions, media or questions.parent)
+    if judging:
+        judging.check()
     engine = load_engine(model, base=base, accept_licence=accept_licence)
-    said = {system: _answered(questions, items, system, engine, knowledge, out) for system in chosen}
-    values = {system: _measured(found) for system, found in said.items()}
-    judged = {system: _judged(asked, found, out / system) for system, found in said.items()} if asked else {}
-    if as_json:
-        emit_json(json.dumps(_document(said, values, judged, engine.info.name), ensure_ascii=False))
-    else:
-        typer.echo("\n".join(_lines(said, values, judged, engine.info.name)))
+    run = _Run(questions, items, engine, knowledge, out or _own_folder(questions, engine))
+    report = _evaluated(run, chosen, cast("list[ControlName]", asked), judging)
+    _keep(report, run.out)
+    _show(report, as_json)
 
 
-def _answered(
-    questions: Path,
-    items: Sequence[Item],
-    system: System,
-    engine: LocalEngine,
-    knowledge: Path | None,
-    out: Path,
-) -> list[Answer]:
-    import tempfile
-
-    from videopath.agent.evaluation.answers import answer_all, asking, header_of
-
-    header = header_of(questions, system, engine.info.name)
-    with tempfile.TemporaryDirectory() as home, asking(system, engine, knowledge, Path(home)) as ask:
-        found = answer_all(items, ask, header, out / system / "answers.jsonl")
-        return tracked(found, len(items), f"{system}: questions answered")
-
-
-def _measured(found: Sequence[Answer]) -> dict[str, Ranked]:
-    from videopath.agent.evaluation.answers import measured
+def _evaluated(
+    run: _Run, systems: Sequence[SystemName], controls: Sequence[ControlName], judge: Judge | None
+) -> SetReport:
+    from videopath.agent.evaluation.comparing import Said, set_facts, set_report
     from videopath.knowledge.embedder import Embedder
 
-    return measured(found, Embedder().encode)
-
-
-def _judged(judge: Judge, found: Sequence[Answer], folder: Path) -> Judged:
-    from videopath.agent.evaluation.judge import write_judgements
-    from videopath.core.files import write_text
-
-    judgements = tracked(judge.judge(found), len(found), f"{folder.name}: answers judged")
-    write_judgements(folder / "judgements.jsonl", judgements)
-    summary = judge.summary(judgements)
-    write_text(folder / _JUDGED, summary.model_dump_json(indent=1) + "\n")
-    return summary
-
-
-def _document(
-    said: Mapping[System, Sequence[Answer]],
-    values: Mapping[System, Mapping[str, Ranked]],
-    judged: Mapping[System, Judged],
-    model: str,
-) -> dict[str, object]:
-    from videopath.agent.evaluation.answers import shared_metrics
-    from videopath.agent.evaluation.ranking import figures
-
-    return {
-        "model": model,
-        "systems": {
-            system: {
-                "answers": len(found),
-                "failed": sum(bool(answer.error) for answer in found),
-                "seconds": sum(answer.seconds for answer in found) / len(found),
-                "figures": {
-                    name: asdict(estimate)
-                    for name, estimate in figures(values[system], shared_metrics(values[system])).items()
-                },
-                "judged": judged[system].model_dump(mode="json") if system in judged else None,
-            }
-            for system, found in said.items()
-        },
-        "differences": [
-            {"system": system, "less": other, "figures": {name: asdict(e) for name, e in less.items()}}
-            for system, other, less in _differences(values)
-        ],
+    encode = Embedder().encode
+    answered = {system: _answers(run, system) for system in systems}
+    controlled = _controlled(run, answered, controls, encode)
+    said = {
+        system: Said(found, _judgements(judge, found, run.out / system) if judge else ())
+        for system, found in answered.items()
     }
+    first = run.header(systems[0])
+    facts = set_facts(first.set, first.set_sha256, answered[systems[0]])
+    return set_report(facts, run.engine.info, said, encode, judge, controlled)
 
 
-def _differences(
-    values: Mapping[System, Mapping[str, Ranked]],
-) -> Iterator[tuple[System, System, dict[str, Estimate]]]:
-    """The first system less each other one, question by question."""
-    from videopath.agent.evaluation.answers import shared_metrics
-    from videopath.agent.evaluation.ranking import differences
+def _answers(run: _Run, system: SystemName) -> list[Answer]:
+    """A system's answers to the whole set."""
+    from videopath.agent.evaluation.answers import answer_all, asking
 
-    first, *others = values
-    for other in others:
-        metrics = shared_metrics(values[first], values[other])
-        yield first, other, differences(values[first], values[other], metrics)
+    with tempfile.TemporaryDirectory() as home, asking(system, run.engine, run.knowledge, Path(home)) as ask:
+        found = answer_all(run.items, ask, run.header(system), run.out / system / "answers.jsonl")
+        return tracked(found, len(run.items), f"{system}: questions answered")
 
 
-def _lines(
-    said: Mapping[System, Sequence[Answer]],
-    values: Mapping[System, Mapping[str, Ranked]],
-    judged: Mapping[System, Judged],
-    model: str,
-) -> Iterator[str]:
-    from videopath.agent.evaluation.answers import shared_metrics
-    from videopath.agent.evaluation.ranking import figures
+def _judgements(judge: Judge, found: Sequence[Answer], folder: Path) -> list[Judgement]:
+    file = folder / "judgements.jsonl"
+    return tracked(judge.judge(found, file), len(found), f"{folder.name}: answers judged")
 
-    for system, found in said.items():
-        failed = sum(bool(answer.error) for answer in found)
-        seconds = sum(answer.seconds for answer in found) / len(found)
-        yield f"{system} of {model}: {len(found):,} answers, {failed} without, {seconds:.2f} s each"
-        for name, estimate in figures(values[system], shared_metrics(values[system])).items():
-            yield f"  {name:<14} {estimate}"
-        if system in judged:
-            summary = judged[system]
-            yield f"  judge {summary.judge}, {summary.parser}: {summary.failed} of {summary.answers} without a score"
-            yield from (f"  {name:<14} {estimate}" for name, estimate in summary.scores.items())
-    for system, other, less in _differences(values):
-        yield f"{system} − {other}"
-        yield from (f"  {name:<14} {estimate}" for name, estimate in less.items())
+
+def _controlled(
+    run: _Run,
+    answered: Mapping[SystemName, Sequence[Answer]],
+    controls: Sequence[ControlName],
+    encode: Encode,
+) -> Controlled:
+    """What the controls say of each system; one that applies to no question is told and left out."""
+    from videopath.agent.evaluation.comparing import Controlled
+    from videopath.agent.evaluation.controls import PAIRS, changed_items, control_report
+    from videopath.agent.evaluation.pairs import pairs_report
+
+    reports, pairs, nearest, applied = [], [], [], []
+    for control in controls:
+        if control == PAIRS:
+            nearest = _pairs(run)
+            if not nearest:
+                _say_none(control)
+                continue
+            pairs = [pairs_report(system, nearest, score, run.items) for system, score in answered.items()]
+        else:
+            changed = changed_items(control, run.items)
+            if not changed:
+                _say_none(control)
+                continue
+            for system, score in answered.items():
+                under = _answers_under(run, system, control, changed)
+                reports.append(control_report(control, system, score, under, encode))
+        applied.append(control)
+    return Controlled(applied, reports, pairs, nearest)
+
+
+def _say_none(control: str) -> None:
+    from videopath.app.console import say
+
+    say(
+        f"The control {control} applies to no question of this set: it needs two diagnoses at a site, or sites."
+    )
+
+
+def _answers_under(
+    run: _Run, system: SystemName, control: ControlName, changed: Sequence[Changed]
+) -> list[Answer]:
+    """A system's answers to the questions as a control changes them."""
+    from videopath.agent.evaluation.answers import answer_all, asking
+    from videopath.agent.evaluation.controls import asking_changed
+
+    file = run.out / system / "controls" / f"{control}.jsonl"
+    with tempfile.TemporaryDirectory() as home, asking(system, run.engine, run.knowledge, Path(home)) as ask:
+        found = answer_all(
+            [one.item for one in changed],
+            asking_changed(changed, ask, run.engine.info.frames),
+            run.header(system, control),
+            file,
+        )
+        return tracked(found, len(changed), f"{system}, {control}: questions answered")
+
+
+def _pairs(run: _Run) -> list[Pair]:
+    """The near-identical cases of the set; kept beside the answers."""
+    from videopath.agent.evaluation.pairs import nearest_pairs, read_pairs, seen, write_pairs
+    from videopath.core.files import sha256_file
+    from videopath.tools.seeing import load_frame_encoder
+
+    encoder = load_frame_encoder("tower", engine=run.engine)
+    file, of = run.out / "pairs.json", (sha256_file(run.questions), encoder.sha256)
+    pairs = read_pairs(file, *of)
+    if pairs is None:
+        found = seen(run.items, encoder, run.engine.info.frames)
+        vectors = tracked(found, len({item.video for item in run.items}), "videos seen for pairs")
+        pairs = nearest_pairs(run.items, dict(vectors))
+        write_pairs(file, *of, pairs)
+    return pairs
+
+
+def _own_folder(questions: Path, engine: LocalEngine) -> Path:
+    """Where the answers to a set by a model are kept unless another folder is named."""
+    from videopath.core.files import sha256_file
+    from videopath.core.settings import load_settings
+
+    name = _UNSAFE.sub("-", f"{questions.stem[:40]}-{engine.info.name}").strip("-.")
+    marks = f"{sha256_file(questions)[:8]}-{engine.info.weights_sha256[:8]}"
+    return load_settings().home / "evaluations" / "answers" / f"{name}-{marks}"
+
+
+def _keep(report: SetReport, out: Path) -> None:
+    from videopath.agent.evaluation.summary import save_set_report, write_set_report
+    from videopath.app.console import say
+    from videopath.core.settings import load_settings
+
+    write_set_report(report, out / REPORT)
+    save_set_report(report, load_settings().home)
+    say(f"Answers and {REPORT}: {out}")
+
+
+def _show(report: SetReport, as_json: bool) -> None:
+    """The figures on stdout. Raises ``EngineError`` where the judge gave none: the others stand all the same."""
+    from videopath.app.commands.evaluate_report import show_report
+    from videopath.app.console import emit_json
+
+    if as_json:
+        emit_json(report.model_dump_json())
+    else:
+        show_report(report)
+    for system in report.systems:
+        if system.judged and not system.judged.scores:
+            reason = next(iter(system.judged.failures), "")
+            raise EngineError(
+                f"The judge gave no score that can be read for {system.system} ({reason}); look at the replies in "
+                "judgements.jsonl, and call again: what failed is asked again.",
+                retryable=True,
+            )

@@ -1,175 +1,234 @@
-"""Answers to a test set: read, asked once, resumed, measured, beside each other."""
+"""Answers to a test set: asked once, resumed after a kill, and all systems beside each other."""
 
 from __future__ import annotations
 
 import json
-import shutil
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from videopath.agent.evaluation import answers
-from videopath.agent.evaluation.answers import (
-    Answer,
-    Header,
-    Item,
-    answer_all,
-    measured,
-    read_answers,
-    read_items,
-    shared_metrics,
-)
-from videopath.agent.evaluation.ranking import Ranked
+from videopath.agent.evaluation.answers import Answer, Header, answer_all, asking, read_answers
+from videopath.agent.evaluation.sets import Item, read_items
+from videopath.agent.evaluation.summary import list_set_reports, read_set_report
 from videopath.app.cli import app
 from videopath.core.errors import InputError
+from videopath.model.questions import one_prompt_question
+from videopath.model.synthetic import ENTITIES, render_slide
 
-HEADER = Header(set="test.json", set_sha256="0" * 64, system="model", model="nano")
+HEADER = Header(set="test.json", set_sha256="0" * 64, system="model", model="nano", weights_sha256="1" * 64)
+Videopath = Callable[..., Result]
 
 
-@pytest.fixture
-def questions(tmp_path: Path, small_case: Path) -> Path:
-    """Two questions in the published format; one of the videos cannot be read."""
-    shutil.copy(small_case, tmp_path / "case.mp4")
-    (tmp_path / "broken.mkv").write_bytes(b"no video")
-    path = tmp_path / "test.json"
-    path.write_text(
-        json.dumps(
-            [
-                {"question": "What is the best diagnosis?", "answer": "Colon adenocarcinoma.", "video_name": "case",
-                 "site": "colon", "diagnosis": "colon adenocarcinoma"},
-                {"question": "What is seen?", "answer": "Glands.", "video_name": "broken", "diagnosis": "x"},
-            ]
-        )
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two drawn clips, and a video that cannot be read."""
+    folder = tmp_path_factory.mktemp("set")
+    entries: list[dict[str, Any]] = []
+    for seed, (entity, site) in enumerate(list(ENTITIES.items())[:2]):
+        clip = folder / f"clip{seed}"
+        clip.mkdir()
+        for number in range(2):
+            Image.fromarray(render_slide(entity, seed, 224, 224)).save(clip / f"{number}.png")
+        entries.append(
+            {"id": entity, "question": one_prompt_question(site), "answer": f"Glands.\nDiagnosis: {entity}", "video_name": clip.name,
+             "site": site, "diagnosis": entity, "group": f"patient {seed}", "attributes": {"crowding": "crowded nuclei"}}
+        )  # fmt: skip
+    (folder / "broken.mkv").write_bytes(b"no video")
+    entries.append({**entries[0], "id": "broken", "video_name": "broken", "group": "patient 9"})
+    path = folder / "test.jsonl"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return path
 
 
-def test_the_published_format_names_videos_without_their_endings(questions: Path) -> None:
-    first, second = read_items(questions, questions.parent)
-    assert (first.id, first.video.name, first.site) == ("1", "case.mp4", "colon")
-    assert second.video.name == "broken.mkv"
+@pytest.fixture
+def videopath() -> Videopath:
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def test_conversations_are_a_set_too(questions: Path) -> None:
-    turns = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A gland."}]
-    path = questions.parent / "own.jsonl"
-    path.write_text(json.dumps({"id": "a", "video": "case.mp4", "conversations": turns}))
-    (item,) = read_items(path, questions.parent)
-    assert (item.id, item.question, item.reference) == ("a", "What is it?", "A gland.")
+def _items(count: int) -> list[Item]:
+    return [Item(id=str(n), video=Path(f"{n}.mp4"), question="?", reference="r") for n in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("entries", "word"),
-    [
-        ([], "no question"),
-        ([3], "no JSON object"),
-        ([{"question": "a", "answer": "b"}], "lacks"),
-        ([{"question": "a", "answer": "b", "video_name": "gone"}], "not in"),
-        ([{"id": "1", "question": "a", "answer": "b", "video_name": "case"}] * 2, "more than once"),
-        ([{"question": 3, "answer": "b", "video_name": "case"}], "not usable"),
-    ],
-)
-def test_a_wrong_set_is_refused_with_its_place(questions: Path, entries: list[object], word: str) -> None:
-    questions.write_text(json.dumps(entries))
-    with pytest.raises(InputError, match=word):
-        read_items(questions, questions.parent)
+def _answer(item: Item) -> Answer:
+    return Answer(id=item.id, video=item.video.name, question="?", reference="r", text="two\u2028lines")
 
 
 def test_what_was_answered_is_not_asked_again_and_what_failed_is(tmp_path: Path) -> None:
-    items = [Item(id=str(n), video=Path(f"{n}.mp4"), question="?", reference="r") for n in range(3)]
     asked: list[str] = []
 
     def ask(item: Item) -> Answer:
         asked.append(item.id)
         if item.id == "1" and asked.count("1") == 1:
             raise InputError("cannot be read")
-        return Answer(id=item.id, video=item.video.name, question="?", reference="r", text="t")
+        return _answer(item)
 
     out = tmp_path / "new" / "answers.jsonl"
-    stream = answer_all(items, ask, HEADER, out)
+    stream = answer_all(_items(3), ask, HEADER, out)
     next(stream), next(stream)
     stream.close()
     assert [answer.error for answer in read_answers(out)[1]] == ["", "cannot be read"]
-    found = list(answer_all(items, ask, HEADER, out))
+    found = list(answer_all(_items(3), ask, HEADER, out))
     assert asked == ["0", "1", "1", "2"]
-    assert [answer.text for answer in found] == ["t"] * 3
+    assert [answer.text for answer in found] == ["two\u2028lines"] * 3
     assert len(read_answers(out)[1]) == 3
-    with pytest.raises(InputError, match="choose another --out"):
-        list(answer_all(items, ask, HEADER.model_copy(update={"model": "other"}), out))
-    out.write_text("nonsense")
+
+
+def test_a_line_that_a_kill_cut_is_asked_again(tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    list(answer_all(_items(3), _answer, HEADER, out))
+    out.write_text(out.read_text()[:-20])
+    asked: list[str] = []
+    found = list(answer_all(_items(3), lambda item: asked.append(item.id) or _answer(item), HEADER, out))
+    assert (asked, len(found), len(read_answers(out)[1])) == (["2"], 3, 3)
+
+
+@pytest.mark.parametrize(
+    "other", [{"model": "x"}, {"weights_sha256": "2" * 64}, {"control": "blank"}, {"knowledge": "3" * 64}]
+)
+def test_answers_of_another_run_are_not_mixed_in(tmp_path: Path, other: dict[str, str]) -> None:
+    out = tmp_path / "answers.jsonl"
+    list(answer_all(_items(1), _answer, HEADER, out))
+    before = out.read_text()
+    with pytest.raises(InputError, match=f"{next(iter(other))} differs.*choose another --out"):
+        list(answer_all(_items(1), _answer, HEADER.model_copy(update=other), out))
+    assert out.read_text() == before
+    out.write_text("nonsense\n")
     with pytest.raises(InputError, match="no file of answers"):
-        read_answers(out)
+        list(answer_all(_items(1), _answer, HEADER, out))
 
 
-def test_values_are_those_of_their_definitions() -> None:
-    def answer(name: str, text: str, **more: str) -> Answer:
-        return Answer(
-            id=name, video="v", question="?", reference="crowded irregular glands", text=text, **more
-        )
-
-    def encode(texts: list[str]) -> np.ndarray:
-        return np.array([[1.0, 0.0] if "glands" in text else [0.6, -0.8] for text in texts])
-
-    found = measured(
-        [
-            answer("same", "Crowded irregular glands", diagnosis="Adenocarcinoma.", truth="adenocarcinoma"),
-            answer("half", "glands", diagnosis="carcinoid", truth="adenocarcinoma"),
-            answer("none", "", error="unreadable", truth="adenocarcinoma"),
-        ],
-        encode,
+@pytest.mark.parametrize(
+    ("text", "diagnosis", "said"),
+    [
+        ("Glands.", "Colorectal adenocarcinoma", "colon adenocarcinoma"),
+        ("Glands and more.\nDiagnosis: colonic adenocarcinoma.", "", "colon adenocarcinoma"),
+        ("Warty dyskeratoma of the tongue.", "", "warty dyskeratoma of tongue"),
+        ("Glands.\nNothing that could be named here.", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_what_an_answer_says(text: str, diagnosis: str, said: str) -> None:
+    answer = _answer(_items(1)[0]).model_copy(
+        update={"text": text, "diagnosis": diagnosis, "truth": said or "x"}
     )
-    assert found["same"].values == {"rouge_l": 1.0, "similarity": 1.0, "diagnosis": 1.0}
-    assert found["half"].values["rouge_l"] == pytest.approx(0.5)
-    assert found["half"].values["diagnosis"] == 0
-    assert found["none"].values == {"rouge_l": 0.0, "similarity": 0.0, "diagnosis": 0.0}
-    assert shared_metrics(found) == ["rouge_l", "similarity", "diagnosis"]
-    assert shared_metrics(found, {"a": Ranked("v", {"rouge_l": 1.0})}) == ["rouge_l"]
+    assert (answer.said, answer.right) == (said, bool(said))
+    assert not answer.model_copy(update={"truth": None}).right
 
 
-@pytest.fixture
-def videopath() -> Callable[..., Result]:
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+def test_the_models_confidence_is_what_it_gives_its_own_diagnosis(
+    questions: Path, nano_engine: Any, tmp_path: Path
+) -> None:
+    item = read_items(questions, questions.parent)[0]
+    with asking("model", nano_engine, None, tmp_path) as ask:
+        answer = ask(item)
+        with nano_engine.open(_clip(item, nano_engine)) as session:
+            (score,) = session.score(
+                item.question,
+                [f" {answer.diagnosis}"],
+                answer_start=f"{answer.description}\nDiagnosis:",
+                reduce="sum",
+            )
+            bare = session.generate("Describe the histological findings.", max_new_tokens=1024)
+        assert answer.diagnosis
+        assert answer.confidence == pytest.approx(math.exp(score))
+        plain = ask(item.model_copy(update={"question": "Describe the histological findings."}))
+    assert (plain.diagnosis, plain.description) == ("", plain.text)
+    mean = sum(bare.logprobs) / len(bare.logprobs)
+    assert plain.confidence == pytest.approx(math.exp(mean), rel=1e-3)
+
+
+def _clip(item: Item, engine: Any) -> Any:
+    from videopath.model import open_clip
+
+    return open_clip(item.video, engine.info.frames)
 
 
 def test_a_missing_package_is_told_before_anything_is_answered(
-    questions: Path, tmp_path: Path, videopath: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    questions: Path, tmp_path: Path, videopath: Videopath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "find_spec", lambda name: None)
-    answer = videopath("evaluate", "answers", questions, "--out", tmp_path / "out")
+    answer = videopath("evaluate", questions, "--out", tmp_path / "out")
     assert (answer.exit_code, "videopath-agent[benchmark]" in answer.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_agent_model_and_blind_stand_beside_each_other(
-    questions: Path, tmp_path: Path, videopath: Callable[..., Result]
+    questions: Path, tmp_path: Path, own_home: Path, videopath: Videopath
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["evaluate", "answers", questions, "--out", out]
-    for system in ("agent", "blind", "model"):
-        arguments += ["--system", system]
-    answer = videopath(*arguments)
+    answer = videopath("evaluate", questions, "--out", out)
     assert answer.exit_code == 0, answer.stderr
-    for words in (
-        "agent of",
-        "blind of",
-        "model of",
-        "2 answers, 1 without",
-        "agent − blind",
-        "agent − model",
-    ):
+    for words in ("agent", "model", "blind", "1 of 3", "agent − model", "agent − blind", "model − blind", "McNemar p", "macro-F1 ↑",
+                  "answered", "Research use only"):  # fmt: skip
         assert words in answer.stdout
     _, found = read_answers(out / "agent" / "answers.jsonl")
-    assert "Diagnosis: " in found[0].text
+    assert found[0].text == f"{found[0].description}\nDiagnosis: {found[0].diagnosis}"
+    probabilities = [candidate.probability for candidate in found[0].differential]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1)
     assert found[0].confidence is not None
-    assert "broken.mkv" in found[1].error
-    document = json.loads(videopath(*arguments, "--json").stdout)
-    assert document["systems"]["agent"]["figures"]["diagnosis"]["questions"] == 2
-    assert set(document["systems"]["model"]["figures"]) == {"rouge_l", "similarity", "diagnosis"}
-    assert [(row["system"], row["less"]) for row in document["differences"]] == [
-        ("agent", "blind"),
-        ("agent", "model"),
+    assert found[0].seconds > 0
+    assert (found[0].group, "broken.mkv" in found[2].error) == ("patient 0", True)
+
+    report = read_set_report(out / "report.json")
+    assert report == read_set_report(list_set_reports(own_home)[0])
+    by_name = {system.system: system for system in report.systems}
+    assert list(by_name) == ["agent", "model", "blind"]
+    assert set(by_name["agent"].figures) - set(by_name["model"].figures) == {"top3"}
+    assert {metric.name for metric in report.metrics} == set(by_name["agent"].figures)
+    assert (by_name["model"].answers, by_name["model"].failed) == (3, 1)
+    assert all(system.figures["accuracy"].questions == 3 for system in report.systems)
+    assert by_name["agent"].figures["coverage"].value <= 2 / 3
+    assert sum(point.right.count for point in by_name["model"].reliability) == 3
+
+    again = videopath(
+        "evaluate", questions, "--out", out, "--system", "model", "--controls", "--json", "--model", "nano"
+    )
+    document = json.loads(again.stdout)
+    assert [row["control"] for row in document["controls"]] == [
+        "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site"
+    ]  # fmt: skip
+    by_control = {row["control"]: row for row in document["controls"]}
+    assert by_control["other-video"]["questions"] == 3
+    assert by_control["blank"]["same_answer"]["value"] < 1
+    assert [pair["pairs"] for pair in document["pairs"]] == [len(document["nearest"])]
+    assert (out / "model" / "controls" / "blank.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_a_kill_loses_no_answer(questions: Path, tmp_path: Path) -> None:
+    """The process is killed while it answers; the next one goes on behind the answers that are there."""
+    out = tmp_path / "out"
+    file = out / "model" / "answers.jsonl"
+    command = [sys.executable, "-m", "videopath.app.cli", "evaluate", str(questions), "--out", str(out), "--system", "model"]  # fmt: skip
+    running = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+    )
+    deadline = time.monotonic() + 120
+    while not (file.exists() and file.read_text().count("\n") > 1):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = [line for line in file.read_text().split("\n")[:-1] if not json.loads(line).get("error")]
+    answer = CliRunner().invoke(app, command[3:])
+    assert answer.exit_code == 0, answer.stderr
+    assert file.read_text().split("\n")[: len(before)] == before
+    assert [found.id for found in read_answers(file)[1]] == [
+        "benign colon tissue",
+        "colon adenocarcinoma",
+        "broken",
     ]

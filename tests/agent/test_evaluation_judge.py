@@ -21,7 +21,7 @@ from videopath.core.errors import EngineError, InputError
 ANSWER = Answer(
     id="1", video="a.mp4", question="What is it?", reference="Serous carcinoma.", text="A carcinoma."
 )
-Reply = Callable[[dict[str, Any]], "str | int"]
+Reply = Callable[[dict[str, Any]], "str | int | bytes"]
 
 
 class Server:
@@ -40,9 +40,11 @@ class Server:
                 server.keys.append(self.headers["Authorization"])
                 said = server.reply(body)
                 status = said if isinstance(said, int) else 200
-                message = {"role": "assistant", "content": said}
+                message = {"role": "assistant", "content": said if isinstance(said, str) else ""}
                 content = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "model": "m", "id": "1", "object": "chat.completion", "created": 1}  # fmt: skip
                 data = json.dumps(content if status == 200 else {"error": {"message": "no"}}).encode()
+                if isinstance(said, bytes):  # not of the protocol
+                    data = said
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
@@ -59,7 +61,7 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     made = Server()
-    thread = threading.Thread(target=made.http.serve_forever, daemon=True)
+    thread = threading.Thread(target=made.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield made
     made.http.shutdown()
@@ -121,21 +123,22 @@ def test_three_calls_give_three_scores_and_their_mean(
 def test_nonsense_is_asked_again_then_counted_and_never_0(server: Server) -> None:
     replies = iter(["Score: 4", '{"score": 9}', '{"score": 2}'])
     server.reply = lambda _: next(replies, "no")
-    judge = Judge.at(server.place)
+    judge = Judge.at(server.place, parallel=1)
     first, second = judge.judge([ANSWER, ANSWER.model_copy(update={"id": "2"})])
     assert first.scores[ASPECTS[0]] == 2
     assert first.replies[ASPECTS[0]] == ["Score: 4", '{"score": 9}', '{"score": 2}']
     assert first.scores[ASPECTS[1]] is None
     assert "none of 3 replies" in first.error
     assert set(second.scores.values()) == {None}
-    with pytest.raises(InputError, match="no score that can be read"):
-        judge.summary([first, second])
+    summary = judge.summary([first, second])
+    assert (summary.answers, summary.failed, summary.scores) == (2, 2, {})
+    assert sum(summary.failures.values()) == 2
 
 
 def test_published_turns_one_failed_call_into_three_zeros(server: Server) -> None:
-    calls = iter(["{'score': 4.8}", "{'score': '2'}", 500, 500, 500])
+    calls = iter(["{'score': 4.8}", "{'score': '2'}", 500])
     server.reply = lambda _: next(calls)
-    judge = Judge.at(server.place, "published")
+    judge = Judge.at(server.place, "published", retries=0)
     (judged,) = judge.judge([ANSWER])
     assert set(judged.scores.values()) == {0}
     assert judged.error
@@ -147,12 +150,134 @@ def test_published_turns_one_failed_call_into_three_zeros(server: Server) -> Non
 
 def test_a_slow_or_failing_server_costs_a_score_and_not_the_run(server: Server) -> None:
     server.reply = lambda _: time.sleep(0.5) or '{"score": 4}'
-    (slow,) = Judge.at(server.place, timeout=0.05, tries=1).judge([ANSWER])
+    (slow,) = Judge.at(server.place, timeout=0.05, tries=1, retries=0).judge([ANSWER])
     assert "Timeout" in slow.error
     server.reply = lambda _: 503
-    (down,) = Judge.at(server.place, tries=1).judge([ANSWER])
+    server.asked.clear()
+    (down,) = Judge.at(server.place, tries=1, retries=1).judge([ANSWER])
+    assert len(server.asked) == 6  # each of three calls is made again
     assert set(down.scores.values()) == {None}
     assert down.error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json",
+        b"<html>",
+        b"{}",
+        b"[1]",
+        b'{"choices": 3}',
+        b'{"choices": [{}]}',
+        b'{"score": 4}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_reply_that_is_not_of_the_protocol_is_kept_and_counted(server: Server, body: bytes) -> None:
+    server.reply = lambda _: body
+    (judged,) = Judge.at(server.place).judge([ANSWER])
+    assert set(judged.scores.values()) == {None}
+    assert "not of the protocol" in judged.error
+    assert [len(replies) for replies in judged.replies.values()] == [1, 1, 1]
+
+
+def _answers(count: int) -> list[Answer]:
+    return [
+        ANSWER.model_copy(update={"id": str(n), "text": f"Answer {n}.", "group": f"g{n}"})
+        for n in range(count)
+    ]
+
+
+def test_what_was_judged_is_not_asked_again_and_what_failed_is(server: Server, tmp_path: Path) -> None:
+    out, judge = tmp_path / "new" / "judgements.jsonl", Judge.at(server.place, tries=1)
+    server.reply = lambda body: "no" if "Answer 1." in body["messages"][1]["content"] else '{"score": 4}'
+    assert [bool(one.error) for one in sorted(judge.judge(_answers(3), out), key=lambda one: one.id)] == [
+        False,
+        True,
+        False,
+    ]
+    out.write_text(out.read_text() + '{"id": "2", "clus')  # a kill in the middle of writing
+    server.reply = lambda _: '{"score": 2}'
+    server.asked.clear()
+    again = {one.id: one.scores["detail"] for one in judge.judge(_answers(4), out)}
+    assert again == {"0": 4, "1": 2, "2": 4, "3": 2}
+    assert {body["messages"][1]["content"].rpartition(" ")[2] for body in server.asked} == {"1.", "3."}
+    server.asked.clear()
+    assert {one.cluster for one in judge.judge(_answers(4), out)} == {"g0", "g1", "g2", "g3"}
+    assert server.asked == []
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["id"] for line in lines].count("1") == 2  # the failed one is kept, too
+    assert all(line["judge"] == server.place and line["replies"]["detail"] and line["date"] for line in lines)
+
+
+@pytest.mark.parametrize("other", ["parser", "answer", "model"])
+def test_another_judge_parser_or_answer_is_asked_anew_in_the_same_file(
+    server: Server, tmp_path: Path, other: str
+) -> None:
+    out = tmp_path / "judgements.jsonl"
+    list(Judge.at(server.place).judge(_answers(1), out))
+    first, server.asked = out.read_text(), []
+    judge = Judge.at(
+        server.place + ("2" if other == "model" else ""), "published" if other == "parser" else "strict"
+    )
+    changed = [
+        answer.model_copy(update={"text": "New."} if other == "answer" else {}) for answer in _answers(1)
+    ]
+    assert len(list(judge.judge(changed, out))) == 1
+    assert len(server.asked) == 3
+    assert out.read_text().startswith(first)
+
+
+def test_several_answers_are_judged_at_a_time(server: Server, tmp_path: Path) -> None:
+    """Each of four answers waits until all four are being judged: one after the other it would never end."""
+    together = threading.Barrier(4, timeout=20)
+
+    def reply(body: dict[str, Any]) -> str:
+        if "factually" in body["messages"][0]["content"]:
+            together.wait()
+        return '{"score": 4}'
+
+    server.reply = reply
+    judged = list(Judge.at(server.place, parallel=4).judge(_answers(4), tmp_path / "judgements.jsonl"))
+    assert {one.id for one in judged} == {"0", "1", "2", "3"}
+    assert not any(one.error for one in judged)
+
+
+def test_who_stops_early_keeps_what_was_judged(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "judgements.jsonl"
+    stream = Judge.at(server.place, parallel=1).judge(_answers(50), out)
+    next(stream)
+    stream.close()
+    kept = len(out.read_text().splitlines())
+    assert 1 <= kept < 50
+    assert len(server.asked) <= 3 * (kept + 1)
+
+
+def test_a_file_that_holds_no_judgements_is_left_alone(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "judgements.jsonl"
+    out.write_text("my notes\n")
+    with pytest.raises(InputError, match="no file of judgements"):
+        list(Judge.at(server.place).judge(_answers(1), out))
+    assert out.read_text() == "my notes\n"
+
+
+def test_differences_are_over_the_answers_that_were_judged_for_both(server: Server) -> None:
+    judge = Judge.at(server.place, tries=1)
+    server.reply = lambda body: "no" if "Answer 2." in body["messages"][1]["content"] else '{"score": 4}'
+    first = list(judge.judge(_answers(3)))
+    server.reply = lambda _: '{"score": 1}'
+    second = list(judge.judge(_answers(3)))
+    found = judge.difference(first, second)
+    assert (found["detail"].value, found["detail"].questions) == (3.0, 2)
+    assert found["norm_average"].value == pytest.approx(60)
+    assert found["norm_average"].low == pytest.approx(60)
+    assert judge.difference(first, []) == {}
+
+
+def test_a_judge_that_nobody_is_behind_is_told_at_once(server: Server) -> None:
+    Judge.at(server.place).check()
+    with pytest.raises(EngineError, match="cannot be reached"):
+        Judge.at("http://127.0.0.1:9/v1#m").check()
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
