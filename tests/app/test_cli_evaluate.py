@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from typer.testing import Result
 Run = Callable[..., Result]
 
 
-@pytest.mark.parametrize("command", ["evaluate", "evaluate clips", "evaluate retrieval"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "evaluate clips", "evaluate answers", "evaluate write-set", "evaluate retrieval"]
+)
 def test_every_command_has_help(command: str, videopath: Run) -> None:
     answer = videopath(*command.split(), "--help")
     assert answer.exit_code == 0
@@ -28,6 +31,65 @@ def test_options_without_a_command_are_those_of_clips(
     assert (refused.exit_code, "--calibrate" in refused.stderr) == (2, True)
     helped = videopath("evaluate", *command, "--data", tmp_path, "--help")
     assert (helped.exit_code, "--calibrate" in helped.stdout) == (0, True)
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    (tmp_path / "case.mp4").write_bytes(b"no video")
+    path = tmp_path / "set"
+    path.write_text(json.dumps([{"question": "What?", "answer": "That.", "video_name": "case"}]))
+    return path
+
+
+def test_a_file_in_the_place_of_a_command_is_a_test_set(
+    videopath: Run, questions: Path, tmp_path: Path
+) -> None:
+    helped = videopath("evaluate", questions, "--help")
+    assert (helped.exit_code, "--controls" in helped.stdout) == (0, True)
+    missing = videopath("evaluate", tmp_path / "gone.jsonl")
+    assert (missing.exit_code, "gone.jsonl" in missing.stderr, "does not exist" in missing.stderr) == (
+        2,
+        True,
+        True,
+    )
+
+
+def test_a_video_that_cannot_be_read_is_counted(videopath: Run, questions: Path, own_home: Path) -> None:
+    """Without --out the answers are kept in the home folder; no question is answered, and the figures say so."""
+    answer = videopath("evaluate", questions, "--system", "model")
+    assert answer.exit_code == 0, answer.stderr
+    assert "1 of 1" in answer.stdout
+    (report,) = (own_home / "evaluations" / "answers").glob("set-*/report.json")
+    (kept,) = (own_home / "evaluations" / "sets").glob("*.json")
+    assert report.read_text() == kept.read_text()
+    assert json.loads(report.read_text())["systems"][0]["failed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--system", "both"], "agent, model, blind"),
+        (["--control", "dark"], "blank, other-video"),
+        (["--judge", "nobody"], "no judge"),
+        (["--judge", "http://127.0.0.1:9/v1#m"], "cannot be reached"),
+        (["--parser", "loose"], "strict, published"),
+        (["--knowledge", "/nowhere/at-all", "--system", "agent"], "at-all"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_before_anything_is(
+    options: list[str], word: str, videopath: Run, questions: Path, tmp_path: Path
+) -> None:
+    answer = videopath("evaluate", questions, "--out", tmp_path / "out", *options)
+    assert answer.exit_code in (1, 2)
+    (sentence,) = [line for line in answer.stderr.splitlines() if line.strip()]
+    assert sentence.startswith("Error: ")
+    assert word in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_set_is_written_of_tiles_alone(videopath: Run, tmp_path: Path) -> None:
+    answer = videopath("evaluate", "write-set", "--data", tmp_path, "--out", tmp_path / "set")
+    assert (answer.exit_code, "manifest.csv" in answer.stderr) == (2, True)
 
 
 def test_a_misspelt_command_is_not_taken_for_an_option(videopath: Run) -> None:
