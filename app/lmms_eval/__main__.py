@@ -1,0 +1,53 @@
+"""``python -m videopath.app.lmms_eval``: the folder for lmms-eval's ``--include_path``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videopath.app.guard import GuardedGroup
+
+app = typer.Typer(
+    cls=GuardedGroup,
+    name="python -m videopath.app.lmms_eval",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def folder(
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            "--set", help="A test set of your own, to be a task as well.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            "--media", help="Folder of its videos; default: that of the set.", exists=True, file_okay=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="The new folder, with the shipped tasks and yours.", file_okay=False)
+    ] = Path("lmms_eval_tasks"),
+) -> None:
+    """Print the folder of the tasks: the shipped one, or with --set a new one that also holds a task for your set."""
+    from videopath.app.lmms_eval import TASKS
+
+    if questions is None:
+        typer.echo(TASKS)
+        return
+    from videopath.app.console import say
+    from videopath.app.lmms_eval.folder import write_tasks
+
+    name = write_tasks(questions, media or questions.parent, out)
+    say(f"The task of {questions.name}: --tasks {name}")
+    typer.echo(out.absolute())
+
+
+if __name__ == "__main__":
+    app()
