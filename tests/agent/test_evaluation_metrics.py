@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn.metrics import brier_score_loss, f1_score
 from videopath.agent.evaluation import kept
 from videopath.agent.evaluation.answers import Answer
 from videopath.agent.evaluation.comparing import Said, set_facts, set_report
+from videopath.agent.evaluation.controls import CONTROLS
 from videopath.agent.evaluation.metrics import BY_NAME, Draws, draw, draw_all, mcnemar
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.evaluation.summary import NOTHING, OTHER, SetReport
@@ -302,3 +304,11 @@ def test_a_draw_without_any_of_the_rows_counts_for_nothing() -> None:
     drawn = draw(measure, found, measure.rows(found), Draws(found.clusters, 300))
     assert np.isnan(drawn.values).any()
     assert drawn.estimate() == Estimate(1.0, 0.0, 1.0, 1, 1)
+
+
+def test_the_page_on_evaluation_names_every_metric_and_control() -> None:
+    text = (Path(__file__).resolve().parents[2] / "agent" / "evaluation" / "README.md").read_text(
+        encoding="utf-8"
+    )
+    assert [m.facts.label for m in BY_NAME.values() if f"| {m.facts.label} |" not in text] == []
+    assert [name for name in CONTROLS if f"| `{name}` |" not in text] == []
