@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.agent import entities
+from videopath.agent.evaluation import entities
 from videopath.agent.evaluation.entities import PARENT, credit, entity_of, mentioned, parents_of
 from videopath.model.training import corpus
 
