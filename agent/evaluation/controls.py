@@ -107,8 +107,9 @@ def control_report(
     """What a control says of a system. ``under``: its answers there; ``score``: those to the whole set, without it."""
     usual = {answer.id: answer for answer in score}
     before = [usual[answer.id] for answer in under]
-    first, second = table(before, encode), table(under, encode)
     metric = "accuracy" if any(answer.truth for answer in under) else "similarity"
+    by_texts = encode if metric == "similarity" else None
+    first, second = table(before, by_texts), table(under, by_texts)
     draws = Draws(first.clusters)
     measure = BY_NAME[metric]
     rows = measure.rows(first)

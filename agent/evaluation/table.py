@@ -47,15 +47,18 @@ class Table:
         )
 
 
-def table(answers: Sequence[Answer], encode: Encode) -> Table:
-    """The answers of one system. Raises ``InputError`` for none."""
+def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
+    """The answers of one system. Raises ``InputError`` for none.
+
+    Without ``encode`` the values of texts (ROUGE-L, similarity, and the diagnosis with halves), which take longest, are left out.
+    """
     if not answers:
         raise InputError("There is no answer that could be evaluated.")
-    measured_ = measured(answers, encode)
+    values = measured(answers, encode) if encode else {}
     sure = all(answer.error or answer.confidence is not None for answer in answers)
     ranks = any(answer.differential for answer in answers)
     columns = {
-        **{name: [measured_[a.id].get(name, np.nan) for a in answers] for name in ("rouge_l", "similarity", "diagnosis")},
+        **{name: [values.get(a.id, {}).get(name, np.nan) for a in answers] for name in ("rouge_l", "similarity", "diagnosis")},
         "right": [float(a.right) if a.truth else np.nan for a in answers],
         "top3": [float(_among_first(a)) if a.truth and ranks else np.nan for a in answers],
         "attributes": [_mean(attribute_agreement(a).values()) for a in answers],

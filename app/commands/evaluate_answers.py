@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
@@ -13,7 +14,7 @@ import typer
 
 from videopath.app.commands.evaluate_shared import tracked
 from videopath.app.options import AcceptLicence, AsJson, Base, Home, Knowledge, Verbose, choice
-from videopath.core.errors import EngineError
+from videopath.core.errors import EngineError, InputError
 
 if TYPE_CHECKING:
     from videopath.agent.evaluation.answers import Answer, Header, SystemName
@@ -144,9 +145,29 @@ def answers(
         judging.check()
     engine = load_engine(model, base=base, accept_licence=accept_licence)
     run = _Run(questions, items, engine, knowledge, out or _own_folder(questions, engine))
-    report = _evaluated(run, chosen, cast("list[ControlName]", asked), judging)
-    _keep(report, run.out)
+    with _alone(run.out):
+        report = _evaluated(run, chosen, cast("list[ControlName]", asked), judging)
+        _keep(report, run.out)
     _show(report, as_json)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two runs in one folder would write over each other's answers."""
+    from filelock import FileLock, Timeout
+
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"Another evaluation writes to {out}: wait for it, or choose another --out."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _evaluated(

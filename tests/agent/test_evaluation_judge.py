@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from videopath.agent.evaluation.answers import Answer
 from videopath.agent.evaluation.judge import ASPECTS, KEY, Judge, published_score, strict_score
+from videopath.agent.evaluation.summary import read_set_report
+from videopath.app.cli import app
 from videopath.core.errors import EngineError, InputError
 
 ANSWER = Answer(
@@ -297,3 +300,29 @@ def test_an_answer_that_is_missing_is_0_and_nobody_is_asked(server: Server) -> N
 def test_a_judge_has_an_address_and_a_model(place: str) -> None:
     with pytest.raises(InputError, match="no judge"):
         Judge.at(place)
+
+
+@pytest.mark.slow
+def test_a_judged_evaluation_keeps_all_figures_when_the_judge_fails(
+    server: Server, small_case: Path, tmp_path: Path
+) -> None:
+    """First no reply can be read: the other figures stand, and the next call asks the judge alone."""
+    questions, out = tmp_path / "test.json", tmp_path / "out"
+    questions.write_text(
+        json.dumps([{"question": "What is it?", "answer": "Glands.", "video_name": small_case.stem}])
+    )
+    arguments = ["evaluate", str(questions), "--media", str(small_case.parent), "--out", str(out), "--system", "model",
+                 "--judge", server.place, "--judge-parallel", "2"]  # fmt: skip
+    server.reply = lambda _: "no"
+    failed = CliRunner().invoke(app, arguments)
+    assert (failed.exit_code, "gave no score that can be read" in failed.stderr) == (1, True)
+    assert "ROUGE-L" in failed.stdout
+    assert read_set_report(out / "report.json").systems[0].judged.failed == 1  # type: ignore[union-attr]
+    before = (out / "model" / "answers.jsonl").read_text()
+    server.reply = lambda _: '{"score": 3}'
+    answer = CliRunner().invoke(app, [*arguments, "--json"])
+    assert answer.exit_code == 0, answer.stderr
+    judged = json.loads(answer.stdout)["systems"][0]["judged"]
+    assert (judged["scores"]["norm_average"]["value"], judged["failed"]) == (60.0, 0)
+    assert set(judged["prompts_sha256"]) == set(ASPECTS)
+    assert (out / "model" / "answers.jsonl").read_text() == before

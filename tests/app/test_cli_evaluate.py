@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -84,7 +85,15 @@ def test_what_cannot_be_asked_is_told_before_anything_is(
     (sentence,) = [line for line in answer.stderr.splitlines() if line.strip()]
     assert sentence.startswith("Error: ")
     assert word in sentence
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob("out/*/*"))
+
+
+def test_two_runs_do_not_write_to_one_folder(videopath: Run, questions: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"):
+        answer = videopath("evaluate", questions, "--out", tmp_path / "out", "--system", "model")
+    assert (answer.exit_code, "Another evaluation writes to" in answer.stderr) == (2, True)
+    assert not (tmp_path / "out" / "model").exists()
 
 
 def test_a_set_is_written_of_tiles_alone(videopath: Run, tmp_path: Path) -> None:
