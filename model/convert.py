@@ -1,4 +1,4 @@
-"""Writing any checkpoint in the Hugging Face layout, shard by shard, so that plain transformers loads it."""
+"""Writing any checkpoint whole, shard by shard: in the Hugging Face layout, which plain transformers loads, or the original's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -27,7 +27,7 @@ from videopath.model.config import LlavaConfig
 from videopath.model.device import DTYPES
 from videopath.model.lora import BaseLayer
 from videopath.model.network import hf_config
-from videopath.model.save import save_tokenizer, write_json
+from videopath.model.save import save_tokenizer, write_json, write_original_settings
 from videopath.model.weights import Shape
 
 SHARD_BYTES = 2 << 30
@@ -49,13 +49,15 @@ def convert(
     shard_bytes: int = SHARD_BYTES,
     accept_licence: bool = False,
     base_layer: BaseLayer = "map",
+    layout: Literal["huggingface", "original"] = "huggingface",
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write the checkpoint ``src`` (any layout, see ``load_network``) to the new folder ``dst`` in the Hugging Face layout.
+    """Write the checkpoint ``src`` (any layout, see ``load_network``) to the new folder ``dst`` in one of two layouts.
 
-    ``LlavaOnevisionForConditionalGeneration.from_pretrained(dst)`` gives the same logits. Adapters are merged; padded
-    rows of the vocabulary are cut off. Needs memory for one shard. ``dtype``: none keeps that of the stored weights.
-    ``progress`` is called with (tensors written, tensors in all). ``dst`` appears whole or not at all.
+    In the Hugging Face layout ``LlavaOnevisionForConditionalGeneration.from_pretrained(dst)`` gives the same logits. Adapters are
+    merged in float32 and rounded once; padded rows of the vocabulary are cut off. Needs memory for one shard. ``dtype``:
+    none keeps that of the stored weights. ``progress`` is called with (tensors written, tensors in all). ``dst`` appears
+    whole or not at all.
 
     What Hugging Face's own video path cannot express (newline grids) stands in the config.json under the original's
     keys, where ``load_network`` reads it.
@@ -65,10 +67,21 @@ def convert(
     checkpoint = open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     shapes = _checked_shapes(checkpoint, config, len(tokenizer))
+    rename = names.to_file
+    if layout == "original":
+        shapes = {
+            name: shape for name, shape in shapes.items() if name != names.NEWLINE or config.has_newline
+        }
+        rename = str
     stored = DTYPES[dtype] if dtype else _main_dtype(checkpoint, shapes)
     with _new_folder(Path(dst), _bytes(shapes, stored)) as folder:
-        _write_shards(checkpoint, config, shapes, stored, folder, shard_bytes, progress)
-        _write_settings(checkpoint, config, tokenizer, stored, folder)
+        _write_shards(checkpoint, config, shapes, stored, folder, shard_bytes, rename, progress)
+        if layout == "original":
+            write_original_settings(config, tokenizer, len(tokenizer), stored, folder)
+        else:
+            _write_settings(checkpoint, config, tokenizer, stored, folder)
+        if (checkpoint.folder / _CARD).is_file():
+            shutil.copyfile(checkpoint.folder / _CARD, folder / _CARD)
     return Path(dst)
 
 
@@ -101,6 +114,7 @@ def _write_shards(
     dtype: torch.dtype,
     folder: Path,
     shard_bytes: int,
+    rename: Callable[[str], str],
     progress: Callable[[int, int], None] | None,
 ) -> None:
     sizes = {name: _bytes({name: shape}, dtype) for name, shape in shapes.items()}
@@ -114,7 +128,7 @@ def _write_shards(
         tensors = {}
         for name in members:
             tensor = unused[name] if name in unused else checkpoint.weights.read(name)
-            tensors[names.to_file(name)] = tensor[: shapes[name][0]].to(dtype, copy=True).contiguous()
+            tensors[rename(name)] = tensor[: shapes[name][0]].to(dtype, copy=True).contiguous()
             done += 1
             if progress:
                 progress(done, len(shapes))
@@ -143,8 +157,6 @@ def _write_settings(
     write_json(folder / "generation_config.json", {**checkpoint.generation, **config.generation_config()})
     write_json(folder / "preprocessor_config.json", _preprocessor(config))
     save_tokenizer(tokenizer, folder)
-    if (checkpoint.folder / _CARD).is_file():
-        shutil.copyfile(checkpoint.folder / _CARD, folder / _CARD)
 
 
 def _placeholder_ids(tokenizer: Any) -> tuple[int, int]:

@@ -50,8 +50,11 @@ class Adapter:
     def delta(self, target: str) -> torch.Tensor:
         """What is added to a target, float32."""
         a, b = (self.weights.read(name).float() for name in self.pair(target))
-        rank = a.shape[0]
-        return (b @ a) * (self.alpha / (math.sqrt(rank) if self.rank_scaled else rank))
+        return (b @ a) * self.scale_of(a.shape[0])
+
+    def scale_of(self, rank: int) -> float:
+        """What B A of that rank is multiplied by."""
+        return self.alpha / (math.sqrt(rank) if self.rank_scaled else rank)
 
 
 class Merged:

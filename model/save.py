@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model import names
+from videopath.model.config import LlavaConfig
 from videopath.model.network import Network
 
 
@@ -22,19 +23,26 @@ def save_original(network: Network, folder: Path | str, dtype: torch.dtype = tor
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = network.model.get_input_embeddings().num_embeddings
-    config = {
-        **network.config.to_original(),
-        "vocab_size": vocabulary,
-        "torch_dtype": str(dtype).removeprefix("torch."),
-    }
-    config["image_grid_pinpoints"] = [list(size) for size in network.config.pinpoints] or None
     with replaced_on_success(folder / "model.safetensors") as part:
         save_file(original_tensors(network, dtype), part, metadata={"format": "pt"})
-    save_tokenizer(network.tokenizer, folder)
-    write_json(folder / "generation_config.json", network.config.generation_config())
-    write_json(folder / "config.json", config)
+    vocabulary = network.model.get_input_embeddings().num_embeddings
+    write_original_settings(network.config, network.tokenizer, vocabulary, dtype, folder)
     return folder
+
+
+def write_original_settings(
+    config: LlavaConfig, tokenizer: Any, vocabulary: int, dtype: torch.dtype, folder: Path
+) -> None:
+    """Write what a checkpoint in the original layout holds beside its weights; config.json comes last."""
+    save_tokenizer(tokenizer, folder)
+    write_json(folder / "generation_config.json", config.generation_config())
+    settings = {
+        **config.to_original(),
+        "vocab_size": vocabulary,
+        "torch_dtype": str(dtype).removeprefix("torch."),
+        "image_grid_pinpoints": [list(size) for size in config.pinpoints] or None,
+    }
+    write_json(folder / "config.json", settings)
 
 
 def original_tensors(network: Network, dtype: torch.dtype) -> dict[str, torch.Tensor]:

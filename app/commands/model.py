@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from videopath.app.options import AcceptLicence, AsJson, Base, Verbose
-from videopath.core.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge.")
 
@@ -63,22 +62,33 @@ def merge(
     source: Annotated[str, typer.Argument(help="Folder of a LoRA or of a projector.")],
     target: Target,
     base: Base = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", help="Number format that is written; default: the base's.", show_default=False
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Compare with the base and the adapter beside it: needs memory for the network in float32.",
+        ),
+    ] = True,
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Merge a LoRA with its base and write the original's layout in half precision."""
-    from videopath.app.console import progress_bar, quiet_libraries
-    from videopath.model.checkpoint import load_network
-    from videopath.model.save import save_original
+    """Merge a LoRA or a projector with its base, in float32, and write the original's layout."""
+    from videopath.app.console import progress_bar, quiet_libraries, say
+    from videopath.model.merging import merge as run
 
     quiet_libraries(verbose)
-    if target.exists() and any(target.iterdir()):
-        raise InputError(f"{target} is not empty; give a new folder.")
     with progress_bar("merging") as progress:
-        network = load_network(
-            source, base=base, device="cpu", dtype="float16", accept_licence=accept_licence, progress=progress
-        )
-    save_original(network, target)
+        found = run(
+            source, target, base=base, dtype=dtype, accept_licence=accept_licence, check=check, progress=progress
+        )  # fmt: skip
+    if found:
+        say(str(found))
     typer.echo(target)
 
 

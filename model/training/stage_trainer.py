@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +24,7 @@ from videopath.model.training.recipe import TransferStage
 Say = Callable[[str], None]
 LOG = "log.jsonl"
 SKIPPED = "skipped.txt"
+BOARD = "tensorboard"
 PUPIL = "network.model."
 """Before the name of every tensor of a pupil."""
 
@@ -40,7 +42,11 @@ class StageTrainer(Trainer):
         """Why conversations were left out, since this process began; also in ``skipped.txt`` of all, at once."""
         log = StageLog(stage.name, Path(arguments.output_dir) / LOG, pupil, self.skipped, say)
         super().__init__(
-            model=pupil, args=arguments, train_dataset=data, data_collator=collate, callbacks=[log]
+            model=pupil,
+            args=arguments,
+            train_dataset=data,
+            data_collator=collate,
+            callbacks=[log],
         )
         self.remove_callback(PrinterCallback)
 
@@ -97,14 +103,27 @@ def learned(pupil: Pupil, state: dict[str, Tensor] | None = None) -> dict[str, T
 
 
 class StageLog(TrainerCallback):
-    """Says how far a stage is, and keeps every figure as a JSON line; tokens and what was skipped are this process's."""
+    """Says how far a stage is, and keeps every figure as a JSON line and, where it is installed, for TensorBoard.
+
+    Tokens and what was skipped are this process's.
+    """
 
     def __init__(self, name: str, path: Path, pupil: Pupil, skipped: list[str], say: Say) -> None:
         self._name, self._path, self._pupil, self._skipped, self._say = name, path, pupil, skipped, say
         self._since = (time.monotonic(), 0, 0)  # when the run began, at which step, how many tokens ago
+        self._board: Any = None  # a SummaryWriter
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._since = (time.monotonic(), state.global_step, self._pupil.tokens)
+        if state.is_world_process_zero and tensorboard_is_here():
+            from torch.utils.tensorboard import SummaryWriter
+
+            # what a stopped run wrote behind its last checkpoint is dropped
+            self._board = SummaryWriter(str(self._path.parent / BOARD), purge_step=state.global_step + 1)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._board is not None:
+            self._board.close()
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
@@ -123,11 +142,20 @@ class StageLog(TrainerCallback):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+        if self._board is not None:
+            for name in sorted(line.keys() - {"stage", "step", "steps"}):
+                self._board.add_scalar(f"train/{name}", line[name], state.global_step)
+            self._board.flush()
         told = f", {len(self._skipped)} conversations skipped" if self._skipped else ""
         self._say(
             f"Stage {self._name}: step {state.global_step:,} of {state.max_steps:,}, loss {logs['loss']:.4f}, "
             f"{rate:,.0f} tokens/s, about {_clock(left)} left{told}."
         )
+
+
+def tensorboard_is_here() -> bool:
+    """Whether curves are written for TensorBoard, an extra."""
+    return find_spec("tensorboard") is not None
 
 
 def _clock(seconds: float) -> str:

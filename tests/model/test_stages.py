@@ -42,6 +42,15 @@ def recipe(small_checkpoint: Path, short_stage: dict[str, Any]) -> TransferRecip
     )  # fmt: skip
 
 
+def curve(out: Path, stage: str, name: str) -> list[tuple[int, float]]:
+    """(step, value) as TensorBoard shows them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(out / stage / "trainer" / "tensorboard"))
+    read.Reload()
+    return [(event.step, event.value) for event in read.Scalars(f"train/{name}")]
+
+
 def lines(out: Path, stage: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / stage / "trainer" / "log.jsonl").read_text().splitlines()]
 
@@ -71,6 +80,7 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     log = lines(out, "videos")
     assert [line["step"] for line in log] == [1, 2, 3, 4]
     assert all(line["tokens_per_second"] > 0 and line["skipped"] == 0 for line in log)
+    assert curve(out, "videos", "loss") == [(line["step"], pytest.approx(line["loss"])) for line in log]
     assert any("step 4 of 4" in sentence for sentence in told)
     assert not (out / "videos" / "trainer" / "skipped.txt").exists()
 
@@ -110,6 +120,7 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     assert any("resumed" in sentence for sentence in told)
     curves = [[line["loss"] for line in lines(tmp_path / run, "videos")] for run in ("whole", "cut")]
     assert curves[0] == curves[1]
+    assert curve(tmp_path / "cut", "videos", "loss") == curve(tmp_path / "whole", "videos", "loss")
     states = [load_file(tmp_path / run / "videos" / LEARNED) for run in ("whole", "cut")]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
