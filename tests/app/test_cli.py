@@ -54,7 +54,7 @@ def test_help_loads_nothing_heavy() -> None:
         "cases", "cases list", "cases show", "cases resume", "cases sign", "cases learn", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
         "knowledge audit", "knowledge update", "knowledge log", "knowledge merge",
-        "model", "model info", "model convert", "model merge", "dataset", "dataset check",
+        "model", "model info", "model convert", "model merge", "dataset", "dataset check", "dataset lessons",
     ],
 )  # fmt: skip
 def test_every_command_has_help(command: str, videopath: Run) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from videopath.model.synthetic import render_case
+from videopath.model.training import corpus
 
 
 @pytest.fixture(scope="session")
@@ -110,3 +113,32 @@ def conversation_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(conversation_data: Path, tmp_path: Path) -> Path:
     """A copy of its own."""
     return Path(shutil.copytree(conversation_data, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def small_data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four groups of each class and three slides of the real material."""
+    data = tmp_path_factory.mktemp("data")
+    for name in ("tiles", "videos", "atlas"):
+        (data / name).symlink_to(shared / "data" / name)
+    with (shared / "data" / "slides.csv").open(newline="") as stream:
+        slides = list(csv.DictReader(stream))[:5]
+    with (shared / "data" / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    groups: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+    for row in rows:
+        if row["label"] in corpus.LABELS and len(groups[row["label"]]) < 4:
+            groups[row["label"]].setdefault(row["group_id"], row)
+    cases = {slide["case"] for slide in slides}
+    kept = [row for label in groups.values() for row in label.values()]
+    kept += [row for row in rows if row["label"].removeprefix("atlas:") in cases]
+    _write_rows(data / "manifest.csv", kept)
+    _write_rows(data / "slides.csv", slides)
+    return data
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import shutil
@@ -60,35 +59,6 @@ def small_recipe() -> Recipe:
         for n, kind in enumerate(kinds)
     ]
     return Recipe.model_validate({**load_recipe("nano").model_dump(), **_SMALL, "stages": stages})
-
-
-@pytest.fixture(scope="module")
-def small_data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four groups of each class and three slides of the real material."""
-    data = tmp_path_factory.mktemp("data")
-    for name in ("tiles", "videos", "atlas"):
-        (data / name).symlink_to(shared / "data" / name)
-    with (shared / "data" / "slides.csv").open(newline="") as stream:
-        slides = list(csv.DictReader(stream))[:5]
-    with (shared / "data" / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    groups: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
-    for row in rows:
-        if row["label"] in corpus.LABELS and len(groups[row["label"]]) < 4:
-            groups[row["label"]].setdefault(row["group_id"], row)
-    cases = {slide["case"] for slide in slides}
-    kept = [row for label in groups.values() for row in label.values()]
-    kept += [row for row in rows if row["label"].removeprefix("atlas:") in cases]
-    _write(data / "manifest.csv", kept)
-    _write(data / "slides.csv", slides)
-    return data
-
-
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 @pytest.fixture(scope="module")
