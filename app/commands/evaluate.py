@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from videopath.app.commands.evaluate_answers import answers
+from videopath.app.commands.evaluate_html import report
 from videopath.app.commands.evaluate_retrieval import retrieval
 from videopath.app.commands.evaluate_shared import DEFAULT, OF_A_SET, DefaultGroup, tracked
 from videopath.app.commands.evaluate_tiles import write_set
@@ -162,4 +163,5 @@ def _atlas_lines(summary: Any) -> list[str]:
 
 app.command(OF_A_SET)(answers)
 app.command("write-set")(write_set)
+app.command()(report)
 app.command()(retrieval)

@@ -126,13 +126,14 @@ def answers(
 ) -> None:
     """Answer a test set and measure the answers, with intervals, differences and tests between the systems.
 
-    An interrupted run goes on when it is called again. All figures are also in report.json beside the answers, and kept in the home
-    folder for the page Benchmarks of `videopath app`.
+    An interrupted run goes on when it is called again. All figures are also in report.json and report.html beside the
+    answers, and kept in the home folder for the page Benchmarks of `videopath app`.
     """
     from videopath.agent.evaluation.answers import check_packages
     from videopath.agent.evaluation.judge import Judge
     from videopath.agent.evaluation.sets import read_items
     from videopath.app.console import quiet_libraries
+    from videopath.app.figures.html import check_html
     from videopath.model import load_engine
 
     quiet_libraries(verbose)
@@ -140,6 +141,7 @@ def answers(
     asked = [name for name in _CONTROLS if all_controls or name in (controls or [])]
     judging = Judge.at(judge, parser, parallel=parallel) if judge else None
     check_packages(judged=judge is not None)
+    check_html()
     items = read_items(questions, media or questions.parent)
     if judging:
         judging.check()
@@ -289,11 +291,14 @@ def _own_folder(questions: Path, engine: LocalEngine) -> Path:
 def _keep(report: SetReport, out: Path) -> None:
     from videopath.agent.evaluation.summary import save_set_report, write_set_report
     from videopath.app.console import say
+    from videopath.app.figures.html import REPORT as HTML
+    from videopath.app.figures.html import write_html_report
     from videopath.core.settings import load_settings
 
     write_set_report(report, out / REPORT)
     save_set_report(report, load_settings().home)
-    say(f"Answers and {REPORT}: {out}")
+    write_html_report(report, out / HTML)
+    say(f"Answers, {REPORT} and {HTML}: {out}")
 
 
 def _show(report: SetReport, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The figures of the last evaluation, as plots and as a table."""
+"""The figures of the evaluations that were kept, on clips over tiles and on test sets, as plots and as tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.web.parts import plots
+from videopath.app.figures import plots
 from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.palette import palette
+from videopath.app.web.parts.set_report import set_report
 from videopath.app.web.parts.status import age
 from videopath.app.web.parts.tables import table
 from videopath.app.web.services import services
@@ -19,32 +21,46 @@ if TYPE_CHECKING:
     from videopath.agent.evaluation.kept import Evaluation
 
 _NONE_YET = """
-There is no evaluation on this machine yet. This one measures the agent on held-out clips and leaves its outcomes
-here; DIR holds `manifest.csv` and its tiles:
+There is no evaluation on this machine yet. These measure the agent on held-out clips, and agent, model and blind on a
+test set, and leave their figures here; DIR holds `manifest.csv` and its tiles, SET questions and videos:
 """
 
 
 def show() -> None:
     """The last evaluation, or one that is chosen."""
-    from videopath.agent.evaluation.clips import summarise
-    from videopath.agent.evaluation.kept import list_evaluations, read_evaluation
+    from videopath.agent.evaluation.kept import list_evaluations
+    from videopath.agent.evaluation.summary import list_set_reports
 
     st.title("Benchmarks")
-    files = list_evaluations(services().home)
+    sets = list_set_reports(services().home)
+    files = sorted([*sets, *list_evaluations(services().home)], key=lambda path: path.name, reverse=True)
     if not files:
         st.info(_NONE_YET, icon=":material/monitoring:")
         st.code("videopath evaluate --data DIR", language="bash")
+        st.code("videopath evaluate SET", language="bash")
         st.caption("What was measured of the bundled model stands in its model card, on the page About.")
         return
     file: Path = files[0]
     if len(files) > 1:
         file = st.selectbox("Evaluation", files, format_func=lambda path: path.stem, key="evaluation")
     try:
-        evaluation = read_evaluation(file)
+        (_show_set if file in sets else _show_clips)(file)
     except InputError as error:
         st.error("This evaluation cannot be shown.", icon=":material/error:")
         st.text(str(error))
-        return
+
+
+def _show_set(file: Path) -> None:
+    from videopath.agent.evaluation.summary import read_set_report
+
+    set_report(read_set_report(file), file)
+
+
+def _show_clips(file: Path) -> None:
+    from videopath.agent.evaluation.clips import summarise
+    from videopath.agent.evaluation.kept import read_evaluation
+
+    evaluation = read_evaluation(file)
     summary = summarise(evaluation.outcomes)
     _head(evaluation)
     _figures(summary)
@@ -97,9 +113,8 @@ def _classes(evaluation: Evaluation, summary: Summary) -> None:
     names = {outcome.label: outcome.truth for outcome in evaluation.outcomes}
     shares = {names[label]: share for label, share in summary.by_class.items()}
     words = ", ".join(f"{name} {share.value:.0%}" for name, share in shares.items())
-    st.altair_chart(
-        plots.by_class(shares), width="stretch", key="by_class", alt=f"Accuracy by class: {words}"
-    )
+    chart = plots.by_class({name: {"agent": share} for name, share in shares.items()}, palette())
+    st.altair_chart(chart, width="stretch", key="by_class", alt=f"Accuracy by class: {words}")
     with st.expander("As a table"):
         rows = (
             (n, f"{s.value:.1%}", f"{s.low:.1%} to {s.high:.1%}", str(s.count)) for n, s in shares.items()
@@ -123,12 +138,15 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
         words += (
             f"{points[0].risk:.0%} wrong; the agent answers {summary.coverage.value:.0%}, {risk:.0%} wrong"
         )
-        st.altair_chart(plots.risk_coverage(points, here), width="stretch", key="risk_coverage", alt=words)
-        st.caption(f"Area under the curve {worth.risk_area:.3f}; 0 is best.")
+        chart = plots.risk_coverage([plots.Curve("agent", points, here)], palette())
+        st.altair_chart(chart, width="stretch", key="risk_coverage", alt=words)
+        st.caption(
+            f"The diamond is where the agent draws the line. Area under the curve {worth.risk_area:.3f}; 0 is best."
+        )
     with right:
         st.subheader("Calibration")
         words = ", ".join(f"confidence {b.confidence:.0%}: right {b.right.value:.0%}" for b in bins)
-        st.altair_chart(plots.reliability(bins), width="stretch", key="reliability", alt=words)
+        st.altair_chart(plots.reliability(bins, palette()), width="stretch", key="reliability", alt=words)
         auroc = (
             ""
             if worth.auroc is None

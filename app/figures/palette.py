@@ -1,0 +1,33 @@
+"""Colours of what is drawn: of the page's two themes, and of the HTML report, whose style sheet says what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours that can be read on their ground: at least 4.5:1 for text, 3:1 for marks (WCAG AA)."""
+
+    text: str
+    soft: str
+    accent: str
+    second: str
+    third: str
+
+    @property
+    def series(self) -> tuple[str, str, str]:
+        """Of things that are compared, in their order; their marks differ in shape, too."""
+        return self.accent, self.second, self.third
+
+
+LIGHT = Palette(text="#17202A", soft="#5B6B73", accent="#0B6E74", second="#B4501B", third="#6A4BA3")
+DARK = Palette(text="#E6EDEE", soft="#9FB0B5", accent="#5CC8CE", second="#F2A766", third="#BBA4F0")
+NAMED = Palette(
+    text="var(--text)",
+    soft="var(--soft)",
+    accent="var(--accent)",
+    second="var(--second)",
+    third="var(--third)",
+)
+"""Names for a style sheet, so that one drawing fits a light and a dark ground."""

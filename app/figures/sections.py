@@ -1,0 +1,257 @@
+"""An evaluation on a test set in sections, each with its plots and tables: what the page and the HTML report show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from videopath.app.figures import plots, tables
+from videopath.app.figures.palette import Palette
+from videopath.app.figures.tables import Tabled
+
+if TYPE_CHECKING:
+    from videopath.agent.evaluation.summary import ControlReport, SetReport, SystemReport
+    from videopath.app.figures.plots import Plot
+
+_PAIRS = 20
+_WORDS = 8  # classes that a plot's text names
+_NO_TRUTH = "The set names no diagnosis."
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot."""
+
+    key: str
+    title: str
+    """Empty where the section's own says it."""
+    words: str
+    """For those who cannot see it."""
+    draw: Callable[[Palette], Plot]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of an evaluation."""
+
+    key: str
+    title: str
+    lead: str
+    """What is seen, or why there is nothing."""
+    plots: Sequence[Figure] = ()
+    tables: Sequence[Tabled] = ()
+
+
+def moment(when: str) -> str:
+    """An ISO 8601 moment as people read it, to the minute, UTC."""
+    return f"{datetime.fromisoformat(when).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def sections(report: SetReport) -> list[Section]:
+    """All of them, also those of what was not asked for: they say so."""
+    return [
+        _figures(report),
+        _differences(report),
+        _judged(report),
+        _classes(report),
+        _attributes(report),
+        _confusion(report),
+        _risk(report),
+        _calibration(report),
+        _controls(report),
+        _pairs(report),
+    ]
+
+
+def _figures(report: SetReport) -> Section:
+    lead = (
+        "In brackets the 95% interval, by a bootstrap over groups: whole patients, cases, slides or videos. "
+        "↑ higher is better, ↓ lower is better. A question without an answer is wrong, with confidence 0."
+    )
+    shown = [tables.figures(report), tables.confidences(report)]
+    return Section("figures", "Systems side by side", lead, tables=shown)
+
+
+def _differences(report: SetReport) -> Section:
+    key, title = "differences", "Differences and tests"
+    if not report.comparisons:
+        return Section(key, title, "One system alone was asked: there is nothing to compare it with.")
+    lead = (
+        "The first less the second on the same questions, by a paired bootstrap over groups; an interval without 0 is a "
+        "difference at the 5% level. McNemar's exact test compares accuracy and takes questions for independent. Nothing is "
+        "corrected for the number of comparisons."
+    )
+    return Section(key, title, lead, tables=[tables.differences(report)])
+
+
+def _judged(report: SetReport) -> Section:
+    key, title = "judged", "Judged scores"
+    found = next((system.judged for system in report.systems if system.judged), None)
+    if found is None:
+        return Section(key, title, "No judge was asked.")
+    lead = (
+        f"Correctness, detail and context, 0 to 5, by {found.judge} ({found.parser} parser, {moment(found.date)}), which read question, "
+        "reference and answer and never the video; norm average is average / 5 × 100. They compare with scores by the same judge, "
+        "parser and prompts only."
+    )
+    failures = tables.judge_failures(report)
+    shown = [tables.judged(report), *([failures] if failures.rows else []), tables.prompts(report)]
+    return Section(key, title, lead, tables=shown)
+
+
+def _classes(report: SetReport) -> Section:
+    key, title, classes = "classes", "Accuracy by class", tables.shares_by_class(report)
+    if not classes:
+        return Section(key, title, _NO_TRUTH)
+    told = [
+        f"{name}: " + ", ".join(f"{system} {share.value:.0%}" for system, share in shares.items())
+        for name, shares in list(classes.items())[:_WORDS]
+    ]
+    words = "Accuracy by class. " + "; ".join(told) + ("; …" if len(classes) > _WORDS else "")
+    lead = "Share of right answers by true diagnosis, with 95% intervals (Wilson) that take questions for independent."
+    plot = Figure("classes", "", words, partial(plots.by_class, classes))
+    return Section(key, title, lead, [plot], [tables.classes(report)])
+
+
+def _attributes(report: SetReport) -> Section:
+    key, title, shown = "attributes", "Attribute words", tables.attributes(report)
+    if not shown.rows:
+        return Section(key, title, "The set names no attribute.")
+    lead = "Share of descriptions that name the true level of each attribute, with its 95% interval (Wilson)."
+    return Section(key, title, lead, tables=[shown])
+
+
+def _confusion(report: SetReport) -> Section:
+    key, title = "confusion", "What was taken for what"
+    found = [system for system in report.systems if system.confusion]
+    if not found:
+        return Section(key, title, _NO_TRUTH)
+    lead = (
+        "Rows are true diagnoses, columns what was said, by the rows' numbers: N no diagnosis, O another one. Right answers are "
+        "framed; the stronger the colour, the more of the row."
+    )
+    diagnoses = max(len(system.confusion) for system in found)
+    if diagnoses > plots.SHOWN:
+        lead += f" Shown are the {plots.SHOWN} of {diagnoses} diagnoses with the most questions; the tables hold all."
+    drawn = [
+        Figure(
+            f"confusion-{system.system}",
+            system.system,
+            _confusion_words(system),
+            partial(plots.confusion, system.confusion),
+        )
+        for system in found
+    ]
+    return Section(key, title, lead, drawn, [tables.mistakes(system) for system in found])
+
+
+def _confusion_words(system: SystemReport) -> str:
+    wrong = list(tables.mistakes(system).texts())
+    if not wrong:
+        return f"Confusion of {system.system}: every answer is right."
+    told = "; ".join(f"{true} taken for {said}, {count}" for true, said, count in wrong[:_WORDS])
+    return f"Confusion of {system.system}. The most frequent mistakes: {told}"
+
+
+def _risk(report: SetReport) -> Section:
+    key, title = "risk", "Risk and coverage"
+    curves = [
+        plots.Curve(system.system, system.risk_coverage, _answered(system))
+        for system in report.systems
+        if system.risk_coverage
+    ]
+    if not curves:
+        return Section(key, title, "No system has a confidence in diagnoses that the set names.")
+    words = "Risk by coverage. " + "; ".join(
+        f"{c.series}: {c.points[-1].risk:.0%} wrong with all answered, {_half(c):.0%} with the surest half"
+        for c in curves
+    )
+    lead = (
+        "Wrong answers where only the surest are given; it looks at the order of a confidence and not at its height. The diamond "
+        "is where the system itself draws the line between answering and abstaining."
+    )
+    return Section(
+        key,
+        title,
+        lead,
+        [Figure("risk", "", words, partial(plots.risk_coverage, curves))],
+        [tables.risks(report)],
+    )
+
+
+def _answered(system: SystemReport) -> tuple[float, float] | None:
+    """Coverage and risk where the system itself draws the line."""
+    coverage, right = system.figures.get("coverage"), system.figures.get("accuracy_answered")
+    return (coverage.value, 1 - right.value) if coverage and right else None
+
+
+def _half(curve: plots.Curve) -> float:
+    return next(point.risk for point in curve.points if point.coverage >= 0.5)
+
+
+def _calibration(report: SetReport) -> Section:
+    key, title = "calibration", "Calibration"
+    found = [system for system in report.systems if system.reliability]
+    if not found:
+        return Section(key, title, "No system has a confidence in diagnoses that the set names.")
+    lead = (
+        "How often answers of a confidence are right, in ten equal bins; on the dashed line the two agree. The numbers count "
+        "answers, the intervals are Wilson's, 95%."
+    )
+    drawn = [
+        Figure(
+            f"calibration-{system.system}",
+            system.system,
+            _calibration_words(system),
+            partial(plots.reliability, system.reliability),
+        )
+        for system in found
+    ]
+    return Section(key, title, lead, drawn, [tables.bins(system) for system in found])
+
+
+def _calibration_words(system: SystemReport) -> str:
+    told = ", ".join(f"confidence {b.confidence:.0%} right {b.right.value:.0%}" for b in system.reliability)
+    return f"Calibration of {system.system}: {told}"
+
+
+def _controls(report: SetReport) -> Section:
+    key, title = "controls", "Controls"
+    if not report.controls:
+        return Section(key, title, "None was asked for; the option --controls asks for all.")
+    rows: dict[str, list[ControlReport]] = {}
+    for one in report.controls:
+        rows.setdefault(one.control, []).append(one)
+    dots = {
+        f"{name}  ·  {of_it[0].questions:,} questions": [
+            plots.Dot(one.system, one.under.value, one.under.low, one.under.high, one.score.value)
+            for one in of_it
+        ]
+        for name, of_it in rows.items()
+    }
+    words = "Controls. " + "; ".join(
+        f"{name}: "
+        + ", ".join(f"{one.system} {one.score.value:.0%} to {one.under.value:.0%}" for one in of_it)
+        for name, of_it in rows.items()
+    )
+    lead = (
+        "The same questions with something wrong in what is shown or asked. The mark is the metric under the control, with its 95% "
+        "interval, the upright tick the score on the same questions without it. Who answers a blank video as before has guessed."
+    )
+    metrics = dict.fromkeys(one.metric for one in report.controls)
+    plot = Figure("controls", "", words, partial(plots.dots, dots, " or ".join(metrics)))
+    return Section(key, title, lead, [plot], [tables.meanings(report), tables.controls(report)])
+
+
+def _pairs(report: SetReport) -> Section:
+    key, title = "pairs", "Near-identical pairs"
+    if not report.pairs:
+        return Section(key, title, "They were not asked for; the option --control pairs asks for them.")
+    lead = (
+        "Two questions whose clips are each other's nearest, to the model's own vision tower, and whose diagnoses differ. By chance: "
+        "how often both are right of a guesser who draws from the set's diagnoses at that site; p of a one-sided binomial test."
+    )
+    return Section(key, title, lead, tables=[tables.pairs(report), tables.nearest(report, _PAIRS)])

@@ -1,0 +1,274 @@
+"""The tables of an evaluation on a test set: what the terminal, the page and the HTML report show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videopath.agent.evaluation.clips import Share
+    from videopath.agent.evaluation.kept import RiskPoint
+    from videopath.agent.evaluation.ranking import Estimate
+    from videopath.agent.evaluation.summary import McNemar, SetReport, SystemReport
+
+NONE = "–"
+
+_ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
+_COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value with its interval, as text."""
+
+    value: str
+    interval: str
+
+    @classmethod
+    def of(cls, found: Estimate | Share) -> Measured:
+        """With three decimals."""
+        return cls(f"{found.value:.3f}", f"{found.low:.3f}–{found.high:.3f}")
+
+    @classmethod
+    def signed(cls, found: Estimate) -> Measured:
+        """A difference; "to" between the ends: a dash before a minus is hard to read."""
+        return cls(f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}")
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.interval})"
+
+
+Cell = str | Measured
+
+
+@dataclass(frozen=True)
+class Tabled:
+    """Rows under a head of unlike names. Any cell may hold words of a model or of the set: they are plain text."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """First cell of a row → what it means, in a sentence."""
+    folded: bool = False
+    """Whether it is long and stands behind a plot."""
+
+    def texts(self) -> Iterator[tuple[str, ...]]:
+        """The rows as texts."""
+        return (tuple(map(str, row)) for row in self.rows)
+
+
+def figures(report: SetReport) -> Tabled:
+    """Every metric of every system."""
+    labels = {m.name: f"{m.label} {_ARROWS[m.better]}".strip() for m in report.metrics}
+    rows = [(label, *(_of(s.figures, name) for s in report.systems)) for name, label in labels.items()]
+    rows.append(("without an answer", *(f"{s.failed} of {s.answers}" for s in report.systems)))
+    notes = {labels[metric.name]: metric.meaning for metric in report.metrics}
+    return Tabled("Figures", ("metric", *_names(report)), rows, notes)
+
+
+def confidences(report: SetReport) -> Tabled:
+    """What each system's confidence is."""
+    rows = [(s.system, s.confidence or "It has none.") for s in report.systems]
+    return Tabled("What each confidence is", ("system", "confidence"), rows)
+
+
+def differences(report: SetReport) -> Tabled:
+    """Every two systems."""
+    found = report.comparisons
+    rows: list[tuple[Cell, ...]] = [
+        (metric.label, *(_of(one.figures, metric.name, signed=True) for one in found))
+        for metric in report.metrics
+    ]
+    judged = dict.fromkeys(name for one in found for name in one.judged)
+    rows += [
+        (f"judged {_plain(name)}", *(_of(one.judged, name, signed=True) for one in found)) for name in judged
+    ]
+    if any(one.accuracy for one in found):
+        rows.append(("right alone : other alone", *(_alone(one.accuracy) for one in found)))
+        rows.append(("McNemar p", *(f"{one.accuracy.p:.3g}" if one.accuracy else NONE for one in found)))
+    return Tabled("Differences", ("metric", *(f"{one.system} − {one.less}" for one in found)), rows)
+
+
+def judged(report: SetReport) -> Tabled:
+    """The judge's scores."""
+    names = dict.fromkeys(name for s in report.systems if s.judged for name in s.judged.scores)
+    rows: list[tuple[Cell, ...]] = [
+        (_plain(name), *(_of(s.judged.scores, name) if s.judged else NONE for s in report.systems))
+        for name in names
+    ]
+    failed = (f"{s.judged.failed} of {s.judged.answers}" if s.judged else NONE for s in report.systems)
+    rows.append(("without a score", *failed))
+    return Tabled("Scores", ("judged", *_names(report)), rows)
+
+
+def judge_failures(report: SetReport) -> Tabled:
+    """Why answers have no score."""
+    rows = [
+        (system.system, reason, f"{count:,}")
+        for system in report.systems
+        if system.judged
+        for reason, count in system.judged.failures.items()
+    ]
+    return Tabled("Why there is no score", ("system", "reason", "answers"), rows)
+
+
+def prompts(report: SetReport) -> Tabled:
+    """What the judge was asked, by hash."""
+    found = next(system.judged for system in report.systems if system.judged)
+    return Tabled(
+        "The judge's prompts", ("score", "sha256 of the prompt"), list(found.prompts_sha256.items()), folded=True
+    )  # fmt: skip
+
+
+def classes(report: SetReport) -> Tabled:
+    """Accuracy by true diagnosis."""
+    by_class = shares_by_class(report)
+    rows: list[tuple[Cell, ...]] = [
+        (
+            name,
+            str(next(iter(shares.values())).count),
+            *(Measured.of(shares[s.system]) if s.system in shares else NONE for s in report.systems),
+        )
+        for name, shares in by_class.items()
+    ]
+    return Tabled("Accuracy by class", ("true diagnosis", "questions", *_names(report)), rows)
+
+
+def shares_by_class(report: SetReport) -> dict[str, dict[str, Share]]:
+    """True diagnosis → system → share of right answers."""
+    names = dict.fromkeys(name for system in report.systems for name in system.by_class)
+    return {
+        name: {s.system: s.by_class[name] for s in report.systems if name in s.by_class} for name in names
+    }
+
+
+def attributes(report: SetReport) -> Tabled:
+    """Attribute words by attribute."""
+    names = dict.fromkeys(name for system in report.systems for name in system.attributes)
+    rows: list[tuple[Cell, ...]] = [
+        (
+            _plain(name),
+            *(Measured.of(s.attributes[name]) if name in s.attributes else NONE for s in report.systems),
+        )
+        for name in names
+    ]
+    return Tabled("Attribute words", ("attribute", *_names(report)), rows)
+
+
+def mistakes(system: SystemReport) -> Tabled:
+    """What was taken for what, the most frequent first."""
+    wrong = [
+        (truth, said, count)
+        for truth, row in system.confusion.items()
+        for said, count in row.items()
+        if said != truth
+    ]
+    rows = [(truth, said, f"{count:,}") for truth, said, count in sorted(wrong, key=lambda row: -row[2])]
+    return Tabled(f"Mistakes of {system.system}", ("true", "said", "questions"), rows, folded=True)
+
+
+def risks(report: SetReport) -> Tabled:
+    """The risk at shares that are answered."""
+    shown = [system for system in report.systems if system.risk_coverage]
+    rows = [
+        (f"{coverage:.0%}", *(_risk(_at(system.risk_coverage, coverage)) for system in shown))
+        for coverage in _COVERAGES
+    ]
+    head = ("answered, at least", *(f"{system.system}: wrong" for system in shown))
+    return Tabled("Risk by coverage", head, rows, folded=True)
+
+
+def bins(system: SystemReport) -> Tabled:
+    """Bins of confidence."""
+    rows = [
+        (f"{b.low:.1f}–{b.high:.1f}", f"{b.confidence:.3f}", Measured.of(b.right), f"{b.right.count:,}")
+        for b in system.reliability
+    ]
+    return Tabled(
+        f"Confidence of {system.system}", ("confidence", "its mean", "right", "answers"), rows, folded=True
+    )
+
+
+def controls(report: SetReport) -> Tabled:
+    """The score with and without each control."""
+    head = (
+        "control", "system", "metric", "questions", "score", "under control", "difference", "same answer", "declined"
+    )  # fmt: skip
+    rows = [
+        (
+            one.control,
+            one.system,
+            one.metric,
+            f"{one.questions:,}",
+            Measured.of(one.score),
+            Measured.of(one.under),
+            Measured.signed(one.difference),
+            Measured.of(one.same_answer),
+            Measured.of(one.declined),
+        )
+        for one in report.controls
+    ]
+    return Tabled("Controls", head, rows)
+
+
+def meanings(report: SetReport) -> Tabled:
+    """What the controls do."""
+    return Tabled(
+        "What is done, and what it shows", ("control", "meaning"), list(report.control_meanings.items())
+    )
+
+
+def pairs(report: SetReport) -> Tabled:
+    """Near-identical cases, by system."""
+    head = ("system", "pairs", "both right", "by chance", "p", "same answer to both")
+    rows = [
+        (
+            p.system,
+            f"{p.pairs:,}",
+            Measured.of(p.both_right),
+            f"{p.chance:.3f}",
+            f"{p.p:.3g}",
+            Measured.of(p.same_answer),
+        )
+        for p in report.pairs
+    ]
+    return Tabled("Both right", head, rows)
+
+
+def nearest(report: SetReport, most: int) -> Tabled:
+    """The most similar pairs."""
+    rows = [
+        (f"{p.similarity:.3f}", p.first, p.first_diagnosis, p.second, p.second_diagnosis)
+        for p in report.nearest[:most]
+    ]
+    head = ("cosine", "question", "its diagnosis", "looks like", "whose diagnosis is")
+    return Tabled(f"The {len(rows)} most similar of {len(report.nearest):,} pairs", head, rows)
+
+
+def _names(report: SetReport) -> list[str]:
+    return [system.system for system in report.systems]
+
+
+def _of(found: Mapping[str, Estimate], name: str, *, signed: bool = False) -> Cell:
+    if name not in found:
+        return NONE
+    return Measured.signed(found[name]) if signed else Measured.of(found[name])
+
+
+def _alone(test: McNemar | None) -> str:
+    return f"{test.only_first} : {test.only_second}" if test else NONE
+
+
+def _at(points: Sequence[RiskPoint], coverage: float) -> RiskPoint:
+    """The first point that answers as many."""
+    return next((point for point in points if point.coverage >= coverage), points[-1])
+
+
+def _risk(point: RiskPoint) -> Measured:
+    return Measured(f"{point.risk:.3f}", f"confidence from {point.confidence:.2f}")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
