@@ -78,7 +78,7 @@ def svg(figure: Figure) -> str:
         chart.configure(font=_FONT, background="transparent", padding=2, aria=False)
         .configure_view(stroke=None)
         .configure_axis(
-            labelColor=NAMED.soft, titleColor=NAMED.soft, labelFontSize=12, titleFontSize=12, titleFontWeight="normal", **grid
+            labelColor=NAMED.soft, titleColor=NAMED.soft, titleFontWeight="normal", **grid
         )
         .configure_legend(labelColor=NAMED.text)
     )  # fmt: skip

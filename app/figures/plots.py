@@ -26,6 +26,7 @@ _HEIGHT = 300
 _NAME, _LINE, _GAP = 20, 13, 8  # pixels: a row's name, each line under it, and what is between two rows
 _CELL = 20  # pixels: height of a cell of the confusion matrix
 _AXIS = 62  # pixels: an axis with its title, and a legend
+_NEAR = {"labelPadding": 4, "titlePadding": 6, "labelFontSize": 12, "titleFontSize": 12}
 _LIMIT = 320  # pixels of a name; longer ones end in "…"
 _SHAPES = ("circle", "square", "triangle-up")
 _DASHES = ([1, 0], [7, 3], [2, 2])
@@ -103,7 +104,7 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
         for p in c.points
     ]
     x = alt.X("coverage:Q", title="share answered, the surest first", scale=_unit(), axis=_percent())
-    y = alt.Y("risk:Q", title="wrong answers among them", axis=alt.Axis(format=".0%", tickCount=5))
+    y = alt.Y("risk:Q", title="wrong answers among them", axis=alt.Axis(format=".0%", tickCount=5, **_NEAR))
     told = (("coverage", "answered"), ("risk", "wrong"), ("confidence", "confidence from"))
     colour = _colour(series, ink)
     lines = (
@@ -162,7 +163,7 @@ def reliability(bins: Sequence[ConfidenceBin], ink: Palette, colour: str = "") -
     )
     size = alt.Size("answers:Q", scale=alt.Scale(range=[40, 400]), legend=None)
     points = base.mark_point(filled=True, opacity=1, color=colour or ink.accent).encode(y=y, size=size)
-    words = base.mark_text(dy=-7, color=ink.text).encode(y="high:Q", text="answers:Q")
+    words = base.mark_text(dy=-12, color=ink.text).encode(y="high:Q", text="answers:Q")
     return alt.layer(ideal, ranges, points, words).properties(height=_HEIGHT)
 
 
@@ -175,7 +176,9 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette, colour: str
     alt = _altair()
     titles, cells, columns, height = _matrix(counts)
     place = {"axis": None, "scale": alt.Scale(domain=[height, 0], nice=False, zero=False)}
-    axis = alt.Axis(orient="top", labelAngle=0, labelOverlap=False, ticks=False, domain=False, title="said")
+    axis = alt.Axis(
+        orient="top", labelAngle=0, labelOverlap=False, ticks=False, domain=False, title="said", **_NEAR
+    )
     x = alt.X("column:O", sort=None, axis=axis, scale=alt.Scale(domain=columns, paddingInner=0.08))
     base = alt.Chart(alt.Data(values=cells)).encode(
         x=x,
@@ -275,7 +278,11 @@ def _legend(series: Sequence[str]) -> Any:
     import altair as alt
 
     return (
-        alt.Legend(orient="top", title=None, labelFontSize=13, symbolOpacity=1) if len(series) > 1 else None
+        alt.Legend(
+            orient="top", title=None, labelFontSize=13, symbolOpacity=1, symbolSize=80, offset=6, padding=0
+        )
+        if len(series) > 1
+        else None
     )
 
 
@@ -288,4 +295,4 @@ def _unit() -> Any:
 def _percent() -> Any:
     import altair as alt
 
-    return alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])
+    return alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], **_NEAR)

@@ -133,7 +133,8 @@ def classes(report: SetReport) -> Tabled:
         )
         for name, shares in by_class.items()
     ]
-    return Tabled("Accuracy by class", ("true diagnosis", "questions", *_names(report)), rows)
+    head = ("true diagnosis", "questions", *_names(report))
+    return Tabled("Accuracy by class as a table", head, rows, folded=True)
 
 
 def shares_by_class(report: SetReport) -> dict[str, dict[str, Share]]:
@@ -172,12 +173,12 @@ def mistakes(system: SystemReport) -> Tabled:
 def risks(report: SetReport) -> Tabled:
     """The risk at shares that are answered."""
     shown = [system for system in report.systems if system.risk_coverage]
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (f"{coverage:.0%}", *(_risk(_at(system.risk_coverage, coverage)) for system in shown))
         for coverage in _COVERAGES
     ]
     head = ("answered, at least", *(f"{system.system}: wrong" for system in shown))
-    return Tabled("Risk by coverage", head, rows, folded=True)
+    return Tabled("Risk by coverage as a table", head, rows, folded=True)
 
 
 def bins(system: SystemReport) -> Tabled:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -60,3 +62,37 @@ def videopath() -> Callable[..., Result]:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_set_report() -> Callable[..., Any]:
+    """``made_set_report("agent", "model", questions=45)``: a document of made answers; ``truth=False`` names no diagnosis."""
+    from videopath.agent.evaluation.answers import Answer
+    from videopath.agent.evaluation.comparing import Said, set_facts, set_report
+    from videopath.model.engine import Card, EngineInfo
+
+    diagnoses = LABELS["colon"]
+    info = EngineInfo(
+        name="nano", source="nano", layout="original", weights_sha256="1" * 64, device="cpu", dtype="float32", device_reason="",
+        parameters=1, licence="", frames=8, card=Card(),
+    )  # fmt: skip
+
+    def answers(system: int, questions: int, truth: bool) -> list[Answer]:
+        drawn = np.random.default_rng(system)
+        return [
+            Answer(
+                id=str(n), video=f"{n}.mp4", question="?", reference=_TEXT, text=diagnoses[int(drawn.random() < 0.5)],
+                truth=diagnoses[n % 2] if truth else None, group=f"patient {n % 9}", confidence=float(drawn.random()), seconds=1.0,
+            )
+            for n in range(questions)
+        ]  # fmt: skip
+
+    def made(
+        *systems: Any, questions: int = 45, truth: bool = True, created: str = "", model: str = ""
+    ) -> Any:
+        said = {name: Said(answers(place, questions, truth)) for place, name in enumerate(systems)}
+        facts = set_facts("test.json", "0" * 64, said[systems[0]].answers)
+        found = set_report(facts, info, said, lambda texts: np.ones((len(texts), 1)))
+        return found.model_copy(update={"created": created or found.created, "model": model or found.model})
+
+    return made

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.figures.sections import Section, moment, sections
+from videopath.app.figures.sections import moment, sections
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.palette import palette
 from videopath.app.web.parts.tables import table
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from videopath.agent.evaluation.summary import SetReport
+    from videopath.app.figures.sections import Figure
     from videopath.app.figures.tables import Tabled
 
-_BESIDE = 4  # columns of a table beside a plot, at most
+_IN_A_ROW = 2  # plots
 
 
 def set_report(report: SetReport, file: Path) -> None:
@@ -28,10 +30,8 @@ def set_report(report: SetReport, file: Path) -> None:
     for section in sections(report):
         st.subheader(section.title, anchor=section.key)
         st.caption(inert(section.lead))
-        if len(section.plots) == 1:
-            _beside(section)
-        else:
-            _in_a_row(section)
+        _plots(section.plots)
+        _tables(section.tables)
     _downloads(report, file)
 
 
@@ -48,37 +48,19 @@ def _head(report: SetReport) -> None:
     st.caption(inert(" · ".join(facts)))
 
 
-def _beside(section: Section) -> None:
-    """The plot, narrow tables beside it, and the broad ones below."""
-    narrow = [one for one in section.tables if len(one.head) <= _BESIDE]
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        _plots(section)
-    with right:
-        _tables(narrow, folded=False)
-    _tables([one for one in section.tables if one not in narrow], folded=False)
+def _plots(shown: Sequence[Figure]) -> None:
+    for row in (shown[place : place + _IN_A_ROW] for place in range(0, len(shown), _IN_A_ROW)):
+        for column, figure in zip(st.columns(min(len(shown), _IN_A_ROW), gap="large"), row, strict=False):
+            with column:
+                if figure.title:
+                    st.markdown(f"**{inert(figure.title)}**")
+                chart = figure.draw(palette())
+                st.altair_chart(chart, width="stretch", key=figure.key, alt=figure.words)
 
 
-def _in_a_row(section: Section) -> None:
-    _plots(section)
-    _tables(section.tables, folded=True)
-
-
-def _plots(section: Section) -> None:
-    for column, figure in zip(st.columns(max(1, len(section.plots))), section.plots, strict=False):
-        with column:
-            if figure.title:
-                st.markdown(f"**{inert(figure.title)}**")
-            chart = figure.draw(palette())
-            st.altair_chart(chart, width="stretch", key=figure.key, alt=figure.words)
-
-
-def _tables(shown: Sequence[Tabled], *, folded: bool) -> None:
+def _tables(shown: Sequence[Tabled]) -> None:
     for one in shown:
-        if one.folded and folded:
-            with st.expander(inert(one.title)):
-                table(one.head, one.texts())
-        else:
+        with st.expander(inert(one.title)) if one.folded else nullcontext():
             table(one.head, one.texts())
         if one.notes:
             with st.expander("What the metrics mean"):

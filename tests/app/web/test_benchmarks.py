@@ -13,6 +13,8 @@ import pytest
 from videopath.agent.confidence import FEATURES
 from videopath.agent.evaluation.clips import Outcome
 from videopath.agent.evaluation.kept import Evaluation, list_evaluations, save_evaluation
+from videopath.agent.evaluation.summary import save_set_report
+from videopath.app.figures.sections import sections
 from videopath.model.training.wording import SCALES
 
 _TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}
@@ -49,7 +51,7 @@ def _kept(
 def test_without_an_evaluation_it_says_how_to_make_one(app: Callable[..., Any]) -> None:
     test = app("benchmarks").run()
     assert "no evaluation" in test.info[0].value
-    assert test.code[0].value == "videopath evaluate --data DIR"
+    assert [code.value for code in test.code] == ["videopath evaluate --data DIR", "videopath evaluate SET"]
 
 
 def test_an_evaluation_is_drawn(app: Callable[..., Any], own_home: Path) -> None:
@@ -81,6 +83,45 @@ def test_a_damaged_evaluation_is_told(app: Callable[..., Any], own_home: Path) -
 def test_one_clip_is_enough(app: Callable[..., Any], own_home: Path) -> None:
     _kept(own_home, 1)
     assert not app("benchmarks").run().exception
+
+
+def test_an_evaluation_on_a_test_set_is_drawn(
+    app: Callable[..., Any], own_home: Path, made_set_report: Callable[..., Any]
+) -> None:
+    report = made_set_report("agent", "model")
+    save_set_report(report, own_home)
+    test = app("benchmarks").run()
+    assert not test.exception
+    assert [heading.value for heading in test.subheader] == [section.title for section in sections(report)]
+    assert "45 questions of 9 groups" in test.caption[0].value
+    assert list(test.table[0].value.columns) == ["metric", "agent", "model"]
+    accuracy = report.systems[1].figures["accuracy"]
+    (row,) = [row for row in test.table[0].value.itertuples() if "accuracy ↑" in row.metric]
+    assert row.model.startswith(f"{accuracy.value:.3f}".replace(".", "\\."))
+    plots = {figure.key for section in sections(report) for figure in section.plots}
+    assert plots >= {"classes", "confusion-agent", "confusion-model", "risk", "calibration-model"}
+    assert len(test.get("arrow_vega_lite_chart")) + len(test.get("vega_lite_chart")) == len(plots)
+    assert [button.proto.label for button in test.get("download_button")] == [
+        "Download the figures", "Download the HTML report"
+    ]  # fmt: skip
+
+
+def test_both_kinds_of_evaluation_are_offered_the_last_one_first(
+    app: Callable[..., Any], own_home: Path, made_set_report: Callable[..., Any]
+) -> None:
+    clips = _kept(own_home, 10)
+    made = made_set_report("model", created="2026-02-01T00:00:00.000Z", model="<b>*name*</b>")
+    kept = save_set_report(made, own_home)
+    test = app("benchmarks").run()
+    assert not test.exception
+    assert test.selectbox(key="evaluation").value == kept
+    assert "\\<b\\>\\*name\\*" in test.caption[0].value
+    test.selectbox(key="evaluation").set_value(clips).run()
+    assert "10 clips" in test.caption[0].value
+    kept.write_text("{}")
+    test.selectbox(key="evaluation").set_value(kept).run()
+    assert not test.exception
+    assert "is no report on a test set" in test.text[0].value
 
 
 @pytest.mark.slow
