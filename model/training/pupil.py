@@ -81,6 +81,12 @@ class Pupil(nn.Module):
         """Keep no activations within layers: they are computed again on the way back."""
         self.network.model.activation_checkpointing_enable(**settings)
 
+    def compile_layers(self) -> None:
+        """Compile the layers of tower and decoder, one by one: what lies between them is too irregular to gain from it."""
+        model = self.network.model.model
+        for layer in (*model.vision_tower.encoder.layers, *model.language_model.layers):
+            layer.compile(dynamic=True)
+
     def _visuals(self, pixels: Tensor | None, visuals: Sequence[Visual]) -> list[Tensor]:
         """Visual tokens ``[M, hidden]`` of each visual; the tower runs once over all of them."""
         if pixels is None:

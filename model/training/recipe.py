@@ -105,7 +105,7 @@ class TransferStage(BaseModel):
     log_every: int = Field(1, gt=0, description="steps")
     gradient_checkpointing: bool = True
     bf16: bool = True
-    compile: bool = False
+    compile: bool = Field(False, description="layers by torch.compile, which needs a C++ compiler or a GPU's")
     workers: int = Field(4, ge=0, description="processes that decode")
 
     @model_validator(mode="after")

@@ -131,6 +131,8 @@ class Transfer:
         data = Conversations(
             read, self.data, network.config, network.tokenizer, stage.frames, stage.on_unreadable, stage.template
         )  # fmt: skip
+        if stage.compile:
+            pupil.compile_layers()
         trainer = StageTrainer(pupil, stage, self.arguments(stage), data, say)
         resumed = any((folder / "trainer").glob("checkpoint-*"))
         count = sum(p.numel() for p in pupil.parameters() if p.requires_grad)
@@ -170,7 +172,6 @@ class Transfer:
             use_cpu=not torch.cuda.is_available(),
             activation_checkpointing=stage.gradient_checkpointing,
             activation_checkpointing_kwargs={"use_reentrant": False},
-            torch_compile=stage.compile,
             seed=self.recipe.seed,
             logging_steps=stage.log_every,
             save_steps=stage.save_every,

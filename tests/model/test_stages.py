@@ -125,6 +125,34 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor"
+)  # torch's own tracing of checkpointed layers
+def test_compiled_layers_learn_the_same(
+    recipe: TransferRecipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = torch.nn.Module.compile
+    compiled_layers: list[torch.nn.Module] = []
+
+    def traced(self: torch.nn.Module, **settings: Any) -> None:
+        compiled_layers.append(self)
+        usual(self, backend="eager", **settings)  # the C++ compiler alone takes a minute
+
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    first = recipe.stages[0].model_copy(update={"steps": 2, "batch": 4})
+    curves = []
+    for compiled in (False, True):
+        stage = first.model_copy(update={"compile": compiled})
+        run = Transfer(
+            recipe.model_copy(update={"stages": (stage,)}), data, tmp_path / str(compiled), lambda _: None
+        )
+        assert load_network(run.run(), device="cpu").config.image_size
+        curves.append([line["loss"] for line in lines(run.out, "images")])
+    assert curves[0] == pytest.approx(curves[1], abs=2e-3)
+    assert curves[0][0] != curves[0][1]
+    assert len(compiled_layers) == 4, "two of the tower, two of the decoder"
+
+
 def test_a_stage_alone_needs_those_before_it(recipe: TransferRecipe, data: Path, tmp_path: Path) -> None:
     run = Transfer(recipe, data, tmp_path / "run", lambda _: None)
     with pytest.raises(InputError, match="videos goes on from images"):
