@@ -2,7 +2,7 @@
 
 Renders drawn slides, has nano diagnose them, starts ``videopath app`` on them and takes a picture of each page in a
 headless Chromium (Debian: chromium, chromium-driver). The page Benchmarks shows the last evaluation that was kept
-in the home folder, and without one what makes one.
+in the home folder, on a test set or on clips over tiles, and without one what makes one.
 """
 
 from __future__ import annotations
@@ -103,10 +103,13 @@ def _cases(home: Path, slides: dict[str, Path]) -> Ids:
 
 
 def _keep_evaluation(home: Path) -> None:
-    kept = sorted((home_folder() / "evaluations").glob("*.json"))
+    folder = home_folder() / "evaluations"
+    kept = [*folder.glob("*.json"), *(folder / "sets").glob("*.json")]
     if kept:
-        (home / "evaluations").mkdir(parents=True)
-        shutil.copy(kept[-1], home / "evaluations")
+        last = max(kept, key=lambda path: path.name)  # it begins with the time
+        copy = home / "evaluations" / last.relative_to(folder)
+        copy.parent.mkdir(parents=True)
+        shutil.copy(last, copy)
 
 
 def _shots(ids: Ids, slides: dict[str, Path]) -> list[Shot]:
@@ -128,7 +131,7 @@ def _shots(ids: Ids, slides: dict[str, Path]) -> list[Shot]:
         Shot("worklist-dark", "worklist", height=1300, dark=True),
         Shot("compare", compared, height=1300),
         Shot("knowledge", "knowledge", height=1300, take=_searched),
-        Shot("benchmarks", "benchmarks", height=1750),
+        Shot("benchmarks", "benchmarks", height=1750, take=_plots),
         Shot("about", "about"),
         Shot("running", "", height=960, take=lambda browser: _running(browser, slides["oral"])),
     ]
@@ -194,6 +197,11 @@ def _searched(browser: Browser) -> bytes:
     browser.click("search_text")
     browser.says("similarity")
     return _at_rest(browser)
+
+
+def _plots(browser: Browser) -> bytes:
+    """The page from its first plot on, where there is an evaluation."""
+    return _from(browser, "#classes") if browser.all("#classes") else browser.picture()
 
 
 def _from(browser: Browser, css: str) -> bytes:

@@ -14,7 +14,15 @@ Run = Callable[..., Result]
 
 
 @pytest.mark.parametrize(
-    "command", ["evaluate", "evaluate clips", "evaluate answers", "evaluate write-set", "evaluate retrieval"]
+    "command",
+    [
+        "evaluate",
+        "evaluate clips",
+        "evaluate answers",
+        "evaluate write-set",
+        "evaluate retrieval",
+        "evaluate report",
+    ],
 )
 def test_every_command_has_help(command: str, videopath: Run) -> None:
     answer = videopath(*command.split(), "--help")
