@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from videopath.core.errors import InputError
 from videopath.knowledge.base import KnowledgeBase
 from videopath.knowledge.building import checked_look, looks_at
+from videopath.knowledge.fingerprint import turns_of
 from videopath.knowledge.manifest import MANIFEST
 from videopath.knowledge.query import Query
 from videopath.knowledge.records import InstructionRecord, LeftOut, read_records
@@ -130,7 +131,7 @@ def _same_pictures(
         looks = looks_at(record, viewer, checked_look)
         if not looks:
             continue
-        prints = np.concatenate([look.fingerprints for look in looks])
+        prints = turns_of(np.concatenate([look.fingerprints for look in looks]))
         files = tuple(look.sha256 for look in looks)
         same = base.excluded(Query(record.text, exclude=files, fingerprints=prints))
         for reason in ("file", "near-identical frame"):

@@ -15,6 +15,7 @@ from videopath.knowledge.fingerprint import (
     distances,
     fingerprints,
     turned_fingerprints,
+    turns_of,
 )
 
 
@@ -55,6 +56,20 @@ COPIES = {
 def test_copies_are_known_again(name: str) -> None:
     for seed in range(10):
         assert bits(tissue(seed), COPIES[name](tissue(seed))) <= NEAR_BITS
+
+
+def test_the_bits_alone_know_turned_copies_and_no_other_picture() -> None:
+    def print_of(image: Image.Image) -> np.ndarray:
+        return fingerprints(np.asarray(image)[None])
+
+    for seed in range(10):
+        asked = turns_of(print_of(tissue(seed)))
+        assert asked.shape == (8, FINGERPRINT_BYTES)
+        for mirrored in (tissue(seed), tissue(seed).transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
+            for quarters in range(4):
+                turned = mirrored.rotate(90 * quarters)
+                assert distances(asked, print_of(turned))[0] <= NEAR_BITS
+        assert distances(asked, print_of(tissue(seed + 100)))[0] > NEAR_BITS
 
 
 def test_turned_copies_are_known_again() -> None:
