@@ -40,7 +40,9 @@ _HEADS = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lessons", type=Path, help="what `videopath dataset lessons` wrote")
     parser.add_argument("--start", help="the checkpoint of `videopath train --recipe nano-start`")
     parser.add_argument("--out", type=Path, required=True)
@@ -139,7 +141,9 @@ def measure(out: Path, data: Path, per_class: int) -> None:
         for folder in sorted((out / schedule.replace(" ", "")).glob("*/videos")):
             kept = folder.parent / f"answers-{len(samples)}.json"
             if not kept.exists():
-                kept.write_text(json.dumps(_answers(folder / "original", samples), indent=1), encoding="utf-8")
+                kept.write_text(
+                    json.dumps(_answers(folder / "original", samples), indent=1), encoding="utf-8"
+                )
             tables.setdefault(schedule, []).append(json.loads(kept.read_text(encoding="utf-8")))
     for line in _lines(tables):
         print(line)
@@ -178,7 +182,9 @@ def _lines(tables: dict[str, list[list[dict[str, Any]]]]) -> list[str]:
 
     from videopath.agent.evaluation.ranking import Estimate
 
-    lines = ["| schedule | accuracy (95% interval) | mean over classes | each seed | more than the row before |"]
+    lines = [
+        "| schedule | accuracy (95% interval) | mean over classes | each seed | more than the row before |"
+    ]
     lines.append("|---|---|---|---|---|")
     before: Any = None
     for schedule, seeds in tables.items():
@@ -187,8 +193,10 @@ def _lines(tables: dict[str, list[list[dict[str, Any]]]]) -> list[str]:
         classes = np.array([answer["label"] for answer in seeds[0]])
         mean = np.mean([right[:, classes == name].mean() for name in np.unique(classes)])
         figure = Estimate.of(right.mean(axis=0).tolist(), groups)
-        more = "–" if before is None else str(
-            Estimate.of((right.mean(axis=0) - before).tolist(), groups, least=-1.0)
+        more = (
+            "–"
+            if before is None
+            else str(Estimate.of((right.mean(axis=0) - before).tolist(), groups, least=-1.0))
         )
         each = ", ".join(f"{value:.3f}" for value in right.mean(axis=1))
         lines.append(f"| {schedule} | {figure} | {mean:.3f} | {each} | {more} |")

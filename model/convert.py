@@ -67,7 +67,7 @@ def convert(
     checkpoint = open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     shapes = _checked_shapes(checkpoint, config, len(tokenizer))
-    rename = names.to_file
+    rename: Callable[[str], str] = names.to_file
     if layout == "original":
         shapes = {
             name: shape for name, shape in shapes.items() if name != names.NEWLINE or config.has_newline
