@@ -25,7 +25,7 @@ def save_original(network: Network, folder: Path | str, dtype: torch.dtype = tor
     folder.mkdir(parents=True, exist_ok=True)
     with replaced_on_success(folder / "model.safetensors") as part:
         save_file(original_tensors(network, dtype), part, metadata={"format": "pt"})
-    vocabulary = network.model.get_input_embeddings().weight.shape[0]
+    vocabulary = network.model.lm_head.out_features
     write_original_settings(network.config, network.tokenizer, vocabulary, dtype, folder)
     return folder
 
