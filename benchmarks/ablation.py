@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("--start", help="the checkpoint of `videopath train --recipe nano-start`")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--jobs", type=int, default=1, help="stages trained at a time")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--set", action="append", default=[], help="change of every stage: steps=20")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--per-class", type=int, default=1000)
     arguments = parser.parse_args()
     if arguments.measure:
-        measure(arguments.out, arguments.data, arguments.per_class)
+        measure(arguments.out, arguments.data, arguments.per_class, arguments.jobs)
     else:
         seeds = [int(seed) for seed in arguments.seeds.split(",")]
         train(arguments.lessons, arguments.start, arguments.out, seeds, arguments.jobs, arguments.set)
@@ -131,22 +131,32 @@ def _train(
     ).run()
 
 
-def measure(out: Path, data: Path, per_class: int) -> None:
+def measure(out: Path, data: Path, per_class: int, jobs: int) -> None:
     """Ask every checkpoint below ``out``; answers are kept beside it, and not asked again."""
     from videopath.agent.evaluation.clips import held_out
 
     samples = held_out(data, "test", per_class)
+    places = [
+        (schedule, folder.parent)
+        for schedule in SCHEDULES
+        for folder in sorted((out / schedule.replace(" ", "")).glob("*/videos"))
+    ]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = list(pool.map(_kept_answers, [folder for _, folder in places], [samples] * len(places)))
     tables: dict[str, list[list[dict[str, Any]]]] = {}
-    for schedule in SCHEDULES:
-        for folder in sorted((out / schedule.replace(" ", "")).glob("*/videos")):
-            kept = folder.parent / f"answers-{len(samples)}.json"
-            if not kept.exists():
-                kept.write_text(
-                    json.dumps(_answers(folder / "original", samples), indent=1), encoding="utf-8"
-                )
-            tables.setdefault(schedule, []).append(json.loads(kept.read_text(encoding="utf-8")))
+    for (schedule, _), answers in zip(places, found, strict=True):
+        tables.setdefault(schedule, []).append(answers)
     for line in _lines(tables):
         print(line)
+
+
+def _kept_answers(folder: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
+    kept = folder / f"answers-{len(samples)}.json"
+    if not kept.exists():
+        answers = _answers(folder / "videos" / "original", samples)
+        kept.write_text(json.dumps(answers, indent=1), encoding="utf-8")
+    found: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
 
 
 def _answers(checkpoint: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
