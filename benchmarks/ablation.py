@@ -37,6 +37,8 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 TIMED = "0+1+2+3 + time"
 _SEE_SEVERAL = ("clips", "videos")
 _HEADS = 4
+_BUNDLED = "the bundled nano"
+_ANSWERS = "answers-{}.json"
 
 
 def main() -> None:
@@ -132,34 +134,34 @@ def _train(
 
 
 def measure(out: Path, data: Path, per_class: int, jobs: int) -> None:
-    """Ask every checkpoint below ``out``; answers are kept beside it, and not asked again."""
+    """Ask every checkpoint below ``out``, and the bundled one; answers are kept, and not asked again."""
     from videopath.agent.evaluation.clips import held_out
 
     samples = held_out(data, "test", per_class)
     places = [
-        (schedule, folder.parent)
+        (schedule, str(folder), folder.parents[1] / _ANSWERS.format(len(samples)))
         for schedule in SCHEDULES
-        for folder in sorted((out / schedule.replace(" ", "")).glob("*/videos"))
+        for folder in sorted((out / schedule.replace(" ", "")).glob("*/videos/original"))
     ]
+    places.append((_BUNDLED, "nano", out / f"{_BUNDLED.replace(' ', '-')}-{_ANSWERS.format(len(samples))}"))
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = list(pool.map(_kept_answers, [folder for _, folder in places], [samples] * len(places)))
+        asked = [pool.submit(_kept_answers, checkpoint, kept, samples) for _, checkpoint, kept in places]
+        found = [answers.result() for answers in asked]
     tables: dict[str, list[list[dict[str, Any]]]] = {}
-    for (schedule, _), answers in zip(places, found, strict=True):
+    for (schedule, _, _), answers in zip(places, found, strict=True):
         tables.setdefault(schedule, []).append(answers)
     for line in _lines(tables):
         print(line)
 
 
-def _kept_answers(folder: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
-    kept = folder / f"answers-{len(samples)}.json"
+def _kept_answers(checkpoint: str, kept: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
     if not kept.exists():
-        answers = _answers(folder / "videos" / "original", samples)
-        kept.write_text(json.dumps(answers, indent=1), encoding="utf-8")
+        kept.write_text(json.dumps(_answers(checkpoint, samples), indent=1), encoding="utf-8")
     found: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
     return found
 
 
-def _answers(checkpoint: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
+def _answers(checkpoint: str, samples: Sequence[Any]) -> list[dict[str, Any]]:
     import numpy as np
     from rich.progress import track
 
@@ -170,9 +172,9 @@ def _answers(checkpoint: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
     from videopath.model.training.corpus import diagnoses_by_site
     from videopath.model.training.wording import describe_attributes
 
-    engine, labels = load_engine(str(checkpoint)), diagnoses_by_site()
+    engine, labels = load_engine(checkpoint), diagnoses_by_site()
     found = []
-    for sample in track(samples, description=str(checkpoint)):
+    for sample in track(samples, description=checkpoint):
         with tempfile.TemporaryDirectory() as folder:
             clip = open_clip(write_clip(sample, Path(folder)), frames=FRAMES)
         asked = diagnose_question(
