@@ -131,7 +131,7 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
     return alt.layer(lines, marks).properties(height=_HEIGHT)
 
 
-def reliability(bins: Sequence[ConfidenceBin], ink: Palette, colour: str = "") -> Plot:
+def reliability(bins: Sequence[ConfidenceBin], ink: Palette) -> Plot:
     """Confidence against how often it was right; on the dashed line the two agree, the numbers count answers."""
     alt = _altair()
     rows = [
@@ -162,12 +162,12 @@ def reliability(bins: Sequence[ConfidenceBin], ink: Palette, colour: str = "") -
         y=alt.Y("low:Q", scale=_unit()), y2="high:Q"
     )
     size = alt.Size("answers:Q", scale=alt.Scale(range=[40, 400]), legend=None)
-    points = base.mark_point(filled=True, opacity=1, color=colour or ink.accent).encode(y=y, size=size)
+    points = base.mark_point(filled=True, opacity=1, color=ink.accent).encode(y=y, size=size)
     words = base.mark_text(dy=-12, color=ink.text).encode(y="high:Q", text="answers:Q")
     return alt.layer(ideal, ranges, points, words).properties(height=_HEIGHT)
 
 
-def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette, colour: str = "") -> Plot:
+def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
     """True diagnosis → said one → questions: rows are true, columns said, by the rows' numbers; right answers are framed.
 
     The last two columns are N, no diagnosis, and O, one that is in no row. Of more than :data:`SHOWN` diagnoses those with the
@@ -186,7 +186,7 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette, colour: str
     )
     opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 0.6]), legend=None)
     stroke = alt.StrokeOpacity("framed:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
-    squares = base.mark_rect(fill=colour or ink.accent, stroke=ink.soft, strokeWidth=1.2).encode(
+    squares = base.mark_rect(fill=ink.accent, stroke=ink.soft, strokeWidth=1.2).encode(
         y=alt.Y("y:Q", **place), y2="end:Q", fillOpacity=opacity, strokeOpacity=stroke
     )
     numbers = (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videopath.app.figures.plots import Plot
 
 _PAIRS = 20
+_CLASSES = 30  # in a plot; the table holds all
 _WORDS = 8  # classes that a plot's text names
 _NO_TRUTH = "The set names no diagnosis."
 
@@ -106,13 +107,17 @@ def _classes(report: SetReport) -> Section:
     key, title, classes = "classes", "Accuracy by class", tables.shares_by_class(report)
     if not classes:
         return Section(key, title, _NO_TRUTH)
+    lead = "Share of right answers by true diagnosis, with 95% intervals (Wilson) that take questions for independent."
+    if len(classes) > _CLASSES:
+        lead += f" Drawn are the {_CLASSES} of {len(classes)} diagnoses with the most questions; the table holds all."
+    most = sorted(classes, key=lambda name: -next(iter(classes[name].values())).count)[:_CLASSES]
+    drawn = {name: shares for name, shares in classes.items() if name in most}
     told = [
         f"{name}: " + ", ".join(f"{system} {share.value:.0%}" for system, share in shares.items())
-        for name, shares in list(classes.items())[:_WORDS]
+        for name, shares in list(drawn.items())[:_WORDS]
     ]
-    words = "Accuracy by class. " + "; ".join(told) + ("; …" if len(classes) > _WORDS else "")
-    lead = "Share of right answers by true diagnosis, with 95% intervals (Wilson) that take questions for independent."
-    plot = Figure("classes", "", words, partial(plots.by_class, classes))
+    words = "Accuracy by class. " + "; ".join(told) + ("; …" if len(drawn) > _WORDS else "")
+    plot = Figure("classes", "", words, partial(plots.by_class, drawn))
     return Section(key, title, lead, [plot], [tables.classes(report)])
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from videopath.agent.evaluation.clips import Share
 from videopath.agent.evaluation.judge import Judged
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.evaluation.summary import SetReport, read_set_report, write_set_report
@@ -210,16 +211,16 @@ def test_judged_scores_and_what_failed(made_set_report: Made, tmp_path: Path) ->
 
 def test_of_many_diagnoses_the_most_frequent_are_drawn(made_set_report: Made) -> None:
     report = made_set_report("agent")
-    many = {f"entity {n:02}": {f"entity {n:02}": n, "entity 01": 1} for n in range(1, 31)}
-    system = report.systems[0].model_copy(update={"confusion": many})
-    (section,) = [
-        s for s in sections(report.model_copy(update={"systems": [system]})) if s.key == "confusion"
-    ]
-    assert f"{SHOWN} of 30 diagnoses" in section.lead
-    drawn = html.svg(section.plots[0])
-    assert sum(f"entity {n:02}" in drawn for n in range(1, 31)) == SHOWN
-    assert "entity 30" in drawn
-    assert len(section.tables[0].rows) == 29
+    names = [f"entity {n:02}" for n in range(1, 41)]
+    many = {name: {name: n, names[0]: 1} for n, name in enumerate(names, 1)}
+    shares = {name: Share(0.5, 0.1, 0.9, n) for n, name in enumerate(names, 1)}
+    system = report.systems[0].model_copy(update={"confusion": many, "by_class": shares})
+    found = {part.key: part for part in sections(report.model_copy(update={"systems": [system]}))}
+    for key, count, lines in (("classes", 30, 40), ("confusion", SHOWN, 39)):
+        assert f"{count} of 40 diagnoses" in found[key].lead
+        drawn = html.svg(found[key].plots[0])
+        assert [name for name in names if name in drawn] == names[-count:]
+        assert len(found[key].tables[0].rows) == lines
 
 
 def _opened(browser: Any, path: Path, width: int, *, dark: bool) -> None:
