@@ -11,7 +11,7 @@ from itertools import combinations
 from videopath.agent.evaluation.answers import CONFIDENCE, Answer, SystemName
 from videopath.agent.evaluation.clips import Share
 from videopath.agent.evaluation.controls import MEANINGS, ControlName
-from videopath.agent.evaluation.entities import entity_of
+from videopath.agent.evaluation.entities import entity_of, named
 from videopath.agent.evaluation.judge import Judge, Judgement
 from videopath.agent.evaluation.kept import reliability, risk_coverage
 from videopath.agent.evaluation.metrics import MEASURES, Drawn, Draws, draw_all, mcnemar
@@ -121,6 +121,7 @@ def _measured(said: Mapping[SystemName, Said], encode: Encode) -> dict[SystemNam
 
 def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemReport:
     answers, found = one.said.answers, one.found
+    spelt = _spelling(answers)
     sure = [
         _Rated(float(confidence), bool(right))
         for confidence, right in zip(found["confidence"], found["right"], strict=True)
@@ -132,8 +133,8 @@ def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemRe
         failed=sum(bool(answer.error) for answer in answers),
         confidence=CONFIDENCE[system] if sure else "",
         figures={name: drawn.estimate() for name, drawn in one.drawn.items()},
-        by_class=_by_class(found),
-        confusion=_confusion(found),
+        by_class=_by_class(found, spelt),
+        confusion=_confusion(found, spelt),
         attributes=_attributes(answers),
         risk_coverage=risk_coverage(sure) if sure else [],
         reliability=reliability(sure) if sure else [],
@@ -158,22 +159,32 @@ def _comparison(
     )
 
 
-def _by_class(found: Table) -> dict[str, Share]:
+def _by_class(found: Table, spelt: Mapping[str, str]) -> dict[str, Share]:
     hits: dict[str, list[bool]] = defaultdict(list)
     for truth, right in zip(found.truth.tolist(), found["right"].tolist(), strict=True):
         if truth:
             hits[truth].append(right == 1)
-    return {truth: Share.of(hits[truth]) for truth in sorted(hits)}
+    return {spelt.get(truth, truth): Share.of(hits[truth]) for truth in sorted(hits)}
 
 
-def _confusion(found: Table) -> dict[str, dict[str, int]]:
+def _confusion(found: Table, spelt: Mapping[str, str]) -> dict[str, dict[str, int]]:
     truths = set(found.truth.tolist())
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for truth, said in sorted(zip(found.truth.tolist(), found.said.tolist(), strict=True)):
         if truth:
             known = said in truths or entity_of(said) is not None
-            counts[truth][NOTHING if said in ("", NOTHING) else said if known else OTHER] += 1
+            shown = NOTHING if said in ("", NOTHING) else spelt.get(said, said) if known else OTHER
+            counts[spelt.get(truth, truth)][shown] += 1
     return {truth: dict(row) for truth, row in counts.items()}
+
+
+def _spelling(answers: Sequence[Answer]) -> dict[str, str]:
+    """Diagnoses that the table of entities does not hold → how the set writes them ("NILM" stays in capitals)."""
+    return {
+        named(answer.truth): answer.truth
+        for answer in answers
+        if answer.truth and entity_of(answer.truth) is None
+    }
 
 
 def _attributes(answers: Sequence[Answer]) -> dict[str, Share]:

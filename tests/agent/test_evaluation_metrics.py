@@ -312,3 +312,13 @@ def test_the_page_on_evaluation_names_every_metric_and_control() -> None:
     )
     assert [m.facts.label for m in BY_NAME.values() if f"| {m.facts.label} |" not in text] == []
     assert [name for name in CONTROLS if f"| `{name}` |" not in text] == []
+
+
+def test_a_diagnosis_that_no_table_holds_is_shown_as_the_set_writes_it() -> None:
+    answers = [
+        _answer("1", "ALPHA tumour of X", "ALPHA tumour of X"),
+        _answer("2", "alpha TUMOR of x", "ALPHA tumour of X"),
+    ]
+    (system,) = _report(model=answers).systems
+    assert list(system.by_class) == ["ALPHA tumour of X"]
+    assert system.confusion == {"ALPHA tumour of X": {"ALPHA tumour of X": 2}}
