@@ -131,7 +131,7 @@ def _shots(ids: Ids, slides: dict[str, Path]) -> list[Shot]:
         Shot("worklist-dark", "worklist", height=1300, dark=True),
         Shot("compare", compared, height=1300),
         Shot("knowledge", "knowledge", height=1300, take=_searched),
-        Shot("benchmarks", "benchmarks", height=1750, take=_plots),
+        Shot("benchmarks", "benchmarks", height=1750, take=_controls),
         Shot("about", "about"),
         Shot("running", "", height=960, take=lambda browser: _running(browser, slides["oral"])),
     ]
@@ -199,9 +199,12 @@ def _searched(browser: Browser) -> bytes:
     return _at_rest(browser)
 
 
-def _plots(browser: Browser) -> bytes:
-    """The page from its first plot on, where there is an evaluation."""
-    return _from(browser, "#classes") if browser.all("#classes") else browser.picture()
+def _controls(browser: Browser) -> bytes:
+    """The controls of an evaluation on a test set; of another one the page from its top."""
+    if found := browser.all("#controls"):
+        browser.run("arguments[0].scrollIntoView({block: 'start', behavior: 'instant'})", found[0])
+        browser.settle()
+    return browser.picture()
 
 
 def _from(browser: Browser, css: str) -> bytes:

@@ -245,7 +245,9 @@ def nearest(report: SetReport, most: int) -> Tabled:
         for p in report.nearest[:most]
     ]
     head = ("cosine", "question", "its diagnosis", "looks like", "whose diagnosis is")
-    return Tabled(f"The {len(rows)} most similar of {len(report.nearest):,} pairs", head, rows)
+    all_of_them = len(report.nearest)
+    title = f"The {most} most similar of {all_of_them:,} pairs" if all_of_them > most else "The pairs"
+    return Tabled(title, head, rows)
 
 
 def _names(report: SetReport) -> list[str]:

@@ -109,7 +109,7 @@ def _metric(name: str, share: Share) -> None:
 
 
 def _classes(evaluation: Evaluation, summary: Summary) -> None:
-    st.subheader("Accuracy by class", anchor="classes")
+    st.subheader("Accuracy by class")
     names = {outcome.label: outcome.truth for outcome in evaluation.outcomes}
     shares = {names[label]: share for label, share in summary.by_class.items()}
     words = ", ".join(f"{name} {share.value:.0%}" for name, share in shares.items())
