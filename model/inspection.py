@@ -62,6 +62,8 @@ class NetworkInfo(BaseModel):
     vocabulary_rows: int
     tokenizer_entries: int
     newline_position: str
+    temporal_heads: int | None
+    """Of the attention between frames; none: there is no such thing, as in the original."""
     pool_mode: str
     patch_merge_type: str
     aspect: str
@@ -200,6 +202,7 @@ def _network_info(config: LlavaConfig, checkpoint: Checkpoint, tokenizer: int) -
         vocabulary_rows=checkpoint.weights.shapes[names.EMBEDDING][0],
         tokenizer_entries=tokenizer,
         newline_position=config.newline_position,
+        temporal_heads=config.temporal_heads or None,
         pool_mode=config.pool_mode,
         patch_merge_type=config.patch_merge_type,
         aspect=config.aspect,

@@ -13,6 +13,7 @@ from videopath.core.errors import InputError, ModelError
 from videopath.model import load_engine, nano, open_clip
 from videopath.model.checkpoint import load_network, save_original
 from videopath.model.convert import convert
+from videopath.model.inspection import inspect
 from videopath.model.network import Network
 from videopath.model.synthetic import render_clip
 from videopath.model.training.parts import choose
@@ -72,6 +73,7 @@ def test_it_is_saved_and_loaded_in_both_layouts(
     folder = save_original(_learned(network), tmp_path / "original", torch.float32)
     if layout == "huggingface":
         folder = convert(folder, tmp_path / "huggingface")
+    assert inspect(folder).network.temporal_heads == 4
     again = load_network(folder, device="cpu", dtype="float32")
     assert torch.allclose(_seen(again, frames), _seen(network, frames), atol=1e-3)
 
