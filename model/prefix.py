@@ -64,6 +64,11 @@ class Prefix:
         return self._decode([token])
 
     @property
+    def cache(self) -> PrefixCache:
+        """Keys and values of the prompt that was asked last."""
+        return self._cache
+
+    @property
     def room(self) -> int:
         """How many tokens of an answer fit into the context behind what is cached now."""
         return self._network.config.max_length - self._cache.get_seq_length()

@@ -7,9 +7,12 @@ with room at its end: appending writes in place, and :meth:`PrefixCache.rewind` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import Cache, DynamicLayer
 
 _ROOM = 512
@@ -60,6 +63,21 @@ class PrefixCache(Cache):
         for layer in self.layers:
             if isinstance(layer, _RoomyLayer):
                 layer.rewind(length)
+
+
+def side_by_side(caches: Sequence[PrefixCache]) -> PrefixCache:
+    """One cache with a row for each of ``caches``, which stay as they are; shorter ones are padded on the left with zeros."""
+    longest = max(cache.get_seq_length() for cache in caches)
+
+    def rows(states: Sequence[Tensor]) -> Tensor:
+        return torch.cat([functional.pad(one, (0, 0, longest - one.shape[-2], 0)) for one in states])
+
+    merged = PrefixCache()
+    for number, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+        merged.update(
+            rows([layer.keys for layer in layers]), rows([layer.values for layer in layers]), number
+        )
+    return merged
 
 
 def _roomier(states: Tensor, length: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -18,6 +18,7 @@ from videopath.model.decoding import Chooser, TextStream
 from videopath.model.engine import Generation
 from videopath.model.network import Network
 from videopath.model.prefix import OnFrames, Prefix
+from videopath.model.prefix_cache import side_by_side
 from videopath.model.tower import encode_frames
 from videopath.model.video import Clip
 
@@ -60,9 +61,9 @@ class LocalSession:
         with self._turn():
             began = time.perf_counter()
             first = self._with_memory(lambda prefix: prefix.ask(question, answer_start))
-            answer = _Answer(self._network, self._prefix(), chooser, seed, on_token)
+            answer = _Answer(self._network, chooser, seed, on_token)
             with _memory_error_as_engine_error():
-                stopped = answer.write(first, max_new_tokens, cancelled)
+                stopped = answer.write(self._prefix(), first, max_new_tokens, cancelled)
             return Generation(
                 answer.text, answer.tokens, answer.logprobs, time.perf_counter() - began, stopped
             )
@@ -95,6 +96,10 @@ class LocalSession:
         with self._turn():
             kept = self._with_memory(lambda prefix: prefix.frame_vectors)
             return encode_frames(self._network, self.clip.frames) if kept is None else kept.cpu().numpy()
+
+    def _first(self, question: str) -> torch.Tensor:
+        """The logits ``[vocabulary]`` of the first token of an answer."""
+        return self._with_memory(lambda prefix: prefix.ask(question, ""))
 
     def close(self) -> None:
         """Give the memory back."""
@@ -154,17 +159,12 @@ class _Answer:
     """An answer while it is written."""
 
     def __init__(
-        self,
-        network: Network,
-        prefix: Prefix,
-        chooser: Chooser,
-        seed: int | None,
-        on_token: Callable[[str], None] | None,
+        self, network: Network, chooser: Chooser, seed: int | None, on_token: Callable[[str], None] | None
     ) -> None:
         self.text = ""
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
-        self._prefix = prefix
+        self.ended = False
         self._chooser = chooser
         self._stream = TextStream(network.tokenizer)
         self._ends = network.config.eos_token_ids
@@ -173,31 +173,96 @@ class _Answer:
         self._generator.seed() if seed is None else self._generator.manual_seed(seed)
 
     def write(
-        self, logits: torch.Tensor, most: int, cancelled: Callable[[], bool] | None
+        self, prefix: Prefix, logits: torch.Tensor, most: int, cancelled: Callable[[], bool] | None
     ) -> Literal["eos", "length", "cancelled"]:
         """Choose tokens from ``logits`` on, at most ``most``; why it stopped."""
-        stopped: Literal["eos", "length", "cancelled"] = "length"
-        for number in range(min(most, self._prefix.room)):
+        for number in range(min(most, prefix.room)):
             if cancelled is not None and cancelled():
-                stopped = "cancelled"
+                self.close()
+                return "cancelled"
+            self.add(prefix.step(self.tokens[-1]) if number else logits)
+            if self.ended:
                 break
-            if number:
-                logits = self._prefix.step(self.tokens[-1])
-            total = _finite(float(logits.logsumexp(-1)))
-            token = self._chooser.choose(logits, self.tokens, self._generator)
-            self.tokens.append(token)
-            self.logprobs.append(float(logits[token]) - total)
-            if token in self._ends:
-                stopped = "eos"
-                break
+        self.close()
+        return "eos" if self.ended else "length"
+
+    def add(self, logits: torch.Tensor) -> None:
+        """Choose the next token from ``logits`` ``[vocabulary]``."""
+        total = _finite(float(logits.logsumexp(-1)))
+        token = self._chooser.choose(logits, self.tokens, self._generator)
+        self.tokens.append(token)
+        self.logprobs.append(float(logits[token]) - total)
+        self.ended = token in self._ends
+        if not self.ended:
             self._tell(self._stream.push(token))
+
+    def close(self) -> None:
+        """Hand out what is left of the text."""
         self._tell(self._stream.flush())
-        return stopped
 
     def _tell(self, piece: str) -> None:
         self.text += piece
         if piece and self._on_token is not None:
             self._on_token(piece)
+
+
+def generate_together(
+    sessions: Sequence[LocalSession], questions: Sequence[str], *, max_new_tokens: int = 256
+) -> list[Generation]:
+    """Answer a question of each of several sessions of one engine, greedily: every pass moves all answers on by a token.
+
+    Answers are those of :meth:`LocalSession.generate` but for the rounding of larger matrix products. Needs memory for a copy of
+    each session's keys and values; raises ``EngineError`` where a GPU has too little.
+    """
+    _check_generation(max_new_tokens, 0.0, 1.0, None)
+    began = time.perf_counter()
+    with ExitStack() as turns:
+        for session in sessions:
+            turns.enter_context(session._turn())
+        network = sessions[0]._network
+        logits = [session._first(question) for session, question in zip(sessions, questions, strict=True)]
+        prefixes = [session._prefix() for session in sessions]
+        chooser = Chooser(0.0, 1.0, network.config.repetition_penalty)
+        answers = [_Answer(network, chooser, 0, None) for _ in sessions]
+        with _memory_error_as_engine_error():
+            _write_together(network, prefixes, answers, torch.stack(logits), max_new_tokens)
+    seconds = (time.perf_counter() - began) / len(sessions)
+    return [
+        Generation(answer.text, answer.tokens, answer.logprobs, seconds, "eos" if answer.ended else "length")
+        for answer in answers
+    ]
+
+
+def _write_together(
+    network: Network, prefixes: Sequence[Prefix], answers: Sequence[_Answer], logits: torch.Tensor, most: int
+) -> None:
+    """``logits`` ``[B, vocabulary]`` choose the first tokens; a row that has ended is carried along and not read."""
+    rooms = [min(most, prefix.room) for prefix in prefixes]
+    lengths = torch.tensor(
+        [[prefix.cache.get_seq_length()] for prefix in prefixes], device=logits.device
+    )  # [B, 1]
+    cache = side_by_side([prefix.cache for prefix in prefixes])
+    longest = cache.get_seq_length()
+    places = torch.arange(longest + most, device=logits.device)
+    seen = (places >= longest - lengths).long()  # [B, longest + most]: all but the padding
+    for number in range(max(rooms)):
+        for answer, row, room in zip(answers, logits, rooms, strict=True):
+            if number < room and not answer.ended:
+                answer.add(row)
+        going = [number + 1 < room and not answer.ended for answer, room in zip(answers, rooms, strict=True)]
+        if not any(going):
+            break
+        last = torch.tensor([[answer.tokens[-1]] for answer in answers], device=logits.device)
+        found, _ = network.decode(
+            network.embed_tokens(last),
+            cache=cache,
+            position_ids=lengths + number,
+            attention_mask=seen[:, : longest + number + 1],
+            logits_to_keep=1,
+        )
+        logits = found[:, -1]
+    for answer in answers:
+        answer.close()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Answers to a test set: by the model alone, by the agent, and by the agent without similar cases.
 
-Every answer is written as it is known, so that a run that was stopped goes on. One question is asked at a time: the engine has no
-batched generation (it encodes a clip once and batches what is scored on it).
+Every answer is written as it is known, so that a run that was stopped goes on. The model alone answers several questions side by side;
+the agent asks and weighs one case at a time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -25,7 +25,8 @@ from videopath.model.questions import Answer as Parts
 from videopath.tools.schemas import Candidate
 
 if TYPE_CHECKING:
-    from videopath.model.engine import Engine, EngineInfo, Generation, Session
+    from videopath.model.engine import Engine, EngineInfo, Generation, LocalEngine, Session
+    from videopath.model.session import LocalSession
 
 SystemName = Literal["agent", "model", "blind"]
 """``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent, which sees no similar case."""
@@ -105,6 +106,8 @@ class Header(BaseModel):
 
 
 Ask = Callable[[Item], Answer]
+AskSeveral = Callable[[Sequence[Item]], list[Answer]]
+"""An answer to each item; a video that cannot be read is an answer with an ``error``."""
 
 
 @contextmanager
@@ -126,6 +129,25 @@ def asking(
         yield lambda item: _by_agent(agent, item)
 
 
+@contextmanager
+def asking_several(
+    system: SystemName, engine: Engine, knowledge: Any, home: Path, batch: int
+) -> Iterator[AskSeveral]:
+    """The system, ready to be asked: ``model`` on this machine answers up to ``batch`` questions side by side, all else one."""
+    from videopath.model.engine import LocalEngine
+
+    if system == "model" and batch > 1 and isinstance(engine, LocalEngine):
+        yield lambda items: _together(engine, items)
+        return
+    with asking(system, engine, knowledge, home) as ask:
+        yield one_by_one(ask)
+
+
+def one_by_one(ask: Ask) -> AskSeveral:
+    """Asks items one after the other."""
+    return lambda items: [_answered(ask, item) for item in items]
+
+
 def check_packages(judged: bool) -> None:
     """Raises ``InputError`` where a package for the figures is missing: asked before anything is answered."""
     needed = ["rouge_score", *(["openai"] if judged else [])]
@@ -135,23 +157,26 @@ def check_packages(judged: bool) -> None:
         )
 
 
-def answer_all(items: Sequence[Item], ask: Ask, header: Header, out: Path) -> Iterator[Answer]:
-    """Every item's answer, those that ``out`` holds already included; each new one is written there at once.
+def answer_all(
+    items: Sequence[Item], ask: AskSeveral, header: Header, out: Path, batch: int = 1
+) -> Iterator[Answer]:
+    """Every item's answer in their order, those that ``out`` holds already included; new ones are written there at once.
 
-    Raises ``InputError`` where ``out`` holds the answers of another set, system or model. A video that cannot be read is an
-    answer with an ``error``, and is asked again the next time.
+    ``batch`` items are asked at a time. Raises ``InputError`` where ``out`` holds the answers of another set, system or model.
+    What has an ``error`` is asked again the next time.
     """
     known = {answer.id: answer for answer in _known(out, header) if not answer.error}
     lines = [header.model_dump_json(), *(answer.model_dump_json() for answer in known.values())]
     write_text(out, "\n".join(lines) + "\n")
     with out.open("a", encoding="utf-8") as stream:
-        for item in items:
-            answer = known.get(item.id)
-            if answer is None:
-                answer = _answered(ask, item)
+        for start in range(0, len(items), batch):
+            part = items[start : start + batch]
+            missing = [item for item in part if item.id not in known]
+            for answer in ask(missing) if missing else []:
+                known[answer.id] = answer
                 stream.write(answer.model_dump_json() + "\n")
-                stream.flush()
-            yield answer
+            stream.flush()
+            yield from (known[item.id] for item in part)
 
 
 def read_answers(path: Path) -> tuple[Header, list[Answer]]:
@@ -208,15 +233,44 @@ def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
     from videopath.model.video import open_clip
 
     with engine.open(open_clip(item.video, frames)) as session:
-        answer = session.generate(item.question, max_new_tokens=_LONGEST)
-        parts = parse_answer(answer.text)
-        sure = _sureness(session, item.question, answer, parts)
+        return _said(item, session, session.generate(item.question, max_new_tokens=_LONGEST))
+
+
+def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
+    """The model's answers to several items, written side by side; the seconds are equal shares of all that it took."""
+    from videopath.model.session import generate_together
+    from videopath.model.video import open_clip
+
+    begun = time.monotonic()
+    answers: dict[str, Answer] = {}
+    with ExitStack() as opened:
+        sessions: dict[str, LocalSession] = {}
+        for item in items:
+            try:
+                clip = open_clip(item.video, engine.info.frames)
+                sessions[item.id] = opened.enter_context(engine.open(clip))
+            except InputError as error:
+                answers[item.id] = unanswered(item).model_copy(update={"error": str(error)})
+        seen = [item for item in items if item.id in sessions]
+        if seen:
+            questions = [item.question for item in seen]
+            found = generate_together(
+                [sessions[item.id] for item in seen], questions, max_new_tokens=_LONGEST
+            )
+            for item, generation in zip(seen, found, strict=True):
+                answers[item.id] = _said(item, sessions[item.id], generation)
+    share = round((time.monotonic() - begun) / len(items), 3)
+    return [answers[item.id].model_copy(update={"seconds": share}) for item in items]
+
+
+def _said(item: Item, session: Session, answer: Generation) -> Answer:
+    parts = parse_answer(answer.text)
     return unanswered(item).model_copy(
         update={
             "text": answer.text.strip(),
             "description": parts.description,
             "diagnosis": parts.diagnosis,
-            "confidence": sure,
+            "confidence": _sureness(session, item.question, answer, parts),
         }
     )
 

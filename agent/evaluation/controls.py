@@ -12,20 +12,21 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from videopath.agent.evaluation.answers import Answer, Ask, SystemName
+from videopath.agent.evaluation.answers import Answer, AskSeveral, SystemName, unanswered
 from videopath.agent.evaluation.entities import credit
 from videopath.agent.evaluation.metrics import BY_NAME, Draws, draw
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.evaluation.sets import Item
 from videopath.agent.evaluation.summary import ControlReport
 from videopath.agent.evaluation.table import Encode, Table, table
+from videopath.core.errors import InputError
 from videopath.core.sites import SITES
 from videopath.model.video import open_clip
 
@@ -79,13 +80,24 @@ def changed_items(control: ControlName, items: Sequence[Item]) -> list[Changed]:
     return [changed for item in items if (changed := changes[control](item))]
 
 
-def asking_changed(changed: Sequence[Changed], ask: Ask, frames: int) -> Ask:
-    """Asks an item as it was changed; its frames, ``frames`` of a clip, are written for as long as it is asked."""
+def asking_changed(changed: Sequence[Changed], ask: AskSeveral, frames: int) -> AskSeveral:
+    """Asks items as they were changed; their frames, ``frames`` of a clip, are written for as long as they are asked.
+
+    An item whose own video cannot be read is an answer with an ``error``.
+    """
     by_id = {one.item.id: one for one in changed}
 
-    def ask_changed(item: Item) -> Answer:
-        with _shown(by_id[item.id], frames) as shown:
-            return ask(shown)
+    def ask_changed(items: Sequence[Item]) -> list[Answer]:
+        failed: dict[str, Answer] = {}
+        shown: list[Item] = []
+        with ExitStack() as written:
+            for item in items:
+                try:
+                    shown.append(written.enter_context(_shown(by_id[item.id], frames)))
+                except InputError as error:
+                    failed[item.id] = unanswered(item).model_copy(update={"error": str(error)})
+            said = {answer.id: answer for answer in ask(shown)} if shown else {}
+        return [failed.get(item.id) or said[item.id] for item in items]
 
     return ask_changed
 

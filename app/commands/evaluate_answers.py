@@ -17,7 +17,7 @@ from videopath.app.options import AcceptLicence, AsJson, Base, Home, Knowledge, 
 from videopath.core.errors import EngineError, InputError
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.answers import Answer, Header, SystemName
+    from videopath.agent.evaluation.answers import Answer, AskSeveral, Header, SystemName
     from videopath.agent.evaluation.comparing import Controlled
     from videopath.agent.evaluation.controls import Changed, ControlName
     from videopath.agent.evaluation.judge import Judge, Judgement
@@ -42,6 +42,22 @@ class _Run:
     engine: LocalEngine
     knowledge: Path | None
     out: Path
+    batch: int
+
+    def at_once(self, system: SystemName) -> int:
+        """Questions between two writes: an answer of the agent takes long, and is kept as soon as it is known."""
+        return self.batch if system == "model" else 1
+
+    @contextmanager
+    def asking(self, system: SystemName) -> Iterator[AskSeveral]:
+        """A system, its cases in a folder of their own while it is asked."""
+        from videopath.agent.evaluation.answers import asking_several
+
+        with (
+            tempfile.TemporaryDirectory() as home,
+            asking_several(system, self.engine, self.knowledge, Path(home), self.at_once(system)) as ask,
+        ):
+            yield ask
 
     def header(self, system: SystemName, control: str = "") -> Header:
         from videopath.agent.evaluation.answers import header_of
@@ -119,6 +135,15 @@ def answers(
     parallel: Annotated[
         int, typer.Option("--judge-parallel", min=1, max=64, help="Answers that are judged at a time.")
     ] = 4,
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            min=1,
+            max=256,
+            help="Questions that the model alone answers side by side; each holds its clip's memory.",
+        ),
+    ] = 8,
     accept_licence: AcceptLicence = False,
     as_json: AsJson = False,
     home: Home = None,
@@ -146,7 +171,7 @@ def answers(
     if judging:
         judging.check()
     engine = load_engine(model, base=base, accept_licence=accept_licence)
-    run = _Run(questions, items, engine, knowledge, out or _own_folder(questions, engine))
+    run = _Run(questions, items, engine, knowledge, out or _own_folder(questions, engine), batch)
     with _alone(run.out):
         report = _evaluated(run, chosen, cast("list[ControlName]", asked), judging)
         _keep(report, run.out)
@@ -192,10 +217,11 @@ def _evaluated(
 
 def _answers(run: _Run, system: SystemName) -> list[Answer]:
     """A system's answers to the whole set."""
-    from videopath.agent.evaluation.answers import answer_all, asking
+    from videopath.agent.evaluation.answers import answer_all
 
-    with tempfile.TemporaryDirectory() as home, asking(system, run.engine, run.knowledge, Path(home)) as ask:
-        found = answer_all(run.items, ask, run.header(system), run.out / system / "answers.jsonl")
+    with run.asking(system) as ask:
+        file = run.out / system / "answers.jsonl"
+        found = answer_all(run.items, ask, run.header(system), file, run.at_once(system))
         return tracked(found, len(run.items), f"{system}: questions answered")
 
 
@@ -247,16 +273,17 @@ def _answers_under(
     run: _Run, system: SystemName, control: ControlName, changed: Sequence[Changed]
 ) -> list[Answer]:
     """A system's answers to the questions as a control changes them."""
-    from videopath.agent.evaluation.answers import answer_all, asking
+    from videopath.agent.evaluation.answers import answer_all
     from videopath.agent.evaluation.controls import asking_changed
 
     file = run.out / system / "controls" / f"{control}.jsonl"
-    with tempfile.TemporaryDirectory() as home, asking(system, run.engine, run.knowledge, Path(home)) as ask:
+    with run.asking(system) as ask:
         found = answer_all(
             [one.item for one in changed],
             asking_changed(changed, ask, run.engine.info.frames),
             run.header(system, control),
             file,
+            run.at_once(system),
         )
         return tracked(found, len(changed), f"{system}, {control}: questions answered")
 

@@ -18,7 +18,15 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from videopath.agent.evaluation import answers
-from videopath.agent.evaluation.answers import Answer, Header, answer_all, asking, read_answers
+from videopath.agent.evaluation.answers import (
+    Answer,
+    Header,
+    answer_all,
+    asking,
+    asking_several,
+    one_by_one,
+    read_answers,
+)
 from videopath.agent.evaluation.sets import Item, read_items
 from videopath.agent.evaluation.summary import list_set_reports, read_set_report
 from videopath.app.cli import app
@@ -74,11 +82,11 @@ def test_what_was_answered_is_not_asked_again_and_what_failed_is(tmp_path: Path)
         return _answer(item)
 
     out = tmp_path / "new" / "answers.jsonl"
-    stream = answer_all(_items(3), ask, HEADER, out)
+    stream = answer_all(_items(3), one_by_one(ask), HEADER, out)
     next(stream), next(stream)
     stream.close()
     assert [answer.error for answer in read_answers(out)[1]] == ["", "cannot be read"]
-    found = list(answer_all(_items(3), ask, HEADER, out))
+    found = list(answer_all(_items(3), one_by_one(ask), HEADER, out))
     assert asked == ["0", "1", "1", "2"]
     assert [answer.text for answer in found] == ["two\u2028lines"] * 3
     assert len(read_answers(out)[1]) == 3
@@ -86,10 +94,12 @@ def test_what_was_answered_is_not_asked_again_and_what_failed_is(tmp_path: Path)
 
 def test_a_line_that_a_kill_cut_is_asked_again(tmp_path: Path) -> None:
     out = tmp_path / "answers.jsonl"
-    list(answer_all(_items(3), _answer, HEADER, out))
+    list(answer_all(_items(3), one_by_one(_answer), HEADER, out))
     out.write_text(out.read_text()[:-20])
     asked: list[str] = []
-    found = list(answer_all(_items(3), lambda item: asked.append(item.id) or _answer(item), HEADER, out))
+    found = list(
+        answer_all(_items(3), one_by_one(lambda item: asked.append(item.id) or _answer(item)), HEADER, out)
+    )
     assert (asked, len(found), len(read_answers(out)[1])) == (["2"], 3, 3)
 
 
@@ -98,14 +108,14 @@ def test_a_line_that_a_kill_cut_is_asked_again(tmp_path: Path) -> None:
 )
 def test_answers_of_another_run_are_not_mixed_in(tmp_path: Path, other: dict[str, str]) -> None:
     out = tmp_path / "answers.jsonl"
-    list(answer_all(_items(1), _answer, HEADER, out))
+    list(answer_all(_items(1), one_by_one(_answer), HEADER, out))
     before = out.read_text()
     with pytest.raises(InputError, match=f"{next(iter(other))} differs.*choose another --out"):
-        list(answer_all(_items(1), _answer, HEADER.model_copy(update=other), out))
+        list(answer_all(_items(1), one_by_one(_answer), HEADER.model_copy(update=other), out))
     assert out.read_text() == before
     out.write_text("nonsense\n")
     with pytest.raises(InputError, match="no file of answers"):
-        list(answer_all(_items(1), _answer, HEADER, out))
+        list(answer_all(_items(1), one_by_one(_answer), HEADER, out))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +156,37 @@ def test_the_models_confidence_is_what_it_gives_its_own_diagnosis(
     assert (plain.diagnosis, plain.description) == ("", plain.text)
     mean = sum(bare.logprobs) / len(bare.logprobs)
     assert plain.confidence == pytest.approx(math.exp(mean), rel=1e-3)
+
+
+def test_questions_that_the_model_answers_side_by_side_get_the_same_answers(
+    questions: Path, nano_engine: Any, tmp_path: Path
+) -> None:
+    items = read_items(questions, questions.parent)[:3]
+    gone = items[1].model_copy(update={"id": "gone", "video": tmp_path / "gone.mp4"})
+    with asking_several("model", nano_engine, None, tmp_path, batch=4) as ask:
+        together = ask([*items, gone])
+    with asking_several("model", nano_engine, None, tmp_path, batch=1) as ask:
+        alone = ask([*items, gone])
+    assert [answer.id for answer in together] == [*(item.id for item in items), "gone"]
+    assert "gone.mp4" in together[-1].error
+    for one, other in zip(together, alone, strict=True):
+        assert (one.confidence or 0.0) == pytest.approx(other.confidence or 0.0, rel=1e-3)
+        unmeasured = {"seconds": 0.0, "confidence": None}
+        assert one.model_copy(update=unmeasured) == other.model_copy(update=unmeasured)
+
+
+def test_answers_come_in_order_and_whole_batches_are_asked(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def ask(items: Any) -> list[Answer]:
+        asked.append([item.id for item in items])
+        return [_answer(item) for item in items]
+
+    out = tmp_path / "answers.jsonl"
+    list(answer_all(_items(5)[2:3], ask, HEADER, out))
+    found = list(answer_all(_items(5), ask, HEADER, out, batch=4))
+    assert asked == [["2"], ["0", "1", "3"], ["4"]]
+    assert [answer.id for answer in found] == ["0", "1", "2", "3", "4"]
 
 
 def _clip(item: Item, engine: Any) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from videopath.agent.evaluation.answers import Answer, Ask, Header, answer_all, unanswered
+from videopath.agent.evaluation.answers import Answer, Ask, Header, answer_all, one_by_one, unanswered
 from videopath.agent.evaluation.controls import (
     CONTROLS,
     MEANINGS,
@@ -79,11 +79,11 @@ PRIOR = _says(lambda item, frames: DIAGNOSES[1])
 
 
 def _report(control: ControlName, items: Sequence[Item], ask: Ask, folder: Path) -> ControlReport:
-    score = list(answer_all(items, ask, HEADER, folder / "answers.jsonl"))
+    score = list(answer_all(items, one_by_one(ask), HEADER, folder / "answers.jsonl"))
     changed = changed_items(control, items)
     under = answer_all(
         [one.item for one in changed],
-        asking_changed(changed, ask, FRAMES),
+        asking_changed(changed, one_by_one(ask), FRAMES),
         HEADER.model_copy(update={"control": control}),
         folder / f"{control}.jsonl",
     )
@@ -131,7 +131,7 @@ def test_what_is_shown(items: list[Item]) -> None:
 
     for control in ("blank", "shuffled", "single-frame"):
         changed = changed_items(control, items[:1])  # type: ignore[arg-type]
-        asking_changed(changed, look, FRAMES)(changed[0].item)
+        asking_changed(changed, one_by_one(look), FRAMES)([changed[0].item])
     original = open_clip(items[0].video, FRAMES).frames
     assert (shown["blank"] == 255).all()
     assert shown["blank"].shape == original.shape
@@ -240,7 +240,9 @@ def test_both_of_a_pair_are_seldom_right_by_guessing(items: list[Item], tmp_path
         for n in range(0, 8, 2)
     ]  # fmt: skip
     looked, guessed = (
-        pairs_report("model", pairs, list(answer_all(items, ask, HEADER, tmp_path / f"{n}.jsonl")), items)
+        pairs_report(
+            "model", pairs, list(answer_all(items, one_by_one(ask), HEADER, tmp_path / f"{n}.jsonl")), items
+        )
         for n, ask in enumerate((SEER, PRIOR))
     )
     assert (looked.both_right.value, looked.same_answer.value, looked.chance) == (1.0, 0.0, 0.25)

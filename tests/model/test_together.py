@@ -1,0 +1,70 @@
+"""Several clips answered side by side: the same answers as one by one, whatever their lengths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from videopath.core.errors import EngineError, InputError
+from videopath.model import open_clip
+from videopath.model.questions import describe_question, one_prompt_question
+from videopath.model.session import LocalSession, generate_together
+from videopath.model.synthetic import ENTITIES, render_clip
+
+QUESTIONS = (one_prompt_question("colon"), describe_question(None), one_prompt_question(None))
+
+
+@pytest.fixture
+def sessions(nano_engine: Any, tmp_path: Path) -> list[LocalSession]:
+    """Three clips of 5, 2 and 8 frames."""
+    opened = []
+    for entity, count in zip(ENTITIES, (5, 2, 8), strict=False):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for number, frame in enumerate(render_clip(entity, 7, count, 112)):
+            Image.fromarray(frame).save(folder / f"{number}.png")
+        opened.append(nano_engine.open(open_clip(folder, count)))
+    return opened
+
+
+def test_answers_are_those_of_one_after_the_other(sessions: list[LocalSession]) -> None:
+    together = generate_together(sessions, QUESTIONS, max_new_tokens=120)
+    alone = [s.generate(q, max_new_tokens=120) for s, q in zip(sessions, QUESTIONS, strict=True)]
+    assert len({len(answer.tokens) for answer in alone}) > 1, "they end at different times"
+    for one, other in zip(together, alone, strict=True):
+        assert (one.text, one.tokens, one.stopped) == (other.text, other.tokens, other.stopped)
+        np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-4)
+    scored = [
+        session.score(question, [" yes", " no"])
+        for session, question in zip(sessions, QUESTIONS, strict=True)
+    ]
+    assert all(np.isfinite(scores).all() for scores in scored), "the sessions go on as before"
+
+
+def test_an_answer_that_is_too_long_is_cut(sessions: list[LocalSession]) -> None:
+    cut = generate_together(sessions, QUESTIONS, max_new_tokens=3)
+    assert [(len(answer.tokens), answer.stopped) for answer in cut] == [(3, "length")] * 3
+
+
+def test_a_repetition_penalty_counts_each_answer_s_own_tokens(
+    sessions: list[LocalSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    network = sessions[0]._network
+    monkeypatch.setattr(network, "config", replace(network.config, repetition_penalty=1.3))
+    together = generate_together(sessions, QUESTIONS, max_new_tokens=40)
+    alone = [s.generate(q, max_new_tokens=40) for s, q in zip(sessions, QUESTIONS, strict=True)]
+    assert [answer.tokens for answer in together] == [answer.tokens for answer in alone]
+
+
+def test_a_wrong_number_of_tokens_and_a_closed_session_are_told(sessions: list[LocalSession]) -> None:
+    with pytest.raises(InputError, match="max_new_tokens"):
+        generate_together(sessions, QUESTIONS, max_new_tokens=0)
+    sessions[1].close()
+    with pytest.raises(EngineError, match="closed"):
+        generate_together(sessions, QUESTIONS)
