@@ -53,14 +53,14 @@ def merge(
     target: Path,
     *,
     base: str | Path | None = None,
-    dtype: str | None = None,
+    dtype: str = "float16",
     accept_licence: bool = False,
     check: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> MergeCheck | None:
     """Write the adapter ``source`` folded into its base, in the original layout, to the new folder ``target``.
 
-    ``dtype``: none keeps the base's. ``check`` needs memory for the network in float32, once at a time. Raises
+    ``dtype``: the original writes float16, whatever its base has. ``check`` needs memory for the network in float32, once at a time. Raises
     ``InputError`` where there is nothing to merge, ``ModelError`` where the merged checkpoint answers differently; it stays in
     ``target`` then, to be looked at.
     """

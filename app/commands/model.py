@@ -63,11 +63,8 @@ def merge(
     target: Target,
     base: Base = None,
     dtype: Annotated[
-        str | None,
-        typer.Option(
-            "--dtype", help="Number format that is written; default: the base's.", show_default=False
-        ),
-    ] = None,
+        str, typer.Option("--dtype", help="Number format that is written: float16, bfloat16, float32.")
+    ] = "float16",
     check: Annotated[
         bool,
         typer.Option(
