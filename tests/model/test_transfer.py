@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
