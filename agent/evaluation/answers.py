@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from videopath.agent.evaluation.entities import mentioned, named
 from videopath.agent.evaluation.sets import Item, first_line
-from videopath.core.errors import InputError
+from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_file, write_text
 from videopath.model.questions import DIAGNOSIS_START, FIRST_DESCRIBE, parse_answer
 from videopath.model.questions import Answer as Parts
@@ -237,7 +237,21 @@ def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
 
 
 def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
-    """The model's answers to several items, written side by side; the seconds are equal shares of all that it took."""
+    """The model's answers to several items: side by side, or one after the other where memory is too small for that."""
+    try:
+        found = _side_by_side(engine, items)
+    except EngineError as error:
+        if not error.retryable:
+            raise
+        found = None
+    return found or one_by_one(lambda item: _by_model(engine, item, engine.info.frames))(items)
+
+
+def _side_by_side(engine: LocalEngine, items: Sequence[Item]) -> list[Answer] | None:
+    """The answers, the seconds equal shares of all that it took; none where it took fewer frames to fit into memory.
+
+    Fewer frames that only the other clips made necessary would be another question than the one that is asked.
+    """
     from videopath.model.session import generate_together
     from videopath.model.video import open_clip
 
@@ -253,10 +267,10 @@ def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
                 answers[item.id] = unanswered(item).model_copy(update={"error": str(error)})
         seen = [item for item in items if item.id in sessions]
         if seen:
-            questions = [item.question for item in seen]
-            found = generate_together(
-                [sessions[item.id] for item in seen], questions, max_new_tokens=_LONGEST
-            )
+            opened_ones = [sessions[item.id] for item in seen]
+            found = generate_together(opened_ones, [item.question for item in seen], max_new_tokens=_LONGEST)
+            if any(session.notes for session in opened_ones):
+                return None
             for item, generation in zip(seen, found, strict=True):
                 answers[item.id] = _said(item, sessions[item.id], generation)
     share = round((time.monotonic() - begun) / len(items), 3)

@@ -42,11 +42,7 @@ class StageTrainer(Trainer):
         """Why conversations were left out, since this process began; also in ``skipped.txt`` of all, at once."""
         log = StageLog(stage.name, Path(arguments.output_dir) / LOG, pupil, self.skipped, say)
         super().__init__(
-            model=pupil,
-            args=arguments,
-            train_dataset=data,
-            data_collator=collate,
-            callbacks=[log],
+            model=pupil, args=arguments, train_dataset=data, data_collator=collate, callbacks=[log]
         )
         self.remove_callback(PrinterCallback)
 

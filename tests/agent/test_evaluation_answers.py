@@ -175,6 +175,41 @@ def test_questions_that_the_model_answers_side_by_side_get_the_same_answers(
         assert one.model_copy(update=unmeasured) == other.model_copy(update=unmeasured)
 
 
+@pytest.mark.parametrize("times", [1, 4])
+def test_where_memory_is_too_small_for_several_they_are_asked_one_by_one_with_all_frames(
+    questions: Path, nano_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    import torch
+
+    from videopath.model import session
+    from videopath.model.prefix import Prefix
+
+    items = read_items(questions, questions.parent)[:2]
+    with asking_several("model", nano_engine, None, tmp_path, batch=1) as ask:
+        alone = ask(items)
+    usual, left = Prefix.ask, [times]
+
+    def scarce(self: Prefix, *arguments: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise torch.OutOfMemoryError
+        return usual(self, *arguments)
+
+    def generating(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Prefix, "ask", scarce)
+        try:
+            return together(*arguments, **named)
+        finally:
+            monkeypatch.setattr(Prefix, "ask", usual)
+
+    together = session.generate_together
+    monkeypatch.setattr(session, "generate_together", generating)
+    with asking_several("model", nano_engine, None, tmp_path, batch=4) as ask:
+        found = ask(items)
+    assert left == [0]
+    assert [(answer.text, answer.error) for answer in found] == [(answer.text, "") for answer in alone]
+
+
 def test_answers_come_in_order_and_whole_batches_are_asked(tmp_path: Path) -> None:
     asked: list[list[str]] = []
 

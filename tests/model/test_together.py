@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,9 @@ def test_an_answer_that_is_too_long_is_cut(sessions: list[LocalSession]) -> None
 
 
 def test_a_repetition_penalty_counts_each_answer_s_own_tokens(
-    sessions: list[LocalSession], monkeypatch: pytest.MonkeyPatch
+    sessions: list[LocalSession], nano_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
-    network = sessions[0]._network
+    network = nano_engine.network
     monkeypatch.setattr(network, "config", replace(network.config, repetition_penalty=1.3))
     together = generate_together(sessions, QUESTIONS, max_new_tokens=40)
     alone = [s.generate(q, max_new_tokens=40) for s, q in zip(sessions, QUESTIONS, strict=True)]
