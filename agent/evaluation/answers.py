@@ -237,9 +237,11 @@ def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
 
 
 def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
-    """The model's answers to several items: side by side, or one after the other where memory is too small for that."""
+    """The model's answers to several items: side by side, or one after the other where memory or one question forbids that."""
     try:
         found = _side_by_side(engine, items)
+    except InputError:  # a question too long for the context: asked alone, it alone is an error
+        found = None
     except EngineError as error:
         if not error.retryable:
             raise

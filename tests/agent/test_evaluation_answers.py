@@ -175,6 +175,18 @@ def test_questions_that_the_model_answers_side_by_side_get_the_same_answers(
         assert one.model_copy(update=unmeasured) == other.model_copy(update=unmeasured)
 
 
+def test_a_question_that_is_too_long_costs_no_other_its_answer(
+    questions: Path, nano_engine: Any, tmp_path: Path
+) -> None:
+    item = read_items(questions, questions.parent)[0]
+    long = item.model_copy(update={"id": "long", "question": "glands and stroma " * 4000})
+    with asking_several("model", nano_engine, None, tmp_path, batch=4) as ask:
+        found = ask([item, long])
+    assert found[0].text
+    assert (found[0].error, found[1].text) == ("", "")
+    assert "Shorten" in found[1].error
+
+
 @pytest.mark.parametrize("times", [1, 4])
 def test_where_memory_is_too_small_for_several_they_are_asked_one_by_one_with_all_frames(
     questions: Path, nano_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
