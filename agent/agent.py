@@ -16,7 +16,7 @@ from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
 from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import best_look, report_of, save_evidence
+from videopath.agent.outcome import best_look, report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
@@ -225,7 +225,9 @@ class DiagnosticAgent:
                 "look at it again."
             )
         values = self._values(case_id)
-        return checked_decision(decision, best_look(values["looks"]), values["facts"])
+        return checked_decision(
+            decision, best_look(values["looks"]), values["facts"], unknown_label_of(values)
+        )
 
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""

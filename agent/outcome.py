@@ -54,6 +54,11 @@ def engine_of(state: CaseState) -> EngineInfo | None:
     return EngineInfo.model_validate(state["engine"]) if "engine" in state else None
 
 
+def unknown_label_of(state: CaseState) -> str | None:
+    """What the case's model says of tissue that it does not know; None for a model without such a label."""
+    return EngineInfo.model_validate(state["engine"]).card.unknown_label
+
+
 def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
     """The report of a case that was verified, without its model. ``images``: frame number → its PNG."""
     info, look = EngineInfo.model_validate(state["engine"]), best_look(state["looks"])
@@ -185,6 +190,7 @@ def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult) -
         "source": info.source,
         "layout": info.layout,
         "licence": info.licence,
+        "unknown_label": info.card.unknown_label,
         "trained_on": info.card.trained_on,
         "device": info.device,
         "device_reason": info.device_reason,

@@ -111,6 +111,8 @@ class Embedder:
         try:
             with _one_at_a_time:
                 return _model_of(self.folder, self.sha256, self.device)
+        except KnowledgeError:
+            raise
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise KnowledgeError(
                 f"The embedder {self.name!r} in {self.folder} cannot be loaded: {_first_line(error)}"

@@ -57,6 +57,8 @@ class Checkpoint:
         """Geometry and rules, from the settings and the tensors."""
         try:
             return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
+        except ModelError:
+            raise
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise ModelError(
                 f"The settings of {self.folder} hold a value of a wrong kind ({error}); copy them again."

@@ -1,0 +1,90 @@
+"""One person signs a case, once, with a diagnosis; report and row agree after a kill."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from videopath.agent.library import SAVING_NAME, CaseLibrary, load_case_library
+from videopath.core.errors import CaseError
+
+
+@pytest.fixture
+def library(own_home: Path) -> CaseLibrary:
+    return load_case_library()
+
+
+def test_of_two_signers_at_once_one_wins_and_the_other_keeps_their_words(
+    library: CaseLibrary, cases: SimpleNamespace
+) -> None:
+    for number in range(15):
+        case_id = f"case-{number}"
+        library.save(cases.report(case_id))
+
+        def sign(name: str, case_id: str = case_id) -> str:
+            try:
+                return library.sign(case_id, name, f"words of {name}").review[-1].reviewer
+            except CaseError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(2) as people:
+            answers = list(people.map(sign, ["Dr. A", "Dr. B"]))
+        winner = library.get(case_id).review
+        assert len(winner) == 1
+        assert winner[0].reviewer in answers
+        (lost,) = [answer for answer in answers if answer != winner[0].reviewer]
+        loser = "Dr. B" if winner[0].reviewer == "Dr. A" else "Dr. A"
+        assert f"was signed by {winner[0].reviewer}" in lost
+        assert f"words of {loser}" in lost
+
+
+def test_a_kill_between_report_and_row_leaves_a_signed_case(
+    library: CaseLibrary, cases: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.save(cases.report("case-1"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("videopath.agent.library._upsert", killed)
+        with pytest.raises(KeyboardInterrupt):
+            library.sign("case-1", "Dr. A")
+    assert (library.folder("case-1") / SAVING_NAME).exists()
+    entry = library.entry("case-1")
+    assert (entry.status, entry.signed_by, library.get("case-1").status) == ("signed", "Dr. A", "signed")
+    assert [entry.status for entry in library.list(status="signed")] == ["signed"]
+    assert library.list(status="done") == []
+    with pytest.raises(CaseError, match=r"signed by Dr\. A"):
+        library.sign("case-1", "Dr. B")
+
+
+@pytest.mark.parametrize("label", ["", "no diagnosis", "Not a tissue that this model knows"])
+def test_what_is_not_a_diagnosis_is_not_signed(
+    library: CaseLibrary, cases: SimpleNamespace, label: str
+) -> None:
+    report = cases.report("unknown", diagnosis=label)
+    report.provenance["unknown_label"] = "not a tissue that this model knows"
+    library.save(report)
+    with pytest.raises(CaseError, match="give the diagnosis that you sign"):
+        library.sign("unknown", "Dr. A")
+    assert library.entry("unknown").status == "done"
+    assert library.sign("unknown", "Dr. A", diagnosis="colon adenocarcinoma").status == "signed"
+
+
+def test_a_finished_case_is_corrected_in_full(library: CaseLibrary, cases: SimpleNamespace) -> None:
+    library.save(cases.report("case-1"))
+    before = library.get("case-1")
+    signed = library.sign(
+        "case-1", "Dr. A", diagnosis="tubular adenoma", description="Crowded tubules.", findings=["Tubules."]
+    )
+    assert library.get("case-1") == signed
+    assert (signed.diagnosis, signed.description) == ("tubular adenoma", "Crowded tubules.")
+    assert [(finding.text, finding.by) for finding in signed.findings] == [("Tubules.", "reviewer")]
+    changes = signed.review[-1].changes
+    assert changes["diagnosis"] == {"from": before.diagnosis, "to": "tubular adenoma"}
+    assert changes["description"] == {"from": before.description, "to": "Crowded tubules."}
+    assert set(changes) == {"diagnosis", "description", "findings"}
