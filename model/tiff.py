@@ -1,0 +1,302 @@
+"""TIFF files: one picture, or pages that are frames in time; stacks of another meaning are refused by name.
+
+tifffile tells what the pages mean (ImageJ, OME, pyramids) and gives the samples as stored; Pillow reads colour spaces
+that need more than samples (palettes, CMYK, CIELab, YCbCr).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from videopath.core.errors import InputError
+from videopath.model.foreign import SLIDE
+from videopath.model.samples import depth_of, in_srgb, on_white, to_levels, upright
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
+
+_SLIDE_FLAGS = {"svs", "scn", "ndpi", "bif", "qpi", "philips", "avs", "indica"}
+_MICROSCOPE_FLAGS = {"lsm", "stk", "fluoview", "nih", "tvips", "eer", "scanimage"}
+_AXES = {
+    "Z": "z slices", "C": "channels", "P": "positions", "R": "tiles", "E": "wavelengths", "W": "slices",
+    "H": "lifetimes", "A": "angles", "V": "views", "M": "mosaic tiles", "L": "exposures",
+}  # fmt: skip
+_FRAME_AXES = "TIQ"  # time; pages without a meaning
+_PLAIN = (0, 1, 2)  # white is zero, black is zero, RGB: samples that mean what they are
+_WHITE_IS_ZERO, _RGB = 0, 2
+_DNG_VERSION, _ICC_PROFILE, _ORIENTATION, _SHAPE = 50706, 34675, 274, "shape"
+_SCANNED = 8  # pages by which the depth of all is known
+_UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "µs": 1e-6, "us": 1e-6,
+          "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "hours": 3600.0}  # fmt: skip
+
+LARGEST = 180_000_000
+"""Pixels of the largest picture that is decoded."""
+
+
+class TiffPictures:
+    """The pictures of a TIFF file, one or several frames, with their times.
+
+    Raises InputError, in one sentence, for whole slides, stacks in depth or of channels, and pages of several sizes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._opened() as (tiff, series):
+            page = series.keyframe
+            self.count = _frame_count(series)
+            rows, columns = page.imagelength, page.imagewidth
+            if rows * columns > LARGEST:
+                raise InputError(
+                    f"{path.name} has more than {LARGEST // 1_000_000} million pixels; "
+                    "export a part of it or a lower magnification."
+                )
+            self.width, self.height = (
+                (rows, columns) if _tag(page, _ORIENTATION, 1) in (5, 6, 7, 8) else (columns, rows)
+            )
+            self.timed, self.seconds, self.duration = _times(tiff, self.count)
+            self._depth = self._common_depth(tiff, series)
+
+    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
+        """Decode these frames, uint8 [H,W,3], upright."""
+        with self._opened() as (tiff, series):
+            for index in indices:
+                yield self._picture(tiff, series, index)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
+        import tifffile
+
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it tells of damage that is told here
+        with tifffile.TiffFile(self.path, _multifile=False) as tiff:
+            yield tiff, _the_series(tiff, self.path.name)
+
+    def _picture(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
+        page = series.keyframe
+        if page.photometric not in _PLAIN or page.compression == 6:
+            return _by_pillow(self.path, series[index].index if self.count > 1 else page.index)
+        samples = self._samples(tiff, series, index)
+        depth = page.bitspersample if page.bitspersample not in (1, 8, 16, 32, 64) else None
+        if samples.dtype.kind == "u" and samples.dtype != np.uint8:
+            depth = depth or max(self._depth, depth_of(samples))
+        levels = to_levels(samples, self.path.name, depth)
+        return upright(_shown(page, levels, self.path.name), int(_tag(page, _ORIENTATION, 1)))
+
+    def _samples(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
+        """One picture as stored, [H,W] or [H,W,S]."""
+        page = series.keyframe
+        if self.count > len(tiff.pages):  # ImageJ and tifffile write large stacks behind a single page
+            stored: Any = _behind_one_page(tiff, series, self.count)[index]
+        else:
+            one: Any = series[index] if self.count > 1 else page
+            _refuse_if_cut_short(one, self.path)
+            stored = one.asarray()
+        stored = np.asarray(stored)
+        if stored.ndim == 3 and page.planarconfig == 2 and stored.shape[0] == page.samplesperpixel:
+            stored = np.moveaxis(stored, 0, -1)
+        return stored.reshape(page.imagelength, page.imagewidth, -1)
+
+    def _common_depth(self, tiff: TiffFile, series: TiffPageSeries) -> int:
+        """How many bits the samples of all frames have, by a few of them: no frame is brightened more than others."""
+        page = series.keyframe
+        if (
+            page.photometric not in _PLAIN
+            or page.dtype is None
+            or page.dtype.kind != "u"
+            or page.dtype.itemsize == 1
+        ):
+            return 0
+        chosen = np.unique(np.linspace(0, self.count - 1, min(self.count, _SCANNED), dtype=int))
+        stated = re.search(r'SignificantBits="(\d+)"', tiff.ome_metadata or "") if tiff.is_ome else None
+        found = max(depth_of(self._samples(tiff, series, int(index))) for index in chosen)
+        return max(found, int(stated[1])) if stated else found
+
+
+def _the_series(tiff: TiffFile, name: str) -> TiffPageSeries:
+    """The one series of pictures that a file holds; InputError if what it holds is another thing."""
+    flags = set(tiff.flags)
+    first = tiff.pages.first
+    if flags & _SLIDE_FLAGS:
+        raise InputError(f"{name} is {SLIDE.what}: {SLIDE.advice}.")
+    if _DNG_VERSION in first.tags:
+        raise InputError(f"{name} is a camera's raw file (DNG): convert it to png or jpg.")
+    if flags & _MICROSCOPE_FLAGS:
+        raise InputError(
+            f"{name} is a microscope's own kind of TIFF: export the field in question as png, jpg or mp4."
+        )
+    series = [one for one in tiff.series if not _is_mask(one)]
+    main = series[0]
+    reduced = sum(_is_reduced(one) for one in series[1:])
+    if len(main.levels) > 1 or reduced:
+        levels = max(len(main.levels), 1 + reduced)
+        raise InputError(
+            f"{name} holds {levels} levels of one picture, as a whole slide does: {SLIDE.advice}."
+        )
+    if len(series) > 1:
+        sizes = ", ".join(f"{one.keyframe.imagewidth}×{one.keyframe.imagelength}" for one in series[:4])
+        raise InputError(
+            f"{name} holds {len(tiff.pages)} pages of {len(series)} sizes or kinds "
+            f"({sizes}{' …' if len(series) > 4 else ''}), so it is not one recording: save the ones that are meant as "
+            "pictures in a folder."
+        )
+    _refuse_other_axes(tiff, main, name)
+    return main
+
+
+def _refuse_other_axes(tiff: TiffFile, series: TiffPageSeries, name: str) -> None:
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    page = series.keyframe
+    if page.imagedepth > 1:
+        sizes["Z"] = page.imagedepth
+    other = {axis: size for axis, size in sizes.items() if axis not in "YXS" + _FRAME_AXES and size > 1}
+    if other:
+        what = " and ".join(f"{size} {_AXES.get(axis, f'planes ({axis})')}" for axis, size in other.items())
+        advice = (
+            "export it as RGB"
+            if set(other) == {"C"}
+            else "save the one that is meant as a picture, or, if they follow in time, as frames (in ImageJ: Image, "
+            "Properties, Frames)"
+        )
+        raise InputError(f"{name} holds {what} and it is not known which is meant: {advice}.")
+    if sum(sizes.get(axis, 1) > 1 for axis in _FRAME_AXES) > 1:
+        raise InputError(f"{name} holds frames along several axes ({series.axes}): save one row of them.")
+    if tiff.is_ome and (len(series.pages) > len(tiff.pages) or any(page is None for page in series.pages)):
+        raise InputError(
+            f"{name} is one file of an OME-TIFF of several: export the whole as one file or as a folder of frames."
+        )
+
+
+def _is_mask(series: TiffPageSeries) -> bool:
+    return bool(series.keyframe.subfiletype & 4)
+
+
+def _is_reduced(series: TiffPageSeries) -> bool:
+    return bool(series.keyframe.subfiletype & 1)
+
+
+def _frame_count(series: TiffPageSeries) -> int:
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    return int(np.prod([sizes.get(axis, 1) for axis in _FRAME_AXES], dtype=np.int64))
+
+
+def _times(tiff: TiffFile, count: int) -> tuple[bool, np.ndarray, float]:
+    """Whether the file says when its frames were taken, their times from 0, and how long all of them last.
+
+    One second each where it does not say.
+    """
+    if count == 1:
+        return False, np.zeros(1), 0.0
+    told = _planes_times(tiff.ome_metadata or "", count) if tiff.is_ome else None
+    step = _interval(tiff)
+    times = told if told is not None else np.arange(count) * (step or 1.0)
+    last = float(np.median(np.diff(times)))
+    return told is not None or step is not None, times, float(times[-1]) + last
+
+
+def _interval(tiff: TiffFile) -> float | None:
+    """Seconds between two frames, as ImageJ or OME writes them."""
+    if tiff.is_imagej:
+        meta = tiff.imagej_metadata or {}
+        unit = _UNITS.get(str(meta.get("tunit", "s")).strip().lower(), 1.0)
+        step = _positive(meta.get("finterval"))
+        rate = _positive(meta.get("fps"))
+        return step * unit if step else (1 / rate if rate else None)
+    if tiff.is_ome:
+        pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", tiff.ome_metadata or "")
+        step = _positive(_attribute(pixels[0], "TimeIncrement")) if pixels else None
+        return step * _unit(pixels[0], "TimeIncrementUnit") if pixels and step else None
+    return None
+
+
+def _planes_times(xml: str, count: int) -> np.ndarray | None:
+    """The time of every frame where an OME file has all of them, rising."""
+    found: dict[int, float] = {}
+    for plane in re.findall(r"<(?:\w+:)?Plane\b[^>]*>", xml):
+        moment, number = _attribute(plane, "DeltaT"), _attribute(plane, "TheT")
+        if moment is not None and number is not None and number.isdecimal():
+            found.setdefault(int(number), float(moment) * _unit(plane, "DeltaTUnit"))
+    if sorted(found) != list(range(count)):
+        return None
+    times = np.array([found[number] for number in range(count)])
+    rising = np.isfinite(times).all() and (np.diff(times) > 0).all()
+    return times - times[0] if rising else None
+
+
+def _attribute(element: str, name: str) -> str | None:
+    found = re.search(rf'\b{name}="([^"]*)"', element)
+    return found[1] if found else None
+
+
+def _unit(element: str, name: str) -> float:
+    return _UNITS.get((_attribute(element, name) or "s").strip(), 1.0)
+
+
+def _positive(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) and number > 0 else None
+
+
+def _behind_one_page(tiff: TiffFile, series: TiffPageSeries, count: int) -> np.ndarray:
+    """Frames that follow one another without pages of their own, mapped rather than read."""
+    page = series.keyframe
+    dtype = np.dtype(page.dtype).newbyteorder(tiff.byteorder)
+    shape = (count, *page.shape)
+    start = series.dataoffset
+    if start is None or start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > tiff.filehandle.size:
+        raise InputError(
+            f"{tiff.filename} says that it has {count} frames but holds fewer: it is cut short or damaged; copy or "
+            "export it again."
+        )
+    return np.memmap(tiff.filehandle.path, dtype, "r", start, shape)
+
+
+def _refuse_if_cut_short(page: Any, path: Path) -> None:
+    """tifffile fills what is missing with zeros."""
+    size = path.stat().st_size
+    pieces = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    whole = all(offset > 0 and count > 0 and offset + count <= size for offset, count in pieces)
+    frame = page.keyframe
+    if whole and frame.compression == 1 and frame.bitspersample >= 8 and frame.bitspersample % 8 == 0:
+        whole = sum(count for _, count in pieces) >= frame.nbytes
+    if not whole:
+        raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.")
+
+
+def _shown(page: TiffPage, levels: np.ndarray, name: str) -> np.ndarray:
+    """The levels [H,W,S] of a plain page as RGB: on white where it is transparent, in sRGB."""
+    colours = 3 if page.photometric == _RGB else 1
+    kinds = [int(kind) for kind in page.extrasamples]
+    alphas = [colours + place for place, kind in enumerate(kinds) if kind in (1, 2)]
+    if levels.shape[-1] < colours or (colours == 1 and levels.shape[-1] > 1 and not alphas):
+        raise InputError(
+            f"{name} holds {levels.shape[-1]} channels and it is not known which is meant: export it as RGB."
+        )
+    picture = levels[..., :colours]
+    if page.photometric == _WHITE_IS_ZERO:
+        picture = 255 - picture
+    picture = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    alpha = levels[..., alphas[0]] if alphas and alphas[0] < levels.shape[-1] else None
+    profile = _tag(page, _ICC_PROFILE, None) if colours == 3 else None
+    return on_white(
+        in_srgb(picture, profile), alpha, multiplied=bool(alphas) and kinds[alphas[0] - colours] == 1
+    )
+
+
+def _tag(page: Any, number: int, default: Any) -> Any:
+    tag = page.keyframe.tags.get(number)
+    return default if tag is None else tag.value
+
+
+def _by_pillow(path: Path, index: int) -> np.ndarray:
+    from videopath.model.pictures import pillow_frame
+
+    return pillow_frame(path, index)
