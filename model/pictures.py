@@ -30,7 +30,7 @@ from videopath.model.tiff import LARGEST, TiffPictures
 
 ALLOWED = "mp4, mov, mkv, avi, webm, gif, a jpg, png, tif, webp, bmp, heic or avif image, or a folder of such images"
 
-_FORMATS = ["JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF"]
+_FORMATS = ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF"]
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _SHORTEST = 0.010

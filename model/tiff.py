@@ -30,8 +30,11 @@ _AXES = {
 }  # fmt: skip
 _FRAME_AXES = "TIQ"  # time; pages without a meaning
 _PLAIN = (0, 1, 2)  # white is zero, black is zero, RGB: samples that mean what they are
-_WHITE_IS_ZERO, _RGB = 0, 2
-_DNG_VERSION, _ICC_PROFILE, _ORIENTATION, _SHAPE = 50706, 34675, 274, "shape"
+_WHITE_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 2, 3, 5, 6, 8
+_PILLOW_MODES = {_CMYK: "CMYK", _LAB: "LAB"}
+_BY_SAMPLES = (*_PLAIN, _PALETTE, *_PILLOW_MODES)
+_JPEG = (7, 34892, 33007)
+_DNG_VERSION, _ICC_PROFILE, _ORIENTATION = 50706, 34675, 274
 _SCANNED = 8  # pages by which the depth of all is known
 _UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "µs": 1e-6, "us": 1e-6,
           "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "hours": 3600.0}  # fmt: skip
@@ -79,14 +82,25 @@ class TiffPictures:
 
     def _picture(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
         page = series.keyframe
-        if page.photometric not in _PLAIN or page.compression == 6:
-            return _by_pillow(self.path, series[index].index if self.count > 1 else page.index)
+        if page.photometric not in _BY_SAMPLES and not (
+            page.photometric == _YCBCR and page.compression in _JPEG
+        ):
+            one: Any = series[index] if self.count > 1 else page
+            return _by_pillow(page, self.path, one.index)
         samples = self._samples(tiff, series, index)
+        return upright(self._coloured(page, samples), int(_tag(page, _ORIENTATION, 1)))
+
+    def _coloured(self, page: TiffPage, samples: np.ndarray) -> np.ndarray:
+        """Samples [H,W,S] as uint8 RGB."""
+        if page.photometric == _PALETTE and page.colormap is not None:
+            return np.asarray(page.colormap >> 8, np.uint8).T[samples[..., 0]]
         depth = page.bitspersample if page.bitspersample not in (1, 8, 16, 32, 64) else None
         if samples.dtype.kind == "u" and samples.dtype != np.uint8:
             depth = depth or max(self._depth, depth_of(samples))
         levels = to_levels(samples, self.path.name, depth)
-        return upright(_shown(page, levels, self.path.name), int(_tag(page, _ORIENTATION, 1)))
+        if page.photometric in _PILLOW_MODES:
+            return _converted(page, levels, self.path.name)
+        return _shown(page, levels, self.path.name)
 
     def _samples(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
         """One picture as stored, [H,W] or [H,W,S]."""
@@ -130,6 +144,7 @@ def _the_series(tiff: TiffFile, name: str) -> TiffPageSeries:
         raise InputError(
             f"{name} is a microscope's own kind of TIFF: export the field in question as png, jpg or mp4."
         )
+    _refuse_missing_pages(tiff, name)
     series = [one for one in tiff.series if not _is_mask(one)]
     main = series[0]
     reduced = sum(_is_reduced(one) for one in series[1:])
@@ -259,6 +274,19 @@ def _behind_one_page(tiff: TiffFile, series: TiffPageSeries, count: int) -> np.n
     return np.memmap(tiff.filehandle.path, dtype, "r", start, shape)
 
 
+def _refuse_missing_pages(tiff: TiffFile, name: str) -> None:
+    """tifffile ends where the chain of pages breaks, and takes one page where ImageJ's or OME's word does not fit."""
+    layout, stream = tiff.tiff, tiff.filehandle
+    stream.seek(tiff.pages[-1].offset)
+    tags = int.from_bytes(stream.read(layout.tagnosize), "big" if tiff.byteorder == ">" else "little")
+    stream.seek(tags * layout.tagsize, 1)
+    ended = not any(stream.read(layout.offsetsize))
+    announced = int((tiff.imagej_metadata or {}).get("images", 1)) if tiff.is_imagej else 1
+    present = len(tiff.pages) if tiff.series[0].kind != "imagej" else announced
+    if not ended or announced > present:
+        raise InputError(f"{name} is damaged or cut short: it lacks pages; copy or export it again.")
+
+
 def _refuse_if_cut_short(page: Any, path: Path) -> None:
     """tifffile fills what is missing with zeros."""
     size = path.stat().st_size
@@ -273,7 +301,7 @@ def _refuse_if_cut_short(page: Any, path: Path) -> None:
 
 def _shown(page: TiffPage, levels: np.ndarray, name: str) -> np.ndarray:
     """The levels [H,W,S] of a plain page as RGB: on white where it is transparent, in sRGB."""
-    colours = 3 if page.photometric == _RGB else 1
+    colours = 3 if page.photometric in (_RGB, _YCBCR) else 1
     kinds = [int(kind) for kind in page.extrasamples]
     alphas = [colours + place for place, kind in enumerate(kinds) if kind in (1, 2)]
     if levels.shape[-1] < colours or (colours == 1 and levels.shape[-1] > 1 and not alphas):
@@ -296,7 +324,26 @@ def _tag(page: Any, number: int, default: Any) -> Any:
     return default if tag is None else tag.value
 
 
-def _by_pillow(path: Path, index: int) -> np.ndarray:
+def _converted(page: TiffPage, levels: np.ndarray, name: str) -> np.ndarray:
+    """CMYK and CIELab in sRGB."""
+    from PIL import Image
+
+    from videopath.model.samples import image_to_rgb
+
+    mode = _PILLOW_MODES[page.photometric]
+    channels = levels[..., : len(mode)]
+    if page.photometric == _LAB:
+        if page.bitspersample != 8:
+            raise InputError(f"{name} has deep CIELab samples: save it as RGB.")
+    image = Image.frombytes(mode, channels.shape[1::-1], np.ascontiguousarray(channels).tobytes())
+    image.info["icc_profile"] = _tag(page, _ICC_PROFILE, None)
+    return image_to_rgb(image, name)
+
+
+def _by_pillow(page: TiffPage, path: Path, index: int) -> np.ndarray:
+    """Colour spaces that only libtiff unpacks; its pictures that lie on their side are not always turned right."""
     from videopath.model.pictures import pillow_frame
 
+    if int(_tag(page, _ORIENTATION, 1)) != 1:
+        raise InputError(f"{path.name} is a turned TIFF of a rare kind: save it upright as png or jpg.")
     return pillow_frame(path, index)
