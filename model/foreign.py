@@ -37,6 +37,7 @@ _DRAWING = Foreign("a drawing or a layered picture", f"it is not read, so {_PICT
 _DATA = Foreign("a file of data, not a video or picture", "give the video or picture itself")
 _WEIGHTS = Foreign("a file of model weights", "give the model with --model, and a video or picture here")
 _LFS = Foreign("a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`")
+_BARE = Foreign("a bare stream of pictures", "pack it in mp4 or avi (ffmpeg -i IN -c copy OUT.avi)")
 _WEB_PAGE = Foreign("a web page, as a failed download leaves it", "download the file again")
 
 _BY_SUFFIX: dict[str, Foreign] = {
@@ -55,6 +56,7 @@ _BY_SUFFIX: dict[str, Foreign] = {
         (".psd .psb .svg .eps .ps .ai .xcf", _DRAWING),
         (".exr .hdr .h5 .hdf5 .npy .npz .nii .fits .parquet .sqlite", _DATA),
         (".safetensors .gguf", _WEIGHTS),
+        (".mjpg .mjpeg", _BARE),
     )
     for suffix in suffixes.split()
 }  # fmt: skip

@@ -25,8 +25,8 @@ from PIL import (
 
 from videopath.core.errors import InputError
 from videopath.model.foreign import read_head, refuse_foreign
-from videopath.model.samples import image_to_rgb, in_srgb, on_white, to_levels, upright
-from videopath.model.tiff import LARGEST, TiffPictures
+from videopath.model.samples import depth_of, image_to_rgb, in_srgb, on_white, to_levels, upright
+from videopath.model.tiff import LARGEST, TiffPictures, too_large
 
 ALLOWED = "mp4, mov, mkv, avi, webm, gif, a jpg, png, tif, webp, bmp, heic or avif image, or a folder of such images"
 
@@ -36,8 +36,8 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _SHORTEST = 0.010
 """Seconds; frames that claim no more are shown for ``_INSTEAD``, as browsers do."""
 _INSTEAD = 0.1
+_DEEP = 16  # bits per channel, of which Pillow keeps the upper half in colour pictures
 _HDR = {16: "PQ", 18: "HLG"}
-_DEEP_PNG = (2, 4, 6)  # colour types that Pillow reads with 8 bits alone
 _ONE_OF_SEVERAL_VIEWS = "Multi-Frame Image"
 _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error, RuntimeError,
@@ -60,8 +60,12 @@ class Pictures(Protocol):
     duration: float
     """0 for a single picture."""
 
-    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
-        """Decode these frames (rising numbers), uint8 [H,W,3] RGB."""
+    @property
+    def depth(self) -> int:
+        """Bits that samples of more than 8 really have; 0 if there are none."""
+
+    def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
+        """Decode these frames (rising numbers), uint8 [H,W,3] RGB; deep samples have at least ``depth`` bits."""
 
 
 class PicturesFile:
@@ -83,10 +87,19 @@ class PicturesFile:
         self.seconds, self.duration = self._pictures.seconds, self._pictures.duration
         self.width, self.height = self._pictures.width, self._pictures.height
 
-    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
-        """Decode these frames (rising numbers), uint8 [H,W,3] RGB, one after the other."""
+    @property
+    def depth(self) -> int:
+        """Bits that samples of more than 8 really have; 0 if there are none."""
         with _told(self.path):
-            yield from self._pictures.frames(indices)
+            return self._pictures.depth
+
+    def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
+        """Decode these frames (rising numbers), uint8 [H,W,3] RGB, one after the other.
+
+        ``depth``: bits that deep samples have at least, where other files tell it.
+        """
+        with _told(self.path):
+            yield from self._pictures.frames(indices, depth)
 
 
 def is_picture(head: bytes) -> bool:
@@ -157,18 +170,11 @@ def _told(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except Image.DecompressionBombError as error:
-        raise InputError(_too_large(path)) from error
+        raise InputError(too_large(path)) from error
     except Image.UnidentifiedImageError as error:
         raise InputError(f"{path.name} is not an image that can be read; give {ALLOWED}.") from error
     except _DAMAGED as error:
         raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.") from error
-
-
-def _too_large(path: Path) -> str:
-    return (
-        f"{path.name} has more than {LARGEST // 1_000_000} million pixels; "
-        "export a part of it or a lower magnification."
-    )
 
 
 class _PillowFrames:
@@ -187,18 +193,18 @@ class _PillowFrames:
         image = Image.open(self.path, formats=formats)
         if image.width * image.height > LARGEST:
             image.close()
-            raise InputError(_too_large(self.path))
+            raise InputError(too_large(self.path))
         if self._reduced is not None:
             image.draft("RGB", (self._reduced, self._reduced))
         return image
 
-    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
+    def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
         with self.opened() as image:
             for index in indices:
                 if index or image.tell():
                     image.seek(index)
                 image.load()
-                yield image_to_rgb(ImageOps.exif_transpose(image), self.path.name)
+                yield image_to_rgb(ImageOps.exif_transpose(image), self.path.name, depth or None)
 
 
 class _PillowPictures(_PillowFrames):
@@ -223,12 +229,17 @@ class _PillowPictures(_PillowFrames):
         shown = lengths if lengths is not None else np.ones(self.count)
         self.seconds = np.concatenate([[0.0], np.cumsum(shown)[:-1]])
         self.duration = float(shown.sum()) if several else 0.0
-        self._deep = self.format == "PNG" and head[24] == 16 and head[25] in _DEEP_PNG and not several
+        self._deep = self.format == "PNG" and head[24] == _DEEP and not several
 
-    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
+    @property
+    def depth(self) -> int:
+        return depth_of(_deep_png(self.path)[0]) if self._deep else 0
+
+    def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
         if self._deep:
-            return iter([_deep_png(self.path)] * len(indices))
-        return super().frames([index + self._hidden for index in indices])
+            return iter([_deep_picture(self.path, depth)] * len(indices))
+        own = _DEEP if self.count > 1 else depth  # frames of one animation are equally bright
+        return super().frames([index + self._hidden for index in indices], own)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -307,23 +318,27 @@ def _lengths_by_decoding(image: Any) -> list[float]:
     return lengths
 
 
-def _deep_png(path: Path) -> np.ndarray:
-    """16 bits per channel, of which Pillow keeps the upper half alone."""
+def _deep_png(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours [H,W,3] and alpha [H,W] of a PNG of 16 bits per channel, as stored."""
     import cv2
 
     stored: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError("cannot be decoded")
-    with Image.open(path, formats=["PNG"]) as image:
-        orientation, profile = int(image.getexif().get(0x0112, 1) or 1), image.info.get("icc_profile")
     samples = stored[..., None] if stored.ndim == 2 else stored
     colours = (
         samples[..., :3][..., ::-1] if samples.shape[-1] >= 3 else np.repeat(samples[..., :1], 3, axis=-1)
     )
-    alpha = samples[..., -1] if samples.shape[-1] in (2, 4) else None
-    levels = in_srgb(np.ascontiguousarray(to_levels(colours, path.name)), profile)
-    cover = None if alpha is None else to_levels(alpha, path.name, 16)
-    return upright(on_white(levels, cover), orientation)
+    return colours, samples[..., -1] if samples.shape[-1] in (2, 4) else None
+
+
+def _deep_picture(path: Path, depth: int) -> np.ndarray:
+    colours, alpha = _deep_png(path)
+    with Image.open(path, formats=["PNG"]) as image:
+        orientation, profile = int(image.getexif().get(0x0112, 1) or 1), image.info.get("icc_profile")
+    levels = to_levels(np.ascontiguousarray(colours), path.name, max(depth, depth_of(colours)))
+    cover = None if alpha is None else to_levels(alpha, path.name)
+    return upright(on_white(in_srgb(levels, profile), cover), orientation)
 
 
 def _is_heif(head: bytes) -> bool:
@@ -339,14 +354,18 @@ def _is_heif(head: bytes) -> bool:
 
 def _refuse_hdr(path: Path, head: bytes) -> None:
     """Colours of high dynamic range (PQ, HLG) would be shown dark and pale."""
+    png = head.startswith(b"\x89PNG")
+    if not png and not _is_heif(head):
+        return
     with path.open("rb") as stream:
         begin = stream.read(1 << 16)
-    place = begin.find(b"colrnclx") + 10 if _is_heif(head) else begin.find(b"cICP") + 5
-    known = b"colrnclx" in begin if _is_heif(head) else head.startswith(b"\x89PNG") and b"cICP" in begin
-    if not known:
-        return
-    transfer = int.from_bytes(begin[place : place + 2], "big") if _is_heif(head) else begin[place]
-    if transfer in _HDR:
+    if png:
+        _, found, told = begin.partition(b"IDAT")[0].partition(b"cICP")
+        transfer = told[1] if len(told) > 1 else 0
+    else:
+        _, found, told = begin.partition(b"colrnclx")
+        transfer = int.from_bytes(told[2:4], "big")
+    if found and transfer in _HDR:
         raise InputError(
             f"{path.name} is a picture of high dynamic range ({_HDR[transfer]}), whose brightness is not known here: "
             "export it in standard range (SDR, sRGB)."

@@ -19,7 +19,8 @@ _LAB = "LAB"
 def depth_of(samples: np.ndarray) -> int:
     """Return how many bits whole-numbered samples really have: the least usual depth that holds the largest one."""
     largest = int(samples.max(initial=0))
-    return next((bits for bits in _DEPTHS if largest < 1 << bits), 64)
+    whole = 8 * samples.dtype.itemsize - 1 if samples.dtype.kind == "i" else 64  # one bit is the sign's
+    return min(whole, next((bits for bits in _DEPTHS if largest < 1 << bits), 64))
 
 
 def to_levels(samples: np.ndarray, name: str, depth: int | None = None) -> np.ndarray:
@@ -35,7 +36,9 @@ def to_levels(samples: np.ndarray, name: str, depth: int | None = None) -> np.nd
         return samples.astype(np.uint8) * np.uint8(255)
     if samples.dtype.kind == "f":
         return _float_levels(samples, name)
-    if samples.dtype.kind not in "ui" or samples.min(initial=0) < 0:
+    if samples.dtype.kind not in "ui":
+        raise InputError(f"{name} has samples that are no plain numbers; save it with 8 bits per channel.")
+    if samples.min(initial=0) < 0:
         raise InputError(
             f"{name} has samples below 0, so it is not known which value is black; save it with 8 bits per channel."
         )
@@ -83,11 +86,11 @@ def on_white(colours: np.ndarray, alpha: np.ndarray | None, *, multiplied: bool 
     return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
 
 
-def image_to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    """Show a decoded image of any of Pillow's modes as uint8 [H,W,3], in sRGB."""
+def image_to_rgb(image: Image.Image, name: str, depth: int | None = None) -> np.ndarray:
+    """Show a decoded image of any of Pillow's modes as uint8 [H,W,3], in sRGB; ``depth``: see :func:`to_levels`."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
-        return np.stack([to_levels(np.asarray(image), name)] * 3, axis=-1)
+        return np.stack([to_levels(np.asarray(image), name, depth)] * 3, axis=-1)
     if "a" in image.mode.lower().replace("lab", "") or "transparency" in image.info:
         layer = np.asarray(image.convert("RGBA"))
         return on_white(in_srgb(layer[..., :3], profile), layer[..., 3])

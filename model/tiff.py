@@ -6,6 +6,7 @@ that need more than samples (palettes, CMYK, CIELab, YCbCr).
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import numpy as np
 
 from videopath.core.errors import InputError
 from videopath.model.foreign import SLIDE
-from videopath.model.samples import depth_of, in_srgb, on_white, to_levels, upright
+from videopath.model.samples import depth_of, image_to_rgb, in_srgb, on_white, to_levels, upright
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -43,6 +44,13 @@ LARGEST = 180_000_000
 """Pixels of the largest picture that is decoded."""
 
 
+def too_large(path: Path) -> str:
+    return (
+        f"{path.name} has more than {LARGEST // 1_000_000} million pixels; "
+        "export a part of it or a lower magnification."
+    )
+
+
 class TiffPictures:
     """The pictures of a TIFF file, one or several frames, with their times.
 
@@ -56,21 +64,31 @@ class TiffPictures:
             self.count = _frame_count(series)
             rows, columns = page.imagelength, page.imagewidth
             if rows * columns > LARGEST:
-                raise InputError(
-                    f"{path.name} has more than {LARGEST // 1_000_000} million pixels; "
-                    "export a part of it or a lower magnification."
-                )
+                raise InputError(too_large(path))
             self.width, self.height = (
                 (rows, columns) if _tag(page, _ORIENTATION, 1) in (5, 6, 7, 8) else (columns, rows)
             )
             self.timed, self.seconds, self.duration = _times(tiff, self.count)
-            self._depth = self._common_depth(tiff, series)
 
-    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
-        """Decode these frames, uint8 [H,W,3], upright."""
+    @functools.cached_property
+    def depth(self) -> int:
+        """How many bits the samples of all frames have, by a few of them: no frame is brightened more than others."""
+        with self._opened() as (tiff, series):
+            page = series.keyframe
+            if not _is_deep(page):
+                return 0
+            stated = re.search(r'SignificantBits="(\d+)"', tiff.ome_metadata or "") if tiff.is_ome else None
+            chosen = np.unique(np.linspace(0, self.count - 1, min(self.count, _SCANNED), dtype=int))
+            pages = (self._samples(tiff, series, int(index)) for index in chosen)
+            found = max(depth_of(_parts(page, samples)[0]) for samples in pages)
+            return max(found, int(stated[1])) if stated else found
+
+    def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
+        """Decode these frames, uint8 [H,W,3], upright; their samples have at least ``depth`` bits."""
+        least = max(depth, self.depth)
         with self._opened() as (tiff, series):
             for index in indices:
-                yield self._picture(tiff, series, index)
+                yield self._picture(tiff, series, index, least)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
@@ -80,56 +98,85 @@ class TiffPictures:
         with tifffile.TiffFile(self.path, _multifile=False) as tiff:
             yield tiff, _the_series(tiff, self.path.name)
 
-    def _picture(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
-        page = series.keyframe
+    def _picture(self, tiff: TiffFile, series: TiffPageSeries, index: int, depth: int) -> np.ndarray:
+        page = self._page(tiff, series, index)
         if page.photometric not in _BY_SAMPLES and not (
             page.photometric == _YCBCR and page.compression in _JPEG
         ):
-            one: Any = series[index] if self.count > 1 else page
-            return _by_pillow(page, self.path, one.index)
+            return _by_pillow(page, self.path)
         samples = self._samples(tiff, series, index)
-        return upright(self._coloured(page, samples), int(_tag(page, _ORIENTATION, 1)))
+        return upright(_coloured(page, samples, depth, self.path.name), int(_tag(page, _ORIENTATION, 1)))
 
-    def _coloured(self, page: TiffPage, samples: np.ndarray) -> np.ndarray:
-        """Samples [H,W,S] as uint8 RGB."""
-        if page.photometric == _PALETTE and page.colormap is not None:
-            return np.asarray(page.colormap >> 8, np.uint8).T[samples[..., 0]]
-        depth = page.bitspersample if page.bitspersample not in (1, 8, 16, 32, 64) else None
-        if samples.dtype.kind == "u" and samples.dtype != np.uint8:
-            depth = depth or max(self._depth, depth_of(samples))
-        levels = to_levels(samples, self.path.name, depth)
-        if page.photometric in _PILLOW_MODES:
-            return _converted(page, levels, self.path.name)
-        return _shown(page, levels, self.path.name)
+    def _page(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> TiffPage:
+        """The page of a frame with all that it says of itself; the first one for frames without pages."""
+        if self.count > len(tiff.pages):
+            return series.keyframe
+        page: Any = series[index] if self.count > 1 else series.keyframe
+        whole: TiffPage = page.aspage()
+        if whole.imagewidth * whole.imagelength > LARGEST:
+            raise InputError(too_large(self.path))
+        return whole
 
     def _samples(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
-        """One picture as stored, [H,W] or [H,W,S]."""
-        page = series.keyframe
+        """One picture as stored, [H,W,S]."""
+        page = self._page(tiff, series, index)
         if self.count > len(tiff.pages):  # ImageJ and tifffile write large stacks behind a single page
-            stored: Any = _behind_one_page(tiff, series, self.count)[index]
+            stored = np.asarray(_behind_one_page(tiff, series, self.count)[index])
         else:
-            one: Any = series[index] if self.count > 1 else page
-            _refuse_if_cut_short(one, self.path)
-            stored = one.asarray()
-        stored = np.asarray(stored)
+            _refuse_if_cut_short(page, self.path)
+            stored = page.asarray()
         if stored.ndim == 3 and page.planarconfig == 2 and stored.shape[0] == page.samplesperpixel:
             stored = np.moveaxis(stored, 0, -1)
         return stored.reshape(page.imagelength, page.imagewidth, -1)
 
-    def _common_depth(self, tiff: TiffFile, series: TiffPageSeries) -> int:
-        """How many bits the samples of all frames have, by a few of them: no frame is brightened more than others."""
-        page = series.keyframe
-        if (
-            page.photometric not in _PLAIN
-            or page.dtype is None
-            or page.dtype.kind != "u"
-            or page.dtype.itemsize == 1
-        ):
-            return 0
-        chosen = np.unique(np.linspace(0, self.count - 1, min(self.count, _SCANNED), dtype=int))
-        stated = re.search(r'SignificantBits="(\d+)"', tiff.ome_metadata or "") if tiff.is_ome else None
-        found = max(depth_of(self._samples(tiff, series, int(index))) for index in chosen)
-        return max(found, int(stated[1])) if stated else found
+
+def _is_deep(page: TiffPage) -> bool:
+    dtype = page.dtype
+    return page.photometric != _PALETTE and dtype is not None and dtype.kind in "ui" and dtype.itemsize > 1
+
+
+def _coloured(page: TiffPage, samples: np.ndarray, depth: int, name: str) -> np.ndarray:
+    """Samples [H,W,S] as uint8 RGB: on white where it is transparent, in sRGB."""
+    if page.photometric == _PALETTE and page.colormap is not None:
+        return np.asarray(page.colormap >> 8, np.uint8).T[samples[..., 0]]
+    stored, alpha, multiplied = _parts(page, samples)
+    if (
+        stored.shape[-1] == 1
+        and samples.shape[-1] > 1
+        and alpha is None
+        or stored.shape[-1] < _channels(page)
+    ):
+        raise InputError(
+            f"{name} holds {samples.shape[-1]} channels and it is not known which is meant: export it as RGB."
+        )
+    packed = page.bitspersample if page.bitspersample not in (1, 8, 16, 32, 64) else 0
+    real = packed or (max(depth, depth_of(stored)) if _is_deep(page) else None)
+    picture = to_levels(stored, name, real)
+    profile = _tag(page, _ICC_PROFILE, None)
+    if page.photometric in _PILLOW_MODES:
+        return _converted(page, picture, profile, name)
+    if page.photometric == _WHITE_IS_ZERO:
+        picture = 255 - picture
+    picture = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    if stored.shape[-1] == 3:
+        picture = in_srgb(picture, profile)
+    cover = None if alpha is None else to_levels(alpha, name, packed or None)
+    return on_white(picture, cover, multiplied=multiplied)
+
+
+def _channels(page: TiffPage) -> int:
+    return {_RGB: 3, _YCBCR: 3, _CMYK: 4, _LAB: 3}.get(int(page.photometric), 1)
+
+
+def _parts(page: TiffPage, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, bool]:
+    """Colours [H,W,C], alpha [H,W] if there is one, and whether the colours are stored multiplied by it."""
+    colours = _channels(page)
+    kinds = [int(kind) for kind in page.extrasamples]
+    alphas = [
+        place for place, kind in enumerate(kinds) if kind in (1, 2) and colours + place < samples.shape[-1]
+    ]
+    alpha = samples[..., colours + alphas[0]] if alphas else None
+    return samples[..., :colours], alpha, bool(alphas) and kinds[alphas[0]] == 1
 
 
 def _the_series(tiff: TiffFile, name: str) -> TiffPageSeries:
@@ -292,58 +339,33 @@ def _refuse_if_cut_short(page: Any, path: Path) -> None:
     size = path.stat().st_size
     pieces = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     whole = all(offset > 0 and count > 0 and offset + count <= size for offset, count in pieces)
-    frame = page.keyframe
-    if whole and frame.compression == 1 and frame.bitspersample >= 8 and frame.bitspersample % 8 == 0:
-        whole = sum(count for _, count in pieces) >= frame.nbytes
+    if whole and page.compression == 1 and page.bitspersample % 8 == 0 and not page.is_tiled:
+        whole = sum(count for _, count in pieces) >= page.nbytes
     if not whole:
         raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.")
 
 
-def _shown(page: TiffPage, levels: np.ndarray, name: str) -> np.ndarray:
-    """The levels [H,W,S] of a plain page as RGB: on white where it is transparent, in sRGB."""
-    colours = 3 if page.photometric in (_RGB, _YCBCR) else 1
-    kinds = [int(kind) for kind in page.extrasamples]
-    alphas = [colours + place for place, kind in enumerate(kinds) if kind in (1, 2)]
-    if levels.shape[-1] < colours or (colours == 1 and levels.shape[-1] > 1 and not alphas):
-        raise InputError(
-            f"{name} holds {levels.shape[-1]} channels and it is not known which is meant: export it as RGB."
-        )
-    picture = levels[..., :colours]
-    if page.photometric == _WHITE_IS_ZERO:
-        picture = 255 - picture
-    picture = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
-    alpha = levels[..., alphas[0]] if alphas and alphas[0] < levels.shape[-1] else None
-    profile = _tag(page, _ICC_PROFILE, None) if colours == 3 else None
-    return on_white(
-        in_srgb(picture, profile), alpha, multiplied=bool(alphas) and kinds[alphas[0] - colours] == 1
-    )
-
-
 def _tag(page: Any, number: int, default: Any) -> Any:
-    tag = page.keyframe.tags.get(number)
+    tag = page.tags.get(number)
     return default if tag is None else tag.value
 
 
-def _converted(page: TiffPage, levels: np.ndarray, name: str) -> np.ndarray:
+def _converted(page: TiffPage, levels: np.ndarray, profile: bytes | None, name: str) -> np.ndarray:
     """CMYK and CIELab in sRGB."""
     from PIL import Image
 
-    from videopath.model.samples import image_to_rgb
-
-    mode = _PILLOW_MODES[page.photometric]
-    channels = levels[..., : len(mode)]
-    if page.photometric == _LAB:
-        if page.bitspersample != 8:
-            raise InputError(f"{name} has deep CIELab samples: save it as RGB.")
-    image = Image.frombytes(mode, channels.shape[1::-1], np.ascontiguousarray(channels).tobytes())
-    image.info["icc_profile"] = _tag(page, _ICC_PROFILE, None)
+    if page.photometric == _LAB and page.bitspersample != 8:
+        raise InputError(f"{name} has deep CIELab samples: save it as RGB.")
+    size = (levels.shape[1], levels.shape[0])
+    image = Image.frombytes(_PILLOW_MODES[page.photometric], size, np.ascontiguousarray(levels).tobytes())
+    image.info["icc_profile"] = profile
     return image_to_rgb(image, name)
 
 
-def _by_pillow(page: TiffPage, path: Path, index: int) -> np.ndarray:
+def _by_pillow(page: TiffPage, path: Path) -> np.ndarray:
     """Colour spaces that only libtiff unpacks; its pictures that lie on their side are not always turned right."""
     from videopath.model.pictures import pillow_frame
 
     if int(_tag(page, _ORIENTATION, 1)) != 1:
         raise InputError(f"{path.name} is a turned TIFF of a rare kind: save it upright as png or jpg.")
-    return pillow_frame(path, index)
+    return pillow_frame(path, page.index)

@@ -7,9 +7,11 @@ import os
 import socket
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -259,8 +261,6 @@ def test_several_pictures_in_a_heic_and_a_folder_of_heic_are_frames(tmp_path: Pa
 def test_a_picture_of_high_dynamic_range_is_named(tmp_path: Path) -> None:
     Image.fromarray(picture(1)).save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
-    import zlib
-
     chunk = b"cICP" + bytes([9, 16, 0, 1])
     written = data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
     (tmp_path / "a.png").write_bytes(written)
@@ -273,7 +273,18 @@ def test_a_picture_of_high_dynamic_range_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     "name",
-    ["a.jpg", "a.png", "a.webp", "a.tif", "deep.tif", "palette.tif", "cmyk.tif", "jpeg.tif", "deep.png"],
+    [
+        "a.jpg",
+        "a.png",
+        "a.webp",
+        "a.tif",
+        "deep.tif",
+        "palette.tif",
+        "cmyk.tif",
+        "jpeg.tif",
+        "deep.png",
+        "a.avif",
+    ],
 )
 def test_every_orientation_turns_the_picture_and_its_size(
     tmp_path: Path, name: str, orientation: int
@@ -290,11 +301,7 @@ def test_every_orientation_turns_the_picture_and_its_size(
         tifffile.imwrite(path, luminance, photometric="ycbcr", compression="jpeg", compressionargs={"level": 98},
                          extratags=[(274, 3, 1, orientation, True)])  # fmt: skip
     elif name == "deep.png":
-        import cv2
-
         data = cv2.imencode(".png", stored[..., ::-1].astype(np.uint16) * 257)[1].tobytes()
-        import zlib
-
         block = b"eXIf" + exif.tobytes()[6:]
         size, sum_ = struct.pack(">I", len(block) - 4), struct.pack(">I", zlib.crc32(block))
         path.write_bytes(data[:33] + size + block + sum_ + data[33:])
@@ -310,7 +317,7 @@ def test_every_orientation_turns_the_picture_and_its_size(
     clip = open_clip(path)
     assert (clip.height, clip.width) == clip.frames.shape[1:3] == expected.shape[:2]
     assert np.abs(clip.frames[0].astype(int) - expected).mean() < (
-        6 if name in ("a.jpg", "palette.tif", "jpeg.tif") else 1e-9
+        6 if name in ("a.jpg", "palette.tif", "jpeg.tif", "a.avif") else 1e-9
     )
     (tmp_path / "folder").mkdir()
     path.rename(tmp_path / "folder" / path.name)
@@ -359,8 +366,6 @@ def test_samples_of_fewer_bits_than_stored_are_bright(tmp_path: Path, bits: int,
     stored = stored[..., 0] if "grey" in kind else stored
     path = tmp_path / f"a.{kind[-3:]}"
     if kind.endswith("png"):
-        import cv2
-
         cv2.imwrite(str(path), stored if stored.ndim == 2 else stored[..., ::-1])
     elif "planar" in kind:
         tifffile.imwrite(path, np.moveaxis(stored, -1, 0), photometric="rgb", planarconfig="separate")
@@ -379,6 +384,36 @@ def test_frames_of_a_deep_stack_are_equally_bright(tmp_path: Path) -> None:
     bright, dark, _ = open_clip(tmp_path / "a.tif", 3).frames.reshape(3, -1).mean(axis=1)
     assert bright > 100
     assert dark < bright / 6
+
+
+def test_frames_of_a_deep_folder_are_equally_bright(tmp_path: Path) -> None:
+    deep = stack(3).astype(np.uint16) * 16
+    deep[1] //= 8
+    for number, frame in enumerate(deep):
+        tifffile.imwrite(tmp_path / f"{number}.tif", frame, photometric="rgb")
+    bright, dark, _ = open_clip(tmp_path, 3).frames.reshape(3, -1).mean(axis=1)
+    assert bright > 100
+    assert dark < bright / 6
+
+
+def test_an_opaque_alpha_of_16_bits_beside_colours_of_12(tmp_path: Path) -> None:
+    deep = np.dstack([picture(1).astype(np.uint16) * 16, np.full((32, 48), 65535, np.uint16)])
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb", extrasamples=["unassalpha"])
+    cv2.imwrite(str(tmp_path / "a.png"), deep[..., [2, 1, 0, 3]])
+    for name in ("a.tif", "a.png"):
+        assert np.abs(open_clip(tmp_path / name).frames[0].astype(int) - picture(1)).max() <= 1
+
+
+def test_signed_samples_are_bright(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", picture(1).astype(np.int16) * 128, photometric="rgb")
+    assert np.abs(open_clip(tmp_path / "a.tif").frames[0].astype(int) - picture(1)).max() <= 1
+
+
+def test_every_page_has_its_own_palette(tmp_path: Path) -> None:
+    pages = [Image.fromarray(one).quantize(32) for one in stack(3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    expected = np.stack([np.asarray(page.convert("RGB")) for page in pages])
+    assert np.array_equal(open_clip(tmp_path / "a.tif", 3).frames, expected)
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0, 4095.0, 65535.0])
@@ -405,8 +440,6 @@ def test_float_samples_without_a_known_black_are_named(tmp_path: Path) -> None:
 def test_an_alpha_that_is_empty_everywhere_hides_nothing(tmp_path: Path, name: str) -> None:
     path, layer = tmp_path / name, np.dstack([picture(1), np.zeros((32, 48), np.uint8)])
     if name == "deep.png":
-        import cv2
-
         cv2.imwrite(str(path), layer[..., [2, 1, 0, 3]].astype(np.uint16) * 257)
     elif name.endswith("tif"):
         samples = layer.astype(np.uint16) * 257 if "deep" in name else layer
