@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _DTYPES = {
     "BOOL": torch.bool,
 }
 _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+_SHARD = re.compile(r"(?P<stem>[\w.]+?)-\d+-of-(?P<whole>\d+)\.(?P<ending>safetensors|bin)")
 
 
 class Weights(Protocol):
@@ -153,9 +155,25 @@ def weight_files(folder: Path) -> list[Path]:
             return sorted({folder / str(file) for file in mapping.values()})
         if (folder / name).is_file():
             return [folder / name]
+    _refuse_shards_without_index(folder)
     raise ModelError(
         f"{folder} holds no weights: expected {' or '.join(_WEIGHT_FILES)} (or their .index.json), "
         "adapter_model.* or mm_projector.bin."
+    )
+
+
+def _refuse_shards_without_index(folder: Path) -> None:
+    """Name parts of weights that no index tells the contents of."""
+    shards = sorted(path.name for path in folder.glob("*-of-*") if _SHARD.fullmatch(path.name))
+    if not shards:
+        return
+    parts = _SHARD.fullmatch(shards[0])
+    assert parts is not None
+    whole, index = int(parts["whole"]), f"{parts['stem']}.{parts['ending']}.index.json"
+    raise ModelError(
+        f"{folder} holds {len(shards)} of {whole} shards of weights ({shards[0]}{' …' if len(shards) > 1 else ''}) but "
+        f"no {index}, which says what each of them holds; download the index{'' if len(shards) == whole else ' and the missing shards'} "
+        "as well."
     )
 
 

@@ -13,6 +13,8 @@ from filelock import FileLock
 from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success, sha256_text
 from videopath.model import open_clip
+from videopath.model.readers import VideoSource
+from videopath.model.sources import Source
 from videopath.model.video import open_source
 
 Crop = tuple[float, float, float, float]
@@ -27,6 +29,7 @@ _PIXELS = {"yuv420p", "yuvj420p"}  # H.264 in other formats is not played everyw
 _LARGEST = 1280  # pixels of the longer side of a copy
 _ROUNDED = 0.001  # seconds by which a written moment may lie before its frame
 _LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for how colours are written
+_TICKS = 90000  # of a second, in which a copy counts
 _FOLDER_RATE = 1  # frames per second of a folder's copy, as its seconds count
 
 
@@ -73,8 +76,9 @@ def _identity(path: Path) -> str:
 
 
 def _transcode(path: Path, copy: Path) -> None:
-    if path.is_dir():
-        _of_pictures(path, copy)
+    frames = open_source(path)
+    if not isinstance(frames, VideoSource):
+        _of_pictures(frames, copy)
         return
     try:
         with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as source:
@@ -128,17 +132,27 @@ def _say_colours(context: Any, source: av.VideoFrame | None) -> None:
     context.color_trc = source.color_trc if source else _BT709
 
 
-def _of_pictures(folder: Path, copy: Path) -> None:
-    source = open_source(folder)
+def _of_pictures(source: Source, copy: Path) -> None:
+    """A folder, the pages of a file or an animated picture: every frame at its own time."""
     with replaced_on_success(copy) as part, av.open(str(part), "w", format="mp4") as target:
-        out = target.add_stream("libx264", rate=_FOLDER_RATE)
+        rate = Fraction(source.fps or _FOLDER_RATE).limit_denominator(1000) or Fraction(1, 1000)
+        out = target.add_stream("libx264", rate=rate)
         out.pix_fmt = "yuv420p"
         out.width, out.height = _even(source.width, source.height)
+        out.time_base = out.codec_context.time_base = Fraction(1, _TICKS)
         _say_colours(out.codec_context, None)
-        for number in range(len(source.seconds)):
-            (frame,), _ = source.read([number], np.ascontiguousarray)
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            target.mux(out.encode(_drawn(picture, 0, out.width, out.height)))
+        moments = iter(source.seconds)
+
+        def write(frame: np.ndarray) -> np.ndarray:
+            picture = _drawn(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"), 0, *size
+            )
+            picture.pts, picture.time_base = round(next(moments) * _TICKS), Fraction(1, _TICKS)
+            target.mux(out.encode(picture))
+            return frame[:0]
+
+        size = out.width, out.height
+        source.read(list(range(len(source.seconds))), write)
         target.mux(out.encode())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videopath.core.errors import InputError
-from videopath.model.sources import read_picture
+from videopath.model.pictures import read_picture
 from videopath.model.training.batches import training_frames
 from videopath.model.training.instructions import Instruction, Modality, entries
 from videopath.model.training.supervision import supervise
