@@ -10,7 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,7 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
+from videopath.core.once import once_property
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -81,7 +82,7 @@ class Embedder:
         """Length of a vector."""
         return DEFAULT_DIMENSION if self.name == DEFAULT_EMBEDDER else self._dimension_of_model()
 
-    @cached_property
+    @once_property
     def folder(self) -> Path:
         """Where the model's files are."""
         if self.name == DEFAULT_EMBEDDER:
@@ -96,18 +97,21 @@ class Embedder:
         by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
         for start in range(0, len(texts), _CHUNK):
             places = by_length[start : start + _CHUNK]
-            vectors[places] = self._model.encode(
-                [texts[place] for place in places],
-                batch_size=_BATCH,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
+            model = self._model
+            with _one_at_a_time:  # a tokenizer serves one thread
+                vectors[places] = model.encode(
+                    [texts[place] for place in places],
+                    batch_size=_BATCH,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                )
             if progress:
                 progress(start + len(places), len(texts))
         return unit_rows(vectors)
 
     @property
     def _model(self) -> SentenceTransformer:
+        """Loaded by one thread at a time: while it loads, transformers changes its own classes."""
         try:
             with _one_at_a_time:
                 return _model_of(self.folder, self.sha256, self.device)
@@ -118,7 +122,7 @@ class Embedder:
                 f"The embedder {self.name!r} in {self.folder} cannot be loaded: {_first_line(error)}"
             ) from error
 
-    @cached_property
+    @once_property
     def _weights_sha256(self) -> str:
         files = sorted(self.folder.glob("*.safetensors"))
         if not files:
@@ -136,7 +140,7 @@ class Embedder:
         return int(size)
 
 
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 @lru_cache(maxsize=2)

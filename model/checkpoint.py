@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import init_empty_weights
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import LlavaOnevisionForConditionalGeneration, Qwen2Tokenizer
@@ -24,7 +23,7 @@ from transformers import LlavaOnevisionForConditionalGeneration, Qwen2Tokenizer
 from videopath.core.errors import ModelError
 from videopath.model import lora, names
 from videopath.model.config import LlavaConfig
-from videopath.model.device import check_quantisation, choose_device
+from videopath.model.device import DeviceChoice, check_quantisation, choose_device
 from videopath.model.geometry import is_hugging_face, read_config
 from videopath.model.hub import resolve
 from videopath.model.network import Network, hf_config, with_temporal
@@ -91,6 +90,18 @@ def load_network(
     choice = choose_device(device, dtype)
     check_quantisation(choice, quantise)
     checkpoint = open_checkpoint(path, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    return network_of(checkpoint, choice, quantise=quantise, padded=padded, progress=progress)
+
+
+def network_of(
+    checkpoint: Checkpoint,
+    choice: DeviceChoice,
+    *,
+    quantise: Quantisation | None = None,
+    padded: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Network:
+    """Load an open checkpoint onto a device; see :func:`load_network`."""
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
         config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
@@ -166,17 +177,32 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForConditionalGeneration:
-    """The module tree with its parameters on the meta device: shapes without memory."""
+    """The module tree with its parameters on the meta device: shapes without memory.
+
+    The device holds for this thread alone, so that other threads may build and load what they like meanwhile.
+    """
     try:
-        with init_empty_weights(include_buffers=False):
-            return with_temporal(
-                LlavaOnevisionForConditionalGeneration(hf_config(config, vocabulary)), config
-            )
+        settings = hf_config(config, vocabulary)
+        with torch.device("meta"):
+            model = with_temporal(LlavaOnevisionForConditionalGeneration(settings), config)
+        with torch.device("cpu"):
+            _compute_buffers(model)
+        return model
     except (TypeError, ValueError, KeyError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
         reason = str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"No network can be built from the checkpoint's config.json ({reason}); copy it again."
         ) from error
+
+
+def _compute_buffers(model: LlavaOnevisionForConditionalGeneration) -> None:
+    """Give a tree on the meta device the buffers that no checkpoint stores: positions of patches, angles of RoPE."""
+    decoder, embeddings = model.model.language_model, model.model.vision_tower.embeddings
+    decoder.rotary_emb = type(decoder.rotary_emb)(decoder.config)
+    embeddings.position_ids = torch.arange(embeddings.num_positions).expand((1, -1))
+    empty = [name for name, buffer in model.named_buffers() if buffer.is_meta]
+    if empty:
+        raise RuntimeError(f"this version of transformers computes {_named(empty)}, which is not known")
 
 
 def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
@@ -253,7 +279,8 @@ def fill(
         tensors[names.HEAD] = tensors[names.to_module(names.EMBEDDING)]
     model.load_state_dict(tensors, strict=True, assign=True)
     if config.text_config.get("tie_word_embeddings"):
-        model.tie_weights()
+        # not by transformers' tie_weights, which its from_pretrained switches off for all threads while it loads
+        model.lm_head.weight = model.get_input_embeddings().weight
 
 
 def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Checkpoint:

@@ -202,7 +202,7 @@ def load_engine(
     Raises ModelError where there is no such checkpoint, where its tensors do not fit, or where its licence is not
     accepted; InputError for an unknown device or dtype.
     """
-    from videopath.model.checkpoint import load_network, open_checkpoint
+    from videopath.model.checkpoint import network_of, open_checkpoint
     from videopath.model.device import choose_device
     from videopath.model.hub import licence_of
     from videopath.model.weights_hash import weights_sha256
@@ -212,9 +212,7 @@ def load_engine(
     choice = choose_device(device, dtype)
     checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
     card = read_card(checkpoint.folder)
-    network = load_network(
-        source, base=base, device=choice.device, dtype=choice.dtype, accept_licence=accept_licence
-    )
+    network = network_of(checkpoint, choice)
     info = EngineInfo(
         name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
         source=str(name),
