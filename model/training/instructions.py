@@ -152,6 +152,8 @@ def sources(path: Path) -> list[Source]:
         mixture = _Mixture.model_validate(yaml.safe_load(_text(path)))
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {error}.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply to be a mixture.") from error
     except ValidationError as error:
         raise InputError(f"The mixture {path} is not usable: {_reason(error)}.") from error
     return [s.model_copy(update={"json_path": path.parent / s.json_path}) for s in mixture.datasets]
