@@ -74,6 +74,14 @@ def load_settings() -> Settings:
             f"The setting {name!r} is not usable: {first['msg']}. "
             f"Correct VIDEOPATH_{name.upper()} or {home_folder() / 'videopath.toml'}."
         ) from error
+    except RecursionError as error:
+        raise InputError(
+            f"{home_folder() / 'videopath.toml'} is nested too deeply to be read. Correct or remove it."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{home_folder() / 'videopath.toml'} cannot be read: {error.strerror}. Correct or remove it."
+        ) from error
     except ValueError as error:
         raise InputError(
             f"{home_folder() / 'videopath.toml'} is not valid TOML: {error}. Correct or remove it."

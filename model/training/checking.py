@@ -98,8 +98,12 @@ def _count(found: DatasetCheck, entry: Instruction) -> None:
 def _problem(path: Path, modality: Modality, depth: Depth) -> str | None:
     if depth == "names":
         return None
-    if not path.exists():
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return f"{path} is missing."
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a null character
+        return f"{str(path)[:200]!r} cannot be read: {getattr(error, 'strerror', None) or error}."
     if depth == "frames":
         try:
             training_frames(path, 2) if modality == "video" else read_picture(path)
