@@ -37,6 +37,7 @@ from videopath.agent.pdf_page import (
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
+    agent_diagnosis,
     flat,
     left_out_sentences,
     moment,
@@ -258,6 +259,7 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
     if report.blind_diagnosis:
         yield Spacer(1, 5)
         yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)
+        yield labelled("The agent after them", agent_diagnosis(report) or "none", CELL)
         yield text(retrieval_sentence(report), CELL)
 
 

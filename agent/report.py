@@ -156,9 +156,17 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    first, last = _inline(report.blind_diagnosis), _inline(report.diagnosis) or "none"
+    first, last = _inline(report.blind_diagnosis), _inline(agent_diagnosis(report)) or "none"
     change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
+
+
+def agent_diagnosis(report: CaseReport) -> str:
+    """The agent's own final label, also where a person's edit has replaced it."""
+    for decision in report.review:
+        if decision.action == "edit" and "diagnosis" in decision.changes:
+            return str(decision.changes["diagnosis"]["from"])
+    return report.diagnosis
 
 
 def retrieval_sentence(report: CaseReport) -> str:

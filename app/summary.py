@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from videopath.agent.report import left_out_sentences, moment, ranks_of, retrieval_sentence
+from videopath.agent.report import agent_diagnosis, left_out_sentences, moment, ranks_of, retrieval_sentence
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
-        yield plain(f"\nBefore the similar cases: {report.blind_diagnosis}. {retrieval_sentence(report)}")
+        after = agent_diagnosis(report) or "none"
+        yield plain(
+            f"\nBefore the similar cases: {report.blind_diagnosis}. The agent after them: {after}. "
+            f"{retrieval_sentence(report)}"
+        )
 
 
 def _headline(report: CaseReport) -> Text:
