@@ -46,6 +46,13 @@ class Settings(BaseSettings):
     dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
         None, description="none: chosen by device"
     )
+    embedder: Path | None = Field(
+        None, description="folder of an embedder that knowledge bases built with it may load; none: no folder"
+    )
+    tracing: bool = Field(
+        False,
+        description="LangSmith may trace cases where LANGSMITH_TRACING is on; they then leave this machine",
+    )
     accept_licence: bool = Field(
         False, description="the licence of downloaded weights (CC BY-NC) is accepted"
     )

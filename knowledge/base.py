@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
+from videopath.core.settings import load_settings
 from videopath.knowledge import building
 from videopath.knowledge.changing import Action, Entry, first_version, merged, next_version, refuse_impossible
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
@@ -139,7 +140,7 @@ class KnowledgeBase:
         """
         folder = Path(folder).expanduser()
         built_by = read_manifest(folder).embedder
-        encoder = _encoder(embedder) if embedder else Embedder(built_by.name, download=False)
+        encoder = _encoder(embedder) if embedder else _embedder_of(built_by.name)
         if encoder.sha256 != built_by.sha256:
             raise KnowledgeError(
                 f"The index in {folder} was built with the embedder {built_by.name} ({built_by.sha256[:12]}…), not with "
@@ -336,6 +337,19 @@ def _is_starter(folder: Path) -> bool:
     from videopath.knowledge.bundled import STARTER_FOLDER
 
     return folder.resolve() == STARTER_FOLDER.resolve()
+
+
+def _embedder_of(name: str) -> Embedder:
+    """The embedder that a manifest names. A manifest may be a stranger's: no folder is loaded because it says so."""
+    folder = Path(name).expanduser()
+    if name not in ("", DEFAULT_EMBEDDER) and folder.is_dir():
+        allowed = load_settings().embedder
+        if allowed is None or allowed.expanduser().resolve() != folder.resolve():
+            raise KnowledgeError(
+                f"This knowledge base was built with the embedder in the folder {name}, which is not loaded because a "
+                f"knowledge base says so: if you trust it, set VIDEOPATH_EMBEDDER={name}, or open with embedder=."
+            )
+    return Embedder(name, download=False)
 
 
 def _encoder(embedder: Encoder | str) -> Encoder:

