@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, IO[bytes]
+from typing import IO, Any
 
 from videopath.core.errors import InputError, VideoPathError
 
