@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from videopath.agent.bundle import FRAMES_FOLDER
+from videopath.agent.confidence import is_calibrated
 from videopath.agent.records import (
     CaseReport,
     CaseStatus,
@@ -191,6 +192,7 @@ def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult) -
         "layout": info.layout,
         "licence": info.licence,
         "unknown_label": info.card.unknown_label,
+        "calibrated": is_calibrated(info.card.calibration),
         "trained_on": info.card.trained_on,
         "device": info.device,
         "device_reason": info.device_reason,
