@@ -216,7 +216,9 @@ def test_previews_in_a_camera_s_jpeg_are_no_pictures_and_views_are_asked_about(t
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
     assert open_clip(tmp_path / "a.jpg").kind == "image"
     data = bytearray((tmp_path / "a.jpg").read_bytes())
-    entry = data.rindex(struct.pack("<L", 0x030000), 0, data.index(b"MPF\0") + 110)  # the kind of the first picture
+    entry = data.rindex(
+        struct.pack("<L", 0x030000), 0, data.index(b"MPF\0") + 110
+    )  # the kind of the first picture
     for place in (entry, entry + 16):
         data[place : place + 4] = struct.pack("<L", 0x020002)  # one of a pair, for the left or the right eye
     (tmp_path / "b.jpg").write_bytes(data)
