@@ -289,7 +289,7 @@ def test_a_frame_that_is_uploaded(app: Callable[..., Any]) -> None:
     test.file_uploader(key="frame_upload").set_value(("x.png", b"no picture", "image/png"))
     test.button(key="search_frame").click().run()
     latest = time.monotonic() + 60
-    while "no image that can be read" not in _all_text(test) and time.monotonic() < latest:
+    while "not an image that can be read" not in _all_text(test) and time.monotonic() < latest:
         time.sleep(0.3)
         test.run()
-    assert "no image that can be read" in _all_text(test)
+    assert "not an image that can be read" in _all_text(test)
