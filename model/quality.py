@@ -96,7 +96,11 @@ def assess(clip: Clip) -> Quality:
         sentences = [f"This {what} does not show histology or cytology.", _REASONS[reason]]
         return Quality(**values, is_histology=False, verdict="refused", sentences=sentences)
     complaints = _complaints(**values)
-    sentences = [_summary(len(shown), len(views), values["tissue"], values["glass"]), *complaints]
+    sentences = [
+        _summary(len(shown), len(views), values["tissue"], values["glass"]),
+        *complaints,
+        *clip.notes,
+    ]
     return Quality(**values, is_histology=True, verdict="fair" if complaints else "good", sentences=sentences)
 
 

@@ -45,6 +45,8 @@ class Source(Protocol):
     duration: float
     width: int
     height: int
+    notes: tuple[str, ...]
+    """Sentences on how it was read, if that was not in the plainest way."""
 
     def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
         """Decode these frames (rising, distinct numbers) and keep of each what ``keep`` returns."""
@@ -66,6 +68,8 @@ def file_hash(path: Path) -> str:
 
 class ImageSource:
     """A picture file: one frame at 0 s, or, if it holds several (animated, pages), a video of them."""
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -100,6 +104,7 @@ class FolderSource:
 
     kind: Kind = "folder"
     fps = 1.0
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -19,7 +19,7 @@ import numpy as np
 from videopath.core.errors import InputError
 from videopath.model.foreign import read_head, refuse_foreign
 from videopath.model.pictures import is_picture
-from videopath.model.readers import VideoSource
+from videopath.model.readers import video_source
 from videopath.model.samples import fitted
 from videopath.model.sampling import (
     SAMPLINGS,
@@ -66,6 +66,8 @@ class Clip:
     sampling: Sampling
     kind: Kind
     reader: Reader
+    notes: tuple[str, ...] = ()
+    """Sentences on how the source was read, if that was not in the plainest way."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -124,6 +126,7 @@ def open_clip(
         sampling=sampling,
         kind=source.kind,
         reader=reader,
+        notes=source.notes,
     )
 
 
@@ -144,7 +147,7 @@ def open_source(path: Path) -> Source:
         gif = head.startswith(b"GIF8")
         if is_picture(head) or (path.suffix.lower() in IMAGE_SUFFIXES and not gif):
             return ImageSource(path)
-        return VideoSource(path)
+        return video_source(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
