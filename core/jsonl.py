@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from videopath.core.errors import InputError, VideoPathError
 
@@ -78,7 +78,7 @@ def _listed(data: bytes, source: Path | Traversable, kind: type[VideoPathError])
         yield JsonEntry(number, place, value, problem)
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[JsonEntry]:
+def _lines(stream: IO[bytes], name: str) -> Iterator[JsonEntry]:
     number = 0
     for line, data in enumerate(stream, start=1):  # a binary stream is split at newline bytes only
         if not data.strip():
