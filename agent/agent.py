@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -25,6 +25,7 @@ from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
+from videopath.core.jsonl import parse_json
 from videopath.core.settings import ReviewMode, load_settings
 from videopath.core.sites import canonical_site
 from videopath.tools.journal import JOURNAL_NAME
@@ -283,7 +284,10 @@ class DiagnosticAgent:
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
             raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
-        return json.loads(inputs.read_text(encoding="utf-8"))
+        found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        if not isinstance(found, dict) or not isinstance(found.get("video"), str):
+            raise CaseError(f"{inputs} is damaged: diagnose the video again.")
+        return cast(CaseInput, found)
 
     def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
         """Run the graph until it ends or waits; the library always knows how far the case is."""

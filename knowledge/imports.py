@@ -12,7 +12,6 @@ import csv
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from videopath.core.errors import KnowledgeError
-from videopath.core.jsonl import json_entries
+from videopath.core.jsonl import json_entries, parse_json
+from videopath.knowledge.opening import damage_told, open_read_only
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -189,17 +189,28 @@ def _knowledge_base(folder: Path) -> Iterator[Entry]:
     files = list(folder.glob("records-*.sqlite"))
     if len(files) != 1:
         raise KnowledgeError(f"{folder} has {len(files)} files of records, not one; check it with: verify.")
-    uri = f"{files[0].resolve().as_uri()}?mode=ro&immutable=1"
+    with closing(open_read_only(files[0])) as database, damage_told(folder):
+        found = database.execute("SELECT * FROM records ORDER BY row")
+        names = [column[0] for column in found.description]
+        for number, values in enumerate(found, start=1):
+            row = dict(zip(names, values, strict=True))
+            place = f"Record {number} of {folder.name}"
+            yield place, _stored(row, place)
+
+
+def _stored(row: dict[str, Any], place: str) -> dict[str, Any] | KnowledgeError:
+    """The fields of a row; a damaged one costs itself alone."""
+    fields = {name: row[name] for name in COLUMNS if row.get(name) is not None}
+    more = row.get("more") or "{}"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as database:
-            found = database.execute("SELECT * FROM records ORDER BY row")
-            names = [column[0] for column in found.description]
-            for number, values in enumerate(found, start=1):
-                row = dict(zip(names, values, strict=True))
-                fields = {name: row[name] for name in COLUMNS if row.get(name) is not None}
-                yield f"Record {number} of {folder.name}", {**fields, **json.loads(row.get("more") or "{}")}
-    except (sqlite3.Error, ValueError) as error:
-        raise KnowledgeError(f"The records in {folder} cannot be read: {error}.") from error
+        parsed = parse_json(more, f"{place} is damaged: its 'more'", KnowledgeError)
+    except TypeError:  # a number
+        parsed = None
+    except KnowledgeError as error:
+        return error
+    if not isinstance(parsed, dict):
+        return KnowledgeError(f"{place} is damaged: its 'more' is no JSON object.")
+    return {**fields, **parsed}
 
 
 def _split(folder: Path, prefix: str) -> Iterator[Entry]:

@@ -201,7 +201,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing; a checkpoint folder needs it.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read as JSON ({error}); copy or download it again.") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} does not hold a JSON object; copy or download it again.")
