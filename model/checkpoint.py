@@ -285,7 +285,7 @@ def fill(
 
 def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Checkpoint:
     """The base that was given, else the one that the adapter names where that is a folder; a whole checkpoint."""
-    named = lora.open_adapter(folder).base_name if lora.is_adapter(folder) else ""
+    named = lora.open_adapter(folder).settings.base_name if lora.is_adapter(folder) else ""
     if base is None and named:
         base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
     if base is None:
@@ -309,7 +309,7 @@ def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) ->
         base.weights if changed is None else Overlaid(base.weights, changed, f"{folder / lora.NON_LORA}")
     )
     own = folder / "config.json"
-    return Checkpoint(
+    merged = Checkpoint(
         folder=folder,
         layout="lora",
         settings=read_json(own) if own.is_file() else base.settings,
@@ -320,6 +320,12 @@ def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) ->
         base=base,
         further_settings=[base.settings, *base.further_settings],
     )
+    if names.HEAD in adapter.targets and merged.config().text_config.get("tie_word_embeddings"):
+        raise ModelError(
+            f"The adapter in {folder} changes {names.HEAD}, which is one with the embeddings in this base "
+            "(tie_word_embeddings); merge it with PEFT first."
+        )
+    return merged
 
 
 def _with_projector(folder: Path, base: Checkpoint) -> Checkpoint:

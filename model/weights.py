@@ -85,6 +85,10 @@ class FileWeights:
     def dtypes(self) -> dict[str, torch.dtype]:
         return {name: entry.dtype for name, entry in self._entries.items()}
 
+    def key_of(self, name: str) -> str:
+        """The key under which a tensor is stored."""
+        return self._entries[name].key
+
     def read(self, name: str) -> torch.Tensor:
         entry = self._entries[name]
         if entry.file.suffix != ".safetensors":
