@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -60,22 +61,23 @@ class Display:
         return (height, width) if self.turn.transposed else (width, height)
 
 
-def display_of(frame: Any, aspect: Fraction | None, interlaced: bool, name: str) -> Display:
-    """Read how a frame is to be shown.
+def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool, name: str) -> Display:
+    """Put together how a frame is to be shown.
 
     Args:
         frame: The decoded frame.
+        turn: How it lies, see :func:`turned`.
         aspect: Width of a pixel by its height; None or 0 where nothing is said of it.
         interlaced: Whether the file says that its frames are, whatever this frame says.
         name: The file's, for messages.
 
     Raises:
-        InputError: It is to be shown in a way that is not possible here.
+        InputError: Its pixels have an impossible shape.
     """
     return Display(
         (frame.width, frame.height),
         _square(frame.width, frame.height, float(aspect or 1), name),
-        _turn(frame, name),
+        turn,
         interlaced or frame.interlaced_frame,
     )
 
@@ -126,15 +128,28 @@ def _square(width: int, height: int, aspect: float, name: str) -> tuple[int, int
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
-def _turn(frame: Any, name: str) -> Turn:
-    """From the display matrix: a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y)."""
+def turned(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Turn]]:
+    """Give each decoded frame with how it lies; what is said within a stream holds until the next keyframe.
+
+    Raises:
+        InputError: A frame lies in a way that is none of the eight.
+    """
+    turn = UPRIGHT
+    for frame in frames:
+        said = _turn(frame, name)
+        turn = said or (UPRIGHT if frame.key_frame else turn)
+        yield frame, turn
+
+
+def _turn(frame: Any, name: str) -> Turn | None:
+    """From the display matrix: a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y). None: nothing is said."""
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
     if matrix is None or len(bytes(matrix)) < 36:
-        return UPRIGHT
+        return None
     a, b, _, c, d = struct.unpack("=9i", bytes(matrix)[:36])[:5]
     first, second = math.hypot(a, b), math.hypot(c, d)
     if not first or not second:  # says nothing: players pass over it
-        return UPRIGHT
+        return None
     a, b, c, d = a / first, b / first, c / second, d / second
     if max(abs(b), abs(c)) < _STRAIGHT:
         return Turn(False, a < 0, d < 0)

@@ -18,7 +18,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
 from videopath.core.errors import InputError
-from videopath.model.display import UPRIGHT, Display, display_of, draw
+from videopath.model.display import UPRIGHT, Display, Turn, display_of, draw, turned
 from videopath.model.sources import ALLOWED, Keep, Kind, Reader, file_hash
 from videopath.model.streams import Film, read_through
 from videopath.model.tone import curve_of
@@ -71,11 +71,12 @@ class VideoSource:
         stream, first = film.stream, film.first
         context = stream.codec_context
         self._index, self._packets = stream.index, film.packets
-        self.codec, self.pixels = context.name, str(context.pix_fmt)
+        self.codec, self.pixels = context.codec.canonical_name, str(context.pix_fmt)
         self._base = float(stream.time_base or 1)
         self._aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
         self._interlaced = context.field_order in _INTERLACED
-        self._display = display_of(first, self._aspect, self._interlaced, self.path.name)
+        (_, turn), *_ = turned([first], self.path.name)
+        self._display = display_of(first, turn, self._aspect, self._interlaced, self.path.name)
         self.width, self.height = self._display.size
         self.notes = tuple(_notes(film, self._display))
         self.plain = (
@@ -170,34 +171,32 @@ class VideoSource:
     def _by_seeking(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
         """None where a search overshoots."""
         stream, packets = self._stream(container), self._packets
-        shown: Any = None  # the frame on screen
-        coming: Iterator[Any] = iter(container.decode(stream))
-        ahead = next(
-            coming, None
-        )  # the first frame after it; decoders learn tables from the first one of a file
+        coming = turned(container.decode(stream), self.path.name)
+        ahead = next(coming, None)  # the first frame after the one on screen; decoders learn tables from a file's first
+        shown: tuple[Any, Turn] | None = None
         frames: list[np.ndarray] = []
         for index in indices:
             target = int(packets.pts[index])
             key = packets.keys[max(0, int(np.searchsorted(packets.keys, target, side="right")) - 1)]
-            reached = (ahead or shown).pts if ahead or shown else None
+            reached = next((one[0].pts for one in (ahead, shown) if one), None)
             if reached is None or key > max(reached, packets.keys[0]):
                 container.seek(int(key), stream=stream)
-                coming, shown = container.decode(stream), None
+                coming, shown = turned(container.decode(stream), self.path.name), None
                 ahead = next(coming, None)
-            while ahead is not None and ahead.pts is not None and ahead.pts <= target:
+            while ahead is not None and ahead[0].pts is not None and ahead[0].pts <= target:
                 shown, ahead = ahead, next(coming, None)
-            if shown is None or shown.pts < packets.pts[max(0, index - _SLACK)]:
+            if shown is None or shown[0].pts < packets.pts[max(0, index - _SLACK)]:
                 return None
-            frames.append(keep(self._picture(shown, stream)))
+            frames.append(keep(self._picture(*shown, stream)))
         return frames
 
     def _by_counting(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray]:
         stream = self._stream(container)
         wanted = set(indices)
         frames: list[np.ndarray] = []
-        for number, frame in enumerate(container.decode(stream)):
+        for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
             if number in wanted:
-                frames.append(keep(self._picture(frame, stream)))
+                frames.append(keep(self._picture(frame, turn, stream)))
             if len(frames) == len(indices):
                 return frames
         seconds = self.seconds[indices[len(frames)]]
@@ -208,10 +207,10 @@ class VideoSource:
         try:
             with self._container() as container:
                 stream = self._stream(container)
-                for number, frame in enumerate(container.decode(stream)):
+                for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
                     timed = self._packets.timed and frame.pts is not None
                     seconds = frame.pts * self._base - self._origin if timed else number / self.fps
-                    yield float(seconds), self._picture(frame, stream)
+                    yield float(seconds), self._picture(frame, turn, stream)
         except av.FFmpegError as error:
             raise InputError(f"{self.path.name} is damaged: its frames cannot be decoded.") from error
 
@@ -220,11 +219,11 @@ class VideoSource:
         stream.thread_type = "AUTO"
         return stream
 
-    def _picture(self, frame: Any, stream: Any) -> np.ndarray:
+    def _picture(self, frame: Any, turn: Turn, stream: Any) -> np.ndarray:
         """A frame as it is shown; frames of another size may have pixels of another shape."""
         same = (frame.width, frame.height) == self._display.stored
         aspect = self._aspect if same else stream.codec_context.sample_aspect_ratio
-        return draw(frame, display_of(frame, aspect, self._interlaced, self.path.name))
+        return draw(frame, display_of(frame, turn, aspect, self._interlaced, self.path.name))
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,4 +1,4 @@
-"""Which of a file's streams is the video, and what its packets say of it without decoding them."""
+"""Which of a file's streams is the video, and what its packets tell before they are decoded."""
 
 from __future__ import annotations
 
