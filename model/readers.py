@@ -172,7 +172,9 @@ class VideoSource:
         """None where a search overshoots."""
         stream, packets = self._stream(container), self._packets
         coming = turned(container.decode(stream), self.path.name)
-        ahead = next(coming, None)  # the first frame after the one on screen; decoders learn tables from a file's first
+        ahead = next(
+            coming, None
+        )  # the first frame after the one on screen; decoders learn tables from a file's first
         shown: tuple[Any, Turn] | None = None
         frames: list[np.ndarray] = []
         for index in indices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -134,7 +135,7 @@ class FolderSource:
     def sha256(self) -> str:
         digest = hashlib.sha256()
         for file in self._files:
-            digest.update(f"{file.name}\0{file_hash(file)}\n".encode())
+            digest.update(os.fsencode(file.name) + f"\0{file_hash(file)}\n".encode())
         return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ of the video.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -132,6 +133,7 @@ def open_clip(
 
 def open_source(path: Path) -> Source:
     """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
+    _refuse_unwritable(path)
     path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
     try:
         if path.is_dir():
@@ -150,6 +152,15 @@ def open_source(path: Path) -> Source:
         return video_source(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """A report names its video, and a name that is no text cannot be written into it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = os.fsencode(path).decode(errors="replace")
+        raise InputError(f"The name of {name} is not written in UTF-8; rename the file or its folder.") from error
 
 
 def _check_arguments(

@@ -93,9 +93,7 @@ def test_every_turn_and_mirror(tmp_path: Path, matrix: tuple[int, int, int, int]
     assert len(_MATRICES) == 8
     a, b, c, d = matrix
     numbers = [a * 65536, b * 65536, 0, c * 65536, d * 65536, 0, 0, 0, 1 << 30]
-    path = write(
-        tmp_path / "a.mp4", [marked()] * 3, set_up=lambda stream: stream.set_display_matrix(numbers)
-    )
+    path = write(tmp_path / "a.mp4", [marked()] * 3, set_up=lambda stream: stream.set_display_matrix(numbers))
     for clip in both(path):
         assert near(clip, laid(marked(), *matrix), 4)
     assert copied(path) is (matrix != (1, 0, 0, 1))
