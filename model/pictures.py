@@ -320,15 +320,11 @@ def _lengths_by_decoding(image: Any) -> list[float]:
 
 def _deep_png(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Colours [H,W,3] and alpha [H,W] of a PNG of 16 bits per channel, as stored."""
-    import cv2
+    import imagecodecs
 
-    stored: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if stored is None:
-        raise ValueError("cannot be decoded")
+    stored: Any = imagecodecs.png_decode(path.read_bytes())
     samples = stored[..., None] if stored.ndim == 2 else stored
-    colours = (
-        samples[..., :3][..., ::-1] if samples.shape[-1] >= 3 else np.repeat(samples[..., :1], 3, axis=-1)
-    )
+    colours = samples[..., :3] if samples.shape[-1] >= 3 else np.repeat(samples[..., :1], 3, axis=-1)
     return colours, samples[..., -1] if samples.shape[-1] in (2, 4) else None
 
 

@@ -200,6 +200,21 @@ def test_an_animation_that_is_cut_short_is_refused(tmp_path: Path, name: str) ->
     assert "cut short" in refusal(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["deep.png", "a.png", "a.heic", "a.avif", "a.jpg", "lzw.tif", "a.bmp"])
+def test_a_picture_that_is_cut_short_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "deep.png":
+        cv2.imwrite(str(path), picture(1).astype(np.uint16) * 257)
+    elif name == "lzw.tif":
+        tifffile.imwrite(path, picture(1), photometric="rgb", compression="lzw", metadata=None)
+    elif name == "a.heic":
+        heif(path, picture(1, 96, 64))
+    else:
+        Image.fromarray(picture(1)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert "cut short" in refusal(path)
+
+
 def test_an_image_is_expected_and_several_are_given(tmp_path: Path) -> None:
     first, *rest = images(3)
     (tmp_path / "frames").mkdir()
@@ -584,3 +599,37 @@ def test_a_dataset_with_pipes_and_stacks_is_checked(tmp_path: Path) -> None:
     assert "pipe.png is no regular file" in told
     assert "stack.tif holds 3 pictures" in told
     assert "sound.heic" not in told
+
+
+@pytest.mark.parametrize("kind", ["webp", "png", "avif", "stack", "imagej", "ome", "lzw", "heic"])
+def test_damaged_pictures_give_frames_or_one_sentence(tmp_path: Path, kind: str) -> None:
+    whole, (first, *rest) = tmp_path / "whole", images(3)
+    options: dict[str, Any] = {"save_all": True, "append_images": rest}
+    if kind in ("webp", "png", "avif"):
+        first.save(whole, kind, duration=100, **options)
+    elif kind == "stack":
+        first.save(whole, "TIFF", **options)
+    elif kind == "heic":
+        heif(whole, picture(1, 96, 64))
+    elif kind == "lzw":
+        tifffile.imwrite(whole, picture(1).astype(np.uint16) * 16, photometric="rgb", compression="lzw")
+    else:
+        tifffile.imwrite(whole, stack(3), imagej=kind == "imagej", ome=kind == "ome", photometric="rgb",
+                         metadata={"axes": "TYXS"})  # fmt: skip
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        data = bytearray(whole.read_bytes())
+        for place in rng.integers(0, min(len(data), 600), 4):
+            data[place] = rng.integers(256)
+        (tmp_path / "damaged").write_bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])
+        told = ""
+        try:
+            open_clip(tmp_path / "damaged", 2)
+        except InputError as error:
+            told = str(error)
+        assert "\n" not in told
+
+
+def test_a_damaged_colour_profile_is_left_out(tmp_path: Path) -> None:
+    Image.fromarray(picture(1)).save(tmp_path / "a.png", icc_profile=b"no profile")
+    assert np.array_equal(open_clip(tmp_path / "a.png").frames[0], picture(1))
