@@ -160,7 +160,9 @@ def _refuse_unwritable(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         name = os.fsencode(path).decode(errors="replace")
-        raise InputError(f"The name of {name} is not written in UTF-8; rename the file or its folder.") from error
+        raise InputError(
+            f"The name of {name} is not written in UTF-8; rename the file or its folder."
+        ) from error
 
 
 def _check_arguments(
