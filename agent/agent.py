@@ -225,7 +225,7 @@ class DiagnosticAgent:
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
                 "look at it again."
             )
-        values = self._values(case_id)
+        values: Any = self._values(case_id)
         return checked_decision(
             decision, best_look(values["looks"]), values["facts"], unknown_label_of(values)
         )

@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -226,7 +226,7 @@ class CaseLibrary:
         diagnosis: str | None = None,
         *,
         description: str | None = None,
-        findings: list[str] | None = None,
+        findings: Sequence[str] | None = None,
     ) -> CaseReport:
         """Sign a finished case; who, when and the comment are kept in report and row.
 
@@ -338,7 +338,7 @@ def _signature(
     comment: str,
     diagnosis: str | None,
     description: str | None,
-    findings: list[str] | None,
+    findings: Sequence[str] | None,
 ) -> Decision:
     """The decision that signs a report, with what it changes."""
     said = {"diagnosis": report.diagnosis, "description": report.description}
@@ -350,8 +350,8 @@ def _signature(
         name: {"from": said[name], "to": word} for name, word in words.items() if word and word != said[name]
     }
     texts = [finding.text for finding in report.findings]
-    if findings is not None and findings != texts:
-        changes["findings"] = {"from": texts, "to": findings}
+    if findings is not None and [*findings] != texts:
+        changes["findings"] = {"from": texts, "to": [*findings]}
     new = {name: change["to"] for name, change in changes.items()}
     try:
         return Decision(

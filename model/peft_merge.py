@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -67,7 +68,7 @@ def _merged_by_peft(adapter: Adapter, weights: dict[str, torch.Tensor]) -> dict[
             )  # of the other layers' matrices, and that a bare tree has no config
             settings = LoraConfig.from_pretrained(str(adapter.folder))
             model = PeftModel(tree, settings)  # type: ignore[arg-type] # any module will do
-            left = set_peft_model_state_dict(model, stored)
+            left: Any = set_peft_model_state_dict(model, stored)
             merged = model.merge_and_unload()
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ModelError(f"PEFT cannot merge the adapter in {adapter.folder}: {error}") from error

@@ -144,7 +144,8 @@ def test_features_along_the_way_equal_the_original(group: str, case: str) -> Non
                 found["pooled"] = pool(projected, network.config.pool_mode)
         for key, values in found.items():
             if f"{key}_{number}" in inputs:
-                np.testing.assert_allclose(values.numpy(), inputs[f"{key}_{number}"], rtol=0, atol=EMBEDS)
+                # rtol: another processor sums in another order, and these values go up to ten
+                np.testing.assert_allclose(values.numpy(), inputs[f"{key}_{number}"], rtol=1e-5, atol=EMBEDS)
 
 
 @pytest.mark.parametrize(("group", "case"), _pixel_cases())
