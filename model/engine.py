@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from videopath.model.video import Clip
 
 NANO = "nano"
+"""The name of the bundled model, wherever a model is named."""
+NANO_FOLDER = Path(str(files("videopath.model.nano")))
 CARD_FILE = "videopath.json"
 _SERVERS = ("openai", "http", "https")
 _FRAMES = 32  # of the original's inference
@@ -236,7 +238,7 @@ def usual_frames(name: str | Path) -> int | None:
 
 
 def _source(name: str | Path) -> str:
-    return str(files("videopath.model.nano")) if name == NANO else str(name)
+    return str(NANO_FOLDER) if str(name) == NANO else str(name)
 
 
 def read_card(folder: Path) -> CardFile:

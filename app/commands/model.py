@@ -29,7 +29,7 @@ def info(
     from videopath.model.inspection import inspect
 
     quiet_libraries(verbose)
-    found = inspect(place_of(source), base=base, accept_licence=accept_licence)
+    found = inspect(source, base=base, accept_licence=accept_licence)
     if as_json:
         emit_json(found.model_dump_json(indent=2))
         return
@@ -53,7 +53,7 @@ def convert(
 
     quiet_libraries(verbose)
     with progress_bar("converting") as progress:
-        run(place_of(source), target, base=base, accept_licence=accept_licence, progress=progress)
+        run(source, target, base=base, accept_licence=accept_licence, progress=progress)
     typer.echo(target)
 
 
@@ -87,13 +87,6 @@ def merge(
     if found:
         say(str(found))
     typer.echo(target)
-
-
-def place_of(source: str) -> str | Path:
-    """``nano`` is the bundled folder."""
-    from videopath.model import nano
-
-    return Path(nano.__file__).parent if source == "nano" else source
 
 
 def _lines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

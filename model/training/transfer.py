@@ -30,6 +30,7 @@ from videopath.model.hub import resolve
 from videopath.model.network import Network
 from videopath.model.save import save_original, write_json
 from videopath.model.training.batches import Conversations
+from videopath.model.training.carried import write_carried_card
 from videopath.model.training.instructions import read_instructions
 from videopath.model.training.parts import Lora, choose, is_lora
 from videopath.model.training.pupil import Pupil
@@ -101,8 +102,10 @@ class Transfer:
             network, learning = self._prepared(number)
             self._put(stage, network, learning)
             if stage.lora and not adapted:
+                write_carried_card(self.recipe, adapter, accept_licence=self.accept_licence)
                 save_adapter(network, stage.lora, self._base_of(number), adapter)
             fold(network)
+            write_carried_card(self.recipe, whole, accept_licence=self.accept_licence)
             save_original(network, whole, DTYPES[self.recipe.dtype])
         if self.recipe.huggingface and not plain.exists():
             convert(whole, plain)
