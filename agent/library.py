@@ -112,7 +112,7 @@ class CaseLibrary:
                 "SELECT * FROM cases WHERE (?1 IS NULL OR site = ?1) ORDER BY created DESC, case_id DESC",
                 (site,),
             ).fetchall()
-        entries = [self._entry_from(row) for row in rows]
+        entries = [self._listed(row) for row in rows]
         return [entry for entry in entries if status in (None, entry.status)]
 
     def entry(self, case_id: str) -> CaseEntry:
@@ -128,9 +128,29 @@ class CaseLibrary:
             )
         return self._entry_from(row)
 
+    def _listed(self, row: sqlite3.Row) -> CaseEntry:
+        """A row for the list; one that this version does not understand is listed as failed, with the reason."""
+        try:
+            return self._entry_from(row)
+        except CaseError as error:
+            moments = {name: str(row[name] or "") for name in ("created", "updated")}
+            return CaseEntry(
+                case_id=str(row["case_id"]),
+                status="failed",
+                video=str(row["video"] or ""),
+                comment=str(error),
+                **moments,
+            )
+
     def _entry_from(self, row: sqlite3.Row) -> CaseEntry:
         """The row, or what the report says where a kill came after the report of a finished case and before its row."""
-        entry = CaseEntry(**dict(row))
+        try:
+            entry = CaseEntry(**dict(row))
+        except ValidationError as error:
+            raise CaseError(
+                f"This version of VideoPath does not understand the entry of case {row['case_id']}: "
+                f"{error.errors()[0]['msg']}."
+            ) from error
         folder = self.folder(entry.case_id)
         if not (folder / SAVING_NAME).exists():
             return entry
@@ -198,8 +218,9 @@ class CaseLibrary:
             lock.release()
 
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
-        """Note how far a case is; ``comment`` says why it failed."""
-        self.entry(case_id)
+        """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
+        if self.entry(case_id).status == "signed":
+            raise CaseError(f"Case {case_id} is signed and stays as signed.")
         with self._connect(create=True) as database:
             database.execute(
                 "UPDATE cases SET status = ?, comment = coalesce(?, comment), updated = ? WHERE case_id = ?",
@@ -207,8 +228,12 @@ class CaseLibrary:
             )
 
     def save(self, report: CaseReport) -> Path:
-        """Write the report of a case (JSON and Markdown) and its row; returns the case folder."""
+        """Write the report of a case (JSON and Markdown) and its row; returns the case folder.
+
+        Raises ``CaseError`` if the case is signed and the report says something else than what was signed.
+        """
         folder = self.folder(report.case_id)
+        _refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
         write_text(folder / SAVING_NAME, "")
         write_text(folder / REPORT_NAME, report.to_json())
@@ -330,6 +355,21 @@ class CaseLibrary:
             f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
             "permissions, or set VIDEOPATH_HOME to another folder."
         )
+
+
+def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
+    """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
+    try:
+        kept = CaseReport.from_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return
+    if kept.status == "signed" and _signed_words(kept) != _signed_words(report):
+        raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
+
+
+def _signed_words(report: CaseReport) -> tuple[object, ...]:
+    findings = [finding.text for finding in report.findings]
+    return report.status, report.diagnosis, report.description, findings, report.review
 
 
 def _signature(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ import pytest
 
 from videopath.agent.library import SAVING_NAME, CaseLibrary, load_case_library
 from videopath.core.errors import CaseError
+from videopath.tools.journal import Journal
 
 
 @pytest.fixture
@@ -88,3 +91,44 @@ def test_a_finished_case_is_corrected_in_full(library: CaseLibrary, cases: Simpl
     assert changes["diagnosis"] == {"from": before.diagnosis, "to": "tubular adenoma"}
     assert changes["description"] == {"from": before.description, "to": "Crowded tubules."}
     assert set(changes) == {"diagnosis", "description", "findings"}
+
+
+def test_nothing_signed_is_overwritten(library: CaseLibrary, cases: SimpleNamespace) -> None:
+    library.save(cases.report("case-1"))
+    signed = library.sign("case-1", "Dr. A", diagnosis="tubular adenoma")
+    for change in (cases.report("case-1"), signed.model_copy(update={"diagnosis": "benign colon tissue"})):
+        with pytest.raises(CaseError, match="stays as signed"):
+            library.save(change)
+    with pytest.raises(CaseError, match="stays as signed"):
+        library.set_status("case-1", "running")
+    assert library.get("case-1") == signed
+    assert library.entry("case-1").status == "signed"
+    library.save(signed)  # as a step does that runs again after a kill
+
+
+def test_a_row_of_another_version_does_not_hide_the_others(
+    library: CaseLibrary, cases: SimpleNamespace
+) -> None:
+    library.save(cases.report("old"))
+    library.save(cases.report("new"))
+    with closing(sqlite3.connect(library.database)) as database, database:
+        database.execute("UPDATE cases SET status = 'countersigned' WHERE case_id = 'new'")
+    listed = {entry.case_id: entry for entry in library.list()}
+    assert listed["old"].status == "done"
+    assert "does not understand" in (listed["new"].comment or "")
+    with pytest.raises(CaseError, match="does not understand"):
+        library.entry("new")
+
+
+def test_a_damaged_line_of_the_journal_costs_its_own_call_alone(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    for number in range(3):
+        Journal(path).add({"call": number}, number)
+    lines = path.read_bytes().split(b"\n")
+    before = b"\n".join([lines[0], lines[1][:-9] + b"\xff#", lines[2], b'{"key": "torn'])
+    path.write_bytes(before)
+    journal = Journal(path)
+    assert [journal.find({"call": number}) for number in range(3)] == [0, None, 2]
+    assert path.read_bytes() == before  # reading writes nothing
+    journal.add({"call": 1}, 1)
+    assert [Journal(path).find({"call": number}) for number in range(3)] == [0, 1, 2]
