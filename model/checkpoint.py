@@ -30,7 +30,17 @@ from videopath.model.network import Network, hf_config, with_temporal
 from videopath.model.prompts import END_OF_TURN, TURN_MARKS
 from videopath.model.quantise import Quantisation, quantise_linears
 from videopath.model.save import save_original
-from videopath.model.weights import FileWeights, Overlaid, Shape, Weights, load_bin, read_json, weight_files
+from videopath.model.weights import (
+    FileWeights,
+    Overlaid,
+    Shape,
+    Weights,
+    load_bin,
+    loose_shards,
+    read_json,
+    reason_of,
+    weight_files,
+)
 
 __all__ = ["Checkpoint", "LlavaConfig", "load_network", "open_checkpoint", "save_original"]
 
@@ -58,9 +68,9 @@ class Checkpoint:
             return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
         except ModelError:
             raise
-        except (TypeError, ValueError, AttributeError, IndexError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ModelError(
-                f"The settings of {self.folder} hold a value of a wrong kind ({error}); copy them again."
+                f"The settings of {self.folder} hold a value of a wrong kind ({reason_of(error)}); copy them again."
             ) from error
 
     def tokenizer(self) -> Any:
@@ -147,7 +157,11 @@ def is_projector(folder: Path) -> bool:
         "pytorch_model.bin",
         "pytorch_model.bin.index.json",
     )
-    return (folder / PROJECTOR_FILE).is_file() and not any((folder / name).is_file() for name in own)
+    return (
+        (folder / PROJECTOR_FILE).is_file()
+        and not any((folder / name).is_file() for name in own)
+        and not loose_shards(folder)
+    )
 
 
 def generation_settings(folder: Path) -> dict[str, Any]:
@@ -166,7 +180,7 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for damaged files
         raise ModelError(
-            f"The tokenizer files in {folder} cannot be read ({error}); copy or download them again."
+            f"The tokenizer files in {folder} cannot be read ({reason_of(error)}); copy or download them again."
         ) from error
     unknown = [mark for mark in TURN_MARKS if mark not in tokenizer.get_vocab()]
     if unknown:

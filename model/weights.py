@@ -7,7 +7,6 @@ headers are read until a tensor is asked for, so the memory needed is that of th
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -150,13 +149,7 @@ def weight_files(folder: Path) -> list[Path]:
     for name in _WEIGHT_FILES:
         index = folder / f"{name}.index.json"
         if index.is_file():
-            content = read_json(index)
-            mapping = content.get("weight_map")
-            if not isinstance(mapping, dict) or not mapping:
-                raise ModelError(
-                    f"{index} has no weight_map; the checkpoint is damaged, copy or download it again."
-                )
-            return sorted({folder / str(file) for file in mapping.values()})
+            return _indexed_files(index)
         if (folder / name).is_file():
             return [folder / name]
     _refuse_shards_without_index(folder)
@@ -168,7 +161,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _refuse_shards_without_index(folder: Path) -> None:
     """Name parts of weights that no index tells the contents of."""
-    shards = sorted(path.name for path in folder.glob("*-of-*") if _SHARD.fullmatch(path.name))
+    shards = loose_shards(folder)
     if not shards:
         return
     parts = _SHARD.fullmatch(shards[0])
@@ -181,6 +174,27 @@ def _refuse_shards_without_index(folder: Path) -> None:
     )
 
 
+def loose_shards(folder: Path) -> list[str]:
+    """Names of files that are parts of weights, sorted."""
+    return sorted(path.name for path in folder.glob("*-of-*") if _SHARD.fullmatch(path.name))
+
+
+def _indexed_files(index: Path) -> list[Path]:
+    mapping = read_json(index).get("weight_map")
+    if not isinstance(mapping, dict) or not mapping:
+        raise ModelError(f"{index} has no weight_map; the checkpoint is damaged, copy or download it again.")
+    strange = [file for file in mapping.values() if not _is_file_name(file)]
+    if strange:
+        raise ModelError(
+            f"{index} names {str(strange[0])[:80]!r}, which is no file beside it; the checkpoint is damaged, copy or download it again."
+        )
+    return sorted({index.parent / file for file in mapping.values()})
+
+
+def _is_file_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and Path(value).name == value != ""
+
+
 def load_bin(file: Path) -> dict[str, torch.Tensor]:
     """The tensors of a PyTorch file, mapped rather than read where its format allows; code in it is never run."""
     try:
@@ -188,15 +202,22 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
             content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # files from before PyTorch 1.6 cannot be mapped
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # noqa: BLE001 - torch's unpickler raises whatever the damaged bytes lead it to
         raise _unreadable(file, error) from error
-    if not isinstance(content, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in content.values()
-    ):
+    if not isinstance(content, dict) or not all(map(_is_plain, content.values())):
         raise ModelError(
-            f"{file} does not hold named tensors alone; it is not a weight file of a LLaVA checkpoint."
+            f"{file} does not hold named, plain tensors alone; it is not a weight file of a LLaVA checkpoint."
         )
     return {str(key): tensor for key, tensor in content.items()}
+
+
+def _is_plain(tensor: Any) -> bool:
+    return (
+        isinstance(tensor, torch.Tensor)
+        and tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and tensor.dtype in _DTYPES.values()
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -206,7 +227,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing; a checkpoint folder needs it.") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read as JSON ({error}); copy or download it again.") from error
+        raise ModelError(
+            f"{path} cannot be read as JSON ({reason_of(error)}); copy or download it again."
+        ) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} does not hold a JSON object; copy or download it again.")
     return content
@@ -227,8 +250,13 @@ def _safetensors_entries(file: Path) -> Iterator[_Entry]:
         raise _unreadable(file, error) from error
 
 
+def reason_of(error: Exception) -> str:
+    """The first line of what an error of a library says, cut to the length of a sentence."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return first.encode(errors="backslashreplace").decode()
+
+
 def _unreadable(file: Path, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
     return ModelError(
-        f"The weight file {file} is damaged or incomplete ({reason}); copy or download it again."
+        f"The weight file {file} is damaged or incomplete ({reason_of(error)}); copy or download it again."
     )
