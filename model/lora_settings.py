@@ -53,10 +53,13 @@ class AdapterSettings:
         """The rank of a module's adapter; ``module`` as the adapter's file names it, without PEFT's prefix."""
         return self.ranks.get(_pattern_of(self.ranks, module), self.rank)
 
+    def alpha_of(self, module: str) -> float:
+        """The alpha of a module's adapter."""
+        return self.alphas.get(_pattern_of(self.alphas, module), self.alpha)
+
     def scale_of(self, module: str, rank: int) -> float:
         """What B A of that rank is multiplied by."""
-        alpha = self.alphas.get(_pattern_of(self.alphas, module), self.alpha)
-        return alpha / (math.sqrt(rank) if self.rank_scaled else rank)
+        return self.alpha_of(module) / (math.sqrt(rank) if self.rank_scaled else rank)
 
     def names(self, module: str) -> bool:
         """Whether PEFT would give this module an adapter."""

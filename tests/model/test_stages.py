@@ -76,6 +76,8 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     whole = load_network(folder, device="cpu", dtype="float32")
     adapted = load_network(out / "videos" / "lora", device="cpu", dtype="float32")
     assert answers(adapted, data) == pytest.approx(answers(whole, data), abs=1e-5)
+    for_peft = load_network(out / "videos" / "peft", device="cpu", dtype="float32")
+    assert answers(for_peft, data) == pytest.approx(answers(whole, data), abs=1e-5)
     plain = load_network(out / "videos" / "huggingface", device="cpu", dtype="float32")
     assert answers(plain, data) == answers(whole, data)
     before = load_network(out / "images" / "original", device="cpu", dtype="float32")
