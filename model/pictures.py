@@ -319,13 +319,25 @@ def _lengths_by_decoding(image: Any) -> list[float]:
 
 
 def _deep_png(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours [H,W,3] and alpha [H,W] of a PNG of 16 bits per channel, as stored."""
-    import imagecodecs
+    """Colours [H,W,3] and alpha [H,W] of a PNG of 16 bits per channel, as stored.
 
-    stored: Any = imagecodecs.png_decode(path.read_bytes())
+    By PyAV: once decord is loaded, its zlib takes the place of libpng's in OpenCV and imagecodecs, which then fail.
+    """
+    import av
+
+    try:
+        with path.open("rb") as stream:
+            container: Any = av.open(stream, format="png_pipe")
+            with container:
+                frame = next(container.decode(video=0))
+    except (av.FFmpegError, StopIteration) as error:
+        raise ValueError("cannot be decoded") from error
+    if frame.format.name == "ya16be":  # PyAV has no array of this format
+        frame = frame.reformat(format="rgba64be", src_color_range="JPEG", dst_color_range="JPEG")
+    stored: Any = frame.to_ndarray()
     samples = stored[..., None] if stored.ndim == 2 else stored
     colours = samples[..., :3] if samples.shape[-1] >= 3 else np.repeat(samples[..., :1], 3, axis=-1)
-    return colours, samples[..., -1] if samples.shape[-1] in (2, 4) else None
+    return colours, samples[..., 3] if samples.shape[-1] == 4 else None
 
 
 def _deep_picture(path: Path, depth: int) -> np.ndarray:

@@ -74,7 +74,9 @@ class VideoSource:
         self.codec, self.pixels = context.codec.canonical_name, str(context.pix_fmt)
         self._base = float(stream.time_base or 1)
         self._aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-        self._interlaced = context.field_order in _INTERLACED
+        # PyAV before 16 does not tell the order of the fields; then the first frame's own mark counts.
+        order = getattr(context, "field_order", None)
+        self._interlaced = bool(first.interlaced_frame) if order is None else order in _INTERLACED
         (_, turn), *_ = turned([first], self.path.name)
         self._display = display_of(first, turn, self._aspect, self._interlaced, self.path.name)
         self.width, self.height = self._display.size

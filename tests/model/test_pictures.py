@@ -7,8 +7,11 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -633,3 +636,21 @@ def test_damaged_pictures_give_frames_or_one_sentence(tmp_path: Path, kind: str)
 def test_a_damaged_colour_profile_is_left_out(tmp_path: Path) -> None:
     Image.fromarray(picture(1)).save(tmp_path / "a.png", icc_profile=b"no profile")
     assert np.array_equal(open_clip(tmp_path / "a.png").frames[0], picture(1))
+
+
+def test_deep_pictures_are_read_beside_decord(tmp_path: Path) -> None:
+    """decord brings a zlib of its own for the whole process, with which other libraries' PNG decoders fail."""
+    if find_spec("decord") is None:
+        pytest.skip("decord is not installed here")
+    samples = np.random.default_rng(0).integers(0, 65536, (32, 48, 3), dtype=np.uint16)
+    path = tmp_path / "deep.png"
+    script = (
+        "import sys, numpy as np, decord\n"
+        "from videopath.model import open_clip\n"
+        "print(*open_clip(sys.argv[1]).frames[0].mean(axis=(0, 1)).round())\n"
+    )
+    path.write_bytes(cv2.imencode(".png", samples[..., ::-1])[1].tobytes())
+    answer = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    expected = (samples / 257).mean(axis=(0, 1))
+    np.testing.assert_allclose([float(mean) for mean in answer.stdout.split()], expected, atol=1.5)
