@@ -220,7 +220,7 @@ def _review(decisions: Sequence[Decision]) -> str:
     changes = [
         (
             str(number),
-            field.replace("_", " "),
+            _inline(field.replace("_", " ")),
             _inline(shown_change(c["from"])),
             _inline(shown_change(c["to"])),
         )
