@@ -21,7 +21,7 @@ from videopath.core.errors import InputError
 from videopath.model.display import UPRIGHT, Display, Turn, display_of, draw, turned
 from videopath.model.sources import ALLOWED, Keep, Kind, Reader, file_hash
 from videopath.model.streams import Film, read_through
-from videopath.model.tone import curve_of
+from videopath.model.tone import curve_of, refuse_unreadable_colours
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
@@ -72,6 +72,7 @@ class VideoSource:
         context = stream.codec_context
         self._index, self._packets = stream.index, film.packets
         self.codec, self.pixels = context.codec.canonical_name, str(context.pix_fmt)
+        refuse_unreadable_colours(first, context, self.path.name)
         self._base = float(stream.time_base or 1)
         self._aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
         # PyAV before 16 does not tell the order of the fields; then the first frame's own mark counts.

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from videopath.core.errors import InputError
+
 Curve = Literal["PQ", "HLG", "gamma"]
 """How 16-bit samples say light; "gamma" is ordinary video (ITU-R BT.1886)."""
 
@@ -27,11 +29,28 @@ _LEVELS = np.arange(65536) / 65535
 
 def curve_of(frame: Any) -> Curve | None:
     """Tell how a decoded frame has to be converted; None if it holds ordinary colours."""
+    if not hasattr(frame, "color_trc"):
+        return None  # PyAV before 16 says it of the stream alone: see :func:`refuse_unreadable_colours`
     if frame.color_trc == _PQ:
         return "PQ"
     if frame.color_trc == _HLG:
         return "HLG"
     return "gamma" if frame.color_primaries in _PRIMARIES else None
+
+
+def refuse_unreadable_colours(frame: Any, context: Any, name: str) -> None:
+    """Refuse colours that this version of PyAV cannot convert; ``context`` is the stream's codec context.
+
+    Raises:
+        InputError: The stream is HDR or has a wide gamut, and PyAV is older than 16.
+    """
+    if not hasattr(frame, "color_trc") and (
+        context.color_trc in (_PQ, _HLG) or context.color_primaries in _PRIMARIES
+    ):
+        raise InputError(
+            f"{name} has HDR or wide-gamut colours, which PyAV before 16 cannot convert; "
+            "install a newer one with: pip install --upgrade av"
+        )
 
 
 def in_ordinary_colours(frame: Any, curve: Curve) -> np.ndarray:
