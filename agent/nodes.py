@@ -12,10 +12,18 @@ from typing import Any
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
+from videopath.agent.blank import labels_of_blank
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
-from videopath.agent.confidence import confidence, description_support, features
+from videopath.agent.confidence import description_support, features
 from videopath.agent.library import CaseLibrary, new_case_id, now
-from videopath.agent.outcome import best_look, engine_of, report_of, save_evidence, unknown_label_of
+from videopath.agent.outcome import (
+    best_look,
+    engine_of,
+    is_fitted,
+    report_of,
+    save_evidence,
+    unknown_label_of,
+)
 from videopath.agent.policy import Policy
 from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
 from videopath.agent.revision import (
@@ -30,7 +38,7 @@ from videopath.agent.routing import is_revised, policy_of, revisions
 from videopath.agent.state import CaseInput, CaseState, Json, Look
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
-from videopath.agent.verdict import knows_site, no_claim
+from videopath.agent.verdict import weigh
 from videopath.core.errors import CaseError, InputError
 from videopath.core.sites import canonical_site
 from videopath.model.questions import describe_question
@@ -187,13 +195,15 @@ class Nodes:
             RetrieveResult.model_validate(state["retrieved"]).neighbours,
             supported,
         )
-        reasons = no_claim(final.label, state["site"], card)
-        sure = 0.0 if reasons else confidence(values, card.calibration)
-        threshold = policy_of(state).threshold(card.calibration)
-        if not reasons and sure < threshold:
-            reasons = [
-                f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
-            ]
+        policy = policy_of(state)
+        weighed = weigh(
+            final,
+            values,
+            state["site"],
+            card,
+            policy,
+            said_of_blank=lambda: self._said_of_blank(state, draft, len(described.frames.indices)),
+        )
         look = Look(
             request=state["request"],
             described=described.model_dump(mode="json"),
@@ -201,21 +211,20 @@ class Nodes:
             retrieved=state["retrieved"],
             final=state["final"],
             features=values,
-            confidence=sure,
-            reasons=reasons,
-            closer=bool(reasons)
-            and knows_site(state["site"], card)
+            confidence=weighed.sure,
+            reasons=weighed.reasons,
+            closer=weighed.closer_may_help
             and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
             revision=revisions(state),
             corrected=described.description != described_for_blind(state["steps"]),
         )
         step = draft.done(
-            f"{final.label}: confidence {sure:.2f}" + (", not enough" if reasons else ""),
+            f"{final.label}: {weighed}",
             detail={
                 "features": values,
-                "confidence": sure,
-                "threshold": threshold,
-                "reasons": reasons,
+                "confidence": weighed.sure if weighed.calibrated else None,
+                "threshold": weighed.threshold,
+                "reasons": weighed.reasons,
                 **moments,
             },
         )
@@ -274,6 +283,11 @@ class Nodes:
         draft_report.steps.append(step)
         self.library.save(draft_report)
         return update
+
+    def _said_of_blank(self, state: CaseState, draft: StepDraft, frames: int) -> set[str]:
+        """What the model says of a blank video of as many frames, asked as this case is."""
+        draft.activity("showing the model a blank video")
+        return labels_of_blank(self.sessions, state["site"], state["question"], frames, policy_of(state))
 
     def _diagnosed(
         self, state: CaseState, draft: StepDraft, kept: list[Neighbour], samples: int
@@ -337,7 +351,7 @@ def _asked(state: CaseState, look: Look) -> Decision:
         "description": look["described"]["description"],
         "findings": [finding["text"] for finding in look["described"]["findings"]],
         "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
-        "confidence": look["confidence"],
+        "confidence": look["confidence"] if is_fitted(state) else None,
         "reasons": look["reasons"],
     }
     while True:

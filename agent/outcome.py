@@ -55,6 +55,11 @@ def engine_of(state: CaseState) -> EngineInfo | None:
     return EngineInfo.model_validate(state["engine"]) if "engine" in state else None
 
 
+def is_fitted(state: CaseState) -> bool:
+    """Whether the confidence of the case's model was fitted; without that it has no number."""
+    return is_calibrated(EngineInfo.model_validate(state["engine"]).card.calibration)
+
+
 def unknown_label_of(state: CaseState) -> str | None:
     """What the case's model says of tissue that it does not know; None for a model without such a label."""
     return EngineInfo.model_validate(state["engine"]).card.unknown_label
@@ -75,7 +80,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         question=state["question"],
         diagnosis=final.label,
         differential=final.differential,
-        confidence=look["confidence"],
+        confidence=look["confidence"] if is_fitted(state) else 0.0,
         abstained=bool(look["reasons"]),
         rationale=final.rationale,
         description=described.description,

@@ -34,6 +34,7 @@ from videopath.agent.pdf_page import (
     register_fonts,
     text,
 )
+from videopath.agent.phrases import abstention_in_words, diagnosis_in_words, outcome_title
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
@@ -125,9 +126,8 @@ def _kind(report: CaseReport) -> str:
 
 
 def _verdict(report: CaseReport) -> Iterator[Flowable]:
-    unsure = report.abstained and report.status != "signed"
-    yield text(f"{'Most likely, not signed out' if unsure else 'Diagnosis'} · {STATUS[report.status]}", LABEL)
-    yield text(report.diagnosis or "none", DIAGNOSIS)
+    yield text(f"{outcome_title(report)} · {STATUS[report.status]}", LABEL)
+    yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
     if report.site:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
@@ -139,7 +139,7 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     row.hAlign = "LEFT"
     yield row
     if report.abstained:
-        yield text("The agent abstained: its confidence is below the policy's threshold.", CELL)
+        yield text(abstention_in_words(report), CELL)
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"

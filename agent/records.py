@@ -239,7 +239,9 @@ class CaseReport(Record):
 
     diagnosis: str = Field(default="", description="the signed-out label")
     differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
-    confidence: float = Field(default=0.0, ge=0, le=1, description="calibrated")
+    confidence: float = Field(
+        default=0.0, ge=0, le=1, description="calibrated; 0 where the model's confidence was never fitted"
+    )
     abstained: bool = Field(default=False, description="the confidence is below the policy's threshold")
     rationale: str = ""
     description: str = ""

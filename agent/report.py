@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from videopath.agent.phrases import abstention_in_words, diagnosis_in_words, outcome_title
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
 from videopath.tools.context import ranks_in_words
 
@@ -54,10 +55,7 @@ def moment(seconds: float) -> str:
 def _outcome(report: CaseReport) -> str:
     lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
-        name = (
-            "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
-        )
-        lines.append(f"**{name}:** {_inline(report.diagnosis)}")
+        lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
     if report.diagnosis and report.status != "signed":
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
@@ -71,7 +69,7 @@ def _outcome(report: CaseReport) -> str:
         )
         text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
-        text += "\n\nThe agent abstained: its confidence is below the policy's threshold."
+        text += f"\n\n{abstention_in_words(report)}"
     if report.advice:
         text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
     if report.rationale:

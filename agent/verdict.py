@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from videopath.agent.confidence import confidence, is_calibrated
+from videopath.agent.policy import Policy
 from videopath.agent.state import Json, Look
 from videopath.core.sites import SITES, canonical_site
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
@@ -11,6 +15,8 @@ from videopath.tools.schemas import DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:
     from videopath.model.engine import Card
+
+NOT_CALIBRATED = "This model is not calibrated: how often it is right was never measured."
 
 _WEAK = 0.5  # a feature below it speaks against the diagnosis
 _CLOSE = 0.2  # margin below which two candidates are close
@@ -20,6 +26,59 @@ _FAIR = "fair"
 def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
     """Whether a label says that there is no diagnosis: empty, or the model's word for tissue that it does not know."""
     return same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a look is worth."""
+
+    sure: float
+    """How strongly all of it speaks for the label, in [0, 1]: a probability only where ``calibrated``."""
+    threshold: float
+    reasons: list[str]
+    """Why the agent abstains; empty: it does not."""
+    calibrated: bool
+    closer_may_help: bool
+    """Whether another look at the video could settle it."""
+
+    def __str__(self) -> str:
+        said = f"confidence {self.sure:.2f}" if self.calibrated else "not calibrated"
+        return said + (", not enough" if self.reasons else "")
+
+
+def weigh(
+    final: DiagnoseResult,
+    values: dict[str, float],
+    site: str | None,
+    card: Card,
+    policy: Policy,
+    said_of_blank: Callable[[], set[str]],
+) -> Weighed:
+    """Weigh a look by its features ``values``.
+
+    ``said_of_blank`` gives the labels of a blank video; only a model that nobody calibrated is asked, since that costs
+    as much as a look.
+    """
+    calibrated = is_calibrated(card.calibration)
+    accepted = calibrated or policy.accept_uncalibrated
+    threshold = policy.threshold(card.calibration)
+    reasons, may_help = no_claim(final.label, site, card), knows_site(site, card)
+    if not (reasons or calibrated) and same_label(final.label) in said_of_blank():
+        reasons, may_help = [f"The model says {final.label!r} of a blank video as well."], False
+    sure = 0.0 if reasons else confidence(values, card.calibration)
+    if not reasons and sure < threshold:
+        reasons = [
+            f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
+            if calibrated
+            else "Too little speaks for the diagnosis, by weights that were not fitted to this model."
+        ]
+    return Weighed(
+        sure,
+        threshold,
+        [*reasons, *([] if accepted else [NOT_CALIBRATED])],
+        calibrated,
+        closer_may_help=bool(reasons) and may_help and accepted,
+    )
 
 
 def no_claim(label: str, site: str | None, card: Card) -> list[str]:
@@ -61,6 +120,11 @@ def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]
     final = DiagnoseResult.model_validate(look["final"])
     values = look["features"]
     sentences = []
+    if NOT_CALIBRATED in look["reasons"]:
+        sentences.append(
+            "Fit its confidence with `videopath model calibrate`, decide on the case yourself, or accept such answers "
+            "(--accept-uncalibrated)."
+        )
     if not knows_site(site, card):
         sentences.append(f"Use a model that was trained on tissue of the {site}.")
     if not site and card.labels:

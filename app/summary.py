@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from videopath.agent.phrases import diagnosis_in_words, outcome_title
 from videopath.agent.report import (
     agent_diagnosis,
     confidence_in_words,
@@ -63,8 +64,8 @@ def _headline(report: CaseReport) -> Text:
     text = Text("\n")
     if report.diagnosis:
         unsure = report.abstained and report.status != "signed"
-        text.append("Most likely, not signed out: " if unsure else "Diagnosis: ", style="bold")
-        text.append(plain(report.diagnosis, "bold yellow" if unsure else "bold green"))
+        text.append(f"{outcome_title(report)}: ", style="bold")
+        text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
         of = "of the agent " if report.status == "signed" else ""
         text.append(f"   confidence {of}{confidence_in_words(report)}")
     text.append(f"\nCase {report.case_id}: {report.status}", style="dim")

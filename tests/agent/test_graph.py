@@ -20,6 +20,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from videopath.agent import DiagnosticAgent, Policy, Progress
+from videopath.agent.confidence import DEFAULTS
 from videopath.agent.graph import build_graph
 from videopath.agent.library import CaseLibrary
 from videopath.agent.steps import RunContext
@@ -54,7 +55,7 @@ class ScriptedEngine:
             parameters=0,
             licence="none",
             frames=4,
-            card=Card(labels=labels, unknown_label=UNKNOWN),
+            card=Card(labels=labels, unknown_label=UNKNOWN, calibration=DEFAULTS),
         )
 
     def open(self, clip: Any, **_: Any) -> ScriptedSession:

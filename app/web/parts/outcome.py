@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
+from videopath.agent.phrases import diagnosis_in_words
 from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
@@ -74,7 +75,7 @@ def blind_sentence(view: CaseView) -> str:
 def _headline(view: CaseView) -> str:
     if view.report is None or not view.report.diagnosis:
         return f"Case of {PurePath(view.entry.video).name}"
-    label = view.report.diagnosis
+    label = diagnosis_in_words(view.report)
     unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
     return f"Most likely: {label}" if unsure else label[:1].upper() + label[1:]
 

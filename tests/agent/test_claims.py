@@ -1,0 +1,154 @@
+"""What is claimed, by a scripted engine: its answers are given, everything else is real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from videopath.agent import CaseReport, DiagnosticAgent, Policy
+from videopath.agent.confidence import DEFAULTS
+from videopath.app.summary import summary
+from videopath.model.engine import Card, EngineInfo, Generation
+
+CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
+LABELS = {"colon": [BENIGN, CANCER], "lung": ["benign lung tissue", "lung adenocarcinoma"]}
+DESCRIPTION = "Crowded, irregular glands with necrosis. Nuclei are dark and stratified."
+
+Says = Callable[[np.ndarray], str]
+"""What the model writes of frames, uint8 [T,H,W,3]."""
+
+
+def always(label: str) -> Says:
+    return lambda _: label
+
+
+def looks(label: str, blank: str = "nothing to see") -> Says:
+    """A model that tells a blank video from tissue."""
+    return lambda frames: blank if frames.min() == 255 else label
+
+
+class Engine:
+    """Writes what it is told to, and takes it for the likeliest."""
+
+    def __init__(
+        self, says: Says, *, calibrated: bool = False, labels: Any = None, listed: bool = True
+    ) -> None:
+        self.says, self.opened = says, 0
+        card = Card(
+            labels=(labels or LABELS) if listed else {},
+            unknown_label=UNKNOWN if listed else None,
+            calibration=DEFAULTS if calibrated else {},
+        )
+        self.info = EngineInfo(
+            name="scripted", source="scripted", layout="none", weights_sha256="5" * 64, device="cpu",
+            dtype="float32", device_reason="scripted", parameters=0, licence="none", frames=4, card=card,
+        )  # fmt: skip
+
+    def open(self, clip: Any, **_: Any) -> Session:
+        self.opened += 1
+        return Session(self.says(clip.frames), clip)
+
+
+class Session:
+    def __init__(self, label: str, clip: Any) -> None:
+        self.label, self.clip, self.notes = label, clip, []
+
+    def generate(self, question: str, on_token: Any = None, **_: Any) -> Generation:
+        text = (
+            DESCRIPTION if question.startswith("Describe") else f" {self.label}\nRationale: irregular glands."
+        )
+        return Generation(text=text, tokens=[1], logprobs=[-0.5], seconds=0.0, stopped="eos")
+
+    def score(self, question: str, candidates: Sequence[str], **_: Any) -> list[float]:
+        return [-1.0 if candidate.strip() == self.label else -9.0 for candidate in candidates]
+
+    def score_moments(self, question: str, texts: Sequence[str], **_: Any) -> list[list[float]]:
+        return [[0.0 for _ in self.clip.frames] for _ in texts]
+
+    def close(self) -> None: ...
+
+
+def terminal(report: CaseReport) -> str:
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=400)
+    console.print(summary(report))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def pdf_text(report: CaseReport) -> str:
+    from io import BytesIO
+
+    from pypdf import PdfReader
+
+    pages = PdfReader(BytesIO(report.to_pdf())).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def writers(report: CaseReport) -> dict[str, str]:
+    """The report by each writer that needs no browser."""
+    return {"markdown": report.to_markdown(), "terminal": terminal(report), "pdf": pdf_text(report)}
+
+
+def diagnosed(
+    engine: Engine, video: Path, *, site: str | None = "colon", question: str | None = None, **policy: Any
+) -> CaseReport:
+    settings = Policy(**{"max_looks": 0, "neighbours": 0, "samples": 0, **policy})
+    with DiagnosticAgent.load(engine, policy=settings) as agent:
+        return agent.diagnose(video, question, site)
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        ({}, "abstained"),
+        ({"review": "uncertain"}, "waiting for review"),
+        ({"review": "always"}, "waiting for review"),
+        ({"accept_uncalibrated": True}, "done"),
+    ],
+)
+def test_a_model_that_nobody_calibrated_waits_or_abstains(
+    small_case: Path, policy: dict[str, Any], status: str
+) -> None:
+    report = diagnosed(Engine(looks(CANCER)), small_case, **policy)
+    assert (report.status, report.diagnosis, report.confidence) == (status, CANCER, 0.0)
+    for name, text in writers(report).items():
+        assert f"{CANCER} (not calibrated)" in text.replace("\\", ""), name
+    assert report.abstained == ("accept_uncalibrated" not in policy)
+    verified = next(step for step in report.steps if step.name == "verify")
+    assert "not calibrated" in verified.summary
+    assert verified.detail["confidence"] is None
+
+
+def test_a_calibrated_model_needs_no_permission_and_is_not_asked_of_a_blank_video(small_case: Path) -> None:
+    engine = Engine(always(CANCER), calibrated=True)
+    report = diagnosed(engine, small_case)
+    assert (report.status, engine.opened) == ("done", 1)
+    assert "not calibrated" not in report.to_markdown()
+
+
+def test_what_a_model_says_of_a_blank_video_as_well_is_no_diagnosis(small_case: Path) -> None:
+    engine = Engine(always(CANCER))
+    report = diagnosed(engine, small_case, accept_uncalibrated=True)
+    assert (report.status, engine.opened) == ("abstained", 2)
+    assert "blank video" in report.advice[0]
+    diagnosed(engine, small_case, accept_uncalibrated=True)
+    assert engine.opened == 3, "it is asked of a blank video once"
+
+
+def test_a_person_may_sign_what_waits(small_case: Path) -> None:
+    with DiagnosticAgent.load(
+        Engine(looks(CANCER)), review="uncertain", policy=Policy(max_looks=0, samples=0, neighbours=0)
+    ) as agent:
+        agent.diagnose(small_case, site="colon", case_id="waits")
+        assert agent.pending("waits").value["confidence"] is None
+        signed = agent.resume("waits", {"action": "accept", "reviewer": "Dr. A"})
+        assert agent.library.entry("waits").confidence is None
+    assert signed.status == "signed"
+    head = signed.to_markdown().split("### What the agent said")[0]
+    assert "not calibrated" not in head, "the diagnosis is now the person's"
