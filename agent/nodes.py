@@ -24,6 +24,7 @@ from videopath.agent.outcome import (
     save_evidence,
     unknown_label_of,
 )
+from videopath.agent.phrases import choice_in_words
 from videopath.agent.policy import Policy
 from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
 from videopath.agent.revision import (
@@ -39,6 +40,7 @@ from videopath.agent.state import CaseInput, CaseState, Json, Look
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
 from videopath.agent.verdict import weigh
+from videopath.agent.vocabulary import with_known_terms
 from videopath.core.errors import CaseError, InputError
 from videopath.core.sites import canonical_site
 from videopath.model.questions import describe_question
@@ -301,11 +303,13 @@ class Nodes:
             "max_new_tokens": policy_of(state).answer_tokens,
         }
         tool = DiagnoseTool(sessions=self._recording(state, draft))
-        result: DiagnoseResult = tool.invoke({**state["request"], **asked})
-        best = result.differential[0]
-        differs = f"; the model wrote {result.generated or 'nothing'}" if result.generated_differs else ""
+        result = with_known_terms(
+            tool.invoke({**state["request"], **asked}),
+            self.sessions.info.card,
+            lambda: self.retriever.open().info().diagnoses,
+        )
         step = draft.done(
-            f"{best.label} ({best.probability:.0%} of {len(result.differential)} candidates{differs})",
+            choice_in_words(result),
             detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in kept],
             hashes={"prompt": result.call.prompt_sha256},

@@ -34,7 +34,14 @@ from videopath.agent.pdf_page import (
     register_fonts,
     text,
 )
-from videopath.agent.phrases import abstention_in_words, diagnosis_in_words, outcome_title
+from videopath.agent.phrases import (
+    abstention_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    other_organs_in_words,
+    outcome_title,
+)
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
@@ -217,15 +224,21 @@ def _picture(folder: Path | None, name: str | None) -> Image | None:
 def _differential(report: CaseReport) -> Iterator[Flowable]:
     if not report.differential:
         return
-    likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in report.differential)
+    own, others = by_organ(report.differential)
+    likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in own)
     shown = max(likely, _SHOWN_ANYWAY)
     rows: list[Sequence[str | Flowable]] = [
-        (c.label, Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
-        for c in report.differential[:shown]
+        (candidate_in_words(c), Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
+        for c in own[:shown]
     ]
     yield from heading("Differential diagnosis")
     yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
-    if left := len(report.differential[shown:]):
+    if others:
+        named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_SHOWN_ANYWAY])
+        more = " and others" if len(others) > _SHOWN_ANYWAY else ""
+        yield Spacer(1, 3)
+        yield text(f"{other_organs_in_words(others)}: {named}{more}.", CELL)
+    if left := len(own[shown:]):
         further = "1 further candidate" if left == 1 else f"{left} further candidates, each"
         yield Spacer(1, 3)
         yield text(f"{further} below {_LEAST_SHOWN:.1%}.", CELL)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from videopath.agent.records import CaseReport
+from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
+from videopath.tools.schemas import Candidate, DiagnoseResult
 
 NOT_CALIBRATED = "not calibrated"
+NOT_A_TERM = "not a known term"
 
 
 def outcome_title(report: CaseReport) -> str:
     """What the label at the head of a report is."""
-    return "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
+    if not report.abstained or report.status == "signed":
+        return "Diagnosis"
+    nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
+    return "Not signed out" if nothing else "Most likely, not signed out"
 
 
 def diagnosis_in_words(report: CaseReport) -> str:
@@ -22,7 +30,38 @@ def limits_of(report: CaseReport) -> list[str]:
     """What limits the label at the head of a report, in a few words each; none of a person's."""
     if report.status == "signed":
         return []
-    return [NOT_CALIBRATED] if report.provenance.get("calibrated") is False else []
+    unknown = not all(
+        c.known_term for c in report.differential if same_label(c.label) == same_label(report.diagnosis)
+    )
+    limits = {NOT_A_TERM: unknown, NOT_CALIBRATED: report.provenance.get("calibrated") is False}
+    return [limit for limit, holds in limits.items() if holds]
+
+
+def candidate_in_words(candidate: Candidate) -> str:
+    """A candidate's label, marked where the model wrote words that do not exist."""
+    return candidate.label if candidate.known_term else f"{candidate.label} ({NOT_A_TERM})"
+
+
+def by_organ(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """The candidates of the site that was given, and those of other organs."""
+    return [c for c in candidates if not c.other_organ], [c for c in candidates if c.other_organ]
+
+
+def other_organs_in_words(candidates: Sequence[Candidate]) -> str:
+    """The title of the candidates of other organs, with their share."""
+    count, share = len(candidates), sum(candidate.probability for candidate in candidates)
+    return f"{count} candidate{'s' if count > 1 else ''} of other organs ({share:.1%} together)"
+
+
+def choice_in_words(result: DiagnoseResult) -> str:
+    """What a diagnosis chose, for its step."""
+    best, count = result.leading, len(result.differential)
+    said = f"{candidate_in_words(best)} ({best.probability:.0%} of {count} candidates"
+    if result.foreign:
+        said = f"{result.label} (taken for {result.foreign}, of another organ; {count} candidates"
+    return said + (
+        f"; the model wrote {result.generated or 'no diagnosis'})" if result.generated_differs else ")"
+    )
 
 
 def abstention_in_words(report: CaseReport) -> str:

@@ -9,9 +9,17 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from videopath.agent.phrases import abstention_in_words, diagnosis_in_words, outcome_title
+from videopath.agent.phrases import (
+    abstention_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    other_organs_in_words,
+    outcome_title,
+)
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
 from videopath.tools.context import ranks_in_words
+from videopath.tools.schemas import Candidate
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
@@ -107,11 +115,19 @@ def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str]:
 def _differential(report: CaseReport) -> str:
     if not report.differential:
         return ""
+    own, others = by_organ(report.differential)
+    text = "## Differential\n\n" + _candidates(own)
+    if others:
+        text += f"\n\n### Of other organs\n\n{other_organs_in_words(others)}:\n\n{_candidates(others)}"
+    return text
+
+
+def _candidates(candidates: Sequence[Candidate]) -> str:
     rows = (
-        (_inline(c.label), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
-        for c in report.differential
+        (_inline(candidate_in_words(c)), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
+        for c in candidates
     )
-    return "## Differential\n\n" + _table(("diagnosis", "probability", "support"), rows)
+    return _table(("diagnosis", "probability", "support"), rows)
 
 
 def _similar_cases(report: CaseReport) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from videopath.agent.confidence import confidence, is_calibrated
 from videopath.agent.policy import Policy
 from videopath.agent.state import Json, Look
-from videopath.core.sites import SITES, canonical_site
+from videopath.core.sites import canonical_site
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import DiagnoseResult, RetrieveResult
 
@@ -62,7 +62,7 @@ def weigh(
     calibrated = is_calibrated(card.calibration)
     accepted = calibrated or policy.accept_uncalibrated
     threshold = policy.threshold(card.calibration)
-    reasons, may_help = no_claim(final.label, site, card), knows_site(site, card)
+    reasons, may_help = no_claim(final, site, card), knows_site(site, card)
     if not (reasons or calibrated) and same_label(final.label) in said_of_blank():
         reasons, may_help = [f"The model says {final.label!r} of a blank video as well."], False
     sure = 0.0 if reasons else confidence(values, card.calibration)
@@ -81,29 +81,25 @@ def weigh(
     )
 
 
-def no_claim(label: str, site: str | None, card: Card) -> list[str]:
+def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
     """Reasons why no confidence at all can be claimed for a label, whatever the scores say."""
-    if label == NO_DIAGNOSIS:
+    label = final.label
+    if final.foreign and knows_site(site, card):
+        return [f"The model takes this for {final.foreign}, which is not of the {site}."]
+    if label == NO_DIAGNOSIS and knows_site(site, card):
         return ["The model gave no diagnosis."]
     if card.unknown_label and same_label(label) == same_label(card.unknown_label):
         return ["The model takes this for tissue that it does not know."]
     if not knows_site(site, card):
         return [f"The model was not trained on tissue of the {site}; it knows {_listed(list(card.labels))}."]
-    if site and (named := sites_of(label, card)) and canonical_site(site) not in named:
-        return [f"The diagnosis is one of the {_listed(named)}, but the tissue is said to be of the {site}."]
+    if not (final.generated or card.labels):
+        return ["The model wrote no diagnosis of its own."]
+    if not final.leading.known_term:
+        return [f"{label!r} is not a known term."]
     if card.labels and not _is_listed(label, card):
         # The confidence was calibrated on the card's diagnoses; of another it says nothing.
         return [f"How often the model is right with {label!r} was never measured."]
     return []
-
-
-def sites_of(label: str, card: Card) -> list[str]:
-    """The sites that a label belongs to by the card or by its own words; empty where neither names one."""
-    label = same_label(label)
-    named = label.rpartition(" of the ")[2]
-    if named in SITES:
-        return [named]
-    return [site for site, labels in card.labels.items() if label in map(same_label, labels)]
 
 
 def _is_listed(label: str, card: Card) -> bool:

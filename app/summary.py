@@ -8,7 +8,13 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from videopath.agent.phrases import diagnosis_in_words, outcome_title
+from videopath.agent.phrases import (
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    other_organs_in_words,
+    outcome_title,
+)
 from videopath.agent.report import (
     agent_diagnosis,
     confidence_in_words,
@@ -20,9 +26,9 @@ from videopath.agent.report import (
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from videopath.agent.records import CaseReport
+    from videopath.agent.records import Candidate, CaseReport
 
 
 def summary(report: CaseReport) -> RenderableType:
@@ -35,8 +41,10 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
     if report.advice:
         yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
     if report.differential:
-        rows = ((f"{c.probability:6.1%}", c.label, "; ".join(c.support)) for c in report.differential)
-        yield _titled("Differential", table(("", "diagnosis", "support"), rows))
+        own, others = by_organ(report.differential)
+        yield _titled("Differential", _candidates(own))
+        if others:
+            yield _titled(other_organs_in_words(others), _candidates(others))
     if report.findings:
         found = ((moment(finding.seconds), finding.text) for finding in report.findings)
         yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
@@ -58,6 +66,11 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
             f"\nBefore the similar cases: {report.blind_diagnosis}. The agent after them: {after}. "
             f"{retrieval_sentence(report)}"
         )
+
+
+def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
+    rows = ((f"{c.probability:6.1%}", candidate_in_words(c), "; ".join(c.support)) for c in candidates)
+    return table(("", "diagnosis", "support"), rows)
 
 
 def _headline(report: CaseReport) -> Text:

@@ -152,3 +152,66 @@ def test_a_person_may_sign_what_waits(small_case: Path) -> None:
     assert signed.status == "signed"
     head = signed.to_markdown().split("### What the agent said")[0]
     assert "not calibrated" not in head, "the diagnosis is now the person's"
+
+
+@pytest.mark.parametrize(
+    "label", ["Diagnosis: Diagnosis: Diagnosis:", "<image>", "this tissue", "93%", "..."]
+)
+def test_a_label_that_is_no_diagnosis_is_never_one(small_case: Path, label: str) -> None:
+    engine = Engine(looks(label), listed=False)
+    report = diagnosed(engine, small_case, accept_uncalibrated=True)
+    assert (report.status, report.diagnosis) == ("abstained", "no diagnosis")
+    assert label not in [candidate.label for candidate in report.differential]
+    with_neighbours = diagnosed(
+        Engine(looks(label), listed=False), small_case, accept_uncalibrated=True, neighbours=5
+    )
+    assert with_neighbours.status == "abstained", "a similar case's diagnosis is not the model's"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_no_candidate_of_another_organ_leads_or_is_called_the_likeliest(
+    small_case: Path, listed: bool
+) -> None:
+    foreign = "lung adenocarcinoma"
+    report = diagnosed(Engine(looks(foreign), calibrated=True, listed=listed), small_case)
+    assert (report.status, report.diagnosis) == ("abstained", "no diagnosis")
+    first, *_ = report.differential
+    assert not first.other_organ
+    assert [c.label for c in report.differential if c.other_organ] == [foreign]
+    assert report.differential[-1].label == foreign
+    assert sum(candidate.probability for candidate in report.differential) == pytest.approx(1)
+    assert report.blind_diagnosis == "no diagnosis"
+    for name, text in writers(report).items():
+        assert "Most likely" not in text, name
+        assert "1 candidate of other organs" in text, name
+        head, _, folded = text.partition("1 candidate of other organs")
+        assert foreign in folded, name
+        assert foreign not in head.partition("Differential")[2], name
+    assert "which is not of the colon" in report.advice[0]
+    assert CaseReport.from_json(report.to_json()).differential == report.differential
+
+
+@pytest.mark.parametrize("label", ["tumour of the pitary", "benign lesion of the adder"])
+def test_words_that_do_not_exist_are_marked_and_no_diagnosis(small_case: Path, label: str) -> None:
+    report = diagnosed(Engine(looks(label), listed=False), small_case, site=None, accept_uncalibrated=True)
+    assert report.status == "abstained"
+    assert not report.differential[0].known_term
+    for name, text in writers(report).items():
+        assert f"{label} (not a known term" in text.replace("\\", ""), name
+        assert "Most likely" not in text, name
+    known = diagnosed(
+        Engine(looks("angiomyolipoma"), listed=False), small_case, site=None, accept_uncalibrated=True
+    )
+    assert known.differential[0].known_term
+
+
+def test_what_a_knowledge_base_calls_a_diagnosis_is_a_known_term(small_case: Path, tmp_path: Path) -> None:
+    from videopath.knowledge import InstructionRecord, KnowledgeBase
+
+    record = InstructionRecord(
+        id="r1", source="s1", question="?", description="Pale cells.", diagnosis="zzyzoma", licence="CC0"
+    )
+    base = KnowledgeBase.build(tmp_path / "base", [record])
+    settings = Policy(max_looks=0, samples=0, neighbours=0, accept_uncalibrated=True)
+    with DiagnosticAgent.load(Engine(looks("zzyzoma"), listed=False), base, policy=settings) as agent:
+        assert agent.diagnose(small_case).differential[0].known_term

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from videopath.agent.phrases import diagnosis_in_words
+from videopath.agent.phrases import diagnosis_in_words, outcome_title
 from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
@@ -77,7 +77,8 @@ def _headline(view: CaseView) -> str:
         return f"Case of {PurePath(view.entry.video).name}"
     label = diagnosis_in_words(view.report)
     unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
-    return f"Most likely: {label}" if unsure else label[:1].upper() + label[1:]
+    title = outcome_title(view.report).partition(",")[0]
+    return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
 
 
 def _what_now(view: CaseView, shared: Services) -> None:
@@ -105,7 +106,7 @@ def _what_now(view: CaseView, shared: Services) -> None:
         )
     elif view.state == "abstained":
         st.warning(
-            "The agent abstained: this is the most likely diagnosis, not one to sign out.",
+            "The agent abstained: this is no diagnosis to sign out.",
             icon=":material/help:",
         )
     if report is not None and report.burned_in.get("writings"):

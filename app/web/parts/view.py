@@ -9,6 +9,7 @@ from typing import Any
 from videopath.agent import CaseReport, Step
 from videopath.agent.library import CaseEntry
 from videopath.agent.records import Candidate, Finding, SimilarCase
+from videopath.agent.report import agent_diagnosis
 from videopath.agent.trace import TRACE_NAME, read_trace
 from videopath.app.web.jobs import ENDED, JobState
 from videopath.app.web.services import Services
@@ -127,7 +128,7 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
             differential=report.differential,
             similar=report.similar_cases,
             blind=report.blind_diagnosis,
-            final=report.differential[0].label if report.differential else report.diagnosis,
+            final=agent_diagnosis(report),
         )
     blind, final = result_of(steps, "diagnose_blind"), result_of(steps, "diagnose")
     return Evidence(
