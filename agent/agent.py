@@ -15,8 +15,9 @@ from langgraph.types import Command, Interrupt
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
+from videopath.agent.looks import best_look
 from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import best_look, report_of, save_evidence, unknown_label_of
+from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision

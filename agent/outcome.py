@@ -11,6 +11,7 @@ import numpy as np
 
 from videopath.agent.bundle import FRAMES_FOLDER
 from videopath.agent.confidence import is_calibrated
+from videopath.agent.looks import looks_taken, settled_look
 from videopath.agent.records import (
     CaseReport,
     CaseStatus,
@@ -44,12 +45,6 @@ _PACKAGES = (
 )
 
 
-def best_look(looks: list[Look]) -> Look:
-    """The look with the highest confidence; of equals the last, which saw most. After a revision only its own count."""
-    latest = [look for look in looks if look.get("revision", 0) == looks[-1].get("revision", 0)]
-    return max(reversed(latest), key=lambda look: look["confidence"])
-
-
 def engine_of(state: CaseState) -> EngineInfo | None:
     """The model that the case was begun with; none as long as no model was asked."""
     return EngineInfo.model_validate(state["engine"]) if "engine" in state else None
@@ -67,7 +62,10 @@ def unknown_label_of(state: CaseState) -> str | None:
 
 def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
     """The report of a case that was verified, without its model. ``images``: frame number → its PNG."""
-    info, look = EngineInfo.model_validate(state["engine"]), best_look(state["looks"])
+    info, look = (
+        EngineInfo.model_validate(state["engine"]),
+        settled_look(state["looks"], unknown_label_of(state)),
+    )
     final, blind = DiagnoseResult.model_validate(look["final"]), DiagnoseResult.model_validate(look["blind"])
     described = DescribeResult.model_validate(look["described"])
     retrieved = RetrieveResult.model_validate(look["retrieved"])
@@ -83,6 +81,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         confidence=look["confidence"] if is_fitted(state) else 0.0,
         abstained=bool(look["reasons"]),
         rationale=final.rationale,
+        looks=looks_taken(state["looks"], is_fitted(state)),
         description=described.description,
         findings=_findings(state, described, images),
         similar_cases=_similar_cases(retrieved),

@@ -39,6 +39,7 @@ from videopath.agent.phrases import (
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
+    looks_in_words,
     other_organs_in_words,
     outcome_title,
 )
@@ -147,6 +148,7 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     yield row
     if report.abstained:
         yield text(abstention_in_words(report), CELL)
+    yield from (text(line, CELL) for line in looks_in_words(report))
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from videopath.agent.records import CaseReport
+from videopath.agent.records import CaseReport, LookTaken
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
@@ -71,3 +71,26 @@ def abstention_in_words(report: CaseReport) -> str:
     if report.provenance.get("calibrated") is False:
         return "The agent abstained: nobody fitted the confidence of its model."
     return "The agent abstained: its confidence is below the policy's threshold."
+
+
+def looks_in_words(report: CaseReport) -> list[str]:
+    """What each look at the video said, a line each; empty for a single one."""
+    if len(report.looks) < 2:
+        return []
+    return [f"Look {number}, {_look_in_words(look)}" for number, look in enumerate(report.looks, 1)]
+
+
+def _look_in_words(look: LookTaken) -> str:
+    sure = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
+    used = "; the report rests on it" if look.reported else ""
+    return f"{_place_of(look)}: {look.diagnosis} ({look.probability:.0%} of its differential{sure}{used})"
+
+
+def _place_of(look: LookTaken) -> str:
+    part = "the whole video" if look.start is None and look.end is None else _span(look)
+    return part + (", a part of the picture" if look.crop else "")
+
+
+def _span(look: LookTaken) -> str:
+    until = "the end" if look.end is None else f"{look.end:.1f} s"
+    return f"{look.start or 0.0:.1f} s to {until}"

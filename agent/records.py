@@ -25,6 +25,7 @@ __all__ = [
     "Decision",
     "Finding",
     "LeftOut",
+    "LookTaken",
     "RunSettings",
     "Segment",
     "SimilarCase",
@@ -205,6 +206,21 @@ class VideoFacts(Record):
         )
 
 
+class LookTaken(Record):
+    """What one look at the video said."""
+
+    diagnosis: str
+    probability: float = Field(ge=0, le=1, description="of the diagnosis in the differential of this look")
+    confidence: float | None = Field(default=None, description="none where it was never fitted")
+    start: float | None = Field(default=None, description="first second; none: from the beginning")
+    end: float | None = None
+    crop: tuple[float, float, float, float] | None = Field(
+        default=None, description="left, top, right, bottom as parts of the frame; none: the whole frame"
+    )
+    reported: bool = Field(default=False, description="whether the report rests on it")
+    revision: int = Field(default=0, description="how many revisions of a person came before it")
+
+
 class RunSettings(Record):
     """What was asked for: enough to run the case again."""
 
@@ -244,6 +260,9 @@ class CaseReport(Record):
     )
     abstained: bool = Field(default=False, description="the confidence is below the policy's threshold")
     rationale: str = ""
+    looks: list[LookTaken] = Field(
+        default_factory=list, description="what each look at the video said, in order; empty where not known"
+    )
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)

@@ -14,6 +14,7 @@ from videopath.agent.phrases import (
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
+    looks_in_words,
     other_organs_in_words,
     outcome_title,
 )
@@ -78,6 +79,7 @@ def _outcome(report: CaseReport) -> str:
         text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
         text += f"\n\n{abstention_in_words(report)}"
+    text += "".join(f"\n\n{_inline(line)}" for line in looks_in_words(report))
     if report.advice:
         text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
     if report.rationale:

@@ -12,6 +12,7 @@ from videopath.agent.phrases import (
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
+    looks_in_words,
     other_organs_in_words,
     outcome_title,
 )
@@ -38,6 +39,7 @@ def summary(report: CaseReport) -> RenderableType:
 
 def _parts(report: CaseReport) -> Iterator[RenderableType]:
     yield _headline(report)
+    yield from (plain(line) for line in looks_in_words(report))
     if report.advice:
         yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
     if report.differential:

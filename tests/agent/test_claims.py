@@ -32,6 +32,16 @@ def looks(label: str, blank: str = "nothing to see") -> Says:
     return lambda frames: blank if frames.min() == 255 else label
 
 
+class Torn:
+    """Says one thing, not too surely, of the whole picture of 320 × 256, and another of a part of it."""
+
+    def __init__(self, whole: str, part: str) -> None:
+        self.whole, self.part = whole, part
+
+    def __call__(self, frames: np.ndarray) -> str:
+        return self.whole if frames.shape[1] == 256 else self.part
+
+
 class Engine:
     """Writes what it is told to, and takes it for the likeliest."""
 
@@ -51,12 +61,12 @@ class Engine:
 
     def open(self, clip: Any, **_: Any) -> Session:
         self.opened += 1
-        return Session(self.says(clip.frames), clip)
+        return Session(self, clip)
 
 
 class Session:
-    def __init__(self, label: str, clip: Any) -> None:
-        self.label, self.clip, self.notes = label, clip, []
+    def __init__(self, engine: Engine, clip: Any) -> None:
+        self.engine, self.label, self.clip, self.notes = engine, engine.says(clip.frames), clip, []
 
     def generate(self, question: str, on_token: Any = None, **_: Any) -> Generation:
         text = (
@@ -65,7 +75,9 @@ class Session:
         return Generation(text=text, tokens=[1], logprobs=[-0.5], seconds=0.0, stopped="eos")
 
     def score(self, question: str, candidates: Sequence[str], **_: Any) -> list[float]:
-        return [-1.0 if candidate.strip() == self.label else -9.0 for candidate in candidates]
+        torn = isinstance(self.engine.says, Torn) and self.clip.frames.shape[1] == 256
+        rival = -2.0 if torn else -9.0
+        return [-1.0 if candidate.strip() == self.label else rival for candidate in candidates]
 
     def score_moments(self, question: str, texts: Sequence[str], **_: Any) -> list[list[float]]:
         return [[0.0 for _ in self.clip.frames] for _ in texts]
@@ -215,3 +227,35 @@ def test_what_a_knowledge_base_calls_a_diagnosis_is_a_known_term(small_case: Pat
     settings = Policy(max_looks=0, samples=0, neighbours=0, accept_uncalibrated=True)
     with DiagnosticAgent.load(Engine(looks("zzyzoma"), listed=False), base, policy=settings) as agent:
         assert agent.diagnose(small_case).differential[0].known_term
+
+
+@pytest.mark.parametrize(("review", "status"), [("never", "abstained"), ("uncertain", "waiting for review")])
+def test_a_closer_look_that_contradicts_the_first_is_shown_and_lowers_the_confidence(
+    small_case: Path, review: str, status: str
+) -> None:
+    policy = {"max_looks": 1, "abstain_threshold": 0.8, "review": review}
+    report = diagnosed(Engine(Torn(CANCER, BENIGN), calibrated=True), small_case, **policy)
+    first, second = report.looks
+    assert (first.diagnosis, second.diagnosis, second.reported) == (CANCER, BENIGN, True)
+    assert (report.diagnosis, report.status) == (BENIGN, status)
+    assert second.confidence > 0.8, "by itself it would have been enough"
+    assert report.confidence <= (second.confidence + 0.4) / 2
+    assert report.advice[0] == f"The looks at the video disagree: {CANCER}, then {BENIGN}."
+    for name, text in writers(report).items():
+        plain = " ".join(text.replace("\\", "").split())
+        assert f"Look 1, the whole video: {CANCER}" in plain, name
+        assert f"a part of the picture: {BENIGN}" in plain, name
+    assert CaseReport.from_json(report.to_json()).looks == report.looks
+
+
+def test_looks_that_agree_lower_nothing(small_case: Path) -> None:
+    policy = {"max_looks": 1, "abstain_threshold": 0.8}
+    report = diagnosed(Engine(Torn(CANCER, CANCER), calibrated=True), small_case, **policy)
+    assert (report.status, len(report.looks)) == ("done", 2)
+    assert report.confidence == report.looks[1].confidence
+
+
+def test_one_look_is_not_told_twice(small_case: Path) -> None:
+    report = diagnosed(Engine(always(CANCER), calibrated=True), small_case)
+    assert len(report.looks) == 1
+    assert "Look 1" not in report.to_markdown()

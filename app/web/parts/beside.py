@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.agent.phrases import diagnosis_in_words
+from videopath.agent.phrases import by_organ, diagnosis_in_words, other_organs_in_words
 from videopath.agent.report import left_out_sentences, ranks_of
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
@@ -71,8 +71,13 @@ def asked(first: CaseReport, second: CaseReport) -> None:
 def differential(first: CaseReport, second: CaseReport) -> None:
     """Both differentials in one chart."""
     st.subheader("Differential")
-    runs = (first.differential, second.differential, NAMES)
+    (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
+    runs = (own, own_too, NAMES)
     st.altair_chart(differentials(*runs), width="stretch", key="differentials", alt=in_words(*runs))
+    for name, foreign in zip(NAMES, (others, others_too), strict=True):
+        if foreign:
+            with st.expander(f"Run {name}: {other_organs_in_words(foreign)}"):
+                table(("diagnosis", "probability"), [(c.label, f"{c.probability:.1%}") for c in foreign])
 
 
 def findings(first: CaseReport, second: CaseReport) -> None:

@@ -6,7 +6,8 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from videopath.agent.phrases import diagnosis_in_words, outcome_title
+from videopath.agent.phrases import diagnosis_in_words, looks_in_words, outcome_title
+from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
@@ -40,6 +41,8 @@ def outcome(view: CaseView, shared: Services) -> None:
             entry.case_id,
         )
         st.caption(" · ".join(inert(fact) for fact in facts))
+        if view.report is not None:
+            _limits(view.report)
         told = st.session_state.pop(_SHOWN, "")
         if told:
             st.error(inert(told), icon=":material/error:")
@@ -79,6 +82,15 @@ def _headline(view: CaseView) -> str:
     unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
     title = outcome_title(view.report).partition(",")[0]
     return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
+
+
+def _limits(report: CaseReport) -> None:
+    """What else was seen at other looks."""
+    lines = looks_in_words(report)
+    if lines:
+        with st.container(key="looks", gap=None):
+            for line in lines:
+                st.text(line)
 
 
 def _what_now(view: CaseView, shared: Services) -> None:
