@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from videopath.agent.answered import is_answered
 from videopath.agent.bundle import FRAMES_FOLDER
 from videopath.agent.confidence import is_calibrated
 from videopath.agent.looks import looks_taken, settled_look
@@ -109,6 +110,9 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
             report.description = described.description
             report.findings = _findings(state, described, images)
         report.status = _STATUS_AFTER.get(decision.action, report.status)
+    settled = report.status == "signed" or not report.abstained
+    answered = is_answered(report.question, report.diagnosis, info.card.unknown_label)
+    report.question_answered = answered and settled
     return report
 
 

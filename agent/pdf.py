@@ -42,6 +42,7 @@ from videopath.agent.phrases import (
     looks_in_words,
     other_organs_in_words,
     outcome_title,
+    question_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
@@ -111,7 +112,7 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     yield box
     if report.question:
         yield Spacer(1, 6)
-        yield labelled("Question", report.question)
+        yield labelled("Question", question_in_words(report))
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from videopath.agent.answered import asks_for_diagnosis
 from videopath.agent.records import CaseReport, LookTaken
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import Candidate, DiagnoseResult
@@ -94,3 +95,16 @@ def _place_of(look: LookTaken) -> str:
 def _span(look: LookTaken) -> str:
     until = "the end" if look.end is None else f"{look.end:.1f} s"
     return f"{look.start or 0.0:.1f} s to {until}"
+
+
+def question_in_words(report: CaseReport) -> str:
+    """The question that was asked, and that it was not answered where it was not; empty where there is none."""
+    if not report.question or report.question_answered is not False:
+        return report.question or ""
+    asks = asks_for_diagnosis(report.question)
+    why = (
+        "there is no diagnosis to sign out"
+        if asks
+        else "VideoPath gives a diagnosis, and this asks for something else"
+    )
+    return f"{report.question} – not answered: {why}"

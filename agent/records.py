@@ -252,6 +252,10 @@ class CaseReport(Record):
     video: VideoFacts | None = Field(default=None, description="none only when intake did not finish")
     site: str | None = None
     question: str | None = None
+    question_answered: bool | None = Field(
+        default=None,
+        description="whether the diagnosis answers the question; none where none was asked or not known",
+    )
 
     diagnosis: str = Field(default="", description="the signed-out label")
     differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")

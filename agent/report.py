@@ -17,6 +17,7 @@ from videopath.agent.phrases import (
     looks_in_words,
     other_organs_in_words,
     outcome_title,
+    question_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
 from videopath.tools.context import ranks_in_words
@@ -70,7 +71,7 @@ def _outcome(report: CaseReport) -> str:
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
-        lines.append(f"**Question:** {_inline(report.question)}")
+        lines.append(f"**Question:** {_inline(question_in_words(report))}")
     text = "  \n".join(lines)
     if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
         text += (

@@ -15,6 +15,7 @@ from videopath.agent.phrases import (
     looks_in_words,
     other_organs_in_words,
     outcome_title,
+    question_in_words,
 )
 from videopath.agent.report import (
     agent_diagnosis,
@@ -39,6 +40,8 @@ def summary(report: CaseReport) -> RenderableType:
 
 def _parts(report: CaseReport) -> Iterator[RenderableType]:
     yield _headline(report)
+    if report.question:
+        yield plain(f"Question: {question_in_words(report)}")
     yield from (plain(line) for line in looks_in_words(report))
     if report.advice:
         yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))

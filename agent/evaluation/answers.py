@@ -67,6 +67,8 @@ class Answer(BaseModel):
     confidence: float | None = None
     """In [0, 1]; see :data:`CONFIDENCE`."""
     abstained: bool = False
+    question_answered: bool | None = None
+    """Of the agent: whether a diagnosis, which is all that it says, answers the question."""
     seconds: float = 0.0
     error: str = ""
     """Why there is no answer."""
@@ -314,8 +316,9 @@ def _by_agent(agent: Any, item: Item) -> Answer:
                 "description": report.description,
                 "diagnosis": report.diagnosis,
                 "differential": report.differential,
-                "confidence": report.confidence,
+                "confidence": None if report.provenance.get("calibrated") is False else report.confidence,
                 "abstained": report.abstained,
+                "question_answered": report.question_answered,
             }
         )
     finally:

@@ -259,3 +259,23 @@ def test_one_look_is_not_told_twice(small_case: Path) -> None:
     report = diagnosed(Engine(always(CANCER), calibrated=True), small_case)
     assert len(report.looks) == 1
     assert "Look 1" not in report.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("question", "answered"),
+    [
+        ("How many mitoses?", False),
+        ("What is the grade, and is there perineural invasion?", False),
+        ("What is the best diagnosis for this tissue?", True),
+        ("Is this benign or malignant?", True),
+        (None, None),
+    ],
+)
+def test_a_question_that_was_not_answered_is_said_to_be_open(
+    small_case: Path, question: str | None, answered: bool | None
+) -> None:
+    report = diagnosed(Engine(always(CANCER), calibrated=True), small_case, question=question)
+    assert (report.status, report.question_answered) == ("done", answered)
+    for name, text in writers(report).items():
+        assert ("not answered" in text) == (answered is False), name
+    assert CaseReport.from_json(report.to_json()).question_answered == answered

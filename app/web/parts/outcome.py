@@ -6,7 +6,12 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from videopath.agent.phrases import diagnosis_in_words, looks_in_words, outcome_title
+from videopath.agent.phrases import (
+    diagnosis_in_words,
+    looks_in_words,
+    outcome_title,
+    question_in_words,
+)
 from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
@@ -85,7 +90,9 @@ def _headline(view: CaseView) -> str:
 
 
 def _limits(report: CaseReport) -> None:
-    """What else was seen at other looks."""
+    """The question, answered or not, and what was seen at other looks."""
+    if report.question:
+        st.text(f"Question: {question_in_words(report)}")
     lines = looks_in_words(report)
     if lines:
         with st.container(key="looks", gap=None):
