@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from videopath.agent.answered import is_answered
 from videopath.agent.bundle import FRAMES_FOLDER
 from videopath.agent.confidence import is_calibrated
 from videopath.agent.looks import looks_taken, settled_look
@@ -28,6 +27,7 @@ from videopath.agent.state import CaseState, Look
 from videopath.agent.verdict import advice
 from videopath.core.files import write_bytes
 from videopath.model.engine import EngineInfo
+from videopath.tools.answered import is_answered
 from videopath.tools.diagnose import same_label
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from videopath.agent.answered import asks_for_diagnosis
 from videopath.agent.records import CaseReport, LookTaken
+from videopath.tools.answered import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import Candidate, DiagnoseResult
 

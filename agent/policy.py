@@ -33,6 +33,9 @@ class Policy(BaseModel):
     accept_uncalibrated: bool = Field(
         False, description="report the answers of a model whose confidence was never fitted"
     )
+    show_blank: bool = Field(
+        True, description="what such a model says of a blank video as well is no diagnosis"
+    )
     accept_any_image: bool = Field(
         False, description="go on when the quality gate takes the video for no histology"
     )

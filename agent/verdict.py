@@ -63,7 +63,7 @@ def weigh(
     accepted = calibrated or policy.accept_uncalibrated
     threshold = policy.threshold(card.calibration)
     reasons, may_help = no_claim(final, site, card), knows_site(site, card)
-    if not (reasons or calibrated) and same_label(final.label) in said_of_blank():
+    if not (reasons or calibrated) and policy.show_blank and same_label(final.label) in said_of_blank():
         reasons, may_help = [f"The model says {final.label!r} of a blank video as well."], False
     sure = 0.0 if reasons else confidence(values, card.calibration)
     if not reasons and sure < threshold:

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
+from videopath.tools.answered import is_answered
 from videopath.tools.base import TissueTool
-from videopath.tools.labels import clean_label, is_of_other_organ, same_label
+from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_of_other_organ, same_label
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
     from videopath.model.engine import Card, Generation
-
-NO_DIAGNOSIS = "no diagnosis"
-"""The label when the model wrote none and nothing else gives a candidate."""
 
 _SHORT_ANSWER = 48  # tokens of a sampled answer: the label stands first
 _SAMPLE_TEMPERATURE = 0.7
@@ -96,6 +94,7 @@ class DiagnoseTool(TissueTool):
             scores=scores,
             samples=sampled,
             answer=f"{DIAGNOSIS_START}{text}",
+            question_answered=is_answered(question, label, self.sessions.info.card.unknown_label),
             call=session.call(asked, time.perf_counter() - begun, DIAGNOSIS_START),
         )
 

@@ -20,6 +20,9 @@ from videopath.model.questions import (
 if TYPE_CHECKING:
     from videopath.model.engine import Card
 
+NO_DIAGNOSIS = "no diagnosis"
+"""The label when the model wrote none and nothing else gives a candidate."""
+
 _LONGEST = 120  # characters; what is longer is a sentence, not a diagnosis
 _MARKS = re.compile(r"<\|?[^<>]{0,20}\|?>|\[/?\w{1,12}\]|\b(?:USER|ASSISTANT|SYSTEM)\s*:|^#+|[*`]+")
 _START = re.compile(r"^(?:\W*\b(?:final\s+|the\s+)?(?:diagnosis|answer)\s*(?::|\bis\b))+\s*", re.IGNORECASE)

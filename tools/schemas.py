@@ -183,6 +183,9 @@ class DiagnoseResult(Record):
     )
     samples: list[str] = Field(description="diagnoses of the sampled answers")
     answer: str = Field(description="the model's answer as it wrote it")
+    question_answered: bool | None = Field(
+        None, description="whether a diagnosis answers the question; none where none was asked"
+    )
     call: ModelCall
 
     @property

@@ -10,7 +10,7 @@ import re
 
 from videopath.core.terms import is_term, names_disease, words_of
 from videopath.model.questions import FIRST_DESCRIBE
-from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
+from videopath.tools.labels import NO_DIAGNOSIS, same_label
 
 _THING = (
     r"(?:disease|disorder|lesion|tumou?r|neoplasm|cancer|malignancy|carcinoma|lymphoma|sarcoma|condition|entity|pathology|"
