@@ -55,6 +55,7 @@ def question_set(path: Path, picture: Path, count: int, **more: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_one_command_writes_the_calibration_into_the_card(
     small_checkpoint: Path,
     picture: Path,
