@@ -17,7 +17,7 @@ from videopath.agent.confidence import description_support, features
 from videopath.agent.library import CaseLibrary, new_case_id, now
 from videopath.agent.looks import best_look
 from videopath.agent.outcome import engine_of, report_of, save_evidence
-from videopath.agent.phrases import choice_in_words
+from videopath.agent.phrases import choice_in_words, diagnosis_in_words, label_in_words
 from videopath.agent.policy import Policy
 from videopath.agent.records import RunSettings, Step, VideoFacts
 from videopath.agent.reviewing import asked_decision
@@ -214,7 +214,7 @@ class Nodes:
             corrected=described.description != described_for_blind(state["steps"]),
         )
         step = draft.done(
-            f"{final.label}: {weighed}",
+            f"{label_in_words(final)}: {weighed}",
             detail={
                 "features": values,
                 "confidence": weighed.sure if weighed.calibrated else None,
@@ -270,7 +270,7 @@ class Nodes:
         images = save_evidence(folder, self.sessions, look)
         draft_report = report_of(state, images)
         step = draft.done(
-            f"{draft_report.diagnosis}: {draft_report.status}",
+            f"{diagnosis_in_words(draft_report)}: {draft_report.status}",
             detail={"look": state["looks"].index(look), "looks": len(state["looks"])},
             evidence=sorted(set(images.values())),
         )

@@ -90,6 +90,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         excluded_count=retrieved.excluded_count,
         retrieval_notes=retrieved.notes,
         blind_diagnosis=blind.label,
+        blind_known_term=all(c.known_term for c in blind.differential if c.label == blind.label),
         changed_by_retrieval=not look.get("corrected") and same_label(blind.label) != same_label(final.label),
         quality=state["quality"],
         burned_in=_burned_in(state),

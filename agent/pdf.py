@@ -36,10 +36,12 @@ from videopath.agent.pdf_page import (
 )
 from videopath.agent.phrases import (
     abstention_in_words,
+    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
+    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -140,7 +142,11 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     if report.site:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
-    of = f" in {agent_diagnosis(report) or 'no diagnosis'}" if report.status == "signed" else ""
+    of = (
+        f" in {marked(report, agent_diagnosis(report)) or 'no diagnosis'}"
+        if report.status == "signed"
+        else ""
+    )
     sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
     share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
     row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
@@ -277,8 +283,8 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
         yield text(sentence, CELL)
     if report.blind_diagnosis:
         yield Spacer(1, 5)
-        yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)
-        yield labelled("The agent after them", agent_diagnosis(report) or "none", CELL)
+        yield labelled("Before the similar cases were seen", blind_in_words(report), CELL)
+        yield labelled("The agent after them", marked(report, agent_diagnosis(report)) or "none", CELL)
         yield text(retrieval_sentence(report), CELL)
 
 

@@ -31,11 +31,28 @@ def limits_of(report: CaseReport) -> list[str]:
     """What limits the label at the head of a report, in a few words each; none of a person's."""
     if report.status == "signed":
         return []
-    unknown = not all(
-        c.known_term for c in report.differential if same_label(c.label) == same_label(report.diagnosis)
-    )
-    limits = {NOT_A_TERM: unknown, NOT_CALIBRATED: report.provenance.get("calibrated") is False}
+    limits = {
+        NOT_A_TERM: not _is_known(report, report.diagnosis),
+        NOT_CALIBRATED: report.provenance.get("calibrated") is False,
+    }
     return [limit for limit, holds in limits.items() if holds]
+
+
+def marked(report: CaseReport, label: str) -> str:
+    """A label of the agent, marked where its words do not exist."""
+    return label if _is_known(report, label) else f"{label} ({NOT_A_TERM})"
+
+
+def blind_in_words(report: CaseReport) -> str:
+    """The label from before the similar cases, marked where its words do not exist."""
+    return report.blind_diagnosis if report.blind_known_term else f"{report.blind_diagnosis} ({NOT_A_TERM})"
+
+
+def _is_known(report: CaseReport, label: str) -> bool:
+    named = [
+        candidate for candidate in report.differential if same_label(candidate.label) == same_label(label)
+    ]
+    return all(candidate.known_term for candidate in named)
 
 
 def candidate_in_words(candidate: Candidate) -> str:
@@ -60,9 +77,17 @@ def choice_in_words(result: DiagnoseResult) -> str:
     said = f"{candidate_in_words(best)} ({best.probability:.0%} of {count} candidates"
     if result.foreign:
         said = f"{result.label} (taken for {result.foreign}, of another organ; {count} candidates"
-    return said + (
-        f"; the model wrote {result.generated or 'no diagnosis'})" if result.generated_differs else ")"
-    )
+    return said + (f"; the model wrote {_generated(result)})" if result.generated_differs else ")")
+
+
+def label_in_words(result: DiagnoseResult) -> str:
+    """The label of a diagnosis, marked where its words do not exist."""
+    return candidate_in_words(result.leading) if result.label == result.leading.label else result.label
+
+
+def _generated(result: DiagnoseResult) -> str:
+    same = (c for c in result.differential if same_label(c.label) == same_label(result.generated))
+    return next(map(candidate_in_words, same), result.generated) or NO_DIAGNOSIS
 
 
 def abstention_in_words(report: CaseReport) -> str:
@@ -78,13 +103,13 @@ def looks_in_words(report: CaseReport) -> list[str]:
     """What each look at the video said, a line each; empty for a single one."""
     if len(report.looks) < 2:
         return []
-    return [f"Look {number}, {_look_in_words(look)}" for number, look in enumerate(report.looks, 1)]
+    return [f"Look {number}, {_look_in_words(report, look)}" for number, look in enumerate(report.looks, 1)]
 
 
-def _look_in_words(look: LookTaken) -> str:
+def _look_in_words(report: CaseReport, look: LookTaken) -> str:
     sure = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
     used = "; the report rests on it" if look.reported else ""
-    return f"{_place_of(look)}: {look.diagnosis} ({look.probability:.0%} of its differential{sure}{used})"
+    return f"{_place_of(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{sure}{used})"
 
 
 def _place_of(look: LookTaken) -> str:

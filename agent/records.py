@@ -279,6 +279,9 @@ class CaseReport(Record):
         default_factory=list, description="why a view of similarity could not take part"
     )
     blind_diagnosis: str = Field(default="", description="before any similar case was seen")
+    blind_known_term: bool = Field(
+        default=True, description="false where it is written in words that no diagnosis is known to have"
+    )
     changed_by_retrieval: bool = False
 
     quality: dict[str, Any] = Field(

@@ -11,10 +11,12 @@ from typing import Any
 
 from videopath.agent.phrases import (
     abstention_in_words,
+    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
+    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -74,9 +76,7 @@ def _outcome(report: CaseReport) -> str:
         lines.append(f"**Question:** {_inline(question_in_words(report))}")
     text = "  \n".join(lines)
     if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
-        text += (
-            f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(agent_diagnosis(report) or 'none')}  \n"
-        )
+        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(marked(report, agent_diagnosis(report)) or 'none')}  \n"
         text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
         text += f"\n\n{abstention_in_words(report)}"
@@ -190,7 +190,7 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    first, last = _inline(report.blind_diagnosis), _inline(agent_diagnosis(report)) or "none"
+    first, last = _inline(blind_in_words(report)), _inline(marked(report, agent_diagnosis(report))) or "none"
     change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
 

@@ -9,10 +9,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from videopath.agent.phrases import (
+    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
+    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -66,9 +68,9 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
-        after = agent_diagnosis(report) or "none"
+        after = marked(report, agent_diagnosis(report)) or "none"
         yield plain(
-            f"\nBefore the similar cases: {report.blind_diagnosis}. The agent after them: {after}. "
+            f"\nBefore the similar cases: {blind_in_words(report)}. The agent after them: {after}. "
             f"{retrieval_sentence(report)}"
         )
 

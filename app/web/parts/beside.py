@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.agent.phrases import by_organ, diagnosis_in_words, other_organs_in_words
+from videopath.agent.phrases import blind_in_words, by_organ, diagnosis_in_words, other_organs_in_words
 from videopath.agent.report import left_out_sentences, ranks_of
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
@@ -51,7 +51,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
 
 def _before_retrieval(report: CaseReport) -> str:
     if report.changed_by_retrieval:
-        return f"Before any similar case was seen: {report.blind_diagnosis}. The similar cases changed it."
+        return f"Before any similar case was seen: {blind_in_words(report)}. The similar cases changed it."
     return "The same before any similar case was seen."
 
 
