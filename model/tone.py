@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from videopath.core.errors import InputError
+from videopath.core.installing import package_command
 
 Curve = Literal["PQ", "HLG", "gamma"]
 """How 16-bit samples say light; "gamma" is ordinary video (ITU-R BT.1886)."""
@@ -49,7 +50,7 @@ def refuse_unreadable_colours(frame: Any, context: Any, name: str) -> None:
     ):
         raise InputError(
             f"{name} has HDR or wide-gamut colours, which PyAV before 16 cannot convert; "
-            "install a newer one with: pip install --upgrade av"
+            f"run: {package_command('av', '--upgrade')}"
         )
 
 
