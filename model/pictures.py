@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - the kinds that are read: Pillow must not look for others
@@ -25,7 +26,7 @@ from PIL import (
 
 from videopath.core.errors import InputError
 from videopath.model.foreign import read_head, refuse_foreign
-from videopath.model.samples import depth_of, image_to_rgb, in_srgb, on_white, to_levels, upright
+from videopath.model.samples import depth_of, image_to_rgb, in_srgb, on_white, squared, to_levels, upright
 from videopath.model.tiff import LARGEST, TiffPictures, too_large
 
 ALLOWED = "mp4, mov, mkv, avi, webm, gif, a jpg, png, tif, webp, bmp, heic or avif image, or a folder of such images"
@@ -53,6 +54,8 @@ class Pictures(Protocol):
     width: int
     """Pixels as displayed, of the first frame."""
     height: int
+    aspect: float
+    """Width of a pixel as displayed by its height; 1 where the file does not say."""
     timed: bool
     """Whether the file says when its frames are shown."""
     seconds: np.ndarray
@@ -85,7 +88,10 @@ class PicturesFile:
             )
         self.count, self.timed = self._pictures.count, self._pictures.timed
         self.seconds, self.duration = self._pictures.seconds, self._pictures.duration
-        self.width, self.height = self._pictures.width, self._pictures.height
+        self.width, self.height = self._squared(self._pictures.width, self._pictures.height)
+
+    def _squared(self, width: int, height: int) -> tuple[int, int]:
+        return squared(width, height, self._pictures.aspect, self.path.name)
 
     @property
     def depth(self) -> int:
@@ -99,7 +105,13 @@ class PicturesFile:
         ``depth``: bits that deep samples have at least, where other files tell it.
         """
         with _told(self.path):
-            yield from self._pictures.frames(indices, depth)
+            for picture in self._pictures.frames(indices, depth):
+                size = self._squared(picture.shape[1], picture.shape[0])
+                yield (
+                    picture
+                    if size == picture.shape[1::-1]
+                    else cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_CUBIC)
+                )
 
 
 def is_picture(head: bytes) -> bool:
@@ -222,6 +234,7 @@ class _PillowPictures(_PillowFrames):
             if self.format == "MPO":
                 self.count = _views(image, path)
             turned = _orientation(image) in (5, 6, 7, 8)
+            self.aspect = 1 / _aspect(image) if turned else _aspect(image)
             self.width, self.height = image.size[::-1] if turned else image.size
             several = self.count > 1
             lengths = _frame_lengths(path, image, self.count) if several else None
@@ -247,6 +260,15 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     return int(image.getexif().get(0x0112, 1) or 1)
+
+
+def _aspect(image: Image.Image) -> float:
+    """Width of a stored pixel by its height, by how many lie on a length each way; 1 where it is not said."""
+    density = image.info.get(
+        {"PNG": "aspect", "JPEG": "jfif_density", "MPO": "jfif_density"}.get(str(image.format), "dpi")
+    )
+    across, down = density or image.info.get("dpi") or (1, 1)
+    return down / across if across > 0 and down > 0 else 1.0
 
 
 def _views(image: Any, path: Path) -> int:

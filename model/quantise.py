@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from videopath.core.errors import ModelError
+from videopath.core.installing import install_command
 
 Quantisation = Literal["4bit", "8bit"]
 
@@ -20,8 +21,7 @@ def quantise_linears(root: nn.Module, quantisation: Quantisation) -> None:
         import bitsandbytes
     except ImportError as error:
         raise ModelError(
-            f"{quantisation} weights need bitsandbytes, which is not installed; install the extra with "
-            "`pip install 'videopath-agent[quantised]'`."
+            f"{quantisation} weights need bitsandbytes, which is not installed; run: {install_command('quantised')}"
         ) from error
     places = [(parent, name, child) for parent in root.modules() for name, child in parent.named_children()]
     for parent, name, child in places:

@@ -12,6 +12,10 @@ from videopath.core.errors import InputError
 _DEPTHS = (8, 10, 12, 14, 16, 20, 24, 32)
 """Bits of a camera or scanner; samples are often stored in more than they have."""
 _FAINT = 16  # of 255: an alpha channel that stays below it was never filled in
+_SQUARE = 0.01
+"""Pixels that are wider or higher than square by less are a rounding of whoever wrote the file."""
+_LONGEST = 8
+"""Times that a pixel may be as wide as high: more is damage."""
 _OVERSHOOT = 0.02  # share of the range by which filtered values may leave it
 _LAB = "LAB"
 
@@ -139,6 +143,27 @@ def upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     turns, mirrored = _TURNS.get(orientation, (0, False))
     turned = np.rot90(picture, turns) if turns else picture
     return turned[:, ::-1] if mirrored else turned
+
+
+def squared(width: int, height: int, aspect: float, name: str) -> tuple[int, int]:
+    """The size with square pixels: a side is made longer, none shorter.
+
+    Args:
+        width: Pixels as stored.
+        height: Pixels as stored.
+        aspect: Width of a pixel by its height.
+        name: The file's, for the message.
+
+    Raises:
+        InputError: The pixels have an impossible shape.
+    """
+    if not 1 / _LONGEST <= aspect <= _LONGEST:
+        raise InputError(
+            f"{name} says that its pixels are {aspect:.3g} times as wide as high: it is damaged; export it again."
+        )
+    if abs(aspect - 1) < _SQUARE:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:

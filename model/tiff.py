@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ _PILLOW_MODES = {_CMYK: "CMYK", _LAB: "LAB"}
 _BY_SAMPLES = (*_PLAIN, _PALETTE, *_PILLOW_MODES)
 _JPEG = (7, 34892, 33007)
 _DNG_VERSION, _ICC_PROFILE, _ORIENTATION = 50706, 34675, 274
+_RESOLUTIONS = (282, 283)  # across and down, as fractions
 _SCANNED = 8  # pages by which the depth of all is known
 _UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "µs": 1e-6, "us": 1e-6,
           "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "hours": 3600.0}  # fmt: skip
@@ -65,9 +67,9 @@ class TiffPictures:
             rows, columns = page.imagelength, page.imagewidth
             if rows * columns > LARGEST:
                 raise InputError(too_large(path))
-            self.width, self.height = (
-                (rows, columns) if _tag(page, _ORIENTATION, 1) in (5, 6, 7, 8) else (columns, rows)
-            )
+            turned = _tag(page, _ORIENTATION, 1) in (5, 6, 7, 8)
+            self.width, self.height = (rows, columns) if turned else (columns, rows)
+            self.aspect = 1 / _aspect(page) if turned else _aspect(page)
             self.timed, self.seconds, self.duration = _times(tiff, self.count)
 
     @functools.cached_property
@@ -162,6 +164,14 @@ def _coloured(page: TiffPage, samples: np.ndarray, depth: int, name: str) -> np.
         picture = in_srgb(picture, profile)
     cover = None if alpha is None else to_levels(alpha, name, packed or None)
     return on_white(picture, cover, multiplied=multiplied)
+
+
+def _aspect(page: TiffPage) -> float:
+    """Width of a stored pixel by its height, by how many lie on a length each way; 1 where it is not said."""
+    across, down = (_tag(page, number, (1, 1)) for number in _RESOLUTIONS)
+    if not all((*across, *down)):
+        return 1.0
+    return float(Fraction(*down) / Fraction(*across))
 
 
 def _channels(page: TiffPage) -> int:

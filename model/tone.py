@@ -12,11 +12,19 @@ import cv2
 import numpy as np
 
 from videopath.core.errors import InputError
+from videopath.core.installing import package_command
 
 Curve = Literal["PQ", "HLG", "gamma"]
 """How 16-bit samples say light; "gamma" is ordinary video (ITU-R BT.1886)."""
 
 _PQ, _HLG = 16, 18  # FFmpeg's numbers of transfer functions
+_DOLBY_VISION = {
+    "dvh1",
+    "dvhe",
+    "dav1",
+    "dva1",
+    "dvav",
+}  # marks of streams that only its own players colour rightly
 _PRIMARIES = {
     9: np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32),
     12: np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]], np.float32),
@@ -39,17 +47,22 @@ def curve_of(frame: Any) -> Curve | None:
 
 
 def refuse_unreadable_colours(frame: Any, context: Any, name: str) -> None:
-    """Refuse colours that this version of PyAV cannot convert; ``context`` is the stream's codec context.
+    """Refuse colours that cannot be converted; ``context`` is the stream's codec context.
 
     Raises:
-        InputError: The stream is HDR or has a wide gamut, and PyAV is older than 16.
+        InputError: The stream is Dolby Vision without an ordinary layer, or it is HDR or has a wide gamut and PyAV is
+            older than 16.
     """
+    if context.codec_tag in _DOLBY_VISION:
+        raise InputError(
+            f"{name} is Dolby Vision, whose colours are not known here: export it as SDR or as HDR10."
+        )
     if not hasattr(frame, "color_trc") and (
         context.color_trc in (_PQ, _HLG) or context.color_primaries in _PRIMARIES
     ):
         raise InputError(
             f"{name} has HDR or wide-gamut colours, which PyAV before 16 cannot convert; "
-            "install a newer one with: pip install --upgrade av"
+            f"run: {package_command('av', '--upgrade')}"
         )
 
 

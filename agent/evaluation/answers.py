@@ -20,6 +20,7 @@ from videopath.agent.evaluation.entities import mentioned, named
 from videopath.agent.evaluation.sets import Item, first_line
 from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_file, write_text
+from videopath.core.installing import install_command
 from videopath.model.questions import DIAGNOSIS_START, FIRST_DESCRIBE, parse_answer
 from videopath.model.questions import Answer as Parts
 from videopath.tools.schemas import Candidate
@@ -151,12 +152,11 @@ def one_by_one(ask: Ask) -> AskSeveral:
     return lambda items: [_answered(ask, item) for item in items]
 
 
-def check_packages(judged: bool) -> None:
-    """Raises ``InputError`` where a package for the figures is missing: asked before anything is answered."""
-    needed = ["rouge_score", *(["openai"] if judged else [])]
-    if any(find_spec(name) is None for name in needed):
+def check_judge() -> None:
+    """Raises ``InputError`` where the package that asks a judge is missing: asked before anything is answered."""
+    if find_spec("openai") is None:
         raise InputError(
-            'The figures need packages that are not here: pip install "videopath-agent[benchmark]".'
+            f"A judge needs the package openai, which is not installed; run: {install_command('benchmark')}"
         )
 
 

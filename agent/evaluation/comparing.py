@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import combinations
@@ -92,6 +92,7 @@ def set_report(
         controls=list(controlled.reports),
         pairs=list(controlled.pairs),
         nearest=list(controlled.nearest),
+        cautions=[caution for system, one in measured.items() for caution in _cautions(system, one)],
     )
 
 
@@ -140,6 +141,18 @@ def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemRe
         reliability=reliability(sure) if sure else [],
         judged=judge.summary(one.said.judgements) if judge else None,
     )
+
+
+def _cautions(system: SystemName, one: _Measured) -> Iterator[str]:
+    """Figures that look like a measurement and are none."""
+    named, failed = one.drawn.get("named"), sum(bool(answer.error) for answer in one.said.answers)
+    if failed == len(one.said.answers):
+        yield f"The system {system} answered none of the {failed} questions: its figures say nothing of what it sees."
+    elif named and not named.values[0]:
+        yield (
+            f"No answer of the system {system} names a diagnosis ({named.questions} questions): "
+            "its accuracy of 0 is no measure of what it sees; read its answers."
+        )
 
 
 def _comparison(

@@ -280,6 +280,18 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         Metric(
+            name="named",
+            label="names a diagnosis",
+            better="neither",
+            least=0,
+            most=1,
+            meaning="Share of questions with a true diagnosis whose answer names any diagnosis.",
+        ),
+        lambda found: found.truth != "",
+        partial(mean, "named"),
+    ),
+    Measure(
+        Metric(
             name="coverage",
             label="answered",
             better="neither",

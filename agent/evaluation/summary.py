@@ -178,6 +178,8 @@ class SetReport(_Record):
     """Empty where the control was not asked for."""
     nearest: list[Pair]
     """The pairs, the most similar first."""
+    cautions: list[str] = []
+    """What a reader must know before the figures, a sentence each."""
 
 
 NOTHING = "no diagnosis"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from videopath.agent.evaluation.answers import Answer
-from videopath.agent.evaluation.entities import credit, named
+from videopath.agent.evaluation.entities import credit, entity_of, named
 from videopath.core.errors import InputError
 from videopath.model.training.wording import SCALES
 
@@ -57,6 +57,7 @@ def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
     values = measured(answers, encode) if encode else {}
     sure = all(answer.error or answer.confidence is not None for answer in answers)
     ranks = any(answer.differential for answer in answers)
+    truths = {named(a.truth) for a in answers if a.truth}
     columns = {
         **{name: [values.get(a.id, {}).get(name, np.nan) for a in answers] for name in ("rouge_l", "similarity", "diagnosis")},
         "right": [float(a.right) if a.truth else np.nan for a in answers],
@@ -64,6 +65,7 @@ def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
         "attributes": [_mean(attribute_agreement(a).values()) for a in answers],
         "confidence": [(0.0 if a.error else a.confidence) if sure and a.truth else np.nan for a in answers],
         "answered": [float(not (a.error or a.abstained or a.question_answered is False)) for a in answers],
+        "named": [float(_names_one(a, truths)) if a.truth else np.nan for a in answers],
         "seconds": [a.seconds for a in answers],
     }  # fmt: skip
     return Table(
@@ -107,6 +109,13 @@ def attribute_agreement(answer: Answer) -> dict[str, bool]:
         else word.lower() in text
         for attribute, word in answer.attributes.items()
     }
+
+
+def _names_one(answer: Answer, truths: Set[str]) -> bool:
+    """Whether it names any diagnosis; a free answer does where it names one of the set's or of the table."""
+    if answer.error or answer.abstained:
+        return False
+    return bool(answer.diagnosis) or answer.said in truths or entity_of(answer.said) is not None
 
 
 def _among_first(answer: Answer) -> bool:

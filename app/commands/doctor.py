@@ -24,6 +24,7 @@ from videopath.app import console
 from videopath.app.guard import EXIT_FAILED
 from videopath.core.errors import VideoPathError
 from videopath.core.files import sha256_file
+from videopath.core.installing import install_command, package_command
 from videopath.core.notice import RESEARCH_USE
 from videopath.core.settings import load_settings
 
@@ -41,7 +42,6 @@ _PACKAGES = (
     "streamlit",
 )
 _SUMS = "sha256.txt"  # of every file of the bundled model, as sha256sum writes and checks it
-_AGAIN = "Install VideoPath again: python -m pip install --force-reinstall --no-deps videopath-agent"
 _ENOUGH_SPACE = 2 * 1024**3  # bytes: reports with frames, a knowledge base; hub weights need more
 
 
@@ -85,7 +85,11 @@ def _looked(look: Callable[[], list[Check]]) -> list[Check]:
         return look()
     except (VideoPathError, ImportError, OSError, RuntimeError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
-        return [Check(name, False, first, _AGAIN)]
+        return [Check(name, False, first, _again())]
+
+
+def _again() -> str:
+    return f"Install VideoPath again: {install_command('', '--force-reinstall', '--no-deps')}"
 
 
 def _python() -> list[Check]:
@@ -102,7 +106,7 @@ def _package(name: str) -> Check:
     try:
         return Check(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, "not installed", f"python -m pip install {name}")
+        return Check(name, False, "not installed", package_command(name))
 
 
 def _tracing() -> list[Check]:
@@ -133,11 +137,11 @@ def _weights() -> list[Check]:
     folder = Path(str(resources.files("videopath.model.nano")))
     sums = folder / _SUMS
     if not sums.is_file():
-        return [Check("nano weights", False, f"{folder} has no {_SUMS}", _AGAIN)]
+        return [Check("nano weights", False, f"{folder} has no {_SUMS}", _again())]
     expected = {name: digest for digest, name in map(str.split, sums.read_text().splitlines())}
     problems = [name for name, digest in expected.items() if not _is_whole(folder / name, digest)]
     if problems:
-        return [Check("nano weights", False, f"missing or damaged: {', '.join(problems)}", _AGAIN)]
+        return [Check("nano weights", False, f"missing or damaged: {', '.join(problems)}", _again())]
     size = sum((folder / name).stat().st_size for name in expected)
     return [Check("nano weights", True, f"whole, {size / 1e6:.1f} MB")]
 
@@ -152,7 +156,7 @@ def _knowledge() -> list[Check]:
     starter = KnowledgeBase.starter()
     problems = starter.verify()
     found = "; ".join(problems) or f"whole, {len(starter)} records"
-    return [Check("starter knowledge", not problems, found, _AGAIN if problems else "")]
+    return [Check("starter knowledge", not problems, found, _again() if problems else "")]
 
 
 def _embedder() -> list[Check]:
@@ -165,7 +169,7 @@ def _embedder() -> list[Check]:
 def _decoders() -> list[Check]:
     if importlib.util.find_spec("decord"):
         return [Check("decord", True, importlib.metadata.version("decord"))]
-    hint = "On x86-64 Linux and Windows: python -m pip install decord"
+    hint = f"On x86-64 Linux and Windows: {package_command('decord')}"
     return [Check("decord", True, "not installed: PyAV reads every video", hint)]
 
 

@@ -141,6 +141,8 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
             if said != truth
         ),
     ]
+    if not summary.coverage.value:
+        lines.append("The agent abstained on every clip: accuracy counts the labels that it leaned to.")
     if fitted:
         lines.append("calibration " + json.dumps(fitted))
     return lines

@@ -144,6 +144,14 @@ def answers(
             help="Questions that the model alone answers side by side; each holds its clip's memory.",
         ),
     ] = 8,
+    html: Annotated[
+        bool | None,
+        typer.Option(
+            "--html/--no-html",
+            help="Also write report.html, with plots; default: if the extra `benchmark` is installed.",
+            show_default=False,
+        ),
+    ] = None,
     accept_licence: AcceptLicence = False,
     as_json: AsJson = False,
     home: Home = None,
@@ -154,7 +162,7 @@ def answers(
     An interrupted run goes on when it is called again. All figures are also in report.json and report.html beside the
     answers, and kept in the home folder for the page Benchmarks of `videopath app`.
     """
-    from videopath.agent.evaluation.answers import check_packages
+    from videopath.agent.evaluation.answers import check_judge
     from videopath.agent.evaluation.judge import Judge
     from videopath.agent.evaluation.sets import read_items
     from videopath.app.console import quiet_libraries
@@ -165,8 +173,10 @@ def answers(
     chosen = cast("list[SystemName]", [name for name in _SYSTEMS if name in (systems or _SYSTEMS)])
     asked = [name for name in _CONTROLS if all_controls or name in (controls or [])]
     judging = Judge.at(judge, parser, parallel=parallel) if judge else None
-    check_packages(judged=judge is not None)
-    check_html()
+    if judge:
+        check_judge()
+    if html:
+        check_html()
     items = read_items(questions, media or questions.parent)
     if judging:
         judging.check()
@@ -174,7 +184,7 @@ def answers(
     run = _Run(questions, items, engine, knowledge, out or _own_folder(questions, engine), batch)
     with _alone(run.out):
         report = _evaluated(run, chosen, cast("list[ControlName]", asked), judging)
-        _keep(report, run.out)
+        _keep(report, run.out, html)
     _show(report, as_json)
 
 
@@ -315,15 +325,24 @@ def _own_folder(questions: Path, engine: LocalEngine) -> Path:
     return load_settings().home / "evaluations" / "answers" / f"{name}-{marks}"
 
 
-def _keep(report: SetReport, out: Path) -> None:
+def _keep(report: SetReport, out: Path, html: bool | None) -> None:
+    """Write the figures; ``html``: with plots, without them, or (None) with them where they can be drawn."""
     from videopath.agent.evaluation.summary import save_set_report, write_set_report
     from videopath.app.console import say
     from videopath.app.figures.html import REPORT as HTML
-    from videopath.app.figures.html import write_html_report
+    from videopath.app.figures.html import check_html, write_html_report
     from videopath.core.settings import load_settings
 
     write_set_report(report, out / REPORT)
     save_set_report(report, load_settings().home)
+    if html is False:
+        say(f"Answers and {REPORT}: {out}")
+        return
+    try:
+        check_html()
+    except InputError as reason:
+        say(f"Answers and {REPORT}: {out}. There is no {HTML}: {reason}")
+        return
     write_html_report(report, out / HTML)
     say(f"Answers, {REPORT} and {HTML}: {out}")
 

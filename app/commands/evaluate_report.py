@@ -25,6 +25,8 @@ def show_report(report: SetReport) -> None:
         console.print(plain(title, "bold"), soft_wrap=True)
         console.print(table(found.head, found.texts()))
         console.print()
+    for caution in report.cautions:
+        console.print(plain(caution, "bold"), soft_wrap=True)
     console.print(plain(report.notice), soft_wrap=True)
 
 

@@ -17,6 +17,7 @@ from videopath.app.figures.sections import Figure, moment, sections
 from videopath.app.figures.tables import Measured
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
+from videopath.core.installing import install_command
 
 if TYPE_CHECKING:
     from videopath.agent.evaluation.summary import SetReport
@@ -33,7 +34,8 @@ def check_html() -> None:
     """Raises ``InputError`` where the package that draws is missing."""
     if find_spec("vl_convert") is None:
         raise InputError(
-            'The HTML report needs a package that is not here: pip install "videopath-agent[benchmark]".'
+            "The HTML report needs the package vl-convert-python, which is not installed; "
+            f"run: {install_command('benchmark')}"
         )
 
 

@@ -68,7 +68,8 @@ def sections(report: SetReport) -> list[Section]:
 
 
 def _figures(report: SetReport) -> Section:
-    lead = (
+    lead = " ".join(report.cautions) + (" " if report.cautions else "")
+    lead += (
         "In brackets the 95% interval, by a bootstrap over groups: whole patients, cases, slides or videos. "
         "↑ higher is better, ↓ lower is better. A question without an answer is wrong, with confidence 0."
     )

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videopath.agent.evaluation.answers import check_packages, unanswered
+from videopath.agent.evaluation.answers import unanswered
 from videopath.agent.evaluation.sets import Item, find_video
 from videopath.agent.evaluation.table import attribute_agreement, measured
 from videopath.core.errors import InputError
@@ -25,8 +25,7 @@ _ONE_AT_A_TIME = threading.Lock()  # the harness measures in several threads; a 
 
 
 def checked(questions: Any) -> Any:
-    """The set as it is. Raises ``InputError`` where it, or a package for the figures, is not as needed: before any is asked."""
-    check_packages(judged=False)
+    """The set as it is. Raises ``InputError`` where a column is missing: before any question is asked."""
     missing = {"question", "answer"} - set(questions.column_names)
     if missing:
         raise InputError(

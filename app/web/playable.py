@@ -32,6 +32,7 @@ _PIXELS = {"yuv420p", "yuvj420p"}  # H.264 in other formats is not played everyw
 _LARGEST = 1280  # pixels of the longer side of a copy
 _ROUNDED = 0.001  # seconds by which a written moment may lie before its frame
 _TICKS = 90_000  # per second
+_AT_ONCE = 32  # pictures in memory: an animation is decoded from its start for each reading
 _LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for how colours are written
 _MAKER = 2
 """Counts the ways in which copies were made, so that a copy made in an older way is not shown."""
@@ -104,9 +105,10 @@ def _film(source: Source) -> Iterator[tuple[float, np.ndarray]]:
     if isinstance(source, VideoSource):
         yield from source.film()
         return
-    for number, seconds in enumerate(source.seconds):
-        (picture,), _ = source.read([number], np.ascontiguousarray)
-        yield float(seconds), picture
+    for start in range(0, len(source.seconds), _AT_ONCE):
+        seconds = source.seconds[start : start + _AT_ONCE]
+        pictures, _ = source.read(list(range(start, start + len(seconds))), np.ascontiguousarray)
+        yield from zip(map(float, seconds), pictures, strict=True)
 
 
 def _even(width: int, height: int) -> tuple[int, int]:

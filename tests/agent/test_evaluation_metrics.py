@@ -273,6 +273,20 @@ def test_the_document_holds_what_a_page_needs() -> None:
     assert report.comparisons[0].accuracy.only_first == 0
 
 
+def test_answers_without_any_diagnosis_are_told_apart_from_wrong_ones() -> None:
+    words = {"diagnosis": "", "text": "Pink and purple structures."}
+    silent = _report(model=[_answer(str(n), **words) for n in range(3)])
+    assert silent.systems[0].figures["named"].value == 0
+    assert silent.systems[0].figures["coverage"].value == 1
+    assert "No answer of the system model names a diagnosis (3 questions)" in silent.cautions[0]
+    wrong = _report(model=[_answer(str(n), TRUTHS[1]) for n in range(3)])
+    assert (wrong.systems[0].figures["named"].value, wrong.cautions) == (1, [])
+    free = {"diagnosis": "", "text": "There are crowded glands. This is lung adenocarcinoma."}
+    assert not _report(model=[_answer("1", **free)]).cautions
+    declined = _report(agent=[_answer("1", abstained=True)])
+    assert "No answer of the system agent" in declined.cautions[0]
+
+
 def test_what_is_said_beyond_the_table_has_a_column_of_its_own() -> None:
     report = _report(
         agent=[_answer("a", "Warty dyskeratoma"), _answer("b", "follicular lymphoma"), _answer("c", "no diagnosis"), _answer("d", "")]

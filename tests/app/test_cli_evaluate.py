@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,30 @@ def test_a_video_that_cannot_be_read_is_counted(videopath: Run, questions: Path,
     (kept,) = (own_home / "evaluations" / "sets").glob("*.json")
     assert report.read_text() == kept.read_text()
     assert json.loads(report.read_text())["systems"][0]["failed"] == 1
+
+
+def test_figures_need_no_package_for_plots(
+    videopath: Run, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)  # as if it were not installed
+    refused = videopath("evaluate", questions, "--system", "model", "--out", tmp_path / "no", "--html")
+    assert (refused.exit_code, "pip install" in refused.stderr) == (2, True)
+    answer = videopath("evaluate", questions, "--system", "model", "--out", tmp_path / "out")
+    assert answer.exit_code == 0, answer.stderr
+    assert "There is no report.html" in answer.stderr
+    assert sorted(path.name for path in (tmp_path / "out").glob("report.*")) == ["report.json"]
+
+
+def test_plots_are_left_out_where_they_are_not_wanted(
+    videopath: Run, questions: Path, tmp_path: Path
+) -> None:
+    answer = videopath("evaluate", questions, "--system", "model", "--out", tmp_path, "--no-html")
+    assert (answer.exit_code, (tmp_path / "report.html").exists()) == (0, False)
+
+
+def test_a_system_that_answered_nothing_is_named(videopath: Run, questions: Path, tmp_path: Path) -> None:
+    answer = videopath("evaluate", questions, "--system", "model", "--out", tmp_path, "--no-html")
+    assert "The system model answered none of the 1 questions" in " ".join(answer.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ def test_a_missing_package_is_told_before_anything_is_answered(
 ) -> None:
     monkeypatch.setattr(html, "find_spec", lambda name: None)
     (tmp_path / "set.json").write_text("[]")
-    answer = videopath("evaluate", tmp_path / "set.json", "--out", tmp_path / "out")
-    assert (answer.exit_code, "videopath-agent[benchmark]" in answer.stderr) == (2, True)
+    answer = videopath("evaluate", tmp_path / "set.json", "--out", tmp_path / "out", "--html")
+    assert (answer.exit_code, "[benchmark]" in answer.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="benchmark"):
         html_report(made_set_report("model"))

@@ -413,3 +413,17 @@ def test_given_answers_are_scored_as_the_harness_reads_it(harness: Harness) -> N
     assert losses == pytest.approx([-scores[choice] for choice in (*rising, *rising[::-1])], abs=1e-4)
     assert [place for place, is_greedy in enumerate(greedy) if is_greedy] == [3, 4]
     assert found["acc"] == [0.0, 1.0]
+
+
+@pytest.mark.slow
+def test_colours_that_the_harness_s_older_pyav_cannot_convert_are_named(
+    harness: Harness, shared: Path
+) -> None:
+    script = (
+        "import sys, av; from videopath.core.errors import InputError; from videopath.model import open_clip\n"
+        "try: open_clip(sys.argv[1], 2)\n"
+        "except InputError as error: print(av.__version__, error)\n"
+    )
+    told = harness.run("-c", script, str(shared / "data/cases/hdrpq.mp4"))
+    assert "PyAV before 16 cannot convert" in told
+    assert "pip install --upgrade av" in told

@@ -638,6 +638,49 @@ def test_a_damaged_colour_profile_is_left_out(tmp_path: Path) -> None:
     assert np.array_equal(open_clip(tmp_path / "a.png").frames[0], picture(1))
 
 
+def _sparse_down(folder: Path, kind: str) -> Path:
+    """A picture of 80×100 pixels, twice as many on a length across as down: each is twice as high as wide."""
+    path = folder / f"a.{kind.split()[0]}"
+    picture_of = Image.fromarray(picture(1, 80, 100))
+    if kind == "png aspect":
+        picture_of.save(path)
+        chunk = b"pHYs" + struct.pack(">IIB", 2, 1, 0)
+        stored = path.read_bytes()
+        path.write_bytes(
+            stored[:33] + struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk)) + stored[33:]
+        )
+    elif kind == "jpg aspect":
+        picture_of.save(path, dpi=(300, 150))
+        stored = bytearray(path.read_bytes())
+        place = stored.index(b"JFIF") + 7
+        stored[place : place + 5] = struct.pack(">BHH", 0, 2, 1)
+        path.write_bytes(stored)
+    else:
+        turned = Image.Exif()
+        if kind.endswith("turned"):
+            turned[0x0112] = 6
+        picture_of.save(path, dpi=(300, 150), **({"exif": turned} if kind != "bmp" else {}))
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["png", "png aspect", "jpg", "jpg aspect", "tif", "bmp", "jpg turned", "tif turned"]
+)
+def test_pixels_that_are_not_square_keep_the_picture_s_proportions(tmp_path: Path, kind: str) -> None:
+    path = _sparse_down(tmp_path, kind)
+    width, height = (200, 80) if kind.endswith("turned") else (80, 200)
+    clip = open_clip(path)
+    assert clip.frames.shape[1:3] == (height, width)
+    assert (clip.width, clip.height) == (width, height)
+    assert read_picture(path).shape[:2] == (height, width)
+
+
+def test_a_picture_with_absurd_pixels_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(picture(1)).save(tmp_path / "a.png", dpi=(10, 500))
+    with pytest.raises(InputError, match="50 times as wide as high"):
+        open_clip(tmp_path / "a.png")
+
+
 def test_deep_pictures_are_read_beside_decord(tmp_path: Path) -> None:
     """decord brings a zlib of its own for the whole process, with which other libraries' PNG decoders fail."""
     if find_spec("decord") is None:

@@ -321,6 +321,15 @@ def test_light_and_gamut_become_ordinary_colours(
     assert copied(path)
 
 
+def test_dolby_vision_without_an_ordinary_layer_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", [marked()] * 3, "libx265", **{"x265-params": "log-level=none"})
+    stored = path.read_bytes()
+    (mark,) = {mark for mark in (b"hev1", b"hvc1") if mark in stored[stored.index(b"stsd") :]}
+    path.write_bytes(stored.replace(mark, b"dvh1"))
+    with pytest.raises(InputError, match="Dolby Vision"):
+        open_clip(path, 2)
+
+
 def test_the_case_in_pq_has_its_colours(shared: Path, tmp_path: Path) -> None:
     path = shared / "data/cases/hdrpq.mp4"
     for clip in (open_clip(path, 4), open_clip(playable(path, tmp_path), 4)):

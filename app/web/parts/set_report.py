@@ -80,9 +80,7 @@ def _downloads(report: SetReport, file: Path) -> None:
             icon=":material/download:",
         )
         if find_spec("vl_convert") is None:
-            st.caption(
-                inert('The HTML report needs a package more: pip install "videopath-agent[benchmark]".')
-            )
+            st.caption(inert("The HTML report needs VideoPath's extra benchmark, which is not installed."))
             return
         st.download_button(
             "Download the HTML report",
