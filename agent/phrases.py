@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from videopath.agent.records import CaseReport, LookTaken
 from videopath.tools.answered import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import Candidate, DiagnoseResult
+
+if TYPE_CHECKING:
+    from videopath.agent.library import CaseEntry
 
 NOT_CALIBRATED = "not calibrated"
 NOT_A_TERM = "not a known term"
@@ -133,3 +137,10 @@ def question_in_words(report: CaseReport) -> str:
         else "VideoPath gives a diagnosis, and this asks for something else"
     )
     return f"{report.question} – not answered: {why}"
+
+
+def sureness_in_words(entry: CaseEntry) -> str:
+    """How sure the agent was, for a list of cases; empty as long as it said nothing."""
+    if entry.confidence is not None:
+        return f"{entry.confidence:.0%}" if entry.diagnosis else ""
+    return NOT_CALIBRATED if entry.diagnosis and entry.status != "signed" else ""

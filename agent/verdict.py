@@ -127,7 +127,7 @@ def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]
         sentences.append("Give the anatomical site: the differential then holds only diagnoses of that site.")
     if quality.get("verdict") == _FAIR:
         sentences.append("Record the slide again: " + " ".join(quality.get("sentences", [])))
-    if len(final.differential) > 1 and values.get("margin", 0.0) < _CLOSE:
+    if not final.foreign and len(final.differential) > 1 and values.get("margin", 0.0) < _CLOSE:
         first, second = final.differential[:2]
         sentences.append(
             f"{first.label} and {second.label} are close: show the regions that tell them apart at high power, "

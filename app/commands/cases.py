@@ -51,6 +51,7 @@ def list_cases(
     home: options.Home = None,
 ) -> None:
     """The cases, newest first."""
+    from videopath.agent.phrases import sureness_in_words
     from videopath.app.console import emit_json, say, stdout, table
     from videopath.core.sites import canonical_site
 
@@ -68,7 +69,7 @@ def list_cases(
             entry.status,
             entry.site or "",
             entry.diagnosis,
-            "" if entry.confidence is None else f"{entry.confidence:.0%}",
+            sureness_in_words(entry),
             entry.updated[:16].replace("T", " "),
         )
         for entry in entries
