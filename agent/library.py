@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
-from videopath.agent.records import CaseReport, CaseStatus, Decision, Finding
+from videopath.agent.records import CaseReport, CaseStatus, Decision, Finding, reason_of
 from videopath.agent.revision import refuse_without_diagnosis
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError
@@ -403,8 +403,7 @@ def _signature(
             **new,
         )
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise CaseError(f"The signature is not usable: {reason}.") from error
+        raise CaseError(f"The signature is not usable: {reason_of(error)}.") from error
 
 
 def _apply(decision: Decision, report: CaseReport) -> None:

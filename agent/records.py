@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate, LeftOut
@@ -30,7 +30,16 @@ __all__ = [
     "SimilarCase",
     "Step",
     "VideoFacts",
+    "reason_of",
 ]
+
+
+def reason_of(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, after the field that it is in."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason
 
 
 class Record(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videopath.agent.records import Decision, VideoFacts
+from videopath.agent.records import Decision, VideoFacts, reason_of
 from videopath.agent.state import Json, Look
 from videopath.agent.verdict import is_no_diagnosis
 from videopath.core.errors import CaseError
@@ -31,8 +31,7 @@ def read_decision(answer: Any) -> Decision:
     try:
         return Decision.model_validate(answer)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise CaseError(f"The decision is not usable: {reason}.") from error
+        raise CaseError(f"The decision is not usable: {reason_of(error)}.") from error
 
 
 def checked_decision(answer: Any, look: Look, facts: Json, unknown_label: str | None = None) -> Decision:
