@@ -15,8 +15,9 @@ from langgraph.types import Command, Interrupt
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
+from videopath.agent.looks import best_look
 from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import best_look, report_of, save_evidence, unknown_label_of
+from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
@@ -64,14 +65,16 @@ class DiagnosticAgent:
         device: str | None = None,
         dtype: str | None = None,
         accept_licence: bool = False,
+        accept_uncalibrated: bool = False,
         home: str | Path | None = None,
     ) -> DiagnosticAgent:
         """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
 
         ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``base``: the model that a LoRA or a projector
         goes with; none: the folder that the adapter names. ``knowledge``: a folder or a knowledge base;
-        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts. Raises
-        ``InputError`` for another ``review``.
+        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts.
+        ``accept_uncalibrated``: report the answers of a model without a fitted confidence, on which the agent abstains
+        otherwise. Raises ``InputError`` for another ``review``.
         """
         if review not in get_args(ReviewMode):
             raise InputError(
@@ -80,6 +83,8 @@ class DiagnosticAgent:
         policy = policy or Policy()
         if review != "never":
             policy = policy.model_copy(update={"review": review})
+        if accept_uncalibrated:
+            policy = policy.model_copy(update={"accept_uncalibrated": True})
         nodes = load_nodes(
             model,
             knowledge,

@@ -452,7 +452,7 @@ def _entry_of(report: CaseReport) -> CaseEntry:
         video=report.video.path if report.video else "",
         site=report.site,
         diagnosis=report.diagnosis,
-        confidence=report.confidence,
+        confidence=None if report.provenance.get("calibrated") is False else report.confidence,
         model=report.model,
         created=report.created or moment,
         updated=moment,
