@@ -20,6 +20,7 @@ from videopath.model.appearance import (
     shrink,
     without_frame,
 )
+from videopath.model.overlays import without_overlays
 from videopath.model.video import Clip
 
 Verdict = Literal["good", "fair", "refused"]
@@ -119,10 +120,13 @@ def _complaints(tissue: float, glass: float, focus: float, exposure: float) -> l
 def _look(frame: np.ndarray) -> _View:
     small = without_frame(shrink(frame))
     measured = measure(small)
+    reason = _reason(measured)
+    if reason and (bare := without_overlays(small)) is not None:
+        reason = _reason(measure(bare)) and reason
     tissue, glass = _areas(small)
     # Sharp tissue has at least three quarters of the contrast of its 2-pixel detail at 1 pixel, blurred has a third.
     focus = 1 / (1 + np.exp(-(measured["detail_1_2"] + 0.75) / 0.12))
-    return _View(_reason(measured), tissue, glass, float(focus), _exposure(small))
+    return _View(reason, tissue, glass, float(focus), _exposure(small))
 
 
 def _reason(measured: dict[str, float]) -> str | None:
