@@ -16,36 +16,53 @@ import numpy as np
 LONG_SIDE = 384
 """Pixels that larger pictures are reduced to before anything is measured."""
 _CELL = 16
+_FAR = 5.0  # spreads beyond which a value says no more
 
 
 class Term(NamedTuple):
-    """One line of the logistic rule: ``weight * (value - centre) / spread``."""
+    """One line of the logistic rule: ``weight * z + square * z²`` with ``z = (value - centre) / spread``, at most 5."""
 
     centre: float
     spread: float
     weight: float
+    square: float
+
+    def __call__(self, value: float) -> float:
+        z = min(max((value - self.centre) / self.spread, -_FAR), _FAR)
+        return self.weight * z + self.square * z * z
 
 
-INTERCEPT = 4.0
+INTERCEPT = 11.55
 TERMS = {
-    "yellow": Term(-18.153, 18.482, -0.826),
-    "yellow_spread": Term(9.643, 5.675, -1.517),
-    "orange_share": Term(0.044, 0.169, -0.436),
-    "green_share": Term(0.039, 0.156, -0.380),
-    "black_share": Term(0.016, 0.082, -0.444),
-    "light_chroma": Term(-0.690, 0.446, -1.729),
-    "light_red": Term(-0.646, 0.420, -0.732),
-    "density": Term(0.367, 0.286, -0.541),
-    "second_stain": Term(-4.085, 1.578, +0.171),
-    "detail_1_2": Term(0.152, 0.365, -0.781),
-    "detail_2_4": Term(-0.159, 0.263, +0.489),
-    "colour_detail": Term(-0.465, 0.686, -0.963),
-    "smooth_share": Term(0.033, 0.099, -0.185),
-    "covered_share": Term(0.845, 0.204, +0.587),
-    "between_cells": Term(-0.075, 0.643, +0.841),
-    "colour_between_cells": Term(2.164, 0.689, +0.656),
-    "upright_edges": Term(0.160, 0.116, -1.045),
-    "sparse_edges": Term(0.814, 0.510, -1.312),
+    "yellow": Term(-16.138, 13.993, -0.357, +0.008),
+    "yellow_spread": Term(6.739, 4.068, -0.305, +0.053),
+    "orange_share": Term(0.000, 0.131, -0.862, +0.142),
+    "green_share": Term(0.000, 0.063, -0.746, +0.104),
+    "black_share": Term(0.000, 0.039, -0.215, -0.027),
+    "light_chroma": Term(-0.861, 0.274, -1.011, +0.112),
+    "light_red": Term(-0.810, 0.283, -0.011, -0.024),
+    "density": Term(0.282, 0.175, -0.616, +0.039),
+    "second_stain": Term(-4.154, 0.943, -0.463, -0.201),
+    "detail_1_2": Term(-0.046, 0.385, -1.947, +0.281),
+    "detail_2_4": Term(-0.215, 0.303, -0.106, +0.345),
+    "colour_detail": Term(-0.450, 0.591, -1.486, -0.515),
+    "smooth_share": Term(0.000, 0.048, -0.157, -0.122),
+    "covered_share": Term(0.939, 0.202, -0.725, -0.401),
+    "between_cells": Term(-0.122, 0.613, -0.423, -0.150),
+    "colour_between_cells": Term(2.005, 0.638, -0.007, -0.047),
+    "upright_edges": Term(0.126, 0.016, -0.137, -0.130),
+    "sparse_edges": Term(0.570, 0.344, -0.409, -0.039),
+    "green_density": Term(0.303, 0.161, +0.406, -0.548),
+    "blue_density": Term(-0.363, 0.349, +0.060, +0.276),
+    "third_stain": Term(-5.702, 1.508, +0.300, -0.078),
+    "glass_light": Term(83.606, 15.107, -0.156, +0.197),
+    "glass_chroma": Term(10.763, 11.066, +0.392, -0.172),
+    "red": Term(17.395, 10.973, -0.327, -0.092),
+    "coherence": Term(0.377, 0.105, -0.583, -0.201),
+    "edges_even": Term(-0.337, 0.552, +0.040, -0.124),
+    "cell_sparse": Term(0.383, 0.152, +0.327, -0.143),
+    "contrast_low": Term(1.799, 0.823, +0.247, +0.084),
+    "contrast_even": Term(-0.814, 0.567, +0.527, +0.493),
 }
 """The rule: a picture is tissue where INTERCEPT plus all terms is above 0."""
 
@@ -103,7 +120,7 @@ def measure(rgb: np.ndarray) -> dict[str, float]:
 
 def contributions(measured: dict[str, float]) -> dict[str, float]:
     """What each number adds to the rule's sum (the intercept left out)."""
-    return {name: t.weight * (measured[name] - t.centre) / t.spread for name, t in TERMS.items()}
+    return {name: term(measured[name]) for name, term in TERMS.items()}
 
 
 def _one_colour(rgb: np.ndarray) -> float:
@@ -129,6 +146,9 @@ def _colour(pixels: np.ndarray, lab: np.ndarray) -> dict[str, float]:
         "black_share": float((highest(pixels) < 50).mean()),
         "light_chroma": _correlation(light, chroma),
         "light_red": _correlation(light, red),
+        "red": float(red.mean()),
+        "glass_light": float(np.percentile(light, 97)),
+        "glass_chroma": float(chroma[light > np.percentile(light, 95) - 0.01].mean()),
     }
 
 
@@ -137,8 +157,12 @@ def _density(pixels: np.ndarray) -> dict[str, float]:
     flat = pixels.reshape(-1, 3)
     density = optical_density(flat, np.maximum(np.percentile(flat, 97, axis=0), 60))
     strengths = np.linalg.eigvalsh(np.cov(density.T) + 1e-6 * np.eye(3))  # rising
+    _, green, blue = np.log(3 * (density.mean(axis=0) + 1e-3) / (density.mean(axis=0) + 1e-3).sum())
     return {
         "density": float(density.mean()),
+        "green_density": float(green),
+        "blue_density": float(blue),
+        "third_stain": float(np.log(strengths[0] / strengths[2])),
         "second_stain": float(np.log(strengths[1] / strengths[2])),
     }
 
@@ -171,6 +195,8 @@ def _cells(lab: np.ndarray) -> dict[str, float]:
         "covered_share": float(covered.mean()),
         "between_cells": float(np.log((means[..., 0].std() + 0.5) / (contrast.mean() + 0.5))),
         "colour_between_cells": float(np.log(np.hypot(means[..., 1].std(), means[..., 2].std()) + 0.5)),
+        "contrast_low": float(np.log(np.percentile(contrast, 20) + 0.5)),
+        "contrast_even": float(np.log((contrast.std() + 0.3) / (contrast.mean() + 0.3))),
     }
 
 
@@ -180,10 +206,20 @@ def _edges(light: np.ndarray) -> dict[str, float]:
     angle = np.degrees(np.arctan2(down, across)) % 90
     upright = np.minimum(angle, 90 - angle) < 5
     energy = strength * strength
+    cells = _mean_of_cells(energy), _mean_of_cells(strength)
+    level, plumb, both = (cv2.GaussianBlur(v, (0, 0), 4) for v in (across * across, down * down, across * down))
     return {
+        "coherence": float((np.sqrt((level - plumb) ** 2 + 4 * both**2) / (level + plumb + 1)).mean()),
+        "edges_even": float(np.log((cells[0].std() + 1) / (cells[0].mean() + 1))),
+        "cell_sparse": float(np.median(np.log((cells[0] + 1e-2) / (cells[1] ** 2 + 1e-2)))),
         "upright_edges": float((energy * upright).sum() / energy.sum()),
         "sparse_edges": float(np.log(energy.mean() / strength.mean() ** 2)),
     }
+
+
+def _mean_of_cells(values: np.ndarray) -> np.ndarray:
+    rows, columns = (side // _CELL for side in values.shape)
+    return values[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL).mean((1, 3))
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
