@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -16,7 +16,7 @@ from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
 from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import best_look, report_of, save_evidence
+from videopath.agent.outcome import best_look, report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
@@ -25,7 +25,8 @@ from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
-from videopath.core.settings import ReviewMode
+from videopath.core.jsonl import parse_json
+from videopath.core.settings import ReviewMode, load_settings
 from videopath.core.sites import canonical_site
 from videopath.tools.journal import JOURNAL_NAME
 
@@ -224,8 +225,10 @@ class DiagnosticAgent:
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
                 "look at it again."
             )
-        values = self._values(case_id)
-        return checked_decision(decision, best_look(values["looks"]), values["facts"])
+        values: Any = self._values(case_id)
+        return checked_decision(
+            decision, best_look(values["looks"]), values["facts"], unknown_label_of(values)
+        )
 
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""
@@ -281,7 +284,10 @@ class DiagnosticAgent:
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
             raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
-        return json.loads(inputs.read_text(encoding="utf-8"))
+        found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        if not isinstance(found, dict) or not isinstance(found.get("video"), str):
+            raise CaseError(f"{inputs} is damaged: diagnose the video again.")
+        return cast(CaseInput, found)
 
     def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
         """Run the graph until it ends or waits; the library always knows how far the case is."""
@@ -296,7 +302,7 @@ class DiagnosticAgent:
                 stream_mode="updates",
                 durability="sync",
             )
-            for update in updates:
+            for update in _untraced(updates):
                 yield from _steps_of(update)
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
@@ -323,6 +329,24 @@ class DiagnosticAgent:
 
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
+
+
+def _untraced(updates: Iterator[Any]) -> Iterator[Any]:
+    """The updates, each made without LangSmith: a variable in the environment must not send a case away.
+
+    The setting ``tracing`` allows it. The context is left between two updates, which the caller's own code sees.
+    """
+    from langsmith import tracing_context
+
+    if load_settings().tracing:
+        yield from updates
+        return
+    while True:
+        with tracing_context(enabled=False):
+            update = next(updates, None)
+        if update is None:
+            return
+        yield update
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:

@@ -58,6 +58,11 @@ def features(
     }
 
 
+def is_calibrated(calibration: dict[str, float]) -> bool:
+    """Whether the confidence of this model was fitted: the weights of all features come from its card."""
+    return DEFAULTS.keys() <= calibration.keys()
+
+
 def confidence(values: dict[str, float], calibration: dict[str, float]) -> float:
     """The calibrated probability in [0, 1] that the diagnosis is right. Missing features count as undecided."""
     weights = {key: calibration.get(key, default) for key, default in DEFAULTS.items()}

@@ -58,5 +58,5 @@ def _names(library: CaseLibrary, entry: CaseEntry) -> set[str]:
     try:
         inputs: Any = json.loads((library.folder(entry.case_id) / INPUTS_NAME).read_bytes())
         return {entry.model, str(inputs["settings"]["model"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {entry.model}

@@ -17,17 +17,18 @@ import re
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
-from videopath.agent.records import CaseReport, CaseStatus, Decision
+from videopath.agent.records import CaseReport, CaseStatus, Decision, Finding
+from videopath.agent.revision import refuse_without_diagnosis
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError
 from videopath.core.files import write_bytes, write_text
@@ -36,6 +37,8 @@ from videopath.core.settings import home_folder
 ExportFormat = Literal["zip", "pdf", "md", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
+SAVING_NAME = ".saving"
+"""Stands in a case's folder while its report and its row are written: a kill may have come between the two."""
 INPUTS_NAME = "inputs.json"
 """What a case was begun with, in its folder."""
 
@@ -106,11 +109,11 @@ class CaseLibrary:
             return []
         with self._connect() as database:
             rows = database.execute(
-                "SELECT * FROM cases WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR site = ?2) "
-                "ORDER BY created DESC, case_id DESC",
-                (status, site),
+                "SELECT * FROM cases WHERE (?1 IS NULL OR site = ?1) ORDER BY created DESC, case_id DESC",
+                (site,),
             ).fetchall()
-        return [CaseEntry(**dict(row)) for row in rows]
+        entries = [self._listed(row) for row in rows]
+        return [entry for entry in entries if status in (None, entry.status)]
 
     def entry(self, case_id: str) -> CaseEntry:
         """The row of a case. Raises ``CaseError`` when there is none."""
@@ -123,7 +126,39 @@ class CaseLibrary:
             raise CaseError(
                 f"There is no case {case_id} in {self.home}: `videopath cases list` shows those there are."
             )
-        return CaseEntry(**dict(row))
+        return self._entry_from(row)
+
+    def _listed(self, row: sqlite3.Row) -> CaseEntry:
+        """A row for the list; one that this version does not understand is listed as failed, with the reason."""
+        try:
+            return self._entry_from(row)
+        except CaseError as error:
+            moments = {name: str(row[name] or "") for name in ("created", "updated")}
+            return CaseEntry(
+                case_id=str(row["case_id"]),
+                status="failed",
+                video=str(row["video"] or ""),
+                comment=str(error),
+                **moments,
+            )
+
+    def _entry_from(self, row: sqlite3.Row) -> CaseEntry:
+        """The row, or what the report says where a kill came after the report of a finished case and before its row."""
+        try:
+            entry = CaseEntry(**dict(row))
+        except ValidationError as error:
+            raise CaseError(
+                f"This version of VideoPath does not understand the entry of case {row['case_id']}: "
+                f"{error.errors()[0]['msg']}."
+            ) from error
+        folder = self.folder(entry.case_id)
+        if not (folder / SAVING_NAME).exists():
+            return entry
+        try:
+            report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
+        except (FileNotFoundError, ValidationError):
+            return entry
+        return _entry_of(report) if report.status in _FINISHED else entry
 
     def get(self, case_id: str) -> CaseReport:
         """The report of a case.
@@ -165,11 +200,14 @@ class CaseLibrary:
         return folder
 
     @contextmanager
-    def working(self, case_id: str) -> Iterator[None]:
-        """Only one process works on a case; the lock of a killed one is free again."""
+    def working(self, case_id: str, wait: float = 0.0) -> Iterator[None]:
+        """Only one process works on a case; the lock of a killed one is free again.
+
+        Raises ``CaseError`` if the lock is not free within ``wait`` seconds.
+        """
         lock = FileLock(self.folder(case_id) / ".lock", thread_local=False)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=wait)
         except Timeout as error:
             raise CaseError(
                 f"Case {case_id} is being worked on by another process: wait for it to finish."
@@ -180,8 +218,9 @@ class CaseLibrary:
             lock.release()
 
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
-        """Note how far a case is; ``comment`` says why it failed."""
-        self.entry(case_id)
+        """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
+        if self.entry(case_id).status == "signed":
+            raise CaseError(f"Case {case_id} is signed and stays as signed.")
         with self._connect(create=True) as database:
             database.execute(
                 "UPDATE cases SET status = ?, comment = coalesce(?, comment), updated = ? WHERE case_id = ?",
@@ -189,50 +228,64 @@ class CaseLibrary:
             )
 
     def save(self, report: CaseReport) -> Path:
-        """Write the report of a case (JSON and Markdown) and its row; returns the case folder."""
+        """Write the report of a case (JSON and Markdown) and its row; returns the case folder.
+
+        Raises ``CaseError`` if the case is signed and the report says something else than what was signed.
+        """
         folder = self.folder(report.case_id)
+        _refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
+        write_text(folder / SAVING_NAME, "")
         write_text(folder / REPORT_NAME, report.to_json())
         write_text(folder / MARKDOWN_NAME, report.to_markdown())
         with self._connect(create=True) as database:
             _upsert(database, _entry_of(report))
+        (folder / SAVING_NAME).unlink(missing_ok=True)
         return folder
 
     def sign(
-        self, case_id: str, reviewer: str, comment: str = "", diagnosis: str | None = None
+        self,
+        case_id: str,
+        reviewer: str,
+        comment: str = "",
+        diagnosis: str | None = None,
+        *,
+        description: str | None = None,
+        findings: Sequence[str] | None = None,
     ) -> CaseReport:
         """Sign a finished case; who, when and the comment are kept in report and row.
 
-        ``diagnosis`` replaces the agent's label; an abstained case cannot be signed without one.
+        ``diagnosis``, ``description`` and ``findings`` replace the agent's; a case without a diagnosis cannot be
+        signed without one. One person signs: a second signature raises ``CaseError`` and repeats the words that it
+        would have lost.
         """
-        entry = self.entry(case_id)
+        self.entry(case_id)
+        if not reviewer.strip():
+            raise CaseError("A signature needs a name: give the reviewer.")
+        with self.working(case_id, wait=_WAIT):
+            self._refuse_signature(self.entry(case_id), diagnosis, comment)
+            report = self.get(case_id)
+            decision = _signature(report, reviewer.strip(), comment, diagnosis, description, findings)
+            refuse_without_diagnosis(
+                decision.diagnosis or report.diagnosis, report.provenance.get("unknown_label")
+            )
+            _apply(decision, report)
+            self.save(report)
+            self.drop_checkpoints(case_id)
+        return report
+
+    def _refuse_signature(self, entry: CaseEntry, diagnosis: str | None, comment: str) -> None:
+        case_id = entry.case_id
         if entry.status == "signed":
+            words = "; ".join(word.strip() for word in (diagnosis or "", comment) if word.strip())
             raise CaseError(
                 f"Case {case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
+                + (f" Your words were not kept: {words}" if words else "")
             )
         if entry.status not in _SIGNABLE:
             raise CaseError(f"Case {case_id} is {entry.status}: only a finished case can be signed.")
-        if not reviewer.strip():
-            raise CaseError("A signature needs a name: give the reviewer.")
         if entry.status == "abstained" and not (diagnosis or "").strip():
             raise CaseError(f"The agent abstained on case {case_id}: give the diagnosis that you sign.")
-        report, diagnosis = self.get(case_id), (diagnosis or "").strip()
-        edited = bool(diagnosis) and diagnosis != report.diagnosis
-        report.review.append(
-            Decision(
-                action="edit" if edited else "accept",
-                reviewer=reviewer.strip(),
-                diagnosis=diagnosis if edited else None,
-                comment=comment,
-                decided=now(),
-                changes={"diagnosis": {"from": report.diagnosis, "to": diagnosis}} if edited else {},
-            )
-        )
-        report.diagnosis = diagnosis or report.diagnosis
-        report.status = "signed"
-        self.save(report)
-        self.drop_checkpoints(case_id)
-        return report
 
     def delete(self, case_id: str) -> None:
         """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
@@ -302,6 +355,79 @@ class CaseLibrary:
             f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
             "permissions, or set VIDEOPATH_HOME to another folder."
         )
+
+
+def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
+    """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
+    try:
+        kept = CaseReport.from_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return
+    if kept.status == "signed" and _signed_words(kept) != _signed_words(report):
+        raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
+
+
+def _signed_words(report: CaseReport) -> tuple[object, ...]:
+    findings = [finding.text for finding in report.findings]
+    return report.status, report.diagnosis, report.description, findings, report.review
+
+
+def _signature(
+    report: CaseReport,
+    reviewer: str,
+    comment: str,
+    diagnosis: str | None,
+    description: str | None,
+    findings: Sequence[str] | None,
+) -> Decision:
+    """The decision that signs a report, with what it changes."""
+    said = {"diagnosis": report.diagnosis, "description": report.description}
+    words: dict[str, Any] = {
+        "diagnosis": (diagnosis or "").strip(),
+        "description": (description or "").strip(),
+    }
+    changes = {
+        name: {"from": said[name], "to": word} for name, word in words.items() if word and word != said[name]
+    }
+    texts = [finding.text for finding in report.findings]
+    if findings is not None and [*findings] != texts:
+        changes["findings"] = {"from": texts, "to": [*findings]}
+    new = {name: change["to"] for name, change in changes.items()}
+    try:
+        return Decision(
+            action="edit" if changes else "accept",
+            reviewer=reviewer,
+            comment=comment,
+            decided=now(),
+            changes=changes,
+            **new,
+        )
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise CaseError(f"The signature is not usable: {reason}.") from error
+
+
+def _apply(decision: Decision, report: CaseReport) -> None:
+    """Put a signature's words into the report; a finding keeps its moment where its text is the agent's."""
+    report.review.append(decision)
+    report.diagnosis = decision.diagnosis or report.diagnosis
+    report.description = decision.description or report.description
+    if decision.findings is not None:
+        known = {finding.text: finding for finding in report.findings}
+        report.findings = [known.get(text) or _finding_of(text, report) for text in decision.findings]
+    report.status = "signed"
+
+
+def _finding_of(text: str, report: CaseReport) -> Finding:
+    """A person's finding, at the middle of the frames that were seen."""
+    frames = report.video
+    middle = len(frames.indices) // 2 if frames else 0
+    return Finding(
+        text=text,
+        seconds=frames.seconds[middle] if frames and frames.seconds else 0.0,
+        frame=frames.indices[middle] if frames and frames.indices else 0,
+        by="reviewer",
+    )
 
 
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
 from videopath.agent.confidence import confidence, description_support, features
 from videopath.agent.library import CaseLibrary, new_case_id, now
-from videopath.agent.outcome import best_look, engine_of, report_of, save_evidence
+from videopath.agent.outcome import best_look, engine_of, report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
-from videopath.agent.records import RunSettings, Step, VideoFacts
+from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
 from videopath.agent.revision import (
     checked_decision,
     decisions_of,
@@ -246,21 +246,8 @@ class Nodes:
     def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Ask a person to accept, edit, revise or reject. Runs again from its first line with the answer."""
         look = best_look(state["looks"])
-        answer = interrupt(
-            {
-                "case_id": state["case_id"],
-                "revision": revisions(state),
-                "diagnosis": look["final"]["label"],
-                "differential": look["final"]["differential"],
-                "description": look["described"]["description"],
-                "findings": [finding["text"] for finding in look["described"]["findings"]],
-                "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
-                "confidence": look["confidence"],
-                "reasons": look["reasons"],
-            }
-        )
+        decision = _asked(state, look)
         draft = StepDraft("review", runtime)
-        decision = checked_decision(answer, look, state["facts"])
         decision.decided = decision.decided or now()
         told = decision.model_dump(mode="json")
         step = draft.done(
@@ -338,6 +325,26 @@ class Nodes:
         """The node's update, with its step in the trace."""
         record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
         return {**update, "steps": [step.model_dump(mode="json")]}
+
+
+def _asked(state: CaseState, look: Look) -> Decision:
+    """A person's decision; one that cannot be carried out is asked for again, with the reason under ``error``."""
+    question: Json = {
+        "case_id": state["case_id"],
+        "revision": revisions(state),
+        "diagnosis": look["final"]["label"],
+        "differential": look["final"]["differential"],
+        "description": look["described"]["description"],
+        "findings": [finding["text"] for finding in look["described"]["findings"]],
+        "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
+        "confidence": look["confidence"],
+        "reasons": look["reasons"],
+    }
+    while True:
+        try:
+            return checked_decision(interrupt(question), look, state["facts"], unknown_label_of(state))
+        except CaseError as error:
+            question = {**question, "error": str(error)}
 
 
 def _with_moments(state: CaseState, session: ClipSession) -> tuple[DescribeResult, Json]:

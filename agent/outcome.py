@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from videopath.agent.bundle import FRAMES_FOLDER
+from videopath.agent.confidence import is_calibrated
 from videopath.agent.records import (
     CaseReport,
     CaseStatus,
@@ -52,6 +53,11 @@ def best_look(looks: list[Look]) -> Look:
 def engine_of(state: CaseState) -> EngineInfo | None:
     """The model that the case was begun with; none as long as no model was asked."""
     return EngineInfo.model_validate(state["engine"]) if "engine" in state else None
+
+
+def unknown_label_of(state: CaseState) -> str | None:
+    """What the case's model says of tissue that it does not know; None for a model without such a label."""
+    return EngineInfo.model_validate(state["engine"]).card.unknown_label
 
 
 def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
@@ -185,6 +191,8 @@ def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult) -
         "source": info.source,
         "layout": info.layout,
         "licence": info.licence,
+        "unknown_label": info.card.unknown_label,
+        "calibrated": is_calibrated(info.card.calibration),
         "trained_on": info.card.trained_on,
         "device": info.device,
         "device_reason": info.device_reason,

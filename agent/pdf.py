@@ -37,6 +37,8 @@ from videopath.agent.pdf_page import (
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
+    agent_diagnosis,
+    confidence_in_words,
     flat,
     left_out_sentences,
     moment,
@@ -129,8 +131,10 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     if report.site:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
-    sure = f"Calibrated confidence of the agent {report.confidence:.0%}"
-    row = Table([[Bar(report.confidence, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
+    of = f" in {agent_diagnosis(report) or 'no diagnosis'}" if report.status == "signed" else ""
+    sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
+    share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
+    row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
     row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
     row.hAlign = "LEFT"
     yield row
@@ -258,6 +262,7 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
     if report.blind_diagnosis:
         yield Spacer(1, 5)
         yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)
+        yield labelled("The agent after them", agent_diagnosis(report) or "none", CELL)
         yield text(retrieval_sentence(report), CELL)
 
 

@@ -77,6 +77,7 @@ def replay(
     """
     then = read_bundle(Path(bundle))
     _refuse_other_video(then.report, Path(video))
+    _refuse_unnamed_folders(then.report.settings, model=model, base=base, knowledge=knowledge)
     settings = then.report.settings.model_copy()
     settings.policy = {**settings.policy, "review": "always" if _was_reviewed(then.report) else "never"}
     changed: dict[str, Any] = {"model": model, "base": base, "knowledge": knowledge, "device": device}
@@ -114,6 +115,19 @@ def replay(
         notes=notes,
         report=now,
     )
+
+
+def _refuse_unnamed_folders(settings: RunSettings, **named: Any) -> None:
+    """A bundle may be a stranger's: no folder is loaded because it says so, only because the user names one."""
+    if named["model"] is not None:
+        del named["base"]  # that of the bundle is not used with another model
+    for kind, given in named.items():
+        folder = getattr(settings, kind)
+        if given is None and folder not in (None, "", "nano") and Path(folder).expanduser().is_dir():
+            raise InputError(
+                f"The bundle was made with the {kind} in the folder {folder}, which is not loaded because a bundle "
+                f"says so: if it is the one that you mean, give --{kind} {folder}."
+            )
 
 
 def agent_of(
@@ -154,7 +168,7 @@ def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
         raise CaseError(
             f"Case {case_id} was stopped before it began: delete it and diagnose its video again."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CaseError(f"{inputs} is damaged: diagnose the video again.") from error
 
 

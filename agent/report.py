@@ -58,12 +58,18 @@ def _outcome(report: CaseReport) -> str:
             "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
         )
         lines.append(f"**{name}:** {_inline(report.diagnosis)}")
-        lines.append(f"**Confidence:** {report.confidence:.0%} (calibrated)")
+    if report.diagnosis and report.status != "signed":
+        lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
         lines.append(f"**Question:** {_inline(report.question)}")
     text = "  \n".join(lines)
+    if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
+        text += (
+            f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(agent_diagnosis(report) or 'none')}  \n"
+        )
+        text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
         text += "\n\nThe agent abstained: its confidence is below the policy's threshold."
     if report.advice:
@@ -71,6 +77,17 @@ def _outcome(report: CaseReport) -> str:
     if report.rationale:
         text += f"\n\n**Rationale.** {_inline(report.rationale)}"
     return text
+
+
+def confidence_in_words(report: CaseReport) -> str:
+    """The agent's confidence and who vouches for it; no number where the model's confidence was never fitted.
+
+    Reports from before this was recorded say the number alone.
+    """
+    calibrated = report.provenance.get("calibrated")
+    if calibrated is False:
+        return "none, since this model is not calibrated"
+    return f"{report.confidence:.0%}" + (" (calibrated)" if calibrated else "")
 
 
 def _description(report: CaseReport) -> str:
@@ -156,9 +173,17 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    first, last = _inline(report.blind_diagnosis), _inline(report.diagnosis) or "none"
+    first, last = _inline(report.blind_diagnosis), _inline(agent_diagnosis(report)) or "none"
     change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
+
+
+def agent_diagnosis(report: CaseReport) -> str:
+    """The agent's own final label, also where a person's edit has replaced it."""
+    for decision in report.review:
+        if decision.action == "edit" and "diagnosis" in decision.changes:
+            return str(decision.changes["diagnosis"]["from"])
+    return report.diagnosis
 
 
 def retrieval_sentence(report: CaseReport) -> str:
@@ -195,7 +220,7 @@ def _review(decisions: Sequence[Decision]) -> str:
     changes = [
         (
             str(number),
-            field.replace("_", " "),
+            _inline(field.replace("_", " ")),
             _inline(shown_change(c["from"])),
             _inline(shown_change(c["to"])),
         )

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from videopath.agent.records import Decision, VideoFacts
 from videopath.agent.state import Json, Look
+from videopath.agent.verdict import is_no_diagnosis
 from videopath.core.errors import CaseError
 from videopath.tools.describe import split_sentences
 from videopath.tools.schemas import (
@@ -34,13 +35,27 @@ def read_decision(answer: Any) -> Decision:
         raise CaseError(f"The decision is not usable: {reason}.") from error
 
 
-def checked_decision(answer: Any, look: Look, facts: Json) -> Decision:
-    """The decision on a look, with what it changes. Raises ``CaseError`` for one that cannot be carried out."""
+def checked_decision(answer: Any, look: Look, facts: Json, unknown_label: str | None = None) -> Decision:
+    """The decision on a look, with what it changes. Raises ``CaseError`` for one that cannot be carried out.
+
+    ``unknown_label``: what the model says of tissue that it does not know; nobody signs that as a diagnosis.
+    """
     decision = read_decision(answer).model_copy()
     decision.changes = changes_of(decision, look)
+    if decision.action in ("accept", "edit"):
+        refuse_without_diagnosis(decision.diagnosis or look["final"]["label"], unknown_label)
     if decision.action == "revise":
         _refuse_unusable(decision, look, VideoFacts.model_validate(facts))
     return decision
+
+
+def refuse_without_diagnosis(label: str, unknown_label: str | None) -> None:
+    """Raise ``CaseError`` where the label that would be signed is not a diagnosis."""
+    if is_no_diagnosis(label, unknown_label):
+        raise CaseError(
+            f"The agent has no diagnosis for this case ({label or 'none'}): give the diagnosis that you sign, "
+            "or reject the case."
+        )
 
 
 def changes_of(decision: Decision, look: Look) -> Json:

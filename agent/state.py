@@ -6,7 +6,9 @@ Frames and tensors never enter it: a clip is named by the request that opens it.
 from __future__ import annotations
 
 import operator
-from typing import Annotated, Any, NotRequired, Required, TypedDict
+from typing import Annotated, Any, NotRequired, Required
+
+from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
 
 Json = dict[str, Any]
 """A record of ``tools.schemas`` or ``agent.records`` as ``model_dump(mode="json")`` gives it."""

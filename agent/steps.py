@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
+from pydantic.json_schema import SkipJsonSchema
 
 from videopath.agent.library import now
 from videopath.agent.records import Step
@@ -36,7 +37,10 @@ OnProgress = Callable[[Progress], None]
 class RunContext:
     """What belongs to one run of the graph and not to its case."""
 
-    on_progress: OnProgress | None = None  # called where the node works: what it raises ends the run at once
+    # Not part of the JSON schema that LangGraph's server shows: no JSON can hold a function.
+    on_progress: SkipJsonSchema[OnProgress | None] = (
+        None  # called where the node works: what it raises ends the run at once
+    )
 
 
 CaseRuntime = Runtime[RunContext]

@@ -17,6 +17,11 @@ _CLOSE = 0.2  # margin below which two candidates are close
 _FAIR = "fair"
 
 
+def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
+    """Whether a label says that there is no diagnosis: empty, or the model's word for tissue that it does not know."""
+    return same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}
+
+
 def no_claim(label: str, site: str | None, card: Card) -> list[str]:
     """Reasons why no confidence at all can be claimed for a label, whatever the scores say."""
     if label == NO_DIAGNOSIS:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from videopath.core.errors import InputError
+from videopath.core.errors import VideoPathError
 
 
 def _use_home(home: Path | None) -> Path | None:
@@ -18,12 +18,18 @@ def _use_home(home: Path | None) -> Path | None:
     return home
 
 
+class WrongChoice(VideoPathError):
+    """A word that an option does not know. Not a ``ValueError``: click would put a box of its own around it."""
+
+    exit_code = 2
+
+
 def choice(option: str, *allowed: str) -> dict[str, Any]:
     """Settings of an option with few values: a wrong one is told in one sentence."""
 
     def chosen(value: str) -> str:
         if value not in allowed:
-            raise InputError(f"{option} {value[:40]!r} is not known; use one of: {', '.join(allowed)}.")
+            raise WrongChoice(f"{option} {value[:40]!r} is not known; use one of: {', '.join(allowed)}.")
         return value
 
     return {"parser": chosen, "metavar": "|".join(allowed), "show_default": False}

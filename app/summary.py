@@ -8,7 +8,14 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from videopath.agent.report import left_out_sentences, moment, ranks_of, retrieval_sentence
+from videopath.agent.report import (
+    agent_diagnosis,
+    confidence_in_words,
+    left_out_sentences,
+    moment,
+    ranks_of,
+    retrieval_sentence,
+)
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -45,7 +52,11 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
-        yield plain(f"\nBefore the similar cases: {report.blind_diagnosis}. {retrieval_sentence(report)}")
+        after = agent_diagnosis(report) or "none"
+        yield plain(
+            f"\nBefore the similar cases: {report.blind_diagnosis}. The agent after them: {after}. "
+            f"{retrieval_sentence(report)}"
+        )
 
 
 def _headline(report: CaseReport) -> Text:
@@ -54,7 +65,8 @@ def _headline(report: CaseReport) -> Text:
         unsure = report.abstained and report.status != "signed"
         text.append("Most likely, not signed out: " if unsure else "Diagnosis: ", style="bold")
         text.append(plain(report.diagnosis, "bold yellow" if unsure else "bold green"))
-        text.append(f"   confidence {report.confidence:.0%}")
+        of = "of the agent " if report.status == "signed" else ""
+        text.append(f"   confidence {of}{confidence_in_words(report)}")
     text.append(f"\nCase {report.case_id}: {report.status}", style="dim")
     if report.site:
         text.append(f"   site: {report.site}", style="dim")

@@ -7,6 +7,8 @@
     ├── EngineError      the model failed while running; ``retryable`` says whether trying again can help
     └── CaseError        unknown case, stale decision
 
+Errors that a user can mend are ``ValueError`` as well: servers show the message of a ``ValueError`` and hide others.
+
 A message is one sentence or two: what was got, what is allowed, what to do. The command line prints the message
 and leaves with ``exit_code``.
 """
@@ -18,17 +20,17 @@ class VideoPathError(Exception):
     exit_code = 1
 
 
-class InputError(VideoPathError):
+class InputError(VideoPathError, ValueError):
     """The user's input cannot be used."""
 
     exit_code = 2
 
 
-class ModelError(VideoPathError):
+class ModelError(VideoPathError, ValueError):
     """A checkpoint is missing, partial, corrupt or does not fit."""
 
 
-class KnowledgeError(VideoPathError):
+class KnowledgeError(VideoPathError, ValueError):
     """A knowledge base is missing, corrupt or was built with another embedder."""
 
 
@@ -40,5 +42,5 @@ class EngineError(VideoPathError):
         self.retryable = retryable
 
 
-class CaseError(VideoPathError):
+class CaseError(VideoPathError, ValueError):
     """A case is unknown, or a decision no longer fits its state."""

@@ -46,6 +46,13 @@ class Settings(BaseSettings):
     dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
         None, description="none: chosen by device"
     )
+    embedder: Path | None = Field(
+        None, description="folder of an embedder that knowledge bases built with it may load; none: no folder"
+    )
+    tracing: bool = Field(
+        False,
+        description="LangSmith may trace cases where LANGSMITH_TRACING is on; they then leave this machine",
+    )
     accept_licence: bool = Field(
         False, description="the licence of downloaded weights (CC BY-NC) is accepted"
     )
@@ -73,6 +80,14 @@ def load_settings() -> Settings:
         raise InputError(
             f"The setting {name!r} is not usable: {first['msg']}. "
             f"Correct VIDEOPATH_{name.upper()} or {home_folder() / 'videopath.toml'}."
+        ) from error
+    except RecursionError as error:
+        raise InputError(
+            f"{home_folder() / 'videopath.toml'} is nested too deeply to be read. Correct or remove it."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{home_folder() / 'videopath.toml'} cannot be read: {error.strerror}. Correct or remove it."
         ) from error
     except ValueError as error:
         raise InputError(

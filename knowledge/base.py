@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from videopath.core.errors import InputError, KnowledgeError
+from videopath.core.once import once_property
+from videopath.core.settings import load_settings
 from videopath.knowledge import building
 from videopath.knowledge.changing import Action, Entry, first_version, merged, next_version, refuse_impossible
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
@@ -47,6 +48,42 @@ class KnowledgeInfo(BaseModel, frozen=True):
     index_sha256: str
 
 
+class _Version:
+    """One version of a knowledge base, opened: everything that is asked of it agrees with it."""
+
+    def __init__(self, folder: Path, generation: Generation) -> None:
+        self.folder = folder
+        self.generation = generation
+        self.searcher = Searcher(generation)
+
+    @once_property
+    def info(self) -> KnowledgeInfo:
+        """Counts, encoders and hashes."""
+        manifest, store = self.generation.manifest, self.generation.store
+        diagnoses = store.counts("diagnosis")
+        diagnoses.pop("", None)
+        index: dict[str, list[str]] = {}
+        for part in manifest.parts:
+            index.setdefault(part.view, []).append(f"{part.kind}, {part.vectors:,} vectors")
+        return KnowledgeInfo(
+            folder=str(self.folder),
+            version=manifest.version,
+            records=manifest.count,
+            sources=len(store.counts("source")),
+            diagnosed=sum(diagnoses.values()),
+            diagnoses=diagnoses,
+            sites={site: count for site, count in store.counts("site").items() if site},
+            licences=store.counts("licence"),
+            views=["text", "image", "lexical"] if manifest.image_encoder else ["text", "lexical"],
+            embedder=manifest.embedder,
+            image_encoder=manifest.image_encoder,
+            index=index,
+            data_sha256=manifest.data_sha256,
+            records_sha256=manifest.records.sha256,
+            index_sha256=manifest.index_sha256,
+        )
+
+
 class KnowledgeBase:
     """Records in SQLite with FAISS indexes over their descriptions and, if built with a viewer, their clips.
 
@@ -59,8 +96,7 @@ class KnowledgeBase:
         self, folder: Path, generation: Generation, embedder: Encoder, *, fixed: bool = False
     ) -> None:
         self.folder = folder
-        self._generation = generation
-        self._searcher = Searcher(generation)
+        self._version = _Version(folder, generation)
         self._embedder = embedder
         self._fixed = fixed
 
@@ -104,7 +140,7 @@ class KnowledgeBase:
         """
         folder = Path(folder).expanduser()
         built_by = read_manifest(folder).embedder
-        encoder = _encoder(embedder) if embedder else Embedder(built_by.name, download=False)
+        encoder = _encoder(embedder) if embedder else _embedder_of(built_by.name)
         if encoder.sha256 != built_by.sha256:
             raise KnowledgeError(
                 f"The index in {folder} was built with the embedder {built_by.name} ({built_by.sha256[:12]}…), not with "
@@ -118,6 +154,10 @@ class KnowledgeBase:
         from videopath.knowledge.bundled import STARTER_FOLDER
 
         return cls.open(STARTER_FOLDER)
+
+    @property
+    def _generation(self) -> Generation:
+        return self._version.generation
 
     @property
     def fixed(self) -> bool:
@@ -194,18 +234,19 @@ class KnowledgeBase:
         if k < 1:
             raise InputError(f"{k} results were asked for; at least 1 is possible.")
         weights = weights or Weights()
-        mark = self.image_encoder
+        version = self._version
+        mark = version.generation.manifest.image_encoder
         if query.image is not None and mark and np.shape(query.image)[-1] != mark.dimension:
             raise InputError(
                 f"The image vector has {np.shape(query.image)[-1]} numbers; those of {mark.name} have {mark.dimension}."
             )
         asked = query.text.strip()
         vector = self.embedded([asked])[0] if asked and weights.text else None
-        return self._searcher.find(query, vector, k, weights)
+        return version.searcher.find(query, vector, k, weights)
 
     def excluded(self, query: Query) -> list[Excluded]:
         """The records that a query leaves out, without a search: what :meth:`find` tells beside its hits."""
-        return self._searcher.excluded(query)
+        return self._version.searcher.excluded(query)
 
     def search(
         self,
@@ -228,9 +269,10 @@ class KnowledgeBase:
 
     def vectors(self) -> np.ndarray:
         """The vectors of the records in their order, float32 [records, dimension], each of length 1."""
-        rows = self._generation.store.rows()
+        generation = self._generation
+        rows = generation.store.rows()
         found = np.zeros((len(rows), self._embedder.dimension), np.float32)
-        for part in self._generation.parts["text"]:
+        for part in generation.parts["text"]:
             places = np.searchsorted(rows, part.rows)
             known = np.flatnonzero(rows[np.minimum(places, len(rows) - 1)] == part.rows)
             found[places[known]] = part.all()[known]
@@ -250,33 +292,7 @@ class KnowledgeBase:
 
     def info(self) -> KnowledgeInfo:
         """Counts by site, diagnosis and licence, the encoders, and the hashes."""
-        return self._info
-
-    @cached_property
-    def _info(self) -> KnowledgeInfo:
-        manifest, store = self._generation.manifest, self._generation.store
-        diagnoses = store.counts("diagnosis")
-        diagnoses.pop("", None)
-        index: dict[str, list[str]] = {}
-        for part in manifest.parts:
-            index.setdefault(part.view, []).append(f"{part.kind}, {part.vectors:,} vectors")
-        return KnowledgeInfo(
-            folder=str(self.folder),
-            version=manifest.version,
-            records=manifest.count,
-            sources=len(store.counts("source")),
-            diagnosed=sum(diagnoses.values()),
-            diagnoses=diagnoses,
-            sites={site: count for site, count in store.counts("site").items() if site},
-            licences=store.counts("licence"),
-            views=["text", "image", "lexical"] if manifest.image_encoder else ["text", "lexical"],
-            embedder=manifest.embedder,
-            image_encoder=manifest.image_encoder,
-            index=index,
-            data_sha256=manifest.data_sha256,
-            records_sha256=manifest.records.sha256,
-            index_sha256=manifest.index_sha256,
-        )
+        return self._version.info
 
     def _changed(
         self,
@@ -298,9 +314,8 @@ class KnowledgeBase:
         return len(new) or len(gone)
 
     def _use(self, generation: Generation) -> None:
-        """From now on this version is searched."""
-        self._generation, self._searcher = generation, Searcher(generation)
-        self.__dict__.pop("_info", None)
+        """From now on this version is searched; a search that has begun ends in the one before."""
+        self._version = _Version(self.folder, generation)
 
     def _refuse_other_viewer(self, viewer: Viewer | None) -> None:
         mark = self.image_encoder
@@ -322,6 +337,19 @@ def _is_starter(folder: Path) -> bool:
     from videopath.knowledge.bundled import STARTER_FOLDER
 
     return folder.resolve() == STARTER_FOLDER.resolve()
+
+
+def _embedder_of(name: str) -> Embedder:
+    """The embedder that a manifest names. A manifest may be a stranger's: no folder is loaded because it says so."""
+    folder = Path(name).expanduser()
+    if name not in ("", DEFAULT_EMBEDDER) and folder.is_dir():
+        allowed = load_settings().embedder
+        if allowed is None or allowed.expanduser().resolve() != folder.resolve():
+            raise KnowledgeError(
+                f"This knowledge base was built with the embedder in the folder {name}, which is not loaded because a "
+                f"knowledge base says so: if you trust it, set VIDEOPATH_EMBEDDER={name}, or open with embedder=."
+            )
+    return Embedder(name, download=False)
 
 
 def _encoder(embedder: Encoder | str) -> Encoder:

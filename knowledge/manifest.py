@@ -120,6 +120,8 @@ def read_manifest(folder: Path) -> Manifest:
         _refuse_other_format(content, folder)
         content.pop("sha256")
         manifest = Manifest.model_validate(content)
+    except KnowledgeError:
+        raise
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise KnowledgeError(
             f"{path} is damaged: it is not a manifest of a knowledge base; build it again."

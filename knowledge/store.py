@@ -22,6 +22,7 @@ import numpy as np
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import lexical
 from videopath.knowledge.fingerprint import FINGERPRINT_BYTES
+from videopath.knowledge.opening import damage_told, open_read_only
 from videopath.knowledge.records import InstructionRecord, canonical_json
 from videopath.knowledge.sources import same_source, source_path
 from videopath.knowledge.views import Look
@@ -64,6 +65,7 @@ class StoreWriter:
     def __init__(self, path: Path, copy_of: Path | None = None, data_sha256: str = f"{0:064x}") -> None:
         if copy_of is not None:
             shutil.copyfile(copy_of, path)
+        self._folder = path.parent
         self._sum = int(data_sha256, 16)
         self._database = sqlite3.connect(path)
         self._database.execute(
@@ -127,7 +129,8 @@ class StoreWriter:
         found = self._database.execute(f"{_SELECT} WHERE id = ?", (record_id,)).fetchone()
         if found is None:
             raise KnowledgeError(f"The knowledge base has no record {record_id!r}.")
-        row, record = int(found[0]), _record(found)
+        with damage_told(self._folder):
+            row, record = int(found[0]), _record(found)
         lexical.remove(self._database, row, record)
         self._database.execute("DELETE FROM looks WHERE row = ?", (row,))
         self._database.execute("DELETE FROM records WHERE row = ?", (row,))
@@ -143,8 +146,8 @@ class RecordStore:
     """A written file, opened to read. May be used from several threads."""
 
     def __init__(self, path: Path) -> None:
-        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-        self._database = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self._folder = path.parent
+        self._database = open_read_only(path)
         self._turn = threading.Lock()
         self.close = weakref.finalize(self, self._database.close)
 
@@ -157,16 +160,24 @@ class RecordStore:
 
     def numbered(self) -> Iterator[tuple[int, InstructionRecord]]:
         """All records with their rows, in row order."""
-        return _numbered(self._rows)
+        numbered = _numbered(self._rows)
+        while True:
+            with damage_told(self._folder):
+                found = next(numbered, None)
+            if found is None:
+                return
+            yield found
 
     def at(self, rows: Sequence[int]) -> list[InstructionRecord]:
         """The records of the given rows, in that order."""
-        return [_record(self._rows(f"{_SELECT} WHERE row = ?", int(row))[0]) for row in rows]
+        with damage_told(self._folder):
+            return [_record(self._rows(f"{_SELECT} WHERE row = ?", int(row))[0]) for row in rows]
 
     def get(self, record_id: str) -> InstructionRecord | None:
         """The record of an id."""
         found = self._rows(f"{_SELECT} WHERE id = ?", record_id)
-        return _record(found[0]) if found else None
+        with damage_told(self._folder):
+            return _record(found[0]) if found else None
 
     def rows(self, site: str | None = None, diagnosed: bool = False) -> np.ndarray:
         """Rows of a site, and with a diagnosis if asked, int64, rising."""
@@ -175,7 +186,8 @@ class RecordStore:
             site,
             diagnosed,
         )
-        return np.fromiter((row for (row,) in found), np.int64, len(found))
+        with damage_told(self._folder):
+            return np.fromiter((row for (row,) in found), np.int64, len(found))
 
     def row_of(self, record_id: str) -> int | None:
         """The row of an id."""
@@ -185,7 +197,8 @@ class RecordStore:
     def rows_of_source(self, name: str) -> list[int]:
         """Rows whose source is the same video, slide or patient as ``name``."""
         rows = self._rows("SELECT row, source FROM records WHERE source_stem = ?", _stem(name))
-        return [row for row, other in rows if same_source(name, other)]
+        with damage_told(self._folder):
+            return [row for row, other in rows if same_source(name, other)]
 
     def rows_of_file(self, sha256: str) -> list[int]:
         """Rows one of whose media files has this SHA-256."""
@@ -202,19 +215,18 @@ class RecordStore:
     def fingerprints(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64 [n], fingerprints uint8 [n, FINGERPRINT_BYTES]) of all frames of all media."""
         looks = self._rows("SELECT row, fingerprints FROM looks ORDER BY row")
-        known = np.frombuffer(b"".join(data for _, data in looks), np.uint8).reshape(-1, FINGERPRINT_BYTES)
-        counts = [len(data) // FINGERPRINT_BYTES for _, data in looks]
-        return np.repeat(np.array([row for row, _ in looks], np.int64), counts), known
+        with damage_told(self._folder):
+            known = np.frombuffer(b"".join(data for _, data in looks), np.uint8)
+            counts = [len(data) // FINGERPRINT_BYTES for _, data in looks]
+            rows = np.repeat(np.array([row for row, _ in looks], np.int64), counts)
+            return rows, known.reshape(len(rows), FINGERPRINT_BYTES)
 
     def search_words(
         self, text: str, depth: int, site: str | None, diagnosed: bool
     ) -> list[tuple[int, float]]:
         """(row, BM25) of the records that share words with a text, best first; see :mod:`knowledge.lexical`."""
-        with self._turn:
-            try:
-                return lexical.search(self._database, text, depth, site, diagnosed)
-            except sqlite3.DatabaseError as error:
-                raise _unreadable(error) from error
+        with self._turn, damage_told(self._folder):
+            return lexical.search(self._database, text, depth, site, diagnosed)
 
     def counts(self, column: str) -> dict[str, int]:
         """How many records have each value of a column, the most frequent first."""
@@ -224,11 +236,8 @@ class RecordStore:
         return {value or "": count for value, count in rows}
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
-        with self._turn:
-            try:
-                return self._database.execute(query, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise _unreadable(error) from error
+        with self._turn, damage_told(self._folder):
+            return self._database.execute(query, values).fetchall()
 
 
 def _numbered(select: Callable[..., list[tuple]]) -> Iterator[tuple[int, InstructionRecord]]:
@@ -256,7 +265,3 @@ def _stem(source: str) -> str:
 def _record(row: tuple) -> InstructionRecord:
     more = json.loads(row[-1]) if row[-1] else {}
     return InstructionRecord(**dict(zip(_TEXTS, row[1:-1], strict=True)), **more)
-
-
-def _unreadable(error: sqlite3.DatabaseError) -> KnowledgeError:
-    return KnowledgeError(f"The knowledge base's records cannot be read: {error}.")

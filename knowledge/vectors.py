@@ -102,7 +102,7 @@ def write_vectors(
         used = [paths["rows"], paths["faiss"], paths["vectors"]]
     if written != len(rows):
         raise KnowledgeError(f"{written} vectors were given for {len(rows)} rows; they must be as many.")
-    faiss.write_index(index, str(paths["faiss"]))
+    _write_index(index, paths["faiss"])
     return kind, used
 
 
@@ -290,6 +290,27 @@ def _trained(kind: IndexKind, stored: np.ndarray) -> Any:
     for block in _blocks(stored):
         index.add(block)
     return index
+
+
+def _write_index(index: Any, path: Path) -> None:
+    """Write an index. Raises ``OSError`` when not every byte could be written.
+
+    FAISS's own writer raises ``RuntimeError`` on a full disk, or nothing at all if the last bytes are missing.
+    """
+    with path.open("wb") as stream:
+        failed: list[OSError] = []
+
+        def write(data: bytes) -> None:
+            try:
+                stream.write(data)
+            except OSError as error:
+                failed.append(error)
+                raise
+
+        try:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(write))
+        except RuntimeError as error:
+            raise (failed[0] if failed else error) from error
 
 
 def _subspaces(dimension: int) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
-from videopath.model.engine import NANO, CardFile, read_card
+from videopath.model.engine import NANO, NANO_FOLDER, CardFile, read_card
 
 CARD_NAMES = ("MODEL_CARD.md", "README.md")
 """Looked for in this order; the second is the hub's own habit."""
@@ -27,4 +26,4 @@ def card_facts(name: str | Path) -> CardFile:
 
 
 def _folder(name: str | Path) -> Path:
-    return Path(str(files("videopath.model.nano"))) if name == NANO else Path(name).expanduser()
+    return NANO_FOLDER if name == NANO else Path(name).expanduser()

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import init_empty_weights
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import LlavaOnevisionForConditionalGeneration, Qwen2Tokenizer
@@ -24,14 +23,24 @@ from transformers import LlavaOnevisionForConditionalGeneration, Qwen2Tokenizer
 from videopath.core.errors import ModelError
 from videopath.model import lora, names
 from videopath.model.config import LlavaConfig
-from videopath.model.device import check_quantisation, choose_device
+from videopath.model.device import DeviceChoice, check_quantisation, choose_device
 from videopath.model.geometry import is_hugging_face, read_config
 from videopath.model.hub import resolve
 from videopath.model.network import Network, hf_config, with_temporal
 from videopath.model.prompts import END_OF_TURN, TURN_MARKS
 from videopath.model.quantise import Quantisation, quantise_linears
 from videopath.model.save import save_original
-from videopath.model.weights import FileWeights, Overlaid, Shape, Weights, load_bin, read_json, weight_files
+from videopath.model.weights import (
+    FileWeights,
+    Overlaid,
+    Shape,
+    Weights,
+    load_bin,
+    loose_shards,
+    read_json,
+    reason_of,
+    weight_files,
+)
 
 __all__ = ["Checkpoint", "LlavaConfig", "load_network", "open_checkpoint", "save_original"]
 
@@ -57,9 +66,11 @@ class Checkpoint:
         """Geometry and rules, from the settings and the tensors."""
         try:
             return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
-        except (TypeError, ValueError, AttributeError, IndexError) as error:
+        except ModelError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ModelError(
-                f"The settings of {self.folder} hold a value of a wrong kind ({error}); copy them again."
+                f"The settings of {self.folder} hold a value of a wrong kind ({reason_of(error)}); copy them again."
             ) from error
 
     def tokenizer(self) -> Any:
@@ -89,6 +100,18 @@ def load_network(
     choice = choose_device(device, dtype)
     check_quantisation(choice, quantise)
     checkpoint = open_checkpoint(path, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    return network_of(checkpoint, choice, quantise=quantise, padded=padded, progress=progress)
+
+
+def network_of(
+    checkpoint: Checkpoint,
+    choice: DeviceChoice,
+    *,
+    quantise: Quantisation | None = None,
+    padded: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Network:
+    """Load an open checkpoint onto a device; see :func:`load_network`."""
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
         config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
@@ -134,7 +157,11 @@ def is_projector(folder: Path) -> bool:
         "pytorch_model.bin",
         "pytorch_model.bin.index.json",
     )
-    return (folder / PROJECTOR_FILE).is_file() and not any((folder / name).is_file() for name in own)
+    return (
+        (folder / PROJECTOR_FILE).is_file()
+        and not any((folder / name).is_file() for name in own)
+        and not loose_shards(folder)
+    )
 
 
 def generation_settings(folder: Path) -> dict[str, Any]:
@@ -153,7 +180,7 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for damaged files
         raise ModelError(
-            f"The tokenizer files in {folder} cannot be read ({error}); copy or download them again."
+            f"The tokenizer files in {folder} cannot be read ({reason_of(error)}); copy or download them again."
         ) from error
     unknown = [mark for mark in TURN_MARKS if mark not in tokenizer.get_vocab()]
     if unknown:
@@ -164,17 +191,32 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForConditionalGeneration:
-    """The module tree with its parameters on the meta device: shapes without memory."""
+    """The module tree with its parameters on the meta device: shapes without memory.
+
+    The device holds for this thread alone, so that other threads may build and load what they like meanwhile.
+    """
     try:
-        with init_empty_weights(include_buffers=False):
-            return with_temporal(
-                LlavaOnevisionForConditionalGeneration(hf_config(config, vocabulary)), config
-            )
+        settings = hf_config(config, vocabulary)
+        with torch.device("meta"):
+            model = with_temporal(LlavaOnevisionForConditionalGeneration(settings), config)
+        with torch.device("cpu"):
+            _compute_buffers(model)
+        return model
     except (TypeError, ValueError, KeyError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
         reason = str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"No network can be built from the checkpoint's config.json ({reason}); copy it again."
         ) from error
+
+
+def _compute_buffers(model: LlavaOnevisionForConditionalGeneration) -> None:
+    """Give a tree on the meta device the buffers that no checkpoint stores: positions of patches, angles of RoPE."""
+    decoder, embeddings = model.model.language_model, model.model.vision_tower.embeddings
+    decoder.rotary_emb = type(decoder.rotary_emb)(decoder.config)
+    embeddings.position_ids = torch.arange(embeddings.num_positions).expand((1, -1))
+    empty = [name for name, buffer in model.named_buffers() if buffer.is_meta]
+    if empty:
+        raise RuntimeError(f"this version of transformers computes {_named(empty)}, which is not known")
 
 
 def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
@@ -251,12 +293,13 @@ def fill(
         tensors[names.HEAD] = tensors[names.to_module(names.EMBEDDING)]
     model.load_state_dict(tensors, strict=True, assign=True)
     if config.text_config.get("tie_word_embeddings"):
-        model.tie_weights()
+        # not by transformers' tie_weights, which its from_pretrained switches off for all threads while it loads
+        model.lm_head.weight = model.get_input_embeddings().weight
 
 
 def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Checkpoint:
     """The base that was given, else the one that the adapter names where that is a folder; a whole checkpoint."""
-    named = lora.open_adapter(folder).base_name if lora.is_adapter(folder) else ""
+    named = lora.open_adapter(folder).settings.base_name if lora.is_adapter(folder) else ""
     if base is None and named:
         base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
     if base is None:
@@ -280,7 +323,7 @@ def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) ->
         base.weights if changed is None else Overlaid(base.weights, changed, f"{folder / lora.NON_LORA}")
     )
     own = folder / "config.json"
-    return Checkpoint(
+    merged = Checkpoint(
         folder=folder,
         layout="lora",
         settings=read_json(own) if own.is_file() else base.settings,
@@ -291,6 +334,12 @@ def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) ->
         base=base,
         further_settings=[base.settings, *base.further_settings],
     )
+    if names.HEAD in adapter.targets and merged.config().text_config.get("tie_word_embeddings"):
+        raise ModelError(
+            f"The adapter in {folder} changes {names.HEAD}, which is one with the embeddings in this base "
+            "(tie_word_embeddings); merge it with PEFT first."
+        )
+    return merged
 
 
 def _with_projector(folder: Path, base: Checkpoint) -> Checkpoint:

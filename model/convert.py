@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from videopath.core.errors import InputError, ModelError
+from videopath.core.files import replaced_on_success, write_text
 from videopath.model import names
+from videopath.model.card import card_text
 from videopath.model.checkpoint import (
     Checkpoint,
     check_tensors,
@@ -25,23 +27,17 @@ from videopath.model.checkpoint import (
 )
 from videopath.model.config import LlavaConfig
 from videopath.model.device import DTYPES
+from videopath.model.engine import CARD_FILE, read_card
+from videopath.model.hf_settings import differences, write_card, write_settings
 from videopath.model.lora import BaseLayer
-from videopath.model.network import hf_config
-from videopath.model.save import save_tokenizer, write_json, write_original_settings
+from videopath.model.save import write_json, write_original_settings
 from videopath.model.weights import Shape
 
 SHARD_BYTES = 2 << 30
-_CARD = "videopath.json"
-_PLACEHOLDERS = (
-    ("<|image_pad|>", "<|video_pad|>"),
-    ("<image>", "<video>"),
-    ("<|endoftext|>", "<|endoftext|>"),
-)
-_FEWEST_TILES = 9
 
 
 def convert(
-    src: str | Path,
+    src: str | Path | Checkpoint,
     dst: str | Path,
     *,
     base: str | Path | None = None,
@@ -51,8 +47,9 @@ def convert(
     base_layer: BaseLayer = "map",
     layout: Literal["huggingface", "original"] = "huggingface",
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write the checkpoint ``src`` (any layout, see ``load_network``) to the new folder ``dst`` in one of two layouts.
+    """Write the checkpoint ``src`` (any layout, see ``load_network``, or an open one) to the new folder ``dst`` in one of two layouts.
 
     In the Hugging Face layout ``LlavaOnevisionForConditionalGeneration.from_pretrained(dst)`` gives the same logits. Adapters are
     merged in float32 and rounded once; padded rows of the vocabulary are cut off. Needs memory for one shard. ``dtype``:
@@ -60,11 +57,15 @@ def convert(
     whole or not at all.
 
     What Hugging Face's own video path cannot express (newline grids) stands in the config.json under the original's
-    keys, where ``load_network`` reads it.
+    keys, where ``load_network`` reads it; the model card says so, and ``tell`` is called with each such sentence.
     """
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"The number format {dtype!r} is not known; use one of {', '.join(DTYPES)}.")
-    checkpoint = open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    checkpoint = (
+        src
+        if isinstance(src, Checkpoint)
+        else open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    )
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     shapes = _checked_shapes(checkpoint, config, len(tokenizer))
     rename: Callable[[str], str] = names.to_file
@@ -79,10 +80,23 @@ def convert(
         if layout == "original":
             write_original_settings(config, tokenizer, len(tokenizer), stored, folder)
         else:
-            _write_settings(checkpoint, config, tokenizer, stored, folder)
-        if (checkpoint.folder / _CARD).is_file():
-            shutil.copyfile(checkpoint.folder / _CARD, folder / _CARD)
+            card = read_card(checkpoint.folder)
+            write_settings(config, checkpoint.generation, tokenizer, stored, card.frames, folder)
+            write_card(config, card, str(checkpoint.folder), folder)
+        _copy_cards(checkpoint.folder, folder)
+    if layout == "huggingface" and tell:
+        for sentence in differences(config):
+            tell(sentence)
     return Path(dst)
+
+
+def _copy_cards(source: Path, target: Path) -> None:
+    """What the source says of itself comes along, for programs and for people."""
+    if (source / CARD_FILE).is_file():
+        shutil.copyfile(source / CARD_FILE, target / CARD_FILE)
+    written = card_text(source)
+    if written is not None:
+        write_text(target / "MODEL_CARD.md", written)
 
 
 def plan_shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
@@ -132,70 +146,12 @@ def _write_shards(
             done += 1
             if progress:
                 progress(done, len(shapes))
-        save_file(tensors, folder / file, metadata={"format": "pt"})
+        with replaced_on_success(folder / file) as part:  # with the mode that the umask gives
+            save_file(tensors, part, metadata={"format": "pt"})
         places.update(dict.fromkeys(tensors, file))
     if len(shards) > 1:
         index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": places}
         write_json(folder / "model.safetensors.index.json", index)
-
-
-def _write_settings(
-    checkpoint: Checkpoint, config: LlavaConfig, tokenizer: Any, dtype: torch.dtype, folder: Path
-) -> None:
-    image_id, video_id = _placeholder_ids(tokenizer)
-    settings = hf_config(
-        config,
-        len(tokenizer),
-        image_token_index=image_id,
-        video_token_index=video_id,
-        vision_aspect_ratio=_vision_aspect(config),
-        architectures=["LlavaOnevisionForConditionalGeneration"],
-        dtype=str(dtype).removeprefix("torch."),
-        **config.rules(),
-    )
-    settings.save_pretrained(folder)
-    write_json(folder / "generation_config.json", {**checkpoint.generation, **config.generation_config()})
-    write_json(folder / "preprocessor_config.json", _preprocessor(config))
-    save_tokenizer(tokenizer, folder)
-
-
-def _placeholder_ids(tokenizer: Any) -> tuple[int, int]:
-    """Ids that stand for an image and a video in Hugging Face prompts: tokens that no text of a prompt holds."""
-    vocabulary = tokenizer.get_vocab()
-    pair = next((pair for pair in _PLACEHOLDERS if pair[0] in vocabulary and pair[1] in vocabulary), None)
-    if pair is None:
-        raise ModelError(
-            "The tokenizer has neither <|image_pad|> nor <|endoftext|>; it is not that of a Qwen2 model."
-        )
-    return vocabulary[pair[0]], vocabulary[pair[1]]
-
-
-def _vision_aspect(config: LlavaConfig) -> str:
-    """Hugging Face knows ``anyres_max_N`` alone; N beyond the tiles that can be means plain ``anyres``."""
-    if config.aspect.startswith("anyres_max_"):
-        return config.aspect
-    tiles = [
-        (width // config.image_size) * (height // config.image_size) for width, height in config.pinpoints
-    ]
-    return f"anyres_max_{max([_FEWEST_TILES, *tiles])}"
-
-
-def _preprocessor(config: LlavaConfig) -> dict[str, Any]:
-    side = config.image_size
-    return {
-        "image_processor_type": "LlavaOnevisionImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "do_pad": True,
-        "do_rescale": True,
-        "do_normalize": True,
-        "size": {"height": side, "width": side},
-        "resample": 3,
-        "rescale_factor": 1 / 255,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "image_grid_pinpoints": [[height, width] for width, height in config.pinpoints] or [[side, side]],
-    }
 
 
 def _main_dtype(checkpoint: Checkpoint, shapes: dict[str, Shape]) -> torch.dtype:
@@ -223,10 +179,10 @@ def _new_folder(target: Path, needed: int) -> Iterator[Path]:
             raise ModelError(
                 f"{target.parent} has {free >> 20} MiB free but {needed >> 20} MiB are needed; make room."
             )
-        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+        part.mkdir()
         try:
             yield part
-            part.chmod(0o755)
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from videopath.model.video import Clip
 
 NANO = "nano"
+"""The name of the bundled model, wherever a model is named."""
+NANO_FOLDER = Path(str(files("videopath.model.nano")))
 CARD_FILE = "videopath.json"
 _SERVERS = ("openai", "http", "https")
 _FRAMES = 32  # of the original's inference
@@ -202,7 +204,7 @@ def load_engine(
     Raises ModelError where there is no such checkpoint, where its tensors do not fit, or where its licence is not
     accepted; InputError for an unknown device or dtype.
     """
-    from videopath.model.checkpoint import load_network, open_checkpoint
+    from videopath.model.checkpoint import network_of, open_checkpoint
     from videopath.model.device import choose_device
     from videopath.model.hub import licence_of
     from videopath.model.weights_hash import weights_sha256
@@ -212,9 +214,7 @@ def load_engine(
     choice = choose_device(device, dtype)
     checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
     card = read_card(checkpoint.folder)
-    network = load_network(
-        source, base=base, device=choice.device, dtype=choice.dtype, accept_licence=accept_licence
-    )
+    network = network_of(checkpoint, choice)
     info = EngineInfo(
         name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
         source=str(name),
@@ -238,7 +238,7 @@ def usual_frames(name: str | Path) -> int | None:
 
 
 def _source(name: str | Path) -> str:
-    return str(files("videopath.model.nano")) if name == NANO else str(name)
+    return str(NANO_FOLDER) if str(name) == NANO else str(name)
 
 
 def read_card(folder: Path) -> CardFile:

@@ -8,6 +8,7 @@ from pathlib import Path
 from videopath.core.errors import ModelError
 from videopath.core.files import write_text
 from videopath.core.settings import home_folder, load_settings
+from videopath.model.engine import NANO, NANO_FOLDER
 
 LICENCES = {
     "trinhvg/ViDRiP_LLaVA_video": "CC BY-NC 3.0 (non-commercial use only)",
@@ -21,18 +22,21 @@ _FILES = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.jinja"]
 
 
 def resolve(name: str | Path, *, accept_licence: bool = False) -> Path:
-    """The folder of a checkpoint: a folder as it is, a hub id downloaded into the hub's cache with progress shown.
+    """The folder of a checkpoint: of "nano" the bundled one, a folder as it is, a hub id downloaded with progress shown.
 
     Raises ``ModelError`` where ``name`` is neither, where the licence is not accepted, and where the hub cannot be
     reached and the cache does not hold the checkpoint.
     """
+    if str(name) == NANO:
+        return NANO_FOLDER
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     text = str(name)
     if folder.exists() or not _HUB_ID.fullmatch(text):
         raise ModelError(
-            f"{text!r} is neither a checkpoint folder nor a hub id; give a folder, or an id like {next(iter(LICENCES))}."
+            f"{text!r} is neither a checkpoint folder nor a hub id; give {NANO}, a folder, or an id like "
+            f"{next(iter(LICENCES))}."
         )
     acknowledge(text, accept_licence)
     return _downloaded(text)

@@ -165,11 +165,11 @@ def _lora(folder: Path) -> LoraInfo:
     file = folder / lora.NON_LORA
     changed = list(FileWeights([file], str).shapes) if file.is_file() else []
     return LoraInfo(
-        rank=adapter.rank,
-        alpha=adapter.alpha,
+        rank=adapter.settings.rank,
+        alpha=adapter.settings.alpha,
         targets=len(adapter.targets),
         vision_targets=sum(target.startswith(names.TOWER) for target in adapter.targets),
-        base_name=adapter.base_name,
+        base_name=adapter.settings.base_name,
         changed_tensors=len(changed),
         base_layer_names=sum(".base_layer." in name for name in changed),
     )

@@ -6,16 +6,16 @@ here, tensor by tensor: W + scale * B A.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from videopath.core.errors import ModelError
 from videopath.model import names
-from videopath.model.weights import FileWeights, Shape, Weights, read_json
+from videopath.model.lora_settings import CONFIG, AdapterSettings, read_settings
+from videopath.model.weights import FileWeights, Shape, Weights
 
 BaseLayer = Literal["map", "drop"]
 
@@ -23,19 +23,15 @@ NON_LORA = "non_lora_trainables.bin"
 PREFIX = "base_model.model."
 """Before every name in the files of an adapter."""
 _ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
-_UNSUPPORTED = ("use_dora", "fan_in_fan_out", "alpha_pattern", "modules_to_save", "layer_replication")
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """A LoRA adapter: its A and B by target tensor, and its scale."""
+    """A LoRA adapter: its settings, and its A and B by target tensor."""
 
     folder: Path
-    rank: int
-    alpha: float
-    rank_scaled: bool
+    settings: AdapterSettings
     weights: FileWeights
-    base_name: str
 
     @property
     def targets(self) -> list[str]:
@@ -47,76 +43,60 @@ class Adapter:
         stem = target.removesuffix(".weight")
         return f"{stem}.lora_A", f"{stem}.lora_B"
 
+    def module(self, target: str) -> str:
+        """The module of a target as the adapter's own file names it, by which PEFT's patterns know it."""
+        return self.weights.key_of(self.pair(target)[0]).removeprefix(PREFIX).rsplit(".lora_A", 1)[0]
+
     def delta(self, target: str) -> torch.Tensor:
         """What is added to a target, float32."""
         a, b = (self.weights.read(name).float() for name in self.pair(target))
-        return (b @ a) * self.scale_of(a.shape[0])
+        return (b @ a) * self.scale_of(target)
 
-    def scale_of(self, rank: int) -> float:
-        """What B A of that rank is multiplied by."""
-        return self.alpha / (math.sqrt(rank) if self.rank_scaled else rank)
+    def scale_of(self, target: str) -> float:
+        """What B A of a target is multiplied by."""
+        rank = self.weights.shapes[self.pair(target)[0]][0]
+        return self.settings.scale_of(self.module(target), rank)
 
 
 class Merged:
     """``base`` with an adapter added; changed tensors are float32."""
 
     def __init__(self, base: Weights, adapter: Adapter) -> None:
-        self._base, self._adapter = base, adapter
+        self.base, self.adapter = base, adapter
         self._targets = frozenset(adapter.targets)
         for target in adapter.targets:
             _check_pair(base, adapter, target)
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        return dict(self._base.shapes)
+        return dict(self.base.shapes)
 
     @property
     def dtypes(self) -> dict[str, torch.dtype]:
-        return {**self._base.dtypes, **dict.fromkeys(self._targets, torch.float32)}
+        return {**self.base.dtypes, **dict.fromkeys(self._targets, torch.float32)}
 
     def read(self, name: str) -> torch.Tensor:
-        tensor = self._base.read(name)
-        return tensor.float() + self._adapter.delta(name) if name in self._targets else tensor
+        tensor = self.base.read(name)
+        return tensor.float() + self.adapter.delta(name) if name in self._targets else tensor
 
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds a LoRA adapter."""
-    return (folder / "adapter_config.json").is_file()
+    return (folder / CONFIG).is_file()
 
 
 def open_adapter(folder: Path) -> Adapter:
     """Read an adapter's settings and headers; its kind must be plain LoRA."""
-    settings = read_json(folder / "adapter_config.json")
-    if settings.get("peft_type", "LORA") != "LORA":
-        raise ModelError(
-            f"{folder} holds an adapter of type {settings['peft_type']}; only LORA can be merged."
-        )
-    asked = [key for key in _UNSUPPORTED if settings.get(key)]
-    if settings.get("bias", "none") != "none":
-        asked.append("bias")
-    if asked:
-        raise ModelError(
-            f"The adapter in {folder} uses {', '.join(asked)}, which plain LoRA does not; merge it with PEFT first."
-        )
+    settings = read_settings(folder)
     file = next((folder / name for name in _ADAPTER_FILES if (folder / name).is_file()), None)
     if file is None:
-        raise ModelError(
-            f"{folder} has adapter_config.json but neither {' nor '.join(_ADAPTER_FILES)}; copy it again."
-        )
-    try:
-        rank, alpha = int(settings["r"]), float(settings["lora_alpha"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{folder / 'adapter_config.json'} lacks a usable r or lora_alpha; copy it again."
-        ) from error
-    return Adapter(
-        folder=folder,
-        rank=rank,
-        alpha=alpha,
-        rank_scaled=bool(settings.get("use_rslora", False)),
-        weights=FileWeights([file], _adapter_name),
-        base_name=str(settings.get("base_model_name_or_path") or ""),
-    )
+        raise ModelError(f"{folder} has {CONFIG} but neither {' nor '.join(_ADAPTER_FILES)}; copy it again.")
+    adapter = Adapter(folder, settings, FileWeights([file], _adapter_name))
+    if not adapter.targets:
+        raise ModelError(f"{file} holds no tensors; copy it again.")
+    for target in adapter.targets:
+        _check_alone(adapter, target)
+    return adapter
 
 
 def open_non_lora(folder: Path, base_layer: BaseLayer = "map") -> FileWeights | None:
@@ -151,18 +131,33 @@ def _adapter_name(key: str) -> str:
     return names.to_original(stem)
 
 
-def _check_pair(base: Weights, adapter: Adapter, target: str) -> None:
-    stored: dict[str, Any] = adapter.weights.shapes
-    for name in adapter.pair(target):
+def _check_alone(adapter: Adapter, target: str) -> None:
+    """Refuse a target whose two matrices are not as the adapter's own settings say."""
+    stored, pair = adapter.weights.shapes, adapter.pair(target)
+    for name in pair:
         if name not in stored:
             raise ModelError(
                 f"The adapter in {adapter.folder} lacks {name}; it is incomplete, copy it again."
             )
+    module, rank = adapter.module(target), stored[pair[0]][:1]
+    if rank != (adapter.settings.rank_of(module),):
+        raise ModelError(
+            f"The adapter in {adapter.folder} holds {pair[0]} as {list(stored[pair[0]])} but its {CONFIG} says rank "
+            f"{adapter.settings.rank_of(module)}; the two do not belong together, copy both again."
+        )
+    if not adapter.settings.names(module):
+        raise ModelError(
+            f"The adapter in {adapter.folder} holds matrices for {module}, which its {CONFIG} does not name "
+            "(target_modules, exclude_modules, layers_to_transform); the two do not belong together, copy both again."
+        )
+
+
+def _check_pair(base: Weights, adapter: Adapter, target: str) -> None:
     if target not in base.shapes:
         raise ModelError(
             f"The adapter in {adapter.folder} changes {target}, which the base does not have; use the base it was trained on."
         )
-    a, b = (stored[name] for name in adapter.pair(target))
+    a, b = (adapter.weights.shapes[name] for name in adapter.pair(target))
     if len(a) != 2 or len(b) != 2 or a[0] != b[1] or (b[0], a[1]) != base.shapes[target]:
         raise ModelError(
             f"The adapter in {adapter.folder} does not fit the base at {target}: the base has {list(base.shapes[target])}, "

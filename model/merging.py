@@ -1,8 +1,9 @@
 """Folding a LoRA, or a projector of stage 0, into its base, and the proof that nothing was lost.
 
-The merge itself is float32 arithmetic, W + scale · B A, rounded once to the number format that is written. The proof: the
-base with the adapter beside it, as in training, the merged network before it is rounded, and the checkpoint as it was written
-read the same picture and question, and their probabilities are compared at every position of the text.
+The merge itself is float32 arithmetic, W + scale · B A, rounded once to the number format that is written. The proof has two
+parts. PEFT merges each layer by its own code, and the weights must be the same. Then three networks read the same picture
+and question, and their probabilities are compared at every position of the text: the base with the adapter beside it, as in
+training; the merged network before it is rounded; and the checkpoint as it was written.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from videopath.model import lora, names
 from videopath.model.checkpoint import Checkpoint, load_network, open_checkpoint
 from videopath.model.convert import convert
 from videopath.model.network import Network
+from videopath.model.peft_merge import SAME, apart_from_peft
 from videopath.model.prompts import build_prompt, tokenise
 
 EXACT, ROUNDED = 1e-3, 0.2
@@ -40,11 +42,19 @@ class MergeCheck:
     """The same of the checkpoint as it was written."""
     same: int
     """Positions at which the most likely token of the written checkpoint is that of the unmerged one."""
+    peft: float | None = None
+    """The largest difference of a weight from PEFT's own merge, as a share of its layer's largest; none: no adapter."""
 
     def __str__(self) -> str:
+        of_peft = (
+            ""
+            if self.peft is None
+            else f" PEFT's own merge differs by at most {self.peft:.2g} of a layer's largest weight."
+        )
         return (
             f"Checked on {self.positions} positions: probabilities differ by at most {self.exact:.2g} in float32 and "
             f"{self.rounded:.2g} as written (total variation); the most likely token is the same on {self.same}."
+            + of_peft
         )
 
 
@@ -80,6 +90,7 @@ def merge(
     )
     if not check:
         return None
+    peft = _apart_from_peft(checkpoint)
     expected = _probabilities(_unmerged(checkpoint))
     exact = _probabilities(
         load_network(source, base=base, device="cpu", dtype="float32", accept_licence=accept_licence)
@@ -90,10 +101,17 @@ def merge(
         exact=_apart(expected, exact),
         rounded=_apart(expected, written),
         same=int((expected.argmax(dim=1) == written.argmax(dim=1)).sum()),
+        peft=peft,
     )
-    if result.exact > EXACT or result.rounded > ROUNDED:
+    if result.exact > EXACT or result.rounded > ROUNDED or (peft or 0.0) > SAME:
         raise ModelError(f"{target} answers differently from {source} on its base. {result}")
     return result
+
+
+def _apart_from_peft(checkpoint: Checkpoint) -> float | None:
+    if not isinstance(checkpoint.weights, lora.Merged):
+        return None
+    return apart_from_peft(checkpoint.weights.adapter, checkpoint.weights.base, checkpoint.weights)
 
 
 def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -119,7 +137,7 @@ def _unmerged(checkpoint: Checkpoint) -> Network:
     for target in adapter.targets:
         down, up = (adapter.weights.read(name).float() for name in adapter.pair(target))
         module = network.model.get_submodule(names.to_module(target).removesuffix(".weight"))
-        module.register_forward_hook(_second_path(down, up * adapter.scale_of(down.shape[0])))
+        module.register_forward_hook(_second_path(down, up * adapter.scale_of(target)))
     return network
 
 

@@ -94,10 +94,14 @@ def assess(clip: Clip) -> Quality:
     if not is_histology:
         reason = Counter(v.reason for v in views if v.reason).most_common(1)[0][0]
         what = "image" if clip.kind == "image" else "video"
-        sentences = [f"This {what} does not show histology or cytology.", _REASONS[reason]]
+        sentences = [f"This {what} does not show histology or cytology.", _REASONS[reason], *clip.notes]
         return Quality(**values, is_histology=False, verdict="refused", sentences=sentences)
     complaints = _complaints(**values)
-    sentences = [_summary(len(shown), len(views), values["tissue"], values["glass"]), *complaints]
+    sentences = [
+        _summary(len(shown), len(views), values["tissue"], values["glass"]),
+        *complaints,
+        *clip.notes,
+    ]
     return Quality(**values, is_histology=True, verdict="fair" if complaints else "good", sentences=sentences)
 
 

@@ -1,8 +1,8 @@
 """Video files: what PyAV learns of one without decoding it, and the chosen frames decoded by decord or PyAV.
 
-decord reads by default. PyAV looks at every file first (container, stream, packet times, one decoded frame), so that
-decord is only ever given files that are known to be sound; it also reads where decord is absent, fails, or disagrees
-about the number, times or size of the frames.
+PyAV reads through every file first (streams, packet times, one decoded frame). decord then reads the plainest ones:
+those whose frames are shown just as they are stored, all of one size. PyAV reads all others, and where decord is
+absent, fails, or disagrees about the number, times or size of the frames.
 """
 
 from __future__ import annotations
@@ -10,96 +10,111 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 
 from videopath.core.errors import InputError
+from videopath.model.display import UPRIGHT, Display, Turn, display_of, draw, turned
 from videopath.model.sources import ALLOWED, Keep, Kind, Reader, file_hash
+from videopath.model.streams import Film, read_through
+from videopath.model.tone import curve_of, refuse_unreadable_colours
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-_DECORD_CODECS = {"h264", "mpeg4", "vp9", "mjpeg"}  # not hevc: decord gives other frames after a search
+_DECORD_CODECS = {"h264", "mpeg4", "mjpeg"}  # not hevc: decord gives other frames after a search
 _DECORD_FORMATS = re.compile(r"yuvj?4(20|22|44)p|gray")  # it turns deeper colours to RGB in another way
-_COUNTED_CODECS = {"mpeg1video", "mpeg2video"}  # their frames' times are guessed, otherwise after a search
+_SEARCHED_CODECS = {
+    "h264", "hevc", "vp8", "vp9", "av1", "h263", "mpeg4", "msmpeg4v2", "msmpeg4v3", "mjpeg", "prores", "dnxhd", "cfhd",
+    "ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "png", "rawvideo", "v210", "dvvideo",
+}  # fmt: skip
+"""Codecs whose keyframes stand for themselves. Others carry palettes or guess times, and are read from their start."""
+_STILL_BRANDS = {
+    b"heic": "HEIC",
+    b"heix": "HEIC",
+    b"heim": "HEIC",
+    b"heis": "HEIC",
+    b"mif1": "HEIF",
+    b"avif": "AVIF",
+}
+_INTERLACED = {2, 3, 4, 5}  # FFmpeg's numbers of field orders
 _SLACK = 3
 """Frames by which a shown frame may lag behind its packet (VP8 holds packets that are never shown)."""
 
 
-@dataclass(frozen=True)
-class _Packets:
-    """The picture track's packets in the order of display."""
-
-    pts: np.ndarray  # int64 [N]
-    keys: np.ndarray  # int64 [K]: pts of the keyframes
-    last: int  # ticks for which the last frame is shown
-    count: int  # pictures present, those that an edit list hides too
-    end: float  # seconds at which the last packet of any track ends
-    timed: bool  # False: the container has no presentation times, pts just counts
-
-
 class VideoSource:
-    """A video file, looked at by PyAV: frame times from the packets, size and rotation from the first frame."""
+    """A video file, looked at by PyAV: frame times from the packets, size from the first frame as it is shown."""
 
     kind: Kind = "video"
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _refuse_still(path)
         try:
             with self._container() as container:
-                stream = _picture_stream(container, path)
-                self._codec, self._format = stream.codec_context.name, str(stream.codec_context.pix_fmt)
-                first = next(container.decode(stream), None)
-                if first is None:
-                    raise InputError(f"{path.name} holds no picture that can be decoded.")
-                self.rotation = int(first.rotation) % 360
-                self._shape = (first.height, first.width)  # as stored
-                container.seek(0)
-                self._packets = _scan(container, stream, path)
-                self._base = float(stream.time_base or 1)
-                claimed, announced = _claimed_seconds(container, stream), stream.frames
-                rate = stream.average_rate
+                film = read_through(container, path)
+                self._learn(container, film)
+                claimed, announced = _claimed_seconds(container, film.stream), film.stream.frames
         except av.FFmpegError as error:
             raise InputError(
                 f"{path.name} is not a video that can be read, or it is damaged; give {ALLOWED}."
             ) from error
-        self._set_times(float(rate) if rate else None)
-        self._refuse_if_cut_short(claimed, announced)
-        turned = self.rotation in (90, 270)
-        self.height, self.width = self._shape[::-1] if turned else self._shape
+        self._refuse_if_cut_short(film.end, claimed, announced)
 
     def _container(self) -> Any:
         return av.open(str(self.path), options=_OPTIONS, metadata_errors="replace")
 
+    def _learn(self, container: Any, film: Film) -> None:
+        stream, first = film.stream, film.first
+        context = stream.codec_context
+        self._index, self._packets = stream.index, film.packets
+        self.codec, self.pixels = context.codec.canonical_name, str(context.pix_fmt)
+        refuse_unreadable_colours(first, context, self.path.name)
+        self._base = float(stream.time_base or 1)
+        self._aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
+        # PyAV before 16 does not tell the order of the fields; then the first frame's own mark counts.
+        order = getattr(context, "field_order", None)
+        self._interlaced = bool(first.interlaced_frame) if order is None else order in _INTERLACED
+        (_, turn), *_ = turned([first], self.path.name)
+        self._display = display_of(first, turn, self._aspect, self._interlaced, self.path.name)
+        self.width, self.height = self._display.size
+        self.notes = tuple(_notes(film, self._display))
+        self.plain = (
+            self._display == Display(self._display.stored, self._display.stored, UPRIGHT, False)
+            and curve_of(first) is None
+            and len(container.streams.video) == 1
+        )
+        self._set_times(float(stream.average_rate) if stream.average_rate else None)
+
     def _set_times(self, rate: float | None) -> None:
         packets = self._packets
         count = len(packets.pts)
+        self._origin = 0.0
         if packets.timed:
             times = packets.pts * self._base
             length = (packets.pts[-1] - packets.pts[0] + packets.last) * self._base
-            origin = (
-                times[0] if times[0] < 0 or times[0] > 1 else 0.0
-            )  # recordings cut from a longer stream start late
-            self.seconds = times - origin
+            if times[0] < 0 or times[0] > 1:  # recordings cut from a longer stream start late
+                self._origin = times[0]
+            self.seconds = times - self._origin
         else:
             length = count / (rate or 1.0)
             self.seconds = np.arange(count) / (rate or 1.0)
         self.duration = float(length)
         self.fps = rate or (count / self.duration if self.duration > 0 else 1.0)
 
-    def _refuse_if_cut_short(self, claimed: float, announced: int) -> None:
+    def _refuse_if_cut_short(self, end: float, claimed: float, announced: int) -> None:
         """``claimed`` seconds and ``announced`` frames are the header's word; 0 where it says nothing."""
-        present = max(self.duration, self._packets.end)
+        present = max(self.duration, end)
         pause = float(np.diff(self.seconds).max()) if len(self.seconds) > 1 else present
         says = ""
         if claimed > 1.05 * present + 0.25 + pause:
             says = f"says that it lasts {_clock(claimed)} but holds only {_clock(present)}"
         elif announced > self._packets.count + 1:
             says = f"says that it has {announced} frames but holds only {self._packets.count}"
-        elif self._codec == "gif" and not _ends_with(self.path, b";"):  # a GIF's last byte
+        elif self.codec == "gif" and not _ends_with(self.path, b";"):  # a GIF's last byte
             says = "ends before its last frame"
         if says:
             raise InputError(f"{self.path.name} {says}: it is cut short or damaged; copy or export it again.")
@@ -136,8 +151,8 @@ class VideoSource:
 
     def _decord_agrees(self) -> bool:
         """Whether decord is known to give PyAV's frames for such a video; not so for odd heights, for one."""
-        known = self._codec in _DECORD_CODECS and _DECORD_FORMATS.fullmatch(self._format) is not None
-        return known and self._packets.timed and self.rotation % 90 == 0 and self._shape[0] % 2 == 0
+        known = self.codec in _DECORD_CODECS and _DECORD_FORMATS.fullmatch(self.pixels) is not None
+        return known and self.plain and self._packets.timed and self._packets.steady and self.height % 2 == 0
 
     def _same_times(self, stamps: np.ndarray, indices: list[int]) -> bool:
         expected = self._packets.pts[indices] * self._base
@@ -145,7 +160,7 @@ class VideoSource:
 
     def read_pyav(self, indices: list[int], keep: Keep) -> list[np.ndarray]:
         """The frames by PyAV: from the keyframe before each, or from the start where the file cannot be searched."""
-        searchable = self._packets.timed and self._codec not in _COUNTED_CODECS
+        searchable = self._packets.timed and self.codec in _SEARCHED_CODECS and self.pixels != "pal8"
         try:
             with self._container() as container:
                 frames = self._by_seeking(container, indices, keep) if searchable else None
@@ -158,45 +173,102 @@ class VideoSource:
 
     def _by_seeking(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
         """None where a search overshoots."""
-        stream = _picture_stream(container, self.path)
-        stream.thread_type = "AUTO"
-        packets = self._packets
-        shown: Any = None  # the frame on screen
-        coming: Iterator[Any] = iter(())
-        ahead: Any = None  # the first frame after it
+        stream, packets = self._stream(container), self._packets
+        coming = turned(container.decode(stream), self.path.name)
+        ahead = next(
+            coming, None
+        )  # the first frame after the one on screen; decoders learn tables from a file's first
+        shown: tuple[Any, Turn] | None = None
         frames: list[np.ndarray] = []
         for index in indices:
             target = int(packets.pts[index])
             key = packets.keys[max(0, int(np.searchsorted(packets.keys, target, side="right")) - 1)]
-            if shown is None or key > (ahead or shown).pts:
+            reached = next((one[0].pts for one in (ahead, shown) if one), None)
+            if reached is None or key > max(reached, packets.keys[0]):
                 container.seek(int(key), stream=stream)
-                coming, shown = container.decode(stream), None
+                coming, shown = turned(container.decode(stream), self.path.name), None
                 ahead = next(coming, None)
-            while ahead is not None and ahead.pts is not None and ahead.pts <= target:
+            while ahead is not None and ahead[0].pts is not None and ahead[0].pts <= target:
                 shown, ahead = ahead, next(coming, None)
-            if shown is None or shown.pts < packets.pts[max(0, index - _SLACK)]:
+            if shown is None or shown[0].pts < packets.pts[max(0, index - _SLACK)]:
                 return None
-            frames.append(keep(self._picture(shown)))
+            frames.append(keep(self._picture(*shown, stream)))
         return frames
 
     def _by_counting(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray]:
-        stream = _picture_stream(container, self.path)
-        stream.thread_type = "AUTO"
+        stream = self._stream(container)
         wanted = set(indices)
         frames: list[np.ndarray] = []
-        for number, frame in enumerate(container.decode(stream)):
+        for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
             if number in wanted:
-                frames.append(keep(self._picture(frame)))
+                frames.append(keep(self._picture(frame, turn, stream)))
             if len(frames) == len(indices):
                 return frames
         seconds = self.seconds[indices[len(frames)]]
         raise InputError(f"{self.path.name} is damaged: nothing can be decoded at {seconds:.1f} s.")
 
-    def _picture(self, frame: Any) -> np.ndarray:
-        picture = frame.to_ndarray(format="rgb24")
-        return (
-            np.rot90(picture, self.rotation // 90) if self.rotation % 90 == 0 and self.rotation else picture
+    def film(self) -> Iterator[tuple[float, np.ndarray]]:
+        """All frames one after another as they are shown, uint8 [H,W,3], each with its second."""
+        try:
+            with self._container() as container:
+                stream = self._stream(container)
+                for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
+                    timed = self._packets.timed and frame.pts is not None
+                    seconds = frame.pts * self._base - self._origin if timed else number / self.fps
+                    yield float(seconds), self._picture(frame, turn, stream)
+        except av.FFmpegError as error:
+            raise InputError(f"{self.path.name} is damaged: its frames cannot be decoded.") from error
+
+    def _stream(self, container: Any) -> Any:
+        stream = container.streams[self._index]
+        stream.thread_type = "AUTO"
+        return stream
+
+    def _picture(self, frame: Any, turn: Turn, stream: Any) -> np.ndarray:
+        """A frame as it is shown; frames of another size may have pixels of another shape."""
+        same = (frame.width, frame.height) == self._display.stored
+        aspect = self._aspect if same else stream.codec_context.sample_aspect_ratio
+        return draw(frame, display_of(frame, turn, aspect, self._interlaced, self.path.name))
+
+
+@functools.lru_cache(maxsize=16)
+def _source(path: Path, state: tuple[int, ...]) -> VideoSource:
+    return VideoSource(path)
+
+
+def video_source(path: Path) -> VideoSource:
+    """Open a video file, or take what was learnt of it before, as long as the file stays as it was."""
+    stat = path.stat()
+    return _source(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+def _refuse_still(path: Path) -> None:
+    """A single picture in a video's container is none: its tiles and thumbnails would be taken for frames."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in _STILL_BRANDS:
+        raise InputError(
+            f"{path.name} is a still picture ({_STILL_BRANDS[head[8:]]}), not a video; save it as jpg or png."
         )
+
+
+def _notes(film: Film, display: Display) -> Iterator[str]:
+    """What a reader of the answer should know of how the video was read."""
+    if film.others:
+        width, height = display.size
+        yield (
+            f"The file holds {film.others + 1} videos; only one of them, of {width}×{height} pixels, was looked at."
+        )
+    if display.interlaced:
+        yield "The video is interlaced; every second line was drawn anew from its neighbours."
+    curve = curve_of(film.first)
+    if curve in ("PQ", "HLG"):
+        yield f"The video is HDR ({curve}); it was looked at in ordinary colours."
+    stereo = film.first.side_data.get(SideData.STEREO3D)
+    if stereo is not None and any(bytes(stereo)[:4]):  # 0 is flat
+        yield "The video is stereoscopic; its two views were looked at as they lie in the frame."
+    if film.first.side_data.get(SideData.SPHERICAL) is not None:
+        yield "The video is spherical (360°); it was looked at as it is stored, unrolled."
 
 
 @functools.cache
@@ -208,50 +280,6 @@ def _decord() -> Any:
         return None
     decord.logging.set_level(decord.logging.QUIET)
     return decord
-
-
-def _picture_stream(container: Any, path: Path) -> Any:
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a sound file
-            if stream.codec_context is None:
-                raise InputError(
-                    f"{path.name} is packed in a way (codec) that cannot be read; export it as H.264 in mp4."
-                )
-            return stream
-    raise InputError(
-        f"{path.name} holds no pictures{' (only sound)' if container.streams.audio else ''}; give {ALLOWED}."
-    )
-
-
-def _scan(container: Any, stream: Any, path: Path) -> _Packets:
-    """Read through all packets without decoding any."""
-    pts: list[int] = []
-    keys: list[int] = []
-    shown: dict[int, int] = {}
-    end, timed, count = 0.0, True, 0
-    for packet in container.demux():
-        if not packet.size:
-            continue
-        moment = packet.pts if packet.pts is not None else packet.dts
-        if moment is not None and packet.time_base is not None:
-            end = max(end, float((moment + (packet.duration or 0)) * packet.time_base))
-        if packet.stream.index != stream.index:
-            continue
-        count += not packet.is_corrupt
-        if packet.is_discard or packet.is_corrupt:
-            continue
-        timed = timed and packet.pts is not None
-        pts.append(packet.pts if packet.pts is not None else len(pts))
-        shown = {pts[-1]: packet.duration or 0} if not shown or pts[-1] >= next(iter(shown)) else shown
-        if packet.is_keyframe:
-            keys.append(pts[-1])
-    if not pts:
-        raise InputError(f"{path.name} holds no frames.")
-    if not timed:
-        pts = list(range(len(pts)))
-    moments = np.unique(np.array(pts, dtype=np.int64))
-    last = next(iter(shown.values())) or (int(np.median(np.diff(moments))) if len(moments) > 1 else 0)
-    return _Packets(moments, np.unique(np.array(keys or pts[:1], dtype=np.int64)), last, count, end, timed)
 
 
 def _ends_with(path: Path, ending: bytes) -> bool:

@@ -1,12 +1,14 @@
 """Video intake: a file or folder becomes a ``Clip``, the sampled frames with their times.
 
-Videos (mp4, mov, mkv, avi, webm, gif), single images (jpg, png, tif, bmp, webp) and folders of frames. Only the
-sampled frames are decoded to pictures and kept, so memory does not grow with the length of the video.
+Videos (mp4, mov, mkv, avi, webm, gif), images (jpg, png, tif, bmp, webp, heic, avif), of which animated ones and TIFF
+pages are videos too, and folders of frames. Only the sampled frames are kept, so memory does not grow with the length
+of the video.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -16,7 +18,10 @@ import cv2
 import numpy as np
 
 from videopath.core.errors import InputError
-from videopath.model.readers import VideoSource
+from videopath.model.foreign import read_head, refuse_foreign
+from videopath.model.pictures import is_picture
+from videopath.model.readers import video_source
+from videopath.model.samples import fitted
 from videopath.model.sampling import (
     SAMPLINGS,
     Sampling,
@@ -62,6 +67,8 @@ class Clip:
     sampling: Sampling
     kind: Kind
     reader: Reader
+    notes: tuple[str, ...] = ()
+    """Sentences on how the source was read, if that was not in the plainest way."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -104,8 +111,8 @@ def open_clip(
     span = _span(source, start, end)
     chosen = span[_sample(source, span, frames, sampling)]
     distinct, where = np.unique(chosen, return_inverse=True)
-    pictures, reader = source.read(distinct.tolist(), _keeper(len(chosen), crop))
-    stacked = np.stack(_same_size(pictures))
+    pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), crop))
+    stacked = np.stack(pictures)
     return Clip(
         path=source.path,
         frames=stacked[where] if len(distinct) < len(chosen) else stacked,
@@ -120,11 +127,13 @@ def open_clip(
         sampling=sampling,
         kind=source.kind,
         reader=reader,
+        notes=source.notes,
     )
 
 
 def open_source(path: Path) -> Source:
     """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
+    _refuse_unwritable(path)
     path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
     try:
         if path.is_dir():
@@ -133,14 +142,27 @@ def open_source(path: Path) -> Source:
             raise InputError(f"There is no file or folder {path}.")
         if not path.is_file():
             raise InputError(f"{path} is neither a file nor a folder; give {ALLOWED}.")
-        with path.open("rb") as stream:  # says plainly when the file may not be read
-            if not stream.read(1):
-                raise InputError(f"{path.name} is empty (0 bytes).")
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        head = read_head(path)  # says plainly when the file may not be read
+        if not head:
+            raise InputError(f"{path.name} is empty (0 bytes).")
+        refuse_foreign(path, head)
+        gif = head.startswith(b"GIF8")
+        if is_picture(head) or (path.suffix.lower() in IMAGE_SUFFIXES and not gif):
             return ImageSource(path)
-        return VideoSource(path)
+        return video_source(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """A report names its video, and a name that is no text cannot be written into it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = os.fsencode(path).decode(errors="replace")
+        raise InputError(
+            f"The name of {name} is not written in UTF-8; rename the file or its folder."
+        ) from error
 
 
 def _check_arguments(
@@ -195,10 +217,14 @@ def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -
     return candidates[choose_keyframes(thumbnails, frames)]
 
 
-def _keeper(count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
-    """What is kept of a decoded frame: the crop, scaled down only where ``count`` of them exceed MAX_BYTES."""
+def _keeper(source: Source, count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What is kept of a decoded frame: the crop, scaled down only where ``count`` of them exceed MAX_BYTES.
+
+    A stream that changes its size shows every frame in its own proportions on the source's canvas.
+    """
 
     def keep(frame: np.ndarray) -> np.ndarray:
+        frame = fitted(frame, source.width, source.height)
         height, width = frame.shape[:2]
         if crop is not None:
             left, right = _cut(crop[0], crop[2], width)
@@ -222,12 +248,3 @@ def _cut(low: float, high: float, size: int) -> tuple[int, int]:
         first = min(max(0, first - missing // 2), size - min(MIN_SIDE, size))
         last = first + min(MIN_SIDE, size)
     return first, last
-
-
-def _same_size(pictures: list[np.ndarray]) -> list[np.ndarray]:
-    """All frames in the first one's size (a folder, or a stream that changes its size, may mix several)."""
-    height, width = pictures[0].shape[:2]
-    return [
-        p if p.shape[:2] == (height, width) else cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA)
-        for p in pictures
-    ]

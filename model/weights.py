@@ -7,7 +7,7 @@ headers are read until a tensor is asked for, so the memory needed is that of th
 from __future__ import annotations
 
 import json
-import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ _DTYPES = {
     "BOOL": torch.bool,
 }
 _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+_SHARD = re.compile(r"(?P<stem>[\w.]+?)-\d+-of-(?P<whole>\d+)\.(?P<ending>safetensors|bin)")
 
 
 class Weights(Protocol):
@@ -82,6 +83,10 @@ class FileWeights:
     @property
     def dtypes(self) -> dict[str, torch.dtype]:
         return {name: entry.dtype for name, entry in self._entries.items()}
+
+    def key_of(self, name: str) -> str:
+        """The key under which a tensor is stored."""
+        return self._entries[name].key
 
     def read(self, name: str) -> torch.Tensor:
         entry = self._entries[name]
@@ -144,19 +149,50 @@ def weight_files(folder: Path) -> list[Path]:
     for name in _WEIGHT_FILES:
         index = folder / f"{name}.index.json"
         if index.is_file():
-            content = read_json(index)
-            mapping = content.get("weight_map")
-            if not isinstance(mapping, dict) or not mapping:
-                raise ModelError(
-                    f"{index} has no weight_map; the checkpoint is damaged, copy or download it again."
-                )
-            return sorted({folder / str(file) for file in mapping.values()})
+            return _indexed_files(index)
         if (folder / name).is_file():
             return [folder / name]
+    _refuse_shards_without_index(folder)
     raise ModelError(
         f"{folder} holds no weights: expected {' or '.join(_WEIGHT_FILES)} (or their .index.json), "
         "adapter_model.* or mm_projector.bin."
     )
+
+
+def _refuse_shards_without_index(folder: Path) -> None:
+    """Name parts of weights that no index tells the contents of."""
+    shards = loose_shards(folder)
+    if not shards:
+        return
+    parts = _SHARD.fullmatch(shards[0])
+    assert parts is not None
+    whole, index = int(parts["whole"]), f"{parts['stem']}.{parts['ending']}.index.json"
+    raise ModelError(
+        f"{folder} holds {len(shards)} of {whole} shards of weights ({shards[0]}{' …' if len(shards) > 1 else ''}) but "
+        f"no {index}, which says what each of them holds; download the index{'' if len(shards) == whole else ' and the missing shards'} "
+        "as well."
+    )
+
+
+def loose_shards(folder: Path) -> list[str]:
+    """Names of files that are parts of weights, sorted."""
+    return sorted(path.name for path in folder.glob("*-of-*") if _SHARD.fullmatch(path.name))
+
+
+def _indexed_files(index: Path) -> list[Path]:
+    mapping = read_json(index).get("weight_map")
+    if not isinstance(mapping, dict) or not mapping:
+        raise ModelError(f"{index} has no weight_map; the checkpoint is damaged, copy or download it again.")
+    strange = [file for file in mapping.values() if not _is_file_name(file)]
+    if strange:
+        raise ModelError(
+            f"{index} names {str(strange[0])[:80]!r}, which is no file beside it; the checkpoint is damaged, copy or download it again."
+        )
+    return sorted({index.parent / file for file in mapping.values()})
+
+
+def _is_file_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and Path(value).name == value != ""
 
 
 def load_bin(file: Path) -> dict[str, torch.Tensor]:
@@ -166,15 +202,22 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
             content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # files from before PyTorch 1.6 cannot be mapped
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # noqa: BLE001 - torch's unpickler raises whatever the damaged bytes lead it to
         raise _unreadable(file, error) from error
-    if not isinstance(content, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in content.values()
-    ):
+    if not isinstance(content, dict) or not all(map(_is_plain, content.values())):
         raise ModelError(
-            f"{file} does not hold named tensors alone; it is not a weight file of a LLaVA checkpoint."
+            f"{file} does not hold named, plain tensors alone; it is not a weight file of a LLaVA checkpoint."
         )
     return {str(key): tensor for key, tensor in content.items()}
+
+
+def _is_plain(tensor: Any) -> bool:
+    return (
+        isinstance(tensor, torch.Tensor)
+        and tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and tensor.dtype in _DTYPES.values()
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -183,8 +226,10 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing; a checkpoint folder needs it.") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON ({error}); copy or download it again.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{path} cannot be read as JSON ({reason_of(error)}); copy or download it again."
+        ) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} does not hold a JSON object; copy or download it again.")
     return content
@@ -205,8 +250,13 @@ def _safetensors_entries(file: Path) -> Iterator[_Entry]:
         raise _unreadable(file, error) from error
 
 
+def reason_of(error: Exception) -> str:
+    """The first line of what an error of a library says, cut to the length of a sentence."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return first.encode(errors="backslashreplace").decode()
+
+
 def _unreadable(file: Path, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
     return ModelError(
-        f"The weight file {file} is damaged or incomplete ({reason}); copy or download it again."
+        f"The weight file {file} is damaged or incomplete ({reason_of(error)}); copy or download it again."
     )

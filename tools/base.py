@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
+from pydantic import ValidationError
 
 from videopath.core.errors import VideoPathError
 
@@ -36,6 +37,16 @@ class TissueTool(BaseTool):
             return await super().arun(tool_input, *args, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
             return self._told(error, tool_call_id)
+
+    def _parse_input(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
+        """As LangChain's; an own error that pydantic wrapped while it checked the arguments comes out as it was."""
+        try:
+            return super()._parse_input(tool_input, tool_call_id)
+        except ValidationError as error:
+            own = error.errors()[0].get("ctx", {}).get("error")
+            if isinstance(own, VideoPathError):
+                raise own from error
+            raise
 
     def _told(self, error: VideoPathError, tool_call_id: str | None) -> ToolMessage:
         if tool_call_id is None:

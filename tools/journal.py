@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from videopath.core.files import sha256_text
 
@@ -40,8 +41,8 @@ class Journal:
         line = json.dumps({"key": key, "call": call, "answer": answer}, ensure_ascii=False) + "\n"
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as stream:
-                stream.write(line.encode())
+            with self.path.open("a+b") as stream:
+                stream.write(_line_end_before(stream) + line.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
             self._answers[key] = answer
@@ -50,12 +51,20 @@ class Journal:
         return len(self._answers)
 
     def _read(self) -> dict[str, Any]:
-        """What earlier processes finished; a line that a kill left torn is cut off."""
+        """What earlier processes finished; a line that is torn or damaged costs its own call alone."""
         if not self.path.exists():
             return {}
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            os.truncate(self.path, len(whole))
-        entries = [json.loads(line) for line in whole.splitlines()]
-        return {entry["key"]: entry["answer"] for entry in entries}
+        answers: dict[str, Any] = {}
+        for line in self.path.read_bytes().split(b"\n"):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):  # that call is made again
+                entry = json.loads(line)
+                answers[entry["key"]] = entry["answer"]
+        return answers
+
+
+def _line_end_before(stream: IO[bytes]) -> bytes:
+    """The line end that a kill left out of the last line, so that the next line stands alone."""
+    if stream.seek(0, os.SEEK_END) == 0:
+        return b""
+    stream.seek(-1, os.SEEK_END)
+    return b"" if stream.read(1) == b"\n" else b"\n"

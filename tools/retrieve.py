@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
@@ -26,6 +27,7 @@ DEEPER = 4
 NEAR_IDENTICAL = "near-identical frame"
 """Why a record is left out that shows what the clip in question shows."""
 
+_OPENING = RLock()  # a knowledge base is opened by one thread, the others wait for it
 _TOLD = 20  # records that may not be seen, by name; more are counted
 
 
@@ -75,20 +77,22 @@ class RetrieveTool(TissueTool):
         return pool_of(values) if "engine" in values else values
 
     def open(self) -> KnowledgeBase:
-        """The knowledge base, opened now if it was not yet."""
-        if self.knowledge is None or isinstance(self.knowledge, str | Path):
-            from videopath.knowledge import KnowledgeBase
+        """The knowledge base, opened now if it was not yet; by one thread, however many ask at once."""
+        with _OPENING:
+            if self.knowledge is None or isinstance(self.knowledge, str | Path):
+                from videopath.knowledge import KnowledgeBase
 
-            self.knowledge = (
-                KnowledgeBase.open(Path(self.knowledge)) if self.knowledge else KnowledgeBase.starter()
-            )
-        return self.knowledge
+                self.knowledge = (
+                    KnowledgeBase.open(Path(self.knowledge)) if self.knowledge else KnowledgeBase.starter()
+                )
+            return self.knowledge
 
     def provenance(self) -> dict[str, str]:
         """Hashes and version of what was searched; empty as long as nothing was."""
-        if self.knowledge is None or isinstance(self.knowledge, str | Path):
+        base = self.knowledge
+        if base is None or isinstance(base, str | Path):
             return {}
-        info = self.knowledge.info()
+        info = base.info()
         found = {"index": info.index_sha256, "data": info.data_sha256, "embedder": info.embedder.sha256}
         encoder = {"image_encoder": info.image_encoder.sha256} if info.image_encoder else {}
         return {**found, **encoder, "version": str(info.version)}

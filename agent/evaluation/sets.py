@@ -6,7 +6,6 @@ asked. Ours may add ``id``, ``site``, ``diagnosis``, ``group``, ``attributes`` a
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from videopath.core.errors import InputError
+from videopath.core.jsonl import JsonEntry, json_entries
 from videopath.core.sites import canonical_site
 from videopath.model.training.wording import SCALES
 
@@ -49,7 +49,7 @@ class Item(BaseModel):
 
 def read_items(path: Path, media: Path) -> list[Item]:
     """The questions of a set, their videos in the folder ``media``. Raises ``InputError`` that names the first wrong one."""
-    items = [_item(number, entry, path, media) for number, entry in enumerate(_entries(path), start=1)]
+    items = [_item(entry.number, _whole(entry), path, media) for entry in json_entries(path)]
     if not items:
         raise InputError(f"{path} holds no question.")
     doubled = [name for name, count in Counter(item.id for item in items).items() if count > 1]
@@ -64,14 +64,10 @@ def find_video(media: Path, name: str) -> Path | None:
     return next((file for file in files if file.exists()), None)
 
 
-def _entries(path: Path) -> list[Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("["):
-            return list(json.loads(text))
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not whole JSON: {first_line(error)}.") from error
+def _whole(entry: JsonEntry) -> Any:
+    if entry.problem:
+        raise InputError(entry.problem)
+    return entry.value
 
 
 def _item(number: int, entry: Any, path: Path, media: Path) -> Item:

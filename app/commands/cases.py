@@ -22,6 +22,18 @@ app = typer.Typer(
 
 CaseId = Annotated[str, typer.Argument(metavar="ID", help="Case id, as `videopath cases list` shows it.")]
 Reviewer = Annotated[str, typer.Option("--reviewer", help="Who decides or signs.")]
+Description = Annotated[
+    str | None,
+    typer.Option("--description", help="Another description than the agent's.", show_default=False),
+]
+Findings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--finding",
+        help="A finding in place of the agent's; again for each further one.",
+        show_default=False,
+    ),
+]
 Comment = Annotated[str, typer.Option("--comment", help="Kept with the decision.")]
 Diagnosis = Annotated[
     str | None, typer.Option("--diagnosis", help="Another diagnosis than the agent's.", show_default=False)
@@ -95,18 +107,8 @@ def resume(
     action: options.Action = None,
     reviewer: Reviewer = "",
     diagnosis: Diagnosis = None,
-    description: Annotated[
-        str | None,
-        typer.Option("--description", help="Another description than the agent's.", show_default=False),
-    ] = None,
-    finding: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--finding",
-            help="A finding in place of the agent's; again for each further one.",
-            show_default=False,
-        ),
-    ] = None,
+    description: Description = None,
+    finding: Findings = None,
     drop: Annotated[
         list[str] | None,
         typer.Option("--drop", help="A similar case that the model may not see.", show_default=False),
@@ -132,8 +134,11 @@ def resume(
     _check_decision(action, {name: value for name, value in (words | looks).items() if value})
     library = _library()
     entry = library.entry(case_id)
-    if entry.status not in ("running", "waiting for review", "failed"):
-        raise CaseError(f"Case {case_id} is {entry.status}: there is nothing to go on with.")
+    if library.finished(case_id):
+        if action is not None:
+            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.")
+        deliver(library.get(case_id), as_json=as_json, strict=strict)
+        return
     if entry.status == "waiting for review" and action is None:
         deliver(library.get(case_id), as_json=as_json)
     decision = None
@@ -149,14 +154,18 @@ def sign(
     case_id: CaseId,
     reviewer: Annotated[str, typer.Option("--reviewer", help="Who signs.")],
     diagnosis: Diagnosis = None,
+    description: Description = None,
+    finding: Findings = None,
     comment: Comment = "",
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """Sign a finished case: who, when and the comment are kept."""
+    """Sign a finished case, with your corrections; who, when and the comment are kept."""
     from videopath.app.console import emit_json, say
 
-    report = _library().sign(case_id, reviewer, comment, diagnosis)
+    report = _library().sign(
+        case_id, reviewer, comment, diagnosis, description=description, findings=finding or None
+    )
     if as_json:
         emit_json(report.to_json())
     else:

@@ -54,7 +54,6 @@ def check(
 ) -> None:
     """Say what is wrong with a set of conversations before training; exit 1 where something is."""
     from videopath.app.commands.evaluate_shared import tracked
-    from videopath.app.commands.model import place_of
     from videopath.app.console import emit_json, plain, quiet_libraries, stdout
     from videopath.model.training.checking import check as look
 
@@ -63,7 +62,7 @@ def check(
     if model:
         from videopath.model.checkpoint import open_checkpoint
 
-        checkpoint = open_checkpoint(place_of(model))
+        checkpoint = open_checkpoint(model)
         tokenizer, longest = checkpoint.tokenizer(), checkpoint.config().max_length
     steps = look(conversations, media or conversations.parent, depth, tokenizer, longest)
     found = tracked(steps, None, "conversations checked")[-1]

@@ -105,6 +105,22 @@ def _package(name: str) -> Check:
         return Check(name, False, "not installed", f"python -m pip install {name}")
 
 
+def _tracing() -> list[Check]:
+    from langsmith.utils import tracing_is_enabled
+
+    wanted, allowed = bool(tracing_is_enabled()), load_settings().tracing
+    if wanted and allowed:
+        found = "LangSmith is on and allowed: texts of cases leave this machine"
+        return [Check("tracing", True, found, "Unset VIDEOPATH_TRACING to keep cases here.")]
+    return [
+        Check(
+            "tracing",
+            True,
+            "asked for by LANGSMITH_TRACING, but not allowed: cases stay here" if wanted else "off",
+        )
+    ]
+
+
 def _device() -> list[Check]:
     from videopath.model.device import choose_device
 
@@ -195,6 +211,7 @@ _LOOKS: tuple[Callable[[], list[Check]], ...] = (
     _python,
     _packages,
     _device,
+    _tracing,
     _weights,
     _knowledge,
     _embedder,

@@ -10,7 +10,7 @@ import typer
 
 from videopath.app.options import AcceptLicence, AsJson, Base, Verbose
 
-app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge.")
+app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge, export-adapter.")
 
 Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a hub id.")]
 Target = Annotated[Path, typer.Argument(help="A new folder.", file_okay=False)]
@@ -29,7 +29,7 @@ def info(
     from videopath.model.inspection import inspect
 
     quiet_libraries(verbose)
-    found = inspect(place_of(source), base=base, accept_licence=accept_licence)
+    found = inspect(source, base=base, accept_licence=accept_licence)
     if as_json:
         emit_json(found.model_dump_json(indent=2))
         return
@@ -47,13 +47,37 @@ def convert(
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the Hugging Face layout, shard by shard, that plain transformers loads."""
-    from videopath.app.console import progress_bar, quiet_libraries
+    """Write the Hugging Face layout, shard by shard, that plain transformers loads; say what it computes otherwise."""
+    from videopath.app.console import progress_bar, quiet_libraries, say
     from videopath.model.convert import convert as run
 
     quiet_libraries(verbose)
+    told: list[str] = []
     with progress_bar("converting") as progress:
-        run(place_of(source), target, base=base, accept_licence=accept_licence, progress=progress)
+        run(source, target, base=base, accept_licence=accept_licence, progress=progress, tell=told.append)
+    for sentence in told:
+        say(sentence)
+    typer.echo(target)
+
+
+@app.command("export-adapter")
+def export_adapter(
+    source: Annotated[str, typer.Argument(help="Folder of a LoRA.")],
+    target: Target,
+    base: Base = None,
+    accept_licence: AcceptLicence = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a LoRA in PEFT's own key names, and in its folder `base` the checkpoint that it goes with."""
+    from videopath.app.console import progress_bar, quiet_libraries, say
+    from videopath.model.peft_export import export_adapter as run
+
+    quiet_libraries(verbose)
+    told: list[str] = []
+    with progress_bar("exporting") as progress:
+        run(source, target, base=base, accept_licence=accept_licence, progress=progress, tell=told.append)
+    for sentence in told:
+        say(sentence)
     typer.echo(target)
 
 
@@ -87,13 +111,6 @@ def merge(
     if found:
         say(str(found))
     typer.echo(target)
-
-
-def place_of(source: str) -> str | Path:
-    """``nano`` is the bundled folder."""
-    from videopath.model import nano
-
-    return Path(nano.__file__).parent if source == "nano" else source
 
 
 def _lines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

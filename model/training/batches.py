@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 from videopath.core.errors import InputError
 from videopath.model import preprocess
 from videopath.model.config import LlavaConfig
+from videopath.model.pictures import read_picture
 from videopath.model.sampling import SlowVideoError
-from videopath.model.sources import read_picture
 from videopath.model.training.instructions import Instruction
 from videopath.model.training.supervision import IGNORED, Template, supervise
 from videopath.model.video import open_clip

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videopath.core.errors import InputError
-from videopath.model.sources import read_picture
+from videopath.model.pictures import read_picture
 from videopath.model.training.batches import training_frames
 from videopath.model.training.instructions import Instruction, Modality, entries
 from videopath.model.training.supervision import supervise
@@ -98,8 +98,12 @@ def _count(found: DatasetCheck, entry: Instruction) -> None:
 def _problem(path: Path, modality: Modality, depth: Depth) -> str | None:
     if depth == "names":
         return None
-    if not path.exists():
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return f"{path} is missing."
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a null character
+        return f"{str(path)[:200]!r} cannot be read: {getattr(error, 'strerror', None) or error}."
     if depth == "frames":
         try:
             training_frames(path, 2) if modality == "video" else read_picture(path)

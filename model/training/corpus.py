@@ -19,6 +19,7 @@ from PIL import Image
 
 from videopath.core.errors import InputError
 from videopath.core.sites import SITES, canonical_site
+from videopath.model.pictures import read_picture
 
 Split = Literal["train", "calibration", "test"]
 TEST_SHARE, CALIBRATION_SHARE = 0.17, 0.08
@@ -141,11 +142,9 @@ def load_images(samples: Iterable[Sample], longest: int = 400) -> list[np.ndarra
     """Decode images to uint8 [H, W, 3] RGB; larger ones are reduced to ``longest`` pixels on their longest side."""
     images = []
     for sample in samples:
-        with Image.open(sample.path) as opened:
-            opened.draft("RGB", (longest, longest))
-            picture = opened.convert("RGB")
-            picture.thumbnail((longest, longest), Image.Resampling.BICUBIC)
-            images.append(np.asarray(picture))
+        picture = Image.fromarray(read_picture(sample.path, longest))
+        picture.thumbnail((longest, longest), Image.Resampling.BICUBIC)
+        images.append(np.asarray(picture))
     return images
 
 

@@ -7,7 +7,6 @@ model learns to weigh it against what it sees.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from videopath.core.jsonl import json_entries
 from videopath.core.sites import SITES
 from videopath.model import attributes, questions, synthetic
 from videopath.model.attributes import Attributes
@@ -97,8 +97,7 @@ class Corpus:
 def read_evidence(source: str) -> list[Evidence]:
     """Diagnosis and description of each record in ``package:file``."""
     package, name = source.split(":")
-    lines = files(package).joinpath(name).read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines if line.strip()]
+    records = [entry.value for entry in json_entries(files(package).joinpath(name))]
     return [Evidence(record["diagnosis"], record["description"]) for record in records]
 
 

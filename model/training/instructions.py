@@ -6,7 +6,6 @@ writes them (``datasets: [{json_path, sampling_strategy}]``).
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.errors import InputError
+from videopath.core.jsonl import JsonEntry, json_entries
 from videopath.model.prompts import IMAGE_TAG, TURN_MARKS
 
 Modality = Literal["text", "image", "images", "video"]
@@ -133,11 +133,13 @@ def entries(path: Path, seed: int = 0) -> Iterator[tuple[str, Instruction | Inpu
     """
     for source in sources(path):
         file = source.json_path
-        items = _taken(_items(file), source.sampling_strategy, seed)
-        for number, item in items:
-            place = f"Conversation {number} of {file.name}"
+        for item in _taken(list(json_entries(file)), source.sampling_strategy, seed):
+            place = f"Conversation {item.number} of {file.name}"
+            if item.problem:
+                yield place, InputError(item.problem)
+                continue
             try:
-                yield place, Instruction.model_validate(item)
+                yield place, Instruction.model_validate(item.value)
             except ValidationError as error:
                 yield place, InputError(f"{place} is not usable: {_reason(error)}.")
 
@@ -150,22 +152,11 @@ def sources(path: Path) -> list[Source]:
         mixture = _Mixture.model_validate(yaml.safe_load(_text(path)))
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {error}.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply to be a mixture.") from error
     except ValidationError as error:
         raise InputError(f"The mixture {path} is not usable: {_reason(error)}.") from error
     return [s.model_copy(update={"json_path": path.parent / s.json_path}) for s in mixture.datasets]
-
-
-def _items(path: Path) -> list[tuple[int, Any]]:
-    """(number, parsed entry), from 1; a line that is no JSON is told as a whole."""
-    text = _text(path)
-    try:
-        if text.lstrip().startswith("["):
-            return list(enumerate(json.loads(text), start=1))
-        return [(n, json.loads(line)) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not whole JSON ({error}): a list or one object per line is read."
-        ) from error
 
 
 def _text(path: Path) -> str:
@@ -177,7 +168,7 @@ def _text(path: Path) -> str:
         raise InputError(f"{path} is not UTF-8 text.") from error
 
 
-def _taken(items: Sequence[tuple[int, Any]], strategy: str, seed: int) -> Sequence[tuple[int, Any]]:
+def _taken(items: Sequence[JsonEntry], strategy: str, seed: int) -> Sequence[JsonEntry]:
     if strategy == "all":
         return items
     how, _, amount = strategy.partition(":")

@@ -205,6 +205,8 @@ def _content(name: str) -> dict[str, Any]:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The recipe {name!r} is not valid YAML: {error}.") from error
+    except RecursionError as error:
+        raise InputError(f"The recipe {name!r} is nested too deeply to be read.") from error
     if not isinstance(content, dict):
         raise InputError(f"The recipe {name!r} is wrong at its top: names with values are expected.")
     return content

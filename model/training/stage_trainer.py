@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from videopath.core.files import replaced_on_success, write_text
 from videopath.model.training.batches import Conversations, collate
 from videopath.model.training.order import GroupedSampler
 from videopath.model.training.parts import Part, optimiser_groups
@@ -85,7 +86,8 @@ class StageTrainer(Trainer):
         folder.mkdir(parents=True, exist_ok=True)
         if self.args.should_save:
             pupil = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
-            save_file(learned(pupil, state_dict), folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
+            with replaced_on_success(folder / SAFE_WEIGHTS_NAME) as part:
+                save_file(learned(pupil, state_dict), part, metadata={"format": "pt"})
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """What does not learn is not in a checkpoint: nothing to warn of."""
@@ -111,11 +113,21 @@ class StageLog(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._since = (time.monotonic(), state.global_step, self._pupil.tokens)
+        if state.is_world_process_zero:
+            self._forget_after(state.global_step)
         if state.is_world_process_zero and tensorboard_is_here():
             from torch.utils.tensorboard import SummaryWriter
 
-            # what a stopped run wrote behind its last checkpoint is dropped
             self._board = SummaryWriter(str(self._path.parent / BOARD), purge_step=state.global_step + 1)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what a stopped run wrote behind its last checkpoint: those steps come again."""
+        if self._path.is_file():
+            text = self._path.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1].splitlines(
+                keepends=True
+            )  # a kill may have torn the last line
+            write_text(self._path, "".join(line for line in whole if json.loads(line)["step"] <= step))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._board is not None:

@@ -3,12 +3,14 @@
 Below ``out`` every stage has a folder: ``trainer`` (the ``Trainer``'s own checkpoints, ``log.jsonl``, ``skipped.txt``),
 ``learned.safetensors`` (what it learned, once it has ended), ``original`` (a checkpoint in LLaVA-NeXT's layout, LoRA merged
 in), ``huggingface`` (the same in Hugging Face's, unless the recipe says no) and, of a stage with LoRA, ``lora`` (the
-adapter in LLaVA-NeXT's layout, whose base is the stage before).
+adapter in LLaVA-NeXT's layout, whose base is the stage before) and, with ``huggingface``, ``peft`` (the adapter in PEFT's
+own key names, and its base in Hugging Face's layout).
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +30,10 @@ from videopath.model.convert import convert
 from videopath.model.device import DTYPES
 from videopath.model.hub import resolve
 from videopath.model.network import Network
+from videopath.model.peft_export import export_adapter
 from videopath.model.save import save_original, write_json
 from videopath.model.training.batches import Conversations
+from videopath.model.training.carried import write_carried_card
 from videopath.model.training.instructions import read_instructions
 from videopath.model.training.parts import Lora, choose, is_lora
 from videopath.model.training.pupil import Pupil
@@ -101,11 +105,17 @@ class Transfer:
             network, learning = self._prepared(number)
             self._put(stage, network, learning)
             if stage.lora and not adapted:
+                write_carried_card(self.recipe, adapter, accept_licence=self.accept_licence)
                 save_adapter(network, stage.lora, self._base_of(number), adapter)
             fold(network)
+            write_carried_card(self.recipe, whole, accept_licence=self.accept_licence)
             save_original(network, whole, DTYPES[self.recipe.dtype])
         if self.recipe.huggingface and not plain.exists():
             convert(whole, plain)
+        for_peft = self.folder(stage) / "peft"
+        if self.recipe.huggingface and stage.lora and not (for_peft / adapters.CONFIG).exists():
+            shutil.rmtree(for_peft, ignore_errors=True)  # what a kill left of it
+            export_adapter(adapter, for_peft, base=self._base_of(number))
 
     def _check(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
         missing = [one.name for one in before if not (self.folder(one) / LEARNED).is_file()]

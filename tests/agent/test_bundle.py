@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -103,6 +105,49 @@ def test_what_is_no_bundle_is_refused_in_one_sentence(finished: CaseReport, tmp_
             read_bundle(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", [b"PK\x01\x02", b"PK\x05\x06"])
+def test_wrong_offsets_are_no_foreign_error(finished: CaseReport, tmp_path: Path, field: bytes) -> None:
+    path = finished.save_bundle(tmp_path / "case.zip")
+    data = path.read_bytes()
+    place = data.rindex(field)
+    for offset in range(4, 46 if field[2] == 1 else 22):  # every byte of the header, so every offset and size
+        damaged = bytearray(data)
+        damaged[place + offset] ^= 0xFF
+        path.write_bytes(damaged)
+        with suppress(InputError):  # a few bytes are not looked at, everything else is refused
+            read_bundle(path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json", "trace.jsonl"])
+def test_a_member_that_is_nested_too_deeply_is_refused(
+    finished: CaseReport, tmp_path: Path, name: str
+) -> None:
+    path = finished.save_bundle(tmp_path / "case.zip")
+    _rewrite(path, {name: b"[" * 100_000 + b"\n"})
+    with pytest.raises(InputError):
+        read_bundle(path)
+
+
+def test_a_name_that_stands_twice_is_told(finished: CaseReport, tmp_path: Path) -> None:
+    path = finished.save_bundle(tmp_path / "case.zip")
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("report.md", archive.read("report.md"))
+    assert read_bundle(path).problems == ["report.md stands 2 times in the bundle."]
+
+
+def test_frames_are_copied_and_compared_piece_by_piece(finished: CaseReport, tmp_path: Path) -> None:
+    assert finished.folder is not None
+    with (finished.folder / "frames" / "large.png").open("wb") as stream:
+        stream.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        path = finished.save_bundle(tmp_path / "case.zip")
+        assert read_bundle(path).problems == []
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_failed_write_leaves_the_old_bundle(finished: CaseReport, tmp_path: Path) -> None:

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from videopath.agent import DiagnosticAgent, Policy, Progress
 from videopath.agent.graph import build_graph
 from videopath.agent.library import CaseLibrary
+from videopath.agent.steps import RunContext
 from videopath.agent.trace import read_trace
 from videopath.agent.verdict import sites_of
 from videopath.core.errors import CaseError, InputError
@@ -492,3 +495,43 @@ def test_the_graph_runs_by_itself_from_a_video_and_a_site(small_case: Path) -> N
         end = agent.graph.invoke({"video": str(small_case), "site": "colon"}, config)
         assert end["looks"][0]["final"]["label"] == CANCER
         assert agent.library.get("own").status == "done"
+
+
+def test_what_the_model_does_not_know_is_not_accepted_as_a_diagnosis(small_case: Path) -> None:
+    with agent_with(LOST, max_looks=0, review="uncertain") as agent:
+        waiting = agent.diagnose(small_case, site="colon", case_id="unknown")
+        assert (waiting.status, waiting.diagnosis) == ("waiting for review", UNKNOWN)
+        for decision in (
+            {"action": "accept", "reviewer": "Dr. A"},
+            {"action": "edit", "reviewer": "Dr. A", "description": "Ganglion cells."},
+        ):
+            with pytest.raises(CaseError, match="give the diagnosis that you sign"):
+                agent.resume("unknown", decision)
+        written = {"action": "edit", "reviewer": "Dr. A", "diagnosis": "ganglioneuroma"}
+        assert agent.resume("unknown", written).diagnosis == "ganglioneuroma"
+
+
+def test_a_malformed_decision_is_asked_for_again_by_the_graph_itself(
+    small_case: Path, own_home: Path
+) -> None:
+    with agent_with(SURE, review="always") as agent:
+        thread: Any = {"configurable": {"thread_id": "served"}}
+        graph = build_graph(agent._nodes, InMemorySaver())
+        inputs: Any = {"video": str(small_case), "site": "colon", "case_id": "served"}
+        agent.library.start("served", str(small_case), "colon", "scripted")
+        graph.invoke(inputs, thread, context=RunContext())
+        for wrong in ({"action": "sign"}, "yes", {"action": "revise"}):
+            graph.invoke(Command(resume=wrong), thread, context=RunContext())
+            (waiting,) = graph.get_state(thread).interrupts
+            assert waiting.value["diagnosis"] == CANCER
+            assert waiting.value["error"].startswith("The ")
+        graph.invoke(Command(resume={"action": "accept", "reviewer": "Dr. A"}), thread, context=RunContext())
+        assert not graph.get_state(thread).interrupts
+        assert agent.report("served").status == "signed"
+
+
+def test_the_graph_says_what_goes_in_and_out(own_home: Path) -> None:
+    with agent_with(SURE) as agent:
+        assert agent.graph.get_input_jsonschema()["required"] == ["video"]
+        assert {"looks", "steps", "review"} <= set(agent.graph.get_output_jsonschema()["properties"])
+        assert agent.graph.get_context_jsonschema()["type"] == "object"

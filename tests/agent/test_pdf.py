@@ -56,7 +56,7 @@ def test_every_part_is_there_and_the_banner_on_every_page(tmp_path: Path, cases:
         "tubular adenoma",
         "Signed by Dr. Łucja Παπαδόπουλος-Ångström, 2026-01-31 15:00 UTC",
         "No invasion; p < 0.05 & clear.",
-        "Calibrated confidence of the agent 80%",
+        "Confidence of the agent in colon adenocarcinoma: 80%",
         "Crowded | irregular glands.",
         "1:04.50, frame 1612",
         "benign colon tissue",

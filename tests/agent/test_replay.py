@@ -14,6 +14,7 @@ from videopath.agent.library import load_case_library
 from videopath.agent.records import CaseReport, Decision, LeftOut, RunSettings
 from videopath.agent.replay import TOLERANCE, differences, replay, settings_of
 from videopath.core.errors import CaseError, InputError
+from videopath.model import open_clip
 
 
 def _fields(before: CaseReport, after: CaseReport) -> list[str]:
@@ -95,6 +96,17 @@ def test_another_video_is_refused_before_anything_runs(tmp_path: Path, cases: Si
     unread = cases.report(video=None, status="failed").save_bundle(tmp_path / "unread.zip")
     with pytest.raises(InputError, match="nothing to repeat"):
         replay(unread, video)
+
+
+@pytest.mark.parametrize("kind", ["model", "base", "knowledge"])
+def test_a_bundle_names_no_folder(
+    kind: str, tmp_path: Path, small_case: Path, cases: SimpleNamespace
+) -> None:
+    report = cases.report(settings=RunSettings(**{kind: str(tmp_path)}))
+    report.video.sha256 = open_clip(small_case, 1).sha256
+    bundle = report.save_bundle(tmp_path / "case.zip")
+    with pytest.raises(InputError, match=f"not loaded because a bundle says so.*--{kind} "):
+        replay(bundle, small_case)
 
 
 def test_the_settings_of_a_case_come_from_its_inputs(own_home: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from videopath.agent.records import CaseReport, Finding, LeftOut, RunSettings
+from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, RunSettings
 from videopath.agent.report import left_out_sentences, moment, to_markdown
 from videopath.core.notice import RESEARCH_USE
 
@@ -117,6 +117,13 @@ def test_texts_from_outside_bring_in_no_html_and_no_cells(cases: SimpleNamespace
 def test_texts_from_outside_bring_in_no_links(cases: SimpleNamespace) -> None:
     text = to_markdown(cases.report(rationale="See [x](http://a.bc), HTTPS://a.bc, www.a.bc or a@a.bc."))
     assert r"See \[x\](http\://a.bc), HTTPS\://a.bc, www\.a.bc or a\@a.bc." in text
+
+
+def test_the_name_of_a_changed_field_brings_in_no_cells_and_no_links(cases: SimpleNamespace) -> None:
+    changes = {"a|b [x](http://a.bc) <b>": {"from": "1", "to": "2"}}
+    edited = Decision(action="edit", reviewer="Dr. A", diagnosis="d", changes=changes)
+    text = to_markdown(cases.report(review=[edited]))
+    assert r"| a\|b \[x\](http\://a.bc) \<b\> | 1 | 2 |" in text
 
 
 @given(text=st.text(max_size=80))

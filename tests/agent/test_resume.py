@@ -145,5 +145,9 @@ def test_a_case_killed_before_its_first_checkpoint_begins_with_its_inputs(
         "case_id": "early",
         "settings": settings,
     }
+    for damage in (b"{", b"[]", b"{}", b"\xff", b"[" * 100_000):
+        (folder / INPUTS_NAME).write_bytes(damage)
+        with pytest.raises(CaseError, match=INPUTS_NAME):
+            agent.resume("early")
     (folder / INPUTS_NAME).write_text(json.dumps(inputs), encoding="utf-8")
     assert [step.name for step in agent.resume("early").steps] == STEPS

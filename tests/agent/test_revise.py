@@ -232,8 +232,9 @@ def test_a_revised_case_is_replayed_with_its_decisions(
     reference: CaseReport, small_case: Path, tmp_path: Path
 ) -> None:
     bundle = reference.save_bundle(tmp_path / "case.zip")
+    model = reference.settings.model  # a folder, which no bundle may choose
     steps: list[str] = []
-    again = replay(bundle, small_case, on_step=lambda step: steps.append(step.name))
+    again = replay(bundle, small_case, model=model, on_step=lambda step: steps.append(step.name))
     assert (again.differences, again.problems, again.notes) == ([], [], [])
     assert steps == [step.name for step in reference.steps]
     assert again.report.review[0].reviewer == "Dr A"
@@ -243,5 +244,5 @@ def test_a_revised_case_is_replayed_with_its_decisions(
     edited = reference.model_copy(deep=True)
     edited.description = "Another."
     edited.folder = None
-    again = replay(edited.save_bundle(tmp_path / "edited.zip"), small_case)
+    again = replay(edited.save_bundle(tmp_path / "edited.zip"), small_case, model=model)
     assert [difference.field for difference in again.differences] == ["description"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -124,3 +125,29 @@ def test_importing_and_opening_load_no_model() -> None:
         "assert set(knowledge.__all__) == set(dir(knowledge)) and all(getattr(knowledge, n) for n in knowledge.__all__)\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
+def test_a_model_with_code_of_its_own_is_refused(minilm: Embedder, tmp_path: Path) -> None:
+    """Before version 6 sentence-transformers ran such code; a stranger's folder must not decide what runs."""
+    folder = tmp_path / "foreign"
+    shutil.copytree(minilm.folder, folder)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[1]["type"] = "payload.Pooling"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "payload.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(KnowledgeError, match=r"payload\.Pooling"):
+        Embedder(str(folder)).encode(["Glands."])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_manifest_does_not_choose_a_folder(
+    minilm: Embedder, tmp_path: Path, words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(minilm.folder, folder)
+    KnowledgeBase.build(tmp_path / "base", words.some_records(3), str(folder))
+    with pytest.raises(KnowledgeError, match="if you trust it"):
+        KnowledgeBase.open(tmp_path / "base")
+    assert len(KnowledgeBase.open(tmp_path / "base", embedder=str(folder))) == 3
+    monkeypatch.setenv("VIDEOPATH_EMBEDDER", str(folder))
+    assert len(KnowledgeBase.open(tmp_path / "base")) == 3

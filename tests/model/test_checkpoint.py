@@ -180,6 +180,15 @@ def test_missing_files_are_named(checkpoint: Path, name: str) -> None:
         load_network(checkpoint, device="cpu")
 
 
+@pytest.mark.parametrize(("present", "says"), [((1, 2), "2 of 2 shards"), ((2,), "1 of 2 shards")])
+def test_shards_without_their_index_are_named(checkpoint: Path, present: tuple[int, ...], says: str) -> None:
+    for number in present:
+        (checkpoint / f"model-{number:05}-of-00002.safetensors").write_bytes(b"")
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=f"{says}.*no model.safetensors.index.json"):
+        open_checkpoint(checkpoint)
+
+
 def test_a_missing_shard_is_named(checkpoint: Path) -> None:
     index = {"weight_map": {HEAD: "model-00002-of-00002.safetensors"}}
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
+import PIL.Image
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +21,6 @@ from videopath.model.layout import image_tokens, pool, video_tokens
 from videopath.model.network import Network
 from videopath.model.preprocess import best_resolution, image_tiles, normalise
 from videopath.model.prompts import render_turns, tokenise
-from videopath.model.sources import picture_size
 from videopath.model.video import open_clip
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
@@ -145,7 +144,10 @@ def test_features_along_the_way_equal_the_original(group: str, case: str) -> Non
                 found["pooled"] = pool(projected, network.config.pool_mode)
         for key, values in found.items():
             if f"{key}_{number}" in inputs:
-                np.testing.assert_allclose(values.numpy(), inputs[f"{key}_{number}"], rtol=0, atol=EMBEDS)
+                desired = inputs[f"{key}_{number}"]
+                # Sums of terms as large as the largest value; another processor adds them in another order.
+                bound = EMBEDS * max(1.0, float(np.abs(desired).max()))
+                np.testing.assert_allclose(values.numpy(), desired, rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize(("group", "case"), _pixel_cases())
@@ -265,7 +267,8 @@ def test_a_training_sample_has_the_original_loss(shared: Path, sample: str) -> N
     """From the data set's pixels and labels; the original counts the vocabulary's padded rows, too."""
     inputs = dict(np.load(shared / f"golden/train/{sample}.npz"))
     network, pixels = _network("tiny"), normalise(inputs["pixel_u8"])
-    size = picture_size(shared / "golden/train/img_a.png")
+    with PIL.Image.open(shared / "golden/train/img_a.png") as image:
+        size = image.size
     visual = network.video_embeds(pixels) if sample == "video" else network.image_embeds(pixels, size)
     embeds = network.embed(inputs["input_ids"].tolist(), [visual])
     states = network.model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state

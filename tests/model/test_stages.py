@@ -12,14 +12,19 @@ import torch
 from safetensors.torch import load_file
 
 from videopath.core.errors import InputError
+from videopath.model import load_engine, nano
 from videopath.model.checkpoint import load_network
+from videopath.model.engine import read_card
 from videopath.model.network import Network
 from videopath.model.training.batches import Conversations, collate
+from videopath.model.training.carried import write_carried_card
 from videopath.model.training.instructions import read_instructions
 from videopath.model.training.order import grouped_order
+from videopath.model.training.planning import plan
 from videopath.model.training.pupil import Pupil
-from videopath.model.training.recipe import TransferRecipe, load_recipe
+from videopath.model.training.recipe import Start, TransferRecipe, load_recipe
 from videopath.model.training.stage_trainer import StageTrainer
+from videopath.model.training.start import begin
 from videopath.model.training.transfer import LEARNED, Transfer
 
 
@@ -71,12 +76,27 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     whole = load_network(folder, device="cpu", dtype="float32")
     adapted = load_network(out / "videos" / "lora", device="cpu", dtype="float32")
     assert answers(adapted, data) == pytest.approx(answers(whole, data), abs=1e-5)
+    for_peft = load_network(out / "videos" / "peft", device="cpu", dtype="float32")
+    assert answers(for_peft, data) == pytest.approx(answers(whole, data), abs=1e-5)
     plain = load_network(out / "videos" / "huggingface", device="cpu", dtype="float32")
     assert answers(plain, data) == answers(whole, data)
     before = load_network(out / "images" / "original", device="cpu", dtype="float32")
     start = load_network(small_checkpoint, device="cpu", dtype="float32")
     first, second, third = (np.mean(answers(network, data)) for network in (start, before, whole))
     assert third < second < first
+    card = read_card(small_checkpoint)
+    for place in (
+        "images/original",
+        "images/huggingface",
+        "videos/lora",
+        "videos/original",
+        "videos/huggingface",
+    ):
+        carried = read_card(out / place)
+        assert (carried.name, carried.calibration) == ("small", {})
+        assert carried.trained_on.endswith("conversations of the recipe small")
+        kept = ("labels", "unknown_label", "frames", "score_reduction", "licence")
+        assert [getattr(carried, name) for name in kept] == [getattr(card, name) for name in kept]
     log = lines(out, "videos")
     assert [line["step"] for line in log] == [1, 2, 3, 4]
     assert all(line["tokens_per_second"] > 0 and line["skipped"] == 0 for line in log)
@@ -93,6 +113,16 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     assert told == []
 
 
+def test_nano_is_a_name_in_a_recipe_too(recipe: TransferRecipe, tmp_path: Path) -> None:
+    named = recipe.model_copy(update={"start": Start(checkpoint="nano")})
+    assert plan(named, 1)[0].tensors > 100
+    assert begin(named.start, 0).config == load_engine("nano").network.config
+    write_carried_card(named, tmp_path)
+    assert read_card(Path(nano.__file__).parent).calibration
+    assert read_card(tmp_path).calibration == {}
+    assert read_card(tmp_path).labels == load_engine("nano").info.card.labels
+
+
 class _Killed(BaseException):
     pass
 
@@ -107,7 +137,9 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     def dying(self: StageTrainer, *arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 4 + 2 * 2 + 1:  # of the second stage, two steps of two micro-batches are done and saved
+        if (
+            calls == 4 + 3 * 2 + 1
+        ):  # of the second stage, three steps of two micro-batches are done, two are saved
             raise _Killed
         return usual(self, *arguments, **named)
 
@@ -118,7 +150,10 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     told: list[str] = []
     Transfer(recipe, data, tmp_path / "cut", told.append).run()
     assert any("resumed" in sentence for sentence in told)
-    curves = [[line["loss"] for line in lines(tmp_path / run, "videos")] for run in ("whole", "cut")]
+    curves = [
+        [(line["step"], line["loss"]) for line in lines(tmp_path / run, "videos")] for run in ("whole", "cut")
+    ]
+    assert [step for step, _ in curves[1]] == [1, 2, 3, 4]
     assert curves[0] == curves[1]
     assert curve(tmp_path / "cut", "videos", "loss") == curve(tmp_path / "whole", "videos", "loss")
     states = [load_file(tmp_path / run / "videos" / LEARNED) for run in ("whole", "cut")]

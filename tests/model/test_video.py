@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -303,16 +302,6 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path, sampling: str) -> 
     assert grown < 60e6
 
 
-def test_frames_of_other_sizes_in_a_folder_take_the_first_one_s(tmp_path: Path) -> None:
-    Image.fromarray(picture(1)).save(tmp_path / "1.png")
-    Image.fromarray(picture(2, 48, 32)).save(tmp_path / "2.png")
-    clip = open_clip(tmp_path, 2)
-    assert clip.frames.shape == (2, 64, 96, 3)
-    assert np.array_equal(
-        clip.frames[1], cv2.resize(picture(2, 48, 32), (96, 64), interpolation=cv2.INTER_AREA)
-    )
-
-
-def test_an_image_source_reads_its_size_from_the_header(tmp_path: Path) -> None:
+def test_an_image_source_has_the_size_of_its_picture(tmp_path: Path) -> None:
     Image.fromarray(picture(1)).save(tmp_path / "1.jpg")
     assert (ImageSource(tmp_path / "1.jpg").width, ImageSource(tmp_path / "1.jpg").height) == (96, 64)

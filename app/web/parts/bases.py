@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 if TYPE_CHECKING:
-    from videopath.knowledge import Embedder, KnowledgeBase
+    from videopath.knowledge import KnowledgeBase
 
 
 def open_base(folder: Path | None) -> KnowledgeBase:
@@ -27,16 +27,5 @@ def open_base(folder: Path | None) -> KnowledgeBase:
 @st.cache_resource(max_entries=3, show_spinner="Opening the knowledge base")
 def _opened(folder: str | None, stamp: int) -> KnowledgeBase:
     from videopath.knowledge import KnowledgeBase
-    from videopath.knowledge.manifest import read_manifest
 
-    if folder is None:
-        return KnowledgeBase.starter()
-    return KnowledgeBase.open(folder, _embedder(read_manifest(Path(folder)).embedder.name))
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _embedder(name: str) -> Embedder:
-    """Kept, so that a changed knowledge base does not load it again."""
-    from videopath.knowledge import Embedder
-
-    return Embedder(name, download=False)
+    return KnowledgeBase.starter() if folder is None else KnowledgeBase.open(folder)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.app.web.parts.video_choice import IMAGE_ENDINGS
 from videopath.app.web.services import Services, owner
 from videopath.core.errors import InputError, VideoPathError
 from videopath.core.sites import SITES
@@ -86,16 +87,14 @@ def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
 
 def _source() -> Callable[[], tuple[bytes, str]]:
     """The widgets of the form, and what reads the frame that was given in them."""
-    upload = st.file_uploader(
-        "An image", type=["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"], key="frame_upload"
-    )
+    upload = st.file_uploader("An image", type=IMAGE_ENDINGS, key="frame_upload")
     left, right = st.columns([3, 1])
     path = left.text_input("or the path of a video or an image on the server", key="frame_path")
     second = right.number_input("at second", 0.0, step=0.5, key="frame_second")
 
     def read() -> tuple[bytes, str]:
         if upload is not None:
-            return upload.getvalue(), upload.name
+            return _png_of(upload.getvalue(), upload.name), upload.name
         if not path.strip():
             raise InputError("There is no frame: upload an image, or give the path of a video.")
         return _frame_of(Path(path.strip()).expanduser(), second), f"{Path(path).name}, {second:.1f} s"
@@ -103,18 +102,32 @@ def _source() -> Callable[[], tuple[bytes, str]]:
     return read
 
 
-def _frame_of(path: Path, second: float) -> bytes:
+def _png_of(image: bytes, name: str) -> bytes:
+    """An uploaded image of any kind as it is shown, in a kind that browsers show."""
+    from videopath.model.pictures import read_picture
+
+    with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
+        path = Path(folder) / f"upload{Path(name).suffix}"
+        path.write_bytes(image)
+        return _png(read_picture(path))
+
+
+def _png(picture: np.ndarray) -> bytes:
     from PIL import Image
 
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _frame_of(path: Path, second: float) -> bytes:
     from videopath.app.web.playable import frame_at
 
     if not path.exists():
         raise InputError(
             f"There is no file or folder {path} on the server: give the path of a video or an image."
         )
-    picture = io.BytesIO()
-    Image.fromarray(frame_at(path, second)).save(picture, "PNG")
-    return picture.getvalue()
+    return _png(frame_at(path, second))
 
 
 def _ask(
@@ -133,8 +146,6 @@ def _ask(
 
 def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -> SeenFrame:
     """What the model sees in an image, and says of it if asked; in the worker's thread."""
-    from PIL import Image, UnidentifiedImageError
-
     from videopath.model.tower import tower_sha256
     from videopath.tools import DescribeTool
     from videopath.tools.schemas import ClipInput
@@ -143,10 +154,7 @@ def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -
 
     with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
         path = Path(folder) / "frame.png"
-        try:
-            Image.open(io.BytesIO(image)).convert("RGB").save(path)
-        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-            raise InputError("The file is no image that can be read; give a PNG or JPEG.") from error
+        path.write_bytes(image)
         sessions = SessionPool(engine)
         described = None
         if words:

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
+from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
 from videopath.app.web.parts.status import STATUSES, age
@@ -26,7 +27,9 @@ def outcome(view: CaseView, shared: Services) -> None:
             look = STATUSES[_LIKE.get(view.state, view.state)]
             st.badge(view.state, icon=look.icon, color=look.colour)
             if view.report is not None and view.report.diagnosis:
-                st.badge(f"confidence {view.report.confidence:.0%}", icon=":material/speed:", color="gray")
+                of = "of the agent " if view.report.status == "signed" else ""
+                sure = f"confidence {of}{confidence_in_words(view.report)}"
+                st.badge(sure, icon=":material/speed:", color="gray")
         entry = view.entry
         facts = (
             PurePath(entry.video).name,

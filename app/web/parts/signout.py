@@ -20,7 +20,9 @@ _TOLD = "signout_problem"  # in the session: why it was not signed or added
 _ADDED = "signout_added"  # in the session: what was added where
 _FRAME_LINK = re.compile(r"\[(\d+)\]\(frames/[^)\s]*\)")
 _HEADING = re.compile(r"^#+ ", re.MULTILINE)
-_STREAMLIT_MARKS = re.compile(r"\$|:(?=[\w+/-]+:)|:(?=[a-z-]+\\\[)", re.IGNORECASE)
+_STREAMLIT_MARKS = re.compile(
+    r"\$|:(?=[\w+/-]+:)|:(?=[a-z-]+\\\[)|:(?=//)|\bwww(?=\\?\.)|@(?=\w)", re.IGNORECASE
+)  # addresses are looked for when the escapes are gone
 
 
 def signout(view: CaseView, shared: Services) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _ENDINGS = ["mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv", "mpg", "mpeg", "gif"]
-_IMAGE_ENDINGS = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"]
+IMAGE_ENDINGS = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "heic", "heif", "avif"]
 _DRAFT = "draft"  # the case id of the case that is being put together
 _SAVED = "draft_upload"  # the upload that was written last: its id, and where it is
 
@@ -42,7 +42,7 @@ def choose_video(shared: Services) -> Path | None:
     left, right = st.columns(2)
     with left:
         uploaded = st.file_uploader(
-            "Upload a video or an image", type=[*_ENDINGS, *_IMAGE_ENDINGS], key="upload"
+            "Upload a video or an image", type=[*_ENDINGS, *IMAGE_ENDINGS], key="upload"
         )
     with right:
         path = st.text_input(

@@ -6,13 +6,16 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
+from videopath.app.web.parts.bases import open_base
+from videopath.core.errors import KnowledgeError
+from videopath.knowledge import Embedder, InstructionRecord, KnowledgeBase, Media
 from videopath.tools.seeing import MediaViewer, load_frame_encoder
 
 
@@ -27,8 +30,6 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ward(small_base: Path, own_home: Path) -> Path:
     """The same among the home's own knowledge bases."""
-    from shutil import copytree
-
     return Path(copytree(small_base, own_home / "knowledge" / "ward 3"))
 
 
@@ -55,6 +56,14 @@ def _records(test: Any, place: str) -> list[str]:
 def _all_text(test: Any) -> str:
     kinds = (test.markdown, test.text, test.caption, test.info, test.error, test.success)
     return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def test_the_page_loads_no_folder_that_a_manifest_names(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    copytree(Embedder().folder, own)
+    KnowledgeBase.build(tmp_path / "base", list(KnowledgeBase.starter())[:3], str(own))
+    with pytest.raises(KnowledgeError, match="if you trust it"):
+        open_base(tmp_path / "base")
 
 
 def test_the_starter_is_shown_and_fixed(app: Callable[..., Any]) -> None:
@@ -289,7 +298,7 @@ def test_a_frame_that_is_uploaded(app: Callable[..., Any]) -> None:
     test.file_uploader(key="frame_upload").set_value(("x.png", b"no picture", "image/png"))
     test.button(key="search_frame").click().run()
     latest = time.monotonic() + 60
-    while "no image that can be read" not in _all_text(test) and time.monotonic() < latest:
+    while "not an image that can be read" not in _all_text(test) and time.monotonic() < latest:
         time.sleep(0.3)
         test.run()
-    assert "no image that can be read" in _all_text(test)
+    assert "not an image that can be read" in _all_text(test)

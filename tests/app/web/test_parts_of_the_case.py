@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent import Step
-from videopath.agent.records import Candidate
+from videopath.agent.records import Candidate, CaseReport
 from videopath.app.web.parts.differential import described as differential_in_words
 from videopath.app.web.parts.findings import crop_of
 from videopath.app.web.parts.graph import END, START, described, dot, path_of, steps_to_come
@@ -83,6 +84,16 @@ def test_a_previewed_report_leads_nowhere_and_shows_marks_as_they_are() -> None:
     assert "\\$5 and \\$6" in text
     assert ":smile:" not in text
     assert ":red\\[" not in text
+
+
+def test_addresses_in_a_previewed_report_are_no_links() -> None:
+    """Streamlit's Markdown looks for addresses when the report's escapes are gone: without them, none is left."""
+    report = CaseReport(
+        case_id="c", status="done", description="See HTTPS://a.bc, www.a.bc or a@a.bc.", diagnosis="d"
+    )
+    seen = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", previewed(report.to_markdown()))
+    assert "a.bc" in seen
+    assert not re.search(r"https?://|www\.|\w@\w", seen, re.IGNORECASE)
 
 
 def test_the_differential_is_told_in_words() -> None:

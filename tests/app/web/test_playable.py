@@ -99,6 +99,19 @@ def test_a_folder_of_frames_becomes_a_video_of_a_frame_per_second(tmp_path: Path
     assert copy.seconds.tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("name", "lengths"), [("a.tif", [1.0] * 4), ("a.webp", [0.2, 0.5, 0.3, 0.4])])
+def test_pages_and_animated_pictures_are_played_in_their_time(
+    tmp_path: Path, name: str, lengths: list[float]
+) -> None:
+    first, *rest = (Image.new("RGB", (96, 64), (level, level, level)) for level in _LEVELS)
+    times = {"duration": [round(1000 * length) for length in lengths]} if name == "a.webp" else {}
+    first.save(tmp_path / name, save_all=True, append_images=rest, **times)
+    copy = open_clip(playable(tmp_path / name, tmp_path / "cache"), 4)
+    assert copy.seconds == pytest.approx(np.cumsum([0, *lengths[:-1]]), abs=0.02)
+    assert abs(copy.frames.astype(int).mean((1, 2, 3)) - _LEVELS).max() < 6
+    assert abs(int(frame_at(tmp_path / name, lengths[0] + 0.1).mean()) - _LEVELS[1]) < 3
+
+
 @pytest.mark.parametrize("content", [b"", b"no video" * 500])
 def test_what_is_no_video_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.avi").write_bytes(content)
