@@ -32,37 +32,36 @@ class Term(NamedTuple):
         return self.weight * z + self.square * z * z
 
 
-INTERCEPT = 11.55
+INTERCEPT = 10.74
 TERMS = {
-    "yellow": Term(-16.138, 13.993, -0.357, +0.008),
-    "yellow_spread": Term(6.739, 4.068, -0.305, +0.053),
-    "orange_share": Term(0.000, 0.131, -0.862, +0.142),
-    "green_share": Term(0.000, 0.063, -0.746, +0.104),
-    "black_share": Term(0.000, 0.039, -0.215, -0.027),
-    "light_chroma": Term(-0.861, 0.274, -1.011, +0.112),
-    "light_red": Term(-0.810, 0.283, -0.011, -0.024),
-    "density": Term(0.282, 0.175, -0.616, +0.039),
-    "second_stain": Term(-4.154, 0.943, -0.463, -0.201),
-    "detail_1_2": Term(-0.046, 0.385, -1.947, +0.281),
-    "detail_2_4": Term(-0.215, 0.303, -0.106, +0.345),
-    "colour_detail": Term(-0.450, 0.591, -1.486, -0.515),
-    "smooth_share": Term(0.000, 0.048, -0.157, -0.122),
-    "covered_share": Term(0.939, 0.202, -0.725, -0.401),
-    "between_cells": Term(-0.122, 0.613, -0.423, -0.150),
-    "colour_between_cells": Term(2.005, 0.638, -0.007, -0.047),
-    "upright_edges": Term(0.126, 0.016, -0.137, -0.130),
-    "sparse_edges": Term(0.570, 0.344, -0.409, -0.039),
-    "green_density": Term(0.303, 0.161, +0.406, -0.548),
-    "blue_density": Term(-0.363, 0.349, +0.060, +0.276),
-    "third_stain": Term(-5.702, 1.508, +0.300, -0.078),
-    "glass_light": Term(83.606, 15.107, -0.156, +0.197),
-    "glass_chroma": Term(10.763, 11.066, +0.392, -0.172),
-    "red": Term(17.395, 10.973, -0.327, -0.092),
-    "coherence": Term(0.377, 0.105, -0.583, -0.201),
-    "edges_even": Term(-0.337, 0.552, +0.040, -0.124),
-    "cell_sparse": Term(0.383, 0.152, +0.327, -0.143),
-    "contrast_low": Term(1.799, 0.823, +0.247, +0.084),
-    "contrast_even": Term(-0.814, 0.567, +0.527, +0.493),
+    "yellow": Term(-16.190, 13.966, -0.362, -0.020),
+    "yellow_spread": Term(6.735, 4.057, -0.283, +0.019),
+    "orange_share": Term(0.000, 0.127, -0.956, +0.156),
+    "green_share": Term(0.000, 0.062, -0.850, +0.117),
+    "black_share": Term(0.000, 0.038, -0.270, -0.065),
+    "light_chroma": Term(-0.860, 0.271, -1.030, +0.113),
+    "light_red": Term(-0.809, 0.281, -0.047, -0.013),
+    "density": Term(0.283, 0.176, -0.635, +0.087),
+    "second_stain": Term(-4.158, 0.928, -0.518, -0.195),
+    "detail_1_2": Term(-0.054, 0.378, -1.992, +0.350),
+    "detail_2_4": Term(-0.217, 0.298, +0.274, +0.075),
+    "colour_detail": Term(-0.459, 0.584, -1.446, -0.468),
+    "smooth_share": Term(0.000, 0.048, -0.237, -0.109),
+    "covered_share": Term(0.940, 0.200, -1.007, -0.438),
+    "between_cells": Term(-0.118, 0.608, -0.732, -0.091),
+    "colour_between_cells": Term(2.017, 0.631, +0.122, -0.058),
+    "upright_edges": Term(0.126, 0.024, -0.088, -0.183),
+    "sparse_edges": Term(0.570, 0.340, -0.800, -0.006),
+    "green_density": Term(0.308, 0.159, +0.360, -0.526),
+    "blue_density": Term(-0.359, 0.347, +0.118, +0.223),
+    "third_stain": Term(-5.694, 1.493, +0.309, -0.074),
+    "glass_light": Term(84.015, 14.975, -0.328, +0.255),
+    "glass_chroma": Term(10.694, 11.155, +0.210, -0.132),
+    "red": Term(17.758, 10.973, -0.278, +0.006),
+    "edges_even": Term(-0.335, 0.544, +0.074, -0.150),
+    "cell_sparse": Term(0.383, 0.149, +0.084, -0.103),
+    "contrast_low": Term(1.801, 0.820, +0.315, +0.173),
+    "contrast_even": Term(-0.810, 0.558, +0.812, +0.564),
 }
 """The rule: a picture is tissue where INTERCEPT plus all terms is above 0."""
 
@@ -207,9 +206,7 @@ def _edges(light: np.ndarray) -> dict[str, float]:
     upright = np.minimum(angle, 90 - angle) < 5
     energy = strength * strength
     cells = _mean_of_cells(energy), _mean_of_cells(strength)
-    level, plumb, both = (cv2.GaussianBlur(v, (0, 0), 4) for v in (across * across, down * down, across * down))
     return {
-        "coherence": float((np.sqrt((level - plumb) ** 2 + 4 * both**2) / (level + plumb + 1)).mean()),
         "edges_even": float(np.log((cells[0].std() + 1) / (cells[0].mean() + 1))),
         "cell_sparse": float(np.median(np.log((cells[0] + 1e-2) / (cells[1] ** 2 + 1e-2)))),
         "upright_edges": float((energy * upright).sum() / energy.sum()),

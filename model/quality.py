@@ -32,7 +32,7 @@ TISSUE_FRAMES = 0.15
 
 _MIN_COLOUR = 5.0  # chroma, CIE Lab, of the most coloured twentieth of a picture
 _MIN_ALIKE = 0.3  # correlation of neighbouring pixels
-_MIN_DETAIL = -0.3  # logarithm of the finest contrast; pale cytology has -0.1, an even shade of paper less than -0.6
+_MIN_DETAIL = -0.3  # logarithm of the finest contrast; pale cytology has -0.1, an even shade less than -0.6
 _MAX_ONE_COLOUR = 0.3  # share of one exact colour other than grey
 _SHARP = 0.5
 _EXPOSED = 0.5
