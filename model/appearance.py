@@ -16,6 +16,7 @@ import numpy as np
 LONG_SIDE = 384
 """Pixels that larger pictures are reduced to before anything is measured."""
 _CELL = 16
+_REACH = np.ones((9, 9), np.uint8)  # how far an edge is felt in the finest bands
 _FAR = 5.0  # spreads beyond which a value says no more
 
 
@@ -122,6 +123,16 @@ def contributions(measured: dict[str, float]) -> dict[str, float]:
     return {name: term(measured[name]) for name, term in TERMS.items()}
 
 
+def fineness(rgb: np.ndarray, left_out: np.ndarray) -> float:
+    """``detail_1_2`` of what lies off some pixels (bool [h,w]); of the whole picture where little else is left."""
+    light = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0]
+    counted = cv2.dilate(left_out.astype(np.uint8), _REACH) == 0
+    if counted.mean() < 0.2:
+        counted[:] = True
+    first, second, _ = (float(band[counted].std()) + 0.05 for band in _bands(light))
+    return float(np.log(first / second))
+
+
 def _one_colour(rgb: np.ndarray) -> float:
     """Share of the commonest exact colour, greys left out: 0.12 at most in tissue, above 0.5 behind coloured text."""
     coloured = rgb[highest(rgb) - lowest(rgb) >= 10].astype(np.int32)
@@ -169,8 +180,7 @@ def _density(pixels: np.ndarray) -> dict[str, float]:
 def _detail(lab: np.ndarray) -> dict[str, float]:
     """Contrast in bands of 1, 2 and 4 pixels: logarithms of it and of the ratios of neighbouring bands."""
     light = lab[..., 0]
-    smooth = [light, *(cv2.GaussianBlur(light, (0, 0), sigma) for sigma in (1, 2, 4))]
-    bands = [float((fine - coarse).std()) + 0.05 for fine, coarse in zip(smooth, smooth[1:], strict=False)]
+    bands = [float(band.std()) + 0.05 for band in _bands(light)]
     colour_detail = sum(float((c - cv2.GaussianBlur(c, (0, 0), 1)).std()) for c in (lab[..., 1], lab[..., 2]))
     centred = light - light.mean()
     neighbours = (centred[:, 1:] * centred[:, :-1]).mean() + (centred[1:] * centred[:-1]).mean()
@@ -181,6 +191,12 @@ def _detail(lab: np.ndarray) -> dict[str, float]:
         "colour_detail": float(np.log((colour_detail + 0.1) / (bands[0] + 0.1))),
         "neighbours_alike": float(neighbours / 2 / (centred.var() + 1e-3)),
     }
+
+
+def _bands(light: np.ndarray) -> list[np.ndarray]:
+    """Lightness in bands of 1, 2 and 4 pixels."""
+    smooth = [light, *(cv2.GaussianBlur(light, (0, 0), sigma) for sigma in (1, 2, 4))]
+    return [fine - coarse for fine, coarse in zip(smooth, smooth[1:], strict=False)]
 
 
 def _cells(lab: np.ndarray) -> dict[str, float]:

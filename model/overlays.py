@@ -32,9 +32,8 @@ def find_overlays(rgb: np.ndarray) -> np.ndarray:
     return cv2.dilate(drawn.astype(np.uint8), _AROUND).astype(bool)
 
 
-def without_overlays(rgb: np.ndarray) -> np.ndarray | None:
+def without_overlays(rgb: np.ndarray, drawn: np.ndarray) -> np.ndarray | None:
     """The picture with all that was drawn covered by its own parts; None if nothing or too much was drawn."""
-    drawn = find_overlays(rgb)
     if not 0 < drawn.mean() <= MAX_SHARE:
         return None
     covered, left = rgb.copy(), drawn.copy()
@@ -70,7 +69,10 @@ def _writing(rgb: np.ndarray) -> np.ndarray:
     found = np.zeros((height, width), np.uint8)
     for left, top, right, bottom in find_rows(rgb).above(_WRITING).boxes * (width, height, width, height):
         margin = bottom - top
-        start, end = (int(left - 1.2 * margin), int(top - margin)), (int(right + 1.2 * margin), int(bottom + margin))
+        start, end = (
+            (int(left - 1.2 * margin), int(top - margin)),
+            (int(right + 1.2 * margin), int(bottom + margin)),
+        )
         cv2.rectangle(found, start, end, 1, -1)
     return found.astype(bool)
 
