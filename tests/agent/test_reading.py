@@ -129,7 +129,7 @@ def test_a_library_on_a_full_disk_is_read(
     def work() -> None:
         mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", disk)
         shutil.copytree(home, disk / "home")
-        with (disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
+        with (disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):  # noqa: PT012
             while True:
                 os.write(filler.fileno(), bytes(4096))
         look(disk / "home", tmp_path / "out", site)
