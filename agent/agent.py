@@ -26,7 +26,7 @@ from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
-from videopath.core.settings import ReviewMode, load_settings
+from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
 from videopath.tools.journal import JOURNAL_NAME
 
@@ -302,7 +302,7 @@ class DiagnosticAgent:
                 stream_mode="updates",
                 durability="sync",
             )
-            for update in _untraced(updates):
+            for update in updates:
                 yield from _steps_of(update)
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
@@ -329,24 +329,6 @@ class DiagnosticAgent:
 
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
-
-
-def _untraced(updates: Iterator[Any]) -> Iterator[Any]:
-    """The updates, each made without LangSmith: a variable in the environment must not send a case away.
-
-    The setting ``tracing`` allows it. The context is left between two updates, which the caller's own code sees.
-    """
-    from langsmith import tracing_context
-
-    if load_settings().tracing:
-        yield from updates
-        return
-    while True:
-        with tracing_context(enabled=False):
-            update = next(updates, None)
-        if update is None:
-            return
-        yield update
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
