@@ -264,7 +264,7 @@ class DiagnosticAgent:
         settings = self._nodes.settings.model_copy(update={**clip, "exclude": _names(exclude)})
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
-        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2), private=True)
         return inputs
 
     def _refuse_closed(self) -> None:

@@ -109,5 +109,5 @@ def record_step(trace: Path, position: int, step: Step) -> None:
     """
     lines = read_trace(trace)
     if len(lines) > position:
-        write_text(trace, trace_text(lines[:position]))
+        write_text(trace, trace_text(lines[:position]), private=True)
     append_step(trace, step)
