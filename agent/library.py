@@ -321,15 +321,21 @@ class CaseLibrary:
         except sqlite3.DatabaseError as error:
             raise CaseError(self.why_unusable(error, checkpoints)) from error
 
-    def export(self, case_id: str, path: str | Path, form: ExportFormat = "zip") -> Path:
-        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it."""
+    def export(
+        self, case_id: str, path: str | Path, form: ExportFormat = "zip", *, with_paths: bool = False
+    ) -> Path:
+        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it.
+
+        ``with_paths``: it says where the files lie on this machine; else it has their names and hashes alone.
+        """
         report, path = self.get(case_id), Path(path)
         if form == "zip":
-            return report.save_bundle(path)
+            return report.save_bundle(path, with_paths=with_paths)
+        report = report if with_paths else report.without_paths()
         if form == "pdf":
-            write_bytes(path, report.to_pdf())
+            write_bytes(path, report.to_pdf(with_paths=with_paths))
         else:
-            write_text(path, report.to_markdown() if form == "md" else report.to_json())
+            write_text(path, report.to_markdown(with_paths=with_paths) if form == "md" else report.to_json())
         return path
 
     @contextmanager

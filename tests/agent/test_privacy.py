@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pypdf import PdfReader
 
 from videopath.agent import DiagnosticAgent, load_case_library
+from videopath.agent.bundle import read_bundle
+from videopath.agent.replay import replay
+from videopath.core.errors import InputError
 
 
 @pytest.fixture
@@ -52,3 +58,51 @@ def test_a_library_of_an_earlier_version_is_closed_when_it_is_written_to(
     assert _open_to_others(own_home)  # reading changes nothing
     load_case_library().save(cases.report("case-2"))
     assert _open_to_others(own_home) == []
+
+
+def _names_no_folder(text: str, *folders: Path) -> None:
+    for folder in (*folders, Path.home()):
+        assert str(folder) not in text
+
+
+def test_what_is_handed_on_has_names_and_hashes_and_no_paths(
+    own_home: Path, tmp_path: Path, small_case: Path, small_checkpoint: Path
+) -> None:
+    video = tmp_path / "miss-jones" / "slide 7.mp4"
+    video.parent.mkdir()
+    video.write_bytes(small_case.read_bytes())
+    with DiagnosticAgent.load(small_checkpoint) as agent:
+        report = agent.diagnose(video, site="colon", exclude=[str(video.parent / "other.mp4")])
+        case_id, library = report.case_id, agent.library
+    places = (tmp_path, small_checkpoint.parent)
+    bundle = library.export(case_id, tmp_path / "case.zip")
+    with zipfile.ZipFile(bundle) as archive:
+        for name in archive.namelist():
+            _names_no_folder(archive.read(name).decode("latin-1"), *places)
+    read = read_bundle(bundle)
+    assert read.problems == []
+    assert read.report.video is not None
+    assert (read.report.video.path, read.report.video.sha256) == ("slide 7.mp4", report.video.sha256)
+    assert read.report.provenance["source"] == read.report.settings.model == small_checkpoint.name
+    for form in ("md", "json"):
+        text = library.export(case_id, tmp_path / f"case.{form}", form).read_text()
+        _names_no_folder(text, *places)
+        assert "slide 7.mp4" in text
+    pages = "".join(page.extract_text() for page in PdfReader(io.BytesIO(report.to_pdf())).pages)
+    _names_no_folder(pages.replace("\n", ""), *places)
+    _names_no_folder(report.to_markdown(), *places)
+    asked = read_bundle(library.export(case_id, tmp_path / "whole.zip", with_paths=True))
+    assert asked.problems == []
+    assert asked.report.video == report.video
+    with pytest.raises(InputError, match="--model"):  # the replay takes no model that a bundle names
+        replay(bundle, video)
+    assert replay(bundle, video, model=small_checkpoint).same
+
+
+def test_sentences_lose_the_folders_and_keep_the_rest(cases: SimpleNamespace, tmp_path: Path) -> None:
+    report = cases.report(rationale=f"H/E 1/2, see {tmp_path}/a.mp4 and /hpf.", description="and/or")
+    report.video.path = f"{tmp_path}/a.mp4"
+    shared = report.without_paths()
+    assert shared.rationale == "H/E 1/2, see a.mp4 and /hpf."
+    assert (shared.description, shared.video.path) == ("and/or", "a.mp4")
+    assert shared.without_paths() == shared

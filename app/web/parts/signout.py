@@ -136,7 +136,7 @@ def _downloads(report: CaseReport) -> None:
     kinds: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
         ("pdf", "PDF", f"{name}.pdf", "application/pdf", lambda: report.to_pdf()),
         ("md", "Markdown", f"{name}.md", "text/markdown", report.to_markdown),
-        ("json", "JSON", f"{name}.json", "application/json", report.to_json),
+        ("json", "JSON", f"{name}.json", "application/json", lambda: report.without_paths().to_json()),
         ("bundle", "Bundle", f"{name}.zip", "application/zip", lambda: _bundle(report)),
     )
     with st.container(horizontal=True, key="downloads"):
