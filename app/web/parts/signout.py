@@ -15,6 +15,7 @@ from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.view import CaseView
 from videopath.app.web.services import Services
 from videopath.core.errors import VideoPathError
+from videopath.core.folders import named_by_visitor
 
 _TOLD = "signout_problem"  # in the session: why it was not signed or added
 _ADDED = "signout_added"  # in the session: what was added where
@@ -105,15 +106,16 @@ def _signed(report: CaseReport, shared: Services) -> None:
         key="add_to_knowledge",
         icon=":material/library_add:",
         on_click=_add,
-        args=(report, folder),
+        args=(report, folder, shared),
     )
 
 
-def _add(report: CaseReport, folder: Path) -> None:
+def _add(report: CaseReport, folder: Path, shared: Services) -> None:
     from videopath.agent.learning import add_to_knowledge
 
     patient, group = (st.session_state[key].strip() or None for key in ("record_patient", "record_group"))
     try:
+        named_by_visitor(folder, shared.settings)
         record = add_to_knowledge(report, folder, patient=patient, group=group)
     except VideoPathError as error:
         st.session_state[_TOLD] = str(error)
@@ -136,7 +138,7 @@ def _downloads(report: CaseReport) -> None:
     kinds: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
         ("pdf", "PDF", f"{name}.pdf", "application/pdf", lambda: report.to_pdf()),
         ("md", "Markdown", f"{name}.md", "text/markdown", report.to_markdown),
-        ("json", "JSON", f"{name}.json", "application/json", report.to_json),
+        ("json", "JSON", f"{name}.json", "application/json", lambda: report.without_paths().to_json()),
         ("bundle", "Bundle", f"{name}.zip", "application/zip", lambda: _bundle(report)),
     )
     with st.container(horizontal=True, key="downloads"):
