@@ -21,14 +21,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
-from videopath.agent.records import CaseReport, CaseStatus, Decision, Finding, reason_of
-from videopath.agent.revision import refuse_without_diagnosis
+from videopath.agent.records import CaseReport, CaseStatus
+from videopath.agent.signing import Signature, addendum_of, apply_signature, refuse_to_overwrite
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError
 from videopath.core.files import write_bytes, write_text
@@ -45,8 +45,7 @@ INPUTS_NAME = "inputs.json"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another
 _LITTLE_SPACE = 1 << 20  # bytes
-_SIGNABLE = ("done", "abstained")
-_FINISHED = (*_SIGNABLE, "signed", "rejected")
+_FINISHED = ("done", "abstained", "signed", "rejected")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
     case_id TEXT PRIMARY KEY, status TEXT NOT NULL, video TEXT NOT NULL, site TEXT, diagnosis TEXT NOT NULL,
@@ -233,7 +232,7 @@ class CaseLibrary:
         Raises ``CaseError`` if the case is signed and the report says something else than what was signed.
         """
         folder = self.folder(report.case_id)
-        _refuse_to_overwrite(folder / REPORT_NAME, report)
+        refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
         write_text(folder / SAVING_NAME, "")
         write_text(folder / REPORT_NAME, report.to_json())
@@ -252,40 +251,41 @@ class CaseLibrary:
         *,
         description: str | None = None,
         findings: Sequence[str] | None = None,
+        confirmed: bool = False,
     ) -> CaseReport:
         """Sign a finished case; who, when and the comment are kept in report and row.
 
         ``diagnosis``, ``description`` and ``findings`` replace the agent's; a case without a diagnosis cannot be
-        signed without one. One person signs: a second signature raises ``CaseError`` and repeats the words that it
-        would have lost.
+        signed without one. ``confirmed``: the person has read description and findings as they are signed and
+        confirms them, so that the case may become knowledge. One person signs: a second signature raises
+        ``CaseError`` and repeats the words that it would have lost.
         """
+        signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed)
         self.entry(case_id)
-        if not reviewer.strip():
-            raise CaseError("A signature needs a name: give the reviewer.")
+        signature.refuse_unnamed()
         with self.working(case_id, wait=_WAIT):
-            self._refuse_signature(self.entry(case_id), diagnosis, comment)
+            entry = self.entry(case_id)
+            signature.refuse_where_signed(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
             report = self.get(case_id)
-            decision = _signature(report, reviewer.strip(), comment, diagnosis, description, findings)
-            refuse_without_diagnosis(
-                decision.diagnosis or report.diagnosis, report.provenance.get("unknown_label")
-            )
-            _apply(decision, report)
+            apply_signature(signature, report, now())
             self.save(report)
             self.drop_checkpoints(case_id)
         return report
 
-    def _refuse_signature(self, entry: CaseEntry, diagnosis: str | None, comment: str) -> None:
-        case_id = entry.case_id
-        if entry.status == "signed":
-            words = "; ".join(word.strip() for word in (diagnosis or "", comment) if word.strip())
-            raise CaseError(
-                f"Case {case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
-                + (f" Your words were not kept: {words}" if words else "")
-            )
-        if entry.status not in _SIGNABLE:
-            raise CaseError(f"Case {case_id} is {entry.status}: only a finished case can be signed.")
-        if entry.status == "abstained" and not (diagnosis or "").strip():
-            raise CaseError(f"The agent abstained on case {case_id}: give the diagnosis that you sign.")
+    def add_addendum(
+        self, case_id: str, reviewer: str, text: str, diagnosis: str | None = None
+    ) -> CaseReport:
+        """Add to a signed case what a person has to say later, with name and time; what was signed stays.
+
+        ``diagnosis``: another one than the one that was signed. Raises ``CaseError`` for a case that nobody signed,
+        and without a name or a text.
+        """
+        self.entry(case_id)
+        with self.working(case_id, wait=_WAIT):
+            report = self.get(case_id)
+            report.addenda.append(addendum_of(report, reviewer, text, diagnosis, now()))
+            self.save(report)
+        return report
 
     def delete(self, case_id: str) -> None:
         """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
@@ -355,78 +355,6 @@ class CaseLibrary:
             f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
             "permissions, or set VIDEOPATH_HOME to another folder."
         )
-
-
-def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
-    """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
-    try:
-        kept = CaseReport.from_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return
-    if kept.status == "signed" and _signed_words(kept) != _signed_words(report):
-        raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
-
-
-def _signed_words(report: CaseReport) -> tuple[object, ...]:
-    findings = [finding.text for finding in report.findings]
-    return report.status, report.diagnosis, report.description, findings, report.review
-
-
-def _signature(
-    report: CaseReport,
-    reviewer: str,
-    comment: str,
-    diagnosis: str | None,
-    description: str | None,
-    findings: Sequence[str] | None,
-) -> Decision:
-    """The decision that signs a report, with what it changes."""
-    said = {"diagnosis": report.diagnosis, "description": report.description}
-    words: dict[str, Any] = {
-        "diagnosis": (diagnosis or "").strip(),
-        "description": (description or "").strip(),
-    }
-    changes = {
-        name: {"from": said[name], "to": word} for name, word in words.items() if word and word != said[name]
-    }
-    texts = [finding.text for finding in report.findings]
-    if findings is not None and [*findings] != texts:
-        changes["findings"] = {"from": texts, "to": [*findings]}
-    new = {name: change["to"] for name, change in changes.items()}
-    try:
-        return Decision(
-            action="edit" if changes else "accept",
-            reviewer=reviewer,
-            comment=comment,
-            decided=now(),
-            changes=changes,
-            **new,
-        )
-    except ValidationError as error:
-        raise CaseError(f"The signature is not usable: {reason_of(error)}.") from error
-
-
-def _apply(decision: Decision, report: CaseReport) -> None:
-    """Put a signature's words into the report; a finding keeps its moment where its text is the agent's."""
-    report.review.append(decision)
-    report.diagnosis = decision.diagnosis or report.diagnosis
-    report.description = decision.description or report.description
-    if decision.findings is not None:
-        known = {finding.text: finding for finding in report.findings}
-        report.findings = [known.get(text) or _finding_of(text, report) for text in decision.findings]
-    report.status = "signed"
-
-
-def _finding_of(text: str, report: CaseReport) -> Finding:
-    """A person's finding, at the middle of the frames that were seen."""
-    frames = report.video
-    middle = len(frames.indices) // 2 if frames else 0
-    return Finding(
-        text=text,
-        seconds=frames.seconds[middle] if frames and frames.seconds else 0.0,
-        frame=frames.indices[middle] if frames and frames.indices else 0,
-        by="reviewer",
-    )
 
 
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:

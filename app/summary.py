@@ -31,6 +31,11 @@ def summary(report: CaseReport) -> RenderableType:
 
 def _parts(report: CaseReport) -> Iterator[RenderableType]:
     yield _headline(report)
+    if report.addenda:
+        added = (
+            (a.added[:16].replace("T", " "), a.reviewer, a.diagnosis or "", a.text) for a in report.addenda
+        )
+        yield _titled("Addenda", table(("when (UTC)", "who", "diagnosis", "text"), added))
     if report.advice:
         yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
     if report.differential:

@@ -14,10 +14,12 @@ from videopath.app import options
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
+    from videopath.agent import CaseReport
     from videopath.agent.library import CaseLibrary, ExportFormat
 
 app = typer.Typer(
-    no_args_is_help=True, help="The case library: list, show, resume, sign, export, delete, replay."
+    no_args_is_help=True,
+    help="The case library: list, show, resume, sign, addendum, learn, export, delete, replay.",
 )
 
 CaseId = Annotated[str, typer.Argument(metavar="ID", help="Case id, as `videopath cases list` shows it.")]
@@ -35,6 +37,12 @@ Findings = Annotated[
     ),
 ]
 Comment = Annotated[str, typer.Option("--comment", help="Kept with the decision.")]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm", help="You have read description and findings and confirm them as they then stand."
+    ),
+]
 Diagnosis = Annotated[
     str | None, typer.Option("--diagnosis", help="Another diagnosis than the agent's.", show_default=False)
 ]
@@ -157,6 +165,7 @@ def sign(
     description: Description = None,
     finding: Findings = None,
     comment: Comment = "",
+    confirm: Confirm = False,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
@@ -164,7 +173,13 @@ def sign(
     from videopath.app.console import emit_json, say
 
     report = _library().sign(
-        case_id, reviewer, comment, diagnosis, description=description, findings=finding or None
+        case_id,
+        reviewer,
+        comment,
+        diagnosis,
+        description=description,
+        findings=finding or None,
+        confirmed=confirm,
     )
     if as_json:
         emit_json(report.to_json())
@@ -173,11 +188,36 @@ def sign(
 
 
 @app.command()
+def addendum(
+    case_id: CaseId,
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Who adds it.")],
+    text: Annotated[str, typer.Option("--text", help="What is added.")],
+    diagnosis: Annotated[
+        str | None,
+        typer.Option("--diagnosis", help="Another diagnosis than the one signed.", show_default=False),
+    ] = None,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """Add to a signed case, with name and time; what was signed stays as it is."""
+    from videopath.app.console import emit_json, say
+
+    report = _library().add_addendum(case_id, reviewer, text, diagnosis)
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        say(f"Case {case_id} has an addendum by {reviewer}.")
+
+
+@app.command()
 def learn(
     case_id: CaseId,
     folder: Annotated[
         Path, typer.Argument(help="A knowledge base; it is made where there is none.", file_okay=False)
     ],
+    confirm: Confirm = False,
+    description: Description = None,
+    finding: Findings = None,
     patient: Annotated[
         str | None,
         typer.Option("--patient", help="Whose other cases are never answered with it.", show_default=False),
@@ -191,12 +231,27 @@ def learn(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a signed case a record of a knowledge base, with its pictures and where it is from."""
+    """Make a signed case a record of a knowledge base, with its pictures and where it is from.
+
+    Its description is a person's: confirmed with --confirm, or written with --description or --finding.
+    """
     from videopath.agent.learning import add_to_knowledge
     from videopath.app.console import quiet_libraries
 
     quiet_libraries(verbose)
-    typer.echo(add_to_knowledge(_library().get(case_id), folder, patient=patient, group=group))
+    report = _library().get(case_id)
+    if not (confirm or description or finding):
+        confirm = _confirmed_on_terminal(report)
+    record = add_to_knowledge(
+        report,
+        folder,
+        patient=patient,
+        group=group,
+        description=description,
+        findings=finding or None,
+        confirmed=confirm,
+    )
+    typer.echo(record)
 
 
 @app.command()
@@ -283,6 +338,19 @@ def _library() -> CaseLibrary:
     from videopath.core.settings import load_settings
 
     return load_case_library(load_settings().home)
+
+
+def _confirmed_on_terminal(report: CaseReport) -> bool:
+    """Show what would become knowledge and ask for a word on it, where somebody sits there to give it."""
+    from videopath.agent.statements import is_confirmed
+    from videopath.app.console import say
+
+    if report.status != "signed" or is_confirmed(report) or not sys.stdin.isatty():
+        return False
+    say(f"Description: {report.description or 'none'}")
+    for finding in report.findings:
+        say(f"Finding: {finding.text}")
+    return typer.confirm("Do you confirm description and findings as they stand?", err=True)
 
 
 def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:
