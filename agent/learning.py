@@ -86,9 +86,11 @@ def not_confirmed(report: CaseReport) -> str:
 
 
 def _written(description: str | None, findings: Sequence[str] | None) -> str | None:
-    """What a person wrote for the record; findings without a description are one."""
-    text = (description or "").strip() or " ".join(line.strip() for line in findings or () if line.strip())
-    return text or None
+    """What a person wrote for the record: the description, and the findings that do not stand in it."""
+    text = " ".join((description or "").split())
+    lines = (" ".join(line.split()) for line in findings or ())
+    parts = [text, *(line for line in lines if line not in text)]
+    return " ".join(part for part in parts if part) or None
 
 
 def _refuse_not_known(report: CaseReport, description: str, diagnosis: str) -> None:

@@ -238,7 +238,9 @@ def test_a_case_from_video_to_signature(
         "knowledge", "search", "glands", "-k", tmp_path / "own", "--exclude", "P-7", "--json"
     ).stdout
     assert not json.loads(left_out)["hits"]
-    assert videopath("cases", "learn", case_id, tmp_path / "own", "--confirm").exit_code == 1, "it is there already"
+    assert videopath("cases", "learn", case_id, tmp_path / "own", "--confirm").exit_code == 1, (
+        "it is there already"
+    )
     assert videopath("cases", "delete", case_id).exit_code == 2
     assert videopath("cases", "delete", case_id, "--yes").exit_code == 0
     assert not (own_home / "cases" / case_id).exists()
