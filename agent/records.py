@@ -26,6 +26,7 @@ __all__ = [
     "Decision",
     "Finding",
     "LeftOut",
+    "LookTaken",
     "RunSettings",
     "Segment",
     "SimilarCase",
@@ -234,6 +235,21 @@ class VideoFacts(Record):
         )
 
 
+class LookTaken(Record):
+    """What one look at the video said."""
+
+    diagnosis: str
+    probability: float = Field(ge=0, le=1, description="of the diagnosis in the differential of this look")
+    confidence: float | None = Field(default=None, description="none where it was never fitted")
+    start: float | None = Field(default=None, description="first second; none: from the beginning")
+    end: float | None = None
+    crop: tuple[float, float, float, float] | None = Field(
+        default=None, description="left, top, right, bottom as parts of the frame; none: the whole frame"
+    )
+    reported: bool = Field(default=False, description="whether the report rests on it")
+    revision: int = Field(default=0, description="how many revisions of a person came before it")
+
+
 class RunSettings(Record):
     """What was asked for: enough to run the case again."""
 
@@ -265,12 +281,21 @@ class CaseReport(Record):
     video: VideoFacts | None = Field(default=None, description="none only when intake did not finish")
     site: str | None = None
     question: str | None = None
+    question_answered: bool | None = Field(
+        default=None,
+        description="whether the diagnosis answers the question; none where none was asked or not known",
+    )
 
     diagnosis: str = Field(default="", description="the signed-out label")
     differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
-    confidence: float = Field(default=0.0, ge=0, le=1, description="calibrated")
+    confidence: float = Field(
+        default=0.0, ge=0, le=1, description="calibrated; 0 where the model's confidence was never fitted"
+    )
     abstained: bool = Field(default=False, description="the confidence is below the policy's threshold")
     rationale: str = ""
+    looks: list[LookTaken] = Field(
+        default_factory=list, description="what each look at the video said, in order; empty where not known"
+    )
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)
@@ -283,6 +308,9 @@ class CaseReport(Record):
         default_factory=list, description="why a view of similarity could not take part"
     )
     blind_diagnosis: str = Field(default="", description="before any similar case was seen")
+    blind_known_term: bool = Field(
+        default=True, description="false where it is written in words that no diagnosis is known to have"
+    )
     changed_by_retrieval: bool = False
 
     quality: dict[str, Any] = Field(

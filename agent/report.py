@@ -9,9 +9,22 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from videopath.agent.phrases import (
+    abstention_in_words,
+    blind_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    looks_in_words,
+    marked,
+    other_organs_in_words,
+    outcome_title,
+    question_in_words,
+)
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
 from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 from videopath.tools.context import ranks_in_words
+from videopath.tools.schemas import Candidate
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
@@ -57,10 +70,7 @@ def moment(seconds: float) -> str:
 def _outcome(report: CaseReport) -> str:
     lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
-        name = (
-            "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
-        )
-        lines.append(f"**{name}:** {_inline(report.diagnosis)}")
+        lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
     if report.amended_diagnosis:
         lines.append(f"**Diagnosis of the latest addendum:** {_inline(report.amended_diagnosis)}")
     if report.diagnosis and report.status != "signed":
@@ -68,15 +78,14 @@ def _outcome(report: CaseReport) -> str:
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
-        lines.append(f"**Question:** {_inline(report.question)}")
+        lines.append(f"**Question:** {_inline(question_in_words(report))}")
     text = "  \n".join(lines)
     if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
-        text += (
-            f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(agent_diagnosis(report) or 'none')}  \n"
-        )
+        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(marked(report, agent_diagnosis(report)) or 'none')}  \n"
         text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
-        text += "\n\nThe agent abstained: its confidence is below the policy's threshold."
+        text += f"\n\n{abstention_in_words(report)}"
+    text += "".join(f"\n\n{_inline(line)}" for line in looks_in_words(report))
     if report.advice:
         text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
     if report.rationale:
@@ -145,11 +154,19 @@ def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str]:
 def _differential(report: CaseReport) -> str:
     if not report.differential:
         return ""
+    own, others = by_organ(report.differential)
+    text = "## Differential\n\n" + _candidates(own)
+    if others:
+        text += f"\n\n### Of other organs\n\n{other_organs_in_words(others)}:\n\n{_candidates(others)}"
+    return text
+
+
+def _candidates(candidates: Sequence[Candidate]) -> str:
     rows = (
-        (_inline(c.label), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
-        for c in report.differential
+        (_inline(candidate_in_words(c)), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
+        for c in candidates
     )
-    return "## Differential\n\n" + _table(("diagnosis", "probability", "support"), rows)
+    return _table(("diagnosis", "probability", "support"), rows)
 
 
 def _similar_cases(report: CaseReport) -> str:
@@ -209,7 +226,7 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    first, last = _inline(report.blind_diagnosis), _inline(agent_diagnosis(report)) or "none"
+    first, last = _inline(blind_in_words(report)), _inline(marked(report, agent_diagnosis(report))) or "none"
     change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
 

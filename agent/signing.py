@@ -98,7 +98,7 @@ def refuse_to_overwrite(path: Path, report: CaseReport) -> None:
     """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
     try:
         kept = CaseReport.from_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, IsADirectoryError, ValidationError):
         return
     if kept.status != "signed":
         return

@@ -31,6 +31,7 @@ def app(
     knowledge: options.Knowledge = None,
     upload_limit: UploadLimit = 500,
     accept_licence: options.AcceptLicence = False,
+    accept_uncalibrated: options.AcceptUncalibrated = False,
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -41,6 +42,8 @@ def app(
     _use(model=model, base=base, knowledge=str(knowledge.absolute()) if knowledge else None)
     if accept_licence:
         _use(accept_licence="1")
+    if accept_uncalibrated:
+        _use(accept_uncalibrated="1")
     settings = load_settings()
     _check_model(settings.model)
     _check_knowledge(settings.knowledge)

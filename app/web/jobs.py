@@ -37,6 +37,7 @@ class CaseRequest:
     owner: str
     case_id: str
     exclude: tuple[str, ...] = ()  # sources, patients or groups whose records may not be used
+    accept_uncalibrated: bool = False  # report answers of a model without a fitted confidence
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,7 @@ class Worker:
             device=self.settings.device,
             dtype=self.settings.dtype,
             accept_licence=self.settings.accept_licence,
+            accept_uncalibrated=request.accept_uncalibrated,
             home=self.home,
         )
 

@@ -38,6 +38,7 @@ class _Choices:
     end: float | None
     sampling: str
     exclude: tuple[str, ...]
+    accept_uncalibrated: bool
 
 
 def show() -> None:
@@ -108,11 +109,17 @@ def _choose(shared: Services) -> _Choices:
         help="Patients, groups, slides or videos whose records may not be used, separated by commas. The video itself, what "
         "shows the same frames, and what belongs to them are left out in any case.",
     )
+    uncalibrated = st.checkbox(
+        "Report answers of a model that is not calibrated",
+        value=shared.settings.accept_uncalibrated,
+        key="accept_uncalibrated",
+        help="Nobody fitted the confidence of such a model. Without this the agent asks a person, or abstains where none is asked.",
+    )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     knowledge = bases[base] if base in bases else Path(base).expanduser()
     return _Choices(
         site, question.strip() or None, model or shared.settings.model, knowledge, review, frames, start, end,
-        sampling, exclude,
+        sampling, exclude, uncalibrated,
     )  # fmt: skip
 
 

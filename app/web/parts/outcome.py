@@ -6,6 +6,13 @@ from pathlib import PurePath
 
 import streamlit as st
 
+from videopath.agent.phrases import (
+    diagnosis_in_words,
+    looks_in_words,
+    outcome_title,
+    question_in_words,
+)
+from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
@@ -39,6 +46,8 @@ def outcome(view: CaseView, shared: Services) -> None:
             entry.case_id,
         )
         st.caption(" · ".join(inert(fact) for fact in facts))
+        if view.report is not None:
+            _limits(view.report)
         told = st.session_state.pop(_SHOWN, "")
         if told:
             st.error(inert(told), icon=":material/error:")
@@ -74,9 +83,21 @@ def blind_sentence(view: CaseView) -> str:
 def _headline(view: CaseView) -> str:
     if view.report is None or not view.report.diagnosis:
         return f"Case of {PurePath(view.entry.video).name}"
-    label = view.report.diagnosis
+    label = diagnosis_in_words(view.report)
     unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
-    return f"Most likely: {label}" if unsure else label[:1].upper() + label[1:]
+    title = outcome_title(view.report).partition(",")[0]
+    return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
+
+
+def _limits(report: CaseReport) -> None:
+    """The question, answered or not, and what was seen at other looks."""
+    if report.question:
+        st.text(f"Question: {question_in_words(report)}")
+    lines = looks_in_words(report)
+    if lines:
+        with st.container(key="looks", gap=None):
+            for line in lines:
+                st.text(line)
 
 
 def _what_now(view: CaseView, shared: Services) -> None:
@@ -104,7 +125,7 @@ def _what_now(view: CaseView, shared: Services) -> None:
         )
     elif view.state == "abstained":
         st.warning(
-            "The agent abstained: this is the most likely diagnosis, not one to sign out.",
+            "The agent abstained: this is no diagnosis to sign out.",
             icon=":material/help:",
         )
     if report is not None and report.burned_in.get("writings"):
