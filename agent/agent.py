@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
+from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
@@ -21,7 +22,7 @@ from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
-from videopath.agent.state import CaseInput
+from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
 
+_STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
+_DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
+"""What LangGraph and msgpack raise for checkpoints that are damaged; a ``ValidationError`` is a ``ValueError``."""
 _LONGEST_QUESTION = 2000  # characters
 
 
@@ -289,7 +293,10 @@ class DiagnosticAgent:
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
             raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
-        found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        try:
+            found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        except OSError as error:
+            raise CaseError(f"{inputs} cannot be read: {error.strerror or error}.") from error
         if not isinstance(found, dict) or not isinstance(found.get("video"), str):
             raise CaseError(f"{inputs} is damaged: diagnose the video again.")
         return cast(CaseInput, found)
@@ -312,6 +319,11 @@ class DiagnosticAgent:
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
             raise
+        except sqlite3.Error as error:
+            file = self.library.home / "checkpoints.sqlite"
+            raise CaseError(self.library.why_unusable(error, file)) from error
+        except ValidationError as error:
+            raise CaseError(_damaged(case_id, error)) from error
         if self.pending(case_id):
             self._save_waiting(case_id)
         elif self.library.finished(case_id):
@@ -329,11 +341,28 @@ class DiagnosticAgent:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
 
     def _snapshot(self, case_id: str) -> Any:
+        """What the checkpoints hold of a case. Raises ``CaseError`` where they are damaged."""
         self._refuse_closed()
-        return self.graph.get_state(self._config(case_id))
+        try:
+            found = self.graph.get_state(self._config(case_id))
+            if found.values:  # none before the first checkpoint
+                _STATE.validate_python(found.values)
+        except VideoPathError:
+            raise
+        except _DAMAGE as error:
+            raise CaseError(_damaged(case_id, error)) from error
+        return found
 
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
+
+
+def _damaged(case_id: str, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (
+        f"The checkpoints of case {case_id} in checkpoints.sqlite cannot be used ({reason}): check the disk, or diagnose "
+        "the video again."
+    )
 
 
 def _untraced(updates: Iterator[Any]) -> Iterator[Any]:

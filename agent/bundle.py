@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -102,14 +103,22 @@ def _members(report: CaseReport) -> dict[str, _Member]:
         MARKDOWN_NAME: report.to_markdown().encode(),
     }
     folder = report.folder
-    trace = folder / TRACE_NAME if folder else None
-    members[TRACE_NAME] = (
-        trace.read_bytes() if trace and trace.exists() else trace_text(report.steps).encode()
-    )
+    members[TRACE_NAME] = _trace_of(report)
     if folder and (folder / FRAMES_FOLDER).is_dir():
         for frame in sorted((folder / FRAMES_FOLDER).glob("*.png")):
             members[f"{FRAMES_FOLDER}/{frame.name}"] = frame
     return members
+
+
+def _trace_of(report: CaseReport) -> bytes:
+    """The trace on disk; the report's own steps where there is none or it is damaged."""
+    path = report.folder / TRACE_NAME if report.folder else None
+    if path is not None and path.is_file():
+        data = path.read_bytes()
+        with suppress(CaseError):
+            list(parse_trace(data))
+            return data
+    return trace_text(report.steps).encode()
 
 
 def _manifest(report: CaseReport, members: dict[str, _Member]) -> dict[str, Any]:

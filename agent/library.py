@@ -29,7 +29,7 @@ from pydantic import BaseModel, ValidationError
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.records import CaseReport, CaseStatus, Decision, Finding
 from videopath.agent.revision import refuse_without_diagnosis
-from videopath.core.database import create_database
+from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
 from videopath.core.files import write_bytes, write_text
 from videopath.core.settings import home_folder
@@ -107,7 +107,7 @@ class CaseLibrary:
         """The cases, newest first; only those of a status or of a site when it is given."""
         if not self.database.exists():
             return []
-        with self._connect() as database:
+        with self._reading() as database:
             rows = database.execute(
                 "SELECT * FROM cases WHERE (?1 IS NULL OR site = ?1) ORDER BY created DESC, case_id DESC",
                 (site,),
@@ -120,7 +120,7 @@ class CaseLibrary:
         self.folder(case_id)
         row = None
         if self.database.exists():
-            with self._connect() as database:
+            with self._reading() as database:
                 row = database.execute("SELECT * FROM cases WHERE case_id = ?", (case_id,)).fetchone()
         if row is None:
             raise CaseError(
@@ -156,7 +156,7 @@ class CaseLibrary:
             return entry
         try:
             report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
-        except (FileNotFoundError, ValidationError):
+        except (OSError, ValidationError):
             return entry
         return _entry_of(report) if report.status in _FINISHED else entry
 
@@ -172,6 +172,8 @@ class CaseLibrary:
             raise CaseError(
                 f"Case {case_id} has no report yet (status: {entry.status}): run `videopath cases resume {case_id}`."
             ) from error
+        except OSError as error:
+            raise CaseError(f"{folder / REPORT_NAME} cannot be read: {error.strerror or error}.") from error
         except ValidationError as error:
             raise CaseError(
                 f"{folder / REPORT_NAME} is damaged or was changed: it is not a report."
@@ -189,7 +191,7 @@ class CaseLibrary:
             created=moment,
             updated=moment,
         )
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             try:
                 _insert(database, entry)
             except sqlite3.IntegrityError as error:
@@ -221,7 +223,7 @@ class CaseLibrary:
         """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
         if self.entry(case_id).status == "signed":
             raise CaseError(f"Case {case_id} is signed and stays as signed.")
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             database.execute(
                 "UPDATE cases SET status = ?, comment = coalesce(?, comment), updated = ? WHERE case_id = ?",
                 (status, comment, now(), case_id),
@@ -238,7 +240,7 @@ class CaseLibrary:
         write_text(folder / SAVING_NAME, "")
         write_text(folder / REPORT_NAME, report.to_json())
         write_text(folder / MARKDOWN_NAME, report.to_markdown())
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             _upsert(database, _entry_of(report))
         (folder / SAVING_NAME).unlink(missing_ok=True)
         return folder
@@ -294,7 +296,7 @@ class CaseLibrary:
         with self.working(case_id):
             self.drop_checkpoints(case_id)
         shutil.rmtree(folder)
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
 
     def finished(self, case_id: str) -> bool:
@@ -331,15 +333,23 @@ class CaseLibrary:
         return path
 
     @contextmanager
-    def _connect(self, create: bool = False) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that writes nothing."""
+        try:
+            with reading(self.database, _WAIT) as database:
+                database.row_factory = sqlite3.Row
+                yield database
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise CaseError(self.why_unusable(error, self.database)) from error
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are kept when the block ends well."""
         try:
-            if create:
-                create_database(self.database)
+            create_database(self.database)
             with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
-                if create:
-                    database.execute(_TABLE)
+                database.execute(_TABLE)
                 with database:
                     yield database
         except sqlite3.IntegrityError:
@@ -347,7 +357,7 @@ class CaseLibrary:
         except sqlite3.DatabaseError as error:
             raise CaseError(self.why_unusable(error, self.database)) from error
 
-    def why_unusable(self, error: sqlite3.Error, file: Path) -> str:
+    def why_unusable(self, error: Exception, file: Path) -> str:
         """Why a database in this library could not be used: SQLite calls a full disk an I/O error, so look for oneself."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
@@ -361,7 +371,7 @@ def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
     """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
     try:
         kept = CaseReport.from_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, IsADirectoryError, ValidationError):
         return
     if kept.status == "signed" and _signed_words(kept) != _signed_words(report):
         raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")

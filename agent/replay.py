@@ -168,7 +168,7 @@ def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
         raise CaseError(
             f"Case {case_id} was stopped before it began: delete it and diagnose its video again."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CaseError(f"{inputs} is damaged: diagnose the video again.") from error
 
 
