@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -151,13 +152,13 @@ class DiagnosticAgent:
         """
         inputs = self._enter(video, question, site, case_id, start, end, sampling, exclude)
         case_id = inputs["case_id"]
-        try:
-            with self.library.working(case_id):
+        with self.library.working(case_id):
+            try:
                 yield from self._run(case_id, inputs, on_progress)
-        except VideoPathError:
-            if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
-                self.library.delete(case_id)
-            raise
+            except VideoPathError:
+                if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
+                    self.library.discard(case_id)
+                raise
 
     def begin(
         self,
@@ -200,10 +201,11 @@ class DiagnosticAgent:
         decision: Decision | dict[str, Any] | None = None,
         *,
         on_progress: OnProgress | None = None,
+        held: bool = False,
     ) -> Iterator[Step]:
-        """``resume``, with each further step as it finishes."""
+        """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        with self.library.working(case_id):
+        with nullcontext() if held else self.library.working(case_id):
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return

@@ -18,16 +18,17 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from filelock import FileLock, Timeout
-from pydantic import BaseModel, ValidationError
+from filelock import BaseFileLock
+from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
-from videopath.agent.records import CaseReport, CaseStatus
+from videopath.agent.case_lock import LOCK_NAME, is_held, take
+from videopath.agent.records import CaseReport, CaseState, CaseStatus
 from videopath.agent.signing import Signature, addendum_of, apply_signature, refuse_to_overwrite
 from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
@@ -70,6 +71,13 @@ class CaseEntry(BaseModel):
     signed_by: str | None = None
     signed_at: str | None = None
     comment: str | None = None
+    at_work: bool = Field(default=False, description="whether somebody works on this unfinished case")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def state(self) -> CaseState:
+        """The status for people: a case that was begun, and on which nobody works now, is interrupted."""
+        return "interrupted" if self.status == "running" and not self.at_work else self.status
 
 
 def now() -> str:
@@ -102,8 +110,8 @@ class CaseLibrary:
             )
         return self.home / "cases" / case_id
 
-    def list(self, status: CaseStatus | None = None, site: str | None = None) -> list[CaseEntry]:
-        """The cases, newest first; only those of a status or of a site when it is given."""
+    def list(self, status: CaseState | None = None, site: str | None = None) -> list[CaseEntry]:
+        """The cases, newest first; only those in a state or of a site when it is given."""
         if not self.database.exists():
             return []
         with self._reading() as database:
@@ -112,7 +120,7 @@ class CaseLibrary:
                 (site,),
             ).fetchall()
         entries = [self._listed(row) for row in rows]
-        return [entry for entry in entries if status in (None, entry.status)]
+        return [entry for entry in entries if status in (None, entry.state)]
 
     def entry(self, case_id: str) -> CaseEntry:
         """The row of a case. Raises ``CaseError`` when there is none."""
@@ -151,6 +159,7 @@ class CaseLibrary:
                 f"{error.errors()[0]['msg']}."
             ) from error
         folder = self.folder(entry.case_id)
+        entry.at_work = entry.status == "running" and is_held(folder)
         if not (folder / SAVING_NAME).exists():
             return entry
         try:
@@ -206,17 +215,15 @@ class CaseLibrary:
 
         Raises ``CaseError`` if the lock is not free within ``wait`` seconds.
         """
-        lock = FileLock(self.folder(case_id) / ".lock", thread_local=False)
-        try:
-            lock.acquire(timeout=wait)
-        except Timeout as error:
-            raise CaseError(
-                f"Case {case_id} is being worked on by another process: wait for it to finish."
-            ) from error
+        lock = self.take(case_id, wait)
         try:
             yield
         finally:
             lock.release()
+
+    def take(self, case_id: str, wait: float = 0.0) -> BaseFileLock:
+        """The case's lock, held until its ``release``; raises as ``working`` does."""
+        return take(self.folder(case_id), wait)
 
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
         """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
@@ -291,13 +298,28 @@ class CaseLibrary:
 
     def delete(self, case_id: str) -> None:
         """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
-        folder = self.folder(case_id)
         self.entry(case_id)
-        with self.working(case_id):
-            self.drop_checkpoints(case_id)
-        shutil.rmtree(folder)
+        folder = self.folder(case_id)
+        with self.working(case_id) if folder.exists() else nullcontext():  # none where a deletion was killed
+            self.discard(case_id)
+
+    def discard(self, case_id: str) -> None:
+        """Remove a case for the one who holds its lock; the lock goes last, so nobody begins with what is left.
+
+        A case whose deletion was killed is still listed and can be deleted again.
+        """
+        folder = self.folder(case_id)
+        for part in folder.iterdir() if folder.exists() else ():
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part)
+            elif part.name != LOCK_NAME:
+                part.unlink()
+        self.drop_checkpoints(case_id)
         with self._connect() as database:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # one who waits for the lock may make it again: there is no case to it
 
     def finished(self, case_id: str) -> bool:
         """Whether a case has come to its end: nothing of it is left to be done but to sign it."""
@@ -368,7 +390,7 @@ class CaseLibrary:
 
 
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:
-    values = entry.model_dump()
+    values = entry.model_dump(exclude={"at_work", "state"})
     names = ", ".join(values)
     places = ", ".join(f":{name}" for name in values)
     database.execute(f"INSERT INTO cases ({names}) VALUES ({places}) {on_conflict}", values)
@@ -376,7 +398,7 @@ def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "
 
 def _upsert(database: sqlite3.Connection, entry: CaseEntry) -> None:
     """Insert the row or bring it up to date; the moment of creation stays."""
-    changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created")]
+    changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created", "at_work")]
     updates = ", ".join(f"{name} = excluded.{name}" for name in changing)
     _insert(database, entry, f"ON CONFLICT(case_id) DO UPDATE SET {updates}")
 

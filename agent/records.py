@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from videopath.model.video import Clip
 
 CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
+CaseState = Literal[
+    "running", "interrupted", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
+]
+"""A status as people read it: of the cases that are entered as running, nobody may work on some any more."""
 
 __all__ = [
     "Addendum",
     "Candidate",
     "CaseReport",
+    "CaseState",
     "CaseStatus",
     "Decision",
     "Finding",

@@ -51,14 +51,24 @@ Diagnosis = Annotated[
 @app.command("list")
 def list_cases(
     status: Annotated[
-        Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"] | None,
+        Literal[
+            "running",
+            "interrupted",
+            "waiting for review",
+            "abstained",
+            "done",
+            "signed",
+            "rejected",
+            "failed",
+        ]
+        | None,
         typer.Option("--status", help="Only these.", show_default=False),
     ] = None,
     site: options.Site = None,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """The cases, newest first."""
+    """The cases, newest first. Somebody works on those that run; interrupted ones can be resumed."""
     from videopath.app.console import emit_json, say, stdout, table
     from videopath.core.sites import canonical_site
 
@@ -73,7 +83,7 @@ def list_cases(
     rows = (
         (
             entry.case_id,
-            entry.status,
+            entry.state,
             entry.site or "",
             entry.diagnosis,
             "" if entry.confidence is None else f"{entry.confidence:.0%}",
@@ -92,21 +102,24 @@ def show(
     trace: Annotated[bool, typer.Option("--trace", help="The steps so far, also of a running case.")] = False,
     home: options.Home = None,
 ) -> None:
-    """Show a case: a summary, the report, or the trace."""
-    from videopath.app.console import emit_json, stdout
+    """Show a case: a summary, the report, or the trace. Of an unfinished one: the steps that it has finished."""
+    from videopath.agent.unfinished import report_so_far
+    from videopath.app.console import emit_json, plain, stdout
     from videopath.app.summary import summary
 
     library = _library()
     if trace:
         _show_trace(library, case_id, as_json)
         return
-    report = library.get(case_id)
+    report, entry = report_so_far(library, case_id), library.entry(case_id)
     if as_json:
         emit_json(report.to_json())
     elif markdown:
         sys.stdout.write(report.to_markdown())
     else:
-        stdout().print(summary(report))
+        stdout().print(summary(report, entry.state))
+        if entry.status == "failed" and entry.comment:
+            stdout().print(plain(f"It failed: {entry.comment}"))
 
 
 @app.command()
@@ -288,7 +301,7 @@ def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(f"Deleting case {case_id} needs your word: add --yes.")
-        typer.confirm(f"Delete case {case_id} ({entry.status})?", abort=True, err=True)
+        typer.confirm(f"Delete case {case_id} ({entry.state})?", abort=True, err=True)
     library.delete(case_id)
     say(f"Case {case_id} is deleted.")
 
