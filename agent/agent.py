@@ -23,6 +23,7 @@ from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
+from videopath.agent.signing import words_not_kept
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
@@ -227,14 +228,15 @@ class DiagnosticAgent:
         """
         decision = read_decision(decision)
         waiting = self.pending(case_id)
+        lost = words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
         if waiting is None:
             raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
             )
         if decision.interrupt_id not in (None, waiting.id):
             raise CaseError(
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
+                f"look at it again.{lost}"
             )
         values: Any = self._values(case_id)
         return checked_decision(

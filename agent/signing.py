@@ -36,23 +36,27 @@ class Signature:
     def refuse_where_signed(self, case_id: str, by: str | None, when: str | None, status: str) -> None:
         """Raise ``CaseError`` for a case that cannot be signed, or not any more: it repeats what was typed."""
         if status == "signed":
+            lost = words_not_kept(self.diagnosis, self.description, self.findings, self.comment)
             raise CaseError(
-                f"Case {case_id} was signed by {by} on {when}; it stays as signed.{self._not_kept()} "
+                f"Case {case_id} was signed by {by} on {when}; it stays as signed.{lost} "
                 f"What you have to add goes into an addendum: `videopath cases addendum {case_id}`."
             )
         if status not in _SIGNABLE:
             raise CaseError(f"Case {case_id} is {status}: only a finished case can be signed.")
 
-    def _not_kept(self) -> str:
-        """Each typed word once more, after its field's name."""
-        typed = {
-            "diagnosis": self.diagnosis or "",
-            "description": self.description or "",
-            "findings": " / ".join(self.findings or ()),
-            "comment": self.comment,
-        }
-        words = "; ".join(f"{name}: {word.strip()}" for name, word in typed.items() if word.strip())
-        return f" Your words were not kept: {words}." if words else ""
+
+def words_not_kept(
+    diagnosis: str | None, description: str | None, findings: Sequence[str] | None, comment: str = ""
+) -> str:
+    """Each word that a person typed in vain, after its field's name, to end a sentence's message with."""
+    typed = {
+        "diagnosis": diagnosis or "",
+        "description": description or "",
+        "findings": " / ".join(findings or ()),
+        "comment": comment,
+    }
+    words = "; ".join(f"{name}: {word.strip()}" for name, word in typed.items() if word.strip())
+    return f" Your words were not kept: {words}." if words else ""
 
 
 def apply_signature(signature: Signature, report: CaseReport, moment: str) -> None:

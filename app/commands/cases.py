@@ -145,6 +145,7 @@ def resume(
     verbose: options.Verbose = False,
 ) -> None:
     """Go on with a case that was stopped, or answer its review."""
+    from videopath.agent.signing import words_not_kept
     from videopath.app.console import quiet_libraries
     from videopath.app.running import deliver, follow, load_agent_of
     from videopath.core.errors import CaseError
@@ -157,7 +158,8 @@ def resume(
     entry = library.entry(case_id)
     if library.finished(case_id):
         if action is not None:
-            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.")
+            lost = words_not_kept(diagnosis, description, finding, comment)
+            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.{lost}")
         deliver(library.get(case_id), as_json=as_json, strict=strict)
         return
     if entry.status == "waiting for review" and action is None:

@@ -188,13 +188,17 @@ class Worker:
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:
         from videopath.agent.library import load_case_library
         from videopath.agent.replay import agent_of, settings_of
+        from videopath.agent.signing import words_not_kept
 
         library = load_case_library(self.home)
         with agent_of(settings_of(library, case_id), self.home) as agent:
             if agent.pending(case_id) is None:
+                lost = words_not_kept(
+                    decision.diagnosis, decision.description, decision.findings, decision.comment
+                )
                 raise CaseError(
                     f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in "
-                    "another window. Look at the case again."
+                    f"another window. Look at the case again.{lost}"
                 )
             agent.check(case_id, decision)  # stale, or a revision that cannot be carried out
 

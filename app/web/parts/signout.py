@@ -118,25 +118,28 @@ def _sign(report: CaseReport, shared: Services) -> None:
     except VideoPathError as error:
         state[_TOLD] = str(error)
         if shared.library.entry(report.case_id).status == "signed":
-            state[_LOST] = _typed(report)
+            keep_for_addendum(report, "sign_", "sign_name", "sign_comment")
 
 
-def _typed(report: CaseReport) -> dict[str, str]:
-    """What stood in the form of a person who came too late, for the form of an addendum."""
+def keep_for_addendum(report: CaseReport, fields: str, name: str, comment: str) -> None:
+    """What stood in the form of a person who came too late goes into the form of an addendum, to be added or copied.
+
+    ``fields`` is what the form's keys begin with; ``name`` and ``comment`` are the keys of those two.
+    """
     state = st.session_state
     changed = [
-        (name, state[f"sign_{key}"].strip())
-        for name, key, before in (
-            ("Description", "description", report.description),
-            ("Findings", "findings", _lines(report)),
-            ("Comment", "comment", ""),
+        (word, state[key].strip())
+        for word, key, before in (
+            ("Description", f"{fields}description", report.description),
+            ("Findings", f"{fields}findings", _lines(report)),
+            ("Comment", comment, ""),
         )
-        if state[f"sign_{key}"].strip() not in ("", before.strip())
+        if state[key].strip() not in ("", before.strip())
     ]
-    return {
-        "addendum_diagnosis": state["sign_diagnosis"].strip(),
-        "addendum_text": "\n".join(f"{name}: {text}" for name, text in changed),
-        "addendum_name": state["sign_name"].strip(),
+    state[_LOST] = {
+        "addendum_diagnosis": state[f"{fields}diagnosis"].strip(),
+        "addendum_text": "\n".join(f"{word}: {text}" for word, text in changed),
+        "addendum_name": state[name].strip(),
     }
 
 

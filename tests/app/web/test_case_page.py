@@ -313,6 +313,26 @@ def test_a_stale_page_is_refused_with_the_reason(app: App, home: Path, nano_engi
     assert any("rejected" in warning.value for warning in page.warning)
 
 
+def test_who_decides_too_late_finds_their_words_in_an_addendum(
+    app: App, home: Path, nano_engine: Any
+) -> None:
+    page = app("case", id="waiting").run()
+    with DiagnosticAgent.load(nano_engine, home=home) as faster:
+        faster.resume("waiting", {"action": "edit", "diagnosis": "polyp", "reviewer": "Dr Birch"})
+    page.text_input(key="reviewer").input("Dr Ash")
+    page.text_input(key="edited_diagnosis").input("serrated adenoma")
+    page.text_area(key="edited_findings").input("Serrated crypts.")
+    page.text_area(key="comment").input("see level 2")
+    page.button(key="save_edit").click().run()
+    assert not page.exception
+    told = page.error[0].value.replace("\\", "")
+    assert "diagnosis: serrated adenoma; findings: Serrated crypts.; comment: see level 2" in told
+    assert page.text_input(key="addendum_diagnosis").value == "serrated adenoma"
+    assert page.text_area(key="addendum_text").value == "Findings: Serrated crypts.\nComment: see level 2"
+    assert page.text_input(key="addendum_name").value == "Dr Ash"
+    assert load_case_library(home).get("waiting").diagnosis == "polyp"
+
+
 def test_without_an_id_the_session_comes_back_to_its_case(app: App, home: Path) -> None:
     page = app("case")
     page.session_state["last_case"] = "signed"
