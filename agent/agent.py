@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -22,6 +23,7 @@ from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
+from videopath.agent.signing import words_not_kept
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
@@ -151,13 +153,13 @@ class DiagnosticAgent:
         """
         inputs = self._enter(video, question, site, case_id, start, end, sampling, exclude)
         case_id = inputs["case_id"]
-        try:
-            with self.library.working(case_id):
+        with self.library.working(case_id):
+            try:
                 yield from self._run(case_id, inputs, on_progress)
-        except VideoPathError:
-            if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
-                self.library.delete(case_id)
-            raise
+            except VideoPathError:
+                if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
+                    self.library.discard(case_id)
+                raise
 
     def begin(
         self,
@@ -200,10 +202,11 @@ class DiagnosticAgent:
         decision: Decision | dict[str, Any] | None = None,
         *,
         on_progress: OnProgress | None = None,
+        held: bool = False,
     ) -> Iterator[Step]:
-        """``resume``, with each further step as it finishes."""
+        """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        with self.library.working(case_id):
+        with nullcontext() if held else self.library.working(case_id):
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return
@@ -225,14 +228,15 @@ class DiagnosticAgent:
         """
         decision = read_decision(decision)
         waiting = self.pending(case_id)
+        lost = words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
         if waiting is None:
             raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
             )
         if decision.interrupt_id not in (None, waiting.id):
             raise CaseError(
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
+                f"look at it again.{lost}"
             )
         values: Any = self._values(case_id)
         return checked_decision(

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     from videopath.model.video import Clip
 
 CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
+CaseState = Literal[
+    "running", "interrupted", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
+]
+"""A status as people read it: of the cases that are entered as running, nobody may work on some any more."""
 
 __all__ = [
+    "Addendum",
     "Candidate",
     "CaseReport",
+    "CaseState",
     "CaseStatus",
     "Decision",
     "Finding",
@@ -138,6 +144,9 @@ class Decision(Record):
         default=None, description="the review that this answers; a stale one is refused"
     )
     decided: str = Field(default="", description="ISO 8601, UTC")
+    confirmed: bool = Field(
+        default=False, description="the person confirmed description and findings as they then stood"
+    )
     changes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description='what it changed: field → {"from": …, "to": …}; filled in by the agent',
@@ -178,6 +187,22 @@ class Decision(Record):
         elif words or looks or self.diagnosis:
             raise ValueError(f'"{self.action}" takes no correction: use "edit" or "revise" for it')
         return self
+
+
+class Addendum(Record):
+    """What a person adds to a signed case; what was signed stays as it is."""
+
+    text: str
+    reviewer: str
+    added: str = Field(default="", description="ISO 8601, UTC")
+    diagnosis: str | None = Field(default=None, description="another diagnosis than the one that was signed")
+
+    @field_validator("text", "reviewer", "diagnosis")
+    @classmethod
+    def _valid_text(cls, value: str | None) -> str | None:
+        if any("\ud800" <= character <= "\udfff" for character in value or ""):
+            raise ValueError("it has a character that is not valid text")
+        return value
 
 
 class VideoFacts(Record):
@@ -302,6 +327,9 @@ class CaseReport(Record):
     )
     advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
     review: list[Decision] = Field(default_factory=list)
+    addenda: list[Addendum] = Field(
+        default_factory=list, description="added to a signed case, in order; they overwrite nothing"
+    )
     steps: list[Step] = Field(default_factory=list)
     model: str = ""
     settings: RunSettings = Field(default_factory=RunSettings)
@@ -314,6 +342,11 @@ class CaseReport(Record):
     folder: Path | None = Field(
         default=None, exclude=True, description="where trace and frames are; not part of the JSON"
     )
+
+    @property
+    def amended_diagnosis(self) -> str | None:
+        """The diagnosis of the latest addendum that gives another than the one that was signed; none: no such."""
+        return next((added.diagnosis for added in reversed(self.addenda) if added.diagnosis), None)
 
     def to_json(self) -> str:
         """The whole report as one JSON document, indented by two, paths included; see ``without_paths``."""

@@ -104,6 +104,8 @@ def replay(
         notes.append(
             "This case was signed after its end: label, description and status are the person's and were not compared."
         )
+    if then.report.addenda:
+        notes.append("People added addenda after the signature: they were not compared.")
     if _before_the_rules(then.report):
         notes.append(
             "This case is of an earlier version, which chose similar cases by other rules: what differs may follow from them."
