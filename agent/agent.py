@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
+from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
@@ -21,13 +23,14 @@ from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
-from videopath.agent.state import CaseInput
+from videopath.agent.signing import words_not_kept
+from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
-from videopath.core.settings import ReviewMode, load_settings
+from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
 from videopath.tools.journal import JOURNAL_NAME
 
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
 
+_STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
+_DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
+"""What LangGraph and msgpack raise for checkpoints that are damaged; a ``ValidationError`` is a ``ValueError``."""
 _LONGEST_QUESTION = 2000  # characters
 
 
@@ -147,13 +153,13 @@ class DiagnosticAgent:
         """
         inputs = self._enter(video, question, site, case_id, start, end, sampling, exclude)
         case_id = inputs["case_id"]
-        try:
-            with self.library.working(case_id):
+        with self.library.working(case_id):
+            try:
                 yield from self._run(case_id, inputs, on_progress)
-        except VideoPathError:
-            if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
-                self.library.delete(case_id)
-            raise
+            except VideoPathError:
+                if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
+                    self.library.discard(case_id)
+                raise
 
     def begin(
         self,
@@ -196,10 +202,11 @@ class DiagnosticAgent:
         decision: Decision | dict[str, Any] | None = None,
         *,
         on_progress: OnProgress | None = None,
+        held: bool = False,
     ) -> Iterator[Step]:
-        """``resume``, with each further step as it finishes."""
+        """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        with self.library.working(case_id):
+        with nullcontext() if held else self.library.working(case_id):
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return
@@ -221,14 +228,15 @@ class DiagnosticAgent:
         """
         decision = read_decision(decision)
         waiting = self.pending(case_id)
+        lost = words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
         if waiting is None:
             raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
             )
         if decision.interrupt_id not in (None, waiting.id):
             raise CaseError(
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
+                f"look at it again.{lost}"
             )
         values: Any = self._values(case_id)
         return checked_decision(
@@ -269,7 +277,7 @@ class DiagnosticAgent:
         settings = self._nodes.settings.model_copy(update={**clip, "exclude": _names(exclude)})
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
-        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2), private=True)
         return inputs
 
     def _refuse_closed(self) -> None:
@@ -289,7 +297,10 @@ class DiagnosticAgent:
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
             raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
-        found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        try:
+            found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        except OSError as error:
+            raise CaseError(f"{inputs} cannot be read: {error.strerror or error}.") from error
         if not isinstance(found, dict) or not isinstance(found.get("video"), str):
             raise CaseError(f"{inputs} is damaged: diagnose the video again.")
         return cast(CaseInput, found)
@@ -307,11 +318,16 @@ class DiagnosticAgent:
                 stream_mode="updates",
                 durability="sync",
             )
-            for update in _untraced(updates):
+            for update in updates:
                 yield from _steps_of(update)
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
             raise
+        except sqlite3.Error as error:
+            file = self.library.home / "checkpoints.sqlite"
+            raise CaseError(self.library.why_unusable(error, file)) from error
+        except ValidationError as error:
+            raise CaseError(_damaged(case_id, error)) from error
         if self.pending(case_id):
             self._save_waiting(case_id)
         elif self.library.finished(case_id):
@@ -329,29 +345,28 @@ class DiagnosticAgent:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
 
     def _snapshot(self, case_id: str) -> Any:
+        """What the checkpoints hold of a case. Raises ``CaseError`` where they are damaged."""
         self._refuse_closed()
-        return self.graph.get_state(self._config(case_id))
+        try:
+            found = self.graph.get_state(self._config(case_id))
+            if found.values:  # none before the first checkpoint
+                _STATE.validate_python(found.values)
+        except VideoPathError:
+            raise
+        except _DAMAGE as error:
+            raise CaseError(_damaged(case_id, error)) from error
+        return found
 
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
 
 
-def _untraced(updates: Iterator[Any]) -> Iterator[Any]:
-    """The updates, each made without LangSmith: a variable in the environment must not send a case away.
-
-    The setting ``tracing`` allows it. The context is left between two updates, which the caller's own code sees.
-    """
-    from langsmith import tracing_context
-
-    if load_settings().tracing:
-        yield from updates
-        return
-    while True:
-        with tracing_context(enabled=False):
-            update = next(updates, None)
-        if update is None:
-            return
-        yield update
+def _damaged(case_id: str, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (
+        f"The checkpoints of case {case_id} in checkpoints.sqlite cannot be used ({reason}): check the disk, or diagnose "
+        "the video again."
+    )
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:

@@ -83,6 +83,7 @@ def _parts(report: CaseReport) -> list[Flowable]:
         *_differential(report),
         *_similar_cases(report),
         *_review(report.review),
+        *_addenda(report),
         *_video(report),
         *_steps(report),
         *_provenance(report),
@@ -139,6 +140,8 @@ def _kind(report: CaseReport) -> str:
 def _verdict(report: CaseReport) -> Iterator[Flowable]:
     yield text(f"{outcome_title(report)} · {STATUS[report.status]}", LABEL)
     yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
+    if report.amended_diagnosis:
+        yield labelled("Diagnosis of the latest addendum", report.amended_diagnosis)
     if report.site:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
@@ -303,6 +306,16 @@ def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
         if rows:
             parts += [Spacer(1, 2), grid(("changed", "from", "to"), rows, (2, 6, 6))]
         yield KeepTogether([*parts, Spacer(1, 4)])
+
+
+def _addenda(report: CaseReport) -> Iterator[Flowable]:
+    title = heading("Addenda: what was signed stays as it is above")
+    for added in report.addenda:
+        parts: list[Flowable] = [*title, labelled(f"Added by {added.reviewer}", day(added.added), BODY)]
+        title = []
+        if added.diagnosis:
+            parts.append(labelled("Diagnosis", added.diagnosis, BODY))
+        yield KeepTogether([*parts, text(added.text), Spacer(1, 4)])
 
 
 def _difference(before: Any, after: Any) -> tuple[str, str]:

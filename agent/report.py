@@ -22,6 +22,7 @@ from videopath.agent.phrases import (
     question_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 from videopath.tools.context import ranks_in_words
 from videopath.tools.schemas import Candidate
 
@@ -45,12 +46,14 @@ def to_markdown(report: CaseReport) -> str:
         f"# Case {_inline(report.case_id)}",
         f"> **{_inline(report.notice)}**",
         _outcome(report),
+        _said(report),
         _description(report),
         _differential(report),
         _similar_cases(report),
         _not_used(report),
         _blind(report),
         _review(report.review),
+        _addenda(report),
         _video(report),
         _steps(report.steps),
         _provenance(report),
@@ -68,6 +71,8 @@ def _outcome(report: CaseReport) -> str:
     lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
         lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
+    if report.amended_diagnosis:
+        lines.append(f"**Diagnosis of the latest addendum:** {_inline(report.amended_diagnosis)}")
     if report.diagnosis and report.status != "signed":
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
@@ -88,6 +93,23 @@ def _outcome(report: CaseReport) -> str:
     return text
 
 
+def _said(report: CaseReport) -> str:
+    """Who said what, in order; nothing where the agent alone spoke."""
+    if not (report.review or report.addenda):
+        return ""
+    rows = (
+        (
+            _inline(s.who),
+            _inline(s.when) or "–",
+            s.act or "–",
+            _inline(s.diagnosis) or "–",
+            _inline(s.comment) or "–",
+        )
+        for s in statements(report)
+    )
+    return "## Who said what\n\n" + _table(("who", "when", "decision", "diagnosis", "comment"), rows)
+
+
 def confidence_in_words(report: CaseReport) -> str:
     """The agent's confidence and who vouches for it; no number where the model's confidence was never fitted.
 
@@ -99,10 +121,24 @@ def confidence_in_words(report: CaseReport) -> str:
     return f"{report.confidence:.0%}" + (" (calibrated)" if calibrated else "")
 
 
+def _addenda(report: CaseReport) -> str:
+    if not report.addenda:
+        return ""
+    parts = [
+        f"### {_inline(added.added)}, {_inline(added.reviewer)}\n\n"
+        + (f"**Diagnosis:** {_inline(added.diagnosis)}\n\n" if added.diagnosis else "")
+        + _quote(added.text)
+        for added in report.addenda
+    ]
+    return "## Addenda\n\nWhat was signed stays as it is above.\n\n" + "\n\n".join(parts)
+
+
 def _description(report: CaseReport) -> str:
     if not report.description:
         return ""
-    text = f"## Description\n\n{_quote(report.description)}"
+    writer = writer_of("description", report)
+    text = f"## Description\n\n{f'In the words of {_inline(writer)}:{chr(10)}{chr(10)}' if writer else ''}"
+    text += _quote(report.description)
     if report.findings:
         still = report.video is not None and report.video.kind == "image"
         text += "\n\n### Findings and the moment that shows each best\n\n"
@@ -193,23 +229,6 @@ def _blind(report: CaseReport) -> str:
     first, last = _inline(blind_in_words(report)), _inline(marked(report, agent_diagnosis(report))) or "none"
     change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
-
-
-def agent_diagnosis(report: CaseReport) -> str:
-    """The agent's own final label, also where a person's edit has replaced it."""
-    for decision in report.review:
-        if decision.action == "edit" and "diagnosis" in decision.changes:
-            return str(decision.changes["diagnosis"]["from"])
-    return report.diagnosis
-
-
-def retrieval_sentence(report: CaseReport) -> str:
-    """Whether the similar cases changed the answer; not to be told apart from a reviewer's own words."""
-    if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
-        return "The blind diagnosis was made before the reviewer corrected the description."
-    if report.changed_by_retrieval:
-        return "The similar cases changed the answer."
-    return "The similar cases did not change it."
 
 
 def shown_change(value: Any) -> str:

@@ -27,6 +27,7 @@ from videopath.agent.report import (
     ranks_of,
     retrieval_sentence,
 )
+from videopath.agent.unfinished import UNFINISHED
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -35,16 +36,26 @@ if TYPE_CHECKING:
     from videopath.agent.records import Candidate, CaseReport
 
 
-def summary(report: CaseReport) -> RenderableType:
-    """What was found, how sure the agent is, and on what it rests."""
-    return Group(*_parts(report), "", Text(report.notice, style="yellow"))
+def summary(report: CaseReport, state: str = "") -> RenderableType:
+    """What was found, how sure the agent is, and on what it rests. ``state``: the library's word for the status."""
+    return Group(*_parts(report, state or report.status), "", Text(report.notice, style="yellow"))
 
 
-def _parts(report: CaseReport) -> Iterator[RenderableType]:
-    yield _headline(report)
+def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
+    yield _headline(report, state)
+    if report.status in UNFINISHED:
+        done = ((step.name, f"{step.seconds:.2f}", step.summary) for step in report.steps)
+        yield _titled(
+            "Finished steps", table(("step", "seconds", "outcome"), done) if report.steps else "none"
+        )
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
     yield from (plain(line) for line in looks_in_words(report))
+    if report.addenda:
+        added = (
+            (a.added[:16].replace("T", " "), a.reviewer, a.diagnosis or "", a.text) for a in report.addenda
+        )
+        yield _titled("Addenda", table(("when (UTC)", "who", "diagnosis", "text"), added))
     if report.advice:
         yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
     if report.differential:
@@ -80,7 +91,7 @@ def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
     return table(("", "diagnosis", "support"), rows)
 
 
-def _headline(report: CaseReport) -> Text:
+def _headline(report: CaseReport, state: str) -> Text:
     text = Text("\n")
     if report.diagnosis:
         unsure = report.abstained and report.status != "signed"
@@ -88,7 +99,7 @@ def _headline(report: CaseReport) -> Text:
         text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
         of = "of the agent " if report.status == "signed" else ""
         text.append(f"   confidence {of}{confidence_in_words(report)}")
-    text.append(f"\nCase {report.case_id}: {report.status}", style="dim")
+    text.append(f"\nCase {report.case_id}: {state}", style="dim")
     if report.site:
         text.append(f"   site: {report.site}", style="dim")
     return text

@@ -17,12 +17,13 @@ from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
 from videopath.app.web.parts.status import STATUSES, age
-from videopath.app.web.parts.view import CaseView
+from videopath.app.web.parts.view import CaseView, load_view
 from videopath.app.web.services import Services, owner
 from videopath.core.errors import VideoPathError
 
 _LIKE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
 _RESUMABLE = ("interrupted", "stopped", "failed")
+_LOOK = 2.0  # seconds between two looks at a case that another process works on
 _SHOWN = "case_problem"  # in the session: what a button's work ended in
 
 
@@ -109,6 +110,9 @@ def _what_now(view: CaseView, shared: Services) -> None:
         st.error(inert(view.problem), icon=":material/error:")
     if view.active:
         _stop(view, shared)
+    elif view.state == "running":
+        st.info("Another process works on this case.", icon=":material/progress_activity:")
+        st.fragment(_went_on, run_every=_LOOK)(shared, view)
     elif view.state == "failed":
         st.error(inert(f"The case failed. {view.error}"), icon=":material/error:")
         _resume(view, shared, "Try again")
@@ -135,6 +139,13 @@ def _what_now(view: CaseView, shared: Services) -> None:
             st.markdown("**Why it is not sure, and what would help**")
             for sentence in report.advice:
                 st.text(f"• {sentence}")
+
+
+def _went_on(shared: Services, drawn: CaseView) -> None:
+    """Draw the page again when the case that another process works on got further, or was left."""
+    now = load_view(shared, drawn.case_id)
+    if (now.state, len(now.steps)) != (drawn.state, len(drawn.steps)):
+        st.rerun()
 
 
 def _stop(view: CaseView, shared: Services) -> None:

@@ -67,11 +67,11 @@ class CaseView:
 
     @property
     def state(self) -> str:
-        """A phase of the worker, a status of the library, "stopped" or "interrupted"."""
+        """A phase of the worker, "stopped", or the library's state: "running" where another process is at it."""
         if self.job is not None and self.active:
             return self.job.phase
-        if self.entry.status != "running":
-            return self.entry.status
+        if self.entry.state != "interrupted":
+            return self.entry.state
         if self.job is not None and self.job.phase in ("failed", "stopped"):
             return self.job.phase
         return "interrupted"
