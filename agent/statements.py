@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from videopath.agent.phrases import blind_in_words, marked
 from videopath.agent.records import CaseReport, Decision
 
 BLIND = "the model, before it saw similar cases"
@@ -39,10 +40,10 @@ class AgentWords:
 
 def statements(report: CaseReport) -> list[Statement]:
     """What was said of a case, in order."""
-    said = [Statement("model", BLIND, report.blind_diagnosis)] if report.blind_diagnosis else []
+    said = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
     agents = agent_words(report).diagnosis
     if agents:
-        said.append(Statement("agent", AGENT, agents))
+        said.append(Statement("agent", AGENT, marked(report, agents)))
     return [*said, *_decisions(report), *_addenda(report)]
 
 

@@ -15,6 +15,7 @@ from videopath.agent.confidence import DEFAULTS
 from videopath.agent.library import load_case_library
 from videopath.agent.phrases import sureness_in_words
 from videopath.app.summary import summary
+from videopath.core.errors import CaseError
 from videopath.model.engine import Card, EngineInfo, Generation
 
 CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
@@ -163,7 +164,9 @@ def test_a_person_may_sign_what_waits(small_case: Path) -> None:
     ) as agent:
         agent.diagnose(small_case, site="colon", case_id="waits")
         assert agent.pending("waits").value["confidence"] is None
-        signed = agent.resume("waits", {"action": "accept", "reviewer": "Dr. A"})
+        with pytest.raises(CaseError, match="give the diagnosis that you sign"):
+            agent.resume("waits", {"action": "accept", "reviewer": "Dr. A"})
+        signed = agent.resume("waits", {"action": "edit", "reviewer": "Dr. A", "diagnosis": CANCER})
         assert agent.library.entry("waits").confidence is None
     assert signed.status == "signed"
     head = signed.to_markdown().split("### What the agent said")[0]
