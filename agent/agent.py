@@ -32,6 +32,7 @@ from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
 from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
+from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
@@ -385,8 +386,7 @@ def _inputs(
         raise InputError(
             f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
         )
-    if _has_half_characters(str(path.resolve())):
-        raise InputError(f"The name {str(path.resolve())!r} is not valid UTF-8 text; rename it.")
+    refuse_unwritable(path.resolve(), "the video")
     return CaseInput(
         video=str(path.resolve()),
         site=canonical_site(site) if site else None,
@@ -398,7 +398,7 @@ def _inputs(
 
 def _names(exclude: Sequence[str]) -> list[str]:
     """Names of what may not be used, each once; blank ones are none."""
-    if any(_has_half_characters(name) for name in exclude):
+    if any(has_half_characters(name) for name in exclude):
         raise InputError("A name to exclude has a character that is not valid; leave it out.")
     return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
 
@@ -412,14 +412,9 @@ def _checked_question(question: str | None) -> str | None:
         raise InputError(
             f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are allowed."
         )
-    if _has_half_characters(question):
+    if has_half_characters(question):
         raise InputError("The question has a character that is not valid; leave it out.")
     return question.strip()
-
-
-def _has_half_characters(text: str) -> bool:
-    """As Python makes of bytes that are no UTF-8, in names of files and on the command line; no JSON can hold them."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:

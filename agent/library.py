@@ -142,14 +142,9 @@ class CaseLibrary:
         try:
             return self._entry_from(row)
         except CaseError as error:
-            moments = {name: str(row[name] or "") for name in ("created", "updated")}
-            return CaseEntry(
-                case_id=str(row["case_id"]),
-                status="failed",
-                video=str(row["video"] or ""),
-                comment=str(error),
-                **moments,
-            )
+            kept = {name: str(value or "") for name, value in dict(row).items()}
+            known = {name: kept.get(name, "") for name in ("case_id", "video", "created", "updated")}
+            return CaseEntry(status="failed", comment=str(error), **known)
 
     def _entry_from(self, row: sqlite3.Row) -> CaseEntry:
         """The row, or what the report says where a kill came after the report of a finished case and before its row."""
@@ -157,7 +152,7 @@ class CaseLibrary:
             entry = CaseEntry(**dict(row))
         except ValidationError as error:
             raise CaseError(
-                f"This version of VideoPath does not understand the entry of case {row['case_id']}: "
+                f"This version of VideoPath does not understand the entry of case {dict(row).get('case_id')}: "
                 f"{error.errors()[0]['msg']}."
             ) from error
         folder = self.folder(entry.case_id)
