@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
+from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
+from videopath.agent.looks import best_look
 from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import best_look, report_of, save_evidence, unknown_label_of
+from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
-from videopath.agent.state import CaseInput
+from videopath.agent.signing import words_not_kept
+from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.engine import Engine
 
+_STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
+_DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
+"""What LangGraph and msgpack raise for checkpoints that are damaged; a ``ValidationError`` is a ``ValueError``."""
 _LONGEST_QUESTION = 2000  # characters
 
 
@@ -64,14 +71,16 @@ class DiagnosticAgent:
         device: str | None = None,
         dtype: str | None = None,
         accept_licence: bool = False,
+        accept_uncalibrated: bool = False,
         home: str | Path | None = None,
     ) -> DiagnosticAgent:
         """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
 
         ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``base``: the model that a LoRA or a projector
         goes with; none: the folder that the adapter names. ``knowledge``: a folder or a knowledge base;
-        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts. Raises
-        ``InputError`` for another ``review``.
+        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts.
+        ``accept_uncalibrated``: report the answers of a model without a fitted confidence, on which the agent abstains
+        otherwise. Raises ``InputError`` for another ``review``.
         """
         if review not in get_args(ReviewMode):
             raise InputError(
@@ -80,6 +89,8 @@ class DiagnosticAgent:
         policy = policy or Policy()
         if review != "never":
             policy = policy.model_copy(update={"review": review})
+        if accept_uncalibrated:
+            policy = policy.model_copy(update={"accept_uncalibrated": True})
         nodes = load_nodes(
             model,
             knowledge,
@@ -142,13 +153,13 @@ class DiagnosticAgent:
         """
         inputs = self._enter(video, question, site, case_id, start, end, sampling, exclude)
         case_id = inputs["case_id"]
-        try:
-            with self.library.working(case_id):
+        with self.library.working(case_id):
+            try:
                 yield from self._run(case_id, inputs, on_progress)
-        except VideoPathError:
-            if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
-                self.library.delete(case_id)
-            raise
+            except VideoPathError:
+                if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
+                    self.library.discard(case_id)
+                raise
 
     def begin(
         self,
@@ -191,10 +202,11 @@ class DiagnosticAgent:
         decision: Decision | dict[str, Any] | None = None,
         *,
         on_progress: OnProgress | None = None,
+        held: bool = False,
     ) -> Iterator[Step]:
-        """``resume``, with each further step as it finishes."""
+        """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        with self.library.working(case_id):
+        with nullcontext() if held else self.library.working(case_id):
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return
@@ -216,14 +228,15 @@ class DiagnosticAgent:
         """
         decision = read_decision(decision)
         waiting = self.pending(case_id)
+        lost = words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
         if waiting is None:
             raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
             )
         if decision.interrupt_id not in (None, waiting.id):
             raise CaseError(
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
+                f"look at it again.{lost}"
             )
         values: Any = self._values(case_id)
         return checked_decision(
@@ -284,7 +297,10 @@ class DiagnosticAgent:
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
             raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
-        found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        try:
+            found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+        except OSError as error:
+            raise CaseError(f"{inputs} cannot be read: {error.strerror or error}.") from error
         if not isinstance(found, dict) or not isinstance(found.get("video"), str):
             raise CaseError(f"{inputs} is damaged: diagnose the video again.")
         return cast(CaseInput, found)
@@ -307,6 +323,11 @@ class DiagnosticAgent:
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
             raise
+        except sqlite3.Error as error:
+            file = self.library.home / "checkpoints.sqlite"
+            raise CaseError(self.library.why_unusable(error, file)) from error
+        except ValidationError as error:
+            raise CaseError(_damaged(case_id, error)) from error
         if self.pending(case_id):
             self._save_waiting(case_id)
         elif self.library.finished(case_id):
@@ -324,11 +345,28 @@ class DiagnosticAgent:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
 
     def _snapshot(self, case_id: str) -> Any:
+        """What the checkpoints hold of a case. Raises ``CaseError`` where they are damaged."""
         self._refuse_closed()
-        return self.graph.get_state(self._config(case_id))
+        try:
+            found = self.graph.get_state(self._config(case_id))
+            if found.values:  # none before the first checkpoint
+                _STATE.validate_python(found.values)
+        except VideoPathError:
+            raise
+        except _DAMAGE as error:
+            raise CaseError(_damaged(case_id, error)) from error
+        return found
 
     def _values(self, case_id: str) -> dict[str, Any]:
         return self._snapshot(case_id).values
+
+
+def _damaged(case_id: str, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (
+        f"The checkpoints of case {case_id} in checkpoints.sqlite cannot be used ({reason}): check the disk, or diagnose "
+        "the video again."
+    )
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:

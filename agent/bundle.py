@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 
 from videopath.agent.handing_on import steps_without_paths, without_paths
 from videopath.agent.records import CaseReport, Step
-from videopath.agent.trace import TRACE_NAME, parse_trace, read_trace, trace_text
+from videopath.agent.trace import TRACE_NAME, parse_trace, trace_text
 from videopath.core.errors import CaseError, InputError
 from videopath.core.files import replaced_on_success, sha256_file
 from videopath.core.jsonl import parse_json
@@ -102,8 +103,12 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _traced(report: CaseReport) -> list[Step]:
-    trace = report.folder / TRACE_NAME if report.folder else None
-    return read_trace(trace) if trace and trace.exists() else report.steps
+    """The steps of the trace on disk; the report's own where there is none or it is damaged."""
+    path = report.folder / TRACE_NAME if report.folder else None
+    if path is not None and path.is_file():
+        with suppress(CaseError):
+            return list(parse_trace(path.read_bytes()))
+    return report.steps
 
 
 def _members(report: CaseReport, steps: list[Step]) -> dict[str, _Member]:

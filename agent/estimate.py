@@ -11,7 +11,7 @@ from typing import Any
 from videopath.agent.library import INPUTS_NAME, CaseEntry, CaseLibrary
 from videopath.agent.records import Step
 from videopath.agent.steps import ACTIVITIES
-from videopath.agent.trace import TRACE_NAME, read_trace
+from videopath.agent.trace import DAMAGED, TRACE_NAME, read_trace
 from videopath.core.errors import CaseError
 
 _CASES = 20  # the latest ones of the model; machines and settings change
@@ -49,8 +49,8 @@ def _steps(library: CaseLibrary, model: str) -> Iterator[Step]:
         try:
             steps = read_trace(library.folder(entry.case_id) / TRACE_NAME)
         except CaseError:
-            continue  # a damaged trace says nothing about time
-        yield from (step for step in steps if step.name != _BY_A_PERSON)
+            continue  # a trace that cannot be read says nothing about time
+        yield from (step for step in steps if step.name not in (_BY_A_PERSON, DAMAGED))
 
 
 def _names(library: CaseLibrary, entry: CaseEntry) -> set[str]:

@@ -23,7 +23,7 @@ from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import RunContext
 from videopath.agent.untraced_graph import UntracedGraph
 
-CaseGraph = UntracedGraph[CaseState, RunContext, CaseInput, CaseState]
+CaseGraph = UntracedGraph
 
 
 def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CaseGraph:

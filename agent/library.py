@@ -19,18 +19,19 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from filelock import FileLock, Timeout
-from pydantic import BaseModel, ValidationError
+from filelock import BaseFileLock
+from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
-from videopath.agent.records import CaseReport, CaseStatus, Decision, Finding
-from videopath.agent.revision import refuse_without_diagnosis
-from videopath.core.database import create_database
+from videopath.agent.case_lock import LOCK_NAME, is_held, take
+from videopath.agent.records import CaseReport, CaseState, CaseStatus
+from videopath.agent.signing import Signature, addendum_of, apply_signature, refuse_to_overwrite
+from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
 from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
 from videopath.core.settings import home_folder
@@ -46,8 +47,7 @@ INPUTS_NAME = "inputs.json"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another
 _LITTLE_SPACE = 1 << 20  # bytes
-_SIGNABLE = ("done", "abstained")
-_FINISHED = (*_SIGNABLE, "signed", "rejected")
+_FINISHED = ("done", "abstained", "signed", "rejected")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
     case_id TEXT PRIMARY KEY, status TEXT NOT NULL, video TEXT NOT NULL, site TEXT, diagnosis TEXT NOT NULL,
@@ -72,6 +72,13 @@ class CaseEntry(BaseModel):
     signed_by: str | None = None
     signed_at: str | None = None
     comment: str | None = None
+    at_work: bool = Field(default=False, description="whether somebody works on this unfinished case")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def state(self) -> CaseState:
+        """The status for people: a case that was begun, and on which nobody works now, is interrupted."""
+        return "interrupted" if self.status == "running" and not self.at_work else self.status
 
 
 def now() -> str:
@@ -105,24 +112,24 @@ class CaseLibrary:
             )
         return self.home / "cases" / case_id
 
-    def list(self, status: CaseStatus | None = None, site: str | None = None) -> list[CaseEntry]:
-        """The cases, newest first; only those of a status or of a site when it is given."""
+    def list(self, status: CaseState | None = None, site: str | None = None) -> list[CaseEntry]:
+        """The cases, newest first; only those in a state or of a site when it is given."""
         if not self.database.exists():
             return []
-        with self._connect() as database:
+        with self._reading() as database:
             rows = database.execute(
                 "SELECT * FROM cases WHERE (?1 IS NULL OR site = ?1) ORDER BY created DESC, case_id DESC",
                 (site,),
             ).fetchall()
         entries = [self._listed(row) for row in rows]
-        return [entry for entry in entries if status in (None, entry.status)]
+        return [entry for entry in entries if status in (None, entry.state)]
 
     def entry(self, case_id: str) -> CaseEntry:
         """The row of a case. Raises ``CaseError`` when there is none."""
         self.folder(case_id)
         row = None
         if self.database.exists():
-            with self._connect() as database:
+            with self._reading() as database:
                 row = database.execute("SELECT * FROM cases WHERE case_id = ?", (case_id,)).fetchone()
         if row is None:
             raise CaseError(
@@ -154,11 +161,12 @@ class CaseLibrary:
                 f"{error.errors()[0]['msg']}."
             ) from error
         folder = self.folder(entry.case_id)
+        entry.at_work = entry.status == "running" and is_held(folder)
         if not (folder / SAVING_NAME).exists():
             return entry
         try:
             report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
-        except (FileNotFoundError, ValidationError):
+        except (OSError, ValidationError):
             return entry
         return _entry_of(report) if report.status in _FINISHED else entry
 
@@ -174,6 +182,8 @@ class CaseLibrary:
             raise CaseError(
                 f"Case {case_id} has no report yet (status: {entry.status}): run `videopath cases resume {case_id}`."
             ) from error
+        except OSError as error:
+            raise CaseError(f"{folder / REPORT_NAME} cannot be read: {error.strerror or error}.") from error
         except ValidationError as error:
             raise CaseError(
                 f"{folder / REPORT_NAME} is damaged or was changed: it is not a report."
@@ -191,7 +201,7 @@ class CaseLibrary:
             created=moment,
             updated=moment,
         )
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             try:
                 _insert(database, entry)
             except sqlite3.IntegrityError as error:
@@ -207,23 +217,21 @@ class CaseLibrary:
 
         Raises ``CaseError`` if the lock is not free within ``wait`` seconds.
         """
-        lock = FileLock(self.folder(case_id) / ".lock", thread_local=False, mode=0o600)
-        try:
-            lock.acquire(timeout=wait)
-        except Timeout as error:
-            raise CaseError(
-                f"Case {case_id} is being worked on by another process: wait for it to finish."
-            ) from error
+        lock = self.take(case_id, wait)
         try:
             yield
         finally:
             lock.release()
 
+    def take(self, case_id: str, wait: float = 0.0) -> BaseFileLock:
+        """The case's lock, held until its ``release``; raises as ``working`` does."""
+        return take(self.folder(case_id), wait)
+
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
         """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
         if self.entry(case_id).status == "signed":
             raise CaseError(f"Case {case_id} is signed and stays as signed.")
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             database.execute(
                 "UPDATE cases SET status = ?, comment = coalesce(?, comment), updated = ? WHERE case_id = ?",
                 (status, comment, now(), case_id),
@@ -235,12 +243,12 @@ class CaseLibrary:
         Raises ``CaseError`` if the case is signed and the report says something else than what was signed.
         """
         folder = self.folder(report.case_id)
-        _refuse_to_overwrite(folder / REPORT_NAME, report)
+        refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
         write_text(folder / SAVING_NAME, "", private=True)
         write_text(folder / REPORT_NAME, report.to_json(), private=True)
         write_text(folder / MARKDOWN_NAME, report.to_markdown(), private=True)
-        with self._connect(create=True) as database:
+        with self._connect() as database:
             _upsert(database, _entry_of(report))
         (folder / SAVING_NAME).unlink(missing_ok=True)
         return folder
@@ -254,50 +262,66 @@ class CaseLibrary:
         *,
         description: str | None = None,
         findings: Sequence[str] | None = None,
+        confirmed: bool = False,
     ) -> CaseReport:
         """Sign a finished case; who, when and the comment are kept in report and row.
 
         ``diagnosis``, ``description`` and ``findings`` replace the agent's; a case without a diagnosis cannot be
-        signed without one. One person signs: a second signature raises ``CaseError`` and repeats the words that it
-        would have lost.
+        signed without one. ``confirmed``: the person has read description and findings as they are signed and
+        confirms them, so that the case may become knowledge. One person signs: a second signature raises
+        ``CaseError`` and repeats the words that it would have lost.
         """
+        signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed)
         self.entry(case_id)
-        if not reviewer.strip():
-            raise CaseError("A signature needs a name: give the reviewer.")
+        signature.refuse_unnamed()
         with self.working(case_id, wait=_WAIT):
-            self._refuse_signature(self.entry(case_id), diagnosis, comment)
+            entry = self.entry(case_id)
+            signature.refuse_where_signed(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
             report = self.get(case_id)
-            decision = _signature(report, reviewer.strip(), comment, diagnosis, description, findings)
-            refuse_without_diagnosis(
-                decision.diagnosis or report.diagnosis, report.provenance.get("unknown_label")
-            )
-            _apply(decision, report)
+            apply_signature(signature, report, now())
             self.save(report)
             self.drop_checkpoints(case_id)
         return report
 
-    def _refuse_signature(self, entry: CaseEntry, diagnosis: str | None, comment: str) -> None:
-        case_id = entry.case_id
-        if entry.status == "signed":
-            words = "; ".join(word.strip() for word in (diagnosis or "", comment) if word.strip())
-            raise CaseError(
-                f"Case {case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
-                + (f" Your words were not kept: {words}" if words else "")
-            )
-        if entry.status not in _SIGNABLE:
-            raise CaseError(f"Case {case_id} is {entry.status}: only a finished case can be signed.")
-        if entry.status == "abstained" and not (diagnosis or "").strip():
-            raise CaseError(f"The agent abstained on case {case_id}: give the diagnosis that you sign.")
+    def add_addendum(
+        self, case_id: str, reviewer: str, text: str, diagnosis: str | None = None
+    ) -> CaseReport:
+        """Add to a signed case what a person has to say later, with name and time; what was signed stays.
+
+        ``diagnosis``: another one than the one that was signed. Raises ``CaseError`` for a case that nobody signed,
+        and without a name or a text.
+        """
+        self.entry(case_id)
+        with self.working(case_id, wait=_WAIT):
+            report = self.get(case_id)
+            report.addenda.append(addendum_of(report, reviewer, text, diagnosis, now()))
+            self.save(report)
+        return report
 
     def delete(self, case_id: str) -> None:
         """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
-        folder = self.folder(case_id)
         self.entry(case_id)
-        with self.working(case_id):
-            self.drop_checkpoints(case_id)
-        shutil.rmtree(folder)
-        with self._connect(create=True) as database:
+        folder = self.folder(case_id)
+        with self.working(case_id) if folder.exists() else nullcontext():  # none where a deletion was killed
+            self.discard(case_id)
+
+    def discard(self, case_id: str) -> None:
+        """Remove a case for the one who holds its lock; the lock goes last, so nobody begins with what is left.
+
+        A case whose deletion was killed is still listed and can be deleted again.
+        """
+        folder = self.folder(case_id)
+        for part in folder.iterdir() if folder.exists() else ():
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part)
+            elif part.name != LOCK_NAME:
+                part.unlink()
+        self.drop_checkpoints(case_id)
+        with self._connect() as database:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # one who waits for the lock may make it again: there is no case to it
 
     def finished(self, case_id: str) -> bool:
         """Whether a case has come to its end: nothing of it is left to be done but to sign it."""
@@ -339,17 +363,25 @@ class CaseLibrary:
         return path
 
     @contextmanager
-    def _connect(self, create: bool = False) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that writes nothing."""
+        try:
+            with reading(self.database, _WAIT) as database:
+                database.row_factory = sqlite3.Row
+                yield database
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise CaseError(self.why_unusable(error, self.database)) from error
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are kept when the block ends well."""
         try:
-            if create:
-                create_database(self.database)
-                if not self._is_private:
-                    self._close_to_others()
+            create_database(self.database)
+            if not self._is_private:
+                self._close_to_others()
             with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
-                if create:
-                    database.execute(_TABLE)
+                database.execute(_TABLE)
                 with database:
                     yield database
         except sqlite3.IntegrityError:
@@ -368,7 +400,7 @@ class CaseLibrary:
                 close_to_others(folder)
         self._is_private = True
 
-    def why_unusable(self, error: sqlite3.Error, file: Path) -> str:
+    def why_unusable(self, error: Exception, file: Path) -> str:
         """Why a database in this library could not be used: SQLite calls a full disk an I/O error, so look for oneself."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
@@ -378,81 +410,8 @@ class CaseLibrary:
         )
 
 
-def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
-    """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
-    try:
-        kept = CaseReport.from_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return
-    if kept.status == "signed" and _signed_words(kept) != _signed_words(report):
-        raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
-
-
-def _signed_words(report: CaseReport) -> tuple[object, ...]:
-    findings = [finding.text for finding in report.findings]
-    return report.status, report.diagnosis, report.description, findings, report.review
-
-
-def _signature(
-    report: CaseReport,
-    reviewer: str,
-    comment: str,
-    diagnosis: str | None,
-    description: str | None,
-    findings: Sequence[str] | None,
-) -> Decision:
-    """The decision that signs a report, with what it changes."""
-    said = {"diagnosis": report.diagnosis, "description": report.description}
-    words: dict[str, Any] = {
-        "diagnosis": (diagnosis or "").strip(),
-        "description": (description or "").strip(),
-    }
-    changes = {
-        name: {"from": said[name], "to": word} for name, word in words.items() if word and word != said[name]
-    }
-    texts = [finding.text for finding in report.findings]
-    if findings is not None and [*findings] != texts:
-        changes["findings"] = {"from": texts, "to": [*findings]}
-    new = {name: change["to"] for name, change in changes.items()}
-    try:
-        return Decision(
-            action="edit" if changes else "accept",
-            reviewer=reviewer,
-            comment=comment,
-            decided=now(),
-            changes=changes,
-            **new,
-        )
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise CaseError(f"The signature is not usable: {reason}.") from error
-
-
-def _apply(decision: Decision, report: CaseReport) -> None:
-    """Put a signature's words into the report; a finding keeps its moment where its text is the agent's."""
-    report.review.append(decision)
-    report.diagnosis = decision.diagnosis or report.diagnosis
-    report.description = decision.description or report.description
-    if decision.findings is not None:
-        known = {finding.text: finding for finding in report.findings}
-        report.findings = [known.get(text) or _finding_of(text, report) for text in decision.findings]
-    report.status = "signed"
-
-
-def _finding_of(text: str, report: CaseReport) -> Finding:
-    """A person's finding, at the middle of the frames that were seen."""
-    frames = report.video
-    middle = len(frames.indices) // 2 if frames else 0
-    return Finding(
-        text=text,
-        seconds=frames.seconds[middle] if frames and frames.seconds else 0.0,
-        frame=frames.indices[middle] if frames and frames.indices else 0,
-        by="reviewer",
-    )
-
-
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:
-    values = entry.model_dump()
+    values = entry.model_dump(exclude={"at_work", "state"})
     names = ", ".join(values)
     places = ", ".join(f":{name}" for name in values)
     database.execute(f"INSERT INTO cases ({names}) VALUES ({places}) {on_conflict}", values)
@@ -460,7 +419,7 @@ def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "
 
 def _upsert(database: sqlite3.Connection, entry: CaseEntry) -> None:
     """Insert the row or bring it up to date; the moment of creation stays."""
-    changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created")]
+    changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created", "at_work")]
     updates = ", ".join(f"{name} = excluded.{name}" for name in changing)
     _insert(database, entry, f"ON CONFLICT(case_id) DO UPDATE SET {updates}")
 
@@ -474,7 +433,7 @@ def _entry_of(report: CaseReport) -> CaseEntry:
         video=report.video.path if report.video else "",
         site=report.site,
         diagnosis=report.diagnosis,
-        confidence=report.confidence,
+        confidence=None if report.provenance.get("calibrated") is False else report.confidence,
         model=report.model,
         created=report.created or moment,
         updated=moment,

@@ -9,17 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from langgraph.types import interrupt
 from pydantic import ValidationError
 
+from videopath.agent.blank import labels_of_blank
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
-from videopath.agent.confidence import confidence, description_support, features
+from videopath.agent.confidence import description_support, features
 from videopath.agent.library import CaseLibrary, new_case_id, now
-from videopath.agent.outcome import best_look, engine_of, report_of, save_evidence, unknown_label_of
+from videopath.agent.looks import best_look
+from videopath.agent.outcome import engine_of, report_of, save_evidence
+from videopath.agent.phrases import choice_in_words, diagnosis_in_words, label_in_words
 from videopath.agent.policy import Policy
-from videopath.agent.records import Decision, RunSettings, Step, VideoFacts
+from videopath.agent.records import RunSettings, Step, VideoFacts
+from videopath.agent.reviewing import asked_decision
 from videopath.agent.revision import (
-    checked_decision,
     decisions_of,
     described_for_blind,
     revised,
@@ -27,10 +29,11 @@ from videopath.agent.revision import (
     words_of_model,
 )
 from videopath.agent.routing import is_revised, policy_of, revisions
-from videopath.agent.state import CaseInput, CaseState, Json, Look
+from videopath.agent.state import CaseInput, CaseState, Json, Look, checked_input
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
-from videopath.agent.verdict import knows_site, no_claim
+from videopath.agent.verdict import weigh
+from videopath.agent.vocabulary import with_known_terms
 from videopath.core.errors import CaseError, InputError
 from videopath.core.sites import canonical_site
 from videopath.model.questions import describe_question
@@ -65,9 +68,11 @@ class Nodes:
         from videopath.model.quality import assess
         from videopath.model.video import open_source
 
+        state = checked_input(state)
         draft = StepDraft("intake", runtime)
         thread = runtime.execution_info.thread_id if runtime.execution_info else None
         case_id = state.get("case_id") or thread or new_case_id()
+        self.library.folder(case_id)  # an id that is no name is told first
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
         draft.activity(READING)
         if self.sessions.refuse:
@@ -189,13 +194,15 @@ class Nodes:
             RetrieveResult.model_validate(state["retrieved"]).neighbours,
             supported,
         )
-        reasons = no_claim(final.label, state["site"], card)
-        sure = 0.0 if reasons else confidence(values, card.calibration)
-        threshold = policy_of(state).threshold(card.calibration)
-        if not reasons and sure < threshold:
-            reasons = [
-                f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
-            ]
+        policy = policy_of(state)
+        weighed = weigh(
+            final,
+            values,
+            state["site"],
+            card,
+            policy,
+            said_of_blank=lambda: self._said_of_blank(state, draft, len(described.frames.indices)),
+        )
         look = Look(
             request=state["request"],
             described=described.model_dump(mode="json"),
@@ -203,21 +210,20 @@ class Nodes:
             retrieved=state["retrieved"],
             final=state["final"],
             features=values,
-            confidence=sure,
-            reasons=reasons,
-            closer=bool(reasons)
-            and knows_site(state["site"], card)
+            confidence=weighed.sure,
+            reasons=weighed.reasons,
+            closer=weighed.closer_may_help
             and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
             revision=revisions(state),
             corrected=described.description != described_for_blind(state["steps"]),
         )
         step = draft.done(
-            f"{final.label}: confidence {sure:.2f}" + (", not enough" if reasons else ""),
+            f"{label_in_words(final)}: {weighed}",
             detail={
                 "features": values,
-                "confidence": sure,
-                "threshold": threshold,
-                "reasons": reasons,
+                "confidence": weighed.sure if weighed.calibrated else None,
+                "threshold": weighed.threshold,
+                "reasons": weighed.reasons,
                 **moments,
             },
         )
@@ -248,7 +254,7 @@ class Nodes:
     def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Ask a person to accept, edit, revise or reject. Runs again from its first line with the answer."""
         look = best_look(state["looks"])
-        decision = _asked(state, look)
+        decision = asked_decision(state)
         draft = StepDraft("review", runtime)
         decision.decided = decision.decided or now()
         told = decision.model_dump(mode="json")
@@ -268,7 +274,7 @@ class Nodes:
         images = save_evidence(folder, self.sessions, look)
         draft_report = report_of(state, images)
         step = draft.done(
-            f"{draft_report.diagnosis}: {draft_report.status}",
+            f"{diagnosis_in_words(draft_report)}: {draft_report.status}",
             detail={"look": state["looks"].index(look), "looks": len(state["looks"])},
             evidence=sorted(set(images.values())),
         )
@@ -276,6 +282,11 @@ class Nodes:
         draft_report.steps.append(step)
         self.library.save(draft_report)
         return update
+
+    def _said_of_blank(self, state: CaseState, draft: StepDraft, frames: int) -> set[str]:
+        """What the model says of a blank video of as many frames, asked as this case is."""
+        draft.activity("showing the model a blank video")
+        return labels_of_blank(self.sessions, state["site"], state["question"], frames, policy_of(state))
 
     def _diagnosed(
         self, state: CaseState, draft: StepDraft, kept: list[Neighbour], samples: int
@@ -289,11 +300,13 @@ class Nodes:
             "max_new_tokens": policy_of(state).answer_tokens,
         }
         tool = DiagnoseTool(sessions=self._recording(state, draft))
-        result: DiagnoseResult = tool.invoke({**state["request"], **asked})
-        best = result.differential[0]
-        differs = f"; the model wrote {result.generated or 'nothing'}" if result.generated_differs else ""
+        result = with_known_terms(
+            tool.invoke({**state["request"], **asked}),
+            self.sessions.info.card,
+            lambda: self.retriever.open().info().diagnoses,
+        )
         step = draft.done(
-            f"{best.label} ({best.probability:.0%} of {len(result.differential)} candidates{differs})",
+            choice_in_words(result),
             detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in kept],
             hashes={"prompt": result.call.prompt_sha256},
@@ -327,26 +340,6 @@ class Nodes:
         """The node's update, with its step in the trace."""
         record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
         return {**update, "steps": [step.model_dump(mode="json")]}
-
-
-def _asked(state: CaseState, look: Look) -> Decision:
-    """A person's decision; one that cannot be carried out is asked for again, with the reason under ``error``."""
-    question: Json = {
-        "case_id": state["case_id"],
-        "revision": revisions(state),
-        "diagnosis": look["final"]["label"],
-        "differential": look["final"]["differential"],
-        "description": look["described"]["description"],
-        "findings": [finding["text"] for finding in look["described"]["findings"]],
-        "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
-        "confidence": look["confidence"],
-        "reasons": look["reasons"],
-    }
-    while True:
-        try:
-            return checked_decision(interrupt(question), look, state["facts"], unknown_label_of(state))
-        except CaseError as error:
-            question = {**question, "error": str(error)}
 
 
 def _with_moments(state: CaseState, session: ClipSession) -> tuple[DescribeResult, Json]:

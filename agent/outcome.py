@@ -11,6 +11,7 @@ import numpy as np
 
 from videopath.agent.bundle import FRAMES_FOLDER
 from videopath.agent.confidence import is_calibrated
+from videopath.agent.looks import looks_taken, settled_look
 from videopath.agent.records import (
     CaseReport,
     CaseStatus,
@@ -26,6 +27,7 @@ from videopath.agent.state import CaseState, Look
 from videopath.agent.verdict import advice
 from videopath.core.files import write_bytes
 from videopath.model.engine import EngineInfo
+from videopath.tools.answered import is_answered
 from videopath.tools.diagnose import same_label
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
 
@@ -44,15 +46,14 @@ _PACKAGES = (
 )
 
 
-def best_look(looks: list[Look]) -> Look:
-    """The look with the highest confidence; of equals the last, which saw most. After a revision only its own count."""
-    latest = [look for look in looks if look.get("revision", 0) == looks[-1].get("revision", 0)]
-    return max(reversed(latest), key=lambda look: look["confidence"])
-
-
 def engine_of(state: CaseState) -> EngineInfo | None:
     """The model that the case was begun with; none as long as no model was asked."""
     return EngineInfo.model_validate(state["engine"]) if "engine" in state else None
+
+
+def is_fitted(state: CaseState) -> bool:
+    """Whether the confidence of the case's model was fitted; without that it has no number."""
+    return is_calibrated(EngineInfo.model_validate(state["engine"]).card.calibration)
 
 
 def unknown_label_of(state: CaseState) -> str | None:
@@ -62,7 +63,10 @@ def unknown_label_of(state: CaseState) -> str | None:
 
 def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
     """The report of a case that was verified, without its model. ``images``: frame number → its PNG."""
-    info, look = EngineInfo.model_validate(state["engine"]), best_look(state["looks"])
+    info, look = (
+        EngineInfo.model_validate(state["engine"]),
+        settled_look(state["looks"], unknown_label_of(state)),
+    )
     final, blind = DiagnoseResult.model_validate(look["final"]), DiagnoseResult.model_validate(look["blind"])
     described = DescribeResult.model_validate(look["described"])
     retrieved = RetrieveResult.model_validate(look["retrieved"])
@@ -75,9 +79,10 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         question=state["question"],
         diagnosis=final.label,
         differential=final.differential,
-        confidence=look["confidence"],
+        confidence=look["confidence"] if is_fitted(state) else 0.0,
         abstained=bool(look["reasons"]),
         rationale=final.rationale,
+        looks=looks_taken(state["looks"], is_fitted(state)),
         description=described.description,
         findings=_findings(state, described, images),
         similar_cases=_similar_cases(retrieved),
@@ -85,6 +90,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         excluded_count=retrieved.excluded_count,
         retrieval_notes=retrieved.notes,
         blind_diagnosis=blind.label,
+        blind_known_term=all(c.known_term for c in blind.differential if c.label == blind.label),
         changed_by_retrieval=not look.get("corrected") and same_label(blind.label) != same_label(final.label),
         quality=state["quality"],
         burned_in=_burned_in(state),
@@ -105,6 +111,9 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
             report.description = described.description
             report.findings = _findings(state, described, images)
         report.status = _STATUS_AFTER.get(decision.action, report.status)
+    settled = report.status == "signed" or not report.abstained
+    answered = is_answered(report.question, report.diagnosis, info.card.unknown_label)
+    report.question_answered = answered and settled
     return report
 
 

@@ -34,6 +34,18 @@ from videopath.agent.pdf_page import (
     register_fonts,
     text,
 )
+from videopath.agent.phrases import (
+    abstention_in_words,
+    blind_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    looks_in_words,
+    marked,
+    other_organs_in_words,
+    outcome_title,
+    question_in_words,
+)
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
@@ -71,6 +83,7 @@ def _parts(report: CaseReport) -> list[Flowable]:
         *_differential(report),
         *_similar_cases(report),
         *_review(report.review),
+        *_addenda(report),
         *_video(report),
         *_steps(report),
         *_provenance(report),
@@ -102,7 +115,7 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     yield box
     if report.question:
         yield Spacer(1, 6)
-        yield labelled("Question", report.question)
+        yield labelled("Question", question_in_words(report))
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
@@ -125,13 +138,18 @@ def _kind(report: CaseReport) -> str:
 
 
 def _verdict(report: CaseReport) -> Iterator[Flowable]:
-    unsure = report.abstained and report.status != "signed"
-    yield text(f"{'Most likely, not signed out' if unsure else 'Diagnosis'} · {STATUS[report.status]}", LABEL)
-    yield text(report.diagnosis or "none", DIAGNOSIS)
+    yield text(f"{outcome_title(report)} · {STATUS[report.status]}", LABEL)
+    yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
+    if report.amended_diagnosis:
+        yield labelled("Diagnosis of the latest addendum", report.amended_diagnosis)
     if report.site:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
-    of = f" in {agent_diagnosis(report) or 'no diagnosis'}" if report.status == "signed" else ""
+    of = (
+        f" in {marked(report, agent_diagnosis(report)) or 'no diagnosis'}"
+        if report.status == "signed"
+        else ""
+    )
     sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
     share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
     row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
@@ -139,7 +157,8 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     row.hAlign = "LEFT"
     yield row
     if report.abstained:
-        yield text("The agent abstained: its confidence is below the policy's threshold.", CELL)
+        yield text(abstention_in_words(report), CELL)
+    yield from (text(line, CELL) for line in looks_in_words(report))
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"
@@ -217,15 +236,21 @@ def _picture(folder: Path | None, name: str | None) -> Image | None:
 def _differential(report: CaseReport) -> Iterator[Flowable]:
     if not report.differential:
         return
-    likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in report.differential)
+    own, others = by_organ(report.differential)
+    likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in own)
     shown = max(likely, _SHOWN_ANYWAY)
     rows: list[Sequence[str | Flowable]] = [
-        (c.label, Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
-        for c in report.differential[:shown]
+        (candidate_in_words(c), Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
+        for c in own[:shown]
     ]
     yield from heading("Differential diagnosis")
     yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
-    if left := len(report.differential[shown:]):
+    if others:
+        named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_SHOWN_ANYWAY])
+        more = " and others" if len(others) > _SHOWN_ANYWAY else ""
+        yield Spacer(1, 3)
+        yield text(f"{other_organs_in_words(others)}: {named}{more}.", CELL)
+    if left := len(own[shown:]):
         further = "1 further candidate" if left == 1 else f"{left} further candidates, each"
         yield Spacer(1, 3)
         yield text(f"{further} below {_LEAST_SHOWN:.1%}.", CELL)
@@ -261,8 +286,8 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
         yield text(sentence, CELL)
     if report.blind_diagnosis:
         yield Spacer(1, 5)
-        yield labelled("Before the similar cases were seen", report.blind_diagnosis, CELL)
-        yield labelled("The agent after them", agent_diagnosis(report) or "none", CELL)
+        yield labelled("Before the similar cases were seen", blind_in_words(report), CELL)
+        yield labelled("The agent after them", marked(report, agent_diagnosis(report)) or "none", CELL)
         yield text(retrieval_sentence(report), CELL)
 
 
@@ -281,6 +306,16 @@ def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
         if rows:
             parts += [Spacer(1, 2), grid(("changed", "from", "to"), rows, (2, 6, 6))]
         yield KeepTogether([*parts, Spacer(1, 4)])
+
+
+def _addenda(report: CaseReport) -> Iterator[Flowable]:
+    title = heading("Addenda: what was signed stays as it is above")
+    for added in report.addenda:
+        parts: list[Flowable] = [*title, labelled(f"Added by {added.reviewer}", day(added.added), BODY)]
+        title = []
+        if added.diagnosis:
+            parts.append(labelled("Diagnosis", added.diagnosis, BODY))
+        yield KeepTogether([*parts, text(added.text), Spacer(1, 4)])
 
 
 def _difference(before: Any, after: Any) -> tuple[str, str]:

@@ -30,6 +30,12 @@ class Policy(BaseModel):
     context: ContextRules = Field(default_factory=ContextRules, description="when a similar case is evidence")
     description_tokens: int = Field(256, ge=1, le=2048)
     answer_tokens: int = Field(128, ge=1, le=2048)
+    accept_uncalibrated: bool = Field(
+        False, description="report the answers of a model whose confidence was never fitted"
+    )
+    show_blank: bool = Field(
+        True, description="what such a model says of a blank video as well is no diagnosis"
+    )
     accept_any_image: bool = Field(
         False, description="go on when the quality gate takes the video for no histology"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate, LeftOut
@@ -17,20 +17,36 @@ if TYPE_CHECKING:
     from videopath.model.video import Clip
 
 CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
+CaseState = Literal[
+    "running", "interrupted", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
+]
+"""A status as people read it: of the cases that are entered as running, nobody may work on some any more."""
 
 __all__ = [
+    "Addendum",
     "Candidate",
     "CaseReport",
+    "CaseState",
     "CaseStatus",
     "Decision",
     "Finding",
     "LeftOut",
+    "LookTaken",
     "RunSettings",
     "Segment",
     "SimilarCase",
     "Step",
     "VideoFacts",
+    "reason_of",
 ]
+
+
+def reason_of(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, after the field that it is in."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason
 
 
 class Record(BaseModel):
@@ -128,6 +144,9 @@ class Decision(Record):
         default=None, description="the review that this answers; a stale one is refused"
     )
     decided: str = Field(default="", description="ISO 8601, UTC")
+    confirmed: bool = Field(
+        default=False, description="the person confirmed description and findings as they then stood"
+    )
     changes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description='what it changed: field → {"from": …, "to": …}; filled in by the agent',
@@ -170,6 +189,22 @@ class Decision(Record):
         return self
 
 
+class Addendum(Record):
+    """What a person adds to a signed case; what was signed stays as it is."""
+
+    text: str
+    reviewer: str
+    added: str = Field(default="", description="ISO 8601, UTC")
+    diagnosis: str | None = Field(default=None, description="another diagnosis than the one that was signed")
+
+    @field_validator("text", "reviewer", "diagnosis")
+    @classmethod
+    def _valid_text(cls, value: str | None) -> str | None:
+        if any("\ud800" <= character <= "\udfff" for character in value or ""):
+            raise ValueError("it has a character that is not valid text")
+        return value
+
+
 class VideoFacts(Record):
     """The source and which of its frames the model saw."""
 
@@ -205,6 +240,21 @@ class VideoFacts(Record):
         )
 
 
+class LookTaken(Record):
+    """What one look at the video said."""
+
+    diagnosis: str
+    probability: float = Field(ge=0, le=1, description="of the diagnosis in the differential of this look")
+    confidence: float | None = Field(default=None, description="none where it was never fitted")
+    start: float | None = Field(default=None, description="first second; none: from the beginning")
+    end: float | None = None
+    crop: tuple[float, float, float, float] | None = Field(
+        default=None, description="left, top, right, bottom as parts of the frame; none: the whole frame"
+    )
+    reported: bool = Field(default=False, description="whether the report rests on it")
+    revision: int = Field(default=0, description="how many revisions of a person came before it")
+
+
 class RunSettings(Record):
     """What was asked for: enough to run the case again."""
 
@@ -236,12 +286,21 @@ class CaseReport(Record):
     video: VideoFacts | None = Field(default=None, description="none only when intake did not finish")
     site: str | None = None
     question: str | None = None
+    question_answered: bool | None = Field(
+        default=None,
+        description="whether the diagnosis answers the question; none where none was asked or not known",
+    )
 
     diagnosis: str = Field(default="", description="the signed-out label")
     differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
-    confidence: float = Field(default=0.0, ge=0, le=1, description="calibrated")
+    confidence: float = Field(
+        default=0.0, ge=0, le=1, description="calibrated; 0 where the model's confidence was never fitted"
+    )
     abstained: bool = Field(default=False, description="the confidence is below the policy's threshold")
     rationale: str = ""
+    looks: list[LookTaken] = Field(
+        default_factory=list, description="what each look at the video said, in order; empty where not known"
+    )
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)
@@ -254,6 +313,9 @@ class CaseReport(Record):
         default_factory=list, description="why a view of similarity could not take part"
     )
     blind_diagnosis: str = Field(default="", description="before any similar case was seen")
+    blind_known_term: bool = Field(
+        default=True, description="false where it is written in words that no diagnosis is known to have"
+    )
     changed_by_retrieval: bool = False
 
     quality: dict[str, Any] = Field(
@@ -265,6 +327,9 @@ class CaseReport(Record):
     )
     advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
     review: list[Decision] = Field(default_factory=list)
+    addenda: list[Addendum] = Field(
+        default_factory=list, description="added to a signed case, in order; they overwrite nothing"
+    )
     steps: list[Step] = Field(default_factory=list)
     model: str = ""
     settings: RunSettings = Field(default_factory=RunSettings)
@@ -277,6 +342,11 @@ class CaseReport(Record):
     folder: Path | None = Field(
         default=None, exclude=True, description="where trace and frames are; not part of the JSON"
     )
+
+    @property
+    def amended_diagnosis(self) -> str | None:
+        """The diagnosis of the latest addendum that gives another than the one that was signed; none: no such."""
+        return next((added.diagnosis for added in reversed(self.addenda) if added.diagnosis), None)
 
     def to_json(self) -> str:
         """The whole report as one JSON document, indented by two, paths included; see ``without_paths``."""

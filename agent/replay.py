@@ -104,6 +104,8 @@ def replay(
         notes.append(
             "This case was signed after its end: label, description and status are the person's and were not compared."
         )
+    if then.report.addenda:
+        notes.append("People added addenda after the signature: they were not compared.")
     if _before_the_rules(then.report):
         notes.append(
             "This case is of an earlier version, which chose similar cases by other rules: what differs may follow from them."
@@ -168,7 +170,7 @@ def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
         raise CaseError(
             f"Case {case_id} was stopped before it began: delete it and diagnose its video again."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CaseError(f"{inputs} is damaged: diagnose the video again.") from error
 
 

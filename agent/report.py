@@ -9,8 +9,22 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from videopath.agent.phrases import (
+    abstention_in_words,
+    blind_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    looks_in_words,
+    marked,
+    other_organs_in_words,
+    outcome_title,
+    question_in_words,
+)
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 from videopath.tools.context import ranks_in_words
+from videopath.tools.schemas import Candidate
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 _LIST_LIKE = re.compile(r"^(\s*)([-+=]|\d+[.)])(\s|$)")
@@ -32,12 +46,14 @@ def to_markdown(report: CaseReport) -> str:
         f"# Case {_inline(report.case_id)}",
         f"> **{_inline(report.notice)}**",
         _outcome(report),
+        _said(report),
         _description(report),
         _differential(report),
         _similar_cases(report),
         _not_used(report),
         _blind(report),
         _review(report.review),
+        _addenda(report),
         _video(report),
         _steps(report.steps),
         _provenance(report),
@@ -54,29 +70,44 @@ def moment(seconds: float) -> str:
 def _outcome(report: CaseReport) -> str:
     lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
-        name = (
-            "Most likely, not signed out" if report.abstained and report.status != "signed" else "Diagnosis"
-        )
-        lines.append(f"**{name}:** {_inline(report.diagnosis)}")
+        lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
+    if report.amended_diagnosis:
+        lines.append(f"**Diagnosis of the latest addendum:** {_inline(report.amended_diagnosis)}")
     if report.diagnosis and report.status != "signed":
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
-        lines.append(f"**Question:** {_inline(report.question)}")
+        lines.append(f"**Question:** {_inline(question_in_words(report))}")
     text = "  \n".join(lines)
     if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
-        text += (
-            f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(agent_diagnosis(report) or 'none')}  \n"
-        )
+        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(marked(report, agent_diagnosis(report)) or 'none')}  \n"
         text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
-        text += "\n\nThe agent abstained: its confidence is below the policy's threshold."
+        text += f"\n\n{abstention_in_words(report)}"
+    text += "".join(f"\n\n{_inline(line)}" for line in looks_in_words(report))
     if report.advice:
         text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
     if report.rationale:
         text += f"\n\n**Rationale.** {_inline(report.rationale)}"
     return text
+
+
+def _said(report: CaseReport) -> str:
+    """Who said what, in order; nothing where the agent alone spoke."""
+    if not (report.review or report.addenda):
+        return ""
+    rows = (
+        (
+            _inline(s.who),
+            _inline(s.when) or "–",
+            s.act or "–",
+            _inline(s.diagnosis) or "–",
+            _inline(s.comment) or "–",
+        )
+        for s in statements(report)
+    )
+    return "## Who said what\n\n" + _table(("who", "when", "decision", "diagnosis", "comment"), rows)
 
 
 def confidence_in_words(report: CaseReport) -> str:
@@ -90,10 +121,24 @@ def confidence_in_words(report: CaseReport) -> str:
     return f"{report.confidence:.0%}" + (" (calibrated)" if calibrated else "")
 
 
+def _addenda(report: CaseReport) -> str:
+    if not report.addenda:
+        return ""
+    parts = [
+        f"### {_inline(added.added)}, {_inline(added.reviewer)}\n\n"
+        + (f"**Diagnosis:** {_inline(added.diagnosis)}\n\n" if added.diagnosis else "")
+        + _quote(added.text)
+        for added in report.addenda
+    ]
+    return "## Addenda\n\nWhat was signed stays as it is above.\n\n" + "\n\n".join(parts)
+
+
 def _description(report: CaseReport) -> str:
     if not report.description:
         return ""
-    text = f"## Description\n\n{_quote(report.description)}"
+    writer = writer_of("description", report)
+    text = f"## Description\n\n{f'In the words of {_inline(writer)}:{chr(10)}{chr(10)}' if writer else ''}"
+    text += _quote(report.description)
     if report.findings:
         still = report.video is not None and report.video.kind == "image"
         text += "\n\n### Findings and the moment that shows each best\n\n"
@@ -109,11 +154,19 @@ def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str]:
 def _differential(report: CaseReport) -> str:
     if not report.differential:
         return ""
+    own, others = by_organ(report.differential)
+    text = "## Differential\n\n" + _candidates(own)
+    if others:
+        text += f"\n\n### Of other organs\n\n{other_organs_in_words(others)}:\n\n{_candidates(others)}"
+    return text
+
+
+def _candidates(candidates: Sequence[Candidate]) -> str:
     rows = (
-        (_inline(c.label), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
-        for c in report.differential
+        (_inline(candidate_in_words(c)), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
+        for c in candidates
     )
-    return "## Differential\n\n" + _table(("diagnosis", "probability", "support"), rows)
+    return _table(("diagnosis", "probability", "support"), rows)
 
 
 def _similar_cases(report: CaseReport) -> str:
@@ -173,26 +226,9 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    first, last = _inline(report.blind_diagnosis), _inline(agent_diagnosis(report)) or "none"
+    first, last = _inline(blind_in_words(report)), _inline(marked(report, agent_diagnosis(report))) or "none"
     change = retrieval_sentence(report)
     return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
-
-
-def agent_diagnosis(report: CaseReport) -> str:
-    """The agent's own final label, also where a person's edit has replaced it."""
-    for decision in report.review:
-        if decision.action == "edit" and "diagnosis" in decision.changes:
-            return str(decision.changes["diagnosis"]["from"])
-    return report.diagnosis
-
-
-def retrieval_sentence(report: CaseReport) -> str:
-    """Whether the similar cases changed the answer; not to be told apart from a reviewer's own words."""
-    if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
-        return "The blind diagnosis was made before the reviewer corrected the description."
-    if report.changed_by_retrieval:
-        return "The similar cases changed the answer."
-    return "The similar cases did not change it."
 
 
 def shown_change(value: Any) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from videopath.agent.outcome import best_look
+from videopath.agent.looks import settled_look
+from videopath.agent.outcome import unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import Decision
 from videopath.agent.state import CaseState
@@ -44,4 +45,5 @@ def wants_closer_look(state: CaseState) -> bool:
 def wants_review(state: CaseState) -> bool:
     """Whether a person is asked before the report."""
     mode = policy_of(state).review
-    return mode == "always" or (mode == "uncertain" and bool(best_look(state["looks"])["reasons"]))
+    unsure = bool(settled_look(state["looks"], unknown_label_of(state))["reasons"])
+    return mode == "always" or (mode == "uncertain" and unsure)

@@ -13,8 +13,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from videopath.agent.library import now
 from videopath.agent.records import Step
-from videopath.agent.trace import append_step, read_trace, trace_text
-from videopath.core.files import write_text
+from videopath.agent.trace import append_step, trace_lines
+from videopath.core.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def record_step(trace: Path, position: int, step: Step) -> None:
 
     A node that was killed after this and before its checkpoint runs again: its earlier line gives way.
     """
-    lines = read_trace(trace)
+    lines = trace_lines(trace)
     if len(lines) > position:
-        write_text(trace, trace_text(lines[:position]), private=True)
+        write_bytes(trace, b"".join(lines[:position]), private=True)
     append_step(trace, step)

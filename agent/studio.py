@@ -17,7 +17,7 @@ def make_graph() -> CaseGraph:
     nodes = load_nodes(
         settings.model,
         settings.knowledge,
-        Policy(review=settings.review),
+        Policy(review=settings.review, accept_uncalibrated=settings.accept_uncalibrated),
         base=settings.base,
         frames=settings.frames,
         device=settings.device,

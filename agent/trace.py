@@ -18,6 +18,8 @@ from videopath.core.errors import CaseError
 from videopath.core.files import private_file
 
 TRACE_NAME = "trace.jsonl"
+DAMAGED = "damaged"
+"""The name of what stands in the place of a step that cannot be read."""
 _TAIL = 1 << 16
 
 
@@ -44,23 +46,48 @@ def append_step(path: Path, step: Step) -> None:
 def read_trace(path: Path) -> list[Step]:
     """The finished steps so far; an absent file is an empty trace.
 
-    Raises ``CaseError`` naming the line when a whole line is not a step.
+    A damaged line costs that line alone: a step named "damaged" stands in its place and says so. Raises ``CaseError``
+    when the file cannot be read at all.
     """
-    if not path.exists():
+    return [_step_of(number, line, path.name) for number, line in enumerate(trace_lines(path), 1)]
+
+
+def trace_lines(path: Path) -> list[bytes]:
+    """The whole lines of a trace as they are on disk, each with its newline."""
+    try:
+        return _whole_lines(path.read_bytes())
+    except FileNotFoundError:
         return []
-    return list(parse_trace(path.read_bytes(), path.name))
+    except OSError as error:
+        raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def parse_trace(data: bytes, name: str = TRACE_NAME) -> Iterator[Step]:
-    """The steps of a trace's bytes; a torn last line is left out."""
-    whole, _, _ = data.rpartition(b"\n")
-    for number, line in enumerate(whole.split(b"\n") if whole else (), 1):
+    """The steps of a trace's bytes; a torn last line is left out.
+
+    Raises ``CaseError`` naming the line when a whole line is not a step.
+    """
+    for number, line in enumerate(_whole_lines(data), 1):
         try:
             yield Step.model_validate_json(line)
         except ValidationError as error:
-            raise CaseError(
-                f"Line {number} of {name} is not a step of a trace: the file was changed or damaged."
-            ) from error
+            raise CaseError(_damage(number, name)) from error
+
+
+def _whole_lines(data: bytes) -> list[bytes]:
+    *whole, _ = data.split(b"\n")
+    return [line + b"\n" for line in whole]
+
+
+def _step_of(number: int, line: bytes, name: str) -> Step:
+    try:
+        return Step.model_validate_json(line)
+    except ValidationError:
+        return Step(name=DAMAGED, summary=_damage(number, name), started="", seconds=0)
+
+
+def _damage(number: int, name: str) -> str:
+    return f"Line {number} of {name} is not a step of a trace: the file was changed or damaged."
 
 
 def _drop_torn_tail(path: Path) -> None:

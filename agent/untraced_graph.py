@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.graph.state import CompiledStateGraph
 
+from videopath.agent.state import CaseInput, CaseState
+from videopath.agent.steps import RunContext
 from videopath.tools.untraced import untraced, without_tracers
 
-State = TypeVar("State")
-Context = TypeVar("Context")
-Input = TypeVar("Input")
-Output = TypeVar("Output")
 
-
-class UntracedGraph(CompiledStateGraph[State, Context, Input, Output]):
+class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]):
     """Every run of a graph is a ``stream`` or an ``astream``, and every change from outside a ``bulk_update_state``.
 
     The context is left between two updates, so that the caller's own code is traced as before.
     """
 
     @classmethod
-    def of(cls, graph: CompiledStateGraph[State, Context, Input, Output]) -> Self:
+    def of(cls, graph: CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]) -> Self:
         """The same graph, untraced."""
         made = cls.__new__(cls)
         made.__dict__.update(vars(graph))

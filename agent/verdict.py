@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from videopath.agent.confidence import confidence, is_calibrated
+from videopath.agent.policy import Policy
 from videopath.agent.state import Json, Look
-from videopath.core.sites import SITES, canonical_site
+from videopath.core.sites import canonical_site
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:
     from videopath.model.engine import Card
+
+NOT_CALIBRATED = "This model is not calibrated: how often it is right was never measured."
 
 _WEAK = 0.5  # a feature below it speaks against the diagnosis
 _CLOSE = 0.2  # margin below which two candidates are close
@@ -22,29 +28,78 @@ def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
     return same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}
 
 
-def no_claim(label: str, site: str | None, card: Card) -> list[str]:
+@dataclass(frozen=True)
+class Weighed:
+    """What a look is worth."""
+
+    sure: float
+    """How strongly all of it speaks for the label, in [0, 1]: a probability only where ``calibrated``."""
+    threshold: float
+    reasons: list[str]
+    """Why the agent abstains; empty: it does not."""
+    calibrated: bool
+    closer_may_help: bool
+    """Whether another look at the video could settle it."""
+
+    def __str__(self) -> str:
+        said = f"confidence {self.sure:.2f}" if self.calibrated else "not calibrated"
+        return said + (", not enough" if self.reasons else "")
+
+
+def weigh(
+    final: DiagnoseResult,
+    values: dict[str, float],
+    site: str | None,
+    card: Card,
+    policy: Policy,
+    said_of_blank: Callable[[], set[str]],
+) -> Weighed:
+    """Weigh a look by its features ``values``.
+
+    ``said_of_blank`` gives the labels of a blank video; only a model that nobody calibrated is asked, since that costs
+    as much as a look.
+    """
+    calibrated = is_calibrated(card.calibration)
+    accepted = calibrated or policy.accept_uncalibrated
+    threshold = policy.threshold(card.calibration)
+    reasons, may_help = no_claim(final, site, card), knows_site(site, card)
+    if not (reasons or calibrated) and policy.show_blank and same_label(final.label) in said_of_blank():
+        reasons, may_help = [f"The model says {final.label!r} of a blank video as well."], False
+    sure = 0.0 if reasons else confidence(values, card.calibration)
+    if not reasons and sure < threshold:
+        reasons = [
+            f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
+            if calibrated
+            else "Too little speaks for the diagnosis, by weights that were not fitted to this model."
+        ]
+    return Weighed(
+        sure,
+        threshold,
+        [*reasons, *([] if accepted else [NOT_CALIBRATED])],
+        calibrated,
+        closer_may_help=bool(reasons) and may_help and accepted,
+    )
+
+
+def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
     """Reasons why no confidence at all can be claimed for a label, whatever the scores say."""
-    if label == NO_DIAGNOSIS:
+    label = final.label
+    if final.foreign and knows_site(site, card):
+        return [f"The model takes this for {final.foreign}, which is not of the {site}."]
+    if label == NO_DIAGNOSIS and knows_site(site, card):
         return ["The model gave no diagnosis."]
     if card.unknown_label and same_label(label) == same_label(card.unknown_label):
         return ["The model takes this for tissue that it does not know."]
     if not knows_site(site, card):
         return [f"The model was not trained on tissue of the {site}; it knows {_listed(list(card.labels))}."]
-    if site and (named := sites_of(label, card)) and canonical_site(site) not in named:
-        return [f"The diagnosis is one of the {_listed(named)}, but the tissue is said to be of the {site}."]
+    if not (final.generated or card.labels):
+        return ["The model wrote no diagnosis of its own."]
+    if not final.leading.known_term:
+        return [f"{label!r} is not a known term."]
     if card.labels and not _is_listed(label, card):
         # The confidence was calibrated on the card's diagnoses; of another it says nothing.
         return [f"How often the model is right with {label!r} was never measured."]
     return []
-
-
-def sites_of(label: str, card: Card) -> list[str]:
-    """The sites that a label belongs to by the card or by its own words; empty where neither names one."""
-    label = same_label(label)
-    named = label.rpartition(" of the ")[2]
-    if named in SITES:
-        return [named]
-    return [site for site, labels in card.labels.items() if label in map(same_label, labels)]
 
 
 def _is_listed(label: str, card: Card) -> bool:
@@ -61,6 +116,11 @@ def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]
     final = DiagnoseResult.model_validate(look["final"])
     values = look["features"]
     sentences = []
+    if NOT_CALIBRATED in look["reasons"]:
+        sentences.append(
+            "Fit its confidence with `videopath model calibrate`, decide on the case yourself, or accept such answers "
+            "(--accept-uncalibrated)."
+        )
     if not knows_site(site, card):
         sentences.append(f"Use a model that was trained on tissue of the {site}.")
     if not site and card.labels:

@@ -47,6 +47,13 @@ Home = Annotated[
 AcceptLicence = Annotated[
     bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights (CC BY-NC).")
 ]
+AcceptUncalibrated = Annotated[
+    bool,
+    typer.Option(
+        "--accept-uncalibrated",
+        help="Report the answers of a model whose confidence was never fitted; else they wait for a person.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Model = Annotated[
     str | None,

@@ -35,6 +35,7 @@ class AgentOptions:
     device: str | None = None
     dtype: str | None = None
     accept_licence: bool = False
+    accept_uncalibrated: bool = False
 
 
 def load_agent(options: AgentOptions) -> DiagnosticAgent:
@@ -52,6 +53,7 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
         device=options.device or settings.device,
         dtype=options.dtype or settings.dtype,
         accept_licence=options.accept_licence or settings.accept_licence,
+        accept_uncalibrated=options.accept_uncalibrated or settings.accept_uncalibrated,
         home=settings.home,
     )
 

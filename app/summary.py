@@ -8,6 +8,17 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from videopath.agent.phrases import (
+    blind_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    looks_in_words,
+    marked,
+    other_organs_in_words,
+    outcome_title,
+    question_in_words,
+)
 from videopath.agent.report import (
     agent_diagnosis,
     confidence_in_words,
@@ -16,26 +27,42 @@ from videopath.agent.report import (
     ranks_of,
     retrieval_sentence,
 )
+from videopath.agent.unfinished import UNFINISHED
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from videopath.agent.records import CaseReport
-
-
-def summary(report: CaseReport) -> RenderableType:
-    """What was found, how sure the agent is, and on what it rests."""
-    return Group(*_parts(report), "", Text(report.notice, style="yellow"))
+    from videopath.agent.records import Candidate, CaseReport
 
 
-def _parts(report: CaseReport) -> Iterator[RenderableType]:
-    yield _headline(report)
+def summary(report: CaseReport, state: str = "") -> RenderableType:
+    """What was found, how sure the agent is, and on what it rests. ``state``: the library's word for the status."""
+    return Group(*_parts(report, state or report.status), "", Text(report.notice, style="yellow"))
+
+
+def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
+    yield _headline(report, state)
+    if report.status in UNFINISHED:
+        done = ((step.name, f"{step.seconds:.2f}", step.summary) for step in report.steps)
+        yield _titled(
+            "Finished steps", table(("step", "seconds", "outcome"), done) if report.steps else "none"
+        )
+    if report.question:
+        yield plain(f"Question: {question_in_words(report)}")
+    yield from (plain(line) for line in looks_in_words(report))
+    if report.addenda:
+        added = (
+            (a.added[:16].replace("T", " "), a.reviewer, a.diagnosis or "", a.text) for a in report.addenda
+        )
+        yield _titled("Addenda", table(("when (UTC)", "who", "diagnosis", "text"), added))
     if report.advice:
         yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
     if report.differential:
-        rows = ((f"{c.probability:6.1%}", c.label, "; ".join(c.support)) for c in report.differential)
-        yield _titled("Differential", table(("", "diagnosis", "support"), rows))
+        own, others = by_organ(report.differential)
+        yield _titled("Differential", _candidates(own))
+        if others:
+            yield _titled(other_organs_in_words(others), _candidates(others))
     if report.findings:
         found = ((moment(finding.seconds), finding.text) for finding in report.findings)
         yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
@@ -52,22 +79,27 @@ def _parts(report: CaseReport) -> Iterator[RenderableType]:
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
-        after = agent_diagnosis(report) or "none"
+        after = marked(report, agent_diagnosis(report)) or "none"
         yield plain(
-            f"\nBefore the similar cases: {report.blind_diagnosis}. The agent after them: {after}. "
+            f"\nBefore the similar cases: {blind_in_words(report)}. The agent after them: {after}. "
             f"{retrieval_sentence(report)}"
         )
 
 
-def _headline(report: CaseReport) -> Text:
+def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
+    rows = ((f"{c.probability:6.1%}", candidate_in_words(c), "; ".join(c.support)) for c in candidates)
+    return table(("", "diagnosis", "support"), rows)
+
+
+def _headline(report: CaseReport, state: str) -> Text:
     text = Text("\n")
     if report.diagnosis:
         unsure = report.abstained and report.status != "signed"
-        text.append("Most likely, not signed out: " if unsure else "Diagnosis: ", style="bold")
-        text.append(plain(report.diagnosis, "bold yellow" if unsure else "bold green"))
+        text.append(f"{outcome_title(report)}: ", style="bold")
+        text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
         of = "of the agent " if report.status == "signed" else ""
         text.append(f"   confidence {of}{confidence_in_words(report)}")
-    text.append(f"\nCase {report.case_id}: {report.status}", style="dim")
+    text.append(f"\nCase {report.case_id}: {state}", style="dim")
     if report.site:
         text.append(f"   site: {report.site}", style="dim")
     return text

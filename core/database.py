@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
 from videopath.core.files import private_folder, replaced_on_success
+
+_NO_SIDE_FILES = {
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM,
+}  # fmt: skip
+"""What SQLite says where it cannot write the files that connections of one database share."""
+
+
+_LONGEST_CELL = 64 << 20  # bytes
 
 
 def create_database(path: Path) -> None:
@@ -26,3 +37,49 @@ def create_database(path: Path) -> None:
             return
         with replaced_on_success(path, private=True) as made, closing(sqlite3.connect(made)) as database:
             database.execute("PRAGMA journal_mode=WAL")
+
+
+@contextmanager
+def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, also on a read-only or a full disk, with all that was committed.
+
+    ``timeout``: seconds to wait for a writer. Text that is not UTF-8 is read with replacement marks. Raises
+    ``sqlite3.Error``, or ``OSError`` where changes must be copied to a temporary folder that has no room.
+    """
+    try:
+        database = _connected(
+            path, "mode=rw", timeout
+        )  # falls to reading by itself; alone takes its side files away
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NO_SIDE_FILES:
+            raise
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:  # the newest changes are there alone
+            with _copied(path, log) as copy, closing(_connected(copy, "mode=rw", timeout)) as database:
+                yield database
+            return
+        database = _connected(path, "mode=ro&immutable=1", timeout)
+    with closing(database):
+        yield database
+
+
+def _connected(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+    """A connection that has looked into its file."""
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout)
+    try:
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
+        database.text_factory = lambda data: data.decode(errors="replace")
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def _copied(path: Path, log: Path) -> Iterator[Path]:
+    """A copy of a database with its write-ahead log, for as long as it is read."""
+    with tempfile.TemporaryDirectory(prefix="videopath-") as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder, file.name))
+        yield Path(folder, path.name)

@@ -19,6 +19,10 @@ class VideoPathError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """The message in one line: what it quotes, a file's name say, may hold line breaks."""
+        return " ".join(super().__str__().splitlines())
+
 
 class InputError(VideoPathError, ValueError):
     """The user's input cannot be used."""

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
         None, ge=1, le=512, description="frames per clip; none: what the model was trained with"
     )
     review: ReviewMode = Field("never", description="when a person is asked")
+    accept_uncalibrated: bool = Field(
+        False,
+        description="answers of a model whose confidence was never fitted are reported; else they wait for a person",
+    )
     device: str | None = Field(
         None, description="cpu, cuda, cuda:1, mps; none: chosen, with the reason shown"
     )

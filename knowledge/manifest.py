@@ -71,7 +71,7 @@ class Manifest(BaseModel):
     format: str
     version: int = Field(ge=1)
     count: int = Field(ge=1)
-    data_sha256: str
+    data_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """See :attr:`videopath.knowledge.store.StoreWriter.data_sha256`."""
     embedder: EncoderMark
     image_encoder: EncoderMark | None

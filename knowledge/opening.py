@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,33 +16,70 @@ _DAMAGE = (
     sqlite3.Error, ValidationError, TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError,
 )  # fmt: skip
 """What reading raises when cells hold something else than they should."""
+_LONGEST_CELL = 64 << 20  # bytes
+_PATIENCE = 60.0  # seconds that one question to the records may take
+_STEPS = 100_000  # of SQLite's machine between two looks at the clock
+_GENERATED = (2, 3)  # SQLite's numbers of columns that are computed when they are read or written
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
     """Open a file of records, also on a read-only disk; may be used from several threads.
 
-    Raises ``KnowledgeError`` for a file that is no database, and for one with views or triggers: these are
-    programs, which may run for ever, and no version of VideoPath writes them.
+    Raises ``KnowledgeError`` for a file that is no database, and for one with views, triggers or computed columns:
+    these are programs, which may run for ever, and no version of VideoPath writes them.
     """
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
     with damage_told(path.parent):
         database = sqlite3.connect(uri, uri=True, check_same_thread=False)
         try:
+            limit_cells(database)
             database.execute("PRAGMA trusted_schema = OFF")
-            programs = database.execute(
-                "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')"
-            ).fetchone()
+            programs = _programs(database)
         except sqlite3.Error:
             database.close()
             raise
     if programs:
         database.close()
-        kind, name = programs
+        kind, name = programs[0]
         raise KnowledgeError(
             f"The records in {path.parent} have a {kind} ({str(name)[:60]!r}), where only tables are read: "
             "they are not opened."
         )
     return database
+
+
+def limit_cells(database: sqlite3.Connection) -> None:
+    """Let no text or function of the database take more memory than any record of ours."""
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
+
+
+@contextmanager
+def in_time(database: sqlite3.Connection) -> Iterator[None]:
+    """Interrupt a question that takes longer than any of ours. Raises ``KnowledgeError`` then."""
+    end = time.monotonic() + _PATIENCE
+    database.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if time.monotonic() > end:
+            raise KnowledgeError(
+                f"The knowledge base's records did not answer within {_PATIENCE:.0f} s: they are damaged, or made to "
+                "take long."
+            ) from error
+        raise
+    finally:
+        database.set_progress_handler(None, 0)
+
+
+def _programs(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(kind, name) of what would be run by reading."""
+    entries = database.execute("SELECT type, name FROM sqlite_master").fetchall()
+    found = [(kind, name) for kind, name in entries if kind not in ("table", "index")]
+    for kind, table in entries:
+        columns = database.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,)).fetchall()
+        if kind == "table":
+            found += [("computed column", name) for name, hidden in columns if hidden in _GENERATED]
+    return found
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import numpy as np
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import lexical
 from videopath.knowledge.fingerprint import FINGERPRINT_BYTES
-from videopath.knowledge.opening import damage_told, open_read_only
+from videopath.knowledge.opening import damage_told, in_time, limit_cells, open_read_only
 from videopath.knowledge.records import InstructionRecord, canonical_json
 from videopath.knowledge.sources import same_source, source_path
 from videopath.knowledge.views import Look
@@ -68,6 +68,7 @@ class StoreWriter:
         self._folder = path.parent
         self._sum = int(data_sha256, 16)
         self._database = sqlite3.connect(path)
+        limit_cells(self._database)
         self._database.execute(
             "PRAGMA journal_mode = OFF"
         )  # the file is new: it is whole or it is thrown away
@@ -225,7 +226,7 @@ class RecordStore:
         self, text: str, depth: int, site: str | None, diagnosed: bool
     ) -> list[tuple[int, float]]:
         """(row, BM25) of the records that share words with a text, best first; see :mod:`knowledge.lexical`."""
-        with self._turn, damage_told(self._folder):
+        with self._turn, damage_told(self._folder), in_time(self._database):
             return lexical.search(self._database, text, depth, site, diagnosed)
 
     def counts(self, column: str) -> dict[str, int]:
@@ -236,7 +237,7 @@ class RecordStore:
         return {value or "": count for value, count in rows}
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
-        with self._turn, damage_told(self._folder):
+        with self._turn, damage_told(self._folder), in_time(self._database):
             return self._database.execute(query, values).fetchall()
 
 

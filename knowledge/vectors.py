@@ -25,6 +25,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from videopath.core.errors import InputError, KnowledgeError
+from videopath.knowledge.index_file import read_index
 
 faiss: Any = import_module("faiss")  # its type stubs lack much of what is used here
 
@@ -125,7 +126,7 @@ class Vectors:
         try:
             rows = np.fromfile(by_suffix["rows"], _ROW)
             flag = faiss.IO_FLAG_MMAP if kind in ("ivf", "ivfpq") else faiss.IO_FLAG_MMAP_IFC
-            index = faiss.read_index(str(by_suffix["faiss"]), flag)
+            index = read_index(by_suffix["faiss"], flag)
             if type(index).__name__ != _CLASSES[kind]:
                 raise ValueError(f"it is a {type(index).__name__}, not of the kind {kind!r}")
             stored = _flat_vectors(index) if kind == "exact" else _mapped(by_suffix["vectors"], index.d)
@@ -193,9 +194,12 @@ class Vectors:
         scores, places = self._index.search(
             questions, count, params=self._parameters(count, share, selection)
         )
-        return np.unique(places[places >= 0]), float(scores[:, -1].max()) + (
-            _TIE if self.kind == "exact" else -_SLACK
-        )
+        found = np.unique(places[places >= 0])
+        if len(found) and found[-1] >= len(self):
+            raise KnowledgeError(
+                "The index of the knowledge base names a vector that is not there; build the knowledge base again."
+            )
+        return found, float(scores[:, -1].max()) + (_TIE if self.kind == "exact" else -_SLACK)
 
     def _parameters(self, count: int, share: float, selection: _Selection | None) -> Any:
         chosen = {} if selection is None or selection.count == len(self) else {"sel": selection.selector}

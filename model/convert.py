@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from videopath.core.errors import InputError, ModelError
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model import names
+from videopath.model.calibration import move_calibration
 from videopath.model.card import card_text
 from videopath.model.checkpoint import (
     Checkpoint,
@@ -27,7 +28,7 @@ from videopath.model.checkpoint import (
 )
 from videopath.model.config import LlavaConfig
 from videopath.model.device import DTYPES
-from videopath.model.engine import CARD_FILE, read_card
+from videopath.model.engine import CARD_FILE, read_card, weight_files
 from videopath.model.hf_settings import differences, write_card, write_settings
 from videopath.model.lora import BaseLayer
 from videopath.model.save import write_json, write_original_settings
@@ -83,17 +84,19 @@ def convert(
             card = read_card(checkpoint.folder)
             write_settings(config, checkpoint.generation, tokenizer, stored, card.frames, folder)
             write_card(config, card, str(checkpoint.folder), folder)
-        _copy_cards(checkpoint.folder, folder)
+        _copy_cards(checkpoint, folder)
     if layout == "huggingface" and tell:
         for sentence in differences(config):
             tell(sentence)
     return Path(dst)
 
 
-def _copy_cards(source: Path, target: Path) -> None:
+def _copy_cards(checkpoint: Checkpoint, target: Path) -> None:
     """What the source says of itself comes along, for programs and for people."""
+    source = checkpoint.folder
     if (source / CARD_FILE).is_file():
         shutil.copyfile(source / CARD_FILE, target / CARD_FILE)
+        move_calibration(weight_files(checkpoint), target)
     written = card_text(source)
     if written is not None:
         write_text(target / "MODEL_CARD.md", written)

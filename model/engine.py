@@ -53,12 +53,32 @@ class Card(BaseModel):
     trained_on: str = ""
 
 
+class CalibratedOn(BaseModel):
+    """What a checkpoint's confidence was fitted on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    date: str = Field(description="ISO 8601")
+    set: str = Field(description="name of the question set")
+    set_sha256: str
+    questions: int = Field(ge=0)
+    right: int = Field(ge=0, description="of these, answered right")
+    weights_sha256: str = Field(description="of the weights that answered: of others it says nothing")
+
+
 class CardFile(Card):
     """``videopath.json`` of a checkpoint folder: the card, and what :class:`EngineInfo` takes from it."""
 
     name: str | None = None
     frames: int | None = Field(default=None, ge=1)
     licence: str | None = None
+    calibrated_on: CalibratedOn | None = None
+
+    def card_of(self, sha256: str) -> Card:
+        """The card for weights of this hash: a calibration that was fitted on others is left out."""
+        card = Card(**self.model_dump(include=set(Card.model_fields)))
+        fits = self.calibrated_on is None or self.calibrated_on.weights_sha256 == sha256
+        return card if fits else card.model_copy(update={"calibration": {}})
 
 
 class EngineInfo(BaseModel):
@@ -215,18 +235,19 @@ def load_engine(
     checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
     card = read_card(checkpoint.folder)
     network = network_of(checkpoint, choice)
+    sha256 = weights_sha256(weight_files(checkpoint))
     info = EngineInfo(
         name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
         source=str(name),
         layout=checkpoint.layout,
-        weights_sha256=weights_sha256(_weight_files(checkpoint)),
+        weights_sha256=sha256,
         device=choice.device,
         dtype=choice.dtype,
         device_reason=choice.reason,
         parameters=sum(weight.numel() for weight in network.parameters()),
         licence=card.licence or licence_of(source) or "not stated",
         frames=card.frames or _FRAMES,
-        card=Card(**card.model_dump(include=set(Card.model_fields))),
+        card=card.card_of(sha256),
     )
     return LocalEngine(network, info)
 
@@ -256,9 +277,9 @@ def read_card(folder: Path) -> CardFile:
         ) from error
 
 
-def _weight_files(checkpoint: Checkpoint | None) -> list[Path]:
+def weight_files(checkpoint: Checkpoint | None) -> list[Path]:
     """A checkpoint's files, those of its base first."""
-    return [] if checkpoint is None else [*_weight_files(checkpoint.base), *checkpoint.files]
+    return [] if checkpoint is None else [*weight_files(checkpoint.base), *checkpoint.files]
 
 
 def _refuse_servers(name: str) -> None:

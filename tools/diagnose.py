@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
-from videopath.model.prompts import without_marks
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
+from videopath.tools.answered import is_answered
 from videopath.tools.base import TissueTool
+from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_of_other_organ, same_label
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
-    from videopath.model.engine import Generation
+    from videopath.model.engine import Card, Generation
 
-NO_DIAGNOSIS = "no diagnosis"
-"""The label when the model wrote none and nothing else gives a candidate."""
-
-_LONGEST_LABEL = 120  # characters; what is longer is a sentence, not a diagnosis
 _SHORT_ANSWER = 48  # tokens of a sampled answer: the label stands first
 _SAMPLE_TEMPERATURE = 0.7
 _SAMPLE_SEED = 1000
@@ -78,20 +75,26 @@ class DiagnoseTool(TissueTool):
         )
         text = session.generate(asked, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
         answer = parse_answer(f"{DIAGNOSIS_START}{text}")
-        sampled = sampled_labels(session, asked, samples)
-        support = self._support(clean_label(answer.diagnosis), sampled, kept[::-1], site)
+        generated = clean_label(answer.diagnosis, question)
+        sampled = sampled_labels(session, asked, samples, question)
+        support = self._support(generated, sampled, kept[::-1], site)
         scores = self._scores(session, asked, list(support))
         differential = _differential(support, scores, self._temperature())
-        generated = clean_label(answer.diagnosis)
+        first = max(differential, key=lambda candidate: candidate.probability)
+        differential = bound_to_site(differential, site, self.sessions.info.card)
+        foreign = first.label if first.label != differential[0].label else ""
+        label = NO_DIAGNOSIS if foreign else first.label
         return DiagnoseResult(
-            label=differential[0].label,
+            label=label,
+            foreign=foreign,
             generated=generated,
-            generated_differs=same_label(generated) != same_label(differential[0].label),
+            generated_differs=same_label(generated) != same_label(label),
             rationale=answer.rationale,
             differential=differential,
             scores=scores,
             samples=sampled,
             answer=f"{DIAGNOSIS_START}{text}",
+            question_answered=is_answered(question, label, self.sessions.info.card.unknown_label),
             call=session.call(asked, time.perf_counter() - begun, DIAGNOSIS_START),
         )
 
@@ -129,7 +132,7 @@ class DiagnoseTool(TissueTool):
         return self.sessions.info.card.calibration.get("temperature", 1.0)
 
 
-def sampled_labels(session: ClipSession, asked: str, samples: int) -> list[str]:
+def sampled_labels(session: ClipSession, asked: str, samples: int, question: str | None = None) -> list[str]:
     """The diagnoses of short sampled answers, each with its own fixed seed; an answer without one is an empty text."""
     answers = [
         session.generate(
@@ -141,14 +144,14 @@ def sampled_labels(session: ClipSession, asked: str, samples: int) -> list[str]:
         )
         for number in range(samples)
     ]
-    return [_sampled_label(answer) for answer in answers]
+    return [_sampled_label(answer, question) for answer in answers]
 
 
-def _sampled_label(answer: Generation) -> str:
+def _sampled_label(answer: Generation, question: str | None) -> str:
     """The label of a short answer; empty where the limit may have cut it in the middle."""
     if answer.stopped == "length" and "\n" not in answer.text.strip():
         return ""
-    return clean_label(parse_answer(f"{DIAGNOSIS_START}{answer.text}").diagnosis)
+    return clean_label(parse_answer(f"{DIAGNOSIS_START}{answer.text}").diagnosis, question)
 
 
 def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
@@ -158,22 +161,24 @@ def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
     return labels.get(site, [])
 
 
-def clean_label(text: str) -> str:
-    """A diagnosis as one line of printable text; too long a text is none."""
-    label = " ".join("".join(c if c.isprintable() else " " for c in without_marks(text)).split())
-    return label if len(label) <= _LONGEST_LABEL else ""
-
-
-def same_label(label: str) -> str:
-    """What two spellings of one diagnosis have in common."""
-    return " ".join(label.casefold().split()).rstrip(".")
-
-
 def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
     """Probabilities of log-scores; sums to 1."""
     best = max(scores)
     weights = [math.exp((score - best) / temperature) for score in scores]
     return [weight / sum(weights) for weight in weights]
+
+
+def bound_to_site(candidates: Sequence[Candidate], site: str | None, card: Card) -> list[Candidate]:
+    """The candidates in their order, those of another organ than the one given marked and behind the others.
+
+    None of them leads: where there is no other, "no diagnosis" does, with a probability of 0.
+    """
+    marked = [
+        c.model_copy(update={"other_organ": is_of_other_organ(c.label, site, card)}) for c in candidates
+    ]
+    fitting = [candidate for candidate in marked if not candidate.other_organ]
+    others = [candidate for candidate in marked if candidate.other_organ]
+    return [*(fitting or [Candidate(label=NO_DIAGNOSIS, probability=0.0, support=["no answer"])]), *others]
 
 
 def _differential(

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from videopath.core.errors import InputError
 from videopath.core.files import private_file, sha256_text
 
 JOURNAL_NAME = "calls.jsonl"
@@ -55,11 +56,18 @@ class Journal:
         if not self.path.exists():
             return {}
         answers: dict[str, Any] = {}
-        for line in self.path.read_bytes().split(b"\n"):
+        for line in _bytes_of(self.path).split(b"\n"):
             with suppress(ValueError, KeyError, TypeError, RecursionError):  # that call is made again
                 entry = json.loads(line)
                 answers[entry["key"]] = entry["answer"]
         return answers
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _line_end_before(stream: IO[bytes]) -> bytes:

@@ -66,6 +66,12 @@ class Candidate(Record):
         default_factory=list,
         description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown"',
     )
+    other_organ: bool = Field(
+        False, description="whether it names another organ than the site that was given"
+    )
+    known_term: bool = Field(
+        True, description="false for what the model wrote in words that no diagnosis is known to have"
+    )
 
 
 class Neighbour(Record):
@@ -162,16 +168,27 @@ class RetrieveResult(Record):
 class DiagnoseResult(Record):
     """A diagnosis with its rationale and the differential that it was chosen from."""
 
-    label: str = Field(description="the candidate with the highest score")
+    label: str = Field(
+        description='the candidate with the highest score; "no diagnosis" where it is of another organ than the site'
+    )
+    foreign: str = Field("", description="the candidate of another organ that has the highest score of all")
     generated: str = Field(
         description="the diagnosis that the model wrote by itself; empty when it wrote none"
     )
     generated_differs: bool
     rationale: str = Field(description="the model's reasons for the diagnosis that it wrote")
-    differential: list[Candidate] = Field(description="sums to 1, best first")
+    differential: list[Candidate] = Field(description="sums to 1, best first, those of other organs last")
     scores: dict[str, float] = Field(
         description="candidate → log-probability, mean or sum as the model card says"
     )
     samples: list[str] = Field(description="diagnoses of the sampled answers")
     answer: str = Field(description="the model's answer as it wrote it")
+    question_answered: bool | None = Field(
+        None, description="whether a diagnosis answers the question; none where none was asked"
+    )
     call: ModelCall
+
+    @property
+    def leading(self) -> Candidate:
+        """The first candidate of the differential."""
+        return self.differential[0]

@@ -68,6 +68,8 @@ class Answer(BaseModel):
     confidence: float | None = None
     """In [0, 1]; see :data:`CONFIDENCE`."""
     abstained: bool = False
+    question_answered: bool | None = None
+    """Of the agent: whether a diagnosis, which is all that it says, answers the question."""
     seconds: float = 0.0
     error: str = ""
     """Why there is no answer."""
@@ -125,7 +127,8 @@ def asking(
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
 
-    policy = Policy(neighbours=0) if system == "blind" else Policy()
+    policy = Policy(accept_uncalibrated=True)  # what they are worth is what is asked here
+    policy = policy.model_copy(update={"neighbours": 0}) if system == "blind" else policy
     with DiagnosticAgent.load(engine, knowledge, policy=policy, frames=frames, home=home) as agent:
         yield lambda item: _by_agent(agent, item)
 
@@ -314,8 +317,9 @@ def _by_agent(agent: Any, item: Item) -> Answer:
                 "description": report.description,
                 "diagnosis": report.diagnosis,
                 "differential": report.differential,
-                "confidence": report.confidence,
+                "confidence": None if report.provenance.get("calibrated") is False else report.confidence,
                 "abstained": report.abstained,
+                "question_answered": report.question_answered,
             }
         )
     finally:

@@ -14,12 +14,12 @@ from pathlib import Path
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.evaluation.clips import Share
 from videopath.agent.records import CaseReport
-from videopath.agent.verdict import sites_of
 from videopath.core.errors import InputError
 from videopath.model.engine import Card
 from videopath.model.training import corpus
 from videopath.model.training.corpus import Sample, Split
 from videopath.tools.diagnose import same_label
+from videopath.tools.labels import sites_of
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -161,7 +162,19 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
     )
 
 
-def fit_confidence(outcomes: Sequence[Outcome]) -> dict[str, float]:
+class Scored(Protocol):
+    """An answer whose truth is known."""
+
+    @property
+    def right(self) -> bool:
+        """Whether the diagnosis is the true one."""
+
+    @property
+    def features(self) -> dict[str, float]:
+        """What spoke for it."""
+
+
+def fit_confidence(outcomes: Sequence[Scored]) -> dict[str, float]:
     """Weights of the confidence, for the card's ``calibration``: logistic regression of being right on the features.
 
     No weight is negative: what speaks for a diagnosis never counts against it, however the features go together in

@@ -129,7 +129,7 @@ def setups(
 
     ``each_rule``: the last two also with each rule of the context switched off. Each agent is to be closed.
     """
-    usual = Policy(max_looks=looks)
+    usual = Policy(max_looks=looks, accept_uncalibrated=True)
     yield (
         "none",
         DiagnosticAgent.load(engine, policy=usual.model_copy(update={"neighbours": 0}), home=home / "none"),

@@ -297,7 +297,8 @@ MEASURES: tuple[Measure, ...] = (
             better="neither",
             least=0,
             most=1,
-            meaning="Share of questions with an answer on which the system did not abstain.",
+            meaning="Share of questions with an answer on which the system did not abstain; the agent answers no question "
+            "but one for a diagnosis.",
         ),
         _all,
         partial(mean, "answered"),

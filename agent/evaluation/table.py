@@ -64,7 +64,7 @@ def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
         "top3": [float(_among_first(a)) if a.truth and ranks else np.nan for a in answers],
         "attributes": [_mean(attribute_agreement(a).values()) for a in answers],
         "confidence": [(0.0 if a.error else a.confidence) if sure and a.truth else np.nan for a in answers],
-        "answered": [float(not (a.error or a.abstained)) for a in answers],
+        "answered": [float(not (a.error or a.abstained or a.question_answered is False)) for a in answers],
         "named": [float(_names_one(a, truths)) if a.truth else np.nan for a in answers],
         "seconds": [a.seconds for a in answers],
     }  # fmt: skip

@@ -46,6 +46,7 @@ def app(
     knowledge: options.Knowledge = None,
     upload_limit: UploadLimit = 500,
     accept_licence: options.AcceptLicence = False,
+    accept_uncalibrated: options.AcceptUncalibrated = False,
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -56,6 +57,8 @@ def app(
     _use(model=model, base=base, knowledge=str(knowledge.absolute()) if knowledge else None)
     if accept_licence:
         _use(accept_licence="1")
+    if accept_uncalibrated:
+        _use(accept_uncalibrated="1")
     if folder:
         _use(folders=os.pathsep.join(str(one.expanduser().absolute()) for one in folder))
     settings = load_settings()

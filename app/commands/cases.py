@@ -14,10 +14,12 @@ from videopath.app import options
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
+    from videopath.agent import CaseReport
     from videopath.agent.library import CaseLibrary, ExportFormat
 
 app = typer.Typer(
-    no_args_is_help=True, help="The case library: list, show, resume, sign, export, delete, replay."
+    no_args_is_help=True,
+    help="The case library: list, show, resume, sign, addendum, learn, export, delete, replay.",
 )
 
 CaseId = Annotated[str, typer.Argument(metavar="ID", help="Case id, as `videopath cases list` shows it.")]
@@ -35,6 +37,12 @@ Findings = Annotated[
     ),
 ]
 Comment = Annotated[str, typer.Option("--comment", help="Kept with the decision.")]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm", help="You have read description and findings and confirm them as they then stand."
+    ),
+]
 Diagnosis = Annotated[
     str | None, typer.Option("--diagnosis", help="Another diagnosis than the agent's.", show_default=False)
 ]
@@ -43,14 +51,24 @@ Diagnosis = Annotated[
 @app.command("list")
 def list_cases(
     status: Annotated[
-        Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"] | None,
+        Literal[
+            "running",
+            "interrupted",
+            "waiting for review",
+            "abstained",
+            "done",
+            "signed",
+            "rejected",
+            "failed",
+        ]
+        | None,
         typer.Option("--status", help="Only these.", show_default=False),
     ] = None,
     site: options.Site = None,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """The cases, newest first."""
+    """The cases, newest first. Somebody works on those that run; interrupted ones can be resumed."""
     from videopath.app.console import emit_json, say, stdout, table
     from videopath.core.sites import canonical_site
 
@@ -65,7 +83,7 @@ def list_cases(
     rows = (
         (
             entry.case_id,
-            entry.status,
+            entry.state,
             entry.site or "",
             entry.diagnosis,
             "" if entry.confidence is None else f"{entry.confidence:.0%}",
@@ -84,21 +102,24 @@ def show(
     trace: Annotated[bool, typer.Option("--trace", help="The steps so far, also of a running case.")] = False,
     home: options.Home = None,
 ) -> None:
-    """Show a case: a summary, the report, or the trace."""
-    from videopath.app.console import emit_json, stdout
+    """Show a case: a summary, the report, or the trace. Of an unfinished one: the steps that it has finished."""
+    from videopath.agent.unfinished import report_so_far
+    from videopath.app.console import emit_json, plain, stdout
     from videopath.app.summary import summary
 
     library = _library()
     if trace:
         _show_trace(library, case_id, as_json)
         return
-    report = library.get(case_id)
+    report, entry = report_so_far(library, case_id), library.entry(case_id)
     if as_json:
         emit_json(report.to_json())
     elif markdown:
         sys.stdout.write(report.to_markdown())
     else:
-        stdout().print(summary(report))
+        stdout().print(summary(report, entry.state))
+        if entry.status == "failed" and entry.comment:
+            stdout().print(plain(f"It failed: {entry.comment}"))
 
 
 @app.command()
@@ -124,6 +145,7 @@ def resume(
     verbose: options.Verbose = False,
 ) -> None:
     """Go on with a case that was stopped, or answer its review."""
+    from videopath.agent.signing import words_not_kept
     from videopath.app.console import quiet_libraries
     from videopath.app.running import deliver, follow, load_agent_of
     from videopath.core.errors import CaseError
@@ -136,7 +158,8 @@ def resume(
     entry = library.entry(case_id)
     if library.finished(case_id):
         if action is not None:
-            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.")
+            lost = words_not_kept(diagnosis, description, finding, comment)
+            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.{lost}")
         deliver(library.get(case_id), as_json=as_json, strict=strict)
         return
     if entry.status == "waiting for review" and action is None:
@@ -157,6 +180,7 @@ def sign(
     description: Description = None,
     finding: Findings = None,
     comment: Comment = "",
+    confirm: Confirm = False,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
@@ -164,7 +188,13 @@ def sign(
     from videopath.app.console import emit_json, say
 
     report = _library().sign(
-        case_id, reviewer, comment, diagnosis, description=description, findings=finding or None
+        case_id,
+        reviewer,
+        comment,
+        diagnosis,
+        description=description,
+        findings=finding or None,
+        confirmed=confirm,
     )
     if as_json:
         emit_json(report.to_json())
@@ -173,11 +203,36 @@ def sign(
 
 
 @app.command()
+def addendum(
+    case_id: CaseId,
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Who adds it.")],
+    text: Annotated[str, typer.Option("--text", help="What is added.")],
+    diagnosis: Annotated[
+        str | None,
+        typer.Option("--diagnosis", help="Another diagnosis than the one signed.", show_default=False),
+    ] = None,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """Add to a signed case, with name and time; what was signed stays as it is."""
+    from videopath.app.console import emit_json, say
+
+    report = _library().add_addendum(case_id, reviewer, text, diagnosis)
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        say(f"Case {case_id} has an addendum by {reviewer}.")
+
+
+@app.command()
 def learn(
     case_id: CaseId,
     folder: Annotated[
         Path, typer.Argument(help="A knowledge base; it is made where there is none.", file_okay=False)
     ],
+    confirm: Confirm = False,
+    description: Description = None,
+    finding: Findings = None,
     patient: Annotated[
         str | None,
         typer.Option("--patient", help="Whose other cases are never answered with it.", show_default=False),
@@ -191,12 +246,27 @@ def learn(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a signed case a record of a knowledge base, with its pictures and where it is from."""
+    """Make a signed case a record of a knowledge base, with its pictures and where it is from.
+
+    Its description is a person's: confirmed with --confirm, or written with --description or --finding.
+    """
     from videopath.agent.learning import add_to_knowledge
     from videopath.app.console import quiet_libraries
 
     quiet_libraries(verbose)
-    typer.echo(add_to_knowledge(_library().get(case_id), folder, patient=patient, group=group))
+    report = _library().get(case_id)
+    if not (confirm or description or finding):
+        confirm = _confirmed_on_terminal(report)
+    record = add_to_knowledge(
+        report,
+        folder,
+        patient=patient,
+        group=group,
+        description=description,
+        findings=finding or None,
+        confirmed=confirm,
+    )
+    typer.echo(record)
 
 
 @app.command()
@@ -236,7 +306,7 @@ def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(f"Deleting case {case_id} needs your word: add --yes.")
-        typer.confirm(f"Delete case {case_id} ({entry.status})?", abort=True, err=True)
+        typer.confirm(f"Delete case {case_id} ({entry.state})?", abort=True, err=True)
     library.delete(case_id)
     say(f"Case {case_id} is deleted.")
 
@@ -286,6 +356,19 @@ def _library() -> CaseLibrary:
     from videopath.core.settings import load_settings
 
     return load_case_library(load_settings().home)
+
+
+def _confirmed_on_terminal(report: CaseReport) -> bool:
+    """Show what would become knowledge and ask for a word on it, where somebody sits there to give it."""
+    from videopath.agent.statements import is_confirmed
+    from videopath.app.console import say
+
+    if report.status != "signed" or is_confirmed(report) or not sys.stdin.isatty():
+        return False
+    say(f"Description: {report.description or 'none'}")
+    for finding in report.findings:
+        say(f"Finding: {finding.text}")
+    return typer.confirm("Do you confirm description and findings as they stand?", err=True)
 
 
 def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:

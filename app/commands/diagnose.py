@@ -32,6 +32,7 @@ def diagnose(
     device: options.Device = None,
     dtype: options.Dtype = None,
     accept_licence: options.AcceptLicence = False,
+    accept_uncalibrated: options.AcceptUncalibrated = False,
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -41,7 +42,9 @@ def diagnose(
     from videopath.core.sites import canonical_site
 
     quiet_libraries(verbose)
-    chosen = AgentOptions(model, base, knowledge, review, frames, device, dtype, accept_licence)
+    chosen = AgentOptions(
+        model, base, knowledge, review, frames, device, dtype, accept_licence, accept_uncalibrated
+    )
     site = canonical_site(site) if site is not None else None
     _check_video(video)
     check_folder(out)

@@ -79,7 +79,9 @@ def clips(
     slides = [] if which == "tiles" else on_atlas.held_out_slides(data, split)
     with tempfile.TemporaryDirectory() as folder:
         cases, written = Path(folder) / "home", Path(folder) / "clips"
-        with DiagnosticAgent.load(model=model, policy=Policy(max_looks=looks), home=cases) as agent:
+        with DiagnosticAgent.load(
+            model=model, policy=Policy(max_looks=looks, accept_uncalibrated=True), home=cases
+        ) as agent:
             on_tiles: list[Any] = tracked(
                 on_clips.evaluate(agent, samples, written), len(samples), f"{split} clips over tiles"
             )

@@ -201,13 +201,21 @@ def _records(
 
 
 def _signed_cases(known: set[str]) -> list[InstructionRecord]:
-    """The signed cases of the library as records, without those whose ids are known."""
+    """The signed cases of the library as records, without those whose ids are known and those nobody confirmed."""
     from videopath.agent import load_case_library
-    from videopath.agent.learning import record_of
+    from videopath.agent.learning import record_id, record_of
+    from videopath.app.console import say
+    from videopath.core.errors import CaseError
 
-    library = load_case_library()
-    records = [record_of(library.get(e.case_id)) for e in library.list() if e.status == "signed"]
-    return [record for record in records if record.id not in known]
+    library, records = load_case_library(), []
+    for entry in library.list(status="signed"):
+        if record_id(entry.case_id) in known:
+            continue
+        try:
+            records.append(record_of(library.get(entry.case_id)))
+        except CaseError as error:
+            say(f"Left out: {error}")
+    return records
 
 
 knowledge_looking.register(app)

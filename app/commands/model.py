@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from videopath.app.commands.model_calibrate import calibrate
 from videopath.app.options import AcceptLicence, AsJson, Base, Verbose
 
-app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge, export-adapter.")
+app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge, export-adapter, calibrate.")
+app.command()(calibrate)
 
 Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a hub id.")]
 Target = Annotated[Path, typer.Argument(help="A new folder.", file_okay=False)]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from videopath.core.settings import ReviewMode
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
     from videopath.agent import Decision
 
 Phase = Literal["queued", "loading", "running", "stopping", "finished", "failed", "stopped"]
@@ -37,6 +39,7 @@ class CaseRequest:
     owner: str
     case_id: str
     exclude: tuple[str, ...] = ()  # sources, patients or groups whose records may not be used
+    accept_uncalibrated: bool = False  # report answers of a model without a fitted confidence
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,18 @@ class JobState:
 
 @dataclass(eq=False)
 class Job:
-    """One run of a case, from the queue to its end."""
+    """One run of a case, from the queue to its end. It holds the case's lock all the while."""
 
     case_id: str
     owner: str
+    lock: BaseFileLock
     decision: Decision | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        """Let go of the case; nothing happens when that was done already."""
+        if self.lock.is_locked:
+            self.lock.release()
 
 
 class Board:

@@ -76,13 +76,13 @@ class Worker:
                 sampling=request.sampling,
                 exclude=request.exclude,
             )
-        self._enqueue(Job(request.case_id, request.owner))
+        self._enqueue(request.case_id, request.owner)
 
     def resume(self, case_id: str, owner: str, decision: Decision | None = None) -> None:
         """Queue a case that was interrupted, failed or waits for this decision.
 
-        A case that is queued or at work already is left alone. Raises ``CaseError`` for an unknown case and for a
-        decision that is stale, repeated or not asked for.
+        A case that is queued or at work here already is left alone. Raises ``CaseError`` for an unknown case, for one
+        that another process works on, and for a decision that is stale, repeated or not asked for.
         """
         from videopath.agent.library import load_case_library
 
@@ -95,7 +95,7 @@ class Worker:
             return
         if decision is not None:
             self._refuse_stale(case_id, decision)
-        if not self._enqueue(Job(case_id, owner, decision)) and decision is not None:
+        if not self._enqueue(case_id, owner, decision) and decision is not None:
             raise CaseError(f"Case {case_id} is at work already: somebody else was faster. Look at it again.")
 
     def ask(self, owner: str, work: Callable[[LocalEngine], Answer]) -> Future[Answer]:
@@ -115,6 +115,7 @@ class Worker:
         job.stopped.set()
         state = self._board.state(case_id)
         if self._queue.remove(lambda item: item is job) or (state and state.phase == "loading"):
+            job.release()
             self._board.update(job, phase="stopped", activity="")
         else:
             self._board.update(job, phase="stopping")
@@ -154,10 +155,20 @@ class Worker:
         expected = self.engines.expected_loading(self.settings.model)
         return replace(state, phase="loading", activity=what, step_started=since, expected=expected)
 
-    def _enqueue(self, job: Job) -> bool:
+    def _enqueue(self, case_id: str, owner: str, decision: Decision | None = None) -> bool:
+        """Queue a case, held for this worker from now on; False where it is queued or at work here already."""
+        from videopath.agent.library import load_case_library
+
+        try:
+            job = Job(case_id, owner, load_case_library(self.home).take(case_id), decision)
+        except CaseError:
+            if self._board.job(case_id) is not None:
+                return False
+            raise
         if not self._board.enter(job):
+            job.release()
             return False
-        self._queue.put(job.owner, job)
+        self._queue.put(owner, job)
         return True
 
     def _asking_agent(self, request: CaseRequest) -> DiagnosticAgent:
@@ -173,6 +184,7 @@ class Worker:
             device=self.settings.device,
             dtype=self.settings.dtype,
             accept_licence=self.settings.accept_licence,
+            accept_uncalibrated=request.accept_uncalibrated,
             home=self.home,
         )
 
@@ -188,13 +200,17 @@ class Worker:
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:
         from videopath.agent.library import load_case_library
         from videopath.agent.replay import agent_of, settings_of
+        from videopath.agent.signing import words_not_kept
 
         library = load_case_library(self.home)
         with agent_of(settings_of(library, case_id), self.home) as agent:
             if agent.pending(case_id) is None:
+                lost = words_not_kept(
+                    decision.diagnosis, decision.description, decision.findings, decision.comment
+                )
                 raise CaseError(
                     f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in "
-                    "another window. Look at the case again."
+                    f"another window. Look at the case again.{lost}"
                 )
             agent.check(case_id, decision)  # stale, or a revision that cannot be carried out
 
@@ -243,7 +259,10 @@ class Worker:
 
     def _run(self, job: Job) -> None:
         try:
-            self._follow(job)
+            try:
+                self._follow(job)
+            finally:
+                job.release()
             self._board.update(job, phase="finished", activity="")
         except CaseStopped:
             self._board.update(job, phase="stopped", activity="")
@@ -274,10 +293,13 @@ class Worker:
         self._board.update(job, expected=expected, steps_done=done)
         self._board.update(job, phase="loading", activity=LOADING, step_started=time.time())
         engine = self.engines.get(settings.model, settings.base, settings.device, settings.dtype)
-        _check(job)
         self._board.update(job, phase="running", activity="", device=engine.info.device)
+        _check(job)  # after that: who stopped it while it was loading has let go of the case
         with agent_of(settings, self.home, model=engine) as agent:
-            for _ in agent.stream_resume(job.case_id, job.decision, on_progress=lambda p: self._hear(job, p)):
+            steps = agent.stream_resume(
+                job.case_id, job.decision, on_progress=lambda p: self._hear(job, p), held=True
+            )
+            for _ in steps:
                 done += 1
                 self._board.update(job, steps_done=done)
                 _check(job)

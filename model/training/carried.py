@@ -29,6 +29,7 @@ def write_carried_card(recipe: TransferRecipe, folder: Path, *, accept_licence: 
             "name": recipe.name,
             "licence": licence,
             "calibration": {},
+            "calibrated_on": None,
             "trained_on": ", then ".join(part for part in said if part),
         }
     )

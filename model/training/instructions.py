@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.errors import InputError
 from videopath.core.jsonl import JsonEntry, json_entries
+from videopath.core.yamltext import parse_yaml
 from videopath.model.prompts import IMAGE_TAG, TURN_MARKS
 
 Modality = Literal["text", "image", "images", "video"]
@@ -105,7 +105,7 @@ class Source(BaseModel):
     json_path: Path
     sampling_strategy: str = Field(
         "all",
-        pattern=r"^(all|(first|end|random):\d+%?)$",
+        pattern=r"^(all|(first|end|random):\d{1,12}%?)$",
         description="all, or first, end or random with a number or a percentage: random:25%",
     )
 
@@ -149,23 +149,12 @@ def sources(path: Path) -> list[Source]:
     if path.suffix.lower() not in (".yaml", ".yml"):
         return [Source(json_path=path)]
     try:
-        mixture = _Mixture.model_validate(yaml.safe_load(_text(path)))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}.") from error
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply to be a mixture.") from error
+        mixture = _Mixture.model_validate(parse_yaml(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValidationError as error:
         raise InputError(f"The mixture {path} is not usable: {_reason(error)}.") from error
     return [s.model_copy(update={"json_path": path.parent / s.json_path}) for s in mixture.datasets]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text.") from error
 
 
 def _taken(items: Sequence[JsonEntry], strategy: str, seed: int) -> Sequence[JsonEntry]:

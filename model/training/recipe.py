@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from videopath.core.errors import InputError
+from videopath.core.yamltext import parse_yaml
 from videopath.model.training.parts import Lora, Part
 
 _SHIPPED = ("nano", "nano-start", "nano-transfer", "vidrip-7b", "vidrip-0.5b")
@@ -201,12 +201,10 @@ def _content(name: str) -> dict[str, Any]:
         known = ", ".join(_SHIPPED)
         raise InputError(f"There is no recipe {name!r}: use {known}, or the path of a YAML file.")
     try:
-        text = shipped.read_text(encoding="utf-8") if shipped.is_file() else path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The recipe {name!r} is not valid YAML: {error}.") from error
-    except RecursionError as error:
-        raise InputError(f"The recipe {name!r} is nested too deeply to be read.") from error
+        data = shipped.read_bytes() if shipped.is_file() else path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The recipe {name!r} cannot be read: {error.strerror or error}.") from error
+    content = parse_yaml(data, f"The recipe {name!r}")
     if not isinstance(content, dict):
         raise InputError(f"The recipe {name!r} is wrong at its top: names with values are expected.")
     return content
@@ -222,8 +220,14 @@ def _change(content: dict[str, Any], change: str) -> None:
             raise KeyError
         for name in path:
             place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-        place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        place[int(last) if isinstance(place, list) else last] = parse_yaml(value, key)
+    except (
+        KeyError,
+        IndexError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # InputError is a ValueError
         raise InputError(
             f"{change!r} cannot be set: give KEY=VALUE, like seed=3 or stages.1.batch=2."
         ) from error

@@ -20,13 +20,14 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from videopath.agent import DiagnosticAgent, Policy, Progress
+from videopath.agent.confidence import DEFAULTS
 from videopath.agent.graph import build_graph
 from videopath.agent.library import CaseLibrary
 from videopath.agent.steps import RunContext
 from videopath.agent.trace import read_trace
-from videopath.agent.verdict import sites_of
 from videopath.core.errors import CaseError, InputError
 from videopath.model.engine import Card, EngineInfo, Generation
+from videopath.tools.labels import sites_of
 
 CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
 DESCRIPTION = "Crowded, irregular glands with necrosis. Nuclei are dark and stratified."
@@ -54,7 +55,7 @@ class ScriptedEngine:
             parameters=0,
             licence="none",
             frames=4,
-            card=Card(labels=labels, unknown_label=UNKNOWN),
+            card=Card(labels=labels, unknown_label=UNKNOWN, calibration=DEFAULTS),
         )
 
     def open(self, clip: Any, **_: Any) -> ScriptedSession:
@@ -176,8 +177,8 @@ def test_a_site_that_the_model_was_not_trained_on_is_abstained_on_at_once(small_
 def test_a_diagnosis_of_another_site_than_the_one_given_is_abstained_on(small_case: Path) -> None:
     with agent_with({"benign lung tissue": 0.0}, sample="benign lung tissue") as agent:
         report = agent.diagnose(small_case, site="colon")
-    assert (report.diagnosis, report.abstained, report.confidence) == ("benign lung tissue", True, 0.0)
-    assert "of the lung" in report.advice[0]
+    assert (report.diagnosis, report.abstained, report.confidence) == ("no diagnosis", True, 0.0)
+    assert report.advice[0] == "The model takes this for benign lung tissue, which is not of the colon."
 
 
 @pytest.mark.parametrize("site", ["colon", None])

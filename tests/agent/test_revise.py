@@ -216,7 +216,7 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
 def test_corrections_that_were_signed_become_a_record_with_their_provenance(
     reference: CaseReport, tmp_path: Path, small_case: Path
 ) -> None:
-    name = add_to_knowledge(reference, tmp_path / "kb")
+    name = add_to_knowledge(reference, tmp_path / "kb", confirmed=True)
     record = KnowledgeBase.open(tmp_path / "kb").get(name)
     assert (record.description, record.diagnosis) == (" ".join(WORDS), reference.diagnosis)
     assert record.media == (Media(path=str(small_case)),)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent.records import Step
+from videopath.agent.steps import record_step
 from videopath.agent.trace import append_step, parse_trace, read_trace, trace_text
 from videopath.core.errors import CaseError
 
@@ -43,12 +44,26 @@ def test_a_torn_tail_is_left_out_and_repaired(tmp_path: Path, torn: bytes) -> No
     assert [step.name for step in read_trace(path)] == ["intake", "describe"]
 
 
-def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b'{"name": 3}', b"", b"\xff", b"[" * 100_000])
+def test_a_damaged_line_costs_that_line_alone_and_says_so(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "trace.jsonl"
-    append_step(path, _step())
-    path.write_bytes(path.read_bytes() + b'{"name": 3}\n')
+    append_step(path, _step("intake"))
+    path.write_bytes(path.read_bytes() + damage + b"\n")
+    append_step(path, _step("describe"))
+    steps = read_trace(path)
+    assert [step.name for step in steps] == ["intake", "damaged", "describe"]
+    assert "Line 2 of trace.jsonl is not a step" in steps[1].summary
     with pytest.raises(CaseError, match=r"Line 2 of trace\.jsonl"):
-        read_trace(path)
+        list(parse_trace(path.read_bytes()))  # a bundle is whole or is not one
+    before = path.read_bytes()
+    record_step(path, 3, _step("report"))
+    assert path.read_bytes().startswith(before)
+
+
+def test_a_trace_that_is_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "trace.jsonl").mkdir()
+    with pytest.raises(CaseError, match="cannot be read"):
+        read_trace(tmp_path / "trace.jsonl")
 
 
 def test_a_killed_writer_leaves_whole_steps(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class _Choices:
     end: float | None
     sampling: str
     exclude: tuple[str, ...]
+    accept_uncalibrated: bool
 
 
 def show() -> None:
@@ -110,6 +111,12 @@ def _choose(shared: Services) -> _Choices | None:
         help="Patients, groups, slides or videos whose records may not be used, separated by commas. The video itself, what "
         "shows the same frames, and what belongs to them are left out in any case.",
     )
+    uncalibrated = st.checkbox(
+        "Report answers of a model that is not calibrated",
+        value=shared.settings.accept_uncalibrated,
+        key="accept_uncalibrated",
+        help="Nobody fitted the confidence of such a model. Without this the agent asks a person, or abstains where none is asked.",
+    )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     try:
         named = model_named_by_visitor(model or shared.settings.model, shared.settings)
@@ -119,7 +126,7 @@ def _choose(shared: Services) -> _Choices | None:
         return None
     return _Choices(
         site, question.strip() or None, named, knowledge, review, frames, start, end,
-        sampling, exclude,
+        sampling, exclude, uncalibrated,
     )  # fmt: skip
 
 

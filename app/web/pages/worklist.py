@@ -32,7 +32,7 @@ def show() -> None:
     deletion_dialog(shared)
     with st.container(key="worklist"):
         _page_of(shared, found, jobs)
-    if jobs:
+    if jobs or any(row.status == "running" for row in rows):
         _watch(shared, _digest(rows, jobs))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.agent.phrases import blind_in_words, by_organ, diagnosis_in_words, other_organs_in_words
 from videopath.agent.report import left_out_sentences, ranks_of
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
@@ -27,17 +28,19 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
         for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
             with column, st.container(border=True):
                 st.caption(f"Run {name}")
-                st.markdown(f"### {inert(report.diagnosis)}")
+                st.markdown(f"### {inert(diagnosis_in_words(report))}")
                 frames = len(report.video.seconds) if report.video else 0
                 facts = (report.model, knowledge_name(report.settings.knowledge), f"{frames} frames")
                 st.caption(inert(" · ".join(facts)))
                 status_badge(report.status if report.status != "running" else "interrupted")
                 change = report.confidence - first.confidence
+                comparable = all(one.provenance.get("calibrated") is not False for one in (first, second))
+                fitted = report.provenance.get("calibrated") is not False
                 st.metric(
                     "confidence",
-                    f"{report.confidence:.0%}",
+                    f"{report.confidence:.0%}" if fitted else "not calibrated",
                     delta=f"{100 * change:+.0f} points against A"
-                    if name == "B" and abs(change) >= 0.005
+                    if name == "B" and comparable and abs(change) >= 0.005
                     else None,
                     delta_color="off",
                 )
@@ -48,7 +51,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
 
 def _before_retrieval(report: CaseReport) -> str:
     if report.changed_by_retrieval:
-        return f"Before any similar case was seen: {report.blind_diagnosis}. The similar cases changed it."
+        return f"Before any similar case was seen: {blind_in_words(report)}. The similar cases changed it."
     return "The same before any similar case was seen."
 
 
@@ -68,8 +71,13 @@ def asked(first: CaseReport, second: CaseReport) -> None:
 def differential(first: CaseReport, second: CaseReport) -> None:
     """Both differentials in one chart."""
     st.subheader("Differential")
-    runs = (first.differential, second.differential, NAMES)
+    (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
+    runs = (own, own_too, NAMES)
     st.altair_chart(differentials(*runs), width="stretch", key="differentials", alt=in_words(*runs))
+    for name, foreign in zip(NAMES, (others, others_too), strict=True):
+        if foreign:
+            with st.expander(f"Run {name}: {other_organs_in_words(foreign)}"):
+                table(("diagnosis", "probability"), [(c.label, f"{c.probability:.1%}") for c in foreign])
 
 
 def findings(first: CaseReport, second: CaseReport) -> None:

@@ -65,7 +65,7 @@ def _buttons(shared: Services, row: Row, job: JobState | None) -> None:
         "Delete",
         key=f"delete_{case_id}",
         type="tertiary",
-        disabled=job is not None,
+        disabled=job is not None or row.status == "running",
         help="Stop it first." if job else None,
         on_click=ask_to_delete,
         args=(case_id,),

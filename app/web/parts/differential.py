@@ -7,7 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from videopath.agent.phrases import by_organ, candidate_in_words, other_organs_in_words
 from videopath.agent.records import Candidate
+from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.palette import palette
 from videopath.app.web.parts.tables import table
 
@@ -23,23 +25,32 @@ def differential(candidates: Sequence[Candidate]) -> None:
         if not candidates:
             st.text("No diagnosis yet.")
             return
-        shown = [c for n, c in enumerate(candidates[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
+        own, others = by_organ(candidates)
+        shown = [c for n, c in enumerate(own[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
         st.vega_lite_chart(spec=_bars(shown), width="stretch", alt=described(shown))
-        with st.expander(f"All {len(candidates)} as a table, with what supports each", type="compact"):
-            rows = [(c.label, f"{c.probability:.1%}", "; ".join(c.support) or "–") for c in candidates]
-            table(("diagnosis", "probability", "support"), rows)
+        with st.expander(f"All {len(own)} as a table, with what supports each", type="compact"):
+            _table(own)
+        if others:
+            with st.expander(inert(other_organs_in_words(others)), type="compact", key="other_organs"):
+                _table(others)
+
+
+def _table(candidates: Sequence[Candidate]) -> None:
+    rows = [(candidate_in_words(c), f"{c.probability:.1%}", "; ".join(c.support) or "–") for c in candidates]
+    table(("diagnosis", "probability", "support"), rows)
 
 
 def described(candidates: Sequence[Candidate]) -> str:
     """The chart in words."""
-    return "Differential: " + ", ".join(f"{c.label} {c.probability:.0%}" for c in candidates)
+    return "Differential: " + ", ".join(f"{candidate_in_words(c)} {c.probability:.0%}" for c in candidates)
 
 
 def _bars(candidates: Sequence[Candidate]) -> dict[str, Any]:
     """A Vega-Lite chart: each name above its bar, the number at the bar's end."""
     ink = palette()
     rows = [
-        {"place": place, "label": c.label, "probability": c.probability} for place, c in enumerate(candidates)
+        {"place": place, "label": candidate_in_words(c), "probability": c.probability}
+        for place, c in enumerate(candidates)
     ]
     colour = {"condition": {"test": "datum.place == 0", "value": ink.accent}, "value": ink.soft}
     number = {"field": "probability", "type": "quantitative", "format": ".1%"}

@@ -6,16 +6,24 @@ from pathlib import PurePath
 
 import streamlit as st
 
+from videopath.agent.phrases import (
+    diagnosis_in_words,
+    looks_in_words,
+    outcome_title,
+    question_in_words,
+)
+from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
 from videopath.app.web.parts.status import STATUSES, age
-from videopath.app.web.parts.view import CaseView
+from videopath.app.web.parts.view import CaseView, load_view
 from videopath.app.web.services import Services, owner
 from videopath.core.errors import VideoPathError
 
 _LIKE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
 _RESUMABLE = ("interrupted", "stopped", "failed")
+_LOOK = 2.0  # seconds between two looks at a case that another process works on
 _SHOWN = "case_problem"  # in the session: what a button's work ended in
 
 
@@ -39,6 +47,8 @@ def outcome(view: CaseView, shared: Services) -> None:
             entry.case_id,
         )
         st.caption(" · ".join(inert(fact) for fact in facts))
+        if view.report is not None:
+            _limits(view.report)
         told = st.session_state.pop(_SHOWN, "")
         if told:
             st.error(inert(told), icon=":material/error:")
@@ -74,9 +84,21 @@ def blind_sentence(view: CaseView) -> str:
 def _headline(view: CaseView) -> str:
     if view.report is None or not view.report.diagnosis:
         return f"Case of {PurePath(view.entry.video).name}"
-    label = view.report.diagnosis
+    label = diagnosis_in_words(view.report)
     unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
-    return f"Most likely: {label}" if unsure else label[:1].upper() + label[1:]
+    title = outcome_title(view.report).partition(",")[0]
+    return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
+
+
+def _limits(report: CaseReport) -> None:
+    """The question, answered or not, and what was seen at other looks."""
+    if report.question:
+        st.text(f"Question: {question_in_words(report)}")
+    lines = looks_in_words(report)
+    if lines:
+        with st.container(key="looks", gap=None):
+            for line in lines:
+                st.text(line)
 
 
 def _what_now(view: CaseView, shared: Services) -> None:
@@ -88,6 +110,9 @@ def _what_now(view: CaseView, shared: Services) -> None:
         st.error(inert(view.problem), icon=":material/error:")
     if view.active:
         _stop(view, shared)
+    elif view.state == "running":
+        st.info("Another process works on this case.", icon=":material/progress_activity:")
+        st.fragment(_went_on, run_every=_LOOK)(shared, view)
     elif view.state == "failed":
         st.error(inert(f"The case failed. {view.error}"), icon=":material/error:")
         _resume(view, shared, "Try again")
@@ -104,7 +129,7 @@ def _what_now(view: CaseView, shared: Services) -> None:
         )
     elif view.state == "abstained":
         st.warning(
-            "The agent abstained: this is the most likely diagnosis, not one to sign out.",
+            "The agent abstained: this is no diagnosis to sign out.",
             icon=":material/help:",
         )
     if report is not None and report.burned_in.get("writings"):
@@ -114,6 +139,13 @@ def _what_now(view: CaseView, shared: Services) -> None:
             st.markdown("**Why it is not sure, and what would help**")
             for sentence in report.advice:
                 st.text(f"• {sentence}")
+
+
+def _went_on(shared: Services, drawn: CaseView) -> None:
+    """Draw the page again when the case that another process works on got further, or was left."""
+    now = load_view(shared, drawn.case_id)
+    if (now.state, len(now.steps)) != (drawn.state, len(drawn.steps)):
+        st.rerun()
 
 
 def _stop(view: CaseView, shared: Services) -> None:

@@ -79,6 +79,7 @@ def _submit(
         owner=owner(),
         case_id=new_case_id(),
         exclude=tuple(chosen.exclude),
+        accept_uncalibrated=bool(chosen.policy.get("accept_uncalibrated")),
     )
     try:
         shared.worker.submit(request)

@@ -11,6 +11,7 @@ from videopath.agent import CaseReport, Decision
 from videopath.agent.records import VideoFacts
 from videopath.agent.report import moment
 from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.signout import keep_for_addendum
 from videopath.app.web.parts.steps import in_words
 from videopath.app.web.parts.tables import table
 from videopath.app.web.parts.view import CaseView
@@ -114,7 +115,7 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     begin: dict[str, Any] = {
         "reviewer": state.get(_NAME, ""),
         "comment": "",
-        "edited_diagnosis": report.diagnosis,
+        "edited_diagnosis": _prefilled(report),
         "edited_description": report.description,
         "edited_findings": _lines(report),
         "segment": (0.0, _length(report.video)),
@@ -127,7 +128,9 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
 
 def _corrections(report: CaseReport) -> None:
     """The fields that a person may change."""
-    st.text_input("Diagnosis", key="edited_diagnosis")
+    if report.abstained:
+        st.text("The agent abstained: write the diagnosis that you sign, and save your changes.")
+    st.text_input("Diagnosis", key="edited_diagnosis", placeholder=report.diagnosis)
     st.text_area("Description", key="edited_description", height=120)
     st.text_area("Findings, one on each line", key="edited_findings", height=140)
     kept = [case for case in report.similar_cases if case.kept]
@@ -174,13 +177,15 @@ def _decide(shared: Services, report: CaseReport, interrupt_id: str, action: str
         shared.worker.resume(report.case_id, owner(), decision)
     except (VideoPathError, ValueError) as error:
         st.session_state[_TOLD] = str(error)
+        if shared.library.entry(report.case_id).status == "signed":
+            keep_for_addendum(report, "edited_", "reviewer", "comment")
 
 
 def _corrected(report: CaseReport) -> dict[str, Any]:
     """What differs from what the agent left, as fields of a decision."""
     state = st.session_state
     found: dict[str, Any] = {}
-    for name, before in (("diagnosis", report.diagnosis), ("description", report.description)):
+    for name, before in (("diagnosis", _prefilled(report)), ("description", report.description)):
         text = state.get(f"edited_{name}", before).strip()
         if text and text != before.strip():
             found[name] = text
@@ -221,6 +226,11 @@ def _problem(action: str, corrections: dict[str, Any], name: str) -> str:
     if action == "revise" and not (words or looks):
         return "There is nothing to go on with: change the description or findings, drop a case or choose a segment."
     return ""
+
+
+def _prefilled(report: CaseReport) -> str:
+    """The diagnosis that the form begins with; where the agent abstained the person writes it."""
+    return "" if report.abstained else report.diagnosis
 
 
 def _lines(report: CaseReport) -> str:

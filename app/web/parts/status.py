@@ -48,11 +48,11 @@ def open_jobs(states: list[JobState]) -> dict[str, JobState]:
 
 
 def status_of(entry: CaseEntry, jobs: Mapping[str, JobState]) -> str:
-    """One of ``STATUSES``: what the worker says of a case goes before what the library has of it."""
+    """One of ``STATUSES``: the library's state, by the case's lock; this server's worker knows which cases wait."""
     job = jobs.get(entry.case_id)
     if job is not None:
         return "queued" if job.phase == "queued" else "running"
-    return "interrupted" if entry.status == "running" else entry.status
+    return entry.state
 
 
 def status_badge(status: str, place: int = 0) -> None:

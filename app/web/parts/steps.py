@@ -85,7 +85,8 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
         named = [(name.replace("_", " "), value) for name, value in features.items()]
         _table("What speaks for the diagnosis", ("feature", "in [0, 1]"), named)
     if "threshold" in detail:
-        row = (detail["confidence"], detail["threshold"])
+        confidence = detail["confidence"]
+        row = ("not calibrated" if confidence is None else confidence, detail["threshold"])
         _table("Confidence", ("of this diagnosis", "needed for one"), [row])
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from videopath.agent import CaseReport, Step
 from videopath.agent.library import CaseEntry
+from videopath.agent.phrases import blind_in_words, marked
 from videopath.agent.records import Candidate, Finding, SimilarCase
+from videopath.agent.report import agent_diagnosis
 from videopath.agent.trace import TRACE_NAME, read_trace
 from videopath.app.web.jobs import ENDED, JobState
 from videopath.app.web.services import Services
@@ -65,11 +67,11 @@ class CaseView:
 
     @property
     def state(self) -> str:
-        """A phase of the worker, a status of the library, "stopped" or "interrupted"."""
+        """A phase of the worker, "stopped", or the library's state: "running" where another process is at it."""
         if self.job is not None and self.active:
             return self.job.phase
-        if self.entry.status != "running":
-            return self.entry.status
+        if self.entry.state != "interrupted":
+            return self.entry.state
         if self.job is not None and self.job.phase in ("failed", "stopped"):
             return self.job.phase
         return "interrupted"
@@ -126,8 +128,8 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
             findings=report.findings,
             differential=report.differential,
             similar=report.similar_cases,
-            blind=report.blind_diagnosis,
-            final=report.differential[0].label if report.differential else report.diagnosis,
+            blind=blind_in_words(report),
+            final=marked(report, agent_diagnosis(report)),
         )
     blind, final = result_of(steps, "diagnose_blind"), result_of(steps, "diagnose")
     return Evidence(

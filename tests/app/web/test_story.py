@@ -259,6 +259,7 @@ def test_an_uploaded_image_is_signed_learned_and_deleted(
     browser.write("sign_name", "Dr Morgagni")
     browser.click("sign")
     browser.says("Signed by Dr Morgagni")
+    browser.click("record_confirm", "label")
     browser.click("add_to_knowledge")
     browser.says("Added as")
     browser.go("worklist")

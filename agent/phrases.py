@@ -1,0 +1,135 @@
+"""What every report says of a diagnosis beside its label, in one place for all writers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from videopath.agent.records import CaseReport, LookTaken
+from videopath.tools.answered import asks_for_diagnosis
+from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
+from videopath.tools.schemas import Candidate, DiagnoseResult
+
+NOT_CALIBRATED = "not calibrated"
+NOT_A_TERM = "not a known term"
+
+
+def outcome_title(report: CaseReport) -> str:
+    """What the label at the head of a report is."""
+    if not report.abstained or report.status == "signed":
+        return "Diagnosis"
+    nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
+    return "Not signed out" if nothing else "Most likely, not signed out"
+
+
+def diagnosis_in_words(report: CaseReport) -> str:
+    """The label at the head of a report with what limits it; a person's stands as it is."""
+    limits = limits_of(report)
+    return report.diagnosis + (f" ({'; '.join(limits)})" if limits and report.diagnosis else "")
+
+
+def limits_of(report: CaseReport) -> list[str]:
+    """What limits the label at the head of a report, in a few words each; none of a person's."""
+    if report.status == "signed":
+        return []
+    limits = {
+        NOT_A_TERM: not _is_known(report, report.diagnosis),
+        NOT_CALIBRATED: report.provenance.get("calibrated") is False,
+    }
+    return [limit for limit, holds in limits.items() if holds]
+
+
+def marked(report: CaseReport, label: str) -> str:
+    """A label of the agent, marked where its words do not exist."""
+    return label if _is_known(report, label) else f"{label} ({NOT_A_TERM})"
+
+
+def blind_in_words(report: CaseReport) -> str:
+    """The label from before the similar cases, marked where its words do not exist."""
+    return report.blind_diagnosis if report.blind_known_term else f"{report.blind_diagnosis} ({NOT_A_TERM})"
+
+
+def _is_known(report: CaseReport, label: str) -> bool:
+    named = [
+        candidate for candidate in report.differential if same_label(candidate.label) == same_label(label)
+    ]
+    return all(candidate.known_term for candidate in named)
+
+
+def candidate_in_words(candidate: Candidate) -> str:
+    """A candidate's label, marked where the model wrote words that do not exist."""
+    return candidate.label if candidate.known_term else f"{candidate.label} ({NOT_A_TERM})"
+
+
+def by_organ(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """The candidates of the site that was given, and those of other organs."""
+    return [c for c in candidates if not c.other_organ], [c for c in candidates if c.other_organ]
+
+
+def other_organs_in_words(candidates: Sequence[Candidate]) -> str:
+    """The title of the candidates of other organs, with their share."""
+    count, share = len(candidates), sum(candidate.probability for candidate in candidates)
+    return f"{count} candidate{'s' if count > 1 else ''} of other organs ({share:.1%} together)"
+
+
+def choice_in_words(result: DiagnoseResult) -> str:
+    """What a diagnosis chose, for its step."""
+    best, count = result.leading, len(result.differential)
+    said = f"{candidate_in_words(best)} ({best.probability:.0%} of {count} candidates"
+    if result.foreign:
+        said = f"{result.label} (taken for {result.foreign}, of another organ; {count} candidates"
+    return said + (f"; the model wrote {_generated(result)})" if result.generated_differs else ")")
+
+
+def label_in_words(result: DiagnoseResult) -> str:
+    """The label of a diagnosis, marked where its words do not exist."""
+    return candidate_in_words(result.leading) if result.label == result.leading.label else result.label
+
+
+def _generated(result: DiagnoseResult) -> str:
+    same = (c for c in result.differential if same_label(c.label) == same_label(result.generated))
+    return next(map(candidate_in_words, same), result.generated) or NO_DIAGNOSIS
+
+
+def abstention_in_words(report: CaseReport) -> str:
+    """Why the agent abstained; empty where it did not."""
+    if not report.abstained:
+        return ""
+    if report.provenance.get("calibrated") is False:
+        return "The agent abstained: nobody fitted the confidence of its model."
+    return "The agent abstained: its confidence is below the policy's threshold."
+
+
+def looks_in_words(report: CaseReport) -> list[str]:
+    """What each look at the video said, a line each; empty for a single one."""
+    if len(report.looks) < 2:
+        return []
+    return [f"Look {number}, {_look_in_words(report, look)}" for number, look in enumerate(report.looks, 1)]
+
+
+def _look_in_words(report: CaseReport, look: LookTaken) -> str:
+    sure = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
+    used = "; the report rests on it" if look.reported else ""
+    return f"{_place_of(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{sure}{used})"
+
+
+def _place_of(look: LookTaken) -> str:
+    part = "the whole video" if look.start is None and look.end is None else _span(look)
+    return part + (", a part of the picture" if look.crop else "")
+
+
+def _span(look: LookTaken) -> str:
+    until = "the end" if look.end is None else f"{look.end:.1f} s"
+    return f"{look.start or 0.0:.1f} s to {until}"
+
+
+def question_in_words(report: CaseReport) -> str:
+    """The question that was asked, and that it was not answered where it was not; empty where there is none."""
+    if not report.question or report.question_answered is not False:
+        return report.question or ""
+    asks = asks_for_diagnosis(report.question)
+    why = (
+        "there is no diagnosis to sign out"
+        if asks
+        else "VideoPath gives a diagnosis, and this asks for something else"
+    )
+    return f"{report.question} – not answered: {why}"

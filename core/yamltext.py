@@ -1,0 +1,35 @@
+"""YAML from files that others wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from videopath.core.errors import InputError
+
+
+def parse_yaml(data: bytes | str, place: str) -> Any:
+    """Return the value of a YAML text. Raises ``InputError``, in one sentence that begins with ``place``.
+
+    PyYAML raises what its converters raise as well: ``ValueError`` for a date that is none, ``TypeError`` for others.
+    """
+    try:
+        return yaml.safe_load(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{place} is not UTF-8 text.") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{place} is not valid YAML: {_problem(error)}.") from error
+    except RecursionError as error:
+        raise InputError(f"{place} is nested too deeply to be read.") from error
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise InputError(f"{place} has a value that is not what its YAML mark says: {error}.") from error
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What is wrong, and where, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return (
+            f"{error.problem} at line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        )
+    return " ".join(str(error).split())
