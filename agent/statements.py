@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from videopath.agent.phrases import blind_in_words, marked
 from videopath.agent.records import CaseReport, Decision
 
 BLIND = "the model, before it saw similar cases"
@@ -27,6 +28,13 @@ class Statement:
     when: str = ""
     comment: str = ""
 
+    def __str__(self) -> str:
+        when = f" on {self.when[:16].replace('T', ' ')} UTC" if self.when else ""
+        act = f" {self.act}{when}" if self.act else ""
+        words = [self.diagnosis, f"“{self.comment}”" if self.comment else ""]
+        said = "; ".join(word for word in words if word)
+        return f"{self.who}{act}: {said}" if said else f"{self.who}{act}"
+
 
 @dataclass(frozen=True)
 class AgentWords:
@@ -39,10 +47,10 @@ class AgentWords:
 
 def statements(report: CaseReport) -> list[Statement]:
     """What was said of a case, in order."""
-    said = [Statement("model", BLIND, report.blind_diagnosis)] if report.blind_diagnosis else []
-    agents = agent_words(report).diagnosis
+    said = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
+    agents = agent_diagnosis(report)
     if agents:
-        said.append(Statement("agent", AGENT, agents))
+        said.append(Statement("agent", AGENT, marked(report, agents)))
     return [*said, *_decisions(report), *_addenda(report)]
 
 

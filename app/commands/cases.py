@@ -86,7 +86,7 @@ def list_cases(
             entry.state,
             entry.site or "",
             entry.diagnosis,
-            "" if entry.confidence is None else f"{entry.confidence:.0%}",
+            "" if entry.confidence is None or entry.status == "signed" else f"{entry.confidence:.0%}",
             entry.updated[:16].replace("T", " "),
         )
         for entry in entries

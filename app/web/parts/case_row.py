@@ -44,7 +44,7 @@ def _about(row: Row) -> None:
 def _state(row: Row, job: JobState | None) -> None:
     status_badge(row.status, job.position if job else 0)
     entry = row.entry
-    if entry.confidence is not None and entry.diagnosis:
+    if entry.confidence is not None and entry.diagnosis and row.status != "signed":  # a person's has none
         st.caption(f"confidence {entry.confidence:.0%}")
     elif row.status == "running" and job and job.step:
         st.caption(inert(f"at {job.step.replace('_', ' ')}"))
