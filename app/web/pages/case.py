@@ -75,6 +75,7 @@ def _decision(view: CaseView, shared: Services) -> None:
     said(view.report)
     reviewed(view.report)
     if view.report.status == "waiting for review":
-        review(view, shared)
+        if view.state != "running":  # another process has it in hand
+            review(view, shared)
     else:
         signout(view, shared)
