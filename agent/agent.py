@@ -30,7 +30,7 @@ from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
-from videopath.core.settings import ReviewMode, load_settings
+from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
 from videopath.tools.journal import JOURNAL_NAME
 
@@ -277,7 +277,7 @@ class DiagnosticAgent:
         settings = self._nodes.settings.model_copy(update={**clip, "exclude": _names(exclude)})
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
-        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2), private=True)
         return inputs
 
     def _refuse_closed(self) -> None:
@@ -318,7 +318,7 @@ class DiagnosticAgent:
                 stream_mode="updates",
                 durability="sync",
             )
-            for update in _untraced(updates):
+            for update in updates:
                 yield from _steps_of(update)
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
@@ -367,24 +367,6 @@ def _damaged(case_id: str, error: Exception) -> str:
         f"The checkpoints of case {case_id} in checkpoints.sqlite cannot be used ({reason}): check the disk, or diagnose "
         "the video again."
     )
-
-
-def _untraced(updates: Iterator[Any]) -> Iterator[Any]:
-    """The updates, each made without LangSmith: a variable in the environment must not send a case away.
-
-    The setting ``tracing`` allows it. The context is left between two updates, which the caller's own code sees.
-    """
-    from langsmith import tracing_context
-
-    if load_settings().tracing:
-        yield from updates
-        return
-    while True:
-        with tracing_context(enabled=False):
-            update = next(updates, None)
-        if update is None:
-            return
-        yield update
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:

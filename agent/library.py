@@ -8,7 +8,8 @@
                                    /frames/*.png  the evidence frames
     $VIDEOPATH_HOME/checkpoints.sqlite            the graph's own checkpoints of unfinished cases, by case id
 
-Reading never creates anything. Writers from several processes wait for each other (write-ahead log).
+All of it is for its owner alone, and so are the copies of videos in $VIDEOPATH_HOME/cache; a library of an earlier
+version becomes so when it is written to. Reading never creates or changes anything. Writers from several processes wait for each other (write-ahead log).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from videopath.agent.records import CaseReport, CaseState, CaseStatus
 from videopath.agent.signing import Signature, addendum_of, apply_signature, refuse_to_overwrite
 from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
-from videopath.core.files import write_bytes, write_text
+from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
 from videopath.core.settings import home_folder
 
 ExportFormat = Literal["zip", "pdf", "md", "json"]
@@ -103,6 +104,7 @@ class CaseLibrary:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "cases.sqlite"
+        self._is_private = False  # as far as this process has looked
 
     def folder(self, case_id: str) -> Path:
         """The folder of a case, whether or not it exists. Raises ``CaseError`` for an id that is no file name."""
@@ -208,7 +210,7 @@ class CaseLibrary:
                 raise CaseError(
                     f"There is a case {case_id} already: leave the id out or choose another."
                 ) from error
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
         return folder
 
     @contextmanager
@@ -245,9 +247,9 @@ class CaseLibrary:
         folder = self.folder(report.case_id)
         refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
-        write_text(folder / SAVING_NAME, "")
-        write_text(folder / REPORT_NAME, report.to_json())
-        write_text(folder / MARKDOWN_NAME, report.to_markdown())
+        write_text(folder / SAVING_NAME, "", private=True)
+        write_text(folder / REPORT_NAME, report.to_json(), private=True)
+        write_text(folder / MARKDOWN_NAME, report.to_markdown(), private=True)
         with self._connect() as database:
             _upsert(database, _entry_of(report))
         (folder / SAVING_NAME).unlink(missing_ok=True)
@@ -345,15 +347,21 @@ class CaseLibrary:
         except sqlite3.DatabaseError as error:
             raise CaseError(self.why_unusable(error, checkpoints)) from error
 
-    def export(self, case_id: str, path: str | Path, form: ExportFormat = "zip") -> Path:
-        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it."""
+    def export(
+        self, case_id: str, path: str | Path, form: ExportFormat = "zip", *, with_paths: bool = False
+    ) -> Path:
+        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it.
+
+        ``with_paths``: it says where the files lie on this machine; else it has their names and hashes alone.
+        """
         report, path = self.get(case_id), Path(path)
         if form == "zip":
-            return report.save_bundle(path)
+            return report.save_bundle(path, with_paths=with_paths)
+        report = report if with_paths else report.without_paths()
         if form == "pdf":
-            write_bytes(path, report.to_pdf())
+            write_bytes(path, report.to_pdf(with_paths=with_paths))
         else:
-            write_text(path, report.to_markdown() if form == "md" else report.to_json())
+            write_text(path, report.to_markdown(with_paths=with_paths) if form == "md" else report.to_json())
         return path
 
     @contextmanager
@@ -371,6 +379,8 @@ class CaseLibrary:
         """A connection whose changes are kept when the block ends well."""
         try:
             create_database(self.database)
+            if not self._is_private:
+                self._close_to_others()
             with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
                 database.execute(_TABLE)
@@ -380,6 +390,17 @@ class CaseLibrary:
             raise
         except sqlite3.DatabaseError as error:
             raise CaseError(self.why_unusable(error, self.database)) from error
+
+    def _close_to_others(self) -> None:
+        """Earlier versions left all to the umask. A folder comes after what is in it: open, it says that work is left."""
+        for database in self.home.glob("*.sqlite*"):
+            close_to_others(database)
+        for folder in (self.home / "cache", self.home / "cases"):
+            if folder.is_dir() and folder.stat().st_mode & 0o077:
+                for path in folder.rglob("*"):
+                    close_to_others(path)
+                close_to_others(folder)
+        self._is_private = True
 
     def why_unusable(self, error: Exception, file: Path) -> str:
         """Why a database in this library could not be used: SQLite calls a full disk an I/O error, so look for oneself."""

@@ -75,6 +75,8 @@ class Nodes:
         self.library.folder(case_id)  # an id that is no name is told first
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
         draft.activity(READING)
+        if self.sessions.refuse:
+            self.sessions.refuse(state["video"])
         open_source(Path(state["video"]))  # an unreadable file is told before anything is loaded for it
         request = _first_request(state["video"], settings, self.sessions.frames)
         clip = self.sessions.clip(request)

@@ -355,7 +355,7 @@ class CaseReport(Record):
         return next((added.diagnosis for added in reversed(self.addenda) if added.diagnosis), None)
 
     def to_json(self) -> str:
-        """The report as one JSON document, indented by two."""
+        """The whole report as one JSON document, indented by two, paths included; see ``without_paths``."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
@@ -365,20 +365,29 @@ class CaseReport(Record):
         report.folder = folder
         return report
 
-    def to_markdown(self) -> str:
-        """The report for people."""
+    def without_paths(self) -> CaseReport:
+        """The report as it is handed on: files and folders by their names, not by where they lie on this machine."""
+        from videopath.agent.handing_on import without_paths
+
+        return without_paths(self)
+
+    def to_markdown(self, *, with_paths: bool = False) -> str:
+        """The report for people; ``with_paths``: it says where the files lie on this machine."""
         from videopath.agent.report import to_markdown
 
-        return to_markdown(self)
+        return to_markdown(self if with_paths else self.without_paths())
 
-    def to_pdf(self) -> bytes:
-        """The report as a document to hand on, with the evidence frames of ``folder``."""
+    def to_pdf(self, *, with_paths: bool = False) -> bytes:
+        """The report as a document to hand on, with the evidence frames of ``folder``; else as ``to_markdown``."""
         from videopath.agent.pdf import to_pdf
 
-        return to_pdf(self)
+        return to_pdf(self if with_paths else self.without_paths())
 
-    def save_bundle(self, path: str | Path) -> Path:
-        """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything."""
+    def save_bundle(self, path: str | Path, *, with_paths: bool = False) -> Path:
+        """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything.
+
+        ``with_paths``: it says where the files lie on this machine; else it has their names alone.
+        """
         from videopath.agent.bundle import save_bundle
 
-        return save_bundle(self, Path(path))
+        return save_bundle(self, Path(path), with_paths=with_paths)

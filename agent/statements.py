@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from videopath.agent.phrases import blind_in_words, marked
 from videopath.agent.records import CaseReport, Decision
@@ -121,7 +121,7 @@ def _addenda(report: CaseReport) -> Iterator[Statement]:
         )
 
 
-def _before(field: str, review: Sequence[Decision], now: object) -> object:
+def _before(field: str, review: Sequence[Decision], now: Any) -> Any:
     """What stood in a field before people changed it; another segment was described by the model again."""
     own = None
     for decision in review:

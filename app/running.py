@@ -132,7 +132,7 @@ def _write(report: CaseReport, out: Path) -> None:
     from videopath.core.files import write_bytes, write_text
 
     report.save_bundle(out / f"{report.case_id}.zip")
-    write_text(out / "report.json", report.to_json())
+    write_text(out / "report.json", report.without_paths().to_json())
     write_text(out / "report.md", report.to_markdown())
     for image in sorted({finding.image for finding in report.findings if finding.image}):
         if report.folder is not None:

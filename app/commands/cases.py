@@ -288,6 +288,9 @@ def export(
             **options.choice("--format", "zip", "pdf", "md", "json"),
         ),
     ] = None,
+    with_paths: Annotated[
+        bool, typer.Option("--with-paths", help="Say where the files lie on this machine; else their names.")
+    ] = False,
     home: options.Home = None,
 ) -> None:
     """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
@@ -295,7 +298,7 @@ def export(
     wanted = form if form is not None else _form_of(path)
     target = path or Path(f"{case_id}.{wanted}")
     target = target / f"{case_id}.{wanted}" if target.is_dir() else target
-    typer.echo(library.export(case_id, target, wanted))
+    typer.echo(library.export(case_id, target, wanted, with_paths=with_paths))
 
 
 @app.command()

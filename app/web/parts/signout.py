@@ -16,6 +16,7 @@ from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.view import CaseView
 from videopath.app.web.services import Services
 from videopath.core.errors import VideoPathError
+from videopath.core.folders import named_by_visitor
 
 _TOLD = "signout_problem"  # in the session: why it was not signed or added
 _LOST = "signout_lost"  # in the session: what a person typed who came too late to sign
@@ -226,11 +227,11 @@ def _learning(report: CaseReport, shared: Services) -> None:
             key="add_to_knowledge",
             icon=":material/library_add:",
             on_click=_add,
-            args=(report, folder),
+            args=(report, folder, shared),
         )
 
 
-def _add(report: CaseReport, folder: Path) -> None:
+def _add(report: CaseReport, folder: Path, shared: Services) -> None:
     from videopath.agent.learning import add_to_knowledge
 
     state = st.session_state
@@ -247,6 +248,7 @@ def _add(report: CaseReport, folder: Path) -> None:
         {"confirmed": True} if unchanged else {"description": description, "findings": findings}
     )
     try:
+        named_by_visitor(folder, shared.settings)
         record = add_to_knowledge(report, folder, patient=patient, group=group, **words)
     except VideoPathError as error:
         state[_TOLD] = str(error)
@@ -273,7 +275,7 @@ def _downloads(report: CaseReport) -> None:
     kinds: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
         ("pdf", "PDF", f"{name}.pdf", "application/pdf", lambda: report.to_pdf()),
         ("md", "Markdown", f"{name}.md", "text/markdown", report.to_markdown),
-        ("json", "JSON", f"{name}.json", "application/json", report.to_json),
+        ("json", "JSON", f"{name}.json", "application/json", lambda: report.without_paths().to_json()),
         ("bundle", "Bundle", f"{name}.zip", "application/zip", lambda: _bundle(report)),
     )
     with st.container(horizontal=True, key="downloads"):
