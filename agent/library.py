@@ -77,8 +77,10 @@ class CaseEntry(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def state(self) -> CaseState:
-        """The status for people: a case that was begun, and on which nobody works now, is interrupted."""
-        return "interrupted" if self.status == "running" and not self.at_work else self.status
+        """The status for people: somebody works on a case that runs; one that was begun and left is interrupted."""
+        if self.at_work:
+            return "running"
+        return "interrupted" if self.status == "running" else self.status
 
 
 def now() -> str:
@@ -156,7 +158,7 @@ class CaseLibrary:
                 f"{error.errors()[0]['msg']}."
             ) from error
         folder = self.folder(entry.case_id)
-        entry.at_work = entry.status == "running" and is_held(folder)
+        entry.at_work = entry.status not in _FINISHED and is_held(folder)
         if not (folder / SAVING_NAME).exists():
             return entry
         try:

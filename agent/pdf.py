@@ -49,16 +49,15 @@ from videopath.agent.phrases import (
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
-    agent_diagnosis,
     confidence_in_words,
     flat,
     left_out_sentences,
     moment,
     ranks_of,
-    retrieval_sentence,
     shown_change,
     shown_value,
 )
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 
 _FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
 _DPI = 220
@@ -116,12 +115,20 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     if report.question:
         yield Spacer(1, 6)
         yield labelled("Question", question_in_words(report))
+    if report.has_persons_diagnosis:
+        yield from heading("What the agent said")
+        yield labelled("Diagnosis", marked(report, agent_diagnosis(report)) or "none")
+        yield from _sureness(report)
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
     if report.advice:
-        yield from heading("What would help")
+        apart = report.has_persons_diagnosis
+        yield from heading("What would have helped the agent" if apart else "What would help")
         yield from (text(f"•  {sentence}") for sentence in report.advice)
+    if report.review or report.addenda:
+        yield from heading("Who said what")
+        yield from (text(str(statement), CELL) for statement in statements(report))
 
 
 def _identity(report: CaseReport) -> list[str | Flowable]:
@@ -145,20 +152,8 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     if report.site:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
-    of = (
-        f" in {marked(report, agent_diagnosis(report)) or 'no diagnosis'}"
-        if report.status == "signed"
-        else ""
-    )
-    sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
-    share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
-    row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
-    row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
-    row.hAlign = "LEFT"
-    yield row
-    if report.abstained:
-        yield text(abstention_in_words(report), CELL)
-    yield from (text(line, CELL) for line in looks_in_words(report))
+    if not report.has_persons_diagnosis:
+        yield from _sureness(report)
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"
@@ -173,6 +168,21 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
         yield text("Not signed by a person.", CELL)
 
 
+def _sureness(report: CaseReport) -> Iterator[Flowable]:
+    """How sure the agent is of its own diagnosis."""
+    own = marked(report, agent_diagnosis(report)) or "no diagnosis"
+    of = f" in {own}" if report.has_persons_diagnosis else ""
+    sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
+    share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
+    row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
+    row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
+    row.hAlign = "LEFT"
+    yield row
+    if report.abstained:
+        yield text(abstention_in_words(report), CELL)
+    yield from (text(line, CELL) for line in looks_in_words(report))
+
+
 def settled_by_agent(report: CaseReport) -> bool:
     """Whether the agent ended the case and nobody has signed it."""
     return report.status in ("done", "abstained")
@@ -180,7 +190,8 @@ def settled_by_agent(report: CaseReport) -> bool:
 
 def _description(report: CaseReport) -> Iterator[Flowable]:
     if report.description:
-        yield from heading("Description")
+        writer = writer_of("description", report)
+        yield from heading(f"Description, in the words of {writer}" if writer else "Description")
         yield text(report.description)
 
 

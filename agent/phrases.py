@@ -19,7 +19,7 @@ NOT_A_TERM = "not a known term"
 
 def outcome_title(report: CaseReport) -> str:
     """What the label at the head of a report is."""
-    if not report.abstained or report.status == "signed":
+    if not report.abstained or report.has_persons_diagnosis:
         return "Diagnosis"
     nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
     return "Not signed out" if nothing else "Most likely, not signed out"
@@ -33,7 +33,7 @@ def diagnosis_in_words(report: CaseReport) -> str:
 
 def limits_of(report: CaseReport) -> list[str]:
     """What limits the label at the head of a report, in a few words each; none of a person's."""
-    if report.status == "signed":
+    if report.has_persons_diagnosis:
         return []
     limits = {
         NOT_A_TERM: not _is_known(report, report.diagnosis),

@@ -344,6 +344,12 @@ class CaseReport(Record):
     )
 
     @property
+    def has_persons_diagnosis(self) -> bool:
+        """Whether the diagnosis is a person's: confidence, advice and rationale of the agent are then not of it."""
+        edited = any(decision.action == "edit" and decision.diagnosis for decision in self.review)
+        return self.status == "signed" or edited
+
+    @property
     def amended_diagnosis(self) -> str | None:
         """The diagnosis of the latest addendum that gives another than the one that was signed; none: no such."""
         return next((added.diagnosis for added in reversed(self.addenda) if added.diagnosis), None)

@@ -73,24 +73,28 @@ def _outcome(report: CaseReport) -> str:
         lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
     if report.amended_diagnosis:
         lines.append(f"**Diagnosis of the latest addendum:** {_inline(report.amended_diagnosis)}")
-    if report.diagnosis and report.status != "signed":
+    apart = report.has_persons_diagnosis  # the agent's confidence and advice are not of a person's diagnosis
+    if report.diagnosis and not apart:
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
         lines.append(f"**Question:** {_inline(question_in_words(report))}")
-    text = "  \n".join(lines)
-    if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
-        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(marked(report, agent_diagnosis(report)) or 'none')}  \n"
-        text += f"**Confidence:** {confidence_in_words(report)}"
+    parts = ["  \n".join(lines)]
+    if apart:
+        agents = _inline(marked(report, agent_diagnosis(report)) or "none")
+        parts += [
+            "### What the agent said",
+            f"**Diagnosis:** {agents}  \n**Confidence:** {confidence_in_words(report)}",
+        ]
     if report.abstained:
-        text += f"\n\n{abstention_in_words(report)}"
-    text += "".join(f"\n\n{_inline(line)}" for line in looks_in_words(report))
+        parts.append(abstention_in_words(report))
+    parts += map(_inline, looks_in_words(report))
     if report.advice:
-        text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
+        parts += ["What would help:", "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)]
     if report.rationale:
-        text += f"\n\n**Rationale.** {_inline(report.rationale)}"
-    return text
+        parts.append(f"**Rationale.** {_inline(report.rationale)}")
+    return "\n\n".join(parts)
 
 
 def _said(report: CaseReport) -> str:

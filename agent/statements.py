@@ -28,6 +28,13 @@ class Statement:
     when: str = ""
     comment: str = ""
 
+    def __str__(self) -> str:
+        when = f" on {self.when[:16].replace('T', ' ')} UTC" if self.when else ""
+        act = f" {self.act}{when}" if self.act else ""
+        words = [self.diagnosis, f"“{self.comment}”" if self.comment else ""]
+        said = "; ".join(word for word in words if word)
+        return f"{self.who}{act}: {said}" if said else f"{self.who}{act}"
+
 
 @dataclass(frozen=True)
 class AgentWords:
@@ -41,7 +48,7 @@ class AgentWords:
 def statements(report: CaseReport) -> list[Statement]:
     """What was said of a case, in order."""
     said = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
-    agents = agent_words(report).diagnosis
+    agents = agent_diagnosis(report)
     if agents:
         said.append(Statement("agent", AGENT, marked(report, agents)))
     return [*said, *_decisions(report), *_addenda(report)]

@@ -20,13 +20,12 @@ from videopath.agent.phrases import (
     question_in_words,
 )
 from videopath.agent.report import (
-    agent_diagnosis,
     confidence_in_words,
     left_out_sentences,
     moment,
     ranks_of,
-    retrieval_sentence,
 )
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 from videopath.agent.unfinished import UNFINISHED
 from videopath.app.console import plain, table
 
@@ -50,14 +49,9 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         )
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
-    yield from (plain(line) for line in looks_in_words(report))
-    if report.addenda:
-        added = (
-            (a.added[:16].replace("T", " "), a.reviewer, a.diagnosis or "", a.text) for a in report.addenda
-        )
-        yield _titled("Addenda", table(("when (UTC)", "who", "diagnosis", "text"), added))
-    if report.advice:
-        yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
+    if report.review or report.addenda:
+        yield _titled("Who said what", *(plain(str(statement)) for statement in statements(report)))
+    yield from _of_the_agent(report)
     if report.differential:
         own, others = by_organ(report.differential)
         yield _titled("Differential", _candidates(own))
@@ -68,8 +62,8 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
     elif report.description:
         yield _titled("Description", plain(report.description))
-    if report.rationale:
-        yield _titled("Rationale", plain(report.rationale))
+    if writer := writer_of("description", report):
+        yield plain(f"Description and findings are in the words of {writer}.")
     if report.similar_cases:
         cases = (
             (f"{c.score:.3f}", ranks_of(c), c.id, c.diagnosis, "" if c.kept else c.why)
@@ -86,6 +80,24 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         )
 
 
+def _of_the_agent(report: CaseReport) -> Iterator[RenderableType]:
+    """Its looks, advice and rationale; apart, with its diagnosis and confidence, where the diagnosis is a person's."""
+    parts = [plain(line) for line in looks_in_words(report)]
+    if report.advice:
+        parts += [plain("What would help", "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]
+    if report.rationale:
+        parts += [plain("Rationale", "bold"), plain(report.rationale)]
+    if report.has_persons_diagnosis:
+        agents = marked(report, agent_diagnosis(report)) or "no diagnosis"
+        yield _titled(
+            "What the agent said",
+            plain(f"{agents}   confidence of the agent {confidence_in_words(report)}"),
+            *parts,
+        )
+    else:
+        yield from parts
+
+
 def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
     rows = ((f"{c.probability:6.1%}", candidate_in_words(c), "; ".join(c.support)) for c in candidates)
     return table(("", "diagnosis", "support"), rows)
@@ -94,11 +106,11 @@ def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
 def _headline(report: CaseReport, state: str) -> Text:
     text = Text("\n")
     if report.diagnosis:
-        unsure = report.abstained and report.status != "signed"
+        unsure = report.abstained and not report.has_persons_diagnosis
         text.append(f"{outcome_title(report)}: ", style="bold")
         text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
-        of = "of the agent " if report.status == "signed" else ""
-        text.append(f"   confidence {of}{confidence_in_words(report)}")
+        if not report.has_persons_diagnosis:
+            text.append(f"   confidence {confidence_in_words(report)}")
     text.append(f"\nCase {report.case_id}: {state}", style="dim")
     if report.site:
         text.append(f"   site: {report.site}", style="dim")

@@ -87,7 +87,7 @@ def list_cases(
             entry.state,
             entry.site or "",
             entry.diagnosis,
-            sureness_in_words(entry),
+            "" if entry.status == "signed" else sureness_in_words(entry),
             entry.updated[:16].replace("T", " "),
         )
         for entry in entries
@@ -163,6 +163,11 @@ def resume(
             raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.{lost}")
         deliver(library.get(case_id), as_json=as_json, strict=strict)
         return
+    if entry.at_work:
+        raise CaseError(
+            f"Case {case_id} is being worked on by another process: wait for it to finish."
+            + words_not_kept(diagnosis, description, finding, comment)
+        )
     if entry.status == "waiting for review" and action is None:
         deliver(library.get(case_id), as_json=as_json)
     decision = None

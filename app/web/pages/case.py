@@ -67,12 +67,15 @@ def _case(view: CaseView, shared: Services) -> None:
 def _decision(view: CaseView, shared: Services) -> None:
     """What a person has decided and may decide now."""
     from videopath.app.web.parts.review import review, reviewed
+    from videopath.app.web.parts.said import said
     from videopath.app.web.parts.signout import signout
 
     if view.report is None:
         return
+    said(view.report)
     reviewed(view.report)
     if view.report.status == "waiting for review":
-        review(view, shared)
+        if view.state != "running":  # another process has it in hand
+            review(view, shared)
     else:
         signout(view, shared)

@@ -45,7 +45,7 @@ def _about(row: Row) -> None:
 def _state(row: Row, job: JobState | None) -> None:
     status_badge(row.status, job.position if job else 0)
     entry = row.entry
-    if sure := sureness_in_words(entry):
+    if row.status != "signed" and (sure := sureness_in_words(entry)):
         st.caption(f"confidence {sure}" if entry.confidence is not None else sure)
     elif row.status == "running" and job and job.step:
         st.caption(inert(f"at {job.step.replace('_', ' ')}"))
