@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
-from videopath.agent.looks import best_look
+from videopath.agent.looks import best_look, settled_look
+from videopath.agent.lost_words import giving_back_decision
 from videopath.agent.nodes import Nodes
 from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
@@ -205,7 +206,11 @@ class DiagnosticAgent:
     ) -> Iterator[Step]:
         """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        with nullcontext() if held else self.library.working(case_id):
+        given = None if decision is None else read_decision(decision)
+        with ExitStack() as turn:
+            if not held:
+                with giving_back_decision(given):
+                    turn.enter_context(self.library.working(case_id))
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return
@@ -226,20 +231,22 @@ class DiagnosticAgent:
         carried out.
         """
         decision = read_decision(decision)
-        waiting = self.pending(case_id)
-        if waiting is None:
-            raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+        with giving_back_decision(decision):
+            waiting = self.pending(case_id)
+            if waiting is None:
+                raise CaseError(
+                    f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
+                )
+            if decision.interrupt_id not in (None, waiting.id):
+                raise CaseError(
+                    f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
+                    "look at it again."
+                )
+            values: Any = self._values(case_id)
+            unknown = unknown_label_of(values)
+            return checked_decision(
+                decision, settled_look(values["looks"], unknown), values["facts"], unknown
             )
-        if decision.interrupt_id not in (None, waiting.id):
-            raise CaseError(
-                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                "look at it again."
-            )
-        values: Any = self._values(case_id)
-        return checked_decision(
-            decision, best_look(values["looks"]), values["facts"], unknown_label_of(values)
-        )
 
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""

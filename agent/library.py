@@ -28,8 +28,9 @@ from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.case_lock import LOCK_NAME, is_held, take
+from videopath.agent.lost_words import giving_back
 from videopath.agent.records import CaseReport, CaseState, CaseStatus, Decision, Finding
-from videopath.agent.revision import refuse_without_diagnosis
+from videopath.agent.revision import refuse_unsignable
 from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
 from videopath.core.files import write_bytes, write_text
@@ -271,30 +272,20 @@ class CaseLibrary:
         self.entry(case_id)
         if not reviewer.strip():
             raise CaseError("A signature needs a name: give the reviewer.")
-        with self.working(case_id, wait=_WAIT):
-            self._refuse_signature(self.entry(case_id), diagnosis, comment)
+        with giving_back(diagnosis, description, findings, comment), self.working(case_id, wait=_WAIT):
+            _refuse_signature(self.entry(case_id))
             report = self.get(case_id)
             decision = _signature(report, reviewer.strip(), comment, diagnosis, description, findings)
-            refuse_without_diagnosis(
-                decision.diagnosis or report.diagnosis, report.provenance.get("unknown_label")
+            refuse_unsignable(
+                diagnosis,
+                report.diagnosis,
+                report.status == "abstained",
+                report.provenance.get("unknown_label"),
             )
             _apply(decision, report)
             self.save(report)
             self.drop_checkpoints(case_id)
         return report
-
-    def _refuse_signature(self, entry: CaseEntry, diagnosis: str | None, comment: str) -> None:
-        case_id = entry.case_id
-        if entry.status == "signed":
-            words = "; ".join(word.strip() for word in (diagnosis or "", comment) if word.strip())
-            raise CaseError(
-                f"Case {case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
-                + (f" Your words were not kept: {words}" if words else "")
-            )
-        if entry.status not in _SIGNABLE:
-            raise CaseError(f"Case {case_id} is {entry.status}: only a finished case can be signed.")
-        if entry.status == "abstained" and not (diagnosis or "").strip():
-            raise CaseError(f"The agent abstained on case {case_id}: give the diagnosis that you sign.")
 
     def delete(self, case_id: str) -> None:
         """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
@@ -402,6 +393,15 @@ def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
 def _signed_words(report: CaseReport) -> tuple[object, ...]:
     findings = [finding.text for finding in report.findings]
     return report.status, report.diagnosis, report.description, findings, report.review
+
+
+def _refuse_signature(entry: CaseEntry) -> None:
+    if entry.status == "signed":
+        raise CaseError(
+            f"Case {entry.case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
+        )
+    if entry.status not in _SIGNABLE:
+        raise CaseError(f"Case {entry.case_id} is {entry.state}: only a finished case can be signed.")
 
 
 def _signature(

@@ -43,18 +43,28 @@ def checked_decision(answer: Any, look: Look, facts: Json, unknown_label: str | 
     decision = read_decision(answer).model_copy()
     decision.changes = changes_of(decision, look)
     if decision.action in ("accept", "edit"):
-        refuse_without_diagnosis(decision.diagnosis or look["final"]["label"], unknown_label)
+        refuse_unsignable(decision.diagnosis, look["final"]["label"], bool(look["reasons"]), unknown_label)
     if decision.action == "revise":
         _refuse_unusable(decision, look, VideoFacts.model_validate(facts))
     return decision
 
 
-def refuse_without_diagnosis(label: str, unknown_label: str | None) -> None:
-    """Raise ``CaseError`` where the label that would be signed is not a diagnosis."""
-    if is_no_diagnosis(label, unknown_label):
+def refuse_unsignable(
+    written: str | None, label: str, abstained: bool, unknown_label: str | None = None
+) -> None:
+    """Raise ``CaseError`` where a signature would have no diagnosis: one rule for a review and for a finished case.
+
+    ``written``: the person's own diagnosis; without it they sign the agent's ``label``, which it has to stand by.
+    """
+    if abstained and not (written or "").strip():
         raise CaseError(
-            f"The agent has no diagnosis for this case ({label or 'none'}): give the diagnosis that you sign, "
-            "or reject the case."
+            f"The agent abstained, so that {label or 'no diagnosis'!r} is not one to sign: give the diagnosis that you "
+            "sign, or reject the case."
+        )
+    if is_no_diagnosis(written or label, unknown_label):
+        raise CaseError(
+            f"The agent has no diagnosis for this case ({written or label or 'none'}): give the diagnosis that you "
+            "sign, or reject the case."
         )
 
 

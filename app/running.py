@@ -97,9 +97,11 @@ def deliver(report: CaseReport, *, as_json: bool, out: Path | None = None, stric
     else:
         stdout().print(summary(report))
     if report.status == "waiting for review":
+        # Where the agent abstained there is nothing to accept: the person gives the diagnosis.
+        actions = "edit|revise|reject" if report.abstained else "accept|edit|revise|reject"
         say(
             f"The case waits for your review: videopath cases resume {report.case_id} "
-            "--action accept|edit|revise|reject --reviewer NAME"
+            f"--action {actions} --reviewer NAME"
         )
     elif not as_json:
         say(f"Report, trace and evidence frames: {out or report.folder}")

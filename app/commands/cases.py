@@ -137,6 +137,7 @@ def resume(
     verbose: options.Verbose = False,
 ) -> None:
     """Go on with a case that was stopped, or answer its review."""
+    from videopath.agent.lost_words import giving_back
     from videopath.app.console import quiet_libraries
     from videopath.app.running import deliver, follow, load_agent_of
     from videopath.core.errors import CaseError
@@ -149,7 +150,8 @@ def resume(
     entry = library.entry(case_id)
     if library.finished(case_id):
         if action is not None:
-            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.")
+            with giving_back(diagnosis, description, finding, comment):
+                raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.")
         deliver(library.get(case_id), as_json=as_json, strict=strict)
         return
     if entry.status == "waiting for review" and action is None:

@@ -159,7 +159,7 @@ def test_a_person_may_sign_what_waits(small_case: Path) -> None:
     ) as agent:
         agent.diagnose(small_case, site="colon", case_id="waits")
         assert agent.pending("waits").value["confidence"] is None
-        signed = agent.resume("waits", {"action": "accept", "reviewer": "Dr. A"})
+        signed = agent.resume("waits", {"action": "edit", "diagnosis": CANCER, "reviewer": "Dr. A"})
         assert agent.library.entry("waits").confidence is None
     assert signed.status == "signed"
     head = signed.to_markdown().split("### What the agent said")[0]

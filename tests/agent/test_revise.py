@@ -24,6 +24,8 @@ CHILD = Path(__file__).with_name("killed_case.py")
 POLICY = Policy(max_looks=0, samples=2, description_tokens=24, answer_tokens=12)
 ROUND = ["describe", "diagnose_blind", "retrieve", "diagnose", "verify"]
 WORDS = ["Crowded, irregular glands with necrosis.", "Nuclei are dark and stratified."]
+SIGNED = {"action": "edit", "reviewer": "Dr A", "diagnosis": "colon adenocarcinoma"}
+"""The agent abstains on all of these cases: whoever signs one writes the diagnosis."""
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +86,9 @@ def test_corrected_findings_are_searched_for_and_diagnosed_anew(
     assert (second.value["revision"], second.value["findings"]) == (1, WORDS)
     with pytest.raises(CaseError, match="earlier review"):
         agent.resume("words", {"action": "accept", "interrupt_id": first.id})
-    signed = agent.resume("words", {"action": "accept", "reviewer": "Dr A", "interrupt_id": second.id})
+    signed = agent.resume("words", {**SIGNED, "interrupt_id": second.id})
     assert (signed.status, signed.description) == ("signed", " ".join(WORDS))
-    assert [decision.action for decision in signed.review] == ["revise", "accept"]
+    assert [decision.action for decision in signed.review] == ["revise", "edit"]
     assert [s.name for s in signed.steps] == [s.name for s in report.steps] + ["review", "report"]
     text = signed.to_markdown()
     assert "What was changed" in text
@@ -161,7 +163,7 @@ def test_words_go_with_their_action() -> None:
 def reference(agent: DiagnosticAgent, small_case: Path) -> CaseReport:
     waiting(agent, small_case, "reference")
     revise(agent, "reference", findings=WORDS)
-    return agent.resume("reference", {"action": "accept", "reviewer": "Dr A"})
+    return agent.resume("reference", SIGNED)
 
 
 def calls(agent: DiagnosticAgent, case_id: str) -> list[str]:
@@ -207,7 +209,7 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     assert (folder / "trace.jsonl").read_bytes().startswith(trace)
     assert (folder / "calls.jsonl").read_bytes().startswith(journal)
     assert sorted(calls(agent, case_id)) == sorted(calls(agent, "reference")), "each call once, none twice"
-    report = agent.resume(case_id, {"action": "accept", "reviewer": "Dr A"})
+    report = agent.resume(case_id, SIGNED)
     assert (report.status, report.diagnosis) == ("signed", reference.diagnosis)
     assert report.findings == reference.findings
     assert report.confidence == pytest.approx(reference.confidence, abs=1e-4)
@@ -221,7 +223,7 @@ def test_corrections_that_were_signed_become_a_record_with_their_provenance(
     assert (record.description, record.diagnosis) == (" ".join(WORDS), reference.diagnosis)
     assert record.media == (Media(path=str(small_case)),)
     said = record.provenance
-    assert (said["case"], said["reviewer"], said["decision"]) == ("reference", "Dr A", "accept")
+    assert (said["case"], said["reviewer"], said["decision"]) == ("reference", "Dr A", "edit")
     assert said["corrected"] == "description by Dr A, findings by Dr A"
     assert said["description before"] == reference.review[0].changes["description"]["from"]
     assert said["weights"] == reference.provenance["weights"]

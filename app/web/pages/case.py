@@ -42,6 +42,7 @@ def _case(view: CaseView, shared: Services) -> None:
     from videopath.app.web.parts.differential import differential
     from videopath.app.web.parts.findings import findings
     from videopath.app.web.parts.graph import graph
+    from videopath.app.web.parts.lost_words import kept_words
     from videopath.app.web.parts.neighbours import neighbours
     from videopath.app.web.parts.outcome import blind_sentence, outcome
     from videopath.app.web.parts.review import refused_decision
@@ -49,6 +50,7 @@ def _case(view: CaseView, shared: Services) -> None:
 
     case_style()
     refused_decision()
+    kept_words(view.case_id)
     outcome(view, shared)
     steps, evidence = st.columns(2, gap="large")
     with steps:

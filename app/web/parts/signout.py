@@ -12,12 +12,14 @@ import streamlit as st
 from videopath.agent import CaseReport
 from videopath.app.web.parts.choices import knowledge_name
 from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.lost_words import keep_words
 from videopath.app.web.parts.view import CaseView
 from videopath.app.web.services import Services
 from videopath.core.errors import VideoPathError
 
 _TOLD = "signout_problem"  # in the session: why it was not signed or added
 _ADDED = "signout_added"  # in the session: what was added where
+_FIELDS = {"sign_diagnosis": "Diagnosis", "sign_name": "Your name", "sign_comment": "Comment"}
 _FRAME_LINK = re.compile(r"\[(\d+)\]\(frames/[^)\s]*\)")
 _HEADING = re.compile(r"^#+ ", re.MULTILINE)
 _STREAMLIT_MARKS = re.compile(
@@ -86,6 +88,8 @@ def _sign(report: CaseReport, shared: Services) -> None:
         )
     except VideoPathError as error:
         state[_TOLD] = str(error)
+        if shared.library.entry(report.case_id).status == "signed":  # the form goes, what was typed stays
+            keep_words(report.case_id, {label: str(state.get(key) or "") for key, label in _FIELDS.items()})
 
 
 def _signed(report: CaseReport, shared: Services) -> None:
