@@ -36,12 +36,10 @@ from videopath.agent.pdf_page import (
 )
 from videopath.agent.phrases import (
     abstention_in_words,
-    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
-    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -49,16 +47,15 @@ from videopath.agent.phrases import (
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
     STATUS,
-    agent_diagnosis,
     confidence_in_words,
     flat,
     left_out_sentences,
     moment,
     ranks_of,
-    retrieval_sentence,
     shown_change,
     shown_value,
 )
+from videopath.agent.who_said import is_by_person, who_said_what
 
 _FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
 _DPI = 220
@@ -115,6 +112,9 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     if report.question:
         yield Spacer(1, 6)
         yield labelled("Question", question_in_words(report))
+    if is_by_person(report):
+        yield from heading("What the agent said")
+        yield from _verdict_of_agent(report)
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
@@ -141,21 +141,9 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
     if report.site:
         yield labelled("Site", report.site)
-    yield Spacer(1, 3)
-    of = (
-        f" in {marked(report, agent_diagnosis(report)) or 'no diagnosis'}"
-        if report.status == "signed"
-        else ""
-    )
-    sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
-    share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
-    row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
-    row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
-    row.hAlign = "LEFT"
-    yield row
-    if report.abstained:
-        yield text(abstention_in_words(report), CELL)
-    yield from (text(line, CELL) for line in looks_in_words(report))
+    if not is_by_person(report):
+        yield Spacer(1, 3)
+        yield from _verdict_of_agent(report)
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"
@@ -168,6 +156,20 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
     elif not report.review and settled_by_agent(report):
         yield Spacer(1, 4)
         yield text("Not signed by a person.", CELL)
+
+
+def _verdict_of_agent(report: CaseReport) -> Iterator[Flowable]:
+    """How sure the agent is, and of what where a person's diagnosis stands at the head."""
+    of = f" in {who_said_what(report).agent}" if is_by_person(report) else ""
+    sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
+    share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
+    row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
+    row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
+    row.hAlign = "LEFT"
+    yield row
+    if report.abstained:
+        yield text(abstention_in_words(report), CELL)
+    yield from (text(line, CELL) for line in looks_in_words(report))
 
 
 def settled_by_agent(report: CaseReport) -> bool:
@@ -240,7 +242,7 @@ def _differential(report: CaseReport) -> Iterator[Flowable]:
         (candidate_in_words(c), Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
         for c in own[:shown]
     ]
-    yield from heading("Differential diagnosis")
+    yield from heading("Differential diagnosis" + (" of the agent" if is_by_person(report) else ""))
     yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
     if others:
         named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_SHOWN_ANYWAY])
@@ -283,9 +285,12 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
         yield text(sentence, CELL)
     if report.blind_diagnosis:
         yield Spacer(1, 5)
-        yield labelled("Before the similar cases were seen", blind_in_words(report), CELL)
-        yield labelled("The agent after them", marked(report, agent_diagnosis(report)) or "none", CELL)
-        yield text(retrieval_sentence(report), CELL)
+        said = who_said_what(report)
+        yield labelled("Before the similar cases were seen", said.blind, CELL)
+        yield labelled("The agent after them", said.agent, CELL)
+        if said.by_person:
+            yield labelled(said.reviewer, said.person, CELL)
+        yield text(said.retrieval, CELL)
 
 
 def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:

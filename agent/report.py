@@ -11,17 +11,16 @@ from typing import Any
 
 from videopath.agent.phrases import (
     abstention_in_words,
-    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
-    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
+from videopath.agent.who_said import is_by_person, who_said_what
 from videopath.tools.context import ranks_in_words
 from videopath.tools.schemas import Candidate
 
@@ -68,15 +67,18 @@ def _outcome(report: CaseReport) -> str:
     lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
         lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
-    if report.diagnosis and report.status != "signed":
+    apart = is_by_person(
+        report
+    )  # the agent's confidence, advice and rationale are not of a person's diagnosis
+    if report.diagnosis and not apart:
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
         lines.append(f"**Question:** {_inline(question_in_words(report))}")
     text = "  \n".join(lines)
-    if report.status == "signed":  # a person's diagnosis: the agent's confidence and advice are not of it
-        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(marked(report, agent_diagnosis(report)) or 'none')}  \n"
+    if apart:
+        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(who_said_what(report).agent)}  \n"
         text += f"**Confidence:** {confidence_in_words(report)}"
     if report.abstained:
         text += f"\n\n{abstention_in_words(report)}"
@@ -119,7 +121,8 @@ def _differential(report: CaseReport) -> str:
     if not report.differential:
         return ""
     own, others = by_organ(report.differential)
-    text = "## Differential\n\n" + _candidates(own)
+    of = " of the agent" if is_by_person(report) else ""
+    text = f"## Differential{of}\n\n" + _candidates(own)
     if others:
         text += f"\n\n### Of other organs\n\n{other_organs_in_words(others)}:\n\n{_candidates(others)}"
     return text
@@ -190,26 +193,12 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    first, last = _inline(blind_in_words(report)), _inline(marked(report, agent_diagnosis(report))) or "none"
-    change = retrieval_sentence(report)
-    return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
-
-
-def agent_diagnosis(report: CaseReport) -> str:
-    """The agent's own final label, also where a person's edit has replaced it."""
-    for decision in report.review:
-        if decision.action == "edit" and "diagnosis" in decision.changes:
-            return str(decision.changes["diagnosis"]["from"])
-    return report.diagnosis
-
-
-def retrieval_sentence(report: CaseReport) -> str:
-    """Whether the similar cases changed the answer; not to be told apart from a reviewer's own words."""
-    if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
-        return "The blind diagnosis was made before the reviewer corrected the description."
-    if report.changed_by_retrieval:
-        return "The similar cases changed the answer."
-    return "The similar cases did not change it."
+    said = who_said_what(report)
+    lines = [f"Blind: {_inline(said.blind)}", f"Final: {_inline(said.agent)}"]
+    if said.by_person:
+        lines.append(f"{_inline(said.reviewer)}: {_inline(said.person)}")
+    told = "  \n".join(lines)
+    return f"## Before and after the similar cases\n\n{told}\n\n{said.retrieval}"
 
 
 def shown_change(value: Any) -> str:

@@ -9,25 +9,22 @@ from rich.padding import Padding
 from rich.text import Text
 
 from videopath.agent.phrases import (
-    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
-    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
 )
 from videopath.agent.report import (
-    agent_diagnosis,
     confidence_in_words,
     left_out_sentences,
     moment,
     ranks_of,
-    retrieval_sentence,
 )
 from videopath.agent.unfinished import UNFINISHED
+from videopath.agent.who_said import is_by_person, who_said_what
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -50,12 +47,14 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         )
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
-    yield from (plain(line) for line in looks_in_words(report))
-    if report.advice:
-        yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
+    if is_by_person(report):
+        yield _titled("What the agent said", *_of_agent(report))
+    else:
+        yield from _of_agent(report)
     if report.differential:
         own, others = by_organ(report.differential)
-        yield _titled("Differential", _candidates(own))
+        of = " of the agent" if is_by_person(report) else ""
+        yield _titled(f"Differential{of}", _candidates(own))
         if others:
             yield _titled(other_organs_in_words(others), _candidates(others))
     if report.findings:
@@ -63,8 +62,6 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
     elif report.description:
         yield _titled("Description", plain(report.description))
-    if report.rationale:
-        yield _titled("Rationale", plain(report.rationale))
     if report.similar_cases:
         cases = (
             (f"{c.score:.3f}", ranks_of(c), c.id, c.diagnosis, "" if c.kept else c.why)
@@ -74,11 +71,22 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
-        after = marked(report, agent_diagnosis(report)) or "none"
+        said = who_said_what(report)
+        person = f"{said.reviewer}: {said.person}. " if said.by_person else ""
         yield plain(
-            f"\nBefore the similar cases: {blind_in_words(report)}. The agent after them: {after}. "
-            f"{retrieval_sentence(report)}"
+            f"\nBefore the similar cases: {said.blind}. The agent after them: {said.agent}. {person}{said.retrieval}"
         )
+
+
+def _of_agent(report: CaseReport) -> Iterator[RenderableType]:
+    """What is the agent's own, whoever made the diagnosis at the head."""
+    if is_by_person(report):
+        yield plain(f"{who_said_what(report).agent}, confidence {confidence_in_words(report)}")
+    yield from (plain(line) for line in looks_in_words(report))
+    if report.advice:
+        yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
+    if report.rationale:
+        yield _titled("Rationale", plain(report.rationale))
 
 
 def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
@@ -89,11 +97,12 @@ def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
 def _headline(report: CaseReport, state: str) -> Text:
     text = Text("\n")
     if report.diagnosis:
-        unsure = report.abstained and report.status != "signed"
+        apart = is_by_person(report)
+        unsure = report.abstained and not apart
         text.append(f"{outcome_title(report)}: ", style="bold")
         text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
-        of = "of the agent " if report.status == "signed" else ""
-        text.append(f"   confidence {of}{confidence_in_words(report)}")
+        if not apart:
+            text.append(f"   confidence {confidence_in_words(report)}")
     text.append(f"\nCase {report.case_id}: {state}", style="dim")
     if report.site:
         text.append(f"   site: {report.site}", style="dim")

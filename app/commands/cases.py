@@ -83,7 +83,7 @@ def list_cases(
         )
         for entry in entries
     )
-    stdout().print(table(("case", "status", "site", "diagnosis", "confidence", "updated"), rows))
+    stdout().print(table(("case", "status", "site", "diagnosis", "agent's confidence", "updated"), rows))
 
 
 @app.command()

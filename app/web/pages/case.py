@@ -38,6 +38,7 @@ def show() -> None:
 
 def _case(view: CaseView, shared: Services) -> None:
     from videopath.agent.report import left_out_sentences
+    from videopath.agent.who_said import is_by_person
     from videopath.app.web.parts.case_style import case_style
     from videopath.app.web.parts.differential import differential
     from videopath.app.web.parts.findings import findings
@@ -58,7 +59,7 @@ def _case(view: CaseView, shared: Services) -> None:
         timeline(view)
         with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
             graph(view)
-        differential(view.evidence.differential)
+        differential(view.evidence.differential, of_agent=bool(view.report and is_by_person(view.report)))
     with evidence:
         st.fragment(findings)(view)  # a click in it draws only this again
     left_out = left_out_sentences(view.report) if view.report else []

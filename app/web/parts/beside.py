@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.agent.phrases import blind_in_words, by_organ, diagnosis_in_words, other_organs_in_words
+from videopath.agent.phrases import by_organ, diagnosis_in_words, other_organs_in_words
 from videopath.agent.report import left_out_sentences, ranks_of
+from videopath.agent.who_said import who_said_what
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
 from videopath.app.web.parts.choices import knowledge_name
@@ -27,6 +28,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
     with st.container(key="outcomes"):
         for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
             with column, st.container(border=True):
+                said = who_said_what(report)
                 st.caption(f"Run {name}")
                 st.markdown(f"### {inert(diagnosis_in_words(report))}")
                 frames = len(report.video.seconds) if report.video else 0
@@ -37,22 +39,18 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
                 comparable = all(one.provenance.get("calibrated") is not False for one in (first, second))
                 fitted = report.provenance.get("calibrated") is not False
                 st.metric(
-                    "confidence",
+                    f"confidence of the agent in “{said.agent}”" if said.by_person else "confidence",
                     f"{report.confidence:.0%}" if fitted else "not calibrated",
                     delta=f"{100 * change:+.0f} points against A"
                     if name == "B" and comparable and abs(change) >= 0.005
                     else None,
                     delta_color="off",
                 )
-                st.text(_before_retrieval(report))
+                for who, what in said.rows():
+                    st.text(f"{who}: {what}")
+                st.text(said.retrieval)
                 if st.button("Open", key=f"open_{name}", icon=":material/open_in_full:"):
                     open_case(report.case_id)
-
-
-def _before_retrieval(report: CaseReport) -> str:
-    if report.changed_by_retrieval:
-        return f"Before any similar case was seen: {blind_in_words(report)}. The similar cases changed it."
-    return "The same before any similar case was seen."
 
 
 def asked(first: CaseReport, second: CaseReport) -> None:

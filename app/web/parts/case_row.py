@@ -45,7 +45,8 @@ def _state(row: Row, job: JobState | None) -> None:
     status_badge(row.status, job.position if job else 0)
     entry = row.entry
     if entry.confidence is not None and entry.diagnosis:
-        st.caption(f"confidence {entry.confidence:.0%}")
+        of = "of the agent " if row.status == "signed" else ""
+        st.caption(f"confidence {of}{entry.confidence:.0%}")
     elif row.status == "running" and job and job.step:
         st.caption(inert(f"at {job.step.replace('_', ' ')}"))
     if row.status == "signed" and entry.signed_by:

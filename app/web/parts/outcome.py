@@ -14,6 +14,7 @@ from videopath.agent.phrases import (
 )
 from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
+from videopath.agent.who_said import is_by_person, who_said_what
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
 from videopath.app.web.parts.status import STATUSES, age
@@ -34,9 +35,8 @@ def outcome(view: CaseView, shared: Services) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             look = STATUSES[_LIKE.get(view.state, view.state)]
             st.badge(view.state, icon=look.icon, color=look.colour)
-            if view.report is not None and view.report.diagnosis:
-                of = "of the agent " if view.report.status == "signed" else ""
-                sure = f"confidence {of}{confidence_in_words(view.report)}"
+            if view.report is not None and view.report.diagnosis and not is_by_person(view.report):
+                sure = f"confidence {confidence_in_words(view.report)}"
                 st.badge(sure, icon=":material/speed:", color="gray")
         entry = view.entry
         facts = (
@@ -70,10 +70,16 @@ def unknown(why: str = "") -> None:
 
 
 def blind_sentence(view: CaseView) -> str:
-    """The blind against the final diagnosis; empty before both are there."""
+    """The blind against the agent's final diagnosis, then a person's; empty before both are there."""
     blind, final = view.evidence.blind, view.evidence.final
     if not blind or not final:
         return ""
+    said = who_said_what(view.report) if view.report is not None else None
+    person = f" The diagnosis of {said.reviewer} is “{said.person}”." if said and said.by_person else ""
+    return _before_and_after(view, blind, final) + person
+
+
+def _before_and_after(view: CaseView, blind: str, final: str) -> str:
     if blind == final:
         return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
     if view.report is not None and not view.report.changed_by_retrieval:
@@ -85,7 +91,7 @@ def _headline(view: CaseView) -> str:
     if view.report is None or not view.report.diagnosis:
         return f"Case of {PurePath(view.entry.video).name}"
     label = diagnosis_in_words(view.report)
-    unsure = view.report.abstained and view.report.status not in ("signed", "rejected")
+    unsure = view.report.abstained and not is_by_person(view.report) and view.report.status != "rejected"
     title = outcome_title(view.report).partition(",")[0]
     return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
 
@@ -95,8 +101,11 @@ def _limits(report: CaseReport) -> None:
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
     lines = looks_in_words(report)
+    if is_by_person(report):
+        agent = who_said_what(report).agent
+        lines = [f"The agent said: {agent}, confidence {confidence_in_words(report)}", *lines]
     if lines:
-        with st.container(key="looks", gap=None):
+        with st.container(key="agent_said" if is_by_person(report) else "looks", gap=None):
             for line in lines:
                 st.text(line)
 
