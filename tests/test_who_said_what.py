@@ -125,11 +125,8 @@ def page_of(module: str, **query: str) -> str:
     test.run()
     assert not test.exception
     kinds = ("title", "markdown", "text", "caption", "subheader", "info", "metric")
-    return "\n".join(
-        f"{getattr(element, 'label', '')} {element.value}"
-        for kind in kinds
-        for element in getattr(test, kind)
-    )
+    told = (f"{getattr(e, 'label', '')} {e.value}" for kind in kinds for e in getattr(test, kind))
+    return "\n".join(told).replace("\\", "")  # without Markdown's escapes
 
 
 def test_the_pages_of_the_app_say_the_same(own_home: Path) -> None:
