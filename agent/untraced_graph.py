@@ -12,7 +12,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import RunContext
-from videopath.tools.untraced import untraced, without_tracers
+from videopath.tools.untraced import tracing_allowed, untraced, without_tracers
 
 
 class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]):
@@ -21,11 +21,20 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
     The context is left between two updates, so that the caller's own code is traced as before.
     """
 
+    _traced = False
+
     @classmethod
     def of(cls, graph: CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]) -> Self:
         """The same graph, untraced."""
         made = cls.__new__(cls)
         made.__dict__.update(vars(graph))
+        made._traced = tracing_allowed()  # now: a run may be in an event loop, which must not wait for a file
+        return made
+
+    def copy(self, update: dict[str, Any] | None = None) -> Self:
+        """As LangGraph's ``copy``."""
+        made = super().copy(update)
+        made._traced = self._traced
         return made
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **more: Any) -> Iterator[Any]:
@@ -33,7 +42,7 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
         updates: Any = super().stream(input, self._quiet(config), **more)
         with closing(updates):
             while True:
-                with untraced():
+                with untraced(self._traced):
                     try:
                         update = next(updates)
                     except StopIteration:
@@ -47,7 +56,7 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
         updates: Any = super().astream(input, self._quiet(config), **more)
         async with aclosing(updates):
             while True:
-                with untraced():
+                with untraced(self._traced):
                     try:
                         update = await anext(updates)
                     except StopAsyncIteration:
@@ -56,12 +65,12 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
         """As LangGraph's ``bulk_update_state``."""
-        with untraced():
+        with untraced(self._traced):
             return super().bulk_update_state(self._quiet(config), supersteps)
 
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
         """As LangGraph's ``abulk_update_state``."""
-        with untraced():
+        with untraced(self._traced):
             return await super().abulk_update_state(self._quiet(config), supersteps)
 
     def _quiet(self, config: RunnableConfig | None) -> RunnableConfig:
@@ -70,5 +79,5 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
         callbacks = next((place["callbacks"] for place in places if place and place.get("callbacks")), None)
         quiet: RunnableConfig = {**(config or {})}
         if callbacks:
-            quiet["callbacks"] = without_tracers(callbacks)
+            quiet["callbacks"] = without_tracers(callbacks, self._traced)
         return quiet

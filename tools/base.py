@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from langchain_core.callbacks import Callbacks
@@ -10,7 +11,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ValidationError
 
 from videopath.core.errors import VideoPathError
-from videopath.tools.untraced import untraced, without_tracers
+from videopath.tools.untraced import tracing_allowed, untraced, without_tracers
 
 
 class TissueTool(BaseTool):
@@ -34,9 +35,10 @@ class TissueTool(BaseTool):
         **more: Any,
     ) -> Any:
         """As LangChain's ``run``, without LangSmith."""
-        told = (verbose, start_color, color, without_tracers(callbacks))
+        allowed = tracing_allowed()
+        told = (verbose, start_color, color, without_tracers(callbacks, allowed))
         try:
-            with untraced():
+            with untraced(allowed):
                 return super().run(tool_input, *told, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
             return self._told(error, tool_call_id)
@@ -53,9 +55,10 @@ class TissueTool(BaseTool):
         **more: Any,
     ) -> Any:
         """As LangChain's ``arun``, without LangSmith."""
-        told = (verbose, start_color, color, without_tracers(callbacks))
+        allowed = await asyncio.to_thread(tracing_allowed)
+        told = (verbose, start_color, color, without_tracers(callbacks, allowed))
         try:
-            with untraced():
+            with untraced(allowed):
                 return await super().arun(tool_input, *told, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
             return self._told(error, tool_call_id)

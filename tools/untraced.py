@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
 
 
+def tracing_allowed() -> bool:
+    """Whether the setting allows it. Reads a file: not for an event loop, which servers guard against waiting."""
+    return load_settings().tracing
+
+
 @contextmanager
-def untraced() -> Iterator[None]:
-    """Within the block LangChain adds no tracer, unless the setting allows it. Nothing outside of it changes."""
+def untraced(allowed: bool) -> Iterator[None]:
+    """Within the block LangChain adds no tracer, unless it is allowed. Nothing outside of it changes."""
     from langchain_core.tracers.context import tracing_v2_callback_var
     from langsmith import tracing_context
 
-    if load_settings().tracing:
+    if allowed:
         yield
         return
     token = tracing_v2_callback_var.set(None)
@@ -33,12 +38,12 @@ def untraced() -> Iterator[None]:
         tracing_v2_callback_var.reset(token)
 
 
-def without_tracers(callbacks: Callbacks) -> Callbacks:
+def without_tracers(callbacks: Callbacks, allowed: bool) -> Callbacks:
     """The callbacks of a run, less LangSmith's: those of a traced run that this one is a part of."""
     from langchain_core.callbacks import CallbackManager
     from langchain_core.tracers.langchain import LangChainTracer
 
-    if not callbacks or load_settings().tracing:
+    if not callbacks or allowed:
         return callbacks
     kept = CallbackManager(handlers=[*callbacks]) if isinstance(callbacks, list) else callbacks.copy()
     kept.handlers = [one for one in kept.handlers if not isinstance(one, LangChainTracer)]
