@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -17,21 +17,22 @@ from pydantic import TypeAdapter, ValidationError
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
-from videopath.agent.looks import best_look, settled_look
-from videopath.agent.lost_words import giving_back_decision
+from videopath.agent.looks import best_look
 from videopath.agent.nodes import Nodes
 from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
+from videopath.agent.signing import words_not_kept
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
-from videopath.core.settings import ReviewMode, load_settings
+from videopath.core.settings import ReviewMode
 from videopath.core.sites import canonical_site
+from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
@@ -206,11 +207,7 @@ class DiagnosticAgent:
     ) -> Iterator[Step]:
         """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        given = None if decision is None else read_decision(decision)
-        with ExitStack() as turn:
-            if not held:
-                with giving_back_decision(given):
-                    turn.enter_context(self.library.working(case_id))
+        with nullcontext() if held else self.library.working(case_id):
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return
@@ -231,22 +228,21 @@ class DiagnosticAgent:
         carried out.
         """
         decision = read_decision(decision)
-        with giving_back_decision(decision):
-            waiting = self.pending(case_id)
-            if waiting is None:
-                raise CaseError(
-                    f"Case {case_id} does not wait for a decision: it was given already or was never asked for."
-                )
-            if decision.interrupt_id not in (None, waiting.id):
-                raise CaseError(
-                    f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                    "look at it again."
-                )
-            values: Any = self._values(case_id)
-            unknown = unknown_label_of(values)
-            return checked_decision(
-                decision, settled_look(values["looks"], unknown), values["facts"], unknown
+        waiting = self.pending(case_id)
+        lost = words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
+        if waiting is None:
+            raise CaseError(
+                f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
             )
+        if decision.interrupt_id not in (None, waiting.id):
+            raise CaseError(
+                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
+                f"look at it again.{lost}"
+            )
+        values: Any = self._values(case_id)
+        return checked_decision(
+            decision, best_look(values["looks"]), values["facts"], unknown_label_of(values)
+        )
 
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""
@@ -282,7 +278,7 @@ class DiagnosticAgent:
         settings = self._nodes.settings.model_copy(update={**clip, "exclude": _names(exclude)})
         inputs = _inputs(video, question, site, case_id, settings)
         folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
-        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2))
+        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2), private=True)
         return inputs
 
     def _refuse_closed(self) -> None:
@@ -323,7 +319,7 @@ class DiagnosticAgent:
                 stream_mode="updates",
                 durability="sync",
             )
-            for update in _untraced(updates):
+            for update in updates:
                 yield from _steps_of(update)
         except VideoPathError as error:
             self.library.set_status(case_id, "failed", str(error))
@@ -374,24 +370,6 @@ def _damaged(case_id: str, error: Exception) -> str:
     )
 
 
-def _untraced(updates: Iterator[Any]) -> Iterator[Any]:
-    """The updates, each made without LangSmith: a variable in the environment must not send a case away.
-
-    The setting ``tracing`` allows it. The context is left between two updates, which the caller's own code sees.
-    """
-    from langsmith import tracing_context
-
-    if load_settings().tracing:
-        yield from updates
-        return
-    while True:
-        with tracing_context(enabled=False):
-            update = next(updates, None)
-        if update is None:
-            return
-        yield update
-
-
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
     """The new steps of an update. After a kill, LangGraph tells finished ones once more and marks them as cached."""
     if not update.get("__metadata__", {}).get("cached"):
@@ -408,8 +386,7 @@ def _inputs(
         raise InputError(
             f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
         )
-    if _has_half_characters(str(path.resolve())):
-        raise InputError(f"The name {str(path.resolve())!r} is not valid UTF-8 text; rename it.")
+    refuse_unwritable(path.resolve(), "the video")
     return CaseInput(
         video=str(path.resolve()),
         site=canonical_site(site) if site else None,
@@ -421,7 +398,7 @@ def _inputs(
 
 def _names(exclude: Sequence[str]) -> list[str]:
     """Names of what may not be used, each once; blank ones are none."""
-    if any(_has_half_characters(name) for name in exclude):
+    if any(has_half_characters(name) for name in exclude):
         raise InputError("A name to exclude has a character that is not valid; leave it out.")
     return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
 
@@ -435,14 +412,9 @@ def _checked_question(question: str | None) -> str | None:
         raise InputError(
             f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are allowed."
         )
-    if _has_half_characters(question):
+    if has_half_characters(question):
         raise InputError("The question has a character that is not valid; leave it out.")
     return question.strip()
-
-
-def _has_half_characters(text: str) -> bool:
-    """As Python makes of bytes that are no UTF-8, in names of files and on the command line; no JSON can hold them."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
+from videopath.agent.handing_on import steps_without_paths, without_paths
 from videopath.agent.records import CaseReport, Step
 from videopath.agent.trace import TRACE_NAME, parse_trace, trace_text
 from videopath.core.errors import CaseError, InputError
@@ -57,12 +58,16 @@ class Bundle:
     problems: list[str]  # what differs from the manifest, one sentence each; empty when nothing does
 
 
-def save_bundle(report: CaseReport, path: Path) -> Path:
+def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> Path:
     """Write the bundle, whole or not at all, and return its path.
 
-    Trace and frames come from ``report.folder``; a report without a folder carries its steps as the trace.
+    Trace and frames come from ``report.folder``; a report without a folder carries its steps as the trace. Where the
+    files lie on this machine is told only ``with_paths``. Raises ``CaseError`` if the trace is damaged.
     """
-    members = _members(report)
+    steps = _traced(report)
+    if not with_paths:
+        steps, report = steps_without_paths(steps, report), without_paths(report)
+    members = _members(report, steps)
     members[MANIFEST_NAME] = _json_bytes(_manifest(report, members))
     with replaced_on_success(path) as part, zipfile.ZipFile(part, "w") as archive:
         for name in sorted(members):
@@ -97,28 +102,26 @@ def read_bundle(path: Path) -> Bundle:
     return Bundle(path, report, steps, manifest, problems)
 
 
-def _members(report: CaseReport) -> dict[str, _Member]:
+def _traced(report: CaseReport) -> list[Step]:
+    """The steps of the trace on disk; the report's own where there is none or it is damaged."""
+    path = report.folder / TRACE_NAME if report.folder else None
+    if path is not None and path.is_file():
+        with suppress(CaseError):
+            return list(parse_trace(path.read_bytes()))
+    return report.steps
+
+
+def _members(report: CaseReport, steps: list[Step]) -> dict[str, _Member]:
     members: dict[str, _Member] = {
         REPORT_NAME: report.to_json().encode(),
-        MARKDOWN_NAME: report.to_markdown().encode(),
+        MARKDOWN_NAME: report.to_markdown(with_paths=True).encode(),  # those that the report still has
+        TRACE_NAME: trace_text(steps).encode(),
     }
     folder = report.folder
-    members[TRACE_NAME] = _trace_of(report)
     if folder and (folder / FRAMES_FOLDER).is_dir():
         for frame in sorted((folder / FRAMES_FOLDER).glob("*.png")):
             members[f"{FRAMES_FOLDER}/{frame.name}"] = frame
     return members
-
-
-def _trace_of(report: CaseReport) -> bytes:
-    """The trace on disk; the report's own steps where there is none or it is damaged."""
-    path = report.folder / TRACE_NAME if report.folder else None
-    if path is not None and path.is_file():
-        data = path.read_bytes()
-        with suppress(CaseError):
-            list(parse_trace(data))
-            return data
-    return trace_text(report.steps).encode()
 
 
 def _manifest(report: CaseReport, members: dict[str, _Member]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def take(folder: Path, wait: float = 0.0) -> BaseFileLock:
         raise CaseError(
             f"The folder of case {folder.name} is gone, as when a case is deleted: delete the case to end that."
         )
-    lock = FileLock(folder / LOCK_NAME, thread_local=False)
+    lock = FileLock(folder / LOCK_NAME, thread_local=False, mode=0o600)
     try:
         lock.acquire(timeout=max(wait, WHILE_ASKED))
     except Timeout as error:

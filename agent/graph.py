@@ -16,14 +16,14 @@ from typing import Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 
 from videopath.agent.nodes import Nodes
 from videopath.agent.routing import goes_on_with, is_revised, wants_closer_look, wants_review
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import RunContext
+from videopath.agent.untraced_graph import UntracedGraph
 
-CaseGraph = CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]
+CaseGraph = UntracedGraph
 
 
 def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CaseGraph:
@@ -51,7 +51,7 @@ def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -
     graph.add_conditional_edges("review", after_review)
     graph.add_edge("report", END)
 
-    return graph.compile(checkpointer=checkpointer, name="videopath")
+    return UntracedGraph.of(graph.compile(checkpointer=checkpointer, name="videopath"))
 
 
 def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]:

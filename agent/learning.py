@@ -6,11 +6,15 @@ A record's source is the SHA-256 of its video: the same video under any name is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from videopath.agent.not_known import not_known_in, says_not_known
+from videopath.agent.statements import is_confirmed, writer_of
+from videopath.agent.verdict import is_no_diagnosis
 from videopath.core.errors import CaseError, InputError, KnowledgeError
 
 if TYPE_CHECKING:
@@ -20,10 +24,29 @@ if TYPE_CHECKING:
 LICENCE = "own case, not licensed to others"
 
 
-def record_of(report: CaseReport, patient: str | None = None, group: str | None = None) -> InstructionRecord:
-    """A signed case as an instruction record. Raises ``CaseError`` for one that nobody signed.
+def record_id(case_id: str) -> str:
+    """The id of the record that a case becomes."""
+    return f"case-{case_id}"
 
-    ``patient``, ``group``: whose other cases may not be answered with it, where that is known.
+
+def record_of(
+    report: CaseReport,
+    patient: str | None = None,
+    group: str | None = None,
+    *,
+    description: str | None = None,
+    findings: Sequence[str] | None = None,
+    confirmed: bool = False,
+) -> InstructionRecord:
+    """A signed case as an instruction record.
+
+    Description and findings must be a person's: written or confirmed at the signature, written here
+    (``description``, ``findings``), or confirmed here as they stand (``confirmed``). The diagnosis is the one that was
+    signed, or that of an addendum. ``patient``, ``group``: whose other cases may not be answered with it, where that
+    is known.
+
+    Raises ``CaseError`` for a case that nobody signed, whose description nobody confirmed, or whose words say that
+    their writer does not know the tissue.
     """
     from videopath.knowledge import InstructionRecord, Media
     from videopath.model.questions import default_question
@@ -32,19 +55,67 @@ def record_of(report: CaseReport, patient: str | None = None, group: str | None 
         raise CaseError(
             f"Case {report.case_id} is {report.status}: only a signed case becomes knowledge; sign it first."
         )
+    written = _written(description, findings)
+    if written is None and not (confirmed or is_confirmed(report)):
+        raise CaseError(not_confirmed(report))
+    text = report.description if written is None else written
+    diagnosis = report.amended_diagnosis or report.diagnosis
+    _refuse_not_known(report, text, diagnosis)
     return InstructionRecord(
-        id=f"case-{report.case_id}",
+        id=record_id(report.case_id),
         source=report.video.sha256,
         site=report.site,
         question=report.question or default_question(report.site),
-        description=report.description,
-        diagnosis=report.diagnosis,
+        description=text,
+        diagnosis=diagnosis,
         licence=LICENCE,
         media=(Media(path=report.video.path, start=report.settings.start, end=report.settings.end),),
         patient=patient,
         group=group,
-        provenance=provenance_of(report),
+        provenance=provenance_of(report) | _description_of(report, written),
     )
+
+
+def not_confirmed(report: CaseReport) -> str:
+    """Why a signed case does not become knowledge as it is, and what to do."""
+    return (
+        f"The description of case {report.case_id} is the agent's, and nobody has confirmed it: "
+        f"“{_short(report.description)}” Read it and confirm it (`videopath cases learn {report.case_id} FOLDER "
+        "--confirm`), or write your own (--description, --finding)."
+    )
+
+
+def _written(description: str | None, findings: Sequence[str] | None) -> str | None:
+    """What a person wrote for the record: the description, and the findings that do not stand in it."""
+    text = " ".join((description or "").split())
+    lines = (" ".join(line.split()) for line in findings or ())
+    parts = [text, *(line for line in lines if line not in text)]
+    return " ".join(part for part in parts if part) or None
+
+
+def _refuse_not_known(report: CaseReport, description: str, diagnosis: str) -> None:
+    """No sentence by which a model says that it does not know becomes knowledge, whoever confirmed it."""
+    own = report.provenance.get("unknown_label")
+    if is_no_diagnosis(diagnosis, own) or says_not_known(diagnosis, own):
+        raise CaseError(
+            f"Case {report.case_id} has no diagnosis ({diagnosis or 'none'}): it does not become knowledge. "
+            f"Give one in an addendum: `videopath cases addendum {report.case_id} --diagnosis …`."
+        )
+    if said := not_known_in(description, own):
+        raise CaseError(
+            f"The description of case {report.case_id} says that its writer does not know the tissue (“{said[0]}”): "
+            "write what is seen (--description, --finding)."
+        )
+
+
+def _description_of(report: CaseReport, written: str | None) -> dict[str, str]:
+    """Whose words the description is."""
+    signer = report.review[-1].reviewer if report.review else ""
+    if written is not None:
+        return {"description by": "a person, when it was learned"}
+    if writer := writer_of("description", report):
+        return {"description by": writer}
+    return {"description by": "the agent, confirmed by " + (signer or "a person")}
 
 
 def provenance_of(report: CaseReport) -> dict[str, str]:
@@ -65,6 +136,8 @@ def provenance_of(report: CaseReport) -> dict[str, str]:
             for d in report.review
             for name, change in d.changes.items()
         }
+    if added := [addendum for addendum in report.addenda if addendum.diagnosis]:
+        said |= {"amended by": added[-1].reviewer, "amended": added[-1].added, "signed as": report.diagnosis}
     return {name: value for name, value in said.items() if value}
 
 
@@ -75,21 +148,27 @@ def add_to_knowledge(
     *,
     patient: str | None = None,
     group: str | None = None,
+    description: str | None = None,
+    findings: Sequence[str] | None = None,
+    confirmed: bool = False,
 ) -> str:
     """Add a signed case to a knowledge base, made where the folder has none, and return the record's id.
 
     It is found by its pictures, too, where its video is still what it was and the knowledge base has pictures (a new
     one has, of a case of nano): seen by ``viewer``, else by the encoder that the knowledge base names, unless that is
     the tower of a model which would have to be loaded for it. Where its pictures could not be seen, the change log
-    says why. ``patient`` and ``group`` as in :func:`record_of`.
+    says why. The other arguments are as in :func:`record_of`.
 
-    Raises ``CaseError`` for a case that is not signed or is in it already, ``KnowledgeError`` for a folder that
+    Raises ``CaseError`` as :func:`record_of` and for a case that is in it already, ``KnowledgeError`` for a folder that
     cannot be used.
     """
     from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
     from videopath.knowledge.manifest import MANIFEST
 
-    record, folder = record_of(report, patient, group), Path(folder).expanduser()
+    record = record_of(
+        report, patient, group, description=description, findings=findings, confirmed=confirmed
+    )
+    folder = Path(folder).expanduser()
     if folder.resolve() == STARTER_FOLDER.resolve():
         raise KnowledgeError(
             "The starter knowledge base is part of VideoPath and is not changed; name a folder of your own, "

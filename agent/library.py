@@ -8,7 +8,8 @@
                                    /frames/*.png  the evidence frames
     $VIDEOPATH_HOME/checkpoints.sqlite            the graph's own checkpoints of unfinished cases, by case id
 
-Reading never creates anything. Writers from several processes wait for each other (write-ahead log).
+All of it is for its owner alone, and so are the copies of videos in $VIDEOPATH_HOME/cache; a library of an earlier
+version becomes so when it is written to. Reading never creates or changes anything. Writers from several processes wait for each other (write-ahead log).
 """
 
 from __future__ import annotations
@@ -21,19 +22,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from filelock import BaseFileLock
 from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.case_lock import LOCK_NAME, is_held, take
-from videopath.agent.lost_words import giving_back
-from videopath.agent.records import CaseReport, CaseState, CaseStatus, Decision, Finding
-from videopath.agent.revision import refuse_unsignable
+from videopath.agent.records import CaseReport, CaseState, CaseStatus
+from videopath.agent.signing import Signature, addendum_of, apply_signature, refuse_to_overwrite
 from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
-from videopath.core.files import write_bytes, write_text
+from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
 from videopath.core.settings import home_folder
 
 ExportFormat = Literal["zip", "pdf", "md", "json"]
@@ -47,8 +47,7 @@ INPUTS_NAME = "inputs.json"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another
 _LITTLE_SPACE = 1 << 20  # bytes
-_SIGNABLE = ("done", "abstained")
-_FINISHED = (*_SIGNABLE, "signed", "rejected")
+_FINISHED = ("done", "abstained", "signed", "rejected")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
     case_id TEXT PRIMARY KEY, status TEXT NOT NULL, video TEXT NOT NULL, site TEXT, diagnosis TEXT NOT NULL,
@@ -78,8 +77,10 @@ class CaseEntry(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def state(self) -> CaseState:
-        """The status for people: a case that was begun, and on which nobody works now, is interrupted."""
-        return "interrupted" if self.status == "running" and not self.at_work else self.status
+        """The status for people: somebody works on a case that runs; one that was begun and left is interrupted."""
+        if self.at_work:
+            return "running"
+        return "interrupted" if self.status == "running" else self.status
 
 
 def now() -> str:
@@ -103,6 +104,7 @@ class CaseLibrary:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "cases.sqlite"
+        self._is_private = False  # as far as this process has looked
 
     def folder(self, case_id: str) -> Path:
         """The folder of a case, whether or not it exists. Raises ``CaseError`` for an id that is no file name."""
@@ -142,14 +144,9 @@ class CaseLibrary:
         try:
             return self._entry_from(row)
         except CaseError as error:
-            moments = {name: str(row[name] or "") for name in ("created", "updated")}
-            return CaseEntry(
-                case_id=str(row["case_id"]),
-                status="failed",
-                video=str(row["video"] or ""),
-                comment=str(error),
-                **moments,
-            )
+            kept = {name: str(value or "") for name, value in dict(row).items()}
+            known = {name: kept.get(name, "") for name in ("case_id", "video", "created", "updated")}
+            return CaseEntry(status="failed", comment=str(error), **known)
 
     def _entry_from(self, row: sqlite3.Row) -> CaseEntry:
         """The row, or what the report says where a kill came after the report of a finished case and before its row."""
@@ -157,11 +154,11 @@ class CaseLibrary:
             entry = CaseEntry(**dict(row))
         except ValidationError as error:
             raise CaseError(
-                f"This version of VideoPath does not understand the entry of case {row['case_id']}: "
+                f"This version of VideoPath does not understand the entry of case {dict(row).get('case_id')}: "
                 f"{error.errors()[0]['msg']}."
             ) from error
         folder = self.folder(entry.case_id)
-        entry.at_work = entry.status == "running" and is_held(folder)
+        entry.at_work = entry.status not in _FINISHED and is_held(folder)
         if not (folder / SAVING_NAME).exists():
             return entry
         try:
@@ -208,7 +205,7 @@ class CaseLibrary:
                 raise CaseError(
                     f"There is a case {case_id} already: leave the id out or choose another."
                 ) from error
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
         return folder
 
     @contextmanager
@@ -243,11 +240,11 @@ class CaseLibrary:
         Raises ``CaseError`` if the case is signed and the report says something else than what was signed.
         """
         folder = self.folder(report.case_id)
-        _refuse_to_overwrite(folder / REPORT_NAME, report)
+        refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
-        write_text(folder / SAVING_NAME, "")
-        write_text(folder / REPORT_NAME, report.to_json())
-        write_text(folder / MARKDOWN_NAME, report.to_markdown())
+        write_text(folder / SAVING_NAME, "", private=True)
+        write_text(folder / REPORT_NAME, report.to_json(), private=True)
+        write_text(folder / MARKDOWN_NAME, report.to_markdown(), private=True)
         with self._connect() as database:
             _upsert(database, _entry_of(report))
         (folder / SAVING_NAME).unlink(missing_ok=True)
@@ -262,29 +259,40 @@ class CaseLibrary:
         *,
         description: str | None = None,
         findings: Sequence[str] | None = None,
+        confirmed: bool = False,
     ) -> CaseReport:
         """Sign a finished case; who, when and the comment are kept in report and row.
 
         ``diagnosis``, ``description`` and ``findings`` replace the agent's; a case without a diagnosis cannot be
-        signed without one. One person signs: a second signature raises ``CaseError`` and repeats the words that it
-        would have lost.
+        signed without one. ``confirmed``: the person has read description and findings as they are signed and
+        confirms them, so that the case may become knowledge. One person signs: a second signature raises
+        ``CaseError`` and repeats the words that it would have lost.
         """
+        signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed)
         self.entry(case_id)
-        if not reviewer.strip():
-            raise CaseError("A signature needs a name: give the reviewer.")
-        with giving_back(diagnosis, description, findings, comment), self.working(case_id, wait=_WAIT):
-            _refuse_signature(self.entry(case_id))
+        signature.refuse_unnamed()
+        with self.working(case_id, wait=_WAIT):
+            entry = self.entry(case_id)
+            signature.refuse_where_signed(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
             report = self.get(case_id)
-            decision = _signature(report, reviewer.strip(), comment, diagnosis, description, findings)
-            refuse_unsignable(
-                diagnosis,
-                report.diagnosis,
-                report.status == "abstained",
-                report.provenance.get("unknown_label"),
-            )
-            _apply(decision, report)
+            apply_signature(signature, report, now())
             self.save(report)
             self.drop_checkpoints(case_id)
+        return report
+
+    def add_addendum(
+        self, case_id: str, reviewer: str, text: str, diagnosis: str | None = None
+    ) -> CaseReport:
+        """Add to a signed case what a person has to say later, with name and time; what was signed stays.
+
+        ``diagnosis``: another one than the one that was signed. Raises ``CaseError`` for a case that nobody signed,
+        and without a name or a text.
+        """
+        self.entry(case_id)
+        with self.working(case_id, wait=_WAIT):
+            report = self.get(case_id)
+            report.addenda.append(addendum_of(report, reviewer, text, diagnosis, now()))
+            self.save(report)
         return report
 
     def delete(self, case_id: str) -> None:
@@ -334,15 +342,21 @@ class CaseLibrary:
         except sqlite3.DatabaseError as error:
             raise CaseError(self.why_unusable(error, checkpoints)) from error
 
-    def export(self, case_id: str, path: str | Path, form: ExportFormat = "zip") -> Path:
-        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it."""
+    def export(
+        self, case_id: str, path: str | Path, form: ExportFormat = "zip", *, with_paths: bool = False
+    ) -> Path:
+        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it.
+
+        ``with_paths``: it says where the files lie on this machine; else it has their names and hashes alone.
+        """
         report, path = self.get(case_id), Path(path)
         if form == "zip":
-            return report.save_bundle(path)
+            return report.save_bundle(path, with_paths=with_paths)
+        report = report if with_paths else report.without_paths()
         if form == "pdf":
-            write_bytes(path, report.to_pdf())
+            write_bytes(path, report.to_pdf(with_paths=with_paths))
         else:
-            write_text(path, report.to_markdown() if form == "md" else report.to_json())
+            write_text(path, report.to_markdown(with_paths=with_paths) if form == "md" else report.to_json())
         return path
 
     @contextmanager
@@ -360,6 +374,8 @@ class CaseLibrary:
         """A connection whose changes are kept when the block ends well."""
         try:
             create_database(self.database)
+            if not self._is_private:
+                self._close_to_others()
             with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
                 database.execute(_TABLE)
@@ -370,6 +386,17 @@ class CaseLibrary:
         except sqlite3.DatabaseError as error:
             raise CaseError(self.why_unusable(error, self.database)) from error
 
+    def _close_to_others(self) -> None:
+        """Earlier versions left all to the umask. A folder comes after what is in it: open, it says that work is left."""
+        for database in self.home.glob("*.sqlite*"):
+            close_to_others(database)
+        for folder in (self.home / "cache", self.home / "cases"):
+            if folder.is_dir() and folder.stat().st_mode & 0o077:
+                for path in folder.rglob("*"):
+                    close_to_others(path)
+                close_to_others(folder)
+        self._is_private = True
+
     def why_unusable(self, error: Exception, file: Path) -> str:
         """Why a database in this library could not be used: SQLite calls a full disk an I/O error, so look for oneself."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
@@ -378,88 +405,6 @@ class CaseLibrary:
             f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
             "permissions, or set VIDEOPATH_HOME to another folder."
         )
-
-
-def _refuse_to_overwrite(path: Path, report: CaseReport) -> None:
-    """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
-    try:
-        kept = CaseReport.from_json(path.read_bytes())
-    except (FileNotFoundError, IsADirectoryError, ValidationError):
-        return
-    if kept.status == "signed" and _signed_words(kept) != _signed_words(report):
-        raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
-
-
-def _signed_words(report: CaseReport) -> tuple[object, ...]:
-    findings = [finding.text for finding in report.findings]
-    return report.status, report.diagnosis, report.description, findings, report.review
-
-
-def _refuse_signature(entry: CaseEntry) -> None:
-    if entry.status == "signed":
-        raise CaseError(
-            f"Case {entry.case_id} was signed by {entry.signed_by} on {entry.signed_at}; it stays as signed."
-        )
-    if entry.status not in _SIGNABLE:
-        raise CaseError(f"Case {entry.case_id} is {entry.state}: only a finished case can be signed.")
-
-
-def _signature(
-    report: CaseReport,
-    reviewer: str,
-    comment: str,
-    diagnosis: str | None,
-    description: str | None,
-    findings: Sequence[str] | None,
-) -> Decision:
-    """The decision that signs a report, with what it changes."""
-    said = {"diagnosis": report.diagnosis, "description": report.description}
-    words: dict[str, Any] = {
-        "diagnosis": (diagnosis or "").strip(),
-        "description": (description or "").strip(),
-    }
-    changes = {
-        name: {"from": said[name], "to": word} for name, word in words.items() if word and word != said[name]
-    }
-    texts = [finding.text for finding in report.findings]
-    if findings is not None and [*findings] != texts:
-        changes["findings"] = {"from": texts, "to": [*findings]}
-    new = {name: change["to"] for name, change in changes.items()}
-    try:
-        return Decision(
-            action="edit" if changes else "accept",
-            reviewer=reviewer,
-            comment=comment,
-            decided=now(),
-            changes=changes,
-            **new,
-        )
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise CaseError(f"The signature is not usable: {reason}.") from error
-
-
-def _apply(decision: Decision, report: CaseReport) -> None:
-    """Put a signature's words into the report; a finding keeps its moment where its text is the agent's."""
-    report.review.append(decision)
-    report.diagnosis = decision.diagnosis or report.diagnosis
-    report.description = decision.description or report.description
-    if decision.findings is not None:
-        known = {finding.text: finding for finding in report.findings}
-        report.findings = [known.get(text) or _finding_of(text, report) for text in decision.findings]
-    report.status = "signed"
-
-
-def _finding_of(text: str, report: CaseReport) -> Finding:
-    """A person's finding, at the middle of the frames that were seen."""
-    frames = report.video
-    middle = len(frames.indices) // 2 if frames else 0
-    return Finding(
-        text=text,
-        seconds=frames.seconds[middle] if frames and frames.seconds else 0.0,
-        frame=frames.indices[middle] if frames and frames.indices else 0,
-        by="reviewer",
-    )
 
 
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:

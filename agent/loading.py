@@ -10,6 +10,7 @@ from videopath.agent.nodes import Nodes
 from videopath.agent.policy import Policy
 from videopath.agent.records import RunSettings
 from videopath.core.errors import InputError
+from videopath.core.text import refuse_unwritable
 from videopath.tools.retrieve import RetrieveTool
 from videopath.tools.sessions import SessionPool
 
@@ -32,6 +33,10 @@ def load_nodes(
 ) -> Nodes:
     """The nodes of a graph around a model, a knowledge base, a policy and the case library of ``home``."""
     base = None if base is None else _kept_whole(base)
+    given = {"the model": model, "the base": base, "the knowledge base": knowledge, "the device": device}
+    for what, name in given.items():
+        if isinstance(name, str | Path):
+            refuse_unwritable(Path(name).absolute(), what)  # a case is kept with it
     sessions = _sessions(model, base, device, dtype, accept_licence)
     settings = RunSettings(
         model=sessions.name,

@@ -29,7 +29,7 @@ from videopath.agent.revision import (
     words_of_model,
 )
 from videopath.agent.routing import is_revised, policy_of, revisions
-from videopath.agent.state import CaseInput, CaseState, Json, Look
+from videopath.agent.state import CaseInput, CaseState, Json, Look, checked_input
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
 from videopath.agent.verdict import weigh
@@ -68,11 +68,15 @@ class Nodes:
         from videopath.model.quality import assess
         from videopath.model.video import open_source
 
+        state = checked_input(state)
         draft = StepDraft("intake", runtime)
         thread = runtime.execution_info.thread_id if runtime.execution_info else None
         case_id = state.get("case_id") or thread or new_case_id()
+        self.library.folder(case_id)  # an id that is no name is told first
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
         draft.activity(READING)
+        if self.sessions.refuse:
+            self.sessions.refuse(state["video"])
         open_source(Path(state["video"]))  # an unreadable file is told before anything is loaded for it
         request = _first_request(state["video"], settings, self.sessions.frames)
         clip = self.sessions.clip(request)

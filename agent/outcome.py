@@ -127,7 +127,7 @@ def save_evidence(folder: Path, sessions: SessionPool, look: Look) -> dict[int, 
     for number in sorted({finding["frame"] for finding in findings}):
         position = int(np.flatnonzero(clip.indices == number)[0])
         images[number] = f"{FRAMES_FOLDER}/frame-{number:06d}.png"
-        write_bytes(folder / images[number], _png(clip.frames[position]))
+        write_bytes(folder / images[number], _png(clip.frames[position]), private=True)
     return images
 
 

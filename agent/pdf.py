@@ -36,10 +36,12 @@ from videopath.agent.pdf_page import (
 )
 from videopath.agent.phrases import (
     abstention_in_words,
+    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
+    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -55,7 +57,7 @@ from videopath.agent.report import (
     shown_change,
     shown_value,
 )
-from videopath.agent.who_said import is_by_person, who_said_what
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 
 _FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
 _DPI = 220
@@ -80,6 +82,7 @@ def _parts(report: CaseReport) -> list[Flowable]:
         *_differential(report),
         *_similar_cases(report),
         *_review(report.review),
+        *_addenda(report),
         *_video(report),
         *_steps(report),
         *_provenance(report),
@@ -112,15 +115,20 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     if report.question:
         yield Spacer(1, 6)
         yield labelled("Question", question_in_words(report))
-    if is_by_person(report):
+    if report.has_persons_diagnosis:
         yield from heading("What the agent said")
-        yield from _verdict_of_agent(report)
+        yield labelled("Diagnosis", marked(report, agent_diagnosis(report)) or "none")
+        yield from _sureness(report)
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
     if report.advice:
-        yield from heading("What would help")
+        apart = report.has_persons_diagnosis
+        yield from heading("What would have helped the agent" if apart else "What would help")
         yield from (text(f"•  {sentence}") for sentence in report.advice)
+    if report.review or report.addenda:
+        yield from heading("Who said what")
+        yield from (text(str(statement), CELL) for statement in statements(report))
 
 
 def _identity(report: CaseReport) -> list[str | Flowable]:
@@ -139,11 +147,13 @@ def _kind(report: CaseReport) -> str:
 def _verdict(report: CaseReport) -> Iterator[Flowable]:
     yield text(f"{outcome_title(report)} · {STATUS[report.status]}", LABEL)
     yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
+    if report.amended_diagnosis:
+        yield labelled("Diagnosis of the latest addendum", report.amended_diagnosis)
     if report.site:
         yield labelled("Site", report.site)
-    if not is_by_person(report):
-        yield Spacer(1, 3)
-        yield from _verdict_of_agent(report)
+    yield Spacer(1, 3)
+    if not report.has_persons_diagnosis:
+        yield from _sureness(report)
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"
@@ -158,9 +168,10 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
         yield text("Not signed by a person.", CELL)
 
 
-def _verdict_of_agent(report: CaseReport) -> Iterator[Flowable]:
-    """How sure the agent is, and of what where a person's diagnosis stands at the head."""
-    of = f" in {who_said_what(report).agent}" if is_by_person(report) else ""
+def _sureness(report: CaseReport) -> Iterator[Flowable]:
+    """How sure the agent is of its own diagnosis."""
+    own = marked(report, agent_diagnosis(report)) or "no diagnosis"
+    of = f" in {own}" if report.has_persons_diagnosis else ""
     sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
     share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
     row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
@@ -179,7 +190,8 @@ def settled_by_agent(report: CaseReport) -> bool:
 
 def _description(report: CaseReport) -> Iterator[Flowable]:
     if report.description:
-        yield from heading("Description")
+        writer = writer_of("description", report)
+        yield from heading(f"Description, in the words of {writer}" if writer else "Description")
         yield text(report.description)
 
 
@@ -242,7 +254,7 @@ def _differential(report: CaseReport) -> Iterator[Flowable]:
         (candidate_in_words(c), Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
         for c in own[:shown]
     ]
-    yield from heading("Differential diagnosis" + (" of the agent" if is_by_person(report) else ""))
+    yield from heading("Differential diagnosis")
     yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
     if others:
         named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_SHOWN_ANYWAY])
@@ -285,12 +297,9 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
         yield text(sentence, CELL)
     if report.blind_diagnosis:
         yield Spacer(1, 5)
-        said = who_said_what(report)
-        yield labelled("Before the similar cases were seen", said.blind, CELL)
-        yield labelled("The agent after them", said.agent, CELL)
-        if said.by_person:
-            yield labelled(said.reviewer, said.person, CELL)
-        yield text(said.retrieval, CELL)
+        yield labelled("Before the similar cases were seen", blind_in_words(report), CELL)
+        yield labelled("The agent after them", marked(report, agent_diagnosis(report)) or "none", CELL)
+        yield text(retrieval_sentence(report), CELL)
 
 
 def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
@@ -308,6 +317,16 @@ def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
         if rows:
             parts += [Spacer(1, 2), grid(("changed", "from", "to"), rows, (2, 6, 6))]
         yield KeepTogether([*parts, Spacer(1, 4)])
+
+
+def _addenda(report: CaseReport) -> Iterator[Flowable]:
+    title = heading("Addenda: what was signed stays as it is above")
+    for added in report.addenda:
+        parts: list[Flowable] = [*title, labelled(f"Added by {added.reviewer}", day(added.added), BODY)]
+        title = []
+        if added.diagnosis:
+            parts.append(labelled("Diagnosis", added.diagnosis, BODY))
+        yield KeepTogether([*parts, text(added.text), Spacer(1, 4)])
 
 
 def _difference(before: Any, after: Any) -> tuple[str, str]:

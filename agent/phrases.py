@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from videopath.agent.records import CaseReport, LookTaken
-from videopath.agent.who_said import NOT_A_TERM, is_by_person, is_known, marked
 from videopath.tools.answered import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
+if TYPE_CHECKING:
+    from videopath.agent.library import CaseEntry
+
 NOT_CALIBRATED = "not calibrated"
+NOT_A_TERM = "not a known term"
 
 
 def outcome_title(report: CaseReport) -> str:
     """What the label at the head of a report is."""
-    if not report.abstained or is_by_person(report):
+    if not report.abstained or report.has_persons_diagnosis:
         return "Diagnosis"
     nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
     return "Not signed out" if nothing else "Most likely, not signed out"
@@ -29,13 +33,30 @@ def diagnosis_in_words(report: CaseReport) -> str:
 
 def limits_of(report: CaseReport) -> list[str]:
     """What limits the label at the head of a report, in a few words each; none of a person's."""
-    if is_by_person(report):
+    if report.has_persons_diagnosis:
         return []
     limits = {
-        NOT_A_TERM: not is_known(report, report.diagnosis),
+        NOT_A_TERM: not _is_known(report, report.diagnosis),
         NOT_CALIBRATED: report.provenance.get("calibrated") is False,
     }
     return [limit for limit, holds in limits.items() if holds]
+
+
+def marked(report: CaseReport, label: str) -> str:
+    """A label of the agent, marked where its words do not exist."""
+    return label if _is_known(report, label) else f"{label} ({NOT_A_TERM})"
+
+
+def blind_in_words(report: CaseReport) -> str:
+    """The label from before the similar cases, marked where its words do not exist."""
+    return report.blind_diagnosis if report.blind_known_term else f"{report.blind_diagnosis} ({NOT_A_TERM})"
+
+
+def _is_known(report: CaseReport, label: str) -> bool:
+    named = [
+        candidate for candidate in report.differential if same_label(candidate.label) == same_label(label)
+    ]
+    return all(candidate.known_term for candidate in named)
 
 
 def candidate_in_words(candidate: Candidate) -> str:
@@ -116,3 +137,10 @@ def question_in_words(report: CaseReport) -> str:
         else "VideoPath gives a diagnosis, and this asks for something else"
     )
     return f"{report.question} – not answered: {why}"
+
+
+def sureness_in_words(entry: CaseEntry) -> str:
+    """How sure the agent was, for a list of cases; empty as long as it said nothing."""
+    if entry.confidence is not None:
+        return f"{entry.confidence:.0%}" if entry.diagnosis else ""
+    return NOT_CALIBRATED if entry.diagnosis and entry.status != "signed" else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
 from videopath.tools.schemas import Candidate, LeftOut
@@ -23,6 +23,7 @@ CaseState = Literal[
 """A status as people read it: of the cases that are entered as running, nobody may work on some any more."""
 
 __all__ = [
+    "Addendum",
     "Candidate",
     "CaseReport",
     "CaseState",
@@ -36,7 +37,16 @@ __all__ = [
     "SimilarCase",
     "Step",
     "VideoFacts",
+    "reason_of",
 ]
+
+
+def reason_of(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, after the field that it is in."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason
 
 
 class Record(BaseModel):
@@ -134,6 +144,9 @@ class Decision(Record):
         default=None, description="the review that this answers; a stale one is refused"
     )
     decided: str = Field(default="", description="ISO 8601, UTC")
+    confirmed: bool = Field(
+        default=False, description="the person confirmed description and findings as they then stood"
+    )
     changes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description='what it changed: field → {"from": …, "to": …}; filled in by the agent',
@@ -174,6 +187,22 @@ class Decision(Record):
         elif words or looks or self.diagnosis:
             raise ValueError(f'"{self.action}" takes no correction: use "edit" or "revise" for it')
         return self
+
+
+class Addendum(Record):
+    """What a person adds to a signed case; what was signed stays as it is."""
+
+    text: str
+    reviewer: str
+    added: str = Field(default="", description="ISO 8601, UTC")
+    diagnosis: str | None = Field(default=None, description="another diagnosis than the one that was signed")
+
+    @field_validator("text", "reviewer", "diagnosis")
+    @classmethod
+    def _valid_text(cls, value: str | None) -> str | None:
+        if any("\ud800" <= character <= "\udfff" for character in value or ""):
+            raise ValueError("it has a character that is not valid text")
+        return value
 
 
 class VideoFacts(Record):
@@ -298,6 +327,9 @@ class CaseReport(Record):
     )
     advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
     review: list[Decision] = Field(default_factory=list)
+    addenda: list[Addendum] = Field(
+        default_factory=list, description="added to a signed case, in order; they overwrite nothing"
+    )
     steps: list[Step] = Field(default_factory=list)
     model: str = ""
     settings: RunSettings = Field(default_factory=RunSettings)
@@ -311,8 +343,19 @@ class CaseReport(Record):
         default=None, exclude=True, description="where trace and frames are; not part of the JSON"
     )
 
+    @property
+    def has_persons_diagnosis(self) -> bool:
+        """Whether the diagnosis is a person's: confidence, advice and rationale of the agent are then not of it."""
+        edited = any(decision.action == "edit" and decision.diagnosis for decision in self.review)
+        return self.status == "signed" or edited
+
+    @property
+    def amended_diagnosis(self) -> str | None:
+        """The diagnosis of the latest addendum that gives another than the one that was signed; none: no such."""
+        return next((added.diagnosis for added in reversed(self.addenda) if added.diagnosis), None)
+
     def to_json(self) -> str:
-        """The report as one JSON document, indented by two."""
+        """The whole report as one JSON document, indented by two, paths included; see ``without_paths``."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
@@ -322,20 +365,29 @@ class CaseReport(Record):
         report.folder = folder
         return report
 
-    def to_markdown(self) -> str:
-        """The report for people."""
+    def without_paths(self) -> CaseReport:
+        """The report as it is handed on: files and folders by their names, not by where they lie on this machine."""
+        from videopath.agent.handing_on import without_paths
+
+        return without_paths(self)
+
+    def to_markdown(self, *, with_paths: bool = False) -> str:
+        """The report for people; ``with_paths``: it says where the files lie on this machine."""
         from videopath.agent.report import to_markdown
 
-        return to_markdown(self)
+        return to_markdown(self if with_paths else self.without_paths())
 
-    def to_pdf(self) -> bytes:
-        """The report as a document to hand on, with the evidence frames of ``folder``."""
+    def to_pdf(self, *, with_paths: bool = False) -> bytes:
+        """The report as a document to hand on, with the evidence frames of ``folder``; else as ``to_markdown``."""
         from videopath.agent.pdf import to_pdf
 
-        return to_pdf(self)
+        return to_pdf(self if with_paths else self.without_paths())
 
-    def save_bundle(self, path: str | Path) -> Path:
-        """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything."""
+    def save_bundle(self, path: str | Path, *, with_paths: bool = False) -> Path:
+        """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything.
+
+        ``with_paths``: it says where the files lie on this machine; else it has their names alone.
+        """
         from videopath.agent.bundle import save_bundle
 
-        return save_bundle(self, Path(path))
+        return save_bundle(self, Path(path), with_paths=with_paths)

@@ -77,7 +77,7 @@ def replay(
     """
     then = read_bundle(Path(bundle))
     _refuse_other_video(then.report, Path(video))
-    _refuse_unnamed_folders(then.report.settings, model=model, base=base, knowledge=knowledge)
+    _refuse_unnamed(then.report.settings, model=model, base=base, knowledge=knowledge)
     settings = then.report.settings.model_copy()
     settings.policy = {**settings.policy, "review": "always" if _was_reviewed(then.report) else "never"}
     changed: dict[str, Any] = {"model": model, "base": base, "knowledge": knowledge, "device": device}
@@ -104,6 +104,8 @@ def replay(
         notes.append(
             "This case was signed after its end: label, description and status are the person's and were not compared."
         )
+    if then.report.addenda:
+        notes.append("People added addenda after the signature: they were not compared.")
     if _before_the_rules(then.report):
         notes.append(
             "This case is of an earlier version, which chose similar cases by other rules: what differs may follow from them."
@@ -111,22 +113,22 @@ def replay(
     return ReplayResult(
         case_id=case_id,
         problems=then.problems,
-        differences=[*refused, *differences(then.report, now)],
+        differences=[*refused, *differences(then.report.without_paths(), now.without_paths())],
         notes=notes,
         report=now,
     )
 
 
-def _refuse_unnamed_folders(settings: RunSettings, **named: Any) -> None:
-    """A bundle may be a stranger's: no folder is loaded because it says so, only because the user names one."""
+def _refuse_unnamed(settings: RunSettings, **named: Any) -> None:
+    """A bundle may be a stranger's: nothing is loaded or downloaded because it says so, only because the user names it."""
     if named["model"] is not None:
         del named["base"]  # that of the bundle is not used with another model
     for kind, given in named.items():
-        folder = getattr(settings, kind)
-        if given is None and folder not in (None, "", "nano") and Path(folder).expanduser().is_dir():
+        name = getattr(settings, kind)
+        if given is None and name not in (None, "", "nano"):
             raise InputError(
-                f"The bundle was made with the {kind} in the folder {folder}, which is not loaded because a bundle "
-                f"says so: if it is the one that you mean, give --{kind} {folder}."
+                f"The bundle was made with the {kind} {name}, which is not loaded because a bundle says so: if you "
+                f"have it and trust it, give --{kind} {name}, a folder with its whole path."
             )
 
 

@@ -11,16 +11,18 @@ from typing import Any
 
 from videopath.agent.phrases import (
     abstention_in_words,
+    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
+    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
-from videopath.agent.who_said import is_by_person, who_said_what
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 from videopath.tools.context import ranks_in_words
 from videopath.tools.schemas import Candidate
 
@@ -44,12 +46,14 @@ def to_markdown(report: CaseReport) -> str:
         f"# Case {_inline(report.case_id)}",
         f"> **{_inline(report.notice)}**",
         _outcome(report),
+        _said(report),
         _description(report),
         _differential(report),
         _similar_cases(report),
         _not_used(report),
         _blind(report),
         _review(report.review),
+        _addenda(report),
         _video(report),
         _steps(report.steps),
         _provenance(report),
@@ -67,27 +71,47 @@ def _outcome(report: CaseReport) -> str:
     lines = [f"**Status:** {STATUS[report.status]}"]
     if report.diagnosis:
         lines.append(f"**{outcome_title(report)}:** {_inline(diagnosis_in_words(report))}")
-    apart = is_by_person(
-        report
-    )  # the agent's confidence, advice and rationale are not of a person's diagnosis
+    if report.amended_diagnosis:
+        lines.append(f"**Diagnosis of the latest addendum:** {_inline(report.amended_diagnosis)}")
+    apart = report.has_persons_diagnosis  # the agent's confidence and advice are not of a person's diagnosis
     if report.diagnosis and not apart:
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
         lines.append(f"**Question:** {_inline(question_in_words(report))}")
-    text = "  \n".join(lines)
+    parts = ["  \n".join(lines)]
     if apart:
-        text += f"\n\n### What the agent said\n\n**Diagnosis:** {_inline(who_said_what(report).agent)}  \n"
-        text += f"**Confidence:** {confidence_in_words(report)}"
+        agents = _inline(marked(report, agent_diagnosis(report)) or "none")
+        parts += [
+            "### What the agent said",
+            f"**Diagnosis:** {agents}  \n**Confidence:** {confidence_in_words(report)}",
+        ]
     if report.abstained:
-        text += f"\n\n{abstention_in_words(report)}"
-    text += "".join(f"\n\n{_inline(line)}" for line in looks_in_words(report))
+        parts.append(abstention_in_words(report))
+    parts += map(_inline, looks_in_words(report))
     if report.advice:
-        text += "\n\nWhat would help:\n\n" + "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)
+        parts += ["What would help:", "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)]
     if report.rationale:
-        text += f"\n\n**Rationale.** {_inline(report.rationale)}"
-    return text
+        parts.append(f"**Rationale.** {_inline(report.rationale)}")
+    return "\n\n".join(parts)
+
+
+def _said(report: CaseReport) -> str:
+    """Who said what, in order; nothing where the agent alone spoke."""
+    if not (report.review or report.addenda):
+        return ""
+    rows = (
+        (
+            _inline(s.who),
+            _inline(s.when) or "–",
+            s.act or "–",
+            _inline(s.diagnosis) or "–",
+            _inline(s.comment) or "–",
+        )
+        for s in statements(report)
+    )
+    return "## Who said what\n\n" + _table(("who", "when", "decision", "diagnosis", "comment"), rows)
 
 
 def confidence_in_words(report: CaseReport) -> str:
@@ -101,10 +125,24 @@ def confidence_in_words(report: CaseReport) -> str:
     return f"{report.confidence:.0%}" + (" (calibrated)" if calibrated else "")
 
 
+def _addenda(report: CaseReport) -> str:
+    if not report.addenda:
+        return ""
+    parts = [
+        f"### {_inline(added.added)}, {_inline(added.reviewer)}\n\n"
+        + (f"**Diagnosis:** {_inline(added.diagnosis)}\n\n" if added.diagnosis else "")
+        + _quote(added.text)
+        for added in report.addenda
+    ]
+    return "## Addenda\n\nWhat was signed stays as it is above.\n\n" + "\n\n".join(parts)
+
+
 def _description(report: CaseReport) -> str:
     if not report.description:
         return ""
-    text = f"## Description\n\n{_quote(report.description)}"
+    writer = writer_of("description", report)
+    text = f"## Description\n\n{f'In the words of {_inline(writer)}:{chr(10)}{chr(10)}' if writer else ''}"
+    text += _quote(report.description)
     if report.findings:
         still = report.video is not None and report.video.kind == "image"
         text += "\n\n### Findings and the moment that shows each best\n\n"
@@ -121,8 +159,7 @@ def _differential(report: CaseReport) -> str:
     if not report.differential:
         return ""
     own, others = by_organ(report.differential)
-    of = " of the agent" if is_by_person(report) else ""
-    text = f"## Differential{of}\n\n" + _candidates(own)
+    text = "## Differential\n\n" + _candidates(own)
     if others:
         text += f"\n\n### Of other organs\n\n{other_organs_in_words(others)}:\n\n{_candidates(others)}"
     return text
@@ -193,12 +230,9 @@ def _shared(case: LeftOut) -> str:
 def _blind(report: CaseReport) -> str:
     if not report.blind_diagnosis:
         return ""
-    said = who_said_what(report)
-    lines = [f"Blind: {_inline(said.blind)}", f"Final: {_inline(said.agent)}"]
-    if said.by_person:
-        lines.append(f"{_inline(said.reviewer)}: {_inline(said.person)}")
-    told = "  \n".join(lines)
-    return f"## Before and after the similar cases\n\n{told}\n\n{said.retrieval}"
+    first, last = _inline(blind_in_words(report)), _inline(marked(report, agent_diagnosis(report))) or "none"
+    change = retrieval_sentence(report)
+    return f"## Before and after the similar cases\n\nBlind: {first}  \nFinal: {last}\n\n{change}"
 
 
 def shown_change(value: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videopath.agent.records import Decision, VideoFacts
+from videopath.agent.not_known import says_not_known
+from videopath.agent.records import Decision, VideoFacts, reason_of
 from videopath.agent.state import Json, Look
 from videopath.agent.verdict import is_no_diagnosis
 from videopath.core.errors import CaseError
@@ -31,8 +32,7 @@ def read_decision(answer: Any) -> Decision:
     try:
         return Decision.model_validate(answer)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise CaseError(f"The decision is not usable: {reason}.") from error
+        raise CaseError(f"The decision is not usable: {reason_of(error)}.") from error
 
 
 def checked_decision(answer: Any, look: Look, facts: Json, unknown_label: str | None = None) -> Decision:
@@ -43,28 +43,37 @@ def checked_decision(answer: Any, look: Look, facts: Json, unknown_label: str | 
     decision = read_decision(answer).model_copy()
     decision.changes = changes_of(decision, look)
     if decision.action in ("accept", "edit"):
-        refuse_unsignable(decision.diagnosis, look["final"]["label"], bool(look["reasons"]), unknown_label)
+        refuse_without_diagnosis(
+            decision.diagnosis,
+            look["final"]["label"],
+            abstained=bool(look["reasons"]),
+            unknown_label=unknown_label,
+        )
     if decision.action == "revise":
         _refuse_unusable(decision, look, VideoFacts.model_validate(facts))
     return decision
 
 
-def refuse_unsignable(
-    written: str | None, label: str, abstained: bool, unknown_label: str | None = None
+def refuse_without_diagnosis(
+    typed: str | None, agents: str, *, abstained: bool, unknown_label: str | None
 ) -> None:
-    """Raise ``CaseError`` where a signature would have no diagnosis: one rule for a review and for a finished case.
+    """Raise ``CaseError`` where what would be signed is not a diagnosis: one rule for all ways to sign.
 
-    ``written``: the person's own diagnosis; without it they sign the agent's ``label``, which it has to stand by.
+    Where the agent abstained or has no diagnosis (``agents``), the person writes it (``typed``).
     """
-    if abstained and not (written or "").strip():
+    written = (typed or "").strip()
+    if not written and abstained:
         raise CaseError(
-            f"The agent abstained, so that {label or 'no diagnosis'!r} is not one to sign: give the diagnosis that you "
-            "sign, or reject the case."
+            f"The agent abstained on this case ({agents or 'no diagnosis'}): give the diagnosis that you sign, "
+            "or reject the case."
         )
-    if is_no_diagnosis(written or label, unknown_label):
+    label = written or agents
+    if is_no_diagnosis(label, unknown_label) or says_not_known(label, unknown_label):
         raise CaseError(
-            f"The agent has no diagnosis for this case ({written or label or 'none'}): give the diagnosis that you "
-            "sign, or reject the case."
+            f"This is not a diagnosis: {label or 'none'}; give the diagnosis that you sign, or reject the case."
+            if written
+            else f"The agent has no diagnosis for this case ({label or 'none'}): give the diagnosis that you sign, "
+            "or reject the case."
         )
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Any, NotRequired, Required
 
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
+
+from videopath.core.errors import InputError
 
 Json = dict[str, Any]
 """A record of ``tools.schemas`` or ``agent.records`` as ``model_dump(mode="json")`` gives it."""
@@ -22,6 +25,25 @@ class CaseInput(TypedDict):
     question: NotRequired[str | None]
     case_id: NotRequired[str]  # none: the thread id
     settings: NotRequired[Json]  # RunSettings; none: those of the agent
+
+
+def checked_input(given: Any) -> CaseInput:
+    """What a case starts from, as a caller of the graph gave it; settings as all of them.
+
+    Raises:
+        InputError: A part is missing, or is not what it should be.
+    """
+    from videopath.agent.records import RunSettings, reason_of
+
+    try:
+        found = TypeAdapter(CaseInput).validate_python(given, strict=True)
+        if found.get("settings"):
+            RunSettings.model_validate(found["settings"])
+    except ValidationError as error:
+        raise InputError(
+            f"The input of the case is not usable: {reason_of(error)}. Give at least video, the path of a file."
+        ) from error
+    return found
 
 
 class Look(TypedDict):

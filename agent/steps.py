@@ -109,5 +109,5 @@ def record_step(trace: Path, position: int, step: Step) -> None:
     """
     lines = trace_lines(trace)
     if len(lines) > position:
-        write_bytes(trace, b"".join(lines[:position]))
+        write_bytes(trace, b"".join(lines[:position]), private=True)
     append_step(trace, step)

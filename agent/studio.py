@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
+from videopath.core.folders import named_by_visitor
 from videopath.core.settings import load_settings
 
 
@@ -22,4 +25,5 @@ def make_graph() -> CaseGraph:
         accept_licence=settings.accept_licence,
         home=settings.home,
     )
+    nodes.sessions.refuse = partial(named_by_visitor, settings=settings)
     return build_graph(nodes)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from videopath.agent.records import Step
 from videopath.core.errors import CaseError
+from videopath.core.files import private_file
 
 TRACE_NAME = "trace.jsonl"
 DAMAGED = "damaged"
@@ -34,7 +35,7 @@ def trace_text(steps: Iterable[Step]) -> str:
 
 def append_step(path: Path, step: Step) -> None:
     """Append a step to the trace at ``path`` (made where it is missing) and wait until it is on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_file(path)
     _drop_torn_tail(path)
     with path.open("ab") as stream:
         stream.write(trace_line(step).encode())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from videopath.agent.confidence import confidence, is_calibrated
+from videopath.agent.not_known import says_not_known
 from videopath.agent.policy import Policy
 from videopath.agent.state import Json, Look
 from videopath.core.sites import canonical_site
@@ -88,7 +89,7 @@ def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
         return [f"The model takes this for {final.foreign}, which is not of the {site}."]
     if label == NO_DIAGNOSIS and knows_site(site, card):
         return ["The model gave no diagnosis."]
-    if card.unknown_label and same_label(label) == same_label(card.unknown_label):
+    if says_not_known(label, card.unknown_label):
         return ["The model takes this for tissue that it does not know."]
     if not knows_site(site, card):
         return [f"The model was not trained on tissue of the {site}; it knows {_listed(list(card.labels))}."]
@@ -127,7 +128,7 @@ def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]
         sentences.append("Give the anatomical site: the differential then holds only diagnoses of that site.")
     if quality.get("verdict") == _FAIR:
         sentences.append("Record the slide again: " + " ".join(quality.get("sentences", [])))
-    if len(final.differential) > 1 and values.get("margin", 0.0) < _CLOSE:
+    if not final.foreign and len(final.differential) > 1 and values.get("margin", 0.0) < _CLOSE:
         first, second = final.differential[:2]
         sentences.append(
             f"{first.label} and {second.label} are close: show the regions that tell them apart at high power, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from videopath.core.terms import is_term, words_of
+from videopath.core.terms import is_term, names_disease, words_of
 from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
@@ -36,11 +36,16 @@ def is_known(label: str, card: Card, learned: Callable[[], Collection[str]]) -> 
         card.unknown_label or "",
         NO_DIAGNOSIS,
     ]
-    if same_label(label) in map(same_label, listed) or is_term(label) or entity_of(label):
+    if same_label(label) in map(same_label, listed) or _is_term(label) or entity_of(label):
         return True
     names = [*listed, *learned()]
     words = {word for name in names for word in words_of(name)}
-    return same_label(label) in map(same_label, names) or is_term(label, words)
+    return same_label(label) in map(same_label, names) or _is_term(label, words)
+
+
+def _is_term(label: str, more: Collection[str] = ()) -> bool:
+    """Whether its words are known, and one of them says what it is."""
+    return is_term(label, more) and names_disease(label)
 
 
 def _marked(candidate: Candidate, card: Card, learned: Callable[[], Collection[str]]) -> Candidate:

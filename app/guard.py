@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from videopath.core.errors import VideoPathError
+from videopath.core.text import has_half_characters
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -33,6 +34,13 @@ class GuardedGroup(TyperGroup):
         except VideoPathError as error:
             say_error(str(error))
             raise typer.Exit(error.exit_code) from error
+        except UnicodeEncodeError as error:
+            if not has_half_characters(str(error.object)):
+                raise
+            say_error(
+                "A name or a word that was given is not valid UTF-8 text: rename the file or folder, or write it anew."
+            )
+            raise typer.Exit(EXIT_USAGE) from error
         except BrokenPipeError:
             raise
         except OSError as error:

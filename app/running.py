@@ -97,11 +97,9 @@ def deliver(report: CaseReport, *, as_json: bool, out: Path | None = None, stric
     else:
         stdout().print(summary(report))
     if report.status == "waiting for review":
-        # Where the agent abstained there is nothing to accept: the person gives the diagnosis.
-        actions = "edit|revise|reject" if report.abstained else "accept|edit|revise|reject"
         say(
             f"The case waits for your review: videopath cases resume {report.case_id} "
-            f"--action {actions} --reviewer NAME"
+            "--action accept|edit|revise|reject --reviewer NAME"
         )
     elif not as_json:
         say(f"Report, trace and evidence frames: {out or report.folder}")
@@ -134,7 +132,7 @@ def _write(report: CaseReport, out: Path) -> None:
     from videopath.core.files import write_bytes, write_text
 
     report.save_bundle(out / f"{report.case_id}.zip")
-    write_text(out / "report.json", report.to_json())
+    write_text(out / "report.json", report.without_paths().to_json())
     write_text(out / "report.md", report.to_markdown())
     for image in sorted({finding.image for finding in report.findings if finding.image}):
         if report.folder is not None:

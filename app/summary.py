@@ -9,10 +9,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from videopath.agent.phrases import (
+    blind_in_words,
     by_organ,
     candidate_in_words,
     diagnosis_in_words,
     looks_in_words,
+    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -23,8 +25,8 @@ from videopath.agent.report import (
     moment,
     ranks_of,
 )
+from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
 from videopath.agent.unfinished import UNFINISHED
-from videopath.agent.who_said import is_by_person, who_said_what
 from videopath.app.console import plain, table
 
 if TYPE_CHECKING:
@@ -47,14 +49,12 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         )
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
-    if is_by_person(report):
-        yield _titled("What the agent said", *_of_agent(report))
-    else:
-        yield from _of_agent(report)
+    if report.review or report.addenda:
+        yield _titled("Who said what", *(plain(str(statement)) for statement in statements(report)))
+    yield from _of_the_agent(report)
     if report.differential:
         own, others = by_organ(report.differential)
-        of = " of the agent" if is_by_person(report) else ""
-        yield _titled(f"Differential{of}", _candidates(own))
+        yield _titled("Differential", _candidates(own))
         if others:
             yield _titled(other_organs_in_words(others), _candidates(others))
     if report.findings:
@@ -62,6 +62,8 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
     elif report.description:
         yield _titled("Description", plain(report.description))
+    if writer := writer_of("description", report):
+        yield plain(f"Description and findings are in the words of {writer}.")
     if report.similar_cases:
         cases = (
             (f"{c.score:.3f}", ranks_of(c), c.id, c.diagnosis, "" if c.kept else c.why)
@@ -71,22 +73,29 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
-        said = who_said_what(report)
-        person = f"{said.reviewer}: {said.person}. " if said.by_person else ""
+        after = marked(report, agent_diagnosis(report)) or "none"
         yield plain(
-            f"\nBefore the similar cases: {said.blind}. The agent after them: {said.agent}. {person}{said.retrieval}"
+            f"\nBefore the similar cases: {blind_in_words(report)}. The agent after them: {after}. "
+            f"{retrieval_sentence(report)}"
         )
 
 
-def _of_agent(report: CaseReport) -> Iterator[RenderableType]:
-    """What is the agent's own, whoever made the diagnosis at the head."""
-    if is_by_person(report):
-        yield plain(f"{who_said_what(report).agent}, confidence {confidence_in_words(report)}")
-    yield from (plain(line) for line in looks_in_words(report))
+def _of_the_agent(report: CaseReport) -> Iterator[RenderableType]:
+    """Its looks, advice and rationale; apart, with its diagnosis and confidence, where the diagnosis is a person's."""
+    parts = [plain(line) for line in looks_in_words(report)]
     if report.advice:
-        yield _titled("What would help", *(plain(f"- {sentence}") for sentence in report.advice))
+        parts += [plain("What would help", "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]
     if report.rationale:
-        yield _titled("Rationale", plain(report.rationale))
+        parts += [plain("Rationale", "bold"), plain(report.rationale)]
+    if report.has_persons_diagnosis:
+        agents = marked(report, agent_diagnosis(report)) or "no diagnosis"
+        yield _titled(
+            "What the agent said",
+            plain(f"{agents}   confidence of the agent {confidence_in_words(report)}"),
+            *parts,
+        )
+    else:
+        yield from parts
 
 
 def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
@@ -97,11 +106,10 @@ def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
 def _headline(report: CaseReport, state: str) -> Text:
     text = Text("\n")
     if report.diagnosis:
-        apart = is_by_person(report)
-        unsure = report.abstained and not apart
+        unsure = report.abstained and not report.has_persons_diagnosis
         text.append(f"{outcome_title(report)}: ", style="bold")
         text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
-        if not apart:
+        if not report.has_persons_diagnosis:
             text.append(f"   confidence {confidence_in_words(report)}")
     text.append(f"\nCase {report.case_id}: {state}", style="dim")
     if report.site:

@@ -64,9 +64,12 @@ def _engine() -> Any:
 
 
 def _home(seeds: Path) -> Path:
-    """A home with a finished case, one that waits, and one that was stopped after its first steps."""
-    home = seeds / "home"
-    video = render_case(seeds / "case.mp4", seconds=2, size=(128, 96))
+    """A home with a finished case, one that waits, and one that was stopped after its first steps; one for all kinds."""
+    home = seeds.parent / "cases" / "home"
+    if home.exists():
+        return home
+    home.mkdir(parents=True)
+    video = render_case(home.parent / "case.mp4", seconds=2, size=(128, 96))
     for case_id, review in ((DONE, "never"), (WAITING, "always"), (STOPPED, "never")):
         policy = _POLICY.model_copy(update={"accept_any_image": True})
         with DiagnosticAgent.load(_engine(), review=review, policy=policy, frames=2, home=home) as agent:

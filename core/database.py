@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from videopath.core.files import replaced_on_success
+from videopath.core.files import private_folder, replaced_on_success
 
 _NO_SIDE_FILES = {
     sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_PERM,
@@ -23,7 +23,7 @@ _LONGEST_CELL = 64 << 20  # bytes
 
 
 def create_database(path: Path) -> None:
-    """An empty database in write-ahead mode, with its folder; nothing happens where there is one already.
+    """An empty database in write-ahead mode, for its owner alone, with its folder; nothing happens where there is one already.
 
     SQLite waits for other connections, but not while one of them changes the mode: two that begin with a new file at
     the same moment would be told that it is locked. So nobody sees it before it has its mode. Raises ``OSError`` or
@@ -31,11 +31,11 @@ def create_database(path: Path) -> None:
     """
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
+    private_folder(path.parent)
+    with FileLock(path.with_name(f"{path.name}.lock"), mode=0o600):
         if path.exists():
             return
-        with replaced_on_success(path) as made, closing(sqlite3.connect(made)) as database:
+        with replaced_on_success(path, private=True) as made, closing(sqlite3.connect(made)) as database:
             database.execute("PRAGMA journal_mode=WAL")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -57,9 +58,25 @@ class Settings(BaseSettings):
         False,
         description="LangSmith may trace cases where LANGSMITH_TRACING is on; they then leave this machine",
     )
+    folders: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
+        None,
+        description="folders that visitors of `videopath app` and of LangGraph's server may name files in, "
+        f"separated by {os.pathsep!r}; none: any path that the server can read",
+    )
     accept_licence: bool = Field(
         False, description="the licence of downloaded weights (CC BY-NC) is accepted"
     )
+
+    @field_validator("folders", mode="before")
+    @classmethod
+    def _some_whole_folders(cls, value: object) -> object:
+        """A variable's text as its folders. None of them is a mistake: it would be taken for no confinement."""
+        found = value.split(os.pathsep) if isinstance(value, str) else value
+        if found is None or not isinstance(found, list | tuple):
+            return found
+        if not found or not all(str(name).strip() for name in found):
+            raise ValueError("it names no folder")
+        return tuple(Path(str(name)).expanduser().absolute() for name in found)
 
     @classmethod
     def settings_customise_sources(

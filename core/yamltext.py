@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from itertools import accumulate
 from typing import Any
 
 import yaml
 
 from videopath.core.errors import InputError
+
+_DEEPEST = 200
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 def parse_yaml(data: bytes | str, place: str) -> Any:
@@ -15,15 +20,25 @@ def parse_yaml(data: bytes | str, place: str) -> Any:
     PyYAML raises what its converters raise as well: ``ValueError`` for a date that is none, ``TypeError`` for others.
     """
     try:
-        return yaml.safe_load(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     except UnicodeDecodeError as error:
         raise InputError(f"{place} is not UTF-8 text.") from error
+    if _open_brackets(text) > _DEEPEST:
+        raise InputError(f"{place} is nested too deeply to be read.")
+    try:
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{place} is not valid YAML: {_problem(error)}.") from error
     except RecursionError as error:
         raise InputError(f"{place} is nested too deeply to be read.") from error
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise InputError(f"{place} has a value that is not what its YAML mark says: {error}.") from error
+
+
+def _open_brackets(text: str) -> int:
+    """How many brackets are open at most; PyYAML's time grows with the square of it."""
+    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKET.findall(text))
+    return max(accumulate(steps), default=0)
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
 from videopath.core.settings import load_settings
+from videopath.core.text import refuse_unwritable
 from videopath.knowledge import building
 from videopath.knowledge.changing import Action, Entry, first_version, merged, next_version, refuse_impossible
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
@@ -123,6 +124,7 @@ class KnowledgeBase:
         occurs twice, no records at all, or a folder that cannot be written.
         """
         folder = Path(folder).expanduser()
+        refuse_unwritable(folder.absolute(), "the knowledge base", KnowledgeError)
         encoder = _encoder(embedder or DEFAULT_EMBEDDER)
         with building.workshop(folder) as shop:
             filled = building.fill(shop, records, encoder, viewer, left_out, progress)
@@ -139,6 +141,7 @@ class KnowledgeBase:
         ``KnowledgeError`` when there is none, it is damaged, or its embedder is another one.
         """
         folder = Path(folder).expanduser()
+        refuse_unwritable(folder.absolute(), "the knowledge base", KnowledgeError)
         built_by = read_manifest(folder).embedder
         encoder = _encoder(embedder) if embedder else _embedder_of(built_by.name)
         if encoder.sha256 != built_by.sha256:

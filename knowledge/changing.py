@@ -154,9 +154,10 @@ def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[Entry]) -> list[P
 
 
 def _alive(current: Generation, dead: Sequence[int], born: Sequence[int]) -> np.ndarray:
-    """bool by row: the records of the next version."""
+    """bool by row: the records of the next version. Vectors of removed records may have the highest rows."""
     rows = current.store.rows()
-    alive = np.zeros(max([int(rows[-1]), *born]) + 1, bool)
+    held = (int(part.rows[-1]) for parts in current.parts.values() for part in parts)
+    alive = np.zeros(max([int(rows[-1]), *held, *born]) + 1, bool)
     alive[rows] = True
     alive[list(dead)] = False
     alive[list(born)] = True

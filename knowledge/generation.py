@@ -25,6 +25,7 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
+from videopath.core.text import refuse_unwritable
 from videopath.knowledge.manifest import (
     MANIFEST,
     DataFile,
@@ -154,6 +155,7 @@ def verify_folder(folder: str | Path) -> list[str]:
     """Everything that is wrong with a knowledge base on disk, a sentence each; empty when it is whole."""
     folder = Path(folder)
     try:
+        refuse_unwritable(folder.absolute(), "the knowledge base", KnowledgeError)
         manifest = read_manifest(folder)
     except KnowledgeError as error:
         return [str(error)]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from videopath.model.appearance import (
     INTERCEPT,
     contributions,
+    fineness,
     highest,
     lowest,
     measure,
@@ -20,6 +21,7 @@ from videopath.model.appearance import (
     shrink,
     without_frame,
 )
+from videopath.model.overlays import find_overlays, without_overlays
 from videopath.model.video import Clip
 
 Verdict = Literal["good", "fair", "refused"]
@@ -30,8 +32,8 @@ TISSUE_FRAMES = 0.15
 """Share of them that must show tissue: a lecture's title cards and empty stretches of glass are no reason to refuse."""
 
 _MIN_COLOUR = 5.0  # chroma, CIE Lab, of the most coloured twentieth of a picture
-_MIN_ALIKE = 0.3  # correlation of neighbouring pixels
-_MIN_DETAIL = 0.0  # logarithm of the finest contrast
+_MIN_ALIKE = 0.2  # correlation of neighbouring pixels; lymphocytes at a low power have 0.25
+_MIN_DETAIL = -0.3  # logarithm of the finest contrast; pale cytology has -0.1, an even shade less than -0.6
 _MAX_ONE_COLOUR = 0.3  # share of one exact colour other than grey
 _SHARP = 0.5
 _EXPOSED = 0.5
@@ -122,11 +124,14 @@ def _complaints(tissue: float, glass: float, focus: float, exposure: float) -> l
 
 def _look(frame: np.ndarray) -> _View:
     small = without_frame(shrink(frame))
-    measured = measure(small)
+    drawn = find_overlays(small)
+    reason = _reason(measure(small))
+    if reason and (bare := without_overlays(small, drawn)) is not None:
+        reason = _reason(measure(bare)) and reason
     tissue, glass = _areas(small)
     # Sharp tissue has at least three quarters of the contrast of its 2-pixel detail at 1 pixel, blurred has a third.
-    focus = 1 / (1 + np.exp(-(measured["detail_1_2"] + 0.75) / 0.12))
-    return _View(_reason(measured), tissue, glass, float(focus), _exposure(small))
+    focus = 1 / (1 + np.exp(-(fineness(small, drawn) + 0.75) / 0.12))
+    return _View(reason, tissue, glass, float(focus), _exposure(small))
 
 
 def _reason(measured: dict[str, float]) -> str | None:

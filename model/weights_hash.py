@@ -32,7 +32,7 @@ def _hash(file: Path) -> str:
     if key not in remembered:
         remembered[key] = sha256_file(file)
         with suppress(OSError):  # a home that cannot be written to costs time, nothing else
-            write_text(home_folder() / _CACHE, json.dumps(remembered, indent=1) + "\n")
+            write_text(home_folder() / _CACHE, json.dumps(remembered, indent=1) + "\n", private=True)
     return remembered[key]
 
 

@@ -77,4 +77,4 @@ def _asks(sentence: str) -> bool:
     if _DIAGNOSIS.search(sentence):
         return True
     found = _IS_IT.match(sentence)
-    return bool(found) and is_term(found["what"]) and names_disease(found["what"])
+    return found is not None and is_term(found["what"]) and names_disease(found["what"])

@@ -1,14 +1,16 @@
-"""What the tools share: how their errors reach whoever called them."""
+"""What the tools share: how their errors reach whoever called them, and that their runs stay on this machine."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from langchain_core.callbacks import Callbacks
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from pydantic import ValidationError
 
 from videopath.core.errors import VideoPathError
+from videopath.tools.untraced import untraced, without_tracers
 
 
 class TissueTool(BaseTool):
@@ -21,20 +23,40 @@ class TissueTool(BaseTool):
     """
 
     def run(
-        self, tool_input: str | dict[str, Any], *args: Any, tool_call_id: str | None = None, **more: Any
+        self,
+        tool_input: str | dict[str, Any],
+        verbose: bool | None = None,
+        start_color: str | None = "green",
+        color: str | None = "green",
+        callbacks: Callbacks = None,
+        *,
+        tool_call_id: str | None = None,
+        **more: Any,
     ) -> Any:
-        """As LangChain's ``run``."""
+        """As LangChain's ``run``, without LangSmith."""
+        told = (verbose, start_color, color, without_tracers(callbacks))
         try:
-            return super().run(tool_input, *args, tool_call_id=tool_call_id, **more)
+            with untraced():
+                return super().run(tool_input, *told, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
             return self._told(error, tool_call_id)
 
     async def arun(
-        self, tool_input: str | dict[str, Any], *args: Any, tool_call_id: str | None = None, **more: Any
+        self,
+        tool_input: str | dict[str, Any],
+        verbose: bool | None = None,
+        start_color: str | None = "green",
+        color: str | None = "green",
+        callbacks: Callbacks = None,
+        *,
+        tool_call_id: str | None = None,
+        **more: Any,
     ) -> Any:
-        """As LangChain's ``arun``."""
+        """As LangChain's ``arun``, without LangSmith."""
+        told = (verbose, start_color, color, without_tracers(callbacks))
         try:
-            return await super().arun(tool_input, *args, tool_call_id=tool_call_id, **more)
+            with untraced():
+                return await super().arun(tool_input, *told, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
             return self._told(error, tool_call_id)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from videopath.core.errors import InputError
-from videopath.core.files import sha256_text
+from videopath.core.files import private_file, sha256_text
 
 JOURNAL_NAME = "calls.jsonl"
 
@@ -41,7 +41,7 @@ class Journal:
         key = self.key(call)
         line = json.dumps({"key": key, "call": call, "answer": answer}, ensure_ascii=False) + "\n"
         with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private_file(self.path)
             with self.path.open("a+b") as stream:
                 stream.write(_line_end_before(stream) + line.encode())
                 stream.flush()

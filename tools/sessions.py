@@ -48,6 +48,8 @@ class SessionPool:
         keep: int = _OPEN_SESSIONS,
     ) -> None:
         """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
+        self.refuse: Callable[[str], object] | None = None
+        """Raises for a video that may not be opened, where those who name it are others than the user."""
         self._engine = None if isinstance(engine, str | Path) else engine
         self.name = str(engine) if isinstance(engine, str | Path) else engine.info.source
         self._load = load
@@ -88,6 +90,8 @@ class SessionPool:
         """The frames of a request: those of its session, those decoded last, or decoded now."""
         from videopath.model import open_clip
 
+        if self.refuse:
+            self.refuse(request.video)
         with self._lock:
             key = _identity(request)
             if key in self._sessions:

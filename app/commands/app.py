@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,20 @@ from videopath.app import options
 from videopath.core.errors import InputError
 
 Host = Annotated[
-    str, typer.Option("--host", help="Address to listen on; others than this machine's own see all cases.")
+    str,
+    typer.Option(
+        "--host",
+        help="Address to listen on. By another one than this machine's own, visitors see all cases and may name any "
+        "path of this machine; see --folder.",
+    ),
+]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--folder",
+        help="Visitors may name files in this folder alone; may be repeated. Default: $VIDEOPATH_FOLDERS, or anywhere.",
+        show_default=False,
+    ),
 ]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
 UploadLimit = Annotated[
@@ -26,6 +40,7 @@ _TAKEN_FOR_FOLDERS = ("/", "./", "../", "~", ".\\", "..\\")
 def app(
     host: Host = "127.0.0.1",
     port: Port = 8501,
+    folder: Folders = None,
     model: options.Model = None,
     base: options.Base = None,
     knowledge: options.Knowledge = None,
@@ -44,7 +59,10 @@ def app(
         _use(accept_licence="1")
     if accept_uncalibrated:
         _use(accept_uncalibrated="1")
+    if folder:
+        _use(folders=os.pathsep.join(str(one.expanduser().absolute()) for one in folder))
     settings = load_settings()
+    _check_folders(settings.folders)
     _check_model(settings.model)
     _check_knowledge(settings.knowledge)
     _check_address(host, port)
@@ -52,7 +70,7 @@ def app(
 
     from videopath.app.web.server import serve
 
-    serve(host, port, upload_limit)
+    serve(host, port, upload_limit, settings.folders)
 
 
 def _use(**settings: str | None) -> None:
@@ -73,6 +91,14 @@ def _check_model(name: str) -> None:
 def _check_knowledge(folder: Path | None) -> None:
     if folder is not None and not folder.expanduser().is_dir():
         raise InputError(f"There is no folder {folder}; give a knowledge base, or none for the starter.")
+
+
+def _check_folders(folders: Sequence[Path] | None) -> None:
+    for folder in folders or ():
+        if not folder.is_dir():
+            raise InputError(
+                f"There is no folder {folder}; visitors are to be confined to folders that exist."
+            )
 
 
 def _check_address(host: str, port: int) -> None:

@@ -14,10 +14,12 @@ from videopath.app import options
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
+    from videopath.agent import CaseReport
     from videopath.agent.library import CaseLibrary, ExportFormat
 
 app = typer.Typer(
-    no_args_is_help=True, help="The case library: list, show, resume, sign, export, delete, replay."
+    no_args_is_help=True,
+    help="The case library: list, show, resume, sign, addendum, learn, export, delete, replay.",
 )
 
 CaseId = Annotated[str, typer.Argument(metavar="ID", help="Case id, as `videopath cases list` shows it.")]
@@ -35,6 +37,12 @@ Findings = Annotated[
     ),
 ]
 Comment = Annotated[str, typer.Option("--comment", help="Kept with the decision.")]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm", help="You have read description and findings and confirm them as they then stand."
+    ),
+]
 Diagnosis = Annotated[
     str | None, typer.Option("--diagnosis", help="Another diagnosis than the agent's.", show_default=False)
 ]
@@ -61,6 +69,7 @@ def list_cases(
     home: options.Home = None,
 ) -> None:
     """The cases, newest first. Somebody works on those that run; interrupted ones can be resumed."""
+    from videopath.agent.phrases import sureness_in_words
     from videopath.app.console import emit_json, say, stdout, table
     from videopath.core.sites import canonical_site
 
@@ -78,12 +87,12 @@ def list_cases(
             entry.state,
             entry.site or "",
             entry.diagnosis,
-            "" if entry.confidence is None else f"{entry.confidence:.0%}",
+            "" if entry.status == "signed" else sureness_in_words(entry),
             entry.updated[:16].replace("T", " "),
         )
         for entry in entries
     )
-    stdout().print(table(("case", "status", "site", "diagnosis", "agent's confidence", "updated"), rows))
+    stdout().print(table(("case", "status", "site", "diagnosis", "confidence", "updated"), rows))
 
 
 @app.command()
@@ -137,7 +146,7 @@ def resume(
     verbose: options.Verbose = False,
 ) -> None:
     """Go on with a case that was stopped, or answer its review."""
-    from videopath.agent.lost_words import giving_back
+    from videopath.agent.signing import words_not_kept
     from videopath.app.console import quiet_libraries
     from videopath.app.running import deliver, follow, load_agent_of
     from videopath.core.errors import CaseError
@@ -150,10 +159,15 @@ def resume(
     entry = library.entry(case_id)
     if library.finished(case_id):
         if action is not None:
-            with giving_back(diagnosis, description, finding, comment):
-                raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.")
+            lost = words_not_kept(diagnosis, description, finding, comment)
+            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.{lost}")
         deliver(library.get(case_id), as_json=as_json, strict=strict)
         return
+    if entry.at_work:
+        raise CaseError(
+            f"Case {case_id} is being worked on by another process: wait for it to finish."
+            + words_not_kept(diagnosis, description, finding, comment)
+        )
     if entry.status == "waiting for review" and action is None:
         deliver(library.get(case_id), as_json=as_json)
     decision = None
@@ -172,6 +186,7 @@ def sign(
     description: Description = None,
     finding: Findings = None,
     comment: Comment = "",
+    confirm: Confirm = False,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
@@ -179,7 +194,13 @@ def sign(
     from videopath.app.console import emit_json, say
 
     report = _library().sign(
-        case_id, reviewer, comment, diagnosis, description=description, findings=finding or None
+        case_id,
+        reviewer,
+        comment,
+        diagnosis,
+        description=description,
+        findings=finding or None,
+        confirmed=confirm,
     )
     if as_json:
         emit_json(report.to_json())
@@ -188,11 +209,36 @@ def sign(
 
 
 @app.command()
+def addendum(
+    case_id: CaseId,
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Who adds it.")],
+    text: Annotated[str, typer.Option("--text", help="What is added.")],
+    diagnosis: Annotated[
+        str | None,
+        typer.Option("--diagnosis", help="Another diagnosis than the one signed.", show_default=False),
+    ] = None,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """Add to a signed case, with name and time; what was signed stays as it is."""
+    from videopath.app.console import emit_json, say
+
+    report = _library().add_addendum(case_id, reviewer, text, diagnosis)
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        say(f"Case {case_id} has an addendum by {reviewer}.")
+
+
+@app.command()
 def learn(
     case_id: CaseId,
     folder: Annotated[
         Path, typer.Argument(help="A knowledge base; it is made where there is none.", file_okay=False)
     ],
+    confirm: Confirm = False,
+    description: Description = None,
+    finding: Findings = None,
     patient: Annotated[
         str | None,
         typer.Option("--patient", help="Whose other cases are never answered with it.", show_default=False),
@@ -206,12 +252,27 @@ def learn(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a signed case a record of a knowledge base, with its pictures and where it is from."""
+    """Make a signed case a record of a knowledge base, with its pictures and where it is from.
+
+    Its description is a person's: confirmed with --confirm, or written with --description or --finding.
+    """
     from videopath.agent.learning import add_to_knowledge
     from videopath.app.console import quiet_libraries
 
     quiet_libraries(verbose)
-    typer.echo(add_to_knowledge(_library().get(case_id), folder, patient=patient, group=group))
+    report = _library().get(case_id)
+    if not (confirm or description or finding):
+        confirm = _confirmed_on_terminal(report)
+    record = add_to_knowledge(
+        report,
+        folder,
+        patient=patient,
+        group=group,
+        description=description,
+        findings=finding or None,
+        confirmed=confirm,
+    )
+    typer.echo(record)
 
 
 @app.command()
@@ -228,6 +289,9 @@ def export(
             **options.choice("--format", "zip", "pdf", "md", "json"),
         ),
     ] = None,
+    with_paths: Annotated[
+        bool, typer.Option("--with-paths", help="Say where the files lie on this machine; else their names.")
+    ] = False,
     home: options.Home = None,
 ) -> None:
     """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
@@ -235,7 +299,7 @@ def export(
     wanted = form if form is not None else _form_of(path)
     target = path or Path(f"{case_id}.{wanted}")
     target = target / f"{case_id}.{wanted}" if target.is_dir() else target
-    typer.echo(library.export(case_id, target, wanted))
+    typer.echo(library.export(case_id, target, wanted, with_paths=with_paths))
 
 
 @app.command()
@@ -298,6 +362,19 @@ def _library() -> CaseLibrary:
     from videopath.core.settings import load_settings
 
     return load_case_library(load_settings().home)
+
+
+def _confirmed_on_terminal(report: CaseReport) -> bool:
+    """Show what would become knowledge and ask for a word on it, where somebody sits there to give it."""
+    from videopath.agent.statements import is_confirmed
+    from videopath.app.console import say
+
+    if report.status != "signed" or is_confirmed(report) or not sys.stdin.isatty():
+        return False
+    say(f"Description: {report.description or 'none'}")
+    for finding in report.findings:
+        say(f"Finding: {finding.text}")
+    return typer.confirm("Do you confirm description and findings as they stand?", err=True)
 
 
 def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:

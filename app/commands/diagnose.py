@@ -9,6 +9,7 @@ import typer
 
 from videopath.app import options
 from videopath.core.errors import InputError
+from videopath.core.text import refuse_unwritable
 
 
 def diagnose(
@@ -72,9 +73,6 @@ def diagnose(
 
 
 def _check_video(video: Path) -> None:
-    try:
-        str(video).encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"The name {str(video)!r} is not valid UTF-8 text; rename the file.") from error
+    refuse_unwritable(video, "the video")
     if not video.exists():
         raise InputError(f"There is no file {video}; give a video, an image or a folder of frames.")

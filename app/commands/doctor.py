@@ -109,6 +109,22 @@ def _package(name: str) -> Check:
         return Check(name, False, "not installed", package_command(name))
 
 
+def _telemetry() -> list[Check]:
+    """What libraries tell their makers; Streamlit's is off in ``videopath app``."""
+    from huggingface_hub.constants import HF_HUB_DISABLE_TELEMETRY
+
+    if HF_HUB_DISABLE_TELEMETRY:
+        return [Check("telemetry", True, "off")]
+    advice = "Unset HF_HUB_DISABLE_TELEMETRY: VideoPath then turns it off."
+    return [Check("telemetry", True, "that of huggingface_hub is on, as the environment says", advice)]
+
+
+def _visitors() -> list[Check]:
+    folders = load_settings().folders
+    found = "any path of this machine" if folders is None else f"paths in {', '.join(map(str, folders))}"
+    return [Check("visitors of a server may name", True, found)]
+
+
 def _tracing() -> list[Check]:
     from langsmith.utils import tracing_is_enabled
 
@@ -216,6 +232,8 @@ _LOOKS: tuple[Callable[[], list[Check]], ...] = (
     _packages,
     _device,
     _tracing,
+    _telemetry,
+    _visitors,
     _weights,
     _knowledge,
     _embedder,

@@ -14,6 +14,7 @@ from videopath.app.commands import knowledge_looking
 from videopath.app.commands.knowledge_shared import (
     Folder,
     MediaFolder,
+    NamedEncoder,
     OnError,
     left_out_of,
     show_info,
@@ -99,6 +100,7 @@ def add(
     folder: Folder,
     sources: Sources = None,
     media: MediaFolder = None,
+    encoder: NamedEncoder = None,
     cases: Cases = False,
     licence: Licence = None,
     note: Note = "",
@@ -115,11 +117,11 @@ def add(
     base = KnowledgeBase.open(folder)
     with progress_bar("embedding") as progress, left_out_of(on_error) as left_out:
         new = list(_records(sources, cases, licence, left_out))
-        viewer = viewer_of(base, media) if media else None
+        viewer = viewer_of(base, media, encoder) if media else None
         base.add(new, progress, viewer=viewer, note=note)
         if cases:
             signed = _signed_cases({record.id for record in base})
-            viewer = viewer_of(base, None) if base.image_encoder and signed else None
+            viewer = viewer_of(base, None, encoder) if base.image_encoder and signed else None
             base.add(signed, progress, viewer=viewer, note=note or "signed cases")
             say(f"{len(signed)} signed cases were added.")
     show_info(base, as_json)
@@ -130,6 +132,7 @@ def update(
     folder: Folder,
     sources: Sources,
     media: MediaFolder = None,
+    encoder: NamedEncoder = None,
     licence: Licence = None,
     note: Note = "",
     on_error: OnError = "stop",
@@ -144,7 +147,7 @@ def update(
     base = KnowledgeBase.open(folder)
     with progress_bar("embedding") as progress, left_out_of(on_error) as left_out:
         new = list(_records(sources, False, licence, left_out))
-        base.update(new, progress, viewer=viewer_of(base, media) if media else None, note=note)
+        base.update(new, progress, viewer=viewer_of(base, media, encoder) if media else None, note=note)
     show_info(base, as_json)
 
 
@@ -198,13 +201,21 @@ def _records(
 
 
 def _signed_cases(known: set[str]) -> list[InstructionRecord]:
-    """The signed cases of the library as records, without those whose ids are known."""
+    """The signed cases of the library as records, without those whose ids are known and those nobody confirmed."""
     from videopath.agent import load_case_library
-    from videopath.agent.learning import record_of
+    from videopath.agent.learning import record_id, record_of
+    from videopath.app.console import say
+    from videopath.core.errors import CaseError
 
-    library = load_case_library()
-    records = [record_of(library.get(e.case_id)) for e in library.list() if e.status == "signed"]
-    return [record for record in records if record.id not in known]
+    library, records = load_case_library(), []
+    for entry in library.list(status="signed"):
+        if record_id(entry.case_id) in known:
+            continue
+        try:
+            records.append(record_of(library.get(entry.case_id)))
+        except CaseError as error:
+            say(f"Left out: {error}")
+    return records
 
 
 knowledge_looking.register(app)

@@ -12,6 +12,7 @@ import typer
 from videopath.app.commands.knowledge_shared import (
     MaybeFolder,
     MediaFolder,
+    NamedEncoder,
     OnError,
     SearchedBase,
     left_out_of,
@@ -44,6 +45,7 @@ def search(
             show_default=False,
         ),
     ] = None,
+    encoder: NamedEncoder = None,
     folder: SearchedBase = None,
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many cases.")] = 5,
     site: Site = None,
@@ -60,7 +62,7 @@ def search(
 
     quiet_libraries(verbose)
     base = _opened(folder)
-    look = _look(base, image) if image else None
+    look = _look(base, image, encoder) if image else None
     asked = Query(
         query,
         image=look.vectors if look else None,
@@ -116,6 +118,7 @@ def audit(
         float, typer.Option("--near", help="Cosine from which two descriptions are nearly the same.")
     ] = 0.95,
     media: MediaFolder = None,
+    encoder: NamedEncoder = None,
     on_error: OnError = "stop",
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -133,7 +136,7 @@ def audit(
     base = KnowledgeBase.open(folder)
     with left_out_of(on_error) as left_out:
         records = list(records_of(test, left_out))
-    found = overlaps_of(records, base, near, viewer_of(base, media) if media else None)
+    found = overlaps_of(records, base, near, viewer_of(base, media, encoder) if media else None)
     if as_json:
         emit_json(json.dumps([overlap.model_dump() for overlap in found], ensure_ascii=False, indent=2))
     else:
@@ -176,10 +179,10 @@ def _opened(folder: Path | None) -> KnowledgeBase:
     return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
 
 
-def _look(base: KnowledgeBase, image: Path) -> Look:
+def _look(base: KnowledgeBase, image: Path, encoder: str | None) -> Look:
     from videopath.knowledge import Media
 
-    return viewer_of(base, None).look(Media(path=str(image.resolve())))
+    return viewer_of(base, None, encoder).look(Media(path=str(image.resolve())))
 
 
 def _change_row(change: Change) -> tuple[str, ...]:

@@ -41,6 +41,15 @@ MediaFolder = Annotated[
         show_default=False,
     ),
 ]
+NamedEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--image-encoder",
+        help="That of the knowledge base, if it is the vision tower of a model other than nano: no model is loaded "
+        "because a knowledge base names it.",
+        show_default=False,
+    ),
+]
 _NAMED = 10  # damaged records that are named; more are only counted
 
 
@@ -64,13 +73,29 @@ def viewer_by_name(encoder: str, media: Path | None) -> Viewer:
     return MediaViewer(load_frame_encoder(encoder), media)
 
 
-def viewer_of(base: KnowledgeBase, media: Path | None) -> Viewer:
-    """A viewer with the encoder of a knowledge base's pictures."""
+def viewer_of(base: KnowledgeBase, media: Path | None, named: str | None = None) -> Viewer:
+    """A viewer with the encoder of a knowledge base's pictures; a model as encoder only where the user names it.
+
+    A knowledge base may be a stranger's, and its encoder a folder or a hub id.
+    """
+    from videopath.core.settings import load_settings
+    from videopath.tools.seeing import TOWER
+
     if base.image_encoder is None:
         raise InputError(
             f"The knowledge base {base.folder} has no pictures; build it again with --media to give it some."
         )
-    return viewer_by_name(base.image_encoder.name, media)
+    encoder = base.image_encoder.name
+    if encoder.startswith(f"{TOWER}:") and encoder not in (
+        f"{TOWER}:nano",
+        f"{TOWER}:{load_settings().model}",
+        named,
+    ):
+        raise InputError(
+            f"The pictures of {base.folder} were encoded by {encoder}, a model that is not loaded because a knowledge "
+            f"base names it: if you trust it, give --image-encoder {encoder}."
+        )
+    return viewer_by_name(encoder, media)
 
 
 def show_info(base: KnowledgeBase, as_json: bool) -> None:

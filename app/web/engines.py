@@ -69,7 +69,9 @@ class Engines:
         return {} if seconds is None else {LOADING: seconds}
 
     def _remember(self, model: str, seconds: float) -> None:
-        write_text(self._times, json.dumps({**self._measured(), model: round(seconds, 2)}, indent=2))
+        write_text(
+            self._times, json.dumps({**self._measured(), model: round(seconds, 2)}, indent=2), private=True
+        )
 
     def _measured(self) -> dict[str, float]:
         try:

@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 
 from videopath.core.errors import InputError
-from videopath.core.files import replaced_on_success, sha256_text
+from videopath.core.files import close_to_others, private_folder, replaced_on_success, sha256_text
 from videopath.model import open_clip
 from videopath.model.readers import VideoSource
 from videopath.model.samples import fitted
@@ -50,8 +50,9 @@ def playable(path: Path, cache: Path) -> Path:
         return path
     copy = cache / f"{_identity(path)}.mp4"
     if not copy.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(copy.with_suffix(".lock")):  # two tabs ask for the same copy
+        private_folder(cache)
+        close_to_others(cache)
+        with FileLock(copy.with_suffix(".lock"), mode=0o600):  # two tabs ask for the same copy
             if not copy.exists():
                 _transcode(source, copy)
     return copy
@@ -81,7 +82,7 @@ def _transcode(source: Source, copy: Path) -> None:
     """Every frame at its own time, as it is displayed."""
     width, height = _even(source.width, source.height)
     rate = Fraction(source.fps or 1).limit_denominator(1000) or Fraction(1)
-    with replaced_on_success(copy) as part, av.open(str(part), "w", format="mp4") as target:
+    with replaced_on_success(copy, private=True) as part, av.open(str(part), "w", format="mp4") as target:
         out: Any = target.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "23"})
         out.width, out.height, out.pix_fmt = width, height, "yuv420p"
         out.time_base = out.codec_context.time_base = Fraction(1, _TICKS)

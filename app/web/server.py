@@ -7,6 +7,7 @@ import ipaddress
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,8 +39,11 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def serve(host: str, port: int, upload_limit: int) -> None:
-    """Serve the pages until Ctrl-C. ``upload_limit`` in MB. What runs then stays resumable."""
+def serve(host: str, port: int, upload_limit: int, folders: Sequence[Path] | None = None) -> None:
+    """Serve the pages until Ctrl-C. ``upload_limit`` in MB. What runs then stays resumable.
+
+    ``folders``: to which visitors are confined, for what is said to others than this machine.
+    """
     local = is_local(host)
     more = {
         "server.address": host,
@@ -50,7 +54,12 @@ def serve(host: str, port: int, upload_limit: int) -> None:
     }
     bootstrap.load_config_options({**_OPTIONS, **more})
     PagesManager.uses_pages_directory = False  # else the first visitor gets the files of pages/ raw
-    asyncio.run(_serve(f"http://{f'[{host}]' if ':' in host else host}:{port}", local))
+    asyncio.run(
+        _serve(
+            f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            None if local else warning_to_others(folders),
+        )
+    )
     if not _closed():
         say("The model was still at work. No case is lost: those that ran can be resumed.")
         sys.stdout.flush()
@@ -65,7 +74,20 @@ def is_local(host: str) -> bool:
         return False
 
 
-async def _serve(address: str, local: bool) -> None:
+def warning_to_others(folders: Sequence[Path] | None) -> str:
+    """What whoever opens the pages to others should know."""
+    reach = (
+        "may name any path of this machine that this server can read (--folder confines them)"
+        if folders is None
+        else f"may name files in {', '.join(map(str, folders))} alone"
+    )
+    return (
+        "Others can reach this address. There is no login: whoever does sees and changes all cases, and "
+        f"{reach}."
+    )
+
+
+async def _serve(address: str, warning: str | None) -> None:
     server = Server(str(MAIN), False)
     await server.start()
     bootstrap.prepare_streamlit_environment(server.main_script_path)
@@ -77,8 +99,8 @@ async def _serve(address: str, local: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     say(f"VideoPath listens on {address} (Ctrl-C ends it).")
-    if not local:
-        say("Others can reach this address. There is no login: whoever does sees and changes all cases.")
+    if warning:
+        say(warning)
     await server.stopped
 
 

@@ -22,7 +22,7 @@ def save_upload(name: str, data: BinaryIO, folder: Path) -> Path:
     """Write an upload into ``folder`` under its cleaned name, whole or not at all; returns where it is."""
     path = folder / clean_name(name)
     data.seek(0)
-    with replaced_on_success(path) as part, part.open("wb") as target:
+    with replaced_on_success(path, private=True) as part, part.open("wb") as target:
         shutil.copyfileobj(data, target, 1 << 20)
     return path
 

@@ -22,6 +22,7 @@ from videopath.app.web.engines import LOADING, Engines
 from videopath.app.web.fair_queue import FairQueue
 from videopath.app.web.jobs import Board, CaseRequest, Job, JobState, Phase
 from videopath.core.errors import CaseError, KnowledgeError, VideoPathError
+from videopath.core.folders import model_named_by_visitor, named_by_visitor
 from videopath.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ class Worker:
     def submit(self, request: CaseRequest) -> None:
         """Enter a new case and queue it.
 
-        Raises ``InputError`` for a video, site or question that cannot be used, ``CaseError`` when the id is taken.
+        Raises ``InputError`` for a video, site or question that cannot be used or a path that may not be named,
+        ``CaseError`` when the id is taken.
         """
+        request = self._confined(request)
         with self._asking_agent(request) as agent:
             agent.begin(
                 request.video,
@@ -185,16 +188,29 @@ class Worker:
             home=self.home,
         )
 
+    def _confined(self, request: CaseRequest) -> CaseRequest:
+        """The request with the places that its paths lead to; whatever page it comes from."""
+        return replace(
+            request,
+            video=named_by_visitor(request.video, self.settings),
+            model=model_named_by_visitor(request.model, self.settings),
+            knowledge=request.knowledge and named_by_visitor(request.knowledge, self.settings),
+        )
+
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:
         from videopath.agent.library import load_case_library
         from videopath.agent.replay import agent_of, settings_of
+        from videopath.agent.signing import words_not_kept
 
         library = load_case_library(self.home)
         with agent_of(settings_of(library, case_id), self.home) as agent:
             if agent.pending(case_id) is None:
+                lost = words_not_kept(
+                    decision.diagnosis, decision.description, decision.findings, decision.comment
+                )
                 raise CaseError(
                     f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in "
-                    "another window. Look at the case again."
+                    f"another window. Look at the case again.{lost}"
                 )
             agent.check(case_id, decision)  # stale, or a revision that cannot be carried out
 

@@ -12,7 +12,10 @@ import pytest
 
 from videopath.agent import CaseReport, DiagnosticAgent, Policy
 from videopath.agent.confidence import DEFAULTS
+from videopath.agent.library import load_case_library
+from videopath.agent.phrases import sureness_in_words
 from videopath.app.summary import summary
+from videopath.core.errors import CaseError
 from videopath.model.engine import Card, EngineInfo, Generation
 
 CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
@@ -132,6 +135,8 @@ def test_a_model_that_nobody_calibrated_waits_or_abstains(
     for name, text in writers(report).items():
         assert f"{CANCER} (not calibrated)" in text.replace("\\", ""), name
     assert report.abstained == ("accept_uncalibrated" not in policy)
+    (entry,) = load_case_library().list()
+    assert sureness_in_words(entry) == "not calibrated"
     verified = next(step for step in report.steps if step.name == "verify")
     assert "not calibrated" in verified.summary
     assert verified.detail["confidence"] is None
@@ -159,7 +164,9 @@ def test_a_person_may_sign_what_waits(small_case: Path) -> None:
     ) as agent:
         agent.diagnose(small_case, site="colon", case_id="waits")
         assert agent.pending("waits").value["confidence"] is None
-        signed = agent.resume("waits", {"action": "edit", "diagnosis": CANCER, "reviewer": "Dr. A"})
+        with pytest.raises(CaseError, match="give the diagnosis that you sign"):
+            agent.resume("waits", {"action": "accept", "reviewer": "Dr. A"})
+        signed = agent.resume("waits", {"action": "edit", "reviewer": "Dr. A", "diagnosis": CANCER})
         assert agent.library.entry("waits").confidence is None
     assert signed.status == "signed"
     head = signed.to_markdown().split("### What the agent said")[0]
@@ -283,3 +290,9 @@ def test_a_question_that_was_not_answered_is_said_to_be_open(
     for name, text in writers(report).items():
         assert ("not answered" in text) == (answered is False), name
     assert CaseReport.from_json(report.to_json()).question_answered == answered
+
+
+@pytest.mark.parametrize("label", ["follicular", "Crowded irregular glands with dark nuclei", "small cell"])
+def test_words_that_do_not_say_what_it_is_are_no_term(small_case: Path, label: str) -> None:
+    report = diagnosed(Engine(looks(label), listed=False), small_case, site=None, accept_uncalibrated=True)
+    assert (report.status, report.differential[0].known_term) == ("abstained", False)

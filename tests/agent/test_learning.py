@@ -23,10 +23,10 @@ def test_a_signed_case_is_found_by_the_next_one_but_not_by_itself(
 ) -> None:
     folder = tmp_path / "own" / "cases"
     first = cases.report("one", status="signed", description="Crowded irregular glands with necrosis.")
-    assert add_to_knowledge(first, folder) == "case-one"
+    assert add_to_knowledge(first, folder, confirmed=True) == "case-one"
     other = first.video.model_copy(update={"sha256": "2" * 64})
     second = cases.report("two", status="signed", diagnosis="tubular adenoma", video=other)
-    assert add_to_knowledge(second, folder) == "case-two"
+    assert add_to_knowledge(second, folder, confirmed=True) == "case-two"
     base = KnowledgeBase.open(folder)
     assert base.verify() == []
     assert (len(base), base.get("case-two").diagnosis) == (2, "tubular adenoma")
@@ -43,19 +43,19 @@ def test_only_signed_cases_and_each_once(tmp_path: Path, cases: SimpleNamespace)
             add_to_knowledge(cases.report(status=status), folder)
     assert not folder.exists()
     signed = cases.report(status="signed")
-    add_to_knowledge(signed, folder)
+    add_to_knowledge(signed, folder, confirmed=True)
     with pytest.raises(CaseError, match="already: case-case-1"):
-        add_to_knowledge(signed, folder)
+        add_to_knowledge(signed, folder, confirmed=True)
     with pytest.raises(KnowledgeError, match="starter"):
-        add_to_knowledge(signed, STARTER_FOLDER)
+        add_to_knowledge(signed, STARTER_FOLDER, confirmed=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(KnowledgeError, match="cannot be written"):
-        add_to_knowledge(signed, tmp_path / "file" / "cases")
+        add_to_knowledge(signed, tmp_path / "file" / "cases", confirmed=True)
 
 
 def test_the_record_holds_what_the_person_signed(cases: SimpleNamespace) -> None:
     report = cases.report(status="signed", question=None, diagnosis="tubular adenoma")
-    record = record_of(report)
+    record = record_of(report, confirmed=True)
     assert (record.site, record.diagnosis, record.description) == (
         "colon",
         "tubular adenoma",
@@ -73,7 +73,7 @@ def test_the_record_says_where_it_comes_from(cases: SimpleNamespace) -> None:
         changes={"diagnosis": {"from": "colon adenocarcinoma", "to": "tubular adenoma"}},
     )
     report = cases.report(status="signed", diagnosis="tubular adenoma", review=[decision])
-    record = record_of(report)
+    record = record_of(report, confirmed=True)
     assert record.media == (Media(path=report.video.path),)
     assert record.provenance["case"] == report.case_id
     assert record.provenance["reviewer"] == "Dr. A"
@@ -85,8 +85,11 @@ def test_the_record_says_where_it_comes_from(cases: SimpleNamespace) -> None:
 
 def test_patient_and_group_keep_other_cases_of_theirs_apart(tmp_path: Path, cases: SimpleNamespace) -> None:
     report = cases.report(status="signed")
-    assert (record_of(report).patient, record_of(report).group) == (None, None)
-    add_to_knowledge(report, tmp_path / "kb", patient="P 7", group="block 2")
+    assert (record_of(report, confirmed=True).patient, record_of(report, confirmed=True).group) == (
+        None,
+        None,
+    )
+    add_to_knowledge(report, tmp_path / "kb", patient="P 7", group="block 2", confirmed=True)
     for name, reason in (("p 7", "patient"), ("Block 2", "group")):
         found = RetrieveTool(knowledge=tmp_path / "kb").invoke(
             {"description": "Glands.", "exclude_sources": [name]}
@@ -117,7 +120,7 @@ def test_a_case_whose_pictures_cannot_be_seen_is_added_by_its_words(
     facts = cases.report().video.model_copy(update={"path": str(path), "sha256": sha256_file(path)})
 
     def add(name: str) -> str:
-        add_to_knowledge(cases.report(name, status="signed", video=facts), pictures.folder)
+        add_to_knowledge(cases.report(name, status="signed", video=facts), pictures.folder, confirmed=True)
         return _note_of(pictures)
 
     assert add("whole") == "signed case whole"
@@ -137,5 +140,5 @@ def test_a_case_whose_pictures_cannot_be_seen_is_added_by_its_words(
 def test_two_who_add_at_once_lose_nothing(tmp_path: Path, cases: SimpleNamespace) -> None:
     reports = [cases.report(f"case-{number}", status="signed") for number in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda report: add_to_knowledge(report, tmp_path / "kb"), reports))
+        list(pool.map(lambda report: add_to_knowledge(report, tmp_path / "kb", confirmed=True), reports))
     assert len(KnowledgeBase.open(tmp_path / "kb")) == 3

@@ -100,7 +100,7 @@ def test_a_signed_case_is_found_by_its_picture_and_not_by_itself(
         decision = {"action": "edit", "reviewer": "Dr. A", "diagnosis": "tubular adenoma"}
         signed = agent.resume(waiting.case_id, decision)
     assert signed.status == "signed"
-    name = add_to_knowledge(signed, folder)
+    name = add_to_knowledge(signed, folder, confirmed=True)
     base = KnowledgeBase.open(folder)
     known = base.get(name)
     assert known.diagnosis == "tubular adenoma"

@@ -24,8 +24,6 @@ CHILD = Path(__file__).with_name("killed_case.py")
 POLICY = Policy(max_looks=0, samples=2, description_tokens=24, answer_tokens=12)
 ROUND = ["describe", "diagnose_blind", "retrieve", "diagnose", "verify"]
 WORDS = ["Crowded, irregular glands with necrosis.", "Nuclei are dark and stratified."]
-SIGNED = {"action": "edit", "reviewer": "Dr A", "diagnosis": "colon adenocarcinoma"}
-"""The agent abstains on all of these cases: whoever signs one writes the diagnosis."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +84,9 @@ def test_corrected_findings_are_searched_for_and_diagnosed_anew(
     assert (second.value["revision"], second.value["findings"]) == (1, WORDS)
     with pytest.raises(CaseError, match="earlier review"):
         agent.resume("words", {"action": "accept", "interrupt_id": first.id})
-    signed = agent.resume("words", {**SIGNED, "interrupt_id": second.id})
+    with pytest.raises(CaseError, match="abstained on this case"):
+        agent.resume("words", {"action": "accept", "reviewer": "Dr A", "interrupt_id": second.id})
+    signed = agent.resume("words", {**signature(report), "interrupt_id": second.id})
     assert (signed.status, signed.description) == ("signed", " ".join(WORDS))
     assert [decision.action for decision in signed.review] == ["revise", "edit"]
     assert [s.name for s in signed.steps] == [s.name for s in report.steps] + ["review", "report"]
@@ -159,11 +159,16 @@ def test_words_go_with_their_action() -> None:
             Decision.model_validate(fields)
 
 
+def signature(report: CaseReport) -> dict[str, str]:
+    """The agent abstains with this model: a person writes the diagnosis, here the agent's own."""
+    return {"action": "edit", "diagnosis": report.diagnosis, "reviewer": "Dr A"}
+
+
 @pytest.fixture(scope="module")
 def reference(agent: DiagnosticAgent, small_case: Path) -> CaseReport:
     waiting(agent, small_case, "reference")
     revise(agent, "reference", findings=WORDS)
-    return agent.resume("reference", SIGNED)
+    return agent.resume("reference", signature(agent.report("reference")))
 
 
 def calls(agent: DiagnosticAgent, case_id: str) -> list[str]:
@@ -209,7 +214,7 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     assert (folder / "trace.jsonl").read_bytes().startswith(trace)
     assert (folder / "calls.jsonl").read_bytes().startswith(journal)
     assert sorted(calls(agent, case_id)) == sorted(calls(agent, "reference")), "each call once, none twice"
-    report = agent.resume(case_id, SIGNED)
+    report = agent.resume(case_id, signature(agent.report(case_id)))
     assert (report.status, report.diagnosis) == ("signed", reference.diagnosis)
     assert report.findings == reference.findings
     assert report.confidence == pytest.approx(reference.confidence, abs=1e-4)
@@ -218,7 +223,7 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
 def test_corrections_that_were_signed_become_a_record_with_their_provenance(
     reference: CaseReport, tmp_path: Path, small_case: Path
 ) -> None:
-    name = add_to_knowledge(reference, tmp_path / "kb")
+    name = add_to_knowledge(reference, tmp_path / "kb", confirmed=True)
     record = KnowledgeBase.open(tmp_path / "kb").get(name)
     assert (record.description, record.diagnosis) == (" ".join(WORDS), reference.diagnosis)
     assert record.media == (Media(path=str(small_case)),)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from videopath.agent.library import SAVING_NAME, CaseLibrary, load_case_library
+from videopath.agent.revision import checked_decision
 from videopath.core.errors import CaseError
 from videopath.tools.journal import Journal
 
@@ -132,3 +133,61 @@ def test_a_damaged_line_of_the_journal_costs_its_own_call_alone(tmp_path: Path) 
     assert path.read_bytes() == before  # reading writes nothing
     journal.add({"call": 1}, 1)
     assert [Journal(path).find({"call": number}) for number in range(3)] == [0, 1, 2]
+
+
+UNKNOWN = "not a tissue that this model knows"
+
+
+def _look(label: str, reasons: list[str]) -> dict[str, object]:
+    frames = {"indices": [0], "seconds": [0.0], "sha256": "0" * 64}
+    return {
+        "request": {"video": "a.mp4", "start": None, "end": None},
+        "final": {"label": label},
+        "described": {
+            "description": "Glands.",
+            "findings": [],
+            "frames": frames,
+            "mean_logprob": -1.0,
+            "call": {"prompt": "?", "prompt_sha256": "0" * 64, "seconds": 0.1, "device": "cpu", "model": "m"},
+        },
+        "retrieved": {"query": "Glands.", "neighbours": []},
+        "reasons": reasons,
+    }
+
+
+@pytest.mark.parametrize(
+    ("label", "abstained", "typed", "signs"),
+    [
+        ("colon adenocarcinoma", False, None, True),
+        ("colon adenocarcinoma", True, None, False),
+        ("colon adenocarcinoma", True, "colon adenocarcinoma", True),
+        ("colon adenocarcinoma", True, "tubular adenoma", True),
+        (UNKNOWN, False, None, False),
+        (UNKNOWN, True, UNKNOWN, False),
+        ("the tissue could not be identified", False, None, False),
+        ("no diagnosis", False, "tubular adenoma", True),
+        ("", True, None, False),
+    ],
+)
+def test_what_sign_refuses_the_review_refuses(
+    library: CaseLibrary, cases: SimpleNamespace, label: str, abstained: bool, typed: str | None, signs: bool
+) -> None:
+    report = cases.report(diagnosis=label, abstained=abstained, status="abstained" if abstained else "done")
+    report.provenance["unknown_label"] = UNKNOWN
+    library.save(report)
+    decision = {"action": "edit", "diagnosis": typed} if typed else {"action": "accept"}
+    ways = (
+        lambda: library.sign("case-1", "Dr. A", diagnosis=typed),
+        lambda: decide(decision, label, abstained),
+        lambda: decide({**decision, "action": "edit", "description": "Glands."}, label, abstained),
+    )
+    for way in ways:
+        if signs:
+            way()
+        else:
+            with pytest.raises(CaseError, match="give the diagnosis that you sign"):
+                way()
+
+
+def decide(decision: dict[str, object], label: str, abstained: bool) -> None:
+    checked_decision(decision, _look(label, ["Not sure."] if abstained else []), {}, UNKNOWN)

@@ -77,6 +77,20 @@ def test_everybody_says_the_same_of_a_case_at_work_and_of_one_that_was_left(libr
     assert status_of(library.entry("case-1"), {}) == "interrupted"
 
 
+@pytest.mark.parametrize("status", ["waiting for review", "failed"])
+def test_an_unfinished_case_that_somebody_took_up_again_is_at_work_for_all(
+    library: CaseLibrary, cases: SimpleNamespace, status: str
+) -> None:
+    library.save(cases.report("case-1", status=status))
+    with another_process(library, "case-1"):
+        assert library.entry("case-1").state == "running"
+        assert status_of(library.entry("case-1"), {}) == "running"
+        result = CliRunner().invoke(app, ["cases", "resume", "case-1"])
+        assert result.exit_code == 1
+        assert "being worked on" in result.output
+    assert library.entry("case-1").state == status
+
+
 def test_asking_who_works_makes_no_lock_and_writes_nothing(library: CaseLibrary) -> None:
     folder = library.start("case-1", "a.mp4", "colon", "nano")
     before = files_of(library.home)

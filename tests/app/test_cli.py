@@ -44,7 +44,7 @@ HEAVY = (
     "command",
     [
         "", "demo", "diagnose", "evaluate", "train", "doctor",
-        "cases", "cases list", "cases show", "cases resume", "cases sign", "cases learn", "cases export", "cases delete", "cases replay",
+        "cases", "cases list", "cases show", "cases resume", "cases sign", "cases addendum", "cases learn", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
         "knowledge audit", "knowledge update", "knowledge log", "knowledge merge",
         "model", "model info", "model convert", "model merge", "dataset", "dataset check", "dataset lessons",
@@ -228,7 +228,9 @@ def test_a_case_from_video_to_signature(
     assert CaseReport.from_json(signed.stdout).review[-1].reviewer == "Dr. A"
     again = videopath("cases", "sign", case_id, "--reviewer", "Dr. B")
     assert (again.exit_code, again.stdout) == (1, "")
-    learnt = videopath("cases", "learn", case_id, tmp_path / "own", "--patient", "P-7", "--group", "ward 3")
+    learnt = videopath(
+        "cases", "learn", case_id, tmp_path / "own", "--confirm", "--patient", "P-7", "--group", "ward 3"
+    )
     assert learnt.exit_code == 0, learnt.stderr
     found = json.loads(videopath("knowledge", "search", "glands", "-k", tmp_path / "own", "--json").stdout)
     assert learnt.stdout.strip() in json.dumps(found)
@@ -236,7 +238,9 @@ def test_a_case_from_video_to_signature(
         "knowledge", "search", "glands", "-k", tmp_path / "own", "--exclude", "P-7", "--json"
     ).stdout
     assert not json.loads(left_out)["hits"]
-    assert videopath("cases", "learn", case_id, tmp_path / "own").exit_code == 1, "it is there already"
+    assert videopath("cases", "learn", case_id, tmp_path / "own", "--confirm").exit_code == 1, (
+        "it is there already"
+    )
     assert videopath("cases", "delete", case_id).exit_code == 2
     assert videopath("cases", "delete", case_id, "--yes").exit_code == 0
     assert not (own_home / "cases" / case_id).exists()

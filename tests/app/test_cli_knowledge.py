@@ -201,3 +201,34 @@ def test_the_commands_of_its_readme_run(
     for line in lines:
         answer = videopath(*shlex.split(line, comments=True)[1:])
         assert answer.exit_code == (1 if " audit " in line else 0), (line, answer.stderr)  # the same words
+
+
+def test_no_model_is_loaded_because_a_knowledge_base_names_it(
+    videopath: Run,
+    tmp_path: Path,
+    small_checkpoint: Path,
+    small_case: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, media, folder = tmp_path / "a.json", small_case.parent, tmp_path / "base"
+    turns = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "Glands."}]
+    source.write_text(json.dumps([{"id": "1", "video": small_case.name, "conversations": turns}]))
+    encoder = f"tower:{small_checkpoint}"
+    licence = ("--licence", "CC0")
+    built = videopath(
+        "knowledge", "build", folder, source, "--media", media, "--image-encoder", encoder, *licence
+    )
+    assert built.exit_code == 0, built.stderr
+    asking = ("knowledge", "search", "--image", small_case, "-k", folder)
+    for command in (
+        asking,
+        ("knowledge", "add", folder, source, "--media", media, *licence),
+        ("knowledge", "update", folder, source, "--media", media, *licence),
+        ("knowledge", "audit", source, folder, "--media", media),
+    ):
+        refused = videopath(*command)
+        assert refused.exit_code == 2
+        assert f"--image-encoder {encoder}" in refused.stderr
+    assert videopath(*asking, "--image-encoder", encoder).exit_code == 0
+    monkeypatch.setenv("VIDEOPATH_MODEL", str(small_checkpoint))
+    assert videopath(*asking).exit_code == 0

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from langsmith.utils import get_env_var
 from typer.testing import CliRunner
 
 from videopath.app.cli import app
+from videopath.app.commands import doctor
+from videopath.app.commands.doctor import Check
 
 
 @pytest.mark.slow
@@ -31,3 +34,36 @@ def test_what_is_missing_comes_with_what_to_do(tmp_path: Path, monkeypatch: pyte
     assert [check["name"] for check in wrong] == ["home folder"]
     assert "VIDEOPATH_HOME" in wrong[0]["advice"]
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "off"),
+        ({"LANGSMITH_TRACING": "true"}, "not allowed: cases stay here"),
+        ({"LANGCHAIN_TRACING_V2": "true"}, "not allowed: cases stay here"),
+        ({"LANGSMITH_TRACING": "true", "VIDEOPATH_TRACING": "1"}, "leave this machine"),
+    ],
+)
+def test_what_leaves_the_machine_is_told(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    get_env_var.cache_clear()  # LangSmith reads each variable once
+    (tracing,) = checks_of("_tracing")
+    get_env_var.cache_clear()
+    assert said in tracing.found
+    assert checks_of("_telemetry")[0].found == "off"
+
+
+def test_whose_paths_visitors_may_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "any path" in checks_of("_visitors")[0].found
+    monkeypatch.setenv("VIDEOPATH_FOLDERS", "/data/slides")
+    assert "/data/slides" in checks_of("_visitors")[0].found
+
+
+def checks_of(look: str) -> list[Check]:
+    """The findings of one look of the command."""
+    found: list[Check] = getattr(doctor, look)()
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,9 +14,10 @@ import numpy as np
 import pytest
 
 from videopath.core.errors import KnowledgeError
+from videopath.knowledge import KnowledgeBase, verify_folder
 from videopath.knowledge.records import InstructionRecord, read_records
 from videopath.knowledge.store import RecordStore, StoreWriter
-from videopath.knowledge.vectors import write_vectors
+from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
 
 _ENDLESS = "CREATE VIEW records AS WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n) SELECT * FROM n"
 
@@ -98,3 +101,83 @@ def test_a_full_disk_is_told_by_the_index_too(tmp_path: Path, count: int) -> Non
     vectors = np.ones((count, 32), np.float32)
     with pytest.raises(OSError, match="No space left"):
         write_vectors(tmp_path / "text", np.arange(count), [vectors], 32, "exact")
+
+
+@pytest.mark.parametrize("column", ["zeroblob(900000000)", "upper(description)"])
+def test_a_computed_column_is_not_computed(stored: Path, column: str) -> None:
+    _changed(stored, f"ALTER TABLE records ADD COLUMN made TEXT AS ({column}) VIRTUAL")
+    with pytest.raises(KnowledgeError, match=r"computed column \('made'\)"):
+        RecordStore(stored)
+
+
+def test_a_question_to_the_records_is_bounded_in_time(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videopath.knowledge.opening._PATIENCE", 0.2)
+    endless = "WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n) SELECT count(*) FROM n"
+    store = RecordStore(stored)
+    with pytest.raises(KnowledgeError, match="did not answer within"):
+        store._rows(endless)
+    assert len(store) == 2
+
+
+@pytest.fixture(params=["exact", "hnsw", "ivf", "ivfpq"])
+def vectors(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[IndexKind, list[Path]]:
+    """Written vectors of a kind, and their files."""
+    drawn = np.random.default_rng(0).normal(size=(1200, 8)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    kind, parts = write_vectors(tmp_path / "text", np.arange(1200), [drawn], 8, request.param)
+    files = [part.replace(part.with_suffix("")) for part in parts]
+    assert len(Vectors.open(kind, files)) == 1200
+    return kind, files
+
+
+def _index(files: list[Path]) -> Path:
+    return next(path for path in files if path.suffix == ".faiss")
+
+
+def test_an_index_that_is_cut_anywhere_in_its_headers_is_refused(
+    vectors: tuple[IndexKind, list[Path]],
+) -> None:
+    kind, files = vectors
+    whole = _index(files).read_bytes()
+    for length in [*range(160), *range(len(whole) - 80, len(whole))]:
+        _index(files).write_bytes(whole[:length])
+        with pytest.raises(KnowledgeError, match="cannot be opened"):
+            Vectors.open(kind, files)
+
+
+def test_sizes_that_no_file_has_are_refused_before_memory_is_taken(
+    vectors: tuple[IndexKind, list[Path]],
+) -> None:
+    kind, files = vectors
+    whole = _index(files).read_bytes()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for place in range(4, 140):
+        for size in (1 << 38, (1 << 31) - 1, -1):
+            data = bytearray(whole)
+            data[place : place + 8] = size.to_bytes(8, "little", signed=True)
+            _index(files).write_bytes(data)
+            with suppress(KnowledgeError):  # some places are not sizes
+                Vectors.open(kind, files)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 300 << 10  # KiB
+
+
+@pytest.mark.parametrize("vectors", ["ivf", "ivfpq"], indirect=True)
+def test_an_index_that_names_vectors_which_are_not_there_is_told(
+    vectors: tuple[IndexKind, list[Path]],
+) -> None:
+    kind, files = vectors
+    data = _index(files).read_bytes()
+    for number in range(1200):
+        data = data.replace(number.to_bytes(8, "little"), (number + (1 << 40)).to_bytes(8, "little"), 1)
+    _index(files).write_bytes(data)
+    with pytest.raises(KnowledgeError):  # the ids of the lists, or sizes that were hit with them
+        Vectors.open(kind, files).search(np.ones(8, np.float32), 3)
+
+
+def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    record = InstructionRecord(id="a", source="a", question="What?", description="Glands.")
+    for use in (KnowledgeBase.open, lambda name: KnowledgeBase.build(name, [record])):
+        with pytest.raises(KnowledgeError, match="not valid UTF-8"):
+            use(folder)
+    assert "not valid UTF-8" in verify_folder(folder)[0]

@@ -104,6 +104,13 @@ def test_any_history_gives_what_building_at_once_gives(tmp_path_factory, words, 
     assert [part.vectors for part in base._generation.manifest.parts] == [len(expected)]
 
 
+def test_parts_are_merged_after_the_last_record_was_removed(base: KnowledgeBase, words: ModuleType) -> None:
+    base.add(words.some_records(1, 50))
+    base.remove([words.some_records(1, 50)[0].id])
+    base.merge()
+    assert base.verify() == []
+
+
 def test_many_additions_stay_few_parts(base: KnowledgeBase, words: ModuleType) -> None:
     for start in range(12, 52):
         base.add(words.some_records(1, start))

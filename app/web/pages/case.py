@@ -38,12 +38,10 @@ def show() -> None:
 
 def _case(view: CaseView, shared: Services) -> None:
     from videopath.agent.report import left_out_sentences
-    from videopath.agent.who_said import is_by_person
     from videopath.app.web.parts.case_style import case_style
     from videopath.app.web.parts.differential import differential
     from videopath.app.web.parts.findings import findings
     from videopath.app.web.parts.graph import graph
-    from videopath.app.web.parts.lost_words import kept_words
     from videopath.app.web.parts.neighbours import neighbours
     from videopath.app.web.parts.outcome import blind_sentence, outcome
     from videopath.app.web.parts.review import refused_decision
@@ -51,7 +49,6 @@ def _case(view: CaseView, shared: Services) -> None:
 
     case_style()
     refused_decision()
-    kept_words(view.case_id)
     outcome(view, shared)
     steps, evidence = st.columns(2, gap="large")
     with steps:
@@ -59,7 +56,7 @@ def _case(view: CaseView, shared: Services) -> None:
         timeline(view)
         with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
             graph(view)
-        differential(view.evidence.differential, of_agent=bool(view.report and is_by_person(view.report)))
+        differential(view.evidence.differential)
     with evidence:
         st.fragment(findings)(view)  # a click in it draws only this again
     left_out = left_out_sentences(view.report) if view.report else []
@@ -70,12 +67,15 @@ def _case(view: CaseView, shared: Services) -> None:
 def _decision(view: CaseView, shared: Services) -> None:
     """What a person has decided and may decide now."""
     from videopath.app.web.parts.review import review, reviewed
+    from videopath.app.web.parts.said import said
     from videopath.app.web.parts.signout import signout
 
     if view.report is None:
         return
+    said(view.report)
     reviewed(view.report)
     if view.report.status == "waiting for review":
-        review(view, shared)
+        if view.state != "running":  # another process has it in hand
+            review(view, shared)
     else:
         signout(view, shared)

@@ -18,7 +18,8 @@ from videopath.app.web.parts.record_form import record_form
 from videopath.app.web.parts.record_removal import removal_dialog
 from videopath.app.web.parts.tables import table
 from videopath.app.web.services import Services, services
-from videopath.core.errors import KnowledgeError
+from videopath.core.errors import InputError, KnowledgeError
+from videopath.core.folders import named_by_visitor
 from videopath.core.sites import SITES
 from videopath.tools.context import ranks_in_words
 
@@ -32,10 +33,10 @@ def show() -> None:
     """Choose a knowledge base, then search, look through or change it."""
     shared = services()
     st.title("Knowledge")
-    folder = _chosen(shared)
     try:
+        folder = _chosen(shared)
         base = open_base(folder)
-    except (KnowledgeError, OSError) as error:
+    except (InputError, KnowledgeError, OSError) as error:
         st.error("This knowledge base cannot be opened.", icon=":material/error:")
         st.text(str(error))
         return
@@ -69,7 +70,7 @@ def _chosen(shared: Services) -> Path | None:
     )
     if name is None:
         return None
-    return bases[name] if name in bases else Path(name).expanduser()
+    return bases[name] if name in bases else named_by_visitor(name, shared.settings)
 
 
 def _info(base: KnowledgeBase, fixed: bool) -> None:

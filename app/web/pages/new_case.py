@@ -15,7 +15,8 @@ from videopath.app.web.parts.preview_strip import preview_strip
 from videopath.app.web.parts.video_choice import choose_video, draft_id, forget_draft
 from videopath.app.web.services import Services, owner, services
 from videopath.app.web.worker import CaseRequest
-from videopath.core.errors import KnowledgeError, ModelError, VideoPathError
+from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
+from videopath.core.folders import model_named_by_visitor, named_by_visitor
 from videopath.core.settings import ReviewMode
 from videopath.core.sites import SITES
 
@@ -49,17 +50,18 @@ def show() -> None:
         st.error(inert(shared.worker.engines.problem), icon=":material/error:")
     video = choose_video(shared)
     choices = _choose(shared)
-    ready = video is not None and _previewed(video, choices)
+    ready = video is not None and choices is not None and _previewed(video, choices)
     if video is None:
         st.info("Give a video: its frames and its quality are shown here before anything runs.")
     _tell_of_the_queue(shared)
     if st.button("Start", key="start_case", type="primary", icon=":material/play_arrow:", disabled=not ready):
         assert video is not None
+        assert choices is not None
         _begin(shared, video, choices)
 
 
-def _choose(shared: Services) -> _Choices:
-    """The form beside the video; each row of columns becomes a list on a narrow screen."""
+def _choose(shared: Services) -> _Choices | None:
+    """The form beside the video, each row a list on a narrow screen; none, with why, for what may not be named."""
     first = st.columns([1, 2])
     site = first[0].selectbox(
         "Site", list(SITES), index=None, placeholder="not given", key="site", help="Where the tissue is from."
@@ -116,9 +118,14 @@ def _choose(shared: Services) -> _Choices:
         help="Nobody fitted the confidence of such a model. Without this the agent asks a person, or abstains where none is asked.",
     )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
-    knowledge = bases[base] if base in bases else Path(base).expanduser()
+    try:
+        named = model_named_by_visitor(model or shared.settings.model, shared.settings)
+        knowledge = bases[base] if base in bases else named_by_visitor(base, shared.settings)
+    except InputError as error:
+        st.error(inert(str(error)), icon=":material/error:")
+        return None
     return _Choices(
-        site, question.strip() or None, model or shared.settings.model, knowledge, review, frames, start, end,
+        site, question.strip() or None, named, knowledge, review, frames, start, end,
         sampling, exclude, uncalibrated,
     )  # fmt: skip
 

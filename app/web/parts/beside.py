@@ -8,7 +8,7 @@ import streamlit as st
 
 from videopath.agent.phrases import by_organ, diagnosis_in_words, other_organs_in_words
 from videopath.agent.report import left_out_sentences, ranks_of
-from videopath.agent.who_said import who_said_what
+from videopath.agent.statements import retrieval_sentence, statements
 from videopath.app.web.parts import comparison
 from videopath.app.web.parts.charts import differentials, in_words
 from videopath.app.web.parts.choices import knowledge_name
@@ -28,7 +28,6 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
     with st.container(key="outcomes"):
         for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
             with column, st.container(border=True):
-                said = who_said_what(report)
                 st.caption(f"Run {name}")
                 st.markdown(f"### {inert(diagnosis_in_words(report))}")
                 frames = len(report.video.seconds) if report.video else 0
@@ -39,16 +38,17 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
                 comparable = all(one.provenance.get("calibrated") is not False for one in (first, second))
                 fitted = report.provenance.get("calibrated") is not False
                 st.metric(
-                    f"confidence of the agent in “{said.agent}”" if said.by_person else "confidence",
+                    "confidence of the agent" if report.has_persons_diagnosis else "confidence",
                     f"{report.confidence:.0%}" if fitted else "not calibrated",
                     delta=f"{100 * change:+.0f} points against A"
                     if name == "B" and comparable and abs(change) >= 0.005
                     else None,
                     delta_color="off",
                 )
-                for who, what in said.rows():
-                    st.text(f"{who}: {what}")
-                st.text(said.retrieval)
+                for statement in statements(report):
+                    st.text(str(statement))
+                if report.blind_diagnosis:
+                    st.caption(retrieval_sentence(report))
                 if st.button("Open", key=f"open_{name}", icon=":material/open_in_full:"):
                     open_case(report.case_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from videopath.agent.phrases import sureness_in_words
 from videopath.app.web.parts.deletion import ask_to_delete
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import open_case
@@ -44,9 +45,8 @@ def _about(row: Row) -> None:
 def _state(row: Row, job: JobState | None) -> None:
     status_badge(row.status, job.position if job else 0)
     entry = row.entry
-    if entry.confidence is not None and entry.diagnosis:
-        of = "of the agent " if row.status == "signed" else ""
-        st.caption(f"confidence {of}{entry.confidence:.0%}")
+    if row.status != "signed" and (sure := sureness_in_words(entry)):
+        st.caption(f"confidence {sure}" if entry.confidence is not None else sure)
     elif row.status == "running" and job and job.step:
         st.caption(inert(f"at {job.step.replace('_', ' ')}"))
     if row.status == "signed" and entry.signed_by:

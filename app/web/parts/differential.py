@@ -18,10 +18,10 @@ _FEWEST, _MOST = 3, 8  # bars; the table has them all
 _SMALL = 0.005  # probability below which a bar tells nothing
 
 
-def differential(candidates: Sequence[Candidate], *, of_agent: bool = False) -> None:
+def differential(candidates: Sequence[Candidate]) -> None:
     """The candidates with their probabilities, best first."""
     with st.container(key="differential"):
-        st.subheader("Differential of the agent" if of_agent else "Differential", anchor=False)
+        st.subheader("Differential", anchor=False)
         if not candidates:
             st.text("No diagnosis yet.")
             return

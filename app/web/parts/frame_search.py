@@ -20,6 +20,7 @@ import streamlit as st
 from videopath.app.web.parts.video_choice import IMAGE_ENDINGS
 from videopath.app.web.services import Services, owner
 from videopath.core.errors import InputError, VideoPathError
+from videopath.core.folders import named_by_visitor
 from videopath.core.sites import SITES
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
         else "This knowledge base has no pictures: the model describes the frame, and its words are searched."
     )
     with st.form("frame_search", border=False):
-        read = _source()
+        read = _source(shared)
         site = st.selectbox("Site", list(SITES), index=None, placeholder="not given", key="frame_site")
         words = st.checkbox(
             "Describe it and search by the words as well",
@@ -85,7 +86,7 @@ def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
     return _described(asked)
 
 
-def _source() -> Callable[[], tuple[bytes, str]]:
+def _source(shared: Services) -> Callable[[], tuple[bytes, str]]:
     """The widgets of the form, and what reads the frame that was given in them."""
     upload = st.file_uploader("An image", type=IMAGE_ENDINGS, key="frame_upload")
     left, right = st.columns([3, 1])
@@ -97,7 +98,9 @@ def _source() -> Callable[[], tuple[bytes, str]]:
             return _png_of(upload.getvalue(), upload.name), upload.name
         if not path.strip():
             raise InputError("There is no frame: upload an image, or give the path of a video.")
-        return _frame_of(Path(path.strip()).expanduser(), second), f"{Path(path).name}, {second:.1f} s"
+        return _frame_of(
+            named_by_visitor(path.strip(), shared.settings), second
+        ), f"{Path(path).name}, {second:.1f} s"
 
     return read
 

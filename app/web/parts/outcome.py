@@ -14,7 +14,7 @@ from videopath.agent.phrases import (
 )
 from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
-from videopath.agent.who_said import is_by_person, who_said_what
+from videopath.agent.statements import retrieval_sentence
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.links import go
 from videopath.app.web.parts.status import STATUSES, age
@@ -35,9 +35,13 @@ def outcome(view: CaseView, shared: Services) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             look = STATUSES[_LIKE.get(view.state, view.state)]
             st.badge(view.state, icon=look.icon, color=look.colour)
-            if view.report is not None and view.report.diagnosis and not is_by_person(view.report):
-                sure = f"confidence {confidence_in_words(view.report)}"
-                st.badge(sure, icon=":material/speed:", color="gray")
+            report = view.report
+            if report is not None and report.diagnosis and not report.has_persons_diagnosis:
+                st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
+            if report is not None and report.amended_diagnosis:
+                st.badge(
+                    inert(f"addendum: {report.amended_diagnosis}"), icon=":material/note_add:", color="orange"
+                )
         entry = view.entry
         facts = (
             PurePath(entry.video).name,
@@ -70,20 +74,14 @@ def unknown(why: str = "") -> None:
 
 
 def blind_sentence(view: CaseView) -> str:
-    """The blind against the agent's final diagnosis, then a person's; empty before both are there."""
+    """The blind against the final diagnosis; empty before both are there."""
     blind, final = view.evidence.blind, view.evidence.final
     if not blind or not final:
         return ""
-    said = who_said_what(view.report) if view.report is not None else None
-    person = f" The diagnosis of {said.reviewer} is “{said.person}”." if said and said.by_person else ""
-    return _before_and_after(view, blind, final) + person
-
-
-def _before_and_after(view: CaseView, blind: str, final: str) -> str:
     if blind == final:
         return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
-    if view.report is not None and not view.report.changed_by_retrieval:
-        return f"Before it saw the similar cases the model said “{blind}”; after a person's correction it says “{final}”."
+    if view.report is not None:
+        return f"Before it saw the similar cases the model said “{blind}”, after them “{final}”. {retrieval_sentence(view.report)}"
     return f"Before it saw the similar cases the model said “{blind}”; they changed its answer to “{final}”."
 
 
@@ -91,7 +89,9 @@ def _headline(view: CaseView) -> str:
     if view.report is None or not view.report.diagnosis:
         return f"Case of {PurePath(view.entry.video).name}"
     label = diagnosis_in_words(view.report)
-    unsure = view.report.abstained and not is_by_person(view.report) and view.report.status != "rejected"
+    unsure = (
+        view.report.abstained and not view.report.has_persons_diagnosis and view.report.status != "rejected"
+    )
     title = outcome_title(view.report).partition(",")[0]
     return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
 
@@ -101,11 +101,8 @@ def _limits(report: CaseReport) -> None:
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
     lines = looks_in_words(report)
-    if is_by_person(report):
-        agent = who_said_what(report).agent
-        lines = [f"The agent said: {agent}, confidence {confidence_in_words(report)}", *lines]
     if lines:
-        with st.container(key="agent_said" if is_by_person(report) else "looks", gap=None):
+        with st.container(key="looks", gap=None):
             for line in lines:
                 st.text(line)
 

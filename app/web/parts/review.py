@@ -11,7 +11,7 @@ from videopath.agent import CaseReport, Decision
 from videopath.agent.records import VideoFacts
 from videopath.agent.report import moment
 from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.lost_words import keep_words
+from videopath.app.web.parts.signout import keep_for_addendum
 from videopath.app.web.parts.steps import in_words
 from videopath.app.web.parts.tables import table
 from videopath.app.web.parts.view import CaseView
@@ -115,7 +115,7 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     begin: dict[str, Any] = {
         "reviewer": state.get(_NAME, ""),
         "comment": "",
-        "edited_diagnosis": _signable(report),
+        "edited_diagnosis": _prefilled(report),
         "edited_description": report.description,
         "edited_findings": _lines(report),
         "segment": (0.0, _length(report.video)),
@@ -129,7 +129,7 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
 def _corrections(report: CaseReport) -> None:
     """The fields that a person may change."""
     if report.abstained:
-        st.text("The agent abstained: give the diagnosis that you sign.")
+        st.text("The agent abstained: write the diagnosis that you sign, and save your changes.")
     st.text_input("Diagnosis", key="edited_diagnosis", placeholder=report.diagnosis)
     st.text_area("Description", key="edited_description", height=120)
     st.text_area("Findings, one on each line", key="edited_findings", height=140)
@@ -155,7 +155,7 @@ def _decide(shared: Services, report: CaseReport, interrupt_id: str, action: str
     """Send what the form holds as the answer to the review that the form was drawn for."""
     st.session_state[_NAME] = st.session_state.get("reviewer", "").strip()
     corrections = _corrected(report)
-    problem = _problem(action, corrections, st.session_state[_NAME], abstained=report.abstained)
+    problem = _problem(action, corrections, st.session_state[_NAME])
     if problem:
         st.session_state[_TOLD] = problem
         return
@@ -177,32 +177,15 @@ def _decide(shared: Services, report: CaseReport, interrupt_id: str, action: str
         shared.worker.resume(report.case_id, owner(), decision)
     except (VideoPathError, ValueError) as error:
         st.session_state[_TOLD] = str(error)
-        keep_words(report.case_id, _typed(corrections))
-
-
-def _typed(corrections: dict[str, Any]) -> dict[str, str]:
-    """The words in the form that are the person's own, each with its label."""
-    words = {
-        "Your name": st.session_state[_NAME],
-        "Diagnosis": corrections.get("diagnosis", ""),
-        "Description": corrections.get("description", ""),
-        "Findings": "\n".join(corrections.get("findings", [])),
-        "Comment": st.session_state.get("comment", ""),
-    }
-    own = set(corrections) & {"diagnosis", "description", "findings"} or words["Comment"].strip()
-    return words if own else {}
-
-
-def _signable(report: CaseReport) -> str:
-    """The agent's diagnosis as far as it can be signed: where it abstained, the person writes one."""
-    return "" if report.abstained else report.diagnosis
+        if shared.library.entry(report.case_id).status == "signed":
+            keep_for_addendum(report, "edited_", "reviewer", "comment")
 
 
 def _corrected(report: CaseReport) -> dict[str, Any]:
     """What differs from what the agent left, as fields of a decision."""
     state = st.session_state
     found: dict[str, Any] = {}
-    for name, before in (("diagnosis", _signable(report)), ("description", report.description)):
+    for name, before in (("diagnosis", _prefilled(report)), ("description", report.description)):
         text = state.get(f"edited_{name}", before).strip()
         if text and text != before.strip():
             found[name] = text
@@ -221,14 +204,12 @@ def _corrected(report: CaseReport) -> dict[str, Any]:
     return found
 
 
-def _problem(action: str, corrections: dict[str, Any], name: str, *, abstained: bool = False) -> str:
+def _problem(action: str, corrections: dict[str, Any], name: str) -> str:
     """Why the form cannot be sent like this: nothing that a person typed is dropped in silence."""
     words = [field for field in ("diagnosis", "description", "findings") if field in corrections]
     looks = [field for field in ("drop", "segment") if field in corrections]
     if not name:
         return "It needs your name: fill in who decides."
-    if abstained and (action == "accept" or (action == "edit" and "diagnosis" not in corrections)):
-        return "The agent abstained: write the diagnosis that you sign and save your changes, or reject the case."
     if action in ("accept", "reject") and (words or looks):
         changed = ", ".join(corrections)
         return f"You changed {changed}, which “{action}” would lose: save your changes, let it go on with them, or undo them."
@@ -245,6 +226,11 @@ def _problem(action: str, corrections: dict[str, Any], name: str, *, abstained: 
     if action == "revise" and not (words or looks):
         return "There is nothing to go on with: change the description or findings, drop a case or choose a segment."
     return ""
+
+
+def _prefilled(report: CaseReport) -> str:
+    """The diagnosis that the form begins with; where the agent abstained the person writes it."""
+    return "" if report.abstained else report.diagnosis
 
 
 def _lines(report: CaseReport) -> str:

@@ -12,6 +12,7 @@ from videopath.app.web.parts.inert import inert
 from videopath.app.web.services import Services
 from videopath.app.web.uploads import discard_upload, save_upload
 from videopath.core.errors import InputError
+from videopath.core.folders import named_by_visitor
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -54,7 +55,15 @@ def choose_video(shared: Services) -> Path | None:
     if uploaded is not None:
         return _kept(shared, uploaded)
     _discard(shared)
-    return Path(path.strip().strip("\"'")).expanduser() if path.strip() else None
+    return _named(shared, path.strip().strip("\"'")) if path.strip() else None
+
+
+def _named(shared: Services, path: str) -> Path | None:
+    try:
+        return named_by_visitor(path, shared.settings)
+    except InputError as error:
+        st.error(inert(str(error)), icon=":material/error:")
+        return None
 
 
 def _kept(shared: Services, uploaded: UploadedFile) -> Path | None:

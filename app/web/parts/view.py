@@ -8,9 +8,10 @@ from typing import Any
 
 from videopath.agent import CaseReport, Step
 from videopath.agent.library import CaseEntry
+from videopath.agent.phrases import blind_in_words, marked
 from videopath.agent.records import Candidate, Finding, SimilarCase
+from videopath.agent.report import agent_diagnosis
 from videopath.agent.trace import TRACE_NAME, read_trace
-from videopath.agent.who_said import who_said_what
 from videopath.app.web.jobs import ENDED, JobState
 from videopath.app.web.services import Services
 from videopath.core.errors import CaseError
@@ -123,13 +124,12 @@ def result_of(steps: list[Step], name: str) -> dict[str, Any]:
 
 def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
     if report is not None:
-        said = who_said_what(report)
         return Evidence(
             findings=report.findings,
             differential=report.differential,
             similar=report.similar_cases,
-            blind=said.blind,
-            final=said.agent,
+            blind=blind_in_words(report),
+            final=marked(report, agent_diagnosis(report)),
         )
     blind, final = result_of(steps, "diagnose_blind"), result_of(steps, "diagnose")
     return Evidence(

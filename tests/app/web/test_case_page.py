@@ -143,11 +143,57 @@ def test_signing_a_done_case_and_adding_it_to_a_knowledge_base(app: App, home: P
     assert any("Dr Ash" in success.value for success in page.success)
     page.text_input(key="record_patient").input(" P-7 ")
     page.button(key="add_to_knowledge").click().run()
+    assert "confirm them" in page.error[0].value
+    assert not (home / "knowledge").exists()
+    page.checkbox(key="record_confirm").check()
+    page.button(key="add_to_knowledge").click().run()
     assert not page.exception
     (record,) = KnowledgeBase.open(home / "knowledge" / "signed-cases")
     assert (record.id, record.patient, record.group) == ("case-done", "P-7", None)
     page.button(key="add_to_knowledge").click().run()
     assert "already" in page.error[0].value
+
+
+def test_a_done_case_is_corrected_in_full_and_has_an_addendum(app: App, home: Path) -> None:
+    page = app("case", id="done").run()
+    before = load_case_library(home).get("done")
+    assert page.text_area(key="sign_description").value == before.description
+    page.text_input(key="sign_diagnosis").input("tubular adenoma")
+    page.text_area(key="sign_description").input("Crowded tubules.")
+    page.text_area(key="sign_findings").input("Tubules.\nNo invasion.")
+    page.button(key="sign").click().run()
+    assert "needs a name" in page.error[0].value
+    assert page.text_area(key="sign_findings").value == "Tubules.\nNo invasion."
+    page.text_input(key="sign_name").input("Dr Ash")
+    page.button(key="sign").click().run()
+    assert not page.exception
+    report = load_case_library(home).get("done")
+    assert (report.diagnosis, report.description) == ("tubular adenoma", "Crowded tubules.")
+    assert [finding.text for finding in report.findings] == ["Tubules.", "No invasion."]
+    assert page.text_area(key="record_description").value == "Crowded tubules."
+    page.text_area(key="addendum_text").input("CDX2 is positive.")
+    page.text_input(key="addendum_diagnosis").input("serrated adenoma")
+    page.text_input(key="addendum_name").input("Dr Birch")
+    page.button(key="add_addendum").click().run()
+    assert not page.exception
+    report = load_case_library(home).get("done")
+    assert (report.diagnosis, report.amended_diagnosis) == ("tubular adenoma", "serrated adenoma")
+    assert any("CDX2 is positive." in text.value for text in page.text)
+    assert page.text_area(key="addendum_text").value == ""
+
+
+def test_who_comes_too_late_to_sign_finds_their_words_in_an_addendum(app: App, home: Path) -> None:
+    page = app("case", id="done").run()
+    load_case_library(home).sign("done", "Dr Birch")
+    page.text_input(key="sign_diagnosis").input("tubular adenoma")
+    page.text_area(key="sign_description").input("Crowded tubules.")
+    page.text_input(key="sign_name").input("Dr Ash")
+    page.button(key="sign").click().run()
+    assert not page.exception
+    assert "was signed by Dr Birch" in page.error[0].value
+    assert page.text_input(key="addendum_diagnosis").value == "tubular adenoma"
+    assert "Crowded tubules." in page.text_area(key="addendum_text").value
+    assert page.text_input(key="addendum_name").value == "Dr Ash"
 
 
 def test_an_abstained_case_is_signed_with_a_diagnosis_only(app: App, home: Path) -> None:
@@ -265,6 +311,26 @@ def test_a_stale_page_is_refused_with_the_reason(app: App, home: Path, nano_engi
     report = load_case_library(home).get("waiting")
     assert (report.status, report.review[-1].reviewer) == ("rejected", "Dr Birch")
     assert any("rejected" in warning.value for warning in page.warning)
+
+
+def test_who_decides_too_late_finds_their_words_in_an_addendum(
+    app: App, home: Path, nano_engine: Any
+) -> None:
+    page = app("case", id="waiting").run()
+    with DiagnosticAgent.load(nano_engine, home=home) as faster:
+        faster.resume("waiting", {"action": "edit", "diagnosis": "polyp", "reviewer": "Dr Birch"})
+    page.text_input(key="reviewer").input("Dr Ash")
+    page.text_input(key="edited_diagnosis").input("serrated adenoma")
+    page.text_area(key="edited_findings").input("Serrated crypts.")
+    page.text_area(key="comment").input("see level 2")
+    page.button(key="save_edit").click().run()
+    assert not page.exception
+    told = page.error[0].value.replace("\\", "")
+    assert "diagnosis: serrated adenoma; findings: Serrated crypts.; comment: see level 2" in told
+    assert page.text_input(key="addendum_diagnosis").value == "serrated adenoma"
+    assert page.text_area(key="addendum_text").value == "Findings: Serrated crypts.\nComment: see level 2"
+    assert page.text_input(key="addendum_name").value == "Dr Ash"
+    assert load_case_library(home).get("waiting").diagnosis == "polyp"
 
 
 def test_without_an_id_the_session_comes_back_to_its_case(app: App, home: Path) -> None:
