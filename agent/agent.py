@@ -17,13 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from videopath.agent.graph import CaseGraph, build_graph
 from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.loading import load_nodes
-from videopath.agent.looks import best_look
+from videopath.agent.looks import best_look, settled_look
 from videopath.agent.nodes import Nodes
 from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
-from videopath.agent.signing import words_not_kept
+from videopath.agent.signing import decision_not_kept
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import create_database
@@ -207,7 +207,8 @@ class DiagnosticAgent:
     ) -> Iterator[Step]:
         """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
         self.library.entry(case_id)
-        with nullcontext() if held else self.library.working(case_id):
+        lost = "" if decision is None else decision_not_kept(read_decision(decision))
+        with nullcontext() if held else self.library.working(case_id, lost=lost):
             if decision is None and self.library.finished(case_id):
                 self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
                 return
@@ -229,7 +230,7 @@ class DiagnosticAgent:
         """
         decision = read_decision(decision)
         waiting = self.pending(case_id)
-        lost = words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
+        lost = decision_not_kept(decision)
         if waiting is None:
             raise CaseError(
                 f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
@@ -240,9 +241,8 @@ class DiagnosticAgent:
                 f"look at it again.{lost}"
             )
         values: Any = self._values(case_id)
-        return checked_decision(
-            decision, best_look(values["looks"]), values["facts"], unknown_label_of(values)
-        )
+        unknown = unknown_label_of(values)
+        return checked_decision(decision, settled_look(values["looks"], unknown), values["facts"], unknown)
 
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""

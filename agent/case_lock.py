@@ -19,21 +19,22 @@ WHILE_ASKED = 0.5
 """Seconds that a holder-to-be waits at least: somebody may be asking just now, which takes some microseconds."""
 
 
-def take(folder: Path, wait: float = 0.0) -> BaseFileLock:
+def take(folder: Path, wait: float = 0.0, lost: str = "") -> BaseFileLock:
     """The lock of the case in ``folder``, held; its ``release`` gives it back.
 
-    Raises ``CaseError`` if it is not free within ``wait`` seconds, or if the case is gone.
+    Raises ``CaseError`` if it is not free within ``wait`` seconds, or if the case is gone. ``lost``: what a person typed
+    for this case, as ``words_not_kept`` says it, to be told with that.
     """
     if not folder.is_dir():  # the lock would make it
         raise CaseError(
-            f"The folder of case {folder.name} is gone, as when a case is deleted: delete the case to end that."
+            f"The folder of case {folder.name} is gone, as when a case is deleted: delete the case to end that.{lost}"
         )
     lock = FileLock(folder / LOCK_NAME, thread_local=False, mode=0o600)
     try:
         lock.acquire(timeout=max(wait, WHILE_ASKED))
     except Timeout as error:
         raise CaseError(
-            f"Case {folder.name} is being worked on by another process: wait for it to finish."
+            f"Case {folder.name} is being worked on by another process: wait for it to finish.{lost}"
         ) from error
     return lock
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from videopath.agent.library import now
 from videopath.agent.not_known import not_known_in, says_not_known
 from videopath.agent.statements import is_confirmed, writer_of
 from videopath.agent.verdict import is_no_diagnosis
@@ -37,11 +38,12 @@ def record_of(
     description: str | None = None,
     findings: Sequence[str] | None = None,
     confirmed: bool = False,
+    reviewer: str | None = None,
 ) -> InstructionRecord:
     """A signed case as an instruction record.
 
     Description and findings must be a person's: written or confirmed at the signature, written here
-    (``description``, ``findings``), or confirmed here as they stand (``confirmed``). The diagnosis is the one that was
+    (``description``, ``findings``), or confirmed here as they stand (``confirmed``), by ``reviewer``. The diagnosis is the one that was
     signed, or that of an addendum. ``patient``, ``group``: whose other cases may not be answered with it, where that
     is known.
 
@@ -72,7 +74,7 @@ def record_of(
         media=(Media(path=report.video.path, start=report.settings.start, end=report.settings.end),),
         patient=patient,
         group=group,
-        provenance=provenance_of(report) | _description_of(report, written),
+        provenance=provenance_of(report) | _description_of(report, written, reviewer),
     )
 
 
@@ -108,14 +110,16 @@ def _refuse_not_known(report: CaseReport, description: str, diagnosis: str) -> N
         )
 
 
-def _description_of(report: CaseReport, written: str | None) -> dict[str, str]:
-    """Whose words the description is."""
-    signer = report.review[-1].reviewer if report.review else ""
+def _description_of(report: CaseReport, written: str | None, reviewer: str | None) -> dict[str, str]:
+    """Whose words the description is, and who confirmed it: at the signature, or now."""
+    here = (reviewer or "").strip() or "a person who gave no name"
     if written is not None:
-        return {"description by": "a person, when it was learned"}
+        return {"description by": here, "written": now()}
     if writer := writer_of("description", report):
         return {"description by": writer}
-    return {"description by": "the agent, confirmed by " + (signer or "a person")}
+    if is_confirmed(report):
+        return {"description by": f"the agent, confirmed by {report.review[-1].reviewer}"}
+    return {"description by": f"the agent, confirmed by {here}", "confirmed": now()}
 
 
 def provenance_of(report: CaseReport) -> dict[str, str]:
@@ -151,6 +155,7 @@ def add_to_knowledge(
     description: str | None = None,
     findings: Sequence[str] | None = None,
     confirmed: bool = False,
+    reviewer: str | None = None,
 ) -> str:
     """Add a signed case to a knowledge base, made where the folder has none, and return the record's id.
 
@@ -166,7 +171,13 @@ def add_to_knowledge(
     from videopath.knowledge.manifest import MANIFEST
 
     record = record_of(
-        report, patient, group, description=description, findings=findings, confirmed=confirmed
+        report,
+        patient,
+        group,
+        description=description,
+        findings=findings,
+        confirmed=confirmed,
+        reviewer=reviewer,
     )
     folder = Path(folder).expanduser()
     if folder.resolve() == STARTER_FOLDER.resolve():

@@ -30,7 +30,13 @@ from pydantic import BaseModel, Field, ValidationError, computed_field
 from videopath.agent.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.case_lock import LOCK_NAME, is_held, take
 from videopath.agent.records import CaseReport, CaseState, CaseStatus
-from videopath.agent.signing import Signature, addendum_of, apply_signature, refuse_to_overwrite
+from videopath.agent.signing import (
+    Signature,
+    addendum_of,
+    apply_signature,
+    refuse_to_overwrite,
+    words_not_kept,
+)
 from videopath.core.database import create_database, reading
 from videopath.core.errors import CaseError
 from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
@@ -209,20 +215,20 @@ class CaseLibrary:
         return folder
 
     @contextmanager
-    def working(self, case_id: str, wait: float = 0.0) -> Iterator[None]:
+    def working(self, case_id: str, wait: float = 0.0, lost: str = "") -> Iterator[None]:
         """Only one process works on a case; the lock of a killed one is free again.
 
         Raises ``CaseError`` if the lock is not free within ``wait`` seconds.
         """
-        lock = self.take(case_id, wait)
+        lock = self.take(case_id, wait, lost)
         try:
             yield
         finally:
             lock.release()
 
-    def take(self, case_id: str, wait: float = 0.0) -> BaseFileLock:
+    def take(self, case_id: str, wait: float = 0.0, lost: str = "") -> BaseFileLock:
         """The case's lock, held until its ``release``; raises as ``working`` does."""
-        return take(self.folder(case_id), wait)
+        return take(self.folder(case_id), wait, lost)
 
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
         """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
@@ -271,7 +277,8 @@ class CaseLibrary:
         signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed)
         self.entry(case_id)
         signature.refuse_unnamed()
-        with self.working(case_id, wait=_WAIT):
+        lost = words_not_kept(diagnosis, description, findings, comment)
+        with self.working(case_id, _WAIT, lost):
             entry = self.entry(case_id)
             signature.refuse_where_signed(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
             report = self.get(case_id)

@@ -33,15 +33,15 @@ def load_nodes(
 ) -> Nodes:
     """The nodes of a graph around a model, a knowledge base, a policy and the case library of ``home``."""
     base = None if base is None else _kept_whole(base)
-    given = {"the model": model, "the base": base, "the knowledge base": knowledge, "the device": device}
-    for what, name in given.items():
-        if isinstance(name, str | Path):
-            refuse_unwritable(Path(name).absolute(), what)  # a case is kept with it
     sessions = _sessions(model, base, device, dtype, accept_licence)
+    folder = _folder_of(knowledge)
+    kept = {"the model": sessions.name, "the base": base, "the knowledge base": folder, "the device": device}
+    for what, name in kept.items():
+        refuse_unwritable(name or "", what)
     settings = RunSettings(
         model=sessions.name,
         base=base,
-        knowledge=_folder_of(knowledge),
+        knowledge=folder,
         frames=frames,
         review=policy.review,
         device=device,

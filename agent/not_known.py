@@ -6,30 +6,46 @@ import re
 
 from videopath.tools.describe import split_sentences
 
-_NOT = (
-    r"(?:not|never|no|none|nor|cannot|unable|unknown|unfamiliar|unsure|uncertain|outside|without|\w+n['’]t)"
-)
-_KNOWER = r"(?:model|network|algorithm|assistant|ai|training|trained|(?<!\w\. )i|we)"
-_NAMED = r"(?:tissue|organ|specimen|sample|slide|image|picture|video|pattern|diagnosis|disease|lesion|entity|label|category|class)"
+_NOT = r"(?:not|never|no|none|nor|nothing|cannot|unable|unknown|unfamiliar|unsure|uncertain|outside|without|unlike|new|\w+n['’]t)"
+_MACHINE = r"(?:(?:the|this|any|our|my|an?) (?:model|network|algorithm|assistant|classifier|ai)(?!-)\b)"
+_TAUGHT = r"(?:training|trained|learned|learnt)"
 _KNOW = (
     r"(?:know|known|recogni[sz]ed?|identif(?:y|ied)|diagnosed?|classif(?:y|ied)|determined?|match(?:es|ed)?|"
-    r"provided?|given?|made?|answer(?:ed)?|tell|assess(?:ed)?|interpret(?:ed)?)"
+    r"provided?|given?|made?|answer(?:ed)?|tell|say|seen|assess(?:ed)?|interpret(?:ed)?)"
 )
+_NAMED = r"(?:tissue|organ|specimen|sample|slide|image|picture|video|pattern|diagnosis|disease|lesion|entity|label|category|class)"
+_OPEN = r"(?:not known|unknown|unclear|uncertain|undetermined|indeterminate|inconclusive|unidentified|unrecogni[sz]ed|unfamiliar)"
 _WITHIN = r"\b[^.;]{0,80}?\b"
 _SAYINGS = (
-    rf"\b{_NOT}{_WITHIN}{_KNOWER}\b",  # does not match a tissue that the model was trained on
-    rf"\b{_KNOWER}{_WITHIN}{_NOT}{_WITHIN}{_KNOW}\b",  # the model cannot identify it; I do not know
-    rf"\b{_KNOWER}\b (?:am |is |are )?(?:unsure|uncertain|unable|sorry|not sure|not certain)\b",
-    r"\b(?:model|network|algorithm)\b (?:has |was |is )?(?:not|never)\b",
+    # The writer speaks of itself, as a model or of what it was taught: no sentence about tissue does.
+    rf"\b{_MACHINE}",
+    rf"\b{_NOT}{_WITHIN}{_TAUGHT}\b",
+    rf"\b(?:the|this) system\b{_WITHIN}{_NOT}{_WITHIN}{_KNOW}\b",
+    r"\b(?:as an ai|my training|training (?:data|set))\b",
+    r"\bout[- ]of[- ](?:distribution|domain)\b",
+    # "I" and "we" count before a verb of knowing alone: a numeral is no speaker, and "we do not see mitoses" is seen.
+    rf"\b(?:i|we) (?:do not|don['’]t|did not|cannot|can not|can['’]t|could not|am not|are not)\b[^.;]{{0,40}}?"
+    rf"\b(?:{_KNOW}|sure|certain|able)\b(?<!\bseen)",
+    r"\b(?:i|we)(?: am| are|['’]m|['’]re) (?:sorry|unsure|uncertain|unable|not (?:sure|certain|able))\b",
+    r"\b(?:i|we)(?: have|['’]ve) never\b|\b(?:i|we) (?:cannot|can not|can['’]t) (?:help|assist)\b",
+    r"\bnothing (?:that )?(?:i|we) (?:know|recogni[sz]e)\b",
+    # What is shown is not known.
     rf"\b(?:unknown|unrecogni[sz]ed|unfamiliar|unidentifi(?:ed|able)) {_NAMED}\b",
-    rf"\b{_NAMED} (?:is|was|are|remains?) (?:unknown|unrecogni[sz]ed|unfamiliar|unidentified|not known)\b",
+    rf"\b{_NAMED}(?: type)? (?:is|was|are|remains?)(?: still)? {_OPEN}\b",
     rf"\b{_NAMED} (?:can ?not|could not|can['’]t|couldn['’]t) be {_KNOW}\b",
-    r"\b(?:no|not an?|not any) (?:known )?(?:diagnosis|label|category|class|entity) (?:is|was|can|could|matches|known|found)\b",
+    r"\bno (?:known |confident |certain |definite )?(?:diagnosis|label|category|entity) (?:is|was|can|could|matches|fits)\b",
     rf"\b(?:no|not an?|not any) known {_NAMED}\b",
-    rf"\b(?:does not|do not|doesn['’]t|did not) match (?:any|a|an|the) (?:known |learned |trained )?{_NAMED}\b",
+    r"\b(?:does not|do not|doesn['’]t|did not) match (?:any|a) (?:known |learned )?(?:tissue|organ|diagnosis|disease|entity|label|category|class)\b",
     rf"\b(?:unable|not able|impossible|not possible) to {_KNOW}\b",
+    r"\b(?:unclear|uncertain|unknown|not (?:known|clear)|(?:hard|difficult|impossible|not possible) to (?:say|tell)) (?:which|what)\b",
+    rf"\b(?:can ?not|could not|can['’]t) be {_KNOW} (?:which|what)\b",
+    r"\b(?:not|none) (?:one )?(?:of|among) the known\b",
+    r"\b(?:not|n['’]t) (?:allow|permit) (?:for )?(?:a|any) diagnosis\b",
     r"\b(?:insufficient|not enough) information\b",
-    r"^\W*(?:not known|unknown|unclear|no diagnosis|not sure|n/?a|none)\W*$",
+    r"\bnot (?:specific|sufficient|clear) (?:enough )?for an?y? diagnosis\b",
+    # A sentence that is nothing but that.
+    rf"^\W*(?:(?:the |a )?(?:diagnosis|tissue|answer|label)\W+)?(?:is |was |remains )?(?:{_OPEN}|not recogni[sz]ed|abstain(?:s|ed)?|"
+    rf"no diagnosis|not sure|n/?a|none|(?:can ?not|can['’]t|could not|unable to) (?:be )?{_KNOW})\W*$",
 )
 _SAYING = re.compile("|".join(_SAYINGS), re.IGNORECASE)
 

@@ -59,6 +59,13 @@ def words_not_kept(
     return f" Your words were not kept: {words}." if words else ""
 
 
+def decision_not_kept(decision: Decision | None) -> str:
+    """``words_not_kept`` of a decision that cannot be taken now; empty without one."""
+    if decision is None:
+        return ""
+    return words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
+
+
 def apply_signature(signature: Signature, report: CaseReport, moment: str) -> None:
     """Sign the report: the person's words stand in it in place of the agent's."""
     decision = _decision(signature, report, moment)

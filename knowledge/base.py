@@ -180,6 +180,7 @@ class KnowledgeBase:
 
     def get(self, record_id: str) -> InstructionRecord:
         """The record of an id; ``KnowledgeError`` when there is none."""
+        refuse_unwritable(record_id, "the record", KnowledgeError)
         record = self._generation.store.get(record_id)
         if record is None:
             raise KnowledgeError(f"The knowledge base {self.folder} has no record {record_id!r}.")

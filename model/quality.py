@@ -35,6 +35,7 @@ _MIN_COLOUR = 5.0  # chroma, CIE Lab, of the most coloured twentieth of a pictur
 _MIN_ALIKE = 0.2  # correlation of neighbouring pixels; lymphocytes at a low power have 0.25
 _MIN_DETAIL = -0.3  # logarithm of the finest contrast; pale cytology has -0.1, an even shade less than -0.6
 _MAX_ONE_COLOUR = 0.3  # share of one exact colour other than grey
+_MAX_BLACK = 0.5  # share of black; a round field of view leaves 0.2 to 0.4 of a frame black, a night sky more
 _SHARP = 0.5
 _EXPOSED = 0.5
 _LITTLE_TISSUE = 0.1
@@ -44,7 +45,7 @@ _REASONS = {
     "noise": "It is noise: neighbouring pixels have nothing to do with one another.",
     "grey": "It has no colour, as an X-ray, printed text or a grey photograph; stained tissue is coloured.",
     "screen": "It looks like text, a drawing or a screen: straight lines and even fills, not cells or tissue.",
-    "dark": "Large parts of it are black, as in a fundus image or an ordinary photograph; tissue is lit from below.",
+    "dark": "Large parts of it are black, as in a fundus image, a night sky or an ordinary photograph; tissue is lit from below.",
     "photo": "Its colours and texture are not those of stained tissue under a microscope but of an ordinary photograph "
     "or another kind of picture.",
 }
@@ -144,6 +145,8 @@ def _reason(measured: dict[str, float]) -> str | None:
         return "grey"
     if measured["one_colour"] > _MAX_ONE_COLOUR:
         return "screen"
+    if measured["black_share"] > _MAX_BLACK:
+        return "dark"
     parts = contributions(measured)
     if INTERCEPT + sum(parts.values()) > 0:
         return None

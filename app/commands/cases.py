@@ -239,6 +239,9 @@ def learn(
     confirm: Confirm = False,
     description: Description = None,
     finding: Findings = None,
+    reviewer: Annotated[
+        str | None, typer.Option("--reviewer", help="Who confirms or writes that.", show_default=False)
+    ] = None,
     patient: Annotated[
         str | None,
         typer.Option("--patient", help="Whose other cases are never answered with it.", show_default=False),
@@ -271,6 +274,7 @@ def learn(
         description=description,
         findings=finding or None,
         confirmed=confirm,
+        reviewer=reviewer,
     )
     typer.echo(record)
 

@@ -158,9 +158,11 @@ class Worker:
     def _enqueue(self, case_id: str, owner: str, decision: Decision | None = None) -> bool:
         """Queue a case, held for this worker from now on; False where it is queued or at work here already."""
         from videopath.agent.library import load_case_library
+        from videopath.agent.signing import decision_not_kept
 
+        lost = decision_not_kept(decision)
         try:
-            job = Job(case_id, owner, load_case_library(self.home).take(case_id), decision)
+            job = Job(case_id, owner, load_case_library(self.home).take(case_id, lost=lost), decision)
         except CaseError:
             if self._board.job(case_id) is not None:
                 return False
@@ -200,14 +202,12 @@ class Worker:
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:
         from videopath.agent.library import load_case_library
         from videopath.agent.replay import agent_of, settings_of
-        from videopath.agent.signing import words_not_kept
+        from videopath.agent.signing import decision_not_kept
 
         library = load_case_library(self.home)
         with agent_of(settings_of(library, case_id), self.home) as agent:
             if agent.pending(case_id) is None:
-                lost = words_not_kept(
-                    decision.diagnosis, decision.description, decision.findings, decision.comment
-                )
+                lost = decision_not_kept(decision)
                 raise CaseError(
                     f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in "
                     f"another window. Look at the case again.{lost}"

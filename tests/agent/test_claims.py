@@ -259,6 +259,25 @@ def test_a_closer_look_that_contradicts_the_first_is_shown_and_lowers_the_confid
     assert CaseReport.from_json(report.to_json()).looks == report.looks
 
 
+def test_looks_that_disagree_are_not_accepted_and_who_finds_the_case_held_keeps_their_words(
+    small_case: Path,
+) -> None:
+    policy = Policy(max_looks=1, abstain_threshold=0.8, neighbours=0, samples=0, review="uncertain")
+    with DiagnosticAgent.load(Engine(Torn(CANCER, BENIGN), calibrated=True), policy=policy) as agent:
+        assert agent.diagnose(small_case, site="colon", case_id="torn").status == "waiting for review"
+        accept = {"action": "accept", "reviewer": "Dr. A"}
+        for way in (agent.check, agent.resume):
+            with pytest.raises(CaseError, match="give the diagnosis that you sign"):
+                way("torn", accept)
+        written = {"action": "edit", "reviewer": "Dr. A", "diagnosis": CANCER, "comment": "seen twice"}
+        with (
+            agent.library.working("torn"),
+            pytest.raises(CaseError, match=f"another process.*diagnosis: {CANCER}; comment: seen twice"),
+        ):
+            agent.resume("torn", written)
+        assert agent.resume("torn", written).status == "signed"
+
+
 def test_looks_that_agree_lower_nothing(small_case: Path) -> None:
     policy = {"max_looks": 1, "abstain_threshold": 0.8}
     report = diagnosed(Engine(Torn(CANCER, CANCER), calibrated=True), small_case, **policy)

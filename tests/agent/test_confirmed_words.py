@@ -30,15 +30,18 @@ def test_the_agents_description_is_learned_only_when_a_person_confirmed_it(
     with pytest.raises(CaseError, match="nobody has confirmed it: “Crowded irregular glands"):
         add_to_knowledge(signed, tmp_path / "kb")
     assert not (tmp_path / "kb").exists()
-    add_to_knowledge(signed, tmp_path / "kb", confirmed=True)
+    add_to_knowledge(signed, tmp_path / "kb", confirmed=True, reviewer="Dr. B")
     (record,) = KnowledgeBase.open(tmp_path / "kb")
     assert (record.diagnosis, record.description) == ("tubular adenoma", "Crowded irregular glands.")
-    assert record.provenance["description by"] == "the agent, confirmed by Dr. A"
+    assert record.provenance["description by"] == "the agent, confirmed by Dr. B"
+    assert record.provenance["confirmed"] > record.provenance["decided"]
 
 
 def test_a_confirmation_at_the_signature_is_kept(library: CaseLibrary) -> None:
     library.sign("case-1", "Dr. A", confirmed=True)
-    assert record_of(library.get("case-1")).description == "Crowded irregular glands."
+    record = record_of(library.get("case-1"), reviewer="Dr. B")
+    assert record.description == "Crowded irregular glands."
+    assert record.provenance["description by"] == "the agent, confirmed by Dr. A"
 
 
 @pytest.mark.parametrize(
@@ -53,9 +56,9 @@ def test_words_of_a_person_need_no_confirmation(
 ) -> None:
     library.save(cases.report("case-2"))
     assert record_of(library.sign("case-1", "Dr. A", **words)).description == learned
-    later = record_of(library.sign("case-2", "Dr. A"), **words)
+    later = record_of(library.sign("case-2", "Dr. A"), reviewer="Dr. B", **words)
     assert later.description == learned
-    assert later.provenance["description by"] == "a person, when it was learned"
+    assert later.provenance["description by"] == "Dr. B"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,125 @@ def test_a_case_signed_without_a_diagnosis_by_an_earlier_version_is_not_learned(
         "Type I pneumocytes are not seen.",
         "No residual lesion is seen.",
         "The margin cannot be assessed here.",
+        "Crowded irregular glands with necrosis.",
+        "We cannot exclude invasion.",
+        "The nuclei are not uniform.",
+        "There is no mitosis.",
+        "The origin is unknown.",
+        "Not all cells are seen.",
+        "It is hard to say whether the basement membrane is broken.",
+        "Nothing suggests malignancy.",
+        "The lesion is not encapsulated.",
+        "New bone formation is present.",
+        "No tumour is seen in the given tissue.",
+        "The border is unclear.",
+        "The glands do not match in size.",
+        "No known metastasis.",
+        "We do not find necrosis.",
+        "The class of differentiation is not given.",
+        "Not a single gland is normal.",
+        "Mucin is not identified.",
+        "No necrosis; the stroma is loose.",
+        "The cells cannot be told from lymphocytes here.",
+        "Immunohistochemistry was not made.",
+        "Grade is not provided.",
+        "No CIN I changes are seen.",
+        "Without evidence of grade I dysplasia.",
+        "No necrosis, but we see crowded glands.",
+        "We do not see mitoses.",
+        "Tumour of unknown primary origin is favoured.",
+        "There is no evidence of stage I disease.",
+        "The lesion does not match the pattern of the surrounding tissue.",
+        "Glands of type I endometrial carcinoma without necrosis.",
+        "Mitoses cannot be identified.",
+        "Lymph node metastasis is not identified.",
+        "No diagnostic abnormality is seen.",
+        "Goblet cells are not recognised in this field.",
+        "No collagen type I is stained.",
+        "The nuclei do not match a lymphocyte.",
+        "No lesion is identified.",
+        "No tissue invasion is found.",
+        "Normal mucosa, not otherwise specified.",
+        "Not all glands match; the AI-assisted count gives 3 mitoses.",
+        "Margins are unclear.",
+        "Clear cell carcinoma of unknown grade.",
+        "I see no necrosis.",
+        "Metastasis is not identified in the sample.",
+        "No class II or class I staining was found.",
+        "No model of invasion.",
     ],
 )
 def test_what_is_seen_and_not_seen_may_be_learned(sentence: str) -> None:
     assert not says_not_known(sentence, UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The model is not familiar with this kind of tissue.",
+        "I have never seen such a tissue.",
+        "I do not recognise this organ.",
+        "This does not look like anything the network was trained for.",
+        "The assistant can't provide a diagnosis.",
+        "Sorry, I don't know what this is.",
+        "The image quality does not allow a diagnosis.",
+        "It cannot be determined what organ this is.",
+        "No tissue of the trained classes is present.",
+        "The specimen is not among the known classes.",
+        "Unknown.",
+        "Cannot tell.",
+        "The tissue belongs to none of the classes that I learned.",
+        "Not in my training data.",
+        "The model abstains.",
+        "The model has no answer.",
+        "I can't help with that.",
+        "I cannot help with medical images.",
+        "The pattern fits none of the diagnoses known to the model.",
+        "This is not a tissue I was trained on.",
+        "I'm unable to interpret this video.",
+        "The pattern does not match a tissue that the model was trained on.",
+        "It is unclear which organ this is.",
+        "I'm sorry, but I cannot say.",
+        "As an AI, I cannot make a diagnosis.",
+        "Inconclusive.",
+        "The diagnosis is uncertain.",
+        "This lies outside of what was learned.",
+        "Out of distribution.",
+        "This is nothing that I know.",
+        "The tissue cannot be identified.",
+        "Not a tissue that this model knows",
+        "The picture cannot be assessed.",
+        "Indeterminate.",
+        "The diagnosis could not be determined.",
+        "A diagnosis cannot be made.",
+        "It is not possible to tell what this is.",
+        "Undetermined.",
+        "I am not able to identify the tissue.",
+        "This tissue is new to the model.",
+        "The tissue type is unclear.",
+        "Unrecognised pattern.",
+        "No diagnosis can be given.",
+        "We don't know.",
+        "I don't know.",
+        "Cannot determine.",
+        "Unable to say.",
+        "Nothing here resembles the training data.",
+        "This does not resemble any tissue seen in training.",
+        "Unknown tissue type.",
+        "The origin of the tissue is not known to the network.",
+        "It is hard to say what this tissue is.",
+        "Diagnosis: unknown",
+        "Not recognised.",
+        "Cannot be classified.",
+        "The diagnosis remains unclear.",
+        "No confident diagnosis is possible.",
+        "The features are not specific enough for a diagnosis.",
+        "Abstain.",
+        "The system does not know this tissue.",
+        "The classifier has not seen such tissue.",
+        "This tissue is unlike anything in the training set.",
+        "Tissue unknown.",
+    ],
+)
+def test_what_a_writer_says_of_not_knowing_is_no_description(sentence: str) -> None:
+    assert says_not_known(sentence)

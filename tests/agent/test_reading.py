@@ -16,11 +16,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from videopath.agent import DiagnosticAgent
 from videopath.agent.bundle import read_bundle
 from videopath.agent.library import EXPORT_FORMATS, load_case_library
 from videopath.agent.replay import settings_of
 from videopath.agent.trace import read_trace
-from videopath.core.errors import CaseError
+from videopath.core.errors import CaseError, InputError
 from videopath.knowledge import STARTER_FOLDER, KnowledgeBase, Query
 from videopath.knowledge.generation import verify_folder
 from videopath.tools.journal import Journal
@@ -242,3 +243,9 @@ def test_a_folder_in_the_place_of_a_file_is_told(home: Path, name: str) -> None:
     with pytest.raises(ValueError, match=name):  # InputError and CaseError are both
         readings[name]()
     assert [entry.case_id for entry in library.list()] == ["case-1"]
+
+
+@pytest.mark.parametrize("part", ["model", "base", "knowledge", "device"])
+def test_a_part_whose_name_is_not_utf8_is_refused(own_home: Path, part: str) -> None:
+    with pytest.raises(InputError, match="not valid UTF-8"):
+        DiagnosticAgent.load(**{"model": "nano", part: "a\udcff"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,17 @@ def test_a_case_killed_before_its_first_checkpoint_begins_with_its_inputs(
             agent.resume("early")
     (folder / INPUTS_NAME).write_text(json.dumps(inputs), encoding="utf-8")
     assert [step.name for step in agent.resume("early").steps] == STEPS
+
+
+@pytest.mark.parametrize("change", ["X'00FF'", "X'81A5766964656F07'", "'x'"])
+def test_damaged_checkpoints_are_told(agent: DiagnosticAgent, small_case: Path, change: str) -> None:
+    case_id = f"damaged-{len(change)}"
+    stream = agent.stream(small_case, site="colon", case_id=case_id)
+    next(stream)
+    stream.close()
+    with closing(sqlite3.connect(agent.library.home / "checkpoints.sqlite")) as database, database:
+        statement = f"UPDATE checkpoints SET checkpoint = {change} WHERE thread_id = ?"  # noqa: S608
+        database.execute(statement, (case_id,))
+    for use in (agent.resume, agent.pending):
+        with pytest.raises(CaseError, match=r"checkpoints of case .* cannot be used"):
+            use(case_id)

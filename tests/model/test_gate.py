@@ -169,16 +169,29 @@ def chart() -> np.ndarray:
     return np.array(image)
 
 
+def night_sky() -> np.ndarray:
+    """Stars and a red nebula."""
+    rng = np.random.default_rng(3)
+    down, across = np.mgrid[:300, :300] / 300 - 0.5
+    cloud = cv2.GaussianBlur(rng.normal(0, 1, (300, 300)), (0, 0), 12) * 12 + 1
+    sky = np.clip(cloud, 0, 2)[..., None] * np.exp(-((down**2 + across**2) / 0.03))[..., None] * (120, 30, 60)
+    stars = cv2.GaussianBlur(
+        (rng.random((300, 300)) < 0.008) * rng.uniform(200, 2500, (300, 300)), (0, 0), 0.9
+    )
+    return np.clip(sky + stars[..., None] + rng.normal(6, 2, sky.shape), 0, 255).astype(np.uint8)
+
+
 @pytest.mark.parametrize(
     "picture",
     [
+        night_sky(),
         page((255, 255, 255), (0, 0, 0)),
         page((250, 225, 235), (90, 30, 110)),
         page((30, 30, 36), (220, 220, 220)),
         chart(),
         np.full((224, 224, 3), (235, 190, 215), np.uint8),
     ],
-    ids=["page", "pink page", "dark screen", "chart", "pink glass"],
+    ids=["night sky", "page", "pink page", "dark screen", "chart", "pink glass"],
 )
 def test_documents_and_drawings_stay_out(tmp_path: Path, picture: np.ndarray) -> None:
     for frame in (picture, labelled(picture), labelled(picture, corner=(1, 1), colours=_WHITE)):

@@ -80,6 +80,7 @@ def _signature(report: CaseReport, shared: Services) -> None:
             help="Left empty: the findings are the description.",
         )
         st.text_area("Findings, one on each line", key="sign_findings", height=140)
+        st.text_input("Your name", key="record_name")
         st.checkbox("I have read description and findings and confirm them", key="sign_confirm")
         name, comment = st.columns(2)
         name.text_input("Your name", key="sign_name")
@@ -201,6 +202,7 @@ def _record_of(report: CaseReport) -> dict[str, Any]:
         "record_description": without_not_known(report.description, own),
         "record_findings": "\n".join(findings),
         "record_confirm": False,
+        "record_name": "",
         "record_patient": "",
         "record_group": "",
     }
@@ -221,6 +223,7 @@ def _learning(report: CaseReport, shared: Services) -> None:
         whose = "Cases of the same are then never answered with this one."
         patient.text_input("Patient", key="record_patient", placeholder="not given", help=whose)
         group.text_input("Group", key="record_group", placeholder="not given", help=f"A study, say. {whose}")
+        st.text_input("Your name", key="record_name")
         st.checkbox("I have read description and findings and confirm them", key="record_confirm")
         st.form_submit_button(
             f"Add it to the knowledge base “{inert(knowledge_name(folder))}”",
@@ -249,7 +252,9 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
     )
     try:
         named_by_visitor(folder, shared.settings)
-        record = add_to_knowledge(report, folder, patient=patient, group=group, **words)
+        record = add_to_knowledge(
+            report, folder, patient=patient, group=group, reviewer=state["record_name"], **words
+        )
     except VideoPathError as error:
         state[_TOLD] = str(error)
         return

@@ -92,6 +92,32 @@ def test_a_case_that_another_process_works_on_is_shown_as_such_until_it_is_left(
     browser.says("interrupted", "row_runs")
 
 
+def test_the_loser_of_two_signers_is_told_and_keeps_every_word(
+    browser: Browser, library: CaseLibrary
+) -> None:
+    browser.go("case?id=done")
+    browser.write("sign_diagnosis", "tubular adenoma")
+    browser.write("sign_name", "Dr Late")
+    browser.write("sign_comment", "seen at high power")
+    library.sign("done", "Dr Early", diagnosis="hyperplastic polyp")
+    browser.click("sign")
+    browser.says("signed by Dr Early")
+    browser.says("diagnosis: tubular adenoma")
+    browser.until(lambda: browser.has("addendum_text"), "what was typed can be added")
+    kept = [
+        browser.find(key, kind).get_attribute("value")
+        for key, kind in (
+            ("addendum_diagnosis", "input"),
+            ("addendum_name", "input"),
+            ("addendum_text", "textarea"),
+        )
+    ]
+    assert kept == ["tubular adenoma", "Dr Late", "Comment: seen at high power"]
+    browser.says(f"{_LABEL}, confidence 83%", "agent_said")
+    browser.says("hyperplastic polyp", "said")
+    assert library.get("done").review[-1].reviewer == "Dr Early"
+
+
 def test_where_the_agent_abstained_the_person_writes_the_diagnosis(
     browser: Browser, library: CaseLibrary
 ) -> None:
