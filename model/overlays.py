@@ -19,6 +19,9 @@ _WRITING = 1.0  # a row's score that is enough here: a row of cells that is cove
 _PURE = 150  # grey levels between the highest and the lowest channel of a drawn colour
 _LET_THROUGH, _STOPPED = 170, 50  # the highest and the lowest channel of such a colour
 _BLACK = 28
+_MAX_BLACK = (
+    0.15  # share of a picture that black plates and bars cover; more is a dark ground, a sky or a shadow
+)
 _STEP = 14  # grey levels of a straight edge
 _MIN_EDGE = 18  # pixels of its length, or a tenth of the side
 _AROUND = np.ones((5, 5), np.uint8)  # the soft edge of what was drawn
@@ -27,7 +30,9 @@ _AROUND = np.ones((5, 5), np.uint8)  # the soft edge of what was drawn
 def find_overlays(rgb: np.ndarray) -> np.ndarray:
     """Where something was drawn over a picture (uint8 [h,w,3]): bool [h,w]."""
     high, low = rgb.max(axis=-1).astype(int), rgb.min(axis=-1).astype(int)
-    drawn = (high > _LET_THROUGH) & (low < _STOPPED) & (high - low > _PURE) | (high < _BLACK)
+    drawn, black = (high > _LET_THROUGH) & (low < _STOPPED) & (high - low > _PURE), high < _BLACK
+    if black.mean() <= _MAX_BLACK:
+        drawn |= black
     drawn |= _straight_edges(rgb) | _writing(rgb)
     return cv2.dilate(drawn.astype(np.uint8), _AROUND).astype(bool)
 

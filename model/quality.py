@@ -126,8 +126,11 @@ def _complaints(tissue: float, glass: float, focus: float, exposure: float) -> l
 def _look(frame: np.ndarray) -> _View:
     small = without_frame(shrink(frame))
     drawn = find_overlays(small)
-    reason = _reason(measure(small))
-    if reason and (bare := without_overlays(small, drawn)) is not None:
+    measured = measure(small)
+    reason = _reason(measured)
+    # So much black was not drawn over tissue: covering it would leave a nebula without its sky.
+    mostly_black = measured["black_share"] > _MAX_BLACK
+    if reason and not mostly_black and (bare := without_overlays(small, drawn)) is not None:
         reason = _reason(measure(bare)) and reason
     tissue, glass = _areas(small)
     # Sharp tissue has at least three quarters of the contrast of its 2-pixel detail at 1 pixel, blurred has a third.
