@@ -246,8 +246,9 @@ def test_a_missing_package_is_told_before_anything_is_answered(
     questions: Path, tmp_path: Path, videopath: Videopath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "find_spec", lambda name: None)
-    answer = videopath("evaluate", questions, "--out", tmp_path / "out")
-    assert (answer.exit_code, "videopath-agent[benchmark]" in answer.stderr) == (2, True)
+    judge = "http://127.0.0.1:9/v1#m"
+    answer = videopath("evaluate", questions, "--out", tmp_path / "out", "--judge", judge)
+    assert (answer.exit_code, "[benchmark]" in answer.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
