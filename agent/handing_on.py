@@ -5,6 +5,7 @@ A folder may tell a patient's name or a user's; the SHA-256 beside it says which
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from videopath.agent.records import CaseReport, Step
 
 _LONGEST = 4096  # characters of a path
+_ENCODER = re.compile(r"\btower:((?:/|[A-Za-z]:[\\/]).+?)(?= \([0-9a-f]{12}…\)|$)", re.MULTILINE)
+"""The tower of a model's folder, as knowledge bases name their encoder; in a sentence its hash follows."""
 
 
 def without_paths(report: CaseReport) -> CaseReport:
@@ -45,9 +48,15 @@ def _shortened(value: Any, known: dict[str, str]) -> Any:
         return value
     if path := _absolute(value):
         return path.name
+    value = _ENCODER.sub(_tower_by_name, value)
     for whole, name in known.items():
         value = value.replace(whole, name)
     return value
+
+
+def _tower_by_name(found: re.Match[str]) -> str:
+    path = _absolute(found[1])
+    return f"tower:{path.name}" if path else found[0]
 
 
 def _absolute(text: str) -> PurePath | None:

@@ -22,6 +22,7 @@ import typer
 
 from videopath.app import console
 from videopath.app.guard import EXIT_FAILED
+from videopath.app.telemetry import USAGE_STATS, shares_usage_stats
 from videopath.core.errors import VideoPathError
 from videopath.core.files import sha256_file
 from videopath.core.installing import install_command, package_command
@@ -110,13 +111,19 @@ def _package(name: str) -> Check:
 
 
 def _telemetry() -> list[Check]:
-    """What libraries tell their makers; Streamlit's is off in ``videopath app``."""
+    """What libraries tell their makers."""
     from huggingface_hub.constants import HF_HUB_DISABLE_TELEMETRY
 
-    if HF_HUB_DISABLE_TELEMETRY:
+    on = {
+        "huggingface_hub": ("HF_HUB_DISABLE_TELEMETRY", not HF_HUB_DISABLE_TELEMETRY),
+        "streamlit": (USAGE_STATS, shares_usage_stats()),
+    }
+    names = [name for name, (_, shared) in on.items() if shared]
+    if not names:
         return [Check("telemetry", True, "off")]
-    advice = "Unset HF_HUB_DISABLE_TELEMETRY: VideoPath then turns it off."
-    return [Check("telemetry", True, "that of huggingface_hub is on, as the environment says", advice)]
+    advice = f"Unset {', '.join(on[name][0] for name in names)}: VideoPath then turns it off."
+    found = f"that of {' and '.join(names)} is on, as the environment says"
+    return [Check("telemetry", True, found, advice)]
 
 
 def _visitors() -> list[Check]:

@@ -17,6 +17,7 @@ from streamlit.web import bootstrap
 from streamlit.web.server import Server
 
 from videopath.app.console import say
+from videopath.app.telemetry import shares_usage_stats
 from videopath.app.web.parts.style import THEME
 
 MAIN = Path(__file__).with_name("main.py")
@@ -27,7 +28,6 @@ _OPTIONS: dict[str, Any] = {
     "server.fileWatcherType": "none",
     "server.enableXsrfProtection": True,
     "server.enableCORS": True,
-    "browser.gatherUsageStats": False,
     "client.toolbarMode": "viewer",
     "client.showErrorDetails": "type",
     "client.showErrorLinks": False,
@@ -51,6 +51,7 @@ def serve(host: str, port: int, upload_limit: int, folders: Sequence[Path] | Non
         "server.maxUploadSize": upload_limit,
         "server.allowedHosts": _LOCAL if local else [],  # no foreign name may be bent to this machine
         "browser.serverAddress": host,
+        "browser.gatherUsageStats": shares_usage_stats(),
     }
     bootstrap.load_config_options({**_OPTIONS, **more})
     PagesManager.uses_pages_directory = False  # else the first visitor gets the files of pages/ raw

@@ -106,3 +106,16 @@ def test_sentences_lose_the_folders_and_keep_the_rest(cases: SimpleNamespace, tm
     assert shared.rationale == "H/E 1/2, see a.mp4 and /hpf."
     assert (shared.description, shared.video.path) == ("and/or", "a.mp4")
     assert shared.without_paths() == shared
+
+
+@pytest.mark.parametrize("folder", ["/data/miss jones/model", "D:\\miss jones\\model"])
+def test_the_folder_of_a_foreign_encoder_is_not_told(cases: SimpleNamespace, folder: str) -> None:
+    """It stands nowhere else in the report: the knowledge base names it."""
+    told = "Pictures were not compared: those of the knowledge base were encoded by tower:{} (0123456789ab…), which is not"
+    report = cases.report(
+        retrieval_notes=[told.format(folder)], provenance={"image_encoder": f"tower:{folder}"}
+    )
+    shared = report.without_paths()
+    assert shared.retrieval_notes == [told.format("model")]
+    assert shared.provenance["image_encoder"] == "tower:model"
+    assert shared.without_paths() == shared

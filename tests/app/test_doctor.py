@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from videopath.app.cli import app
 from videopath.app.commands import doctor
 from videopath.app.commands.doctor import Check
+from videopath.app.telemetry import USAGE_STATS, shares_usage_stats
 
 
 @pytest.mark.slow
@@ -55,6 +56,20 @@ def test_what_leaves_the_machine_is_told(
     get_env_var.cache_clear()
     assert said in tracing.found
     assert checks_of("_telemetry")[0].found == "off"
+
+
+def test_statistics_of_the_pages_are_off_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(USAGE_STATS, raising=False)
+    assert not shares_usage_stats()
+    assert checks_of("_telemetry")[0].found == "off"
+    monkeypatch.setenv(USAGE_STATS, "true")
+    assert shares_usage_stats()
+    (told,) = checks_of("_telemetry")
+    assert told.ok
+    assert "streamlit" in told.found
+    assert USAGE_STATS in told.advice
 
 
 def test_whose_paths_visitors_may_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
