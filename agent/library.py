@@ -390,7 +390,7 @@ class CaseLibrary:
                     yield database
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise CaseError(self.why_unusable(error, self.database)) from error
 
     def _close_to_others(self) -> None:

@@ -40,7 +40,7 @@ from videopath.knowledge import KnowledgeBase, verify_folder
 from videopath.model.synthetic import render_case
 
 CASE, REVIEWER, DIAGNOSIS = "case-1", "Dr. A", "colon adenocarcinoma"
-_LEARN = ("cases", "learn", CASE, "base")
+_LEARN = ("cases", "learn", CASE, "base", "--confirm")
 """A further option of the command goes here."""
 _PRELOADED = (
     "videopath.agent.agent", "videopath.agent.learning", "videopath.agent.replay", "videopath.app.console",

@@ -19,6 +19,6 @@ def test_the_benchmark_prints_its_figures() -> None:
     assert answer.returncode == 0, answer.stderr
     seconds = json.loads(answer.stdout)
     assert list(seconds) == ["help", "demo first step", "demo report", "app first page"]
-    assert seconds["help"] < 2
+    assert 0 < seconds["help"] < seconds["demo report"]
     assert 0 < seconds["demo first step"] <= seconds["demo report"] < 240
     assert 0 < seconds["app first page"] < 60

@@ -93,6 +93,7 @@ def _nothing_came_alive(browser: Browser) -> None:
     assert "loud" not in [element.text for element in browser.all("strong")]
 
 
+@pytest.mark.timeout(900)
 def test_a_case_from_its_video_to_its_signature(
     browser: Browser, home: Path, shared: Path, tmp_path: Path
 ) -> None:
