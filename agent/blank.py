@@ -1,7 +1,7 @@
 """What the model says of nothing: the label that it gives a blank video.
 
 A model that says the same of a blank video as of a case has not looked. It is asked once for each engine, site and
-question, and only where nobody fitted its confidence: fitting shows by itself what an answer is worth.
+question, and only if its confidence is not calibrated: a calibration already tells what an answer is worth.
 """
 
 from __future__ import annotations

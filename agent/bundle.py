@@ -61,8 +61,8 @@ class Bundle:
 def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> Path:
     """Write the bundle, whole or not at all, and return its path.
 
-    Trace and frames come from ``report.folder``; a report without a folder carries its steps as the trace. Where the
-    files lie on this machine is told only ``with_paths``. Raises ``CaseError`` if the trace is damaged.
+    Trace and frames come from ``report.folder``; the report's own steps stand in for a trace that is
+    missing or damaged. The paths of files are left out unless ``with_paths`` is set.
     """
     steps = _traced(report)
     if not with_paths:

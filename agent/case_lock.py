@@ -43,7 +43,7 @@ def is_held(folder: Path) -> bool:
     """Whether somebody works on the case in ``folder``, in this process or in another one."""
     try:
         descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY)
-    except OSError:  # nobody ever worked on it
+    except OSError:  # there is no lock file: nobody has worked on it yet
         return False
     try:
         return not _shared(descriptor)

@@ -17,7 +17,7 @@ from videopath.tools.schemas import DiagnoseResult, RetrieveResult
 if TYPE_CHECKING:
     from videopath.model.engine import Card
 
-NOT_CALIBRATED = "This model is not calibrated: how often it is right was never measured."
+NEVER_MEASURED = "This model is not calibrated: how often it is right was never measured."
 
 _WEAK = 0.5  # a feature below it speaks against the diagnosis
 _CLOSE = 0.2  # margin below which two candidates are close
@@ -76,7 +76,7 @@ def weigh(
     return Weighed(
         sure,
         threshold,
-        [*reasons, *([] if accepted else [NOT_CALIBRATED])],
+        [*reasons, *([] if accepted else [NEVER_MEASURED])],
         calibrated,
         closer_may_help=bool(reasons) and may_help and accepted,
     )
@@ -117,7 +117,7 @@ def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]
     final = DiagnoseResult.model_validate(look["final"])
     values = look["features"]
     sentences = []
-    if NOT_CALIBRATED in look["reasons"]:
+    if NEVER_MEASURED in look["reasons"]:
         sentences.append(
             "Fit its confidence with `videopath model calibrate`, decide on the case yourself, or accept such answers "
             "(--accept-uncalibrated)."

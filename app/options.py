@@ -65,6 +65,16 @@ Base = Annotated[
     str | None,
     typer.Option("--base", help="The base of a LoRA or projector: a folder or a hub id.", show_default=False),
 ]
+Media = Annotated[
+    Path | None,
+    typer.Option(
+        "--media",
+        help="Folder of the videos; default: that of the set.",
+        exists=True,
+        file_okay=False,
+        show_default=False,
+    ),
+]
 Knowledge = Annotated[
     Path | None,
     typer.Option(

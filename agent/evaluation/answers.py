@@ -127,7 +127,7 @@ def asking(
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
 
-    policy = Policy(accept_uncalibrated=True)  # what they are worth is what is asked here
+    policy = Policy(accept_uncalibrated=True)  # the evaluation measures such answers
     policy = policy.model_copy(update={"neighbours": 0}) if system == "blind" else policy
     with DiagnosticAgent.load(engine, knowledge, policy=policy, frames=frames, home=home) as agent:
         yield lambda item: _by_agent(agent, item)

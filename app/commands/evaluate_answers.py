@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from videopath.app.commands.evaluate_shared import tracked
-from videopath.app.options import AcceptLicence, AsJson, Base, Home, Knowledge, Verbose, choice
+from videopath.app.options import AcceptLicence, AsJson, Base, Home, Knowledge, Media, Verbose, choice
 from videopath.core.errors import EngineError, InputError
 
 if TYPE_CHECKING:
@@ -85,16 +85,7 @@ def answers(
             show_default=False,
         ),
     ] = None,
-    media: Annotated[
-        Path | None,
-        typer.Option(
-            "--media",
-            help="Folder of the videos; default: that of the set.",
-            exists=True,
-            file_okay=False,
-            show_default=False,
-        ),
-    ] = None,
+    media: Media = None,
     systems: Annotated[
         list[str] | None,
         typer.Option(

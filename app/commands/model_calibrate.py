@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videopath.app.options import AcceptLicence, AsJson, Base, Device, Dtype, Knowledge, Verbose
+from videopath.app.options import AcceptLicence, AsJson, Base, Device, Dtype, Knowledge, Media, Verbose
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,16 +32,7 @@ def calibrate(
             dir_okay=False,
         ),
     ],
-    media: Annotated[
-        Path | None,
-        typer.Option(
-            "--media",
-            help="Folder of the videos; default: that of the set.",
-            exists=True,
-            file_okay=False,
-            show_default=False,
-        ),
-    ] = None,
+    media: Media = None,
     base: Base = None,
     knowledge: Knowledge = None,
     device: Device = None,
