@@ -80,7 +80,6 @@ def _signature(report: CaseReport, shared: Services) -> None:
             help="Left empty: the findings are the description.",
         )
         st.text_area("Findings, one on each line", key="sign_findings", height=140)
-        st.text_input("Your name", key="record_name")
         st.checkbox("I have read description and findings and confirm them", key="sign_confirm")
         name, comment = st.columns(2)
         name.text_input("Your name", key="sign_name")

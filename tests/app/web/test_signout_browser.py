@@ -1,0 +1,79 @@
+"""Sign-out in a real browser: a case corrected in full, added to and learned; who comes too late keeps their words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browsing import Browser, installed, served
+
+from videopath.agent import load_case_library
+from videopath.knowledge import KnowledgeBase
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        installed() is None, reason="no browser: install Debian's chromium and chromium-driver"
+    ),
+]
+
+
+@pytest.fixture
+def browser(home: Path, tmp_path: Path) -> Iterator[Browser]:
+    """A browser on a server whose home folder has a case in every state."""
+    with served(home) as address:
+        opened = Browser(address, tmp_path / "profile")
+        yield opened
+        opened.close()
+
+
+def _sign(browser: Browser, name: str, diagnosis: str, description: str, findings: str) -> None:
+    browser.write("sign_diagnosis", diagnosis)
+    browser.write("sign_description", description)
+    browser.write("sign_findings", findings)
+    browser.write("sign_name", name)
+    browser.click("sign")
+
+
+def test_a_case_is_corrected_signed_added_to_and_learned(browser: Browser, home: Path) -> None:
+    library = load_case_library(home)
+    first = browser.driver.current_window_handle
+    browser.go("case?id=done")
+    late = browser.window()
+    browser.go("case?id=done")
+    browser.look_at(first)
+    _sign(browser, "Dr Ash", "tubular adenoma", "Crowded tubules.", "Tubules.")
+    browser.says("Signed by Dr Ash")
+    browser.says("What the agent said", "agent_said")
+    assert "confidence" not in browser.text("outcome")
+    report = library.get("done")
+    assert (report.diagnosis, report.description) == ("tubular adenoma", "Crowded tubules.")
+
+    browser.look_at(late)
+    _sign(browser, "Dr Late", "serrated adenoma", "Serrated crypts.", "Crypts.")
+    browser.says("was signed by Dr Ash")
+    kept = browser.find("addendum_text", "textarea").get_attribute("value")
+    assert kept == "Description: Serrated crypts.\nFindings: Crypts."
+    assert browser.find("addendum_diagnosis", "input").get_attribute("value") == "serrated adenoma"
+    browser.click("add_addendum")
+    browser.says("Addendum by Dr Late", "addenda")
+    browser.says("addendum: serrated adenoma", "outcome")
+    report = library.get("done")
+    assert (report.diagnosis, report.amended_diagnosis) == ("tubular adenoma", "serrated adenoma")
+
+    browser.click("add_to_knowledge")
+    browser.says("Nothing was added")
+    browser.write("record_name", "Dr Ash")
+    browser.click("record_confirm", "label")
+    browser.click("add_to_knowledge")
+    browser.says("Added as case-done")
+    (record,) = KnowledgeBase.open(home / "knowledge" / "signed-cases")
+    assert (record.diagnosis, record.description) == ("serrated adenoma", "Crowded tubules.")
+    if folder := os.environ.get("VIDEOPATH_SCREENSHOTS"):
+        shot = Path(folder) / "signed.png"
+        browser.screen(1280, 3200)
+        browser.driver.save_screenshot(str(shot))
+        shutil.copy(home / "cases" / "done" / "report.md", folder)
