@@ -108,8 +108,11 @@ def test_a_case_from_its_video_to_its_signature(
     _findings_lead_through_the_video(browser, _report(home, case_id))
     _revise(browser, home, case_id)
     browser.write("reviewer", "Dr Vesalius")
-    browser.write("comment", "agreed after a second look")
-    browser.click("accept")
+    browser.write("comment", "fat, after a second look")
+    browser.click("accept")  # nano knows no lipoma, and there is nothing to agree with
+    browser.says("Your decision was not taken. The agent abstained")
+    browser.write("edited_diagnosis", "submucosal lipoma")
+    browser.click("save_edit")
     browser.says("Signed by Dr Vesalius", patience=_RUN)
     _downloads_hold_the_case(browser, _report(home, case_id), tmp_path)
     browser.go("worklist")
