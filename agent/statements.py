@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from videopath.agent.phrases import blind_in_words, marked
 from videopath.agent.records import CaseReport, Decision
@@ -36,15 +36,6 @@ class Statement:
         return f"{self.who}{act}: {said}" if said else f"{self.who}{act}"
 
 
-@dataclass(frozen=True)
-class AgentWords:
-    """What the agent itself said, also where a person's words stand in the report."""
-
-    diagnosis: str
-    description: str
-    findings: tuple[str, ...]
-
-
 def statements(report: CaseReport) -> list[Statement]:
     """What was said of a case, in order."""
     said = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
@@ -52,13 +43,6 @@ def statements(report: CaseReport) -> list[Statement]:
     if agents:
         said.append(Statement("agent", AGENT, marked(report, agents)))
     return [*said, *_decisions(report), *_addenda(report)]
-
-
-def agent_words(report: CaseReport) -> AgentWords:
-    """The agent's own diagnosis, description and findings, as they were before a person changed them."""
-    description = _before("description", report.review, report.description)
-    findings = _before("findings", report.review, [finding.text for finding in report.findings])
-    return AgentWords(agent_diagnosis(report), str(description), tuple(map(str, findings)))
 
 
 def agent_diagnosis(report: CaseReport) -> str:
@@ -119,17 +103,6 @@ def _addenda(report: CaseReport) -> Iterator[Statement]:
         yield Statement(
             "person", added.reviewer, added.diagnosis or "", "added an addendum", added.added, added.text
         )
-
-
-def _before(field: str, review: Sequence[Decision], now: Any) -> Any:
-    """What stood in a field before people changed it; another segment was described by the model again."""
-    own = None
-    for decision in review:
-        if _described_anew(decision):
-            own = None
-        elif field in decision.changes and own is None:
-            own = decision.changes[field]["from"]
-    return now if own is None else own
 
 
 def _described_anew(decision: Decision) -> bool:
