@@ -33,6 +33,8 @@ PUPIL = "network.model."
 class StageTrainer(Trainer):
     """Trains a :class:`Pupil` whose learning parameters are chosen already."""
 
+    optimizer: torch.optim.Optimizer | None
+
     def __init__(
         self, pupil: Pupil, stage: TransferStage, arguments: TrainingArguments, data: Conversations, say: Say
     ) -> None:

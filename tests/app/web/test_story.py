@@ -192,7 +192,7 @@ def _downloaded(browser: Browser, kind: str, file: Path) -> bytes:
 def test_a_run_outlives_its_tab_and_two_windows_do_not_overrule_each_other(
     browser: Browser, home: Path, clip: Path
 ) -> None:
-    case_id = _begin(browser, clip, site="colon", review_mode="always", frames="64", question=_MARKUP)
+    case_id = _begin(browser, clip, site="colon", review_mode="always", frames="32", question=_MARKUP)
     first = browser.driver.current_window_handle
     browser.says("is at work now", "timeline")
     browser.driver.refresh()
