@@ -26,7 +26,7 @@ from videopath.agent.revision import checked_decision, read_decision
 from videopath.agent.signing import decision_not_kept
 from videopath.agent.state import CaseInput, CaseState
 from videopath.agent.steps import OnProgress, RunContext
-from videopath.core.database import create_database
+from videopath.core.database import connected, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
@@ -421,7 +421,7 @@ def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
     path = library.home / "checkpoints.sqlite"
     try:
         create_database(path)
-        connection = sqlite3.connect(path, check_same_thread=False)
+        connection = connected(path, check_same_thread=False)
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
         raise CaseError(library.why_unusable(error, path)) from error

@@ -37,7 +37,7 @@ from videopath.agent.signing import (
     refuse_to_overwrite,
     words_not_kept,
 )
-from videopath.core.database import create_database, reading
+from videopath.core.database import connected, create_database, reading
 from videopath.core.errors import CaseError
 from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
 from videopath.core.settings import home_folder
@@ -340,7 +340,7 @@ class CaseLibrary:
         if not checkpoints.exists():
             return
         try:
-            with closing(sqlite3.connect(checkpoints, timeout=_WAIT)) as database, database:
+            with closing(connected(checkpoints, timeout=_WAIT)) as database, database:
                 names = database.execute(
                     "SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')"
                 ).fetchall()
@@ -383,7 +383,7 @@ class CaseLibrary:
             create_database(self.database)
             if not self._is_private:
                 self._close_to_others()
-            with closing(sqlite3.connect(self.database, timeout=_WAIT)) as database:
+            with closing(connected(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
                 database.execute(_TABLE)
                 with database:

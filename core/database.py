@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -39,6 +40,23 @@ def create_database(path: Path) -> None:
             database.execute("PRAGMA journal_mode=WAL")
 
 
+def connected(path: Path | str, **options: Any) -> sqlite3.Connection:
+    """``sqlite3.connect``, with a first look into the file. Raises ``sqlite3.Error`` alone.
+
+    What SQLite says of damage may quote bytes that are not UTF-8; Python then raises an error of its own.
+    """
+    database = sqlite3.connect(path, **options)
+    try:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except UnicodeDecodeError as error:
+        database.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from error
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
 @contextmanager
 def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
     """A connection that only reads, also on a read-only or a full disk, with all that was committed.
@@ -47,7 +65,7 @@ def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
     ``sqlite3.Error``, or ``OSError`` where changes must be copied to a temporary folder that has no room.
     """
     try:
-        database = _connected(
+        database = _for_reading(
             path, "mode=rw", timeout
         )  # falls to reading by itself; alone takes its side files away
     except sqlite3.Error as error:
@@ -55,24 +73,19 @@ def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
             raise
         log = path.with_name(f"{path.name}-wal")
         if log.exists() and log.stat().st_size:  # the newest changes are there alone
-            with _copied(path, log) as copy, closing(_connected(copy, "mode=rw", timeout)) as database:
+            with _copied(path, log) as copy, closing(_for_reading(copy, "mode=rw", timeout)) as database:
                 yield database
             return
-        database = _connected(path, "mode=ro&immutable=1", timeout)
+        database = _for_reading(path, "mode=ro&immutable=1", timeout)
     with closing(database):
         yield database
 
 
-def _connected(path: Path, how: str, timeout: float) -> sqlite3.Connection:
-    """A connection that has looked into its file."""
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout)
-    try:
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
-        database.text_factory = lambda data: data.decode(errors="replace")
-        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        database.close()
-        raise
+def _for_reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+    """A connection that reads, and has looked into its file."""
+    database = connected(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout)
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
+    database.text_factory = lambda data: data.decode(errors="replace")
     return database
 
 

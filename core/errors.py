@@ -13,6 +13,12 @@ A message is one sentence or two: what was got, what is allowed, what to do. The
 and leaves with ``exit_code``.
 """
 
+import re
+
+_LONGEST_WORD = 400
+_LONGEST = 1000  # characters of a message
+_SHORTENED = 120  # of what is too long, at its beginning and at its end
+
 
 class VideoPathError(Exception):
     """Base of all errors that VideoPath raises on purpose."""
@@ -20,8 +26,15 @@ class VideoPathError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """The message in one line: what it quotes, a file's name say, may hold line breaks."""
-        return " ".join(super().__str__().splitlines())
+        """The message in one line of readable length: what it quotes, a file's name say, may be anything."""
+        line = " ".join(super().__str__().splitlines())
+        line = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: _shortened(word[0], _SHORTENED), line)
+        return _shortened(line, _LONGEST // 2 - 1) if len(line) > _LONGEST else line
+
+
+def _shortened(text: str, each: int) -> str:
+    """Its beginning and its end."""
+    return f"{text[:each]}…{text[-each:]}"
 
 
 class InputError(VideoPathError, ValueError):

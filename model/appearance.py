@@ -18,6 +18,9 @@ import numpy as np
 LONG_SIDE = 384
 """Pixels that larger pictures are reduced to before anything is measured."""
 _CELL = 16
+_LEAST_FIELD = (
+    0.2  # share of a frame that a field of view takes at least: a film upright in a wide frame takes 0.3
+)
 _REACH = np.ones((9, 9), np.uint8)  # how far an edge is felt in the finest bands
 _FAR = 5.0  # spreads beyond which a value says no more
 
@@ -90,7 +93,7 @@ def lowest(rgb: np.ndarray) -> np.ndarray:
 
 
 def without_frame(rgb: np.ndarray) -> np.ndarray:
-    """The picture without the dark bars at its sides (letterbox, a viewer's frame); all of it where all is dark."""
+    """The picture without the dark bars at its sides (letterbox, a viewer's frame); all of it where nearly all is dark."""
     dark = highest(rgb) < 64
     rows = np.flatnonzero(dark.mean(axis=1) < 0.9)
     if len(rows) < 2 * _CELL:
@@ -98,6 +101,8 @@ def without_frame(rgb: np.ndarray) -> np.ndarray:
     columns = np.flatnonzero(dark[rows[0] : rows[-1] + 1].mean(axis=0) < 0.9)
     if len(columns) < 2 * _CELL:
         return rgb
+    if (rows[-1] + 1 - rows[0]) * (columns[-1] + 1 - columns[0]) < _LEAST_FIELD * dark.size:
+        return rgb  # a light in the dark, such as a galaxy
     return np.ascontiguousarray(rgb[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 

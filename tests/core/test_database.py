@@ -1,4 +1,4 @@
-"""A database that several begin at once."""
+"""A database that several begin at once, and a damaged one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
-from videopath.core.database import create_database
+import pytest
+
+from videopath.core.database import connected, create_database, reading
 
 _WRITERS, _ROUNDS = 6, 60
 
@@ -40,3 +42,13 @@ def test_a_database_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     before = path.read_bytes()
     create_database(path)
     assert path.read_bytes() == before
+
+
+def test_damage_whose_description_is_not_utf8_is_an_error_of_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "cases.sqlite"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE namen (a)")
+    path.write_bytes(path.read_bytes().replace(b"namen (a)", b"nam\xe9n (a"))
+    for opened in (lambda: connected(path), lambda: reading(path).__enter__()):
+        with pytest.raises(sqlite3.DatabaseError):
+            opened()

@@ -181,17 +181,30 @@ def night_sky() -> np.ndarray:
     return np.clip(sky + stars[..., None] + rng.normal(6, 2, sky.shape), 0, 255).astype(np.uint8)
 
 
+def star_cluster() -> np.ndarray:
+    """Thousands of stars in the middle of the dark, so dense that they cover a field of their own."""
+    rng = np.random.default_rng(5)
+    places = (rng.normal(0.5, 0.07, (10_000, 2)) * 512).astype(int).clip(0, 511)
+    sky = np.zeros((512, 512, 3))
+    light = rng.exponential(500, (10_000, 1)) * (
+        rng.uniform(0.6, 1.0, (10_000, 1)) + rng.normal(0, 0.12, (10_000, 3))
+    )
+    np.add.at(sky, (places[:, 0], places[:, 1]), light)
+    return np.clip(cv2.GaussianBlur(sky, (0, 0), 1.2) + rng.normal(20, 4, sky.shape), 0, 255).astype(np.uint8)
+
+
 @pytest.mark.parametrize(
     "picture",
     [
         night_sky(),
+        star_cluster(),
         page((255, 255, 255), (0, 0, 0)),
         page((250, 225, 235), (90, 30, 110)),
         page((30, 30, 36), (220, 220, 220)),
         chart(),
         np.full((224, 224, 3), (235, 190, 215), np.uint8),
     ],
-    ids=["night sky", "page", "pink page", "dark screen", "chart", "pink glass"],
+    ids=["night sky", "star cluster", "page", "pink page", "dark screen", "chart", "pink glass"],
 )
 def test_documents_and_drawings_stay_out(tmp_path: Path, picture: np.ndarray) -> None:
     for frame in (picture, labelled(picture), labelled(picture, corner=(1, 1), colours=_WHITE)):
