@@ -120,13 +120,14 @@ def read_manifest(folder: Path) -> Manifest:
         _refuse_other_format(content, folder)
         content.pop("sha256")
         manifest = Manifest.model_validate(content)
+        written = manifest.to_text().encode()
     except KnowledgeError:
         raise
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise KnowledgeError(
             f"{path} is damaged: it is not a manifest of a knowledge base; build it again."
         ) from error
-    if manifest.to_text().encode() != data:
+    if written != data:
         raise KnowledgeError(f"{path} is damaged: it does not have the hash that it states; build it again.")
     return manifest
 
