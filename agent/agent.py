@@ -24,7 +24,7 @@ from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.revision import checked_decision, read_decision
 from videopath.agent.signing import decision_not_kept
-from videopath.agent.state import CaseInput, CaseState
+from videopath.agent.state import CaseInput, CaseState, CheckpointMarks
 from videopath.agent.steps import OnProgress, RunContext
 from videopath.core.database import connected, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from videopath.model.engine import Engine
 
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
+_MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
 _DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
 """What LangGraph and msgpack raise for checkpoints that are damaged; a ``ValidationError`` is a ``ValueError``."""
 _LONGEST_QUESTION = 2000  # characters
@@ -352,6 +353,7 @@ class DiagnosticAgent:
             found = self.graph.get_state(self._config(case_id))
             if found.values:  # none before the first checkpoint
                 _STATE.validate_python(found.values)
+                _MARKS.validate_python(found.metadata)
         except VideoPathError:
             raise
         except _DAMAGE as error:

@@ -9,7 +9,7 @@ import operator
 from typing import Annotated, Any, NotRequired, Required
 
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
+from typing_extensions import TypedDict
 
 from videopath.core.errors import InputError
 
@@ -44,6 +44,13 @@ def checked_input(given: Any) -> CaseInput:
             f"The input of the case is not usable: {reason_of(error)}. Give at least video, the path of a file."
         ) from error
     return found
+
+
+class CheckpointMarks(TypedDict):
+    """What LangGraph must find beside a state to go on from it."""
+
+    step: int
+    counters_since_delta_snapshot: NotRequired[dict[str, Any]]
 
 
 class Look(TypedDict):
