@@ -155,14 +155,25 @@ def test_a_case_killed_before_its_first_checkpoint_begins_with_its_inputs(
     assert [step.name for step in agent.resume("early").steps] == STEPS
 
 
-@pytest.mark.parametrize("change", ["X'00FF'", "X'81A5766964656F07'", "'x'"])
-def test_damaged_checkpoints_are_told(agent: DiagnosticAgent, small_case: Path, change: str) -> None:
-    case_id = f"damaged-{len(change)}"
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("checkpoint", "X'00FF'"),
+        ("checkpoint", "X'81A5766964656F07'"),
+        ("checkpoint", "'x'"),
+        ("metadata", "'{}'"),
+        ("metadata", """'{"step": {}}'"""),
+    ],
+)
+def test_damaged_checkpoints_are_told(
+    agent: DiagnosticAgent, small_case: Path, column: str, value: str
+) -> None:
+    case_id = f"damaged-{column}-{len(value)}"
     stream = agent.stream(small_case, site="colon", case_id=case_id)
     next(stream)
     stream.close()
     with closing(sqlite3.connect(agent.library.home / "checkpoints.sqlite")) as database, database:
-        statement = f"UPDATE checkpoints SET checkpoint = {change} WHERE thread_id = ?"  # noqa: S608
+        statement = f"UPDATE checkpoints SET {column} = {value} WHERE thread_id = ?"  # noqa: S608
         database.execute(statement, (case_id,))
     for use in (agent.resume, agent.pending):
         with pytest.raises(CaseError, match=r"checkpoints of case .* cannot be used"):

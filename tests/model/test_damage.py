@@ -161,6 +161,14 @@ def test_a_deeply_nested_json_is_refused(whole: Path, tmp_path: Path, file: str)
         load_network(folder, device="cpu")
 
 
+def test_a_tokenizer_that_cannot_be_used_is_refused(whole: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole / "safe", tmp_path / "model")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": {}}))
+    with pytest.raises(ModelError, match="tokenizer"):
+        load_network(folder, device="cpu")
+
+
 def test_a_deeply_nested_card_is_refused(tmp_path: Path) -> None:
     (tmp_path / "videopath.json").write_text('{"labels":' + "[" * 200_000 + "]" * 200_000 + "}")
     with pytest.raises(ModelError, match="not a usable card"):
