@@ -18,9 +18,14 @@ import numpy as np
 LONG_SIDE = 384
 """Pixels that larger pictures are reduced to before anything is measured."""
 _CELL = 16
-_LEAST_FIELD = (
-    0.2  # share of a frame that a field of view takes at least: a film upright in a wide frame takes 0.3
-)
+_PALETTE, _COUNTED = 256, 20_000  # colours of a palette; pixels that are looked at for it
+_EVEN = 0.7  # share of neighbours of one colour: a drawing has more, dots have less
+_DOT, _DOT_COLOUR = (
+    0.7,
+    2.0,
+)  # pixels over which the dots of a palette run together, in lightness and in colour
+_LEAST_FIELD = 0.2
+"""Share of a frame that a field of view takes at least: a film upright in a wide frame takes 0.3."""
 _REACH = np.ones((9, 9), np.uint8)  # how far an edge is felt in the finest bands
 _FAR = 5.0  # spreads beyond which a value says no more
 
@@ -80,6 +85,27 @@ def shrink(frame: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(frame)
     size = (max(_CELL, round(width * scale)), max(_CELL, round(height * scale)))
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def undithered(rgb: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """The small picture of a frame, with the dots of a palette run together where the frame is made of such dots."""
+    if not _is_dithered(frame):
+        return rgb
+    light, *chroma = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb))
+    run_together = [cv2.GaussianBlur(light, (0, 0), _DOT)]
+    run_together += [cv2.GaussianBlur(channel, (0, 0), _DOT_COLOUR) for channel in chroma]
+    return cv2.cvtColor(cv2.merge(run_together), cv2.COLOR_YCrCb2RGB)
+
+
+def _is_dithered(frame: np.ndarray) -> bool:
+    """Whether a frame has the few colours of a palette and yet no even fills, as drawings have."""
+    step = max(1, round((frame.shape[0] * frame.shape[1] / _COUNTED) ** 0.5))
+    seen = frame[::step, ::step].reshape(-1, 3).astype(np.int32)
+    colours = np.unique((seen[:, 0] << 16) | (seen[:, 1] << 8) | seen[:, 2])
+    if len(colours) > _PALETTE:
+        return False
+    rows = frame[::step]
+    return bool((rows[:, 1:] == rows[:, :-1]).all(axis=-1).mean() < _EVEN)
 
 
 def highest(rgb: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from videopath.model.appearance import (
     measure,
     optical_density,
     shrink,
+    undithered,
     without_frame,
 )
 from videopath.model.overlays import find_overlays, without_overlays
@@ -124,7 +125,8 @@ def _complaints(tissue: float, glass: float, focus: float, exposure: float) -> l
 
 
 def _look(frame: np.ndarray) -> _View:
-    small = without_frame(shrink(frame))
+    sharp = without_frame(shrink(frame))
+    small = undithered(sharp, frame)
     drawn = find_overlays(small)
     measured = measure(small)
     reason = _reason(measured)
@@ -134,7 +136,7 @@ def _look(frame: np.ndarray) -> _View:
         reason = _reason(measure(bare)) and reason
     tissue, glass = _areas(small)
     # Sharp tissue has at least three quarters of the contrast of its 2-pixel detail at 1 pixel, blurred has a third.
-    focus = 1 / (1 + np.exp(-(fineness(small, drawn) + 0.75) / 0.12))
+    focus = 1 / (1 + np.exp(-(fineness(sharp, drawn) + 0.75) / 0.12))
     return _View(reason, tissue, glass, float(focus), _exposure(small))
 
 

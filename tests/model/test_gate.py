@@ -124,6 +124,40 @@ def test_fields_of_one_kind_are_tissue(shared: Path, name: str) -> None:
     assert quality.is_histology, quality.sentences
 
 
+def _in_steps(picture: Image.Image) -> Image.Image:
+    """Six levels of each colour, dithered by a regular pattern, as old codecs do."""
+    order = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16 - 0.5
+    pixels = np.asarray(picture) / 255 * 5
+    pattern = np.tile(order, (pixels.shape[0] // 4 + 1, pixels.shape[1] // 4 + 1))
+    return Image.fromarray(
+        (np.round(pixels + pattern[: pixels.shape[0], : pixels.shape[1], None]).clip(0, 5) * 51).astype(
+            np.uint8
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda picture: picture.convert("P", palette=Image.Palette.WEB),
+        lambda picture: picture.quantize(64),
+        _in_steps,
+    ],
+    ids=["web palette", "own palette", "steps"],
+)
+def test_a_palette_does_not_hide_the_tissue(
+    tiles: list[np.ndarray], tmp_path: Path, made: Callable[[Image.Image], Image.Image]
+) -> None:
+    for tile in tiles:
+        quality = judged(np.asarray(made(Image.fromarray(tile)).convert("RGB")), tmp_path)
+        assert quality.is_histology, quality.sentences
+        assert quality.focus > 0.5
+
+
+def test_the_case_with_a_palette_is_tissue(shared: Path) -> None:
+    assert assess(open_clip(shared / "data/cases/pal8.avi")).is_histology
+
+
 def test_lymphocytes_at_a_low_power_are_no_noise(shared: Path, tmp_path: Path) -> None:
     paths = sorted((shared / "data/tiles/lymphoma").rglob("*.*"))[::40]
     small = [
