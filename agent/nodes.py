@@ -88,7 +88,7 @@ class Nodes:
             raise InputError(" ".join(quality.sentences))
         facts, burned_in = VideoFacts.of(clip), find_writing(clip)
         step = draft.done(
-            f"{facts.kind} of {facts.width}×{facts.height}, {len(facts.indices)} of {facts.total_frames} frames; "
+            f"{facts.kind} of {facts.width}×{facts.height}, {len(set(facts.indices))} of {facts.total_frames} frames; "
             f"quality {quality.verdict}" + ("; writing is burned in" if burned_in.writings else ""),
             detail={
                 "request": request.model_dump(mode="json"),
