@@ -18,8 +18,11 @@ import numpy as np
 LONG_SIDE = 384
 """Pixels that larger pictures are reduced to before anything is measured."""
 _CELL = 16
-_PALETTE, _COUNTED = 256, 20_000  # colours of a palette; pixels that are looked at for it
-_EVEN = 0.7  # share of neighbours of one colour: a drawing has more, dots have less
+_PALETTE, _COUNTED = (
+    128,
+    20_000,
+)  # colours that tissue has of a fixed palette (20 to 107); pixels that are counted
+_EVEN = 0.5  # share of neighbours of one colour: dots leave 0.1 to 0.45, drawings more
 _DOT, _DOT_COLOUR = (
     0.7,
     2.0,
@@ -98,7 +101,7 @@ def undithered(rgb: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 
 def _is_dithered(frame: np.ndarray) -> bool:
-    """Whether a frame has the few colours of a palette and yet no even fills, as drawings have."""
+    """Whether a frame has few colours, as of a fixed palette, and yet no even fills, as drawings have."""
     step = max(1, round((frame.shape[0] * frame.shape[1] / _COUNTED) ** 0.5))
     seen = frame[::step, ::step].reshape(-1, 3).astype(np.int32)
     colours = np.unique((seen[:, 0] << 16) | (seen[:, 1] << 8) | seen[:, 2])
