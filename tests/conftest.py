@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # workers side by side: threads that wait for one another cost most of the time
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # workers side by side: threads that wait for one another cost most of the time
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# hundreds of commands are started: each would compile all of ours anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
