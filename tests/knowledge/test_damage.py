@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import KnowledgeBase, verify_folder
+from videopath.knowledge.manifest import FORMAT
 from videopath.knowledge.records import InstructionRecord, read_records
 from videopath.knowledge.store import RecordStore, StoreWriter
 from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
@@ -181,3 +183,13 @@ def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
         with pytest.raises(KnowledgeError, match="not valid UTF-8"):
             use(folder)
     assert "not valid UTF-8" in verify_folder(folder)[0]
+
+
+def test_a_manifest_with_half_characters_is_damaged(stored: Path) -> None:
+    file = {"name": stored.name, "sha256": "0" * 64, "size": 1}
+    mark = {"name": "letters\ud800", "sha256": "0", "dimension": 8}
+    manifest = {"format": FORMAT, "version": 1, "count": 2, "data_sha256": "0" * 64, "embedder": mark}
+    manifest |= {"image_encoder": None, "records": file, "parts": [], "changes": [], "sha256": "0"}
+    (stored.parent / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(KnowledgeError, match="damaged"):
+        KnowledgeBase.open(stored.parent)
