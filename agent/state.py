@@ -9,7 +9,7 @@ import operator
 from typing import Annotated, Any, NotRequired, Required
 
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
 
 from videopath.core.errors import InputError
 

@@ -65,9 +65,8 @@ def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
     ``sqlite3.Error``, or ``OSError`` where changes must be copied to a temporary folder that has no room.
     """
     try:
-        database = _for_reading(
-            path, "mode=rw", timeout
-        )  # falls to reading by itself; alone takes its side files away
+        # falls to reading by itself; alone takes its side files away
+        database = _for_reading(path, "mode=rw", timeout)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NO_SIDE_FILES:
             raise

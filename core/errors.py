@@ -15,8 +15,8 @@ and leaves with ``exit_code``.
 
 import re
 
-_LONGEST_WORD = 400
 _LONGEST = 1000  # characters of a message
+_LONGEST_WORD = 400
 _SHORTENED = 120  # of what is too long, at its beginning and at its end
 
 

@@ -18,15 +18,10 @@ import numpy as np
 LONG_SIDE = 384
 """Pixels that larger pictures are reduced to before anything is measured."""
 _CELL = 16
-_PALETTE, _COUNTED = (
-    128,
-    20_000,
-)  # colours that tissue has of a fixed palette (20 to 107); pixels that are counted
+_PALETTE = 128  # colours of a dithered picture at most: tissue has 20 to 107 of a fixed palette
+_COUNTED = 20_000  # pixels whose colours are counted
 _EVEN = 0.5  # share of neighbours of one colour: dots leave 0.1 to 0.45, drawings more
-_DOT, _DOT_COLOUR = (
-    0.7,
-    2.0,
-)  # pixels over which the dots of a palette run together, in lightness and in colour
+_DOT, _DOT_COLOUR = 0.7, 2.0  # pixels over which dots run together, in lightness and in colour
 _LEAST_FIELD = 0.2
 """Share of a frame that a field of view takes at least: a film upright in a wide frame takes 0.3."""
 _REACH = np.ones((9, 9), np.uint8)  # how far an edge is felt in the finest bands

@@ -178,9 +178,8 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelError(f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt.")
     try:
         tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
-        tokenizer.decode(
-            tokenizer("tissue", add_special_tokens=False)["input_ids"]
-        )  # damaged settings show now
+        # damaged settings show only when it is used
+        tokenizer.decode(tokenizer("tissue", add_special_tokens=False)["input_ids"])
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for damaged files
         raise ModelError(
             f"The tokenizer files in {folder} cannot be read ({reason_of(error)}); copy or download them again."

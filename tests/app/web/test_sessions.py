@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Browser, installed, served
 from PIL import Image
 
 from videopath.agent import load_case_library
@@ -16,7 +17,7 @@ from videopath.core.files import sha256_file
 from videopath.model import open_clip
 from videopath.model.synthetic import render_case
 
-_SESSIONS, _EACH = 5, 2
+_SESSIONS, _EACH, _WINDOWS = 5, 2, 2
 _PATIENCE = 240.0  # seconds for all, on a machine that does other things as well
 
 
@@ -55,6 +56,42 @@ def test_five_sessions_finish_ten_cases(
         begun = {case_id: picture for each in answers for case_id, picture in each.items()}
         assert len(begun) == _SESSIONS * _EACH
         _look_at_them(begun, own_home)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(installed() is None, reason="no browser: install Debian's chromium and chromium-driver")
+def test_two_windows_of_a_browser_finish_two_cases(
+    pictures: list[list[Path]], own_home: Path, tmp_path: Path
+) -> None:
+    with served(own_home) as address:
+        browser = Browser(address, tmp_path / "profile")
+        try:
+            windows = [browser.window() for _ in range(_WINDOWS)]
+            begun = _begin_in_each(browser, windows, [own[0] for own in pictures[:_WINDOWS]])
+            _look_at_them(begun, own_home)
+            for case_id, window in zip(begun, windows, strict=True):
+                browser.look_at(window)  # nobody touched it since: it shows the end of its own case
+                browser.says(begun[case_id].name, patience=_PATIENCE)
+                browser.until(lambda: browser.has("download_pdf"), "the report can be had", _PATIENCE)
+        finally:
+            browser.close()
+
+
+def _begin_in_each(browser: Browser, windows: list[str], videos: list[Path]) -> dict[str, Path]:
+    """A case in every window: all are filled in before the first is started; case id → picture."""
+    for window, video in zip(windows, videos, strict=True):
+        browser.look_at(window)
+        browser.go()
+        browser.write("video_path", str(video))
+        browser.choose("site", "colon")
+        browser.says("Good quality", "preview")
+    begun = {}
+    for window, video in zip(windows, videos, strict=True):
+        browser.look_at(window)
+        browser.click("start_case")
+        browser.until(lambda: "case?id=" in browser.driver.current_url, "the case has an address")
+        begun[browser.driver.current_url.partition("id=")[2]] = video
+    return begun
 
 
 def _look_at_them(begun: dict[str, Path], home: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,8 +70,3 @@ def test_a_case_is_corrected_signed_added_to_and_learned(browser: Browser, home:
     browser.says("Added as case-done")
     (record,) = KnowledgeBase.open(home / "knowledge" / "signed-cases")
     assert (record.diagnosis, record.description) == ("serrated adenoma", "Crowded tubules.")
-    if folder := os.environ.get("VIDEOPATH_SCREENSHOTS"):
-        shot = Path(folder) / "signed.png"
-        browser.screen(1280, 3200)
-        browser.driver.save_screenshot(str(shot))
-        shutil.copy(home / "cases" / "done" / "report.md", folder)
