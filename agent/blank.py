@@ -14,8 +14,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from videopath.agent.policy import Policy
+from videopath.core.text import same_label
 from videopath.model.questions import describe_question
-from videopath.tools.diagnose import DiagnoseTool, same_label
+from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.schemas import ClipInput, DiagnoseResult
 from videopath.tools.sessions import Recording, SessionPool
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from videopath.core.text import same_label
 from videopath.model.questions import DIAGNOSIS_START, one_prompt_question
-from videopath.tools.diagnose import same_label, softmax
+from videopath.tools.diagnose import softmax
 from videopath.tools.schemas import Candidate, DiagnoseResult, Neighbour
 from videopath.tools.sessions import ClipSession
 

@@ -13,7 +13,7 @@ from videopath.agent.confidence import probability_of
 from videopath.agent.records import LookTaken
 from videopath.agent.state import Look
 from videopath.agent.verdict import is_no_diagnosis
-from videopath.tools.diagnose import same_label
+from videopath.core.text import same_label
 from videopath.tools.schemas import DiagnoseResult
 
 

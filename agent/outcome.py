@@ -26,9 +26,9 @@ from videopath.agent.revision import corrected_description, words_of_model
 from videopath.agent.state import CaseState, Look
 from videopath.agent.verdict import advice
 from videopath.core.files import write_bytes
+from videopath.core.text import same_label
 from videopath.model.engine import EngineInfo
 from videopath.tools.answered import is_answered
-from videopath.tools.diagnose import same_label
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from videopath.agent.records import CaseReport, LookTaken
+from videopath.core.text import same_label
 from videopath.tools.answered import asks_for_diagnosis
-from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
+from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
 if TYPE_CHECKING:

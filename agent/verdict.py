@@ -11,7 +11,8 @@ from videopath.agent.not_known import says_not_known
 from videopath.agent.policy import Policy
 from videopath.agent.state import Json, Look
 from videopath.core.sites import canonical_site
-from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
+from videopath.core.text import same_label
+from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from videopath.core.terms import is_term, names_disease, words_of
-from videopath.tools.diagnose import NO_DIAGNOSIS, same_label
+from videopath.core.text import same_label
+from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder
     from videopath.knowledge.generation import verify_folder
     from videopath.knowledge.manifest import Change
+    from videopath.knowledge.measure import Judged, Measure, judge
     from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
     from videopath.knowledge.records import (
         InstructionRecord,
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
     )
     from videopath.knowledge.sources import same_source
     from videopath.knowledge.views import Look, Viewer
+    from videopath.knowledge.voting import Ballot, Vote
 
 _MODULES = {
+    "judge": "measure",
+    "Measure": "measure",
+    "Judged": "measure",
+    "Vote": "voting",
+    "Ballot": "voting",
     "Change": "manifest",
     "DEFAULT_EMBEDDER": "embedder",
     "Embedder": "embedder",
@@ -52,6 +59,11 @@ _MODULES = {
 }
 
 __all__ = [
+    "judge",
+    "Measure",
+    "Judged",
+    "Vote",
+    "Ballot",
     "DEFAULT_EMBEDDER",
     "STARTER_FOLDER",
     "Change",

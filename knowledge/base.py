@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,14 +16,18 @@ from videopath.core.settings import load_settings
 from videopath.core.text import refuse_unwritable
 from videopath.knowledge import building
 from videopath.knowledge.changing import Action, Entry, first_version, merged, next_version, refuse_impossible
+from videopath.knowledge.electorate import Electorate, ReferenceElectorate
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
 from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
+from videopath.knowledge.measure import Measure
 from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
 from videopath.knowledge.records import InstructionRecord, LeftOut
+from videopath.knowledge.reference import STARTER_ENCODER, reference_of
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.vectors import IndexKind
 from videopath.knowledge.views import Viewer
+from videopath.knowledge.voting import Vote
 
 __all__ = ["Change", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
 
@@ -56,6 +61,15 @@ class _Version:
         self.folder = folder
         self.generation = generation
         self.searcher = Searcher(generation)
+
+    @once_property
+    def electorate(self) -> Electorate | ReferenceElectorate | None:
+        """Who votes; the starter, whose records have no pictures, has the reference tissue for it."""
+        mark = self.generation.manifest.image_encoder
+        if mark is not None and self.generation.parts.get("image"):
+            return Electorate(self.folder, self.generation, self.searcher, mark)
+        tissue = reference_of(STARTER_ENCODER) if _is_starter(self.folder) else None
+        return ReferenceElectorate(tissue) if tissue else None
 
     @once_property
     def info(self) -> KnowledgeInfo:
@@ -247,6 +261,34 @@ class KnowledgeBase:
         asked = query.text.strip()
         vector = self.embedded([asked])[0] if asked and weights.text else None
         return version.searcher.find(query, vector, k, weights)
+
+    @property
+    def voting_encoder(self) -> EncoderMark | None:
+        """What the picture of a query has to be encoded by to be voted on; none where no case has a picture."""
+        electorate = self._version.electorate
+        return electorate.mark if electorate else None
+
+    @property
+    def measure(self) -> Measure | None:
+        """How often the vote of its cases is right; none where that cannot be told."""
+        electorate = self._version.electorate
+        return electorate.measure if electorate else None
+
+    def vote(self, query: Query) -> Vote | None:
+        """What the cases nearest to the query's picture say, one vote a patient, group or source; see :class:`Vote`.
+
+        What the query excludes does not vote, nor do records without a diagnosis. None where nobody votes: there are no
+        pictures, none at this site, or it was never measured. Raises ``InputError`` for a query without an image, or
+        with one of another length.
+        """
+        electorate = self._version.electorate
+        if electorate is None:
+            return None
+        if query.image is None or np.shape(query.image)[-1] != electorate.mark.dimension:
+            raise InputError(
+                f"A vote needs a picture, encoded by {electorate.mark.name} to {electorate.mark.dimension} numbers."
+            )
+        return electorate.vote(replace(query, diagnosed=True))
 
     def excluded(self, query: Query) -> list[Excluded]:
         """The records that a query leaves out, without a search: what :meth:`find` tells beside its hits."""

@@ -12,10 +12,12 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge.building import Filled, Workshop, image_chunks, text_chunks
+from videopath.knowledge.electorate import Electorate
 from videopath.knowledge.embedder import Encoder
 from videopath.knowledge.generation import (
     Generation,
     merged_parts,
+    opened,
     part_path,
     publish,
     read_generation,
@@ -24,8 +26,9 @@ from videopath.knowledge.generation import (
     write_part,
     writing,
 )
-from videopath.knowledge.manifest import FORMAT, Change, EncoderMark, Manifest, Part, read_manifest
+from videopath.knowledge.manifest import FORMAT, Change, DataFile, EncoderMark, Manifest, Part, read_manifest
 from videopath.knowledge.records import InstructionRecord
+from videopath.knowledge.searching import Searcher
 from videopath.knowledge.store import RecordStore, StoreWriter
 from videopath.knowledge.vectors import IndexKind
 from videopath.knowledge.views import Look, Viewer
@@ -81,7 +84,7 @@ def first_version(
             parts=tuple(parts),
             changes=(),
         )
-        return publish(folder, _with_change(manifest, "build", added=filled.records))
+        return _published(folder, _with_change(manifest, "build", added=filled.records))
 
 
 def next_version(
@@ -111,7 +114,9 @@ def next_version(
             }
         )
         changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
-        return publish(folder, _with_change(after, action, **{changed: len(new) or len(gone), "note": note}))
+        return _published(
+            folder, _with_change(after, action, **{changed: len(new) or len(gone), "note": note})
+        )
 
 
 def merged(folder: Path) -> Generation:
@@ -164,6 +169,24 @@ def _alive(current: Generation, dead: Sequence[int], born: Sequence[int]) -> np.
     return alive
 
 
+def _published(folder: Path, manifest: Manifest) -> Generation:
+    """Measure the vote of a version whose files are all there, and make it the folder's content."""
+    return publish(folder, manifest.model_copy(update={"measures": _measures(folder, manifest)}))
+
+
+def _measures(folder: Path, manifest: Manifest) -> DataFile | None:
+    if manifest.image_encoder is None or not manifest.parts_of("image"):
+        return None
+    generation = opened(folder, manifest.model_copy(update={"measures": None}))
+    electorate = Electorate(folder, generation, Searcher(generation), manifest.image_encoder)
+    measured = electorate.measured()
+    if measured is None:
+        return None
+    path = part_path(folder, "measures")
+    path.write_text(measured.model_dump_json(), encoding="utf-8")
+    return settled(path, "measures.json")
+
+
 def _with_change(manifest: Manifest, action: str, **fields: Any) -> Manifest:
     change = Change.model_validate(
         {
@@ -187,4 +210,5 @@ def _version_of(folder: Path) -> int:
 
 
 def _mark(encoder: Encoder | Viewer) -> EncoderMark:
-    return EncoderMark(name=encoder.name, sha256=encoder.sha256, dimension=encoder.dimension)
+    members = getattr(encoder, "members", ())
+    return EncoderMark(name=encoder.name, sha256=encoder.sha256, dimension=encoder.dimension, members=members)

@@ -3,6 +3,7 @@
     manifest.json              names the files below with their hashes; covers itself with a hash
     records-<hash>.sqlite      the records, their words, the fingerprints of their media
     text-<hash>.*, image-<hash>.*   the vectors of a view, in parts
+    measures-<hash>.json       how often its pictures' vote is right
 
 Data files are never changed in place. A new version is written beside the old one under temporary names; the
 renaming of its manifest is the one moment at which it takes over; files that it does not name are removed after it.
@@ -41,7 +42,7 @@ from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
 
 # "index" is of the format before this one
 _OURS = re.compile(
-    r"records-[0-9a-f]{12}\.sqlite|(index|text|image)-[0-9a-f]{12}\.[a-z]+|\.(records|text|image|manifest\.json)\..*\.part"
+    r"records-[0-9a-f]{12}\.sqlite|(index|text|image|measures)-[0-9a-f]{12}\.[a-z]+|\.(records|text|image|measures|manifest\.json)\..*\.part"
 )
 _CHECKED_AT_OPENING = (
     64 << 20
@@ -66,7 +67,7 @@ def read_generation(folder: Path) -> Generation:
     while True:
         manifest = read_manifest(folder)
         try:
-            return _opened(folder, manifest)
+            return opened(folder, manifest)
         except KnowledgeError:
             if read_manifest(folder) == manifest:
                 raise  # else another process replaced the version while it was read: take the new one
@@ -162,7 +163,7 @@ def verify_folder(folder: str | Path) -> list[str]:
     problems = [problem for file in manifest.files if (problem := _problem_of_file(folder, file))]
     if not problems:
         try:
-            problems = _problems_of_content(_opened(folder, manifest))
+            problems = _problems_of_content(opened(folder, manifest))
         except KnowledgeError as error:
             problems = [str(error)]
     replaced_meanwhile = bool(problems) and manifest_bytes(folder) != manifest.to_text().encode()
@@ -209,7 +210,8 @@ def _joined(folder: Path, view: StoredView, held: Sequence[Part], alive: np.ndar
     return [write_part(folder, view, rows, chunks(), opened[0].dimension)]
 
 
-def _opened(folder: Path, manifest: Manifest) -> Generation:
+def opened(folder: Path, manifest: Manifest) -> Generation:
+    """The version of a manifest, whose files are all there. Raises ``KnowledgeError`` where one is damaged."""
     for file in manifest.files:
         if problem := _problem_of_file(folder, file, _CHECKED_AT_OPENING):
             raise KnowledgeError(problem)

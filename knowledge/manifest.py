@@ -7,7 +7,14 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
@@ -35,6 +42,19 @@ class EncoderMark(BaseModel, frozen=True):
     name: str
     sha256: str
     dimension: int = Field(ge=1)
+    members: tuple[EncoderMark, ...] = ()
+    """Of several encoders together: each one, in the order in which their vectors stand one behind the other."""
+
+    @property
+    def each(self) -> tuple[EncoderMark, ...]:
+        """The encoders by themselves: its members, or itself."""
+        return self.members or (self,)
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What a manifest said before there were members."""
+        content = write(self)
+        return content if self.members else {k: v for k, v in content.items() if k != "members"}
 
 
 class Part(BaseModel, frozen=True):
@@ -79,16 +99,23 @@ class Manifest(BaseModel):
     parts: tuple[Part, ...]
     changes: tuple[Change, ...]
     """Of every version, the first one first."""
+    measures: DataFile | None = None
+    """What the knowledge base found out about itself; see :mod:`videopath.knowledge.measure`."""
 
     @property
     def files(self) -> list[DataFile]:
         """All data files."""
-        return [self.records, *(file for part in self.parts for file in part.files)]
+        return [self.records, *self.part_files, *([self.measures] if self.measures else [])]
+
+    @property
+    def part_files(self) -> list[DataFile]:
+        """The files of the views."""
+        return [file for part in self.parts for file in part.files]
 
     @property
     def index_sha256(self) -> str:
         """One hash for all parts of the views."""
-        return hashlib.sha256("".join(file.sha256 for file in self.files[1:]).encode()).hexdigest()
+        return hashlib.sha256("".join(file.sha256 for file in self.part_files).encode()).hexdigest()
 
     def parts_of(self, view: StoredView) -> list[Part]:
         """The parts of a view, the oldest first."""
@@ -100,7 +127,7 @@ class Manifest(BaseModel):
 
     def to_text(self) -> str:
         """The file's text: with a hash of everything else in it."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude=None if self.measures else {"measures"})
         return json.dumps({**content, "sha256": _sha256_of(content)}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -54,6 +54,21 @@ class Searcher:
             hits=hits, excluded=self._told(excluded), views=[view for view in VIEWS if view in rankings]
         )
 
+    def pictures(self, query: Query, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest records by their pictures: (rows int64 [m], vectors float32 [m, dimension]), all pictures of each."""
+        allowed = self._allowed(query.canonical_site, query.diagnosed, self._excluded(query))
+        question = np.atleast_2d(np.asarray(query.image, np.float32))
+        found = [row for row, _ in self._nearest("image", question, depth, allowed)]
+        return self.vectors("image", np.array(sorted(found), np.int64))
+
+    def vectors(self, view: StoredView, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(row of each vector, vectors float32 [m, dimension]) of records, by their rows, rising."""
+        found = []
+        for part in self._generation.parts.get(view, []):
+            places = np.flatnonzero(np.isin(part.rows, rows))
+            found.append((part.rows[places], np.asarray(part.all()[places], np.float32)))
+        return np.concatenate([r for r, _ in found]), np.concatenate([v for _, v in found])
+
     def excluded(self, query: Query) -> list[Excluded]:
         """What the query leaves out."""
         return self._told(self._excluded(query))

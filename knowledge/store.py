@@ -222,6 +222,16 @@ class RecordStore:
             rows = np.repeat(np.array([row for row, _ in looks], np.int64), counts)
             return rows, known.reshape(len(rows), FINGERPRINT_BYTES)
 
+    def diagnosed(self) -> list[tuple[int, str, str, str, str]]:
+        """(row, id, group, diagnosis, site) of the records that name a diagnosis, in row order.
+
+        The group is the patient, where one is named, else the group, else the source: what has one vote.
+        """
+        return self._rows(
+            "SELECT row, id, coalesce(patient, \"group\", source), diagnosis, coalesce(site, '') FROM records "
+            "WHERE diagnosis != '' ORDER BY row"
+        )
+
     def search_words(
         self, text: str, depth: int, site: str | None, diagnosed: bool
     ) -> list[tuple[int, float]]:

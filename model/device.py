@@ -49,6 +49,14 @@ def choose_device(device: str | None = None, dtype: str | None = None) -> Device
     return DeviceChoice(chosen, "float32", f"{why}; float32, exact and fastest on a CPU")
 
 
+def computes_bfloat16() -> bool:
+    """Whether training in bfloat16 is faster here than in float32: a processor without it emulates it 20 times slower."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.12
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
 def check_quantisation(choice: DeviceChoice, quantise: str | None) -> None:
     """Raise where ``quantise`` ("4bit", "8bit") is unknown or cannot run on the chosen device."""
     if quantise is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 from videopath.core.terms import is_term, names_disease, words_of
+from videopath.core.text import same_label
 from videopath.model.questions import FIRST_DESCRIBE
-from videopath.tools.labels import NO_DIAGNOSIS, same_label
+from videopath.tools.labels import NO_DIAGNOSIS
 
 _THING = (
     r"(?:disease|disorder|lesion|tumou?r|neoplasm|cancer|malignancy|carcinoma|lymphoma|sarcoma|condition|entity|pathology|"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from videopath.core.text import same_label
 from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _refusals(
 def _copies(one: Hit, other: Hit, shared: float) -> bool:
     """Whether two hits of one diagnosis say the same twice: of one source, patient or group, or in the same words."""
     first, second = one.record, other.record
-    if shared > 1 or _label(first.diagnosis) != _label(second.diagnosis):
+    if shared > 1 or same_label(first.diagnosis) != same_label(second.diagnosis):
         return False
     if first.source == second.source:
         return True
@@ -165,7 +166,7 @@ def _rival(
     hits: Sequence[Hit], fits: Sequence[float], kept: Sequence[int], site: str | None, rules: ContextRules
 ) -> int | None:
     """The first hit of a second diagnosis that fits nearly as well as the best, where all evidence has one diagnosis."""
-    labels = {_label(hits[place].record.diagnosis) for place in kept}
+    labels = {same_label(hits[place].record.diagnosis) for place in kept}
     if len(labels) != 1 or rules.rival > 1:
         return None
     needed = rules.rival * max(fits[place] for place in kept)
@@ -175,7 +176,7 @@ def _rival(
             for place, hit in enumerate(hits)
             if _usable(hit, site, rules)
             and fits[place] >= needed
-            and _label(hit.record.diagnosis) not in labels
+            and same_label(hit.record.diagnosis) not in labels
         ),
         None,
     )
@@ -225,10 +226,6 @@ def _usual_weights() -> Weights:
 
 def _fit(value: float) -> str:
     return f"{value:.2f} of the best fit"
-
-
-def _label(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")
 
 
 def _words(text: str) -> frozenset[str]:

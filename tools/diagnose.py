@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
+from videopath.core.text import same_label
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
 from videopath.tools.answered import is_answered
 from videopath.tools.base import TissueTool
-from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_of_other_organ, same_label
+from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_of_other_organ
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from videopath.core.sites import SITES, canonical_site
 from videopath.core.terms import names_disease, words_of
+from videopath.core.text import same_label
 from videopath.model.prompts import without_marks
 from videopath.model.questions import (
     DIAGNOSIS_START,
@@ -56,11 +57,6 @@ def clean_label(text: str, question: str | None = None) -> str:
     label = " ".join("".join(c if c.isprintable() else " " for c in bare).split())
     label = _START.sub("", label).strip(" :;,-–")
     return "" if len(label) > _LONGEST or _is_none(label, question) else label
-
-
-def same_label(label: str) -> str:
-    """What two spellings of one diagnosis have in common."""
-    return " ".join(label.casefold().split()).rstrip(".")
 
 
 def is_of_other_organ(label: str, site: str | None, card: Card) -> bool:

@@ -15,10 +15,10 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.evaluation.clips import Share
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
+from videopath.core.text import same_label
 from videopath.model.engine import Card
 from videopath.model.training import corpus
 from videopath.model.training.corpus import Sample, Split
-from videopath.tools.diagnose import same_label
 from videopath.tools.labels import sites_of
 
 

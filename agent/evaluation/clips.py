@@ -21,11 +21,11 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.confidence import FEATURES
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
+from videopath.core.text import same_label
 from videopath.model.attributes import measure
 from videopath.model.training import corpus, views, wording
 from videopath.model.training.corpus import Sample, Split
 from videopath.model.video import open_clip
-from videopath.tools.diagnose import same_label
 
 FRAMES = 8
 _SIDE = 224

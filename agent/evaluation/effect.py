@@ -21,9 +21,9 @@ from videopath.agent.evaluation.context import RULES_OFF
 from videopath.agent.policy import Policy
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
+from videopath.core.text import same_label
 from videopath.model.training.corpus import Sample
 from videopath.tools.context import ContextRules
-from videopath.tools.diagnose import same_label
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from videopath.core.files import replaced_on_success, write_text
 from videopath.core.sites import SITES
 from videopath.model import questions
 from videopath.model.config import LlavaConfig
+from videopath.model.device import computes_bfloat16
 from videopath.model.network import Network, new_network
 from videopath.model.save import save_original
 from videopath.model.training import corpus, wording
@@ -66,7 +67,7 @@ class Run:
         return self.recipe.seed + zlib.crc32(stage.name.encode())
 
     def arguments(self, stage: Stage) -> TrainingArguments:
-        """The stage's numbers as the ``Trainer`` takes them; bfloat16 arithmetic, float32 weights."""
+        """The stage's numbers as the ``Trainer`` takes them; float32 weights, bfloat16 arithmetic where it is fast."""
         return TrainingArguments(
             output_dir=str(self.out / stage.name),
             max_steps=stage.steps,
@@ -77,7 +78,7 @@ class Run:
             weight_decay=stage.weight_decay,
             adam_beta2=0.98,
             max_grad_norm=1.0,
-            bf16=True,
+            bf16=computes_bfloat16(),
             use_cpu=not torch.cuda.is_available(),
             seed=self.recipe.seed,
             logging_steps=25,

@@ -8,6 +8,7 @@ mixed by MixUp (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,9 @@ class TowerData:
     classes: list[str]
     of_tiles: int
     """How many classes are those of tiles."""
+    shares: np.ndarray
+    """float64 [images]: how often each is drawn of its class. A group with many images is drawn more often than one
+    with few, but each of its images less."""
 
     @classmethod
     def read(cls, data: Path, tells: Tells = "diagnosis") -> TowerData:
@@ -49,7 +53,9 @@ class TowerData:
         classes = [*known, *sorted({s.label for s in atlas})]
         named = [*(s.label if tells == "diagnosis" else s.site for s in tiles), *(s.label for s in atlas)]
         targets = np.array([classes.index(name) for name in named])
-        return cls(corpus.load_images([*tiles, *atlas]), targets, classes, len(known))
+        sizes = Counter((s.label, s.group) for s in [*tiles, *atlas])
+        shares = np.array([sizes[s.label, s.group] ** -0.5 for s in [*tiles, *atlas]])
+        return cls(corpus.load_images([*tiles, *atlas]), targets, classes, len(known), shares)
 
 
 class TowerViews(Dataset[dict[str, Tensor]]):
@@ -61,6 +67,7 @@ class TowerViews(Dataset[dict[str, Tensor]]):
         weight = np.where(np.arange(len(counts)) < data.of_tiles, counts**0.5, counts * 0.15)
         self._class_share = weight / weight.sum()
         self._members = [np.flatnonzero(data.targets == c) for c in range(len(data.classes))]
+        self._member_shares = [data.shares[m] / data.shares[m].sum() for m in self._members]
 
     def __len__(self) -> int:
         return self._length
@@ -84,7 +91,7 @@ class TowerViews(Dataset[dict[str, Tensor]]):
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         target = int(rng.choice(len(self._class_share), p=self._class_share))
-        image = self._data.images[int(rng.choice(self._members[target]))]
+        image = self._data.images[int(rng.choice(self._members[target], p=self._member_shares[target]))]
         return views.random_view(image, self._size, rng), target
 
 

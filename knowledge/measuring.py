@@ -1,0 +1,394 @@
+"""A knowledge base measures itself: how often the vote of its cases is right about a case that it does not hold.
+
+Every group is left out once and its cases are asked of the others. This gives the accuracy, and from the same answers what
+a vote has to look like to be believed: a logistic function of its share, its margin and its nearness, fitted on some groups
+and tried on the others; how near a case has to be to be *from here* at all; and how sure each diagnosis has to be, so that
+none is signed out that is wrong too often.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from videopath.core.logistic import fit_weights, probability
+from videopath.knowledge.measure import (
+    FEATURES,
+    LEAST_CASES,
+    LEAST_GROUPS,
+    OWN_PLACES,
+    WRONG_AT_MOST,
+    WRONG_OF_DIAGNOSIS,
+    Confusion,
+    DiagnosisMeasure,
+    Measure,
+    Point,
+    Rate,
+    SiteMeasure,
+)
+from videopath.knowledge.voting import NEAREST, SMOOTHING, Space, Voters, nearest_groups, own_share
+
+_TEMPERATURES = (0.03, 0.05, 0.1, 0.2)
+_NEAR_QUANTILE = 0.10  # of the measured cases that are themselves called "not from here"
+_CURVE = (1, 2, 3, 5, 10, 20, 50, 100, 200)  # cases of each diagnosis
+_DRAWS = 3  # of each size of the curve
+_ASKED = 1500  # cases that are asked at most; a sample of the groups where there are more
+_ASKED_OF_CURVE = 400
+_FOLDS = 5
+_RESAMPLES = 1000
+_BLOCK = 256  # cases that are asked at a time
+_SEED = 12
+
+
+def measure(
+    voters: Voters, space: Space, foreign: np.ndarray, encoder: str, asked: Voters | None = None
+) -> Measure | None:
+    """Measure the vote of these cases by leaving out each group; None where no case has another group at its site.
+
+    ``foreign``: float32 [pictures, dimension], tissue of other organs, placed in the same space. ``asked``: cases that are
+    asked instead of the voters themselves, for an encoder that was trained on the voters.
+    """
+    trials = _left_out(voters, asked or voters.of(_sample(voters, _ASKED)), foreign)
+    if trials is None:
+        return None
+    temperature = max(_TEMPERATURES, key=trials.likelihood)
+    answers = trials.answers(temperature)
+    weights, chances = _fitted(answers, trials.groups)
+    cuts = _cuts(trials, answers, chances)
+    answered = _answered(trials, answers, chances, cuts)
+    return Measure(
+        encoder=encoder,
+        centre=[round(float(value), 6) for value in space.centre],
+        sizes=list(space.sizes),
+        temperature=temperature,
+        background=len(foreign),
+        cases=len(voters),
+        groups=len(np.unique(voters.groups)),
+        accuracy=_rate(answers.right, trials.groups),
+        calibration_error=_calibration_error(chances, answers.right) if weights else None,
+        weights=weights,
+        sites=[_site(site, trials, answers, answered) for site in np.unique(trials.sites)],
+        diagnoses=_diagnoses(voters, trials, answers, answered, cuts),
+        confusions=_confusions(trials, answers),
+        curve=_curve(voters, temperature),
+    )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the votes said of the cases that were asked."""
+
+    said: np.ndarray
+    """str [cases]"""
+    right: np.ndarray
+    """bool [cases]"""
+    features: np.ndarray
+    """float [cases, FEATURES]"""
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Cases that were asked of the groups other than their own."""
+
+    truth: np.ndarray
+    """str [cases]"""
+    groups: np.ndarray
+    sites: np.ndarray
+    similarities: np.ndarray
+    """float [cases, NEAREST]: of the nearest groups; -inf where there are fewer."""
+    labels: np.ndarray
+    """str [cases, NEAREST]: what these groups' nearest cases are."""
+    own: np.ndarray
+    """float [cases]: share of the nearest places that the base holds."""
+    candidates: dict[str, np.ndarray]
+    """Site → all diagnoses that it has."""
+
+    def shares(self, temperature: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each case: (diagnoses, their shares of the vote)."""
+        weights = np.exp((self.similarities - self.similarities[:, :1]) / temperature)
+        for labels, weight, site in zip(self.labels, weights, self.sites, strict=True):
+            names = self.candidates[site]
+            votes = SMOOTHING + (names[:, None] == labels[None, :]) @ weight
+            yield names, votes / votes.sum()
+
+    def likelihood(self, temperature: float) -> float:
+        """Mean logarithm of the share of the truth."""
+        found = [
+            float(shares[names == truth][0])
+            for (names, shares), truth in zip(self.shares(temperature), self.truth, strict=True)
+        ]
+        return float(np.mean(np.log(found)))
+
+    def answers(self, temperature: float) -> _Answers:
+        """What leads each vote, and what speaks for it."""
+        said, features = [], []
+        for (names, shares), nearest in zip(self.shares(temperature), self.similarities[:, 0], strict=True):
+            order = np.argsort(-shares, kind="stable")
+            second = shares[order[1]] if len(order) > 1 else 0.0
+            said.append(names[order[0]])
+            features.append((shares[order[0]], shares[order[0]] - second, nearest))
+        return _Answers(np.array(said), np.array(said) == self.truth, np.array(features))
+
+
+def _left_out(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | None:
+    """Ask cases of the held ones at their site, those of their own groups left out; None where nobody is left to ask."""
+    parts = [
+        part
+        for site in np.unique(asked.sites)
+        if (part := _trials_at(held.of(held.sites == site), asked.of(asked.sites == site), foreign))
+    ]
+    if not parts:
+        return None
+    candidates = {
+        site: np.unique(held.diagnoses[held.sites == site])
+        for part in parts
+        for site in np.unique(part.sites)
+    }
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("truth", "groups", "sites", "similarities", "labels", "own")
+    }
+    return _Trials(**joined, candidates=candidates)
+
+
+def _trials_at(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | None:
+    """Ask cases of one site."""
+    _, codes = np.unique(np.concatenate([held.groups, asked.groups]), return_inverse=True)
+    held_codes, asked_codes = codes[: len(held)], codes[len(held) :]
+    similar = np.full((len(asked), NEAREST), -np.inf)
+    labels = np.full((len(asked), NEAREST), "", held.diagnoses.dtype)
+    own, known = np.ones(len(asked)), np.zeros(len(asked), bool)
+    for start in range(0, len(asked), _BLOCK):
+        block = range(start, min(start + _BLOCK, len(asked)))
+        to_held = asked.vectors[block.start : block.stop] @ held.vectors.T
+        to_foreign = asked.vectors[block.start : block.stop] @ foreign.T
+        for place, near, far in zip(block, to_held, to_foreign, strict=True):
+            near[held_codes == asked_codes[place]] = -np.inf
+            chosen = nearest_groups(near, held_codes)
+            known[place] = bool(len(chosen))
+            similar[place, : len(chosen)] = near[chosen]
+            labels[place, : len(chosen)] = held.diagnoses[chosen]
+            own[place] = own_share(near[np.isfinite(near)], far)
+    if not known.any():
+        return None
+    used = asked.of(known)
+    return _Trials(used.diagnoses, used.groups, used.sites, similar[known], labels[known], own[known], {})
+
+
+def _sample(voters: Voters, most: int) -> np.ndarray:
+    """Places of the cases that are asked: all, or those of groups drawn until there are enough."""
+    if len(voters) <= most:
+        return np.arange(len(voters))
+    names = np.unique(voters.groups)
+    np.random.default_rng(_SEED).shuffle(names)
+    sizes = Counter(voters.groups.tolist())
+    count = int(np.searchsorted(np.cumsum([sizes[name] for name in names]), most)) + 1
+    return np.flatnonzero(np.isin(voters.groups, names[:count]))[:most]
+
+
+def _fitted(answers: _Answers, groups: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+    """Weights on all answers, and each answer's probability by weights that were fitted on other groups.
+
+    One right and one wrong answer of average looks are added (the rule of succession), so that a base whose every answer
+    was right does not believe that it always is.
+    """
+    count = len(answers.right)
+    if count < LEAST_CASES or len(np.unique(groups)) < LEAST_GROUPS:
+        return {}, np.zeros(count)
+    chances = np.zeros(count)
+    folds = _folds(groups)
+    for fold in range(folds.max() + 1):
+        weights = _weights(answers, folds != fold)
+        chances[folds == fold] = [
+            probability(weights, dict(zip(FEATURES, row, strict=True)))
+            for row in answers.features[folds == fold]
+        ]
+    return _weights(answers, np.ones(count, bool)), chances
+
+
+def _weights(answers: _Answers, used: np.ndarray) -> dict[str, float]:
+    features, right = answers.features[used], answers.right[used]
+    middle = features.mean(axis=0)
+    return fit_weights(
+        FEATURES, np.concatenate([features, [middle, middle]]), np.concatenate([right, [True, False]])
+    )
+
+
+def _folds(groups: np.ndarray) -> np.ndarray:
+    """int [cases]: whole groups are in one fold."""
+    names, places = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(_SEED).permutation(len(names))
+    return (order % min(_FOLDS, len(names)))[places]
+
+
+def _from_here(trials: _Trials) -> np.ndarray:
+    """bool [cases]: near enough to the base, and nearer than tissue of other organs."""
+    near = np.array([_near_of(trials, site) for site in trials.sites])
+    return (trials.similarities[:, 0] >= near) & (trials.own >= OWN_PLACES)
+
+
+def _near_of(trials: _Trials, site: str) -> float:
+    return float(np.clip(np.quantile(trials.similarities[trials.sites == site, 0], _NEAR_QUANTILE), -1, 1))
+
+
+def _cuts(trials: _Trials, answers: _Answers, chances: np.ndarray) -> dict[tuple[str, str], float]:
+    """(site, diagnosis) → probability from which it is vouched for.
+
+    The lowest at which few enough of all answers are wrong; then, as long as a diagnosis has too many wrong answers among its
+    own cases or among those that were called so, the least certain of these is no longer answered.
+    """
+    usable = _from_here(trials) & (chances > 0)
+    cuts: dict[tuple[str, str], float] = {}
+    for site in np.unique(trials.sites):
+        here = usable & (trials.sites == site)
+        if not here.any():
+            continue
+        least = _lowest_cut(chances[here], answers.right[here])
+        if least is None:
+            continue
+        of_label = dict.fromkeys(np.unique(answers.said[here]).tolist(), least)
+        while (worst := _worst(of_label, trials, answers, chances, here)) is not None:
+            of_label[answers.said[worst]] = float(np.nextafter(chances[worst], 2.0))
+        cuts |= {
+            (str(site), label): min(cut, 1.0)
+            for label, cut in of_label.items()
+            if bool((here & (answers.said == label) & (chances >= cut) & answers.right).any())
+        }
+    return cuts
+
+
+def _lowest_cut(chances: np.ndarray, right: np.ndarray) -> float | None:
+    """The lowest probability from which at most ``WRONG_AT_MOST`` of the answers are wrong; None where there is none."""
+    order = np.argsort(-chances, kind="stable")
+    wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
+    fine = np.flatnonzero(wrong <= WRONG_AT_MOST)
+    return float(chances[order[fine[-1]]]) if len(fine) else None
+
+
+def _worst(
+    cuts: dict[str, float], trials: _Trials, answers: _Answers, chances: np.ndarray, here: np.ndarray
+) -> int | None:
+    """The place of the least certain wrong answer of a diagnosis that is wrong too often; None where none is."""
+    answered = here & (chances >= np.array([cuts.get(said, 2.0) for said in answers.said]))
+    wrong = answered & ~answers.right
+    for label in cuts:
+        own = here & (trials.truth == label)
+        called = answered & (answers.said == label)
+        for cases, count in ((wrong & own, own.sum()), (wrong & called, called.sum())):
+            if cases.sum() > WRONG_OF_DIAGNOSIS * count:
+                places = np.flatnonzero(cases)
+                return int(places[np.argmin(chances[places])])
+    return None
+
+
+def _answered(
+    trials: _Trials, answers: _Answers, chances: np.ndarray, cuts: dict[tuple[str, str], float]
+) -> np.ndarray:
+    """bool [cases]: those for which a diagnosis is vouched."""
+    needed = np.array(
+        [cuts.get((site, said), 2.0) for site, said in zip(trials.sites, answers.said, strict=True)]
+    )
+    return _from_here(trials) & (chances >= needed)
+
+
+def _site(site: str, trials: _Trials, answers: _Answers, answered: np.ndarray) -> SiteMeasure:
+    here = trials.sites == site
+    of_answered = here & answered
+    return SiteMeasure(
+        site=str(site),
+        accuracy=_rate(answers.right[here], trials.groups[here]),
+        answered=_rate(answered[here], trials.groups[here]),
+        right_of_answered=_rate(answers.right[of_answered], trials.groups[of_answered])
+        if of_answered.any()
+        else None,
+        near=_near_of(trials, site),
+    )
+
+
+def _diagnoses(
+    voters: Voters,
+    trials: _Trials,
+    answers: _Answers,
+    answered: np.ndarray,
+    cuts: dict[tuple[str, str], float],
+) -> list[DiagnosisMeasure]:
+    found = []
+    for site, diagnosis in sorted(set(zip(voters.sites.tolist(), voters.diagnoses.tolist(), strict=True))):
+        held = (voters.sites == site) & (voters.diagnoses == diagnosis)
+        own = (trials.sites == site) & (trials.truth == diagnosis)
+        groups = len(np.unique(voters.groups[held]))
+        measured = groups >= LEAST_GROUPS and own.any()
+        found.append(
+            DiagnosisMeasure(
+                site=site,
+                diagnosis=diagnosis,
+                cases=int(held.sum()),
+                groups=groups,
+                accuracy=_rate(answers.right[own], trials.groups[own]) if measured else None,
+                least=cuts.get((site, diagnosis)) if measured else None,
+                answered=int((own & answered).sum()),
+                wrong=int((own & answered & ~answers.right).sum()),
+            )
+        )
+    return found
+
+
+def _confusions(trials: _Trials, answers: _Answers) -> list[Confusion]:
+    wrong = ~answers.right
+    rows = zip(trials.sites[wrong], trials.truth[wrong], answers.said[wrong], strict=True)
+    names, counts = np.unique(
+        np.array([*rows], dtype=object).reshape(-1, 3).astype(str), axis=0, return_counts=True
+    )
+    found = [
+        Confusion(site=site, truth=truth, said=said, cases=int(count))
+        for (site, truth, said), count in zip(names.tolist(), counts, strict=True)
+    ]
+    return sorted(found, key=lambda confusion: (-confusion.cases, confusion.truth, confusion.said))
+
+
+def _curve(voters: Voters, temperature: float) -> list[Point]:
+    """The accuracy with 1, 2, 3, … cases of each diagnosis, as far as half of the diagnoses have as many."""
+    keys = np.array([f"{site}\0{name}" for site, name in zip(voters.sites, voters.diagnoses, strict=True)])
+    names, counts = np.unique(keys, return_counts=True)
+    asked = voters.of(_sample(voters, _ASKED_OF_CURVE))
+    nothing = np.zeros((0, voters.vectors.shape[1]), np.float32)
+    points = []
+    for each in (size for size in _CURVE if size <= np.median(counts)):
+        right = []
+        for draw in range(_DRAWS):
+            rng = np.random.default_rng((_SEED, each, draw))
+            held = [rng.permutation(np.flatnonzero(keys == name))[:each] for name in names]
+            trials = _left_out(voters.of(np.concatenate(held)), asked, nothing)
+            if trials is not None:
+                right.append(trials.answers(temperature).right.mean())
+        if right:
+            points.append(Point(each=each, accuracy=float(np.mean(right))))
+    return points
+
+
+def _calibration_error(chances: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Mean distance between the probability and the share that is right, over bins of equal width."""
+    places = np.minimum((chances * bins).astype(int), bins - 1)
+    gaps = [
+        abs(chances[places == b].mean() - right[places == b].mean()) * (places == b).mean()
+        for b in np.unique(places)
+    ]
+    return float(min(1.0, sum(gaps)))
+
+
+def _rate(found: np.ndarray, groups: np.ndarray) -> Rate:
+    """The mean of bool [cases], with its interval."""
+    names, places = np.unique(groups, return_inverse=True)
+    hits = np.bincount(places, weights=found.astype(float))
+    sizes = np.bincount(places).astype(float)
+    drawn = np.random.default_rng(_SEED).multinomial(
+        len(names), [1 / len(names)] * len(names), size=_RESAMPLES
+    )
+    low, high = np.quantile((drawn @ hits) / (drawn @ sizes), [0.025, 0.975])
+    if len(names) == 1:
+        low, high = 0.0, 1.0  # one group says nothing about others
+    value = float(hits.sum() / sizes.sum())
+    return Rate(value=value, low=float(low), high=float(high), cases=len(found), groups=len(names))
