@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from videopath.core.text import same_label
 from videopath.model.questions import DIAGNOSIS_START, one_prompt_question
 from videopath.tools.diagnose import softmax
-from videopath.tools.schemas import Candidate, DiagnoseResult, Neighbour
+from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult, Neighbour
 from videopath.tools.sessions import ClipSession
 
 DEFAULTS = {
@@ -26,7 +26,8 @@ DEFAULTS = {
     "confidence.blind": 1.0,
 }
 
-FEATURES = tuple(key.removeprefix("confidence.") for key in DEFAULTS if key != "confidence.intercept")
+FEATURES = (*(key.removeprefix("confidence.") for key in DEFAULTS if key != "confidence.intercept"), "cases")
+"""The share of the cases' vote came later: a card that was calibrated before gives it no weight."""
 _UNDECIDED = 0.5  # a feature that nothing speaks for or against
 
 
@@ -35,13 +36,15 @@ def features(
     blind: DiagnoseResult,
     neighbours: Sequence[Neighbour],
     description_probability: float | None,
+    vote: CasesVote | None = None,
 ) -> dict[str, float]:
     """What speaks for the diagnosis, each in [0, 1]; 0.5 where there is nothing to tell from.
 
     ``top_probability`` and ``margin``: of the differential (both 0 with a single candidate: nothing was compared);
     ``samples``: share of the sampled answers that agree; ``neighbours``: share of the kept neighbours that agree,
     weighted by similarity; ``description``: ``description_probability``, of the label when the description alone is
-    put before it in the original one-prompt form; ``blind``: probability of the label before any neighbour was seen.
+    put before it in the original one-prompt form; ``blind``: probability of the label before any neighbour was seen;
+    ``cases``: its share of the similar cases' vote.
     """
     return {
         "top_probability": final.differential[0].probability if len(final.differential) > 1 else 0.0,
@@ -56,6 +59,7 @@ def features(
         ),
         "description": _UNDECIDED if description_probability is None else description_probability,
         "blind": probability_of(final.label, blind.differential),
+        "cases": _UNDECIDED if vote is None else _share_of(final.label, vote),
     }
 
 
@@ -66,9 +70,9 @@ def is_calibrated(calibration: dict[str, float]) -> bool:
 
 def confidence(values: dict[str, float], calibration: dict[str, float]) -> float:
     """The calibrated probability in [0, 1] that the diagnosis is right. Missing features count as undecided."""
-    weights = {key: calibration.get(key, default) for key, default in DEFAULTS.items()}
+    weights = {**DEFAULTS, **calibration}
     total = weights["confidence.intercept"]
-    total += sum(weights[f"confidence.{name}"] * values.get(name, _UNDECIDED) for name in FEATURES)
+    total += sum(weights.get(f"confidence.{name}", 0.0) * values.get(name, _UNDECIDED) for name in FEATURES)
     return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))
 
 
@@ -103,6 +107,10 @@ def margin(differential: Sequence[Candidate]) -> float:
 def probability_of(label: str, differential: Sequence[Candidate]) -> float:
     """A label's probability in a differential; 0 where it is not a candidate."""
     return sum(c.probability for c in differential if same_label(c.label) == same_label(label))
+
+
+def _share_of(label: str, vote: CasesVote) -> float:
+    return sum(share for named, share in vote.shares.items() if same_label(named) == same_label(label))
 
 
 def _share(votes: Sequence[tuple[bool, float]]) -> float:

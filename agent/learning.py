@@ -21,6 +21,7 @@ from videopath.core.errors import CaseError, InputError, KnowledgeError
 if TYPE_CHECKING:
     from videopath.agent.records import CaseReport
     from videopath.knowledge import InstructionRecord, Viewer
+    from videopath.knowledge.manifest import Views
 
 LICENCE = "own case, not licensed to others"
 
@@ -195,22 +196,24 @@ def add_to_knowledge(
             raise CaseError(f"Case {report.case_id} is in the knowledge base {folder} already: {record.id}.")
         note, mark = f"signed case {report.case_id}", base.image_encoder
         if viewer is None and mark is not None:
-            viewer, why_not = _viewer_of(report, mark.name, mark.sha256)
+            viewer, why_not = _viewer_of(report, mark.name, mark.views, mark.sha256)
             note += f"; its pictures were not seen: {why_not}" if why_not else ""
         base.add([record], viewer=viewer, note=note)
     return record.id
 
 
-def _viewer_of(report: CaseReport, encoder: str, sha256: str | None = None) -> tuple[Viewer | None, str]:
+def _viewer_of(
+    report: CaseReport, encoder: str, views: Views = "parts", sha256: str | None = None
+) -> tuple[Viewer | None, str]:
     """A viewer for the case's own video, by the encoder of this name and hash; or none, and why."""
-    from videopath.tools.seeing import TOWER, MediaViewer, load_frame_encoder
+    from videopath.tools.seeing import MediaViewer, is_loaded_by_name, load_frame_encoder
 
-    if encoder.startswith(TOWER) and encoder != f"{TOWER}:nano":
+    if not is_loaded_by_name(encoder):
         return None, f"the model of {encoder} is not loaded for it"
     if why_not := _why_not_the_same(report):
         return None, why_not
     try:
-        viewer = MediaViewer(load_frame_encoder(encoder), None)
+        viewer = MediaViewer(load_frame_encoder(encoder), None, views=views)
     except InputError as error:  # the encoder is not installed here: the words are worth keeping without it
         return None, str(error)
     if sha256 not in (None, viewer.sha256):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from videopath.agent.blank import labels_of_blank
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
 from videopath.agent.confidence import description_support, features
+from videopath.agent.fusion import fuse
 from videopath.agent.library import CaseLibrary, new_case_id, now
 from videopath.agent.looks import best_look
 from videopath.agent.outcome import engine_of, report_of, save_evidence
@@ -156,8 +157,10 @@ class Nodes:
                 sessions=self._recording(state, draft),
                 rules=policy.context,
             )
-            found = tool.invoke({**asked, "k": count})
-            result = without_dropped(found, decisions_of(state.get("review", [])))
+            decisions = decisions_of(state.get("review", []))
+            dropped = [record for decision in decisions for record in decision.drop]
+            asked |= {"drop": dropped} if dropped else {}
+            result = without_dropped(tool.invoke({**asked, "k": count}), decisions)
             if "image" in result.views:  # by the model's own tower, or beside it
                 draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
         step = draft.done(
@@ -188,15 +191,19 @@ class Nodes:
         supported = description_support(
             session, state["site"], state["question"], described.description, final.differential
         )
+        retrieved = RetrieveResult.model_validate(state["retrieved"])
+        fused = fuse(final, retrieved.vote, state["site"], card)
         values = features(
-            final,
+            fused.final,
             DiagnoseResult.model_validate(state["blind"]),
-            RetrieveResult.model_validate(state["retrieved"]).neighbours,
+            retrieved.neighbours,
             supported,
+            retrieved.vote,
         )
         policy = policy_of(state)
         weighed = weigh(
-            final,
+            fused,
+            retrieved,
             values,
             state["site"],
             card,
@@ -208,18 +215,23 @@ class Nodes:
             described=described.model_dump(mode="json"),
             blind=state["blind"],
             retrieved=state["retrieved"],
-            final=state["final"],
+            final=fused.final.model_dump(mode="json"),
             features=values,
             confidence=weighed.sure,
             reasons=weighed.reasons,
+            vouchers=[voucher.model_dump(mode="json") for voucher in weighed.vouchers],
+            calibrated=weighed.calibrated,
             closer=weighed.closer_may_help
             and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
             revision=revisions(state),
             corrected=described.description != described_for_blind(state["steps"]),
         )
         step = draft.done(
-            f"{label_in_words(final)}: {weighed}",
+            f"{label_in_words(fused.final)} ({fused.by}): {weighed}",
             detail={
+                "result": fused.final.model_dump(mode="json"),
+                "basis": fused.basis,
+                "vouchers": [voucher.model_dump(mode="json") for voucher in weighed.vouchers],
                 "features": values,
                 "confidence": weighed.sure if weighed.calibrated else None,
                 "threshold": weighed.threshold,

@@ -21,6 +21,7 @@ from videopath.agent.records import (
     SimilarCase,
     Step,
     VideoFacts,
+    Voucher,
 )
 from videopath.agent.revision import corrected_description, words_of_model
 from videopath.agent.state import CaseState, Look
@@ -56,6 +57,11 @@ def is_fitted(state: CaseState) -> bool:
     return is_calibrated(EngineInfo.model_validate(state["engine"]).card.calibration)
 
 
+def is_fitted_look(state: CaseState, look: Look) -> bool:
+    """Whether a look's confidence is a probability: fitted for the model, or measured on the cases that vouch."""
+    return look.get("calibrated", is_fitted(state))
+
+
 def unknown_label_of(state: CaseState) -> str | None:
     """What the case's model says of tissue that it does not know; None for a model without such a label."""
     return EngineInfo.model_validate(state["engine"]).card.unknown_label
@@ -79,8 +85,10 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         question=state["question"],
         diagnosis=final.label,
         differential=final.differential,
-        confidence=look["confidence"] if is_fitted(state) else 0.0,
+        confidence=look["confidence"] if is_fitted_look(state, look) else 0.0,
         abstained=bool(look["reasons"]),
+        vouchers=[Voucher.model_validate(voucher) for voucher in look.get("vouchers", [])],
+        vote=retrieved.vote,
         rationale=final.rationale,
         looks=looks_taken(state["looks"], is_fitted(state)),
         description=described.description,
@@ -100,7 +108,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         steps=[Step.model_validate(step) for step in state["steps"]],
         model=info.name,
         settings=RunSettings.model_validate(state["settings"]),
-        provenance=_provenance(state, info, described),
+        provenance=_provenance(state, info, described, look),
     )
     for answer in state.get("review", []):
         decision = Decision.model_validate(answer)
@@ -185,7 +193,7 @@ def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:
     ]
 
 
-def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult) -> dict[str, Any]:
+def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult, look: Look) -> dict[str, Any]:
     steps = state["steps"]
     return {
         "weights": info.weights_sha256,
@@ -201,7 +209,7 @@ def _provenance(state: CaseState, info: EngineInfo, described: DescribeResult) -
         "layout": info.layout,
         "licence": info.licence,
         "unknown_label": info.card.unknown_label,
-        "calibrated": is_calibrated(info.card.calibration),
+        "calibrated": is_fitted_look(state, look),
         "trained_on": info.card.trained_on,
         "device": info.device,
         "device_reason": info.device_reason,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from videopath.core.settings import ReviewMode
+from videopath.core.text import same_label
 from videopath.tools.context import ContextRules
 
 DEFAULT_THRESHOLD = 0.5
+NEEDED = "abstain_threshold."
+"""Before a diagnosis, in a card's calibration: the confidence that this one needs."""
 
 
 class Policy(BaseModel):
@@ -40,8 +43,9 @@ class Policy(BaseModel):
         False, description="go on when the quality gate takes the video for no histology"
     )
 
-    def threshold(self, calibration: dict[str, float]) -> float:
-        """The confidence below which the agent abstains."""
+    def threshold(self, calibration: dict[str, float], label: str = "") -> float:
+        """The confidence below which the agent abstains: for a label, the card may need more."""
         if self.abstain_threshold is not None:
             return self.abstain_threshold
-        return calibration.get("abstain_threshold", DEFAULT_THRESHOLD)
+        usual = calibration.get("abstain_threshold", DEFAULT_THRESHOLD)
+        return max(usual, calibration.get(f"{NEEDED}{same_label(label)}", 0.0))

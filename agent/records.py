@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
-from videopath.tools.schemas import Candidate, LeftOut
+from videopath.tools.schemas import Candidate, CasesVote, LeftOut
 
 if TYPE_CHECKING:
     from videopath.model.video import Clip
@@ -37,6 +37,7 @@ __all__ = [
     "SimilarCase",
     "Step",
     "VideoFacts",
+    "Voucher",
     "reason_of",
 ]
 
@@ -85,6 +86,20 @@ class SimilarCase(Record):
     scores: dict[str, float] = Field(
         default_factory=dict, description="view → its cosine, or its BM25 in the lexical view"
     )
+
+
+class Voucher(Record):
+    """Whether the model, by its card, or the similar cases, by what was measured on them, vouch for a diagnosis."""
+
+    by: Literal["model", "cases"]
+    probability: float | None = Field(
+        default=None, description="how often such an answer of it is right; none: that is not known"
+    )
+    threshold: float = Field(default=0.0, description="probability that is needed")
+    measured_on: str = Field(
+        default="", description="how many cases of how many groups; empty: never measured"
+    )
+    reasons: list[str] = Field(default_factory=list, description="why it does not vouch; empty: it does")
 
 
 class Step(Record):
@@ -296,7 +311,14 @@ class CaseReport(Record):
     confidence: float = Field(
         default=0.0, ge=0, le=1, description="calibrated; 0 where the model's confidence was never fitted"
     )
-    abstained: bool = Field(default=False, description="the confidence is below the policy's threshold")
+    abstained: bool = Field(
+        default=False, description="nobody vouches for the diagnosis, or the looks disagree"
+    )
+    vouchers: list[Voucher] = Field(
+        default_factory=list,
+        description="the model, and the similar cases where they voted: whether each vouches for the diagnosis",
+    )
+    vote: CasesVote | None = Field(default=None, description="of the similar cases, by their pictures")
     rationale: str = ""
     looks: list[LookTaken] = Field(
         default_factory=list, description="what each look at the video said, in order; empty where not known"

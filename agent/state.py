@@ -60,12 +60,14 @@ class Look(TypedDict):
     described: Json  # DescribeResult
     blind: Json  # DiagnoseResult before any neighbour was seen
     retrieved: Json  # RetrieveResult
-    final: Json  # DiagnoseResult with the neighbours as evidence
+    final: Json  # DiagnoseResult with the neighbours as evidence, fused with the cases' vote
     features: dict[str, float]
     confidence: float
     reasons: list[str]  # why the agent abstains on this look; empty: it does not
     closer: bool  # whether a closer look may settle it
     revision: NotRequired[int]  # how many revisions of a person came before it
+    vouchers: NotRequired[list[Json]]  # Voucher: the model, and the similar cases where they voted
+    calibrated: NotRequired[bool]  # whether the confidence is a probability
     corrected: NotRequired[bool]  # whether its description is not the one that the blind diagnosis rests on
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from videopath.agent.confidence import confidence, is_calibrated
+from videopath.agent.fusion import Fused
 from videopath.agent.not_known import says_not_known
 from videopath.agent.policy import Policy
+from videopath.agent.records import Voucher
 from videopath.agent.state import Json, Look
 from videopath.core.sites import canonical_site
 from videopath.core.text import same_label
 from videopath.tools.diagnose import NO_DIAGNOSIS
-from videopath.tools.schemas import DiagnoseResult, RetrieveResult
+from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:
     from videopath.model.engine import Card
@@ -42,45 +44,121 @@ class Weighed:
     calibrated: bool
     closer_may_help: bool
     """Whether another look at the video could settle it."""
+    vouchers: list[Voucher]
+    """The model, and the similar cases where they voted: whether each vouches for the label."""
 
     def __str__(self) -> str:
         said = f"confidence {self.sure:.2f}" if self.calibrated else "not calibrated"
-        return said + (", not enough" if self.reasons else "")
+        return said + (", not enough" if self.reasons else f", {vouched_in_words(self.vouchers)}")
 
 
 def weigh(
-    final: DiagnoseResult,
+    fused: Fused,
+    retrieved: RetrieveResult,
     values: dict[str, float],
     site: str | None,
     card: Card,
     policy: Policy,
     said_of_blank: Callable[[], set[str]],
 ) -> Weighed:
-    """Weigh a look by its features ``values``.
+    """Weigh a look by its features ``values``: who vouches for its label, the model or the similar cases?
 
     ``said_of_blank`` gives the labels of a blank video; only a model that nobody calibrated is asked, since that costs
     as much as a look.
     """
+    final = fused.final
+    cases = _cases_vouch(final, retrieved.vote, policy)
+    model = _model_vouches(fused, retrieved, values, site, card, policy, said_of_blank)
+    vouchers = [model, *([cases] if cases else [])]
     calibrated = is_calibrated(card.calibration)
-    accepted = calibrated or policy.accept_uncalibrated
-    threshold = policy.threshold(card.calibration)
-    reasons, may_help = no_claim(final, site, card), knows_site(site, card)
+    if cases and not cases.reasons and (model.reasons or fused.basis == "cases"):
+        assert cases.probability is not None  # who vouches knows how often that is right
+        return Weighed(cases.probability, cases.threshold, [], True, False, vouchers)
+    reasons = [*(cases.reasons if cases and fused.basis == "cases" else []), *model.reasons]
+    if reasons and cases and fused.basis != "cases":
+        reasons += [f"The similar cases do not vouch for it either: {reason}" for reason in cases.reasons[:1]]
+    return Weighed(
+        0.0 if model.probability is None else model.probability,
+        model.threshold,
+        reasons,
+        calibrated,
+        bool(reasons) and knows_site(site, card) and (calibrated or policy.accept_uncalibrated),
+        vouchers,
+    )
+
+
+def _cases_vouch(final: DiagnoseResult, vote: CasesVote | None, policy: Policy) -> Voucher | None:
+    """Whether the similar cases vouch for the label; None where no case voted."""
+    if vote is None:
+        return None
+    needed = policy.abstain_threshold or 0.0
+    reasons = list(vote.reasons)
+    if same_label(vote.diagnosis) != same_label(final.label):
+        reasons = [f"Most of the similar cases are of another diagnosis: {vote.diagnosis}."]
+    elif not reasons and (vote.probability or 0.0) < needed:
+        reasons = [f"Their vote is right in {vote.probability:.2f} of such cases; {needed:.2f} is needed."]
+    return Voucher(
+        by="cases",
+        probability=vote.probability,
+        threshold=needed,
+        measured_on=vote.measured_on,
+        reasons=reasons,
+    )
+
+
+def _model_vouches(
+    fused: Fused,
+    retrieved: RetrieveResult,
+    values: dict[str, float],
+    site: str | None,
+    card: Card,
+    policy: Policy,
+    said_of_blank: Callable[[], set[str]],
+) -> Voucher:
+    """Whether the model's card vouches for the label."""
+    final, calibrated = fused.final, is_calibrated(card.calibration)
+    threshold = policy.threshold(card.calibration, final.label)
+    reasons = [*no_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
     if not (reasons or calibrated) and policy.show_blank and same_label(final.label) in said_of_blank():
-        reasons, may_help = [f"The model says {final.label!r} of a blank video as well."], False
-    sure = 0.0 if reasons else confidence(values, card.calibration)
-    if not reasons and sure < threshold:
+        reasons = [f"The model says {final.label!r} of a blank video as well."]
+    sure = None if reasons else confidence(values, card.calibration)
+    if sure is not None and sure < threshold:
         reasons = [
-            f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for a diagnosis."
+            f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for {final.label!r}."
             if calibrated
             else "Too little speaks for the diagnosis, by weights that were not fitted to this model."
         ]
-    return Weighed(
-        sure,
-        threshold,
-        [*reasons, *([] if accepted else [NEVER_MEASURED])],
-        calibrated,
-        closer_may_help=bool(reasons) and may_help and accepted,
+    if not (calibrated or policy.accept_uncalibrated):
+        reasons = [*reasons, NEVER_MEASURED]
+    return Voucher(
+        by="model",
+        probability=sure,
+        threshold=threshold,
+        measured_on="the clips of its card" if calibrated else "",
+        reasons=reasons,
     )
+
+
+def _unlike_known_tissue(
+    retrieved: RetrieveResult, final: DiagnoseResult, site: str | None, card: Card
+) -> list[str]:
+    """Why a calibrated model cannot vouch for tissue that is unlike what it was measured on; empty where it is like it.
+
+    Told by the tiles that it was trained on, where these ship: the knowledge base's voters, or beside them.
+    """
+    known = retrieved.known_tissue or (retrieved.vote if retrieved.voters_are_known_tissue else None)
+    if known is None or known.from_here or not (is_calibrated(card.calibration) and knows_site(site, card)):
+        return []
+    return ["The picture is unlike the tissue that the model was measured on."]
+
+
+def vouched_in_words(vouchers: Sequence[Voucher]) -> str:
+    """Who vouches for a label: "vouched for by the model and the similar cases"; "nobody vouches for it"."""
+    named = [_NAMES[voucher.by] for voucher in vouchers if not voucher.reasons]
+    return f"vouched for by {' and '.join(named)}" if named else "nobody vouches for it"
+
+
+_NAMES = {"model": "the model", "cases": "the similar cases"}
 
 
 def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:

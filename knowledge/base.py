@@ -15,7 +15,15 @@ from videopath.core.once import once_property
 from videopath.core.settings import load_settings
 from videopath.core.text import refuse_unwritable
 from videopath.knowledge import building
-from videopath.knowledge.changing import Action, Entry, first_version, merged, next_version, refuse_impossible
+from videopath.knowledge.changing import (
+    Action,
+    Entry,
+    first_version,
+    measured,
+    merged,
+    next_version,
+    refuse_impossible,
+)
 from videopath.knowledge.electorate import Electorate, ReferenceElectorate
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
@@ -26,7 +34,7 @@ from videopath.knowledge.records import InstructionRecord, LeftOut
 from videopath.knowledge.reference import STARTER_ENCODER, reference_of
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.vectors import IndexKind
-from videopath.knowledge.views import Viewer
+from videopath.knowledge.views import Viewer, views_of
 from videopath.knowledge.voting import Vote
 
 __all__ = ["Change", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
@@ -244,6 +252,15 @@ class KnowledgeBase:
         self._refuse_fixed()
         self._use(merged(self.folder))
 
+    def remeasure(self) -> Measure | None:
+        """Measure the vote of the cases anew, as a version of its own; a build and every change do so by themselves.
+
+        For a knowledge base that was made before they did. Raises ``KnowledgeError`` for the bundled starter.
+        """
+        self._refuse_fixed()
+        self._use(measured(self.folder))
+        return self.measure
+
     def find(self, query: Query, k: int = 5, weights: Weights | None = None) -> Found:
         """The ``k`` records that are most similar to a query, best first, and what was left out of the search.
 
@@ -365,11 +382,19 @@ class KnowledgeBase:
 
     def _refuse_other_viewer(self, viewer: Viewer | None) -> None:
         mark = self.image_encoder
-        if viewer is not None and (mark is None or mark.sha256 != viewer.sha256):
+        if viewer is None or (
+            mark is not None and mark.sha256 == viewer.sha256 and mark.views == viewer.views
+        ):
+            return
+        if mark is not None and mark.sha256 == viewer.sha256:
             raise KnowledgeError(
-                f"The pictures in {self.folder} were encoded by {mark.name if mark else 'nothing'}, not by {viewer.name}; "
-                "add records with that encoder, or build the knowledge base again."
+                f"The pictures in {self.folder} were shown to {mark.name} as {mark.views!r}, not as {views_of(viewer)!r}; add "
+                "records in the same way, or build the knowledge base again."
             )
+        raise KnowledgeError(
+            f"The pictures in {self.folder} were encoded by {mark.name if mark else 'nothing'}, not by {viewer.name}; "
+            "add records with that encoder, or build the knowledge base again."
+        )
 
     def _refuse_fixed(self) -> None:
         if self._fixed:

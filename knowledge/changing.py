@@ -129,6 +129,14 @@ def merged(folder: Path) -> Generation:
         return publish(folder, _with_change(after, "merge"))
 
 
+def measured(folder: Path) -> Generation:
+    """Measure the vote of the folder's cases anew, as a version of its own."""
+    with writing(folder):
+        manifest = read_generation(folder).manifest
+        after = manifest.model_copy(update={"version": manifest.version + 1})
+        return _published(folder, _with_change(after, "measure"))
+
+
 def refuse_impossible(current: Generation, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
     """Raise ``KnowledgeError`` for ids to take out that are not there, ids to put in that are, and a removal of all."""
     store = current.store

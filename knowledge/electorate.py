@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from videopath.core.text import same_label
 from videopath.knowledge.generation import Generation
 from videopath.knowledge.manifest import EncoderMark
 from videopath.knowledge.measure import Measure
-from videopath.knowledge.measuring import measure
+from videopath.knowledge.measuring import Foreign, measure
 from videopath.knowledge.query import Query
 from videopath.knowledge.reference import ReferenceTissue, reference_for
 from videopath.knowledge.searching import Searcher
@@ -102,13 +103,13 @@ class Electorate:
     def _foreign(self) -> np.ndarray:
         measured = self.measure
         assert measured is not None
-        return self._foreign_in(measured.space)
+        return self._foreign_in(measured.space).vectors
 
-    def _foreign_in(self, space: Space) -> np.ndarray:
-        """Tissue of the organs that the base does not have, float32 [tiles, dimension]."""
+    def _foreign_in(self, space: Space) -> Foreign:
         if self._tissue is None:
-            return np.zeros((0, len(space.centre)), np.float32)
-        return space.placed(self._tissue.vectors[~np.isin(self._tissue.sites, list(self._candidates))])
+            nothing = np.zeros(0, str)
+            return Foreign(np.zeros((0, len(space.centre)), np.float32), nothing, nothing)
+        return foreign_to(self._candidates, self._tissue, space)
 
     def _as_voters(self, rows: np.ndarray, placed: np.ndarray) -> Voters:
         known = np.array([row in self._facts for row in rows.tolist()], bool)
@@ -148,8 +149,13 @@ class ReferenceElectorate:
     @once_property
     def _foreign(self) -> np.ndarray:
         assert self.measure is not None
-        tissue = self._tissue
-        return self.measure.space.placed(tissue.vectors[~np.isin(tissue.sites, list(self._candidates))])
+        return foreign_to(self._candidates, self._tissue, self.measure.space).vectors
+
+
+def foreign_to(sites: Iterable[str], tissue: ReferenceTissue, space: Space) -> Foreign:
+    """The tissue of other organs than these."""
+    other = ~np.isin(tissue.sites, list(sites))
+    return Foreign(space.placed(tissue.vectors[other]), tissue.sites[other], tissue.groups[other])
 
 
 def voters_of(tissue: ReferenceTissue, space: Space) -> Voters:

@@ -25,6 +25,9 @@ FORMAT = "videopath-knowledge/2"
 _BEFORE = "videopath-knowledge/1"
 
 StoredView = Literal["text", "image"]
+Views = Literal["whole", "parts"]
+"""How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
+VIEWS_OF_PICTURES: tuple[Views, ...] = ("whole", "parts")
 
 
 class DataFile(BaseModel, frozen=True):
@@ -42,6 +45,8 @@ class EncoderMark(BaseModel, frozen=True):
     name: str
     sha256: str
     dimension: int = Field(ge=1)
+    views: Views = "whole"
+    """Of pictures."""
     members: tuple[EncoderMark, ...] = ()
     """Of several encoders together: each one, in the order in which their vectors stand one behind the other."""
 
@@ -52,9 +57,10 @@ class EncoderMark(BaseModel, frozen=True):
 
     @model_serializer(mode="wrap")
     def _as_ever(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """What a manifest said before there were members."""
+        """What a manifest said before there were views and members, where they are as they were."""
         content = write(self)
-        return content if self.members else {k: v for k, v in content.items() if k != "members"}
+        new = {"views": self.views != "whole", "members": bool(self.members)}
+        return {key: value for key, value in content.items() if new.get(key, True)}
 
 
 class Part(BaseModel, frozen=True):
@@ -72,7 +78,7 @@ class Change(BaseModel, frozen=True):
     version: int = Field(ge=1)
     when: str
     """ISO 8601, UTC."""
-    action: Literal["build", "add", "update", "remove", "merge"]
+    action: Literal["build", "add", "update", "remove", "merge", "measure"]
     added: int = 0
     updated: int = 0
     removed: int = 0

@@ -19,8 +19,10 @@ LEAST_GROUPS = 2
 """Of a diagnosis that is to be vouched for: with one, none is left to answer by when it is left out."""
 LEAST_CASES = 20
 """From fewer no probability is fitted."""
-OWN_PLACES = 0.9
-"""Of the nearest places, which the base's own pictures must hold against tissue of other organs."""
+_MORE = 20  # cases of each diagnosis, of which it is told what they would bring
+_POINTS = 3  # of the curve, from which a trend is read
+FOREIGN_AT_MOST = 0.01
+"""Of tissue of other organs, that may be taken for the base's own."""
 
 
 class Rate(BaseModel, frozen=True):
@@ -74,6 +76,10 @@ class SiteMeasure(BaseModel, frozen=True):
     right_of_answered: Rate | None
     near: float = Field(ge=-1, le=1)
     """Similarity of its nearest case that a case from here has at least."""
+    own: float = Field(ge=0, le=1)
+    """Share of the nearest places that the cases of a case from here hold at least against tissue of other organs."""
+    foreign: Rate | None
+    """Share of the tissue of other organs that was taken for the base's own; None where there is none to try."""
 
 
 class Point(BaseModel, frozen=True):
@@ -111,6 +117,26 @@ class Measure(BaseModel, frozen=True):
     def space(self) -> Space:
         """In which its pictures are compared."""
         return Space(np.array(self.centre, np.float32), tuple(self.sizes))
+
+    @property
+    def outlook(self) -> str:
+        """What more cases would bring, by the curve: its last value, and where its trend leads."""
+        if not self.curve:
+            return "There are too few cases of each diagnosis to tell what more would bring."
+        last = self.curve[-1]
+        now = f"{last.each} of each diagnosis: {last.accuracy:.2f}"
+        gain = self._gain(last.each + _MORE)
+        return f"{now}; {_MORE} more of each would bring about {gain:.2f}." if gain is not None else f"{now}."
+
+    def _gain(self, each: int) -> float | None:
+        """The rise of the accuracy from the last point of the curve to ``each``, by a power law of its errors."""
+        points = [(point.each, 1.0 - point.accuracy) for point in self.curve if point.accuracy < 1.0]
+        if len(points) < _POINTS:
+            return None
+        sizes, errors = np.log(np.array(points)).T
+        slope, level = np.polyfit(sizes, errors, 1)
+        last = self.curve[-1].each
+        return max(0.0, float(np.exp(level + slope * np.log(last)) - np.exp(level + slope * np.log(each))))
 
     def of_site(self, site: str) -> SiteMeasure | None:
         """The measure of a site."""
@@ -166,7 +192,7 @@ def judge(vote: Vote, measure: Measure, site_known: bool = True) -> Judged:
             ],
         )
     chance = measure.probability(vote)
-    near, own = vote.nearness >= at.near, vote.own >= OWN_PLACES
+    near, own = vote.nearness >= at.near, vote.own >= at.own
     reasons = [*_not_from_here(vote, at, near, own), *_not_sure(of, chance, at)]
     if not site_known and len(measure.sites) > 1:
         reasons.append("The cases are of several sites, and were measured with the site given: give it.")
@@ -191,7 +217,7 @@ def _not_from_here(vote: Vote, at: SiteMeasure, near: bool, own: bool) -> Iterab
         count = min(NEAREST, at.accuracy.cases)
         yield (
             f"The picture is as near to tissue of other organs as to the knowledge base: {round(vote.own * count)} of the "
-            f"{count} nearest are its own, {OWN_PLACES:.0%} are needed."
+            f"{count} nearest are its own, {at.own:.0%} are needed."
         )
 
 

@@ -9,7 +9,7 @@ none is signed out that is wrong too often.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,9 @@ import numpy as np
 from videopath.core.logistic import fit_weights, probability
 from videopath.knowledge.measure import (
     FEATURES,
+    FOREIGN_AT_MOST,
     LEAST_CASES,
     LEAST_GROUPS,
-    OWN_PLACES,
     WRONG_AT_MOST,
     WRONG_OF_DIAGNOSIS,
     Confusion,
@@ -32,49 +32,74 @@ from videopath.knowledge.measure import (
 from videopath.knowledge.voting import NEAREST, SMOOTHING, Space, Voters, nearest_groups, own_share
 
 _TEMPERATURES = (0.03, 0.05, 0.1, 0.2)
-_NEAR_QUANTILE = 0.10  # of the measured cases that are themselves called "not from here"
+_LIMITS = [(far, own) for far in (0.02, 0.05, 0.10) for own in (0.6, 0.7, 0.8, 0.9)]
+"""(share of the measured cases that are themselves too far to be from here, share of the nearest places that are the
+base's own), of which the widest is taken that keeps other tissue out."""
+_STRICTEST = (0.10, 0.9)
 _CURVE = (1, 2, 3, 5, 10, 20, 50, 100, 200)  # cases of each diagnosis
 _DRAWS = 3  # of each size of the curve
 _ASKED = 1500  # cases that are asked at most; a sample of the groups where there are more
 _ASKED_OF_CURVE = 400
 _FOLDS = 5
 _RESAMPLES = 1000
+_FOREIGN_ASKED = 300  # pictures of each half of the other organs
 _BLOCK = 256  # cases that are asked at a time
 _SEED = 12
 
 
 def measure(
-    voters: Voters, space: Space, foreign: np.ndarray, encoder: str, asked: Voters | None = None
+    voters: Voters, space: Space, foreign: Foreign, encoder: str, asked: Voters | None = None
 ) -> Measure | None:
     """Measure the vote of these cases by leaving out each group; None where no case has another group at its site.
 
-    ``foreign``: float32 [pictures, dimension], tissue of other organs, placed in the same space. ``asked``: cases that are
-    asked instead of the voters themselves, for an encoder that was trained on the voters.
+    ``foreign``: tissue of other organs. ``asked``: cases that are asked instead of the voters themselves, for an encoder
+    that was trained on the voters.
     """
-    trials = _left_out(voters, asked or voters.of(_sample(voters, _ASKED)), foreign)
+    trials = _left_out(voters, asked or voters.of(_sample(voters, _ASKED)), foreign.vectors)
     if trials is None:
         return None
     temperature = max(_TEMPERATURES, key=trials.likelihood)
     answers = trials.answers(temperature)
     weights, chances = _fitted(answers, trials.groups)
-    cuts = _cuts(trials, answers, chances)
-    answered = _answered(trials, answers, chances, cuts)
+    limits = {str(site): _limits(voters, trials, str(site), foreign) for site in np.unique(trials.sites)}
+    here = _from_here(trials, limits)
+    cuts = _cuts(trials, answers, chances, here)
+    answered = here & _sure(trials, answers, chances, cuts)
     return Measure(
         encoder=encoder,
         centre=[round(float(value), 6) for value in space.centre],
         sizes=list(space.sizes),
         temperature=temperature,
-        background=len(foreign),
+        background=len(foreign.vectors),
         cases=len(voters),
         groups=len(np.unique(voters.groups)),
         accuracy=_rate(answers.right, trials.groups),
         calibration_error=_calibration_error(chances, answers.right) if weights else None,
         weights=weights,
-        sites=[_site(site, trials, answers, answered) for site in np.unique(trials.sites)],
+        sites=[_site(site, limits[site], trials, answers, answered) for site in limits],
         diagnoses=_diagnoses(voters, trials, answers, answered, cuts),
         confusions=_confusions(trials, answers),
         curve=_curve(voters, temperature),
     )
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Tissue of organs that a knowledge base does not have."""
+
+    vectors: np.ndarray
+    """float32 [pictures, dimension], placed in the same space as the base's."""
+    sites: np.ndarray
+    """str [pictures]"""
+    groups: np.ndarray
+    """str [pictures]"""
+
+
+@dataclass(frozen=True)
+class _Limits:
+    near: float
+    own: float
+    foreign: Rate | None
 
 
 @dataclass(frozen=True)
@@ -224,23 +249,60 @@ def _folds(groups: np.ndarray) -> np.ndarray:
     return (order % min(_FOLDS, len(names)))[places]
 
 
-def _from_here(trials: _Trials) -> np.ndarray:
+def _limits(voters: Voters, trials: _Trials, site: str, foreign: Foreign) -> _Limits:
+    """How near a case from here has to be: the widest limits that keep out tissue of organs that do not even compete.
+
+    Half of the other organs compete, the tissue of the others is asked; then the other way round.
+    """
+    similarities = trials.similarities[trials.sites == site, 0]
+    own_of_cases = trials.own[trials.sites == site]
+    nearest, own, groups = _foreign_asked(voters.of(voters.sites == site), foreign)
+    best: tuple[float, _Limits] | None = None
+    for far, share in _LIMITS if len(nearest) else [_STRICTEST]:
+        near = float(np.clip(np.quantile(similarities, far), -1, 1))
+        taken = (nearest >= near) & (own >= share)
+        kept = float(((similarities >= near) & (own_of_cases >= share)).mean())
+        limits = _Limits(near, share, _rate(taken, groups) if len(taken) else None)
+        strict = (far, share) == _STRICTEST
+        if (strict or taken.mean() <= FOREIGN_AT_MOST) and (best is None or kept > best[0]):
+            best = (kept, limits)
+    assert best is not None  # the strictest is always allowed
+    return best[1]
+
+
+def _foreign_asked(held: Voters, foreign: Foreign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of tissue of other organs that is asked: (similarity of the nearest case, share of own places, group)."""
+    sites = np.unique(foreign.sites)
+    halves = [np.isin(foreign.sites, sites[start::2]) for start in (0, 1)]
+    if len(sites) < 2:
+        return np.zeros(0), np.zeros(0), np.zeros(0, str)
+    rng = np.random.default_rng(_SEED)
+    found = []
+    for asked, competing in (halves, halves[::-1]):
+        places = np.sort(rng.permutation(np.flatnonzero(asked))[:_FOREIGN_ASKED])
+        to_held = foreign.vectors[places] @ held.vectors.T
+        to_others = foreign.vectors[places] @ foreign.vectors[competing].T
+        own = [own_share(near, far) for near, far in zip(to_held, to_others, strict=True)]
+        found.append((to_held.max(axis=1), np.array(own), foreign.groups[places]))
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))  # type: ignore[return-value]
+
+
+def _from_here(trials: _Trials, limits: Mapping[str, _Limits]) -> np.ndarray:
     """bool [cases]: near enough to the base, and nearer than tissue of other organs."""
-    near = np.array([_near_of(trials, site) for site in trials.sites])
-    return (trials.similarities[:, 0] >= near) & (trials.own >= OWN_PLACES)
+    near = np.array([limits[site].near for site in trials.sites])
+    own = np.array([limits[site].own for site in trials.sites])
+    return (trials.similarities[:, 0] >= near) & (trials.own >= own)
 
 
-def _near_of(trials: _Trials, site: str) -> float:
-    return float(np.clip(np.quantile(trials.similarities[trials.sites == site, 0], _NEAR_QUANTILE), -1, 1))
-
-
-def _cuts(trials: _Trials, answers: _Answers, chances: np.ndarray) -> dict[tuple[str, str], float]:
+def _cuts(
+    trials: _Trials, answers: _Answers, chances: np.ndarray, from_here: np.ndarray
+) -> dict[tuple[str, str], float]:
     """(site, diagnosis) → probability from which it is vouched for.
 
     The lowest at which few enough of all answers are wrong; then, as long as a diagnosis has too many wrong answers among its
     own cases or among those that were called so, the least certain of these is no longer answered.
     """
-    usable = _from_here(trials) & (chances > 0)
+    usable = from_here & (chances > 0)
     cuts: dict[tuple[str, str], float] = {}
     for site in np.unique(trials.sites):
         here = usable & (trials.sites == site)
@@ -284,27 +346,28 @@ def _worst(
     return None
 
 
-def _answered(
+def _sure(
     trials: _Trials, answers: _Answers, chances: np.ndarray, cuts: dict[tuple[str, str], float]
 ) -> np.ndarray:
-    """bool [cases]: those for which a diagnosis is vouched."""
-    needed = np.array(
-        [cuts.get((site, said), 2.0) for site, said in zip(trials.sites, answers.said, strict=True)]
-    )
-    return _from_here(trials) & (chances >= needed)
+    """bool [cases]: those whose answer is sure enough."""
+    pairs = zip(trials.sites, answers.said, strict=True)
+    return chances >= np.array([cuts.get((site, said), 2.0) for site, said in pairs])
 
 
-def _site(site: str, trials: _Trials, answers: _Answers, answered: np.ndarray) -> SiteMeasure:
+def _site(
+    site: str, limits: _Limits, trials: _Trials, answers: _Answers, answered: np.ndarray
+) -> SiteMeasure:
     here = trials.sites == site
     of_answered = here & answered
+    right = answers.right[of_answered]
     return SiteMeasure(
-        site=str(site),
+        site=site,
         accuracy=_rate(answers.right[here], trials.groups[here]),
         answered=_rate(answered[here], trials.groups[here]),
-        right_of_answered=_rate(answers.right[of_answered], trials.groups[of_answered])
-        if of_answered.any()
-        else None,
-        near=_near_of(trials, site),
+        right_of_answered=_rate(right, trials.groups[of_answered]) if len(right) else None,
+        near=limits.near,
+        own=limits.own,
+        foreign=limits.foreign,
     )
 
 

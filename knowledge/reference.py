@@ -115,6 +115,11 @@ def reference_of(name: str) -> ReferenceTissue | None:
     return next((tissue for tissue in _shipped().values() if tissue.mark.name == name), None)
 
 
+def reference_of_encoder(sha256: str) -> ReferenceTissue | None:
+    """The reference tissue as the encoder with these weights sees it; None where there is none."""
+    return _shipped().get(sha256)
+
+
 def joined_mark(marks: Sequence[EncoderMark]) -> EncoderMark:
     """The mark of several encoders whose vectors stand one behind the other."""
     import hashlib

@@ -53,7 +53,8 @@ def computes_bfloat16() -> bool:
     """Whether training in bfloat16 is faster here than in float32: a processor without it emulates it 20 times slower."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.12
+    known = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.12
+    capabilities = known() if known else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

@@ -123,7 +123,10 @@ def _refusals(
 
 
 def _copies(one: Hit, other: Hit, shared: float) -> bool:
-    """Whether two hits of one diagnosis say the same twice: of one source, patient or group, or in the same words."""
+    """Whether two hits of one diagnosis say the same twice: of one source, patient or group, or in the same words.
+
+    Where both have pictures words alone are no sign: a laboratory's descriptions are often a template.
+    """
     first, second = one.record, other.record
     if shared > 1 or same_label(first.diagnosis) != same_label(second.diagnosis):
         return False
@@ -134,6 +137,8 @@ def _copies(one: Hit, other: Hit, shared: float) -> bool:
         for name in ("patient", "group")
     ):
         return True
+    if "image" in one.scores and "image" in other.scores:
+        return False
     words, others = _words(first.description), _words(second.description)
     return bool(words | others) and len(words & others) >= shared * len(words | others)
 

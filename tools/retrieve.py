@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validat
 from videopath.core.errors import InputError
 from videopath.tools.base import TissueTool
 from videopath.tools.context import ContextRules, neighbours_of
-from videopath.tools.schemas import ClipInput, LeftOut, RetrieveResult, SiteInput
+from videopath.tools.encoders import joined_vectors
+from videopath.tools.schemas import CaseBallot, CasesVote, ClipInput, LeftOut, RetrieveResult, SiteInput
 from videopath.tools.sessions import Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from videopath.knowledge import Found, KnowledgeBase, Query
+    from videopath.knowledge import Found, KnowledgeBase, Measure, Query, Vote
+    from videopath.knowledge.manifest import EncoderMark
+    from videopath.tools.seeing import FrameEncoder
 
 DEEPER = 4
 """Times as many are looked at as may be kept: behind many of one diagnosis a rival may stand."""
@@ -39,6 +42,9 @@ class RetrieveInput(SiteInput):
         default_factory=list,
         description="path and SHA-256 of the video in question, its slide, patient or group: "
         "records of the same are never returned",
+    )
+    drop: list[str] = Field(
+        default_factory=list, description="ids of records that a person does not let vote"
     )
     k: int = Field(5, ge=1, le=100, description="how many cases to look at")
     clip: ClipInput | None = Field(
@@ -102,6 +108,7 @@ class RetrieveTool(TissueTool):
         description: str,
         site: str | None = None,
         exclude_sources: list[str] | None = None,
+        drop: Sequence[str] = (),
         k: int = 5,
         clip: ClipInput | None = None,
         also_shown: Sequence[ClipInput] = (),
@@ -111,7 +118,7 @@ class RetrieveTool(TissueTool):
         base = self.open()
         notes: list[str] = []
         image = prints = None
-        if clip is not None and base.image_encoder is not None:
+        if clip is not None and base.voting_encoder is not None:
             image, prints, notes = self._seen(base, clip, also_shown)
         if not description.strip():
             if image is None:
@@ -125,7 +132,7 @@ class RetrieveTool(TissueTool):
             diagnosed=True,
             exclude=tuple(exclude_sources or ()),
         )
-        found, excluded = _found(base, query, k)
+        found, excluded, query = _found(base, query, k)
         return RetrieveResult(
             query=description,
             neighbours=neighbours_of(found.hits, site, k, self.rules),
@@ -134,40 +141,114 @@ class RetrieveTool(TissueTool):
             notes=notes,
             excluded=excluded[:_TOLD],
             excluded_count=len(excluded),
+            vote=cases_vote(base, query, drop) if image is not None else None,
+            voters_are_known_tissue=base.fixed and image is not None and self._is_own_tower(base),
+            known_tissue=self._known_tissue(base, query, clip),
         )
+
+    def _is_own_tower(self, base: KnowledgeBase) -> bool:
+        from videopath.model.tower import tower_sha256
+
+        return self.sessions is not None and _voting(base).sha256 == tower_sha256(self.sessions.info)
+
+    def _known_tissue(self, base: KnowledgeBase, query: Query, clip: ClipInput | None) -> CasesVote | None:
+        """What the tiles say that the model was trained on, where these ship and are not the base's own voters."""
+        from videopath.knowledge.electorate import ReferenceElectorate
+        from videopath.knowledge.reference import reference_of_encoder
+        from videopath.model.tower import tower_sha256
+
+        if clip is None or self.sessions is None or base.fixed:
+            return None
+        pool = self.sessions.pool if isinstance(self.sessions, Recording) else self.sessions
+        tissue = reference_of_encoder(tower_sha256(pool.info))
+        if tissue is None:
+            return None
+        from videopath.tools.seeing import TOWER
+
+        image = self.sessions.open(clip).picture_vector(pool.encoder(TOWER), tissue.mark.views)
+        electorate = ReferenceElectorate(tissue)
+        return _told_vote(electorate.vote(replace(query, image=image)), electorate.measure, query)
 
     def _seen(
         self, base: KnowledgeBase, clip: ClipInput, also_shown: Sequence[ClipInput]
     ) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
-        """The clip's vector by the encoder of the base's pictures, its fingerprints, and why there is no vector."""
-        from videopath.model.tower import tower_sha256
-        from videopath.tools.seeing import TOWER, clip_vector, load_frame_encoder
-
-        mark, sessions = base.image_encoder, self.sessions
-        assert mark is not None
+        """The clip's vector by the encoders of the base's pictures, its fingerprints, and why there is no vector."""
+        sessions = self.sessions
         if sessions is None:
-            return (
-                None,
-                None,
-                ["Pictures were not compared: this tool was given no model (engine=) to see by."],
-            )
+            note = "Pictures were not compared: this tool was given no model (engine=) to see by."
+            return None, None, [note]
         pool = sessions.pool if isinstance(sessions, Recording) else sessions
         prints = _fingerprints(pool, [clip, *also_shown])
-        if mark.sha256 == tower_sha256(sessions.info):
-            return clip_vector(sessions.open(clip).frame_vectors()), prints, []
-        note = (
-            f"Pictures were not compared: those of the knowledge base were encoded by {mark.name} "
-            f"({mark.sha256[:12]}…)"
-        )
-        if mark.name.startswith(TOWER):
-            return None, prints, [f"{note}, which is not the tower of {sessions.info.name}."]
         try:
-            encoder = load_frame_encoder(mark.name)
+            encoders = [_encoder_of(mark, pool) for mark in _voting(base).each]
         except InputError as error:
-            return None, prints, [f"{note}. {error}"]
-        if encoder.sha256 != mark.sha256:
-            return None, prints, [f"{note}; the {mark.name} that is installed has other weights."]
-        return clip_vector(encoder.encode(pool.clip(clip).frames)), prints, []
+            return None, prints, [f"Pictures were not compared: {error}"]
+        session, views = sessions.open(clip), _voting(base).views
+        return joined_vectors([session.picture_vector(one, views)[None] for one in encoders])[0], prints, []
+
+
+def _voting(base: KnowledgeBase) -> EncoderMark:
+    mark = base.voting_encoder
+    assert mark is not None
+    return mark
+
+
+def _encoder_of(mark: EncoderMark, pool: SessionPool) -> FrameEncoder:
+    """The encoder of a mark: the model's own tower, or one that is loaded by its name.
+
+    Raises ``InputError`` where it is the tower of another model than nano, which no knowledge base has loaded, where it is
+    not installed, or has other weights here.
+    """
+    from videopath.model.tower import tower_sha256
+    from videopath.tools.seeing import TOWER, is_loaded_by_name
+
+    if mark.sha256 == tower_sha256(pool.info):
+        return pool.encoder(TOWER)
+    told = f"those of the knowledge base were encoded by {mark.name} ({mark.sha256[:12]}…)"
+    if not is_loaded_by_name(mark.name):
+        raise InputError(f"{told}, which is not the tower of {pool.info.name}.")
+    try:
+        encoder = pool.encoder(mark.name)
+    except InputError as error:
+        raise InputError(f"{told}. {error}") from error
+    if encoder.sha256 != mark.sha256:
+        raise InputError(f"{told}; the {mark.name} that is installed has other weights.")
+    return encoder
+
+
+def cases_vote(base: KnowledgeBase, query: Query, drop: Sequence[str] = ()) -> CasesVote | None:
+    """The vote of a base's cases on a query's picture, those dropped left out, and whether they vouch for it."""
+    return _told_vote(base.vote(query), base.measure, query, drop)
+
+
+def _told_vote(
+    vote: Vote | None, measure: Measure | None, query: Query, drop: Sequence[str] = ()
+) -> CasesVote | None:
+    from videopath.knowledge import judge
+
+    if vote is None or measure is None:
+        return None
+    if drop:
+        vote = vote.without(drop)
+    if not vote.ballots:
+        return None
+    judged, deciding = judge(vote, measure, site_known=query.site is not None), vote.deciding
+    others = vote.without(deciding)
+    return CasesVote(
+        diagnosis=vote.leading,
+        shares={label: round(share, 6) for label, share in vote.shares.items()},
+        site=vote.site,
+        ballots=[CaseBallot(**ballot.model_dump()) for ballot in vote.ballots],
+        nearness=round(vote.nearness, 6),
+        own=vote.own,
+        probability=judged.probability,
+        from_here=judged.from_here,
+        vouches=judged.vouches,
+        reasons=judged.reasons,
+        measured_on=judged.measured_on,
+        deciding=deciding,
+        without=others.leading if others.ballots else "",
+    )
 
 
 def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
@@ -179,8 +260,8 @@ def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
     return np.concatenate([turned_fingerprints(pool.clip(clip).frames) for clip in clips])
 
 
-def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftOut]]:
-    """The nearest that may be seen, and those that may not.
+def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftOut], Query]:
+    """The nearest that may be seen, those that may not, and the query that was asked in the end.
 
     Where the site has fewer than ``k``, the nearest of other sites follow, to be shown as dropped.
     """
@@ -190,7 +271,7 @@ def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftO
         seen = {hit.record.id for hit in found.hits}
         others = [hit for hit in anywhere.hits if hit.record.id not in seen][: k - len(found.hits)]
         found = found.model_copy(update={"hits": [*found.hits, *others]})
-    return found, excluded
+    return found, excluded, query
 
 
 def _without_own(base: KnowledgeBase, query: Query, k: int) -> tuple[Query, Found, list[LeftOut]]:

@@ -64,7 +64,13 @@ class Candidate(Record):
     probability: float = Field(ge=0, le=1)
     support: list[str] = Field(
         default_factory=list,
-        description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown"',
+        description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown", "cases"',
+    )
+    of_model: float | None = Field(
+        None, ge=0, le=1, description="its probability by the model alone; none: the model did not weigh it"
+    )
+    of_cases: float | None = Field(
+        None, ge=0, le=1, description="its share of the similar cases' vote; none: no case has it"
     )
     other_organ: bool = Field(
         False, description="whether it names another organ than the site that was given"
@@ -146,6 +152,36 @@ class DescribeResult(Record):
     call: ModelCall
 
 
+class CaseBallot(Record):
+    """The vote of one patient, group or source: that of its nearest case."""
+
+    id: str
+    group: str
+    diagnosis: str
+    similarity: float = Field(description="centred cosine of the pictures, in [-1, 1]")
+    weight: float = Field(description="1 for the nearest of all, less for the others")
+
+
+class CasesVote(Record):
+    """What the nearest cases say by their pictures, and whether they vouch for it."""
+
+    diagnosis: str = Field(description="the one that leads")
+    shares: dict[str, float] = Field(description="diagnosis → its share; sums to 1, the largest first")
+    site: str = Field(description="of the cases that voted; empty where it is not known")
+    ballots: list[CaseBallot] = Field(description="the nearest first")
+    nearness: float = Field(description="similarity of the nearest case")
+    own: float = Field(description="share of the nearest places that are not those of other organs' tissue")
+    probability: float | None = Field(description="how often such a vote is right; none: never measured")
+    from_here: bool = Field(description="whether the picture is like the cases' own")
+    vouches: bool = Field(description="whether the vote is enough for a diagnosis")
+    reasons: list[str] = Field(default_factory=list, description="why it is not, with what is missing")
+    measured_on: str = Field("", description="how many cases of how many groups it was measured on")
+    deciding: list[str] = Field(
+        default_factory=list, description="records without whose votes another diagnosis would lead"
+    )
+    without: str = Field("", description="the diagnosis that would lead without them")
+
+
 class RetrieveResult(Record):
     """The nearest cases, best first, with why each was kept or dropped."""
 
@@ -158,6 +194,13 @@ class RetrieveResult(Record):
         default_factory=list, description="the first of those that may not be seen"
     )
     excluded_count: int = Field(0, ge=0, description="how many may not be seen in all")
+    vote: CasesVote | None = Field(None, description="of the cases with pictures; none where nobody votes")
+    voters_are_known_tissue: bool = Field(
+        False, description="whether those who voted are the tiles that the model was trained on"
+    )
+    known_tissue: CasesVote | None = Field(
+        None, description="of the tiles that the model was trained on, where the cases are others"
+    )
 
     @property
     def kept(self) -> list[Neighbour]:

@@ -24,8 +24,10 @@ from videopath.tools.schemas import ClipInput, FramesSeen, ModelCall
 if TYPE_CHECKING:
     import numpy as np
 
+    from videopath.knowledge.manifest import Views
     from videopath.model import Clip
     from videopath.model.engine import Engine, EngineInfo, Generation, Session
+    from videopath.tools.seeing import FrameEncoder
 
 LOADING = "loading the model"
 READING = "reading the video"
@@ -55,6 +57,7 @@ class SessionPool:
         self._load = load
         self._keep = keep
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._encoders: dict[str, FrameEncoder] = {}
         self._latest: tuple[str, Clip] | None = None  # the clip decoded last, for the session that comes next
         self._lock = threading.RLock()
 
@@ -67,6 +70,15 @@ class SessionPool:
 
                 self._engine = self._load() if self._load else load_engine(self.name)
             return self._engine
+
+    def encoder(self, name: str) -> FrameEncoder:
+        """The encoder of frames of a name, which stays loaded; "tower" is that of this engine."""
+        from videopath.tools.seeing import load_frame_encoder
+
+        with self._lock:
+            if name not in self._encoders:
+                self._encoders[name] = load_frame_encoder(name, self.engine)
+            return self._encoders[name]
 
     @property
     def loaded(self) -> bool:
@@ -210,6 +222,20 @@ class ClipSession:
 
         found = self._answered(
             "frame_vectors", {}, ENCODING, lambda session: session.frame_vectors().tolist()
+        )
+        return np.array(found, np.float32)
+
+    def picture_vector(self, encoder: FrameEncoder, views: Views) -> np.ndarray:
+        """float32 [dimension]: the clip as an encoder sees it, of length 1; by the model's own tower, or beside it."""
+        import numpy as np
+
+        from videopath.tools.seeing import picture_vector
+
+        found = self._answered(
+            "picture_vector",
+            {"encoder": encoder.sha256, "views": views},
+            ENCODING,
+            lambda session: picture_vector(encoder, session.clip.frames, views).tolist(),
         )
         return np.array(found, np.float32)
 

@@ -38,7 +38,11 @@ Relevance = Literal["diagnosis", "site"]
 FUSED = "fused"
 FITTED = "fitted"
 _CHOSEN_BY = "ndcg@10"
-_TEXT, _OTHERS = (0.0, 1.0), (0.0, 0.25, 0.5, 1.0, 2.0)
+_TRIED: dict[View, tuple[float, ...]] = {
+    "text": (0.0, 1.0),
+    "image": (0.0, 0.5, 1.0, 2.0, 20.0),
+    "lexical": (0.0, 0.25, 0.5, 1.0, 2.0),
+}
 
 
 @dataclass(frozen=True)
@@ -247,7 +251,7 @@ def fit_weights(asked: RetrievalSet) -> Iterator[tuple[Weights, float, float]]:
     """(weights, nDCG@10 by diagnosis without the site, the same with it) for a small grid of weights."""
     views = views_of(asked)
     seen: set[tuple[float, ...]] = set()
-    for values in product(*(_TEXT if view == "text" else _OTHERS for view in views)):
+    for values in product(*(_TRIED[view] for view in views)):
         largest = max(values)
         scaled = tuple(value / largest for value in values) if largest else ()
         if scaled and scaled not in seen:  # weights that are multiples of each other rank alike

@@ -60,12 +60,13 @@ def build(
     ] = None,
     media: MediaFolder = None,
     encoder: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--image-encoder",
-            help="With --media: the vision tower of a model (tower:NAME), or an encoder that is installed by name.",
+            help="With --media: the vision tower of a model (tower:NAME), efficientnet-lite0, timm:NAME, hf:NAME, or an "
+            "encoder that is installed by name; may be repeated, to see by several together.",
         ),
-    ] = "tower:nano",
+    ] = ["tower:nano"],  # noqa: B006 - typer reads it and nothing changes it
     index: Annotated[
         Literal["auto", "exact", "hnsw", "ivf", "ivfpq"],
         typer.Option("--index", help="How vectors are searched; auto: by their number and the memory."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the group."""
-    for command in (search, info, log, verify, audit):
+    for command in (search, info, measure, log, verify, audit):
         app.command()(command)
 
 
@@ -89,6 +90,39 @@ def search(
 def info(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
     """What a knowledge base holds: counts, embedder, hashes."""
     show_info(_opened(folder), as_json)
+
+
+def measure(
+    folder: MaybeFolder = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Measure now and keep that, as a version of the knowledge base.")
+    ] = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """How often the vote of a knowledge base's cases is right, by diagnosis, and what more cases would bring."""
+    from videopath.app.console import emit_json, plain, stdout, table
+    from videopath.app.figures import measure as shown
+
+    base = _opened(folder)
+    found = base.remeasure() if anew else base.measure
+    if as_json:
+        emit_json(found.model_dump_json(indent=2) if found else "null")
+        return
+    console = stdout()
+    if found is None:
+        console.print(plain(shown.NOT_MEASURED))
+        return
+    console.print(plain(shown.summary(found)), soft_wrap=True)
+    for head, rows in (
+        (shown.SITES, shown.sites(found)),
+        (shown.DIAGNOSES, shown.diagnoses(found)),
+        (shown.CONFUSIONS, shown.confusions(found)),
+        (shown.CURVE, shown.curve(found)),
+    ):
+        if rows:
+            console.print()
+            console.print(table(head, rows))
 
 
 def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
@@ -179,7 +213,7 @@ def _opened(folder: Path | None) -> KnowledgeBase:
     return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
 
 
-def _look(base: KnowledgeBase, image: Path, encoder: str | None) -> Look:
+def _look(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> Look:
     from videopath.knowledge import Media
 
     return viewer_of(base, None, encoder).look(Media(path=str(image.resolve())))

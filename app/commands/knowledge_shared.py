@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,7 +13,7 @@ from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase, Viewer
-    from videopath.knowledge.manifest import EncoderMark
+    from videopath.knowledge.manifest import EncoderMark, Views
     from videopath.knowledge.records import LeftOut
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the knowledge base.")]
@@ -42,11 +42,11 @@ MediaFolder = Annotated[
     ),
 ]
 NamedEncoder = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--image-encoder",
-        help="That of the knowledge base, if it is the vision tower of a model other than nano: no model is loaded "
-        "because a knowledge base names it.",
+        help="Those of the knowledge base that are models other than nano: none is loaded because a knowledge base "
+        "names it.",
         show_default=False,
     ),
 ]
@@ -66,36 +66,33 @@ def left_out_of(on_error: str) -> Iterator[LeftOut | None]:
         say(f"{len(damaged)} damaged {'entry was' if len(damaged) == 1 else 'entries were'} left out.")
 
 
-def viewer_by_name(encoder: str, media: Path | None) -> Viewer:
+def viewer_by_name(encoders: str | Sequence[str], media: Path | None, views: Views = "parts") -> Viewer:
     """A viewer of the media in a folder; none: of whole paths."""
     from videopath.tools.seeing import MediaViewer, load_frame_encoder
 
-    return MediaViewer(load_frame_encoder(encoder), media)
+    return MediaViewer(load_frame_encoder(encoders), media, views=views)
 
 
-def viewer_of(base: KnowledgeBase, media: Path | None, named: str | None = None) -> Viewer:
+def viewer_of(base: KnowledgeBase, media: Path | None, named: Sequence[str] | None = None) -> Viewer:
     """A viewer with the encoder of a knowledge base's pictures; a model as encoder only where the user names it.
 
     A knowledge base may be a stranger's, and its encoder a folder or a hub id.
     """
     from videopath.core.settings import load_settings
-    from videopath.tools.seeing import TOWER
+    from videopath.tools.seeing import TOWER, is_loaded_by_name
 
-    if base.image_encoder is None:
+    mark = base.image_encoder
+    if mark is None:
         raise InputError(
             f"The knowledge base {base.folder} has no pictures; build it again with --media to give it some."
         )
-    encoder = base.image_encoder.name
-    if encoder.startswith(f"{TOWER}:") and encoder not in (
-        f"{TOWER}:nano",
-        f"{TOWER}:{load_settings().model}",
-        named,
-    ):
+    if not is_loaded_by_name(mark.name, (f"{TOWER}:{load_settings().model}", *(named or ()))):
+        options = " ".join(f"--image-encoder {one.name}" for one in mark.each)
         raise InputError(
-            f"The pictures of {base.folder} were encoded by {encoder}, a model that is not loaded because a knowledge "
-            f"base names it: if you trust it, give --image-encoder {encoder}."
+            f"The pictures of {base.folder} were encoded by {mark.name}, a model that is not loaded because a knowledge "
+            f"base names it: if you trust it, give {options}."
         )
-    return viewer_by_name(encoder, media)
+    return viewer_by_name(mark.name, media, mark.views)
 
 
 def show_info(base: KnowledgeBase, as_json: bool) -> None:

@@ -44,7 +44,9 @@ class Colour:
         self._restain = str(rng.choice(["none", "density", "lab"], p=_restaining(strength)))
         self._density = _DENSITIES * rng.lognormal(0.0, 0.3) * rng.lognormal(0.0, _DENSITY_SPREAD)
         self._lab = rng.normal(_LAB, _LAB_SPREAD).astype(np.float32)
-        self._own: np.ndarray | None = None  # measured on the first frame, so that a clip keeps its own changes
+        self._own: np.ndarray | None = (
+            None  # measured on the first frame, so that a clip keeps its own changes
+        )
         self._rng = rng
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:

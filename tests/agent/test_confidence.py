@@ -75,6 +75,7 @@ def test_features_of_a_look() -> None:
             "neighbours": 0.75,
             "description": 0.25,
             "blind": 0.4,
+            "cases": 0.5,
         }
     )
 

@@ -78,7 +78,7 @@ def test_fit_is_judged_in_every_view_with_vectors() -> None:
     both = hit(1, 0.5).model_copy(update={"scores": {"text": 0.5, "image": 0.9, "lexical": 40.0}})
     text = hit(2, 0.8).model_copy(update={"scores": {"text": 0.8}})
     words = hit(3, 0.0).model_copy(update={"scores": {"lexical": 50.0}})
-    assert fit_of([both, text, words]) == pytest.approx([(0.5 / 0.8 + 1) / 2, 1.0, 0.0])
+    assert fit_of([both, text, words]) == pytest.approx([(0.5 / 0.8 + 20) / 21, 1.0, 0.0])
     weighed = fit_of([both, text, words], weights=Weights(text=1.0, image=0.25))
     assert weighed == pytest.approx([(0.5 / 0.8 + 0.25) / 1.25, 1.0, 0.0])
     assert fit_of([both, text, words], weights=Weights(image=0.0))[0] == pytest.approx(0.5 / 0.8)

@@ -13,6 +13,7 @@ from videopath.app.web.parts.bases import open_base
 from videopath.app.web.parts.choices import knowledge_bases, knowledge_name
 from videopath.app.web.parts.frame_search import SeenFrame, frame_search
 from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.measured import measure_of
 from videopath.app.web.parts.record_card import record_card
 from videopath.app.web.parts.record_form import record_form
 from videopath.app.web.parts.record_removal import removal_dialog
@@ -43,6 +44,7 @@ def show() -> None:
     fixed = folder is None
     removal_dialog(base)
     _info(base, fixed)
+    measure_of(base)
     by_text, by_frame, everything, own = st.tabs(
         ["Search by text", "Search by a frame", "All records", "Add a record"], key="knowledge_tabs"
     )
@@ -127,7 +129,7 @@ def _by_frame(base: KnowledgeBase, seen: SeenFrame, fixed: bool) -> None:
     from videopath.knowledge import Query
 
     mark = base.image_encoder
-    image = seen.vector if mark is not None and mark.sha256 == seen.tower_sha256 else None
+    image = seen.vectors[mark.views] if mark is not None and mark.sha256 == seen.tower_sha256 else None
     if mark is not None and image is None:
         told = f"The pictures here were seen by {mark.name}, not by the model that looked at the frame"
         st.warning(inert(f"{told}: they cannot be compared. Search by its words."), icon=":material/image:")

@@ -26,6 +26,7 @@ from videopath.core.sites import SITES
 if TYPE_CHECKING:
     import numpy as np
 
+    from videopath.knowledge.manifest import Views
     from videopath.model.engine import LocalEngine
 
 _ASKED = "frame_that_is_looked_at"
@@ -48,8 +49,8 @@ class SeenFrame:
 
     description: str | None
     """None where it was not asked for."""
-    vector: np.ndarray
-    """float32 [dimension], of the model's vision tower."""
+    vectors: dict[Views, np.ndarray]
+    """How the frame was shown → float32 [dimension], of the model's vision tower."""
     tower_sha256: str
     """Pictures compare only with those of the same tower."""
 
@@ -149,10 +150,11 @@ def _ask(
 
 def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -> SeenFrame:
     """What the model sees in an image, and says of it if asked; in the worker's thread."""
+    from videopath.knowledge.manifest import VIEWS_OF_PICTURES
     from videopath.model.tower import tower_sha256
     from videopath.tools import DescribeTool
     from videopath.tools.schemas import ClipInput
-    from videopath.tools.seeing import clip_vector
+    from videopath.tools.seeing import TOWER
     from videopath.tools.sessions import SessionPool
 
     with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
@@ -162,8 +164,9 @@ def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -
         described = None
         if words:
             described = DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
-        vector = clip_vector(sessions.open(ClipInput(video=str(path))).frame_vectors())
-    return SeenFrame(described, vector, tower_sha256(engine.info))
+        session, tower = sessions.open(ClipInput(video=str(path))), sessions.encoder(TOWER)
+        vectors = {views: session.picture_vector(tower, views) for views in VIEWS_OF_PICTURES}
+    return SeenFrame(described, vectors, tower_sha256(engine.info))
 
 
 @st.fragment(run_every=_LOOK_AGAIN)

@@ -1,0 +1,87 @@
+"""How a knowledge base's measure of itself is shown: the same tables on the terminal and on the page Knowledge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videopath.knowledge.measure import Measure, Rate
+
+Rows = list[tuple[str, ...]]
+
+SITES = ("site", "right (95% interval)", "answered", "right of these", "other organs taken for it")
+DIAGNOSES = (
+    "diagnosis",
+    "site",
+    "cases",
+    "patients or sources",
+    "right (95% interval)",
+    "answered",
+    "of these wrong",
+    "",
+)
+CONFUSIONS = ("is", "was called", "cases")
+CURVE = ("cases of each diagnosis", "right", "")
+NOT_MEASURED = "Its cases cannot be measured: there are no pictures, or no diagnosis has cases of two patients or sources at one site."
+_BAR = 30  # characters of a bar that stands for 1
+
+
+def sites(measure: Measure) -> Rows:
+    """A row for each site."""
+    return [
+        (
+            found.site or "not known",
+            _in_words(found.accuracy),
+            f"{found.answered.value:.2f}",
+            f"{found.right_of_answered.value:.2f}" if found.right_of_answered else "–",
+            f"{found.foreign.value:.3f}" if found.foreign else "not tried: no other tissue for this encoder",
+        )
+        for found in measure.sites
+    ]
+
+
+def diagnoses(measure: Measure) -> Rows:
+    """A row for each diagnosis, with what it lacks."""
+    return [
+        (
+            found.diagnosis,
+            found.site or "not known",
+            f"{found.cases}",
+            f"{found.groups}",
+            _in_words(found.accuracy) if found.accuracy else "–",
+            f"{found.answered}",
+            f"{found.wrong}",
+            "" if found.least is not None else "needs cases of other patients",
+        )
+        for found in measure.diagnoses
+    ]
+
+
+def confusions(measure: Measure, most: int = 10) -> Rows:
+    """The commonest mistakes."""
+    return [(found.truth, found.said, f"{found.cases}") for found in measure.confusions[:most]]
+
+
+def curve(measure: Measure) -> Rows:
+    """What each number of cases is worth, with a bar."""
+    return [
+        (f"{point.each}", f"{point.accuracy:.2f}", "█" * round(point.accuracy * _BAR))
+        for point in measure.curve
+    ]
+
+
+def summary(measure: Measure) -> str:
+    """The measure in a sentence."""
+    error = (
+        ""
+        if measure.calibration_error is None
+        else f" Its probabilities are {measure.calibration_error:.3f} off on average."
+    )
+    return (
+        f"Asked with each patient's, group's or source's own cases left out, the {measure.cases} cases with pictures are right "
+        f"in {_in_words(measure.accuracy)} ({measure.accuracy.groups} groups).{error} {measure.outlook}"
+    )
+
+
+def _in_words(rate: Rate) -> str:
+    return f"{rate.value:.2f} ({rate.low:.2f}–{rate.high:.2f})"

@@ -1,0 +1,92 @@
+"""Make the reference tissue of an encoder: vectors of the tiles that nano was trained on, and how good their vote is.
+
+    python benchmarks/reference_tissue.py --data DIR                       # tower:nano
+    python benchmarks/reference_tissue.py --data DIR --encoder efficientnet-lite0
+
+The tiles of the training side stand for the diagnoses, those of the atlas's training side are other tissue beside them.
+How good their vote is, is measured on the tiles of the calibration side, whose groups are not among them: the tower was
+trained on the others. The file is written to knowledge/reference/; its README names the data sets and their licences.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from videopath.knowledge.electorate import foreign_to, voters_of
+from videopath.knowledge.measuring import measure
+from videopath.knowledge.reference import FOLDER, SUFFIX, ReferenceTissue
+from videopath.knowledge.voting import Space
+from videopath.model.pictures import read_picture
+from videopath.model.training import corpus
+from videopath.model.training.corpus import Sample
+from videopath.tools.encoders import mark_of
+from videopath.tools.seeing import FrameEncoder, load_frame_encoder, picture_vector
+
+_VIEWS = "parts"
+_LONGEST = 1024  # pixels of a tile
+
+
+def main() -> None:
+    """Encode, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the folder with manifest.csv and slides.csv"
+    )
+    parser.add_argument("--encoder", default="tower:nano", help="by name, as for --image-encoder")
+    asked = parser.parse_args()
+    encoder = load_frame_encoder(asked.encoder)
+    tissue = tissue_of(asked.data, encoder)
+    path = FOLDER / f"{asked.encoder.replace(':', '-')}{SUFFIX}"
+    tissue.write(path)
+    assert tissue.measure is not None
+    print(f"{path}: {len(tissue.ids)} tiles, {path.stat().st_size / 1e6:.1f} MB")
+    for site in tissue.measure.sites:
+        print(
+            f"  {site.site}: {site.accuracy}; answered {site.answered.value:.2f}, right of these "
+            f"{site.right_of_answered.value if site.right_of_answered else float('nan'):.2f}"
+        )
+
+
+def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
+    """The tiles of the training side as an encoder sees them, measured on those of the calibration side."""
+    tiles, atlas = corpus.read_tiles(data), corpus.read_atlas_tiles(data, corpus.read_atlas(data))
+    known = _tissue([s for s in [*tiles, *atlas] if s.split == "train"], data, encoder)
+    asked = _tissue([s for s in tiles if s.split == "calibration"], data, encoder)
+    space = Space.around(known.vectors)
+    voters = voters_of(known, space)
+    measured = measure(
+        voters,
+        space,
+        foreign_to(np.unique(voters.sites), known, space),
+        encoder.sha256,
+        asked=voters_of(asked, space),
+    )
+    return ReferenceTissue(
+        known.mark, known.vectors, known.ids, known.groups, known.sites, known.diagnoses, measured
+    )
+
+
+def _tissue(samples: list[Sample], data: Path, encoder: FrameEncoder) -> ReferenceTissue:
+    vectors = []
+    for number, sample in enumerate(samples):
+        frames = read_picture(sample.path, _LONGEST)[None]
+        vectors.append(picture_vector(encoder, frames, _VIEWS))
+        if number % 200 == 0:
+            print(f"\r{number} of {len(samples)}", end="", flush=True)
+    print()
+    return ReferenceTissue(
+        mark_of(encoder).model_copy(update={"views": _VIEWS}),
+        np.stack(vectors),
+        np.array([sample.path.relative_to(data).as_posix() for sample in samples]),
+        np.array([sample.group for sample in samples]),
+        np.array([sample.site for sample in samples]),
+        np.array(["" if sample.weak else sample.diagnosis for sample in samples]),
+        None,
+    )
+
+
+if __name__ == "__main__":
+    main()
