@@ -55,7 +55,7 @@ def fuse(final: DiagnoseResult, vote: CasesVote | None, site: str | None, card: 
     if vote is None:
         return Fused(final.model_copy(update={"differential": of_model}), "model")
     candidates = _with_cases(of_model, vote)
-    basis = _basis(vote, site, card)
+    basis = _basis(final, vote, site, card)
     chances = _chances(candidates, basis, card.calibration)
     ordered = sorted(
         (c.model_copy(update={"probability": p}) for c, p in zip(candidates, chances, strict=True)),
@@ -72,12 +72,13 @@ def fuse(final: DiagnoseResult, vote: CasesVote | None, site: str | None, card: 
     return Fused(final.model_copy(update=update), basis)
 
 
-def _basis(vote: CasesVote, site: str | None, card: Card) -> Basis:
+def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card) -> Basis:
+    """The cases lead where they vouch, and where the model's answer is none that its card knows."""
     known = {same_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
     if site and {same_label(label) for label in vote.shares} <= known:
         return "fused" if {OF_MODEL, OF_CASES} <= card.calibration.keys() else "model"
-    knows_site = not (site and card.labels) or bool(known)
-    return "cases" if vote.vouches or not knows_site else "model"
+    model_knows = not (site and card.labels) or same_label(final.label) in known
+    return "cases" if vote.vouches or not model_knows else "model"
 
 
 def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:

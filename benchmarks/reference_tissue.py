@@ -5,7 +5,7 @@
 
 The tiles of the training side stand for the diagnoses, those of the atlas's training side are other tissue beside them.
 How good their vote is, is measured on the tiles of the calibration side, whose groups are not among them: the tower was
-trained on the others. The file is written to knowledge/reference/; its README names the data sets and their licences.
+trained on the others. The file is written to knowledge/tissue/; its README names the data sets and their licences.
 """
 
 from __future__ import annotations

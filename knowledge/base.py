@@ -383,7 +383,7 @@ class KnowledgeBase:
     def _refuse_other_viewer(self, viewer: Viewer | None) -> None:
         mark = self.image_encoder
         if viewer is None or (
-            mark is not None and mark.sha256 == viewer.sha256 and mark.views == viewer.views
+            mark is not None and mark.sha256 == viewer.sha256 and mark.views == views_of(viewer)
         ):
             return
         if mark is not None and mark.sha256 == viewer.sha256:

@@ -21,7 +21,7 @@ from videopath.core.files import replaced_on_success
 from videopath.knowledge.manifest import EncoderMark
 from videopath.knowledge.measure import Measure
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).parent / "tissue"
 _COLUMNS = ("ids", "groups", "sites", "diagnoses")
 SUFFIX = ".safetensors"
 STARTER_ENCODER = "tower:nano"

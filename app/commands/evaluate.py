@@ -10,6 +10,7 @@ import typer
 
 from videopath.app.commands.evaluate_answers import answers
 from videopath.app.commands.evaluate_html import report
+from videopath.app.commands.evaluate_lab import lab
 from videopath.app.commands.evaluate_retrieval import retrieval
 from videopath.app.commands.evaluate_shared import DEFAULT, OF_A_SET, DefaultGroup, tracked
 from videopath.app.commands.evaluate_tiles import write_set
@@ -169,3 +170,4 @@ app.command(OF_A_SET)(answers)
 app.command("write-set")(write_set)
 app.command()(report)
 app.command()(retrieval)
+app.command()(lab)
