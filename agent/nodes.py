@@ -18,7 +18,7 @@ from videopath.agent.fusion import fuse
 from videopath.agent.library import CaseLibrary, new_case_id, now
 from videopath.agent.looks import best_look
 from videopath.agent.outcome import engine_of, report_of, save_evidence
-from videopath.agent.phrases import choice_in_words, diagnosis_in_words, label_in_words
+from videopath.agent.phrases import choice_in_words, diagnosis_in_words, label_in_words, vote_in_short
 from videopath.agent.policy import Policy
 from videopath.agent.records import RunSettings, Step, VideoFacts
 from videopath.agent.reviewing import asked_decision
@@ -165,6 +165,7 @@ class Nodes:
                 draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
         step = draft.done(
             f"{len(result.kept)} of {len(result.neighbours)} similar cases fit"
+            + (f"; {vote_in_short(result.vote)}" if result.vote else "")
             + (f"; {result.excluded_count} may not be used" if result.excluded_count else ""),
             detail={**asked, "k": count, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in result.kept],

@@ -35,7 +35,9 @@ from videopath.agent.pdf_page import (
     text,
 )
 from videopath.agent.phrases import (
+    BALLOTS,
     abstention_in_words,
+    ballots_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
@@ -45,6 +47,9 @@ from videopath.agent.phrases import (
     other_organs_in_words,
     outcome_title,
     question_in_words,
+    readers_in_words,
+    vote_in_words,
+    vouchers_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding
 from videopath.agent.report import (
@@ -180,7 +185,7 @@ def _sureness(report: CaseReport) -> Iterator[Flowable]:
     yield row
     if report.abstained:
         yield text(abstention_in_words(report), CELL)
-    yield from (text(line, CELL) for line in looks_in_words(report))
+    yield from (text(line, CELL) for line in (*vouchers_in_words(report), *looks_in_words(report)))
 
 
 def settled_by_agent(report: CaseReport) -> bool:
@@ -251,11 +256,21 @@ def _differential(report: CaseReport) -> Iterator[Flowable]:
     likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in own)
     shown = max(likely, _SHOWN_ANYWAY)
     rows: list[Sequence[str | Flowable]] = [
-        (candidate_in_words(c), Bar(c.probability, 38 * mm), f"{c.probability:.1%}", _named_by(c.support))
+        (
+            candidate_in_words(c),
+            Bar(c.probability, 30 * mm),
+            f"{c.probability:.1%}",
+            *readers_in_words(c),
+            _named_by(c.support),
+        )
         for c in own[:shown]
     ]
     yield from heading("Differential diagnosis")
-    yield grid(("diagnosis", "", "probability", "named by"), rows, (6, 4.2, 2.2, 5))
+    yield grid(
+        ("diagnosis", "", "probability", "by the model", "by the cases", "named by"),
+        rows,
+        (5, 3.4, 2, 1.8, 1.8, 3.6),
+    )
     if others:
         named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_SHOWN_ANYWAY])
         more = " and others" if len(others) > _SHOWN_ANYWAY else ""
@@ -292,6 +307,10 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
             rows,
             (2.7, 3.6, 3.2, 7.8, 3.2),
         )
+    if report.vote:
+        yield Spacer(1, 5)
+        yield text(vote_in_words(report.vote), CELL)
+        yield grid(BALLOTS, ballots_in_words(report.vote), (5.5, 4, 4.5, 1.8, 1.6))
     for sentence in left_out_sentences(report):
         yield Spacer(1, 3)
         yield text(sentence, CELL)

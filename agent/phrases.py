@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from videopath.agent.records import CaseReport, LookTaken
+from videopath.agent.records import CaseReport, LookTaken, Voucher
 from videopath.core.text import same_label
 from videopath.tools.answered import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS
-from videopath.tools.schemas import Candidate, DiagnoseResult
+from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
 
 if TYPE_CHECKING:
     from videopath.agent.library import CaseEntry
@@ -101,7 +101,57 @@ def abstention_in_words(report: CaseReport) -> str:
         return ""
     if report.provenance.get("calibrated") is False:
         return "The agent abstained: nobody fitted the confidence of its model."
-    return "The agent abstained: its confidence is below the policy's threshold."
+    return "The agent abstained: nobody vouches for the diagnosis."
+
+
+def vouchers_in_words(report: CaseReport) -> list[str]:
+    """Whether the model and the similar cases vouch for the diagnosis, a sentence each; none where that is not known."""
+    return [_voucher_in_words(voucher) for voucher in report.vouchers]
+
+
+def _voucher_in_words(voucher: Voucher) -> str:
+    who = {"model": "The model", "cases": "The similar cases"}[voucher.by]
+    vouch = {"model": "vouches", "cases": "vouch"}[voucher.by]
+    measured = f"; measured on {voucher.measured_on}" if voucher.measured_on else ""
+    if voucher.reasons:
+        not_vouch = {"model": "does not vouch", "cases": "do not vouch"}[voucher.by]
+        return f"{who} {not_vouch} for it: {' '.join(voucher.reasons)}"
+    return f"{who} {vouch} for it: such an answer is right in {voucher.probability or 0:.2f} of the cases{measured}."
+
+
+def vote_in_words(vote: CasesVote) -> str:
+    """What the similar cases voted, which of them decided, and what it would be without these."""
+    said = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.0%} of the vote)."
+    if not vote.deciding:
+        return said
+    decided = f" {_listed(vote.deciding)} {'decides' if len(vote.deciding) == 1 else 'decide'} it"
+    return (
+        said + decided + (f"; without, it would be {vote.without}." if vote.without else "; no other voted.")
+    )
+
+
+def vote_in_short(vote: CasesVote) -> str:
+    """The vote for its step."""
+    return f"they vote for {vote.diagnosis} ({vote.shares[vote.diagnosis]:.0%} of {len(vote.ballots)} votes)"
+
+
+def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
+    """A row for each vote: the nearest case, whose it is, its diagnosis, its similarity and its weight."""
+    return [(b.id, b.group, b.diagnosis, f"{b.similarity:.2f}", f"{b.weight:.2f}") for b in vote.ballots]
+
+
+BALLOTS = ("case", "patient, group or source", "diagnosis", "similarity", "weight")
+
+
+def readers_in_words(candidate: Candidate) -> tuple[str, str]:
+    """A candidate's probability by the model and its share of the cases' vote, "–" where one has none."""
+    return tuple(
+        "–" if share is None else f"{share:.1%}" for share in (candidate.of_model, candidate.of_cases)
+    )  # type: ignore[return-value]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def looks_in_words(report: CaseReport) -> list[str]:

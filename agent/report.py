@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from videopath.agent.phrases import (
+    BALLOTS,
     abstention_in_words,
+    ballots_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
@@ -20,6 +22,9 @@ from videopath.agent.phrases import (
     other_organs_in_words,
     outcome_title,
     question_in_words,
+    readers_in_words,
+    vote_in_words,
+    vouchers_in_words,
 )
 from videopath.agent.records import CaseReport, Decision, Finding, LeftOut, SimilarCase, Step, VideoFacts
 from videopath.agent.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
@@ -76,6 +81,8 @@ def _outcome(report: CaseReport) -> str:
     apart = report.has_persons_diagnosis  # the agent's confidence and advice are not of a person's diagnosis
     if report.diagnosis and not apart:
         lines.append(f"**Confidence:** {confidence_in_words(report)}")
+    if not apart:
+        lines += [f"**Who vouches:** {_inline(sentence)}" for sentence in vouchers_in_words(report)]
     if report.site:
         lines.append(f"**Site:** {_inline(report.site)}")
     if report.question:
@@ -86,6 +93,7 @@ def _outcome(report: CaseReport) -> str:
         parts += [
             "### What the agent said",
             f"**Diagnosis:** {agents}  \n**Confidence:** {confidence_in_words(report)}",
+            *map(_inline, vouchers_in_words(report)),
         ]
     if report.abstained:
         parts.append(abstention_in_words(report))
@@ -167,14 +175,19 @@ def _differential(report: CaseReport) -> str:
 
 def _candidates(candidates: Sequence[Candidate]) -> str:
     rows = (
-        (_inline(candidate_in_words(c)), f"{c.probability:.1%}", _inline("; ".join(c.support)) or "–")
+        (
+            _inline(candidate_in_words(c)),
+            f"{c.probability:.1%}",
+            *readers_in_words(c),
+            _inline("; ".join(c.support)) or "–",
+        )
         for c in candidates
     )
-    return _table(("diagnosis", "probability", "support"), rows)
+    return _table(("diagnosis", "probability", "by the model", "by the cases", "support"), rows)
 
 
 def _similar_cases(report: CaseReport) -> str:
-    if not report.similar_cases:
+    if not (report.similar_cases or report.vote):
         return ""
     rows = (
         (
@@ -188,8 +201,13 @@ def _similar_cases(report: CaseReport) -> str:
         )
         for case in report.similar_cases
     )
-    return "## Similar cases\n\n" + _table(
-        ("case", "similarity", "ranks", "diagnosis", "used", "why", "description"), rows
+    head = ("case", "similarity", "ranks", "diagnosis", "used", "why", "description")
+    text = "## Similar cases\n\n" + (_table(head, rows) if report.similar_cases else "")
+    if report.vote is None:
+        return text
+    ballots = (tuple(map(_inline, row)) for row in ballots_in_words(report.vote))
+    return (
+        f"{text}\n\n### How they voted\n\n{_inline(vote_in_words(report.vote))}\n\n{_table(BALLOTS, ballots)}"
     )
 
 

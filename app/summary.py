@@ -18,6 +18,9 @@ from videopath.agent.phrases import (
     other_organs_in_words,
     outcome_title,
     question_in_words,
+    readers_in_words,
+    vote_in_words,
+    vouchers_in_words,
 )
 from videopath.agent.report import (
     confidence_in_words,
@@ -70,6 +73,8 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
             for c in report.similar_cases
         )
         yield _titled("Similar cases", table(("", "ranks", "case", "diagnosis", "not used because"), cases))
+    if report.vote:
+        yield plain(f"\n{vote_in_words(report.vote)}")
     for sentence in left_out_sentences(report):
         yield plain(f"\n{sentence}")
     if report.blind_diagnosis:
@@ -82,7 +87,7 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
 
 def _of_the_agent(report: CaseReport) -> Iterator[RenderableType]:
     """Its looks, advice and rationale; apart, with its diagnosis and confidence, where the diagnosis is a person's."""
-    parts = [plain(line) for line in looks_in_words(report)]
+    parts = [plain(line) for line in (*vouchers_in_words(report), *looks_in_words(report))]
     if report.advice:
         parts += [plain("What would help", "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]
     if report.rationale:
@@ -99,8 +104,11 @@ def _of_the_agent(report: CaseReport) -> Iterator[RenderableType]:
 
 
 def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
-    rows = ((f"{c.probability:6.1%}", candidate_in_words(c), "; ".join(c.support)) for c in candidates)
-    return table(("", "diagnosis", "support"), rows)
+    rows = (
+        (f"{c.probability:6.1%}", *readers_in_words(c), candidate_in_words(c), "; ".join(c.support))
+        for c in candidates
+    )
+    return table(("", "model", "cases", "diagnosis", "support"), rows)
 
 
 def _headline(report: CaseReport, state: str) -> Text:

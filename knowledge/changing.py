@@ -31,7 +31,7 @@ from videopath.knowledge.records import InstructionRecord
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.store import RecordStore, StoreWriter
 from videopath.knowledge.vectors import IndexKind
-from videopath.knowledge.views import Look, Viewer
+from videopath.knowledge.views import Look, Viewer, views_of
 
 Action = Literal["add", "update", "remove"]
 
@@ -218,5 +218,10 @@ def _version_of(folder: Path) -> int:
 
 
 def _mark(encoder: Encoder | Viewer) -> EncoderMark:
-    members = getattr(encoder, "members", ())
-    return EncoderMark(name=encoder.name, sha256=encoder.sha256, dimension=encoder.dimension, members=members)
+    return EncoderMark(
+        name=encoder.name,
+        sha256=encoder.sha256,
+        dimension=encoder.dimension,
+        views=views_of(encoder),
+        members=getattr(encoder, "members", ()),
+    )

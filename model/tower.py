@@ -47,6 +47,8 @@ class TowerEncoder:
         self.name = f"tower:{engine.info.source}"
         self.sha256 = tower_sha256(engine.info)
         self.dimension = int(engine.network.config.vision_config["hidden_size"])
+        self.side = int(engine.network.config.image_size)
+        """Pixels of the square that it reads."""
 
     def encode(self, frames: np.ndarray) -> np.ndarray:
         """Frames uint8 [T, H, W, 3] to float32 [T, dimension], each of length 1."""

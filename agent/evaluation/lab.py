@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.evaluation.summary import McNemar
 from videopath.core.errors import InputError
-from videopath.core.sites import canonical_site
 from videopath.core.text import same_label
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
+from videopath.knowledge.sources import known_site
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
@@ -120,7 +120,7 @@ def read_cases(manifest: Path) -> list[LabCase]:
     return [
         LabCase(
             path=_found(manifest, row[names["path"]]),
-            site=canonical_site(row[names["site"]]),
+            site=known_site(row[names["site"]].partition("(")[0]) or row[names["site"]].strip().lower(),
             diagnosis=row[names["diagnosis"]].strip(),
             group=row[names["group"]].strip(),
         )

@@ -133,7 +133,9 @@ def _shown(stain: bool, folder: Path) -> Iterator[Show]:
             target = target.with_suffix(".png")
         if not target.exists():
             frames = one_colour(clip.frames[np.unique(clip.indices, return_index=True)[1]])
-            files = [target] if clip.kind == "image" else [target / f"{n:03d}.png" for n in range(len(frames))]
+            files = (
+                [target] if clip.kind == "image" else [target / f"{n:03d}.png" for n in range(len(frames))]
+            )
             files[0].parent.mkdir(parents=True, exist_ok=True)
             for file, frame in zip(files, frames, strict=True):
                 Image.fromarray(frame).save(file)

@@ -60,7 +60,7 @@ def _case(view: CaseView, shared: Services) -> None:
     with evidence:
         st.fragment(findings)(view)  # a click in it draws only this again
     left_out = left_out_sentences(view.report) if view.report else []
-    neighbours(view.evidence.similar, blind_sentence(view), left_out)
+    neighbours(view.evidence.similar, blind_sentence(view), left_out, view.evidence.vote)
     _decision(view, shared)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from videopath.agent.phrases import by_organ, candidate_in_words, other_organs_in_words
+from videopath.agent.phrases import by_organ, candidate_in_words, other_organs_in_words, readers_in_words
 from videopath.agent.records import Candidate
 from videopath.app.web.parts.inert import inert
 from videopath.app.web.parts.palette import palette
@@ -36,8 +36,11 @@ def differential(candidates: Sequence[Candidate]) -> None:
 
 
 def _table(candidates: Sequence[Candidate]) -> None:
-    rows = [(candidate_in_words(c), f"{c.probability:.1%}", "; ".join(c.support) or "–") for c in candidates]
-    table(("diagnosis", "probability", "support"), rows)
+    rows = [
+        (candidate_in_words(c), f"{c.probability:.1%}", *readers_in_words(c), "; ".join(c.support) or "–")
+        for c in candidates
+    ]
+    table(("diagnosis", "probability", "by the model", "by the cases", "support"), rows)
 
 
 def described(candidates: Sequence[Candidate]) -> str:

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from videopath.agent.phrases import BALLOTS, ballots_in_words, vote_in_words
 from videopath.agent.records import SimilarCase
 from videopath.agent.report import ranks_of
 from videopath.app.web.parts.inert import inert
+from videopath.app.web.parts.tables import table
+from videopath.tools.schemas import CasesVote
 
 
-def neighbours(similar: Sequence[SimilarCase], sentence: str, left_out: Sequence[str] = ()) -> None:
-    """The cards as they came; ``sentence`` says whether they changed the diagnosis, ``left_out`` what was not searched."""
+def neighbours(
+    similar: Sequence[SimilarCase], sentence: str, left_out: Sequence[str] = (), vote: CasesVote | None = None
+) -> None:
+    """The cards as they came, and how the cases voted.
+
+    ``sentence`` says whether they changed the diagnosis, ``left_out`` what was not searched.
+    """
     with st.container(key="neighbours"):
         st.subheader("Similar cases", anchor=False)
         if sentence:
@@ -25,6 +33,10 @@ def neighbours(similar: Sequence[SimilarCase], sentence: str, left_out: Sequence
             for column, case in zip(st.columns(2), similar[first : first + 2], strict=False):
                 with column:
                     _card(case)
+        if vote is not None:
+            st.markdown("**How they voted**")
+            st.text(vote_in_words(vote))
+            table(BALLOTS, ballots_in_words(vote))
         for told in left_out:
             st.caption(inert(told))
 

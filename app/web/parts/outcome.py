@@ -11,6 +11,7 @@ from videopath.agent.phrases import (
     looks_in_words,
     outcome_title,
     question_in_words,
+    vouchers_in_words,
 )
 from videopath.agent.records import CaseReport
 from videopath.agent.report import confidence_in_words
@@ -97,10 +98,10 @@ def _headline(view: CaseView) -> str:
 
 
 def _limits(report: CaseReport) -> None:
-    """The question, answered or not, and what was seen at other looks."""
+    """The question, answered or not, who vouches for the diagnosis, and what was seen at other looks."""
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
-    lines = looks_in_words(report)
+    lines = [*(() if report.has_persons_diagnosis else vouchers_in_words(report)), *looks_in_words(report)]
     if lines:
         with st.container(key="looks", gap=None):
             for line in lines:

@@ -15,6 +15,7 @@ from videopath.agent.trace import TRACE_NAME, read_trace
 from videopath.app.web.jobs import ENDED, JobState
 from videopath.app.web.services import Services
 from videopath.core.errors import CaseError
+from videopath.tools.schemas import CasesVote
 
 TITLES = {
     "intake": "Intake",
@@ -40,6 +41,7 @@ class Evidence:
     differential: list[Candidate] = field(default_factory=list)
     similar: list[SimilarCase] = field(default_factory=list)
     blind: str = ""
+    vote: CasesVote | None = None
     final: str = ""  # the agent's own label; a person's stands in the report
 
 
@@ -128,10 +130,14 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
             findings=report.findings,
             differential=report.differential,
             similar=report.similar_cases,
+            vote=report.vote,
             blind=blind_in_words(report),
             final=marked(report, agent_diagnosis(report)),
         )
-    blind, final = result_of(steps, "diagnose_blind"), result_of(steps, "diagnose")
+    blind = result_of(steps, "diagnose_blind")
+    final = result_of(steps, "verify") or result_of(
+        steps, "diagnose"
+    )  # fused with the cases' vote, once it is
     return Evidence(
         findings=[
             Finding(text=found["text"], seconds=found["seconds"], frame=found["frame"])
@@ -142,6 +148,7 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
             SimilarCase(**{name: found[name] for name in SimilarCase.model_fields if name in found})
             for found in result_of(steps, "retrieve").get("neighbours", [])
         ],
+        vote=CasesVote(**found) if (found := result_of(steps, "retrieve").get("vote")) else None,
         blind=blind.get("label", ""),
         final=final.get("label", ""),
     )
