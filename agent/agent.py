@@ -37,7 +37,7 @@ from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
-    from videopath.model.engine import Engine
+    from videopath.model.engine import Engine, EngineInfo
 
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
@@ -110,6 +110,11 @@ class DiagnosticAgent:
     def library(self) -> CaseLibrary:
         """Where the agent's cases are kept."""
         return self._nodes.library
+
+    @property
+    def info(self) -> EngineInfo:
+        """What its model is; it is loaded for it if it was not yet."""
+        return self._nodes.sessions.info
 
     def diagnose(
         self,

@@ -82,13 +82,13 @@ def description_support(
     question: str | None,
     description: str,
     differential: Sequence[Candidate],
-) -> float | None:
-    """Probability of the first candidate after the description in the original one-prompt form, without neighbours.
+) -> dict[str, float]:
+    """Candidate → its probability after the description in the original one-prompt form, without neighbours.
 
-    A second way of asking: a description that leads elsewhere shows here. None where there is nothing to compare.
+    A second way of asking: a description that leads elsewhere shows here. Empty where there is nothing to compare.
     """
     if len(differential) < 2 or not description:
-        return None
+        return {}
     card = session.recording.info.card
     scores = session.score(
         one_prompt_question(site, question),
@@ -96,7 +96,8 @@ def description_support(
         answer_start=f"{description}\n{DIAGNOSIS_START}",
         reduce=card.score_reduction,
     )
-    return softmax(scores, card.calibration.get("temperature", 1.0))[0]
+    chances = softmax(scores, card.calibration.get("temperature", 1.0))
+    return {candidate.label: chance for candidate, chance in zip(differential, chances, strict=True)}
 
 
 def margin(differential: Sequence[Candidate]) -> float:

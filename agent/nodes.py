@@ -198,7 +198,7 @@ class Nodes:
             fused.final,
             DiagnoseResult.model_validate(state["blind"]),
             retrieved.neighbours,
-            supported,
+            supported.get(fused.final.label),
             retrieved.vote,
         )
         policy = policy_of(state)
@@ -233,6 +233,7 @@ class Nodes:
                 "result": fused.final.model_dump(mode="json"),
                 "basis": fused.basis,
                 "vouchers": [voucher.model_dump(mode="json") for voucher in weighed.vouchers],
+                "description_support": supported,
                 "features": values,
                 "confidence": weighed.sure if weighed.calibrated else None,
                 "threshold": weighed.threshold,

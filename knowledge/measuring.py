@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from videopath.core.cuts import cuts_of
 from videopath.core.logistic import fit_weights, probability
 from videopath.knowledge.measure import (
     FEATURES,
@@ -297,53 +298,16 @@ def _from_here(trials: _Trials, limits: Mapping[str, _Limits]) -> np.ndarray:
 def _cuts(
     trials: _Trials, answers: _Answers, chances: np.ndarray, from_here: np.ndarray
 ) -> dict[tuple[str, str], float]:
-    """(site, diagnosis) → probability from which it is vouched for.
-
-    The lowest at which few enough of all answers are wrong; then, as long as a diagnosis has too many wrong answers among its
-    own cases or among those that were called so, the least certain of these is no longer answered.
-    """
-    usable = from_here & (chances > 0)
+    """(site, diagnosis) → probability from which it is vouched for."""
     cuts: dict[tuple[str, str], float] = {}
     for site in np.unique(trials.sites):
-        here = usable & (trials.sites == site)
-        if not here.any():
-            continue
-        least = _lowest_cut(chances[here], answers.right[here])
-        if least is None:
-            continue
-        of_label = dict.fromkeys(np.unique(answers.said[here]).tolist(), least)
-        while (worst := _worst(of_label, trials, answers, chances, here)) is not None:
-            of_label[answers.said[worst]] = float(np.nextafter(chances[worst], 2.0))
-        cuts |= {
-            (str(site), label): min(cut, 1.0)
-            for label, cut in of_label.items()
-            if bool((here & (answers.said == label) & (chances >= cut) & answers.right).any())
-        }
+        at = trials.sites == site
+        usable = (from_here & (chances > 0))[at]
+        of_label = cuts_of(
+            trials.truth[at], answers.said[at], chances[at], WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable
+        )
+        cuts |= {(str(site), label): min(cut, 1.0) for label, cut in of_label.items()}
     return cuts
-
-
-def _lowest_cut(chances: np.ndarray, right: np.ndarray) -> float | None:
-    """The lowest probability from which at most ``WRONG_AT_MOST`` of the answers are wrong; None where there is none."""
-    order = np.argsort(-chances, kind="stable")
-    wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
-    fine = np.flatnonzero(wrong <= WRONG_AT_MOST)
-    return float(chances[order[fine[-1]]]) if len(fine) else None
-
-
-def _worst(
-    cuts: dict[str, float], trials: _Trials, answers: _Answers, chances: np.ndarray, here: np.ndarray
-) -> int | None:
-    """The place of the least certain wrong answer of a diagnosis that is wrong too often; None where none is."""
-    answered = here & (chances >= np.array([cuts.get(said, 2.0) for said in answers.said]))
-    wrong = answered & ~answers.right
-    for label in cuts:
-        own = here & (trials.truth == label)
-        called = answered & (answers.said == label)
-        for cases, count in ((wrong & own, own.sum()), (wrong & called, called.sum())):
-            if cases.sum() > WRONG_OF_DIAGNOSIS * count:
-                places = np.flatnonzero(cases)
-                return int(places[np.argmin(chances[places])])
-    return None
 
 
 def _sure(

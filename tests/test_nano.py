@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videopath.agent.evaluation.clips import Outcome, Share, fit_confidence, held_out, summarise, write_clip
+from videopath.agent.evaluation.clips import Outcome, Share, held_out, summarise, write_clip
 from videopath.core.errors import InputError
 from videopath.model import attributes, inspect_checkpoint, open_clip
 from videopath.model import questions as ask
@@ -117,12 +117,3 @@ def test_interval_holds_the_share() -> None:
     share = Share.of([True] * 8 + [False] * 2)
     assert share.low < share.value == 0.8 < share.high
     assert Share.of([]).count == 0
-
-
-def test_fitted_confidence_rises_with_what_speaks_for_it() -> None:
-    weights = fit_confidence([_outcome(True, 0.9)] * 20 + [_outcome(False, 0.2)] * 20)
-    assert all(value > 0 for name, value in weights.items() if name != "confidence.intercept")
-    opposed = fit_confidence([_outcome(True, 0.2)] * 20 + [_outcome(False, 0.9)] * 20)
-    assert all(value >= 0 for name, value in opposed.items() if name != "confidence.intercept")
-    with pytest.raises(InputError, match="alike"):
-        fit_confidence([_outcome(True, 0.9)] * 3)

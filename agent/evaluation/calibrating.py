@@ -7,16 +7,19 @@ spoke for its answers. The figures hold for the set that was given: what they ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from videopath.agent.agent import DiagnosticAgent
-from videopath.agent.evaluation.clips import fit_confidence
 from videopath.agent.evaluation.entities import named
+from videopath.agent.evaluation.fitting import Trial, fitted_calibration, trial_of
 from videopath.agent.evaluation.sets import Item, first_line
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
+from videopath.core.text import same_label
+from videopath.model.engine import Card
 from videopath.model.questions import FIRST_DESCRIBE, parse_answer
 from videopath.tools.answered import asks_for_diagnosis
+from videopath.tools.schemas import DiagnoseResult
 
 LEAST = 30
 """Questions; with fewer, six weights say nothing."""
@@ -25,14 +28,6 @@ LEAST_OF_EACH = 5
 
 POLICY = Policy(max_looks=0, accept_uncalibrated=True, show_blank=False)
 """How the agent answers meanwhile: one look, and whatever it says counts."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """An answer to a question whose diagnosis is known."""
-
-    right: bool
-    features: dict[str, float]
 
 
 def usable(items: Sequence[Item]) -> list[Item]:
@@ -53,7 +48,7 @@ def truth_of(item: Item) -> str:
 
 def answered(
     agent: DiagnosticAgent, items: Sequence[Item], on_unreadable: Callable[[str], None]
-) -> Iterator[Answered]:
+) -> Iterator[Trial]:
     """Ask each question. One whose video cannot be used is left out, and ``on_unreadable`` told why."""
     for item in items:
         question = item.question.removesuffix(FIRST_DESCRIBE).strip()
@@ -64,18 +59,33 @@ def answered(
         except InputError as error:
             on_unreadable(f"{item.id}: {first_line(error)}")
             continue
-        verified = next(step for step in report.steps if step.name == "verify")
-        right = named(report.diagnosis) == named(truth_of(item))
         agent.library.delete(report.case_id)
-        yield Answered(right, verified.detail["features"])
+        trial = trial_of(report, named(truth_of(item)), item.cluster)
+        yield replace(trial, final=_by_entity(trial.final), blind=_by_entity(trial.blind))
 
 
-def fitted(answers: Sequence[Answered]) -> dict[str, float]:
+def right_of(trials: Sequence[Trial]) -> int:
+    """How many of the model's answers are right."""
+    return sum(same_label(trial.final.label) == same_label(trial.truth) for trial in trials)
+
+
+def fitted(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     """The card's ``calibration``. Raises ``InputError`` where the answers are too few or too much alike."""
-    right = sum(answer.right for answer in answers)
-    if len(answers) < LEAST or min(right, len(answers) - right) < LEAST_OF_EACH:
+    right = right_of(trials)
+    if len(trials) < LEAST or min(right, len(trials) - right) < LEAST_OF_EACH:
         raise InputError(
-            f"The confidence was not fitted: of {len(answers)} answers {right} were right; it takes at least {LEAST}, "
+            f"The confidence was not fitted: of {len(trials)} answers {right} were right; it takes at least {LEAST}, "
             f"and {LEAST_OF_EACH} right and {LEAST_OF_EACH} wrong ones. Use a larger or a more varied set."
         )
-    return fit_confidence(answers)
+    return fitted_calibration(trials, card)
+
+
+def _by_entity(result: DiagnoseResult) -> DiagnoseResult:
+    """The result with the label by the entity's own name, as the truth has it: a synonym is right, too."""
+    known = named(result.label)
+    if not known or same_label(known) == same_label(result.label):
+        return result
+    renamed = [
+        c.model_copy(update={"label": known}) if c.label == result.label else c for c in result.differential
+    ]
+    return result.model_copy(update={"label": known, "differential": renamed})

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from videopath.agent.agent import DiagnosticAgent
-from videopath.agent.confidence import FEATURES
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.text import same_label
@@ -126,11 +124,18 @@ def write_clip(sample: Sample, folder: Path) -> Path:
     return target
 
 
-def evaluate(agent: DiagnosticAgent, samples: Iterable[Sample], folder: Path) -> Iterator[Outcome]:
+def evaluate(
+    agent: DiagnosticAgent,
+    samples: Iterable[Sample],
+    folder: Path,
+    on_report: Callable[[Sample, CaseReport], None] | None = None,
+) -> Iterator[Outcome]:
     """Diagnose each sample's clip with its site given; outcomes come as they are known."""
     for sample in samples:
         clip = write_clip(sample, folder)
         report = agent.diagnose(clip, site=sample.site)
+        if on_report:
+            on_report(sample, report)
         yield _outcome(sample, report, clip)
 
 
@@ -160,45 +165,6 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         calibration_error=_calibration_error(outcomes),
         seconds_per_clip=float(np.mean([o.seconds for o in outcomes])),
     )
-
-
-class Scored(Protocol):
-    """An answer whose truth is known."""
-
-    @property
-    def right(self) -> bool:
-        """Whether the diagnosis is the true one."""
-
-    @property
-    def features(self) -> dict[str, float]:
-        """What spoke for it."""
-
-
-def fit_confidence(outcomes: Sequence[Scored]) -> dict[str, float]:
-    """Weights of the confidence, for the card's ``calibration``: logistic regression of being right on the features.
-
-    No weight is negative: what speaks for a diagnosis never counts against it, however the features go together in
-    a small sample. Fit it on the calibration side, never on the test side. Needs right and wrong outcomes.
-    """
-    from scipy.optimize import minimize
-
-    right = np.array([o.right for o in outcomes], dtype=float)
-    if len(set(right)) < 2:
-        raise InputError(
-            "The confidence cannot be calibrated: all clips were answered alike; use more of them."
-        )
-    table = np.array([[1.0, *(o.features[name] for name in FEATURES)] for o in outcomes])
-
-    def loss(weights: np.ndarray) -> float:
-        total = table @ weights
-        return float(
-            np.mean(np.logaddexp(0.0, total) - right * total) + 0.5 * np.sum(weights[1:] ** 2) / len(right)
-        )
-
-    bounds = [(None, None), *[(0.0, None)] * len(FEATURES)]
-    fitted = minimize(loss, np.zeros(len(FEATURES) + 1), bounds=bounds, method="L-BFGS-B")
-    names = ["confidence.intercept", *(f"confidence.{name}" for name in FEATURES)]
-    return {name: round(float(weight), 4) for name, weight in zip(names, fitted.x, strict=True)}
 
 
 def _outcome(sample: Sample, report: CaseReport, clip: Path) -> Outcome:

@@ -69,6 +69,7 @@ def clips(
     from videopath.agent import DiagnosticAgent
     from videopath.agent.evaluation import atlas as on_atlas
     from videopath.agent.evaluation import clips as on_clips
+    from videopath.agent.evaluation.fitting import fitted_calibration, trial_of
     from videopath.agent.policy import Policy
     from videopath.app.console import quiet_libraries
     from videopath.core.files import write_text
@@ -83,12 +84,21 @@ def clips(
         with DiagnosticAgent.load(
             model=model, policy=Policy(max_looks=looks, accept_uncalibrated=True), home=cases
         ) as agent:
+            trials: list[Any] = []
             on_tiles: list[Any] = tracked(
-                on_clips.evaluate(agent, samples, written), len(samples), f"{split} clips over tiles"
+                on_clips.evaluate(
+                    agent,
+                    samples,
+                    written,
+                    lambda sample, report: trials.append(trial_of(report, sample.diagnosis, sample.group)),
+                ),
+                len(samples),
+                f"{split} clips over tiles",
             )
             on_slides: list[Any] = tracked(
                 on_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
             )
+            card = agent.info.card
             if on_tiles:
                 _keep(on_tiles, agent, split=split, looks=looks)
     if out:
@@ -96,7 +106,7 @@ def clips(
         write_text(out, "".join(lines))
     tiles = None if which == "atlas" else on_clips.summarise(on_tiles)
     atlas = None if which == "tiles" else on_atlas.summarise_slides(on_slides)
-    _show(tiles, atlas, on_clips.fit_confidence(on_tiles) if calibrate else None, as_json)
+    _show(tiles, atlas, fitted_calibration(trials, card) if calibrate else None, as_json)
 
 
 def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool) -> None:

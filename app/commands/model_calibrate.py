@@ -16,7 +16,7 @@ from videopath.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from videopath.agent.evaluation.calibrating import Answered
+    from videopath.agent.evaluation.fitting import Trial
     from videopath.agent.evaluation.sets import Item
     from videopath.model.engine import CalibratedOn, LocalEngine
 
@@ -64,7 +64,7 @@ def calibrate(
     items = usable(read_items(questions, media or questions.parent))
     engine = load_engine(folder, base=base, device=device, dtype=dtype, accept_licence=accept_licence)
     answers = _answers(engine, knowledge, items)
-    calibration = fitted(answers)
+    calibration = fitted(answers, engine.info.card)
     fitted_on = _fitted_on(questions, answers, engine)
     write_calibration(folder, calibration, fitted_on)
     if as_json:
@@ -83,7 +83,7 @@ def calibrate(
     typer.echo(folder / "videopath.json")
 
 
-def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item]) -> list[Answered]:
+def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item]) -> list[Trial]:
     from videopath.agent import DiagnosticAgent
     from videopath.agent.evaluation.calibrating import POLICY, answered
     from videopath.app.commands.evaluate_shared import tracked
@@ -100,7 +100,8 @@ def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item])
     return answers
 
 
-def _fitted_on(questions: Path, answers: Sequence[Answered], engine: LocalEngine) -> CalibratedOn:
+def _fitted_on(questions: Path, answers: Sequence[Trial], engine: LocalEngine) -> CalibratedOn:
+    from videopath.agent.evaluation.calibrating import right_of
     from videopath.core.files import sha256_file
     from videopath.model.engine import CalibratedOn
 
@@ -109,6 +110,6 @@ def _fitted_on(questions: Path, answers: Sequence[Answered], engine: LocalEngine
         set=questions.name,
         set_sha256=sha256_file(questions),
         questions=len(answers),
-        right=sum(answer.right for answer in answers),
+        right=right_of(answers),
         weights_sha256=engine.info.weights_sha256,
     )

@@ -16,11 +16,12 @@ from typer.testing import CliRunner, Result
 from videopath.agent import DiagnosticAgent, Policy
 from videopath.agent.confidence import is_calibrated
 from videopath.agent.evaluation import calibrating
-from videopath.agent.evaluation.calibrating import Answered, fitted
+from videopath.agent.evaluation.calibrating import fitted
+from videopath.agent.evaluation.fitting import Trial
 from videopath.core.errors import InputError
 from videopath.model import load_engine
 from videopath.model.convert import convert
-from videopath.model.engine import read_card
+from videopath.model.engine import Card, read_card
 from videopath.model.synthetic import render_case
 
 TRUTHS = ("benign colon tissue", "colon adenocarcinoma")
@@ -119,10 +120,9 @@ def test_a_set_that_is_too_small_is_refused_before_anything_is_asked(
     assert (small_checkpoint / "videopath.json").read_bytes() == before
 
 
-def test_answers_of_one_kind_fit_nothing() -> None:
-    answers = [Answered(right=True, features={}) for _ in range(40)]
+def test_answers_of_one_kind_fit_nothing(trial: Callable[..., Trial]) -> None:
     with pytest.raises(InputError, match="5 right and 5 wrong"):
-        fitted(answers)
+        fitted([trial("adenoma", "adenoma")] * 40, Card())
 
 
 @pytest.mark.parametrize("name", ["nano", None])
