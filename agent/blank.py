@@ -7,25 +7,15 @@ question, and only if its confidence is not calibrated: a calibration already te
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
-
-import numpy as np
 
 from videopath.agent.policy import Policy
 from videopath.core.text import same_label
 from videopath.model.questions import describe_question
 from videopath.tools.diagnose import DiagnoseTool
-from videopath.tools.schemas import ClipInput, DiagnoseResult
-from videopath.tools.sessions import Recording, SessionPool
-
-if TYPE_CHECKING:
-    from videopath.model.video import Clip
-
-_NAME = "blank"
-_SIDE = 384  # pixels
-_WHITE = 255
+from videopath.tools.schemas import DiagnoseResult
+from videopath.tools.sessions import SessionPool
+from videopath.tools.stand_ins import stand_in
 
 _Key = tuple[str | None, str | None, int, int, int]
 _known: WeakKeyDictionary[object, dict[_Key, set[str]]] = WeakKeyDictionary()
@@ -53,10 +43,7 @@ def labels_of_blank(
 def _asked(
     pool: SessionPool, site: str | None, question: str | None, frames: int, policy: Policy
 ) -> set[str]:
-    blank = _BlankPool(pool)
-    recording, request = Recording(blank), ClipInput(video=_NAME, frames=frames)
-    try:
-        session = recording.open(request)
+    with stand_in(pool, "blank", frames) as session:
         described = session.generate(describe_question(site), max_new_tokens=policy.description_tokens)
         asked = {
             "description": described.text.strip(),
@@ -64,39 +51,6 @@ def _asked(
             "question": question,
             "max_new_tokens": policy.answer_tokens,
         }
-        result: DiagnoseResult = DiagnoseTool(sessions=recording).invoke({**request.model_dump(), **asked})
-    finally:
-        blank.close()
+        tool = DiagnoseTool(sessions=session.recording)
+        result: DiagnoseResult = tool.invoke({**session.request.model_dump(), **asked})
     return {same_label(label) for label in (result.label, result.generated) if label}
-
-
-class _BlankPool(SessionPool):
-    """The engine of another pool before blank clips; nobody else asks it meanwhile."""
-
-    def __init__(self, pool: SessionPool) -> None:
-        super().__init__(pool.engine, keep=1)
-        self._lock = pool._lock
-
-    def clip(self, request: ClipInput) -> Clip:
-        """An even white clip."""
-        return _blank_clip(request.frames or self.frames)
-
-
-def _blank_clip(frames: int) -> Clip:
-    from videopath.model.video import Clip
-
-    return Clip(
-        path=Path(_NAME),
-        frames=np.full((frames, _SIDE, _SIDE, 3), _WHITE, np.uint8),
-        seconds=np.arange(frames, dtype=np.float64),
-        indices=np.arange(frames, dtype=np.int64),
-        fps=1.0,
-        duration=float(frames),
-        width=_SIDE,
-        height=_SIDE,
-        total_frames=frames,
-        sha256="",
-        sampling="uniform",
-        kind="folder",
-        reader="pillow",
-    )

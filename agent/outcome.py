@@ -158,6 +158,8 @@ def _findings(state: CaseState, described: DescribeResult, images: dict[int, str
             frame=finding.frame,
             image=images.get(finding.frame),
             by="model" if finding.text in own else "reviewer",
+            rests_on=finding.rests_on,
+            typical_of=finding.typical_of,
         )
         for finding in described.findings
     ]

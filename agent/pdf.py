@@ -38,6 +38,7 @@ from videopath.agent.phrases import (
     BALLOTS,
     abstention_in_words,
     ballots_in_words,
+    basis_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
@@ -204,9 +205,12 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
     """Each frame once, with the findings that it shows best."""
     if not report.findings:
         return
-    yield from heading("Findings, and the frame that shows each best")
+    yield from heading("Findings, and the frame that shows each that was seen")
     by_frame: dict[int, list[tuple[int, Finding]]] = {}
-    for number, finding in enumerate(report.findings, 1):
+    numbered = list(enumerate(report.findings, 1))
+    for number, finding in numbered:
+        if not finding.was_seen:
+            continue
         by_frame.setdefault(finding.frame, []).append((number, finding))
     still = report.video is not None and report.video.kind == "image"
     for shown in by_frame.values():
@@ -214,8 +218,7 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
         where = "still image" if still else f"{moment(first.seconds)}, frame {first.frame}"
         lines: list[Flowable] = [text(where, LABEL)]
         for number, finding in shown:
-            by = "  (the reviewer's words)" if finding.by == "reviewer" else ""
-            lines += [Spacer(1, 2), text(f"{number}.  {finding.text}{by}")]
+            lines += [Spacer(1, 2), text(f"{number}.  {finding.text}  ({basis_in_words(finding)})")]
         picture = _picture(report.folder, first.image)
         row = Table(
             [[picture or text("The frame is not kept here.", SMALL), lines]],
@@ -225,6 +228,9 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
         row.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
         yield KeepTogether(row)
         yield Spacer(1, 3)
+    for number, finding in numbered:
+        if not finding.was_seen:
+            yield text(f"{number}.  {finding.text}  ({basis_in_words(finding)})")
 
 
 def _picture(folder: Path | None, name: str | None) -> Image | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from videopath.agent.records import CaseReport, LookTaken, Voucher
+from videopath.agent.records import CaseReport, Finding, LookTaken, Voucher
 from videopath.core.text import same_label
 from videopath.tools.answered import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS
@@ -102,6 +102,22 @@ def abstention_in_words(report: CaseReport) -> str:
     if report.provenance.get("calibrated") is False:
         return "The agent abstained: nobody fitted the confidence of its model."
     return "The agent abstained: nobody vouches for the diagnosis."
+
+
+def basis_in_words(finding: Finding) -> str:
+    """What a finding rests on."""
+    if finding.by == "reviewer":
+        return "the reviewer's words"
+    if finding.rests_on == "typical":
+        return f"typical of {finding.typical_of}, not seen"
+    return _BASIS[finding.rests_on]
+
+
+_BASIS = {
+    "measured": "measured on the frame",
+    "seen": "seen on the frame",
+    "said": "said by the model, not verified",
+}
 
 
 def vouchers_in_words(report: CaseReport) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from videopath.core.notice import RESEARCH_USE
-from videopath.tools.schemas import Candidate, CasesVote, LeftOut
+from videopath.tools.schemas import Candidate, CasesVote, LeftOut, RestsOn
 
 if TYPE_CHECKING:
     from videopath.model.video import Clip
@@ -66,6 +66,16 @@ class Finding(Record):
         default=None, description="the frame as PNG, relative to the case folder: frames/….png"
     )
     by: Literal["model", "reviewer"] = Field(default="model", description="whose words these are")
+    rests_on: RestsOn = Field(
+        default="said",
+        description="measured or seen on that frame; typical of a diagnosis; said by the model alone",
+    )
+    typical_of: str = Field(default="", description="the diagnosis that a typical sentence is a fact of")
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether its moment shows it: measured, seen by a fitted test, or a person's words."""
+        return self.by == "reviewer" or self.rests_on in ("measured", "seen")
 
 
 class SimilarCase(Record):

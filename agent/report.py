@@ -13,6 +13,7 @@ from videopath.agent.phrases import (
     BALLOTS,
     abstention_in_words,
     ballots_in_words,
+    basis_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
@@ -153,14 +154,18 @@ def _description(report: CaseReport) -> str:
     text += _quote(report.description)
     if report.findings:
         still = report.video is not None and report.video.kind == "image"
-        text += "\n\n### Findings and the moment that shows each best\n\n"
-        text += _table(("moment", "frame", "finding"), (_finding_row(f, still) for f in report.findings))
+        text += "\n\n### Findings, and the moment that shows each that was seen\n\n"
+        rows = (_finding_row(f, still) for f in report.findings)
+        text += _table(("moment", "frame", "finding", "rests on"), rows)
     return text
 
 
-def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str]:
+def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str, str]:
+    words = _inline(finding.text), _inline(basis_in_words(finding))
+    if not finding.was_seen:
+        return "–", "–", *words
     frame = f"[{finding.frame}]({finding.image})" if finding.image else str(finding.frame)
-    return ("still image" if still else moment(finding.seconds)), frame, _inline(finding.text)
+    return "still image" if still else moment(finding.seconds), frame, *words
 
 
 def _differential(report: CaseReport) -> str:

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from videopath.agent.phrases import (
+    basis_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
@@ -61,8 +62,10 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         if others:
             yield _titled(other_organs_in_words(others), _candidates(others))
     if report.findings:
-        found = ((moment(finding.seconds), finding.text) for finding in report.findings)
-        yield _titled("Findings, and the moment that shows each best", table(("", ""), found))
+        found = (
+            (moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings
+        )
+        yield _titled("Findings, and the moment that shows each that was seen", table(("", "", ""), found))
     elif report.description:
         yield _titled("Description", plain(report.description))
     if writer := writer_of("description", report):

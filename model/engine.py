@@ -51,6 +51,10 @@ class Card(BaseModel):
         default="mean", description="how candidates' log-probabilities add up"
     )
     trained_on: str = ""
+    typical: dict[str, list[str]] = Field(
+        default={},
+        description="diagnosis → sentences that it writes of it as a whole, whatever the picture shows",
+    )
 
 
 class CalibratedOn(BaseModel):

@@ -63,7 +63,7 @@ def test_nano_reaches_its_floors_on_held_out_groups(
 def test_what_nano_says_of_the_stain_follows_the_clip(nano_engine: LocalEngine, shared: Path) -> None:
     tile = next(s for s in corpus.read_tiles(shared / "data") if s.label == "lung_scc" and s.split == "test")
     clip = open_clip(tile.path)
-    scale = next(scale for scale in wording.SCALES if scale.attribute == "stain")
+    scale = next(scale for scale in attributes.SCALES if scale.attribute == "stain")
     density = -np.log((clip.frames + 1.0) / 256.0)
     measured, said = [], []
     for strength in (0.5, 1.0, 1.8):
@@ -91,7 +91,7 @@ def _outcome(right: bool, sure: float, abstained: bool = False) -> Outcome:
         confidence=sure,
         abstained=abstained,
         features=dict.fromkeys(names, sure),
-        attributes={scale.attribute: right for scale in wording.SCALES},
+        attributes={scale.attribute: right for scale in attributes.SCALES},
         seconds=1.0,
     )
 

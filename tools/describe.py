@@ -12,8 +12,10 @@ from pydantic import ConfigDict, Field, SkipValidation, model_validator
 from videopath.model.prompts import without_marks
 from videopath.model.questions import describe_question
 from videopath.tools.base import TissueTool
+from videopath.tools.evidence import is_tested, with_evidence
 from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
+from videopath.tools.stand_ins import stand_in
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|ca|approx|Fig|Dr|no)\.$", re.IGNORECASE)
@@ -54,7 +56,7 @@ class DescribeTool(TissueTool):
         frames = session.frames()
         return DescribeResult(
             description=text,
-            findings=located(session, question, split_sentences(text), frames),
+            findings=found_in(session, question, split_sentences(text), frames, site),
             frames=frames,
             mean_logprob=sum(answer.logprobs) / max(len(answer.logprobs), 1),
             call=session.call(question, time.perf_counter() - begun),
@@ -70,6 +72,38 @@ def split_sentences(text: str) -> list[str]:
         elif piece:
             pieces.append(piece)
     return list(dict.fromkeys(pieces))
+
+
+def found_in(
+    session: ClipSession,
+    question: str,
+    sentences: Sequence[str],
+    frames: FramesSeen,
+    site: str | None = None,
+) -> list[LocatedFinding]:
+    """Each sentence at the frame that shows it best, with what it rests on."""
+    findings, card = located(session, question, sentences, frames), session.recording.info.card
+    margins = _margins(session, question, findings, site) if is_tested(card) and findings else None
+    judged = with_evidence(findings, session.attributes(), card, margins)
+    return [
+        finding.model_copy(
+            update={"seconds": frames.seconds[finding.position], "frame": frames.indices[finding.position]}
+        )
+        for finding in judged
+    ]
+
+
+def _margins(
+    session: ClipSession, question: str, findings: Sequence[LocatedFinding], site: str | None
+) -> list[float]:
+    """By how much each sentence is more likely on the clip than on any stand-in, in nats a token."""
+    texts = [finding.text[:_LONGEST_SCORED] for finding in findings]
+    scores = [session.score(question, texts, reduce="mean")]
+    frames = len(session.frames().indices)
+    for what in ("blank", "foreign"):
+        with stand_in(session.recording.pool, what, frames, site) as other:
+            scores.append(other.score(question, texts, reduce="mean"))
+    return [here - max(others) for here, *others in zip(*scores, strict=True)]
 
 
 def located(

@@ -111,8 +111,12 @@ class LeftOut(Record):
     detail: str = Field(description="the name that it shares, or how many bits of the fingerprints differ")
 
 
+RestsOn = Literal["measured", "seen", "typical", "said"]
+"""What a finding rests on: measured on the frame; seen, by a fitted test; typical of a diagnosis; said by the model alone."""
+
+
 class LocatedFinding(Record):
-    """One sentence of a description with the frame under which the model finds it most likely."""
+    """One sentence of a description with the frame under which the model finds it most likely, and what it rests on."""
 
     text: str
     seconds: float = Field(description="presentation time of that frame in the source")
@@ -121,6 +125,8 @@ class LocatedFinding(Record):
     contrast: float = Field(
         description="its mean log-probability there minus the mean over all frames; 0 with one frame"
     )
+    rests_on: RestsOn = Field("said", description="see :mod:`videopath.tools.evidence`")
+    typical_of: str = Field("", description="the diagnosis that a typical sentence is a fact of")
 
 
 class ModelCall(Record):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from videopath.knowledge.manifest import Views
     from videopath.model import Clip
+    from videopath.model.attributes import Attributes
     from videopath.model.engine import Engine, EngineInfo, Generation, Session
     from videopath.tools.seeing import FrameEncoder
 
@@ -224,6 +225,18 @@ class ClipSession:
             "frame_vectors", {}, ENCODING, lambda session: session.frame_vectors().tolist()
         )
         return np.array(found, np.float32)
+
+    def attributes(self) -> list[Attributes]:
+        """What is measured on the pixels of each frame."""
+        from videopath.model.attributes import NAMES, Attributes, measure
+
+        found = self._answered(
+            "attributes",
+            {},
+            READING,
+            lambda session: [measure(frame[None]).as_array().tolist() for frame in session.clip.frames],
+        )
+        return [Attributes(**dict(zip(NAMES, values, strict=True))) for values in found]
 
     def picture_vector(self, encoder: FrameEncoder, views: Views) -> np.ndarray:
         """float32 [dimension]: the clip as an encoder sees it, of length 1; by the model's own tower, or beside it."""

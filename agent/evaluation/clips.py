@@ -20,7 +20,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.text import same_label
-from videopath.model.attributes import measure
+from videopath.model.attributes import SCALES, measure
 from videopath.model.training import corpus, views, wording
 from videopath.model.training.corpus import Sample, Split
 from videopath.model.video import open_clip
@@ -156,9 +156,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         blind_accuracy=Share.of([o.blind_right for o in outcomes]),
         by_class=by_class,
         attributes=Share.of(words),
-        by_attribute={
-            s.attribute: Share.of([o.attributes[s.attribute] for o in outcomes]) for s in wording.SCALES
-        },
+        by_attribute={s.attribute: Share.of([o.attributes[s.attribute] for o in outcomes]) for s in SCALES},
         coverage=Share.of([not o.abstained for o in outcomes]),
         accuracy_when_answered=Share.of([o.right for o in answered]),
         confusion={truth: dict(row) for truth, row in confusion.items()},

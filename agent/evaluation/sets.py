@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from videopath.core.errors import InputError
 from videopath.core.jsonl import JsonEntry, json_entries
 from videopath.core.sites import canonical_site
-from videopath.model.training.wording import SCALES
+from videopath.model.attributes import SCALES
 
 SUFFIXES = ("", ".mp4", ".MP4", ".mkv", ".mov", ".avi", ".webm")
 

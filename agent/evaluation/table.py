@@ -10,7 +10,7 @@ import numpy as np
 from videopath.agent.evaluation.answers import Answer
 from videopath.agent.evaluation.entities import credit, entity_of, named
 from videopath.core.errors import InputError
-from videopath.model.training.wording import SCALES
+from videopath.model.attributes import SCALES
 
 Encode = Callable[[list[str]], np.ndarray]
 """Texts to unit vectors [n, dimension]."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from videopath.agent.evaluation.clips import FRAMES, write_clip
-from videopath.model.attributes import measure
+from videopath.model.attributes import SCALES, measure
 from videopath.model.questions import one_prompt_answer, one_prompt_question
 from videopath.model.training import wording
 from videopath.model.training.corpus import Sample
@@ -44,7 +44,7 @@ def written_questions(samples: Iterable[Sample], out: Path) -> Iterator[dict[str
             "group": sample.group,
             "attributes": {
                 scale.attribute: scale.words[scale.level(getattr(measured, scale.attribute))][0]
-                for scale in wording.SCALES
+                for scale in SCALES
             },
         }
 

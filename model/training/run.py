@@ -139,6 +139,7 @@ def card(recipe: Recipe) -> dict[str, object]:
         "trained_on": "LC25000, an oral cavity set, the NIA lymphoma set, LBC Pap smears, BM_GRAZ and the Patoloji Atlası (see MODEL_CARD.md)",
         "labels": corpus.diagnoses_by_site(),
         "unknown_label": corpus.UNKNOWN,
+        "typical": {d: wording.typical(d) for listed in corpus.diagnoses_by_site().values() for d in listed},
         "score_reduction": "sum",
         "calibration": {},
     }

@@ -6,76 +6,13 @@ that the model sees; only the facts come from the entity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
 import yaml
 
-from videopath.model.attributes import Attributes
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Words for one attribute: the bounds between the levels, and the wordings of each level, lowest first."""
-
-    attribute: str
-    bounds: tuple[float, ...]
-    words: tuple[tuple[str, ...], ...]
-
-    def level(self, value: float) -> int:
-        """The level of a value: 0 is the lowest."""
-        return int(np.searchsorted(self.bounds, value))
-
-    def spoken_level(self, text: str) -> int | None:
-        """The level that a text names, or None where it names none."""
-        for level, wordings in enumerate(self.words):
-            if any(wording in text for wording in wordings):
-                return level
-        return None
-
-
-SCALES: tuple[Scale, ...] = (
-    Scale("fineness", (0.50,), (("high-power view", "close view"), ("low-power view", "wide view"))),
-    Scale(
-        "cellularity",
-        (0.13, 0.30),
-        (
-            ("sparsely cellular", "low in cells"),
-            ("moderately cellular", "of medium cell content"),
-            ("densely cellular", "rich in cells"),
-        ),
-    ),
-    Scale(
-        "crowding",
-        (0.50,),
-        (("well-spaced nuclei", "nuclei lying apart"), ("crowded nuclei", "tightly packed nuclei")),
-    ),
-    Scale(
-        "stain",
-        (0.36, 0.58),
-        (
-            ("pale staining", "weak stain"),
-            ("medium staining", "stain of medium strength"),
-            ("dark staining", "strong stain"),
-        ),
-    ),
-    Scale(
-        "eosin",
-        (0.10, 0.30),
-        (
-            ("little eosinophilia", "hardly any pink"),
-            ("moderate eosinophilia", "some pink"),
-            ("marked eosinophilia", "much pink"),
-        ),
-    ),
-    Scale(
-        "open_space",
-        (0.10,),
-        (("hardly any lumina or fat", "few open spaces"), ("wide lumina or fat", "large open spaces")),
-    ),
-)
+from videopath.model.attributes import SCALES, Attributes
 
 
 @cache
@@ -102,6 +39,11 @@ def describe(diagnosis: str, measured: Attributes, rng: np.random.Generator) -> 
     facts = _entity(diagnosis)["facts"]
     chosen = rng.permutation(len(facts))[: int(rng.integers(2, 4))]
     return " ".join([describe_attributes(measured, rng), *(_pick(facts[i], rng) for i in chosen)])
+
+
+def typical(diagnosis: str) -> list[str]:
+    """All sentences that a description may hold since they are typical of a diagnosis, whatever the picture shows."""
+    return [wording for fact in _entity(diagnosis)["facts"] for wording in fact]
 
 
 def rationale(diagnosis: str, rng: np.random.Generator) -> str:

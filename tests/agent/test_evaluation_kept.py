@@ -13,7 +13,7 @@ from videopath.agent.evaluation import kept as kept_files
 from videopath.agent.evaluation.clips import Outcome, summarise
 from videopath.agent.evaluation.kept import Evaluation
 from videopath.core.errors import InputError
-from videopath.model.training.wording import SCALES
+from videopath.model.attributes import SCALES
 
 
 def _outcome(confidence: float, right: bool) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.agent.phrases import by_organ, diagnosis_in_words, other_organs_in_words
+from videopath.agent.phrases import basis_in_words, by_organ, diagnosis_in_words, other_organs_in_words
 from videopath.agent.report import left_out_sentences, ranks_of
 from videopath.agent.statements import retrieval_sentence, statements
 from videopath.app.web.parts import comparison
@@ -87,7 +87,8 @@ def findings(first: CaseReport, second: CaseReport) -> None:
             st.caption(f"Run {name}")
             for finding in report.findings:
                 mark = "" if finding.text in other else f"  (only {name})"
-                st.text(f"{finding.seconds:.1f} s  {finding.text}{mark}")
+                when = f"{finding.seconds:.1f} s" if finding.was_seen else "–"
+                st.text(f"{when}  {finding.text}{mark} ({basis_in_words(finding)})")
 
 
 def similar(first: CaseReport, second: CaseReport) -> None:

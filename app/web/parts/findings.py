@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from videopath.agent.phrases import basis_in_words
 from videopath.agent.records import Finding
 from videopath.agent.report import moment
 from videopath.app.web.parts.inert import inert
@@ -47,9 +48,13 @@ def findings(view: CaseView) -> None:
 
 
 def _chip(view: CaseView, number: int, finding: Finding, still: bool, *, shown: bool) -> None:
+    if not finding.was_seen:
+        st.caption(f"{inert(finding.text)} – {inert(basis_in_words(finding))}")
+        return
     when = "still image" if still else moment(finding.seconds)
     st.button(
-        f"**{when}** {inert(finding.text)}" + (" (shown)" if shown else ""),
+        f"**{when}** {inert(finding.text)} – {inert(basis_in_words(finding))}"
+        + (" (shown)" if shown else ""),
         key=f"finding_{number}",
         icon=":material/visibility:" if shown else ":material/play_circle:",
         width="stretch",

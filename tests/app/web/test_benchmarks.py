@@ -15,7 +15,7 @@ from videopath.agent.evaluation.clips import Outcome
 from videopath.agent.evaluation.kept import Evaluation, list_evaluations, save_evaluation
 from videopath.agent.evaluation.summary import save_set_report
 from videopath.app.figures.sections import sections
-from videopath.model.training.wording import SCALES
+from videopath.model.attributes import SCALES
 
 _TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}
 
