@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from videopath.knowledge.electorate import foreign_to, voters_of
+from videopath.knowledge.fingerprint import fingerprints
 from videopath.knowledge.measuring import measure
 from videopath.knowledge.reference import FOLDER, SUFFIX, ReferenceTissue
 from videopath.knowledge.voting import Space
 from videopath.model.pictures import read_picture
+from videopath.model.stain import colour_numbers
 from videopath.model.training import corpus
 from videopath.model.training.corpus import Sample
 from videopath.tools.encoders import mark_of
@@ -65,15 +67,25 @@ def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
         asked=voters_of(asked, space),
     )
     return ReferenceTissue(
-        known.mark, known.vectors, known.ids, known.groups, known.sites, known.diagnoses, measured
+        known.mark,
+        known.vectors,
+        known.ids,
+        known.groups,
+        known.sites,
+        known.diagnoses,
+        known.fingerprints,
+        known.colours,
+        measured,
     )
 
 
 def _tissue(samples: list[Sample], data: Path, encoder: FrameEncoder) -> ReferenceTissue:
-    vectors = []
+    vectors, prints, colours = [], [], []
     for number, sample in enumerate(samples):
         frames = read_picture(sample.path, _LONGEST)[None]
         vectors.append(picture_vector(encoder, frames, _VIEWS))
+        prints.append(fingerprints(frames)[0])
+        colours.append(colour_numbers(frames))
         if number % 200 == 0:
             print(f"\r{number} of {len(samples)}", end="", flush=True)
     print()
@@ -84,6 +96,8 @@ def _tissue(samples: list[Sample], data: Path, encoder: FrameEncoder) -> Referen
         np.array([sample.group for sample in samples]),
         np.array([sample.site for sample in samples]),
         np.array(["" if sample.weak else sample.diagnosis for sample in samples]),
+        np.stack(prints),
+        np.stack(colours),
         None,
     )
 

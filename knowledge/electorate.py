@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
 from videopath.core.text import same_label
+from videopath.knowledge.fingerprint import NEAR_BITS, distances
 from videopath.knowledge.generation import Generation
 from videopath.knowledge.manifest import EncoderMark
 from videopath.knowledge.measure import Measure
@@ -131,7 +132,16 @@ class ReferenceElectorate:
         if measured is None:
             return None
         image = measured.space.placed(np.asarray(query.image))
-        return voted(self._voters, image, self._foreign, measured, site, self._candidates)
+        voters = self._voters.of(~np.isin(self._voters.groups, self._shown_by(query)))
+        return voted(voters, image, self._foreign, measured, site, self._candidates)
+
+    def _shown_by(self, query: Query) -> np.ndarray:
+        """The groups of tiles that show nearly the same picture as the query, or that it excludes by their names."""
+        tissue = self._tissue
+        same = np.isin(tissue.groups, query.exclude)
+        if query.fingerprints is not None and len(query.fingerprints):
+            same |= distances(query.fingerprints, tissue.fingerprints) <= NEAR_BITS
+        return np.unique(tissue.groups[same])
 
     @once_property
     def _voters(self) -> Voters:

@@ -43,6 +43,10 @@ class ReferenceTissue:
     """str [tiles]"""
     diagnoses: np.ndarray
     """str [tiles]; empty where the tile's own is not known, but its slide's."""
+    fingerprints: np.ndarray
+    """uint8 [tiles, FINGERPRINT_BYTES]: the same picture is never answered with itself."""
+    colours: np.ndarray
+    """float32 [tiles, 6]: means and deviations of L, a, b, by which the trivial baseline tells tiles apart."""
     measure: Measure | None
     """Of the vote by these tiles, on others that the encoder was not trained on."""
 
@@ -55,12 +59,15 @@ class ReferenceTissue:
             with safe_open(path, "numpy") as file:
                 facts = json.loads(file.metadata()["tissue"])
                 vectors = file.get_tensor("vectors").astype(np.float32)
+                prints, colours = file.get_tensor("fingerprints"), file.get_tensor("colours")
             columns = {name: np.array(facts[name], dtype=str) for name in _COLUMNS}
-            if any(len(column) != len(vectors) for column in columns.values()):
+            if any(len(column) != len(vectors) for column in (*columns.values(), prints, colours)):
                 raise ValueError("its columns are of different lengths")
             return cls(
                 mark=EncoderMark.model_validate(facts["encoder"]),
                 vectors=vectors,
+                fingerprints=prints,
+                colours=colours.astype(np.float32),
                 measure=Measure.model_validate(facts["measure"]) if facts["measure"] else None,
                 **columns,
             )
@@ -79,7 +86,11 @@ class ReferenceTissue:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_on_success(path) as part:
             save_file(
-                {"vectors": self.vectors.astype(np.float16)},
+                {
+                    "vectors": self.vectors.astype(np.float16),
+                    "fingerprints": self.fingerprints,
+                    "colours": self.colours.astype(np.float16),
+                },
                 part,
                 {"tissue": json.dumps(facts, ensure_ascii=False, separators=(",", ":"))},
             )
@@ -106,6 +117,8 @@ def reference_for(marks: Sequence[EncoderMark]) -> ReferenceTissue | None:
         first.groups[at],
         first.sites[at],
         first.diagnoses[at],
+        first.fingerprints[at],
+        first.colours[at],
         None,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from videopath.model.engine import Engine, EngineInfo, Generation, LocalEngine, Session
     from videopath.model.session import LocalSession
 
-SystemName = Literal["agent", "model", "blind"]
-"""``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent, which sees no similar case."""
+SystemName = Literal["agent", "model", "blind", "cases", "colour"]
+"""``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent, which sees no similar case. ``cases``:
+the vote of the similar cases alone. ``colour``: six colour numbers alone, the trivial baseline."""
 SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
 
 CONFIDENCE: dict[SystemName, str] = {
@@ -38,6 +39,8 @@ CONFIDENCE: dict[SystemName, str] = {
     "model": "the probability that the model gives to the words of its diagnosis after its own description; of an answer that names "
     "none in that form, the geometric mean of its tokens' probabilities",
     "blind": "the agent's calibrated probability that its diagnosis is right",
+    "cases": "how often such a vote is right, by what the knowledge base measured on itself",
+    "colour": "the share of the ten nearest cases that have the diagnosis",
 }
 
 _LONGEST = 1024  # tokens of an answer of the model alone, as in the published protocol
@@ -124,6 +127,9 @@ def asking(
     if system == "model":
         yield lambda item: _by_model(engine, item, frames or engine.info.frames)
         return
+    if system in ("cases", "colour"):
+        yield _asking_cases(system, engine, knowledge)
+        return
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
 
@@ -206,7 +212,7 @@ def header_of(path: Path, system: SystemName, info: EngineInfo, knowledge: Path 
         system=system,
         model=info.name,
         weights_sha256=info.weights_sha256,
-        knowledge=_records_sha256(knowledge) if system == "agent" else "",
+        knowledge=_records_sha256(knowledge) if system in ("agent", "cases", "colour") else "",
     )
 
 
@@ -303,6 +309,49 @@ def _sureness(session: Session, question: str, answer: Generation, parts: Parts)
     if not answer.logprobs:
         return None
     return math.exp(min(sum(answer.logprobs) / len(answer.logprobs), 0.0))
+
+
+def _asking_cases(system: SystemName, engine: Engine, knowledge: Any) -> Ask:
+    """The similar cases alone: by their pictures, or by their colours."""
+    from videopath.agent.evaluation.colour import colour_neighbours, colours_of
+    from videopath.tools.retrieve import RetrieveTool
+
+    tool = RetrieveTool(knowledge=knowledge, engine=engine)
+    if system == "cases":
+        return lambda item: _by_cases(tool, item)
+    neighbours = colour_neighbours(tool.open())
+    return lambda item: _by_shares(item, neighbours.shares(colours_of(item.video), item.site))
+
+
+def _by_cases(tool: Any, item: Item) -> Answer:
+    found = tool.invoke(
+        {
+            "description": "",
+            "site": item.site,
+            "exclude_sources": [str(item.video), *([item.group] if item.group else [])],
+            "k": 1,
+            "clip": {"video": str(item.video)},
+        }
+    )
+    if found.vote is None:
+        return unanswered(item).model_copy(update={"abstained": True, "confidence": 0.0})
+    vote = found.vote
+    update = {"confidence": vote.probability or 0.0, "abstained": not vote.vouches}
+    return _by_shares(item, vote.shares).model_copy(update=update)
+
+
+def _by_shares(item: Item, shares: Mapping[str, float]) -> Answer:
+    """An answer that is a differential and nothing else."""
+    label = next(iter(shares), "")
+    return unanswered(item).model_copy(
+        update={
+            "text": f"{DIAGNOSIS_START} {label}" if label else "",
+            "diagnosis": label,
+            "differential": [Candidate(label=name, probability=share) for name, share in shares.items()],
+            "confidence": shares.get(label, 0.0),
+            "abstained": not label,
+        }
+    )
 
 
 def _by_agent(agent: Any, item: Item) -> Answer:

@@ -14,7 +14,7 @@ from videopath.agent.evaluation.controls import MEANINGS, ControlName
 from videopath.agent.evaluation.entities import entity_of, named
 from videopath.agent.evaluation.judge import Judge, Judgement
 from videopath.agent.evaluation.kept import reliability, risk_coverage
-from videopath.agent.evaluation.metrics import MEASURES, Drawn, Draws, draw_all, mcnemar
+from videopath.agent.evaluation.metrics import MEASURES, Drawn, Draws, at_equal_coverage, draw_all, mcnemar
 from videopath.agent.evaluation.summary import (
     NOTHING,
     OTHER,
@@ -159,6 +159,7 @@ def _comparison(
     system: SystemName, less: SystemName, measured: Mapping[SystemName, _Measured], judge: Judge | None
 ) -> Comparison:
     first, second = measured[system], measured[less]
+    draws = Draws(first.found.clusters)
     return Comparison(
         system=system,
         less=less,
@@ -169,6 +170,7 @@ def _comparison(
         },
         judged=judge.difference(first.said.judgements, second.said.judgements) if judge else {},
         accuracy=mcnemar(first.found, second.found),
+        equal_coverage=at_equal_coverage(first.found, second.found, draws),
     )
 
 

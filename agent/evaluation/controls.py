@@ -28,9 +28,12 @@ from videopath.agent.evaluation.summary import ControlReport
 from videopath.agent.evaluation.table import Encode, Table, table
 from videopath.core.errors import InputError
 from videopath.core.sites import SITES
+from videopath.model.stain import one_colour
 from videopath.model.video import open_clip
 
-ControlName = Literal["blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "pairs"]
+ControlName = Literal[
+    "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain", "pairs"
+]
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 PAIRS: ControlName = "pairs"
 """The one that asks nothing anew, see :mod:`videopath.agent.evaluation.pairs`."""
@@ -43,6 +46,7 @@ MEANINGS: dict[ControlName, str] = {
     "single-frame": "The frame in the middle is all that is seen; what falls is what the other frames are worth.",
     "paraphrase": "The question stands in other words; who understands it answers as before.",
     "wrong-site": "The site, also in the question, is another one's; who trusts the video more than the words declines or disagrees.",
+    "stain": "The frames have the mean colours and contrasts of a usual stain, as every other clip's; what falls was told by colour alone.",
     "pairs": "Two cases whose videos look alike and whose diagnoses differ: both must be right, which guessing seldom is.",
 }
 
@@ -76,6 +80,7 @@ def changed_items(control: ControlName, items: Sequence[Item]) -> list[Changed]:
         "single-frame": lambda item: Changed(item, lambda frames: frames[len(frames) // 2, None]),
         "paraphrase": lambda item: Changed(item.model_copy(update={"question": paraphrased(item)})),
         "wrong-site": lambda item: _with_wrong_site(item, items),
+        "stain": lambda item: Changed(item, one_colour),
     }
     return [changed for item in items if (changed := changes[control](item))]
 

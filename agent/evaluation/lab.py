@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from videopath.agent.evaluation.colour import ColourNeighbours, colours_of
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.evaluation.summary import McNemar
 from videopath.core.errors import InputError
@@ -176,12 +177,16 @@ def answers(
     show: Show,
 ) -> Iterator[LabAnswer]:
     """Ask each case, and whether it is foreign, of all systems; answers come as they are known."""
-    colour = _ColourNeighbours(base, show)
+    colour = ColourNeighbours(
+        np.stack([colours_of(show(case.path)) for case in base]),
+        [case.diagnosis for case in base],
+        [case.site for case in base],
+    )
     for case, foreign in asked:
         report = agent.diagnose(show(case.path), site=case.site, exclude=[case.group])
         blind = next(step for step in report.steps if step.name == "diagnose_blind").detail["result"]
         vote = report.vote
-        by_colour, share = colour.said(case, show)
+        by_colour = colour.shares(colours_of(show(case.path)), case.site)
         agent.library.delete(report.case_id)
         yield LabAnswer(
             case=case,
@@ -190,13 +195,13 @@ def answers(
                 "agent": report.diagnosis,
                 "model": report.blind_diagnosis,
                 "cases": vote.diagnosis if vote else "",
-                "colour": by_colour,
+                "colour": next(iter(by_colour), ""),
             },
             sure={
                 "agent": report.confidence,
                 "model": blind["differential"][0]["probability"],
                 "cases": vote.shares[vote.diagnosis] if vote else 0.0,
-                "colour": share,
+                "colour": max(by_colour.values(), default=0.0),
             },
             answered={
                 "agent": not report.abstained,
@@ -243,38 +248,6 @@ def equal_coverage(found: Sequence[LabAnswer]) -> Estimate | None:
         values.append(part * len(found) / count)
         clusters.append(answer.case.group)
     return Estimate.of(values, clusters, least=-1.0)
-
-
-class _ColourNeighbours:
-    """Ten nearest neighbours at the site by six colour numbers."""
-
-    def __init__(self, base: Sequence[LabCase], show: Show) -> None:
-        from sklearn.neighbors import KNeighborsClassifier
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        self._fitted = {}
-        for site in {case.site for case in base}:
-            cases = [case for case in base if case.site == site]
-            table = np.stack([_colours(show(case.path)) for case in cases])
-            neighbours = KNeighborsClassifier(min(_NEIGHBOURS, len(cases)), weights="distance")
-            fitted = make_pipeline(StandardScaler(), neighbours)
-            self._fitted[site] = fitted.fit(table, [case.diagnosis for case in cases])
-
-    def said(self, case: LabCase, show: Show) -> tuple[str, float]:
-        """(diagnosis, its share of the neighbours); nothing at a site without cases."""
-        fitted = self._fitted.get(case.site)
-        if fitted is None:
-            return "", 0.0
-        shares = fitted.predict_proba(_colours(show(case.path))[None])[0]
-        return str(fitted.classes_[shares.argmax()]), float(shares.max())
-
-
-def _colours(path: Path) -> np.ndarray:
-    from videopath.model import open_clip
-    from videopath.model.stain import colour_numbers
-
-    return colour_numbers(open_clip(path, 4).frames)
 
 
 def _figures(system: LabSystem, found: Sequence[LabAnswer]) -> LabFigures:

@@ -131,6 +131,32 @@ def macro_f1(found: Table, weights: np.ndarray) -> np.ndarray:
     return total / present
 
 
+def signed_wrongly(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Answered, and not rightly."""
+    return weights @ ((found["answered"] == 1) & (found["right"] == 0)) / weights.sum(axis=1)
+
+
+def at_equal_coverage(first: Table, second: Table, draws: Draws) -> Estimate | None:
+    """Accuracy when answered, ``first`` less ``second``, where ``second`` gives out as many of its surest answers.
+
+    None where the first gave none, or the second has no confidence.
+    """
+    rows = (first.truth != "") & np.isfinite(second["confidence"])
+    given = (first["answered"] == 1) & rows
+    if not given.any() or not np.isfinite(second["confidence"][first.truth != ""]).all():
+        return None
+    order = np.argsort(-np.where(rows, second["confidence"], -1.0), kind="stable")
+    chosen = np.zeros(len(rows), bool)
+    chosen[order[: given.sum()]] = True
+    gain = given * (first["right"] == 1) - (chosen & rows) * (second["right"] == 1)
+
+    def difference(weights: np.ndarray) -> np.ndarray:
+        return weights @ gain[rows] / (weights @ given[rows])
+
+    values = draws.values(difference, rows)
+    return _estimate(values, -1.0, 1.0, int(rows.sum()), len(set(first.clusters[rows].tolist())))
+
+
 def calibration_error(found: Table, weights: np.ndarray) -> np.ndarray:
     """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
     places = np.minimum((found["confidence"] * BINS).astype(int), BINS - 1)
@@ -302,6 +328,18 @@ MEASURES: tuple[Measure, ...] = (
         ),
         _all,
         partial(mean, "answered"),
+    ),
+    Measure(
+        Metric(
+            name="signed_wrongly",
+            label="given out wrongly",
+            better="lower",
+            least=0,
+            most=1,
+            meaning="Share of all questions with a true diagnosis for which the system gave another one out.",
+        ),
+        lambda found: found.truth != "",
+        signed_wrongly,
     ),
     _share(
         "accuracy_answered",

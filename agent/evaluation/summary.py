@@ -104,6 +104,8 @@ class Comparison(_Record):
     """Difference of the judge's scores, of the answers that were judged for both."""
     accuracy: McNemar | None
     """None where the set names no diagnosis."""
+    equal_coverage: Estimate | None = None
+    """Accuracy when answered, where the other gives out as many of its surest answers."""
 
 
 class ControlReport(_Record):

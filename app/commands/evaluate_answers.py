@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 REPORT = "report.json"
 
-_SYSTEMS = ("agent", "model", "blind")
-_CONTROLS = ("blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "pairs")
+_SYSTEMS = ("agent", "model", "blind", "cases", "colour")
+_CONTROLS = ("blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain", "pairs")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -90,7 +90,8 @@ def answers(
         list[str] | None,
         typer.Option(
             "--system",
-            help="The whole agent, the model asked once, or the agent blind to similar cases. Repeatable; default: all three.",
+            help="The whole agent, the model asked once, the agent blind to similar cases, the similar cases alone, or their colours "
+            "alone, the trivial baseline. Repeatable; default: all.",
             **choice("--system", *_SYSTEMS),
         ),
     ] = None,

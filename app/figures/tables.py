@@ -85,6 +85,11 @@ def differences(report: SetReport) -> Tabled:
     rows += [
         (f"judged {_plain(name)}", *(_of(one.judged, name, signed=True) for one in found)) for name in judged
     ]
+    if any(one.equal_coverage for one in found):
+        cells = ({"accuracy": one.equal_coverage} if one.equal_coverage else {} for one in found)
+        rows.append(
+            ("accuracy when as many are answered", *(_of(cell, "accuracy", signed=True) for cell in cells))
+        )
     if any(one.accuracy for one in found):
         rows.append(("right alone : other alone", *(_alone(one.accuracy) for one in found)))
         rows.append(("McNemar p", *(f"{one.accuracy.p:.3g}" if one.accuracy else NONE for one in found)))

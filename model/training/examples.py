@@ -21,15 +21,12 @@ from videopath.model import attributes, questions, synthetic
 from videopath.model.attributes import Attributes
 from videopath.model.questions import Evidence
 from videopath.model.training import corpus, views, wording
+from videopath.model.training.askings import diagnosis_question
 from videopath.model.training.corpus import UNKNOWN, Sample
 from videopath.model.video import open_clip
 
-_ASKED = (
-    "What is your diagnosis for this {site} specimen?",
-    "What does this {site} biopsy show?",
-    "Which diagnosis fits this {site} tissue best?",
-    "What is the most likely diagnosis of this {site} tissue?",
-)
+Searches = Mapping[str, Sequence[Sequence[str]]]
+"""Diagnosis → what searches by pictures of it found: the diagnoses of the nearest cases, of groups not searched with."""
 Shares = tuple[float, float, float]
 """Descriptions put before a diagnosis: right, without facts, of another entity."""
 _SIDE = 256
@@ -135,7 +132,9 @@ class ExampleMaker:
         descriptions: Shares = (0.6, 0.15, 0.25),
         turns: int = 3,
         mixture: Mixture | None = None,
+        retrieved: Searches | None = None,
     ) -> None:
+        self._retrieved = retrieved or {}
         self._source, self._size, self._seed, self._turns = source, size, seed, turns
         self._descriptions, self._mixture = descriptions, mixture or Mixture()
         labels = list(source.by_label)
@@ -152,7 +151,16 @@ class ExampleMaker:
         if rng.random() < 0.10:
             site, diagnosis = self._wrong_site(site, rng), UNKNOWN
         told_site = site if diagnosis == UNKNOWN or rng.random() < 0.88 else None
-        teller = Teller(self._source.cases, told_site, site, diagnosis, measured, self._descriptions, rng)
+        teller = Teller(
+            self._source.cases,
+            told_site,
+            site,
+            diagnosis,
+            measured,
+            self._descriptions,
+            rng,
+            self._retrieved,
+        )
         return Example(frames, kind == "image", teller.turns(self._turns), diagnosis, measured)
 
     def _look(self, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
@@ -226,17 +234,17 @@ class Teller:
     measured: Attributes
     descriptions: Shares
     rng: np.random.Generator
+    retrieved: Searches = field(default_factory=dict)
 
     def turns(self, count: int) -> tuple[Turn, ...]:
         """``count`` different kinds of question; the one with similar cases is always among them."""
-        kinds = [self._describe, self._one_prompt, self._from_description]
+        kinds = [self._describe, self._one_prompt, self._from_description, self._plainly]
         order = self.rng.permutation(len(kinds))[: count - 1]
         return (*(kinds[i]() for i in order), self._with_cases())
 
     def _question(self) -> str | None:
-        if self.told_site is None or self.rng.random() < 0.7:
-            return None
-        return _ASKED[int(self.rng.integers(len(_ASKED)))].format(site=self.told_site)
+        """The user's own words; none as often: then it is the usual question."""
+        return None if self.rng.random() < 0.5 else diagnosis_question(self.told_site, self.rng)
 
     def _description(self) -> str:
         return wording.describe(self.diagnosis, self.measured, self.rng)
@@ -248,14 +256,24 @@ class Teller:
         answer = questions.one_prompt_answer(self._description(), self.diagnosis)
         return Turn(questions.one_prompt_question(self.told_site, self._question()), answer)
 
+    def _plainly(self) -> Turn:
+        """A question and nothing more, as a person asks who does not know the agent's forms."""
+        answer = questions.one_prompt_answer(self._description(), self.diagnosis)
+        return Turn(diagnosis_question(self.told_site, self.rng), answer)
+
     def _from_description(self) -> Turn:
         return self._diagnose(self._doubtful_diagnosis(), ())
 
     def _with_cases(self) -> Turn:
-        """Similar cases are found by the description: as often as not they are of what it describes, right or wrong."""
+        """Similar cases as they are found in use.
+
+        By the description, whatever it describes; or by the picture, as often right as such a search was measured to be.
+        """
         described = self._doubtful_diagnosis()
-        if described and self.rng.random() < 0.5:
+        if described and self.rng.random() < 0.4:
             wanted = [described] * int(self.rng.integers(1, 6))
+        elif self.diagnosis in self.retrieved:
+            wanted = self._found_by_picture(int(self.rng.integers(1, 6)))
         else:
             wanted = [self.diagnosis if fits else self._other_diagnosis() for fits in self._plan()]
         return self._diagnose(described, [self._case(diagnosis) for diagnosis in wanted])
@@ -282,6 +300,12 @@ class Teller:
         if draw < right:
             return self.diagnosis
         return None if draw < right + bare else self._other_diagnosis()
+
+    def _found_by_picture(self, count: int) -> list[str]:
+        """Diagnoses of the cases that such a picture finds: one real search, of those that were made for its diagnosis."""
+        searches = self.retrieved[self.diagnosis]
+        found = searches[int(self.rng.integers(len(searches)))]
+        return [found[int(self.rng.integers(len(found)))] for _ in range(count)]
 
     def _plan(self) -> list[bool]:
         """Which of one to five neighbours fit: all, some or none."""

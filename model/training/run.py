@@ -28,7 +28,7 @@ from videopath.model.config import LlavaConfig
 from videopath.model.device import computes_bfloat16
 from videopath.model.network import Network, new_network
 from videopath.model.save import save_original
-from videopath.model.training import corpus, wording
+from videopath.model.training import askings, corpus, wording
 from videopath.model.training.examples import Corpus, ExampleMaker, read_evidence
 from videopath.model.training.language import (
     LanguagePupil,
@@ -38,7 +38,7 @@ from videopath.model.training.language import (
 )
 from videopath.model.training.recipe import Recipe, Stage
 from videopath.model.training.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
-from videopath.model.training.tower import TowerData, TowerPupil, TowerTrainer, TowerViews
+from videopath.model.training.tower import TowerData, TowerPupil, TowerTrainer, TowerViews, searches
 
 _SAVE_EVERY = 50
 Say = Callable[[str], None]
@@ -183,10 +183,24 @@ def _train_language(run: Run, stage: Stage, network: Network) -> None:
     pupil = LanguagePupil(network, still_tower=stage.trains == "language")
     done = run.done(stage)
     if not done.is_file():
-        maker = ExampleMaker(run.source, network.config.image_size, run.seed_of(stage), stage.descriptions)
+        maker = ExampleMaker(
+            run.source,
+            network.config.image_size,
+            run.seed_of(stage),
+            stage.descriptions,
+            retrieved=_searches(run, network),
+        )
         examples = PackedExamples(maker, network, stage.steps * stage.batch)
         _fit(run, stage, pupil, examples, LanguageTrainer, collate)
     pupil.load_state_dict(load_file(done), strict=True)
+
+
+def _searches(run: Run, network: Network) -> dict[str, list[list[str]]]:
+    """What searches by pictures find with the tower as it is; asked are tiles of the calibration side."""
+    tiles = corpus.read_tiles(run.data)
+    known = [sample for sample in tiles if sample.split == "train"]
+    asked = [sample for sample in tiles if sample.split == "calibration"]
+    return searches(network.model.model.vision_tower, known, asked, network.config.image_size)
 
 
 def _fit(
@@ -231,6 +245,7 @@ def _texts(recipe: Recipe) -> list[str]:
         *wording.every_sentence() * 20,
         *(f"Diagnosis: {diagnosis}\n- {diagnosis}:" for diagnosis in diagnoses * 100),
         *_question_texts(),
+        *askings.every_wording() * 5,
         *(f"- {case.diagnosis}: {case.description}" for case in cases),
     ]
 

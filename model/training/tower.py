@@ -24,6 +24,7 @@ from videopath.model import attributes
 from videopath.model.training import corpus, views
 from videopath.model.training.corpus import Sample
 
+_NEAREST = 5  # groups that a search finds
 Tells = Literal["diagnosis", "site"]
 """What the tower learns of a tile."""
 ATTRIBUTE_MEAN = np.array([0.22, 0.50, 0.22, 0.12, 0.50, 0.45], dtype=np.float32)
@@ -153,6 +154,43 @@ def tower_accuracy(pupil: TowerPupil, samples: Sequence[Sample], size: int) -> d
             allowed = torch.tensor([site == sample.site for site in site_of])
             hits[sample.label].append(labels[int(row.masked_fill(~allowed, -1e9).argmax())] == sample.label)
     return {label: float(np.mean(found)) for label, found in hits.items() if found}
+
+
+@torch.inference_mode()
+def searches(
+    tower: nn.Module, known: Sequence[Sample], asked: Sequence[Sample], size: int
+) -> dict[str, list[list[str]]]:
+    """Diagnosis → for each asked tile of it, the diagnoses of the nearest known groups at its site.
+
+    The tower was trained on the known tiles; ``asked`` are of groups that it has not seen, so that the searches are as often
+    right as they are in use.
+    """
+    found: dict[str, list[list[str]]] = {}
+    vectors, questions = _vectors(tower, known, size), _vectors(tower, asked, size)
+    centre = vectors.mean(dim=0)
+    vectors, questions = (nn.functional.normalize(v - centre, dim=-1) for v in (vectors, questions))
+    for sample, question in zip(asked, questions, strict=True):
+        order = (vectors @ question).argsort(descending=True).tolist()
+        groups: dict[str, str] = {}
+        for place in order:
+            other = known[place]
+            if other.site == sample.site:
+                groups.setdefault(other.group, other.diagnosis)
+            if len(groups) == _NEAREST:
+                break
+        found.setdefault(sample.diagnosis, []).append(list(groups.values()))
+    return found
+
+
+def _vectors(tower: nn.Module, samples: Sequence[Sample], size: int) -> Tensor:
+    """float32 [samples, hidden]: the mean over the patches of each whole tile."""
+    rows = []
+    images = corpus.load_images(samples)
+    for start in range(0, len(samples), 64):
+        batch = np.stack([views.resized(image, size) for image in images[start : start + 64]])
+        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
+        rows.append(tower(pixel_values=pixels).last_hidden_state.mean(dim=1))
+    return nn.functional.normalize(torch.cat(rows).float(), dim=-1)
 
 
 class TowerTrainer(Trainer):
