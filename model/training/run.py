@@ -200,7 +200,7 @@ def _searches(run: Run, network: Network) -> dict[str, list[list[str]]]:
     tiles = corpus.read_tiles(run.data)
     known = [sample for sample in tiles if sample.split == "train"]
     asked = [sample for sample in tiles if sample.split == "calibration"]
-    return searches(network.model.model.vision_tower, known, asked, network.config.image_size)
+    return searches(network, known, asked)
 
 
 def _fit(

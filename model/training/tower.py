@@ -21,6 +21,8 @@ from torch.utils.data import Dataset
 from transformers import SiglipVisionConfig, SiglipVisionModel, Trainer
 
 from videopath.model import attributes
+from videopath.model.network import Network
+from videopath.model.tower import encode_frames
 from videopath.model.training import corpus, views
 from videopath.model.training.corpus import Sample
 
@@ -156,41 +158,33 @@ def tower_accuracy(pupil: TowerPupil, samples: Sequence[Sample], size: int) -> d
     return {label: float(np.mean(found)) for label, found in hits.items() if found}
 
 
-@torch.inference_mode()
 def searches(
-    tower: nn.Module, known: Sequence[Sample], asked: Sequence[Sample], size: int
+    network: Network, known: Sequence[Sample], asked: Sequence[Sample]
 ) -> dict[str, list[list[str]]]:
     """Diagnosis → for each asked tile of it, the diagnoses of the nearest known groups at its site.
 
     The tower was trained on the known tiles; ``asked`` are of groups that it has not seen, so that the searches are as often
     right as they are in use.
     """
+    vectors, questions = (_vectors(network, samples) for samples in (known, asked))
+    centre = vectors.mean(axis=0)
+    vectors = vectors - centre
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)  # the length of the question changes no order
     found: dict[str, list[list[str]]] = {}
-    vectors, questions = _vectors(tower, known, size), _vectors(tower, asked, size)
-    centre = vectors.mean(dim=0)
-    vectors, questions = (nn.functional.normalize(v - centre, dim=-1) for v in (vectors, questions))
     for sample, question in zip(asked, questions, strict=True):
-        order = (vectors @ question).argsort(descending=True).tolist()
         groups: dict[str, str] = {}
-        for place in order:
-            other = known[place]
-            if other.site == sample.site:
-                groups.setdefault(other.group, other.diagnosis)
-            if len(groups) == _NEAREST:
-                break
+        for place in np.argsort(-(vectors @ (question - centre))):
+            if known[place].site == sample.site and len(groups) < _NEAREST:
+                groups.setdefault(known[place].group, known[place].diagnosis)
         found.setdefault(sample.diagnosis, []).append(list(groups.values()))
     return found
 
 
-def _vectors(tower: nn.Module, samples: Sequence[Sample], size: int) -> Tensor:
-    """float32 [samples, hidden]: the mean over the patches of each whole tile."""
-    rows = []
-    images = corpus.load_images(samples)
-    for start in range(0, len(samples), 64):
-        batch = np.stack([views.resized(image, size) for image in images[start : start + 64]])
-        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).float().div(127.5).sub(1.0)
-        rows.append(tower(pixel_values=pixels).last_hidden_state.mean(dim=1))
-    return nn.functional.normalize(torch.cat(rows).float(), dim=-1)
+def _vectors(network: Network, samples: Sequence[Sample]) -> np.ndarray:
+    """float32 [samples, hidden]: each whole tile as the tower sees it."""
+    size = network.config.image_size
+    images = np.stack([views.resized(image, size) for image in corpus.load_images(samples)])
+    return encode_frames(network, images)
 
 
 class TowerTrainer(Trainer):
