@@ -1,0 +1,79 @@
+"""What a sentence of a description rests on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from videopath.model.attributes import SCALES, Attributes, is_measured, measure
+from videopath.model.engine import Card
+from videopath.tools.describe import DescribeTool
+from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS, is_tested, with_evidence
+from videopath.tools.schemas import LocatedFinding
+
+DENSE = Attributes(cellularity=0.5, crowding=0.7, eosin=0.05, open_space=0.02, stain=0.7, fineness=0.3)
+SPARSE = Attributes(cellularity=0.05, crowding=0.2, eosin=0.05, open_space=0.4, stain=0.2, fineness=0.3)
+FACT = "Keratin pearls and dyskeratotic cells are found."
+CARD = Card(typical={"squamous cell carcinoma": [FACT]})
+
+
+def finding(text: str, position: int = 0, contrast: float = 0.5) -> LocatedFinding:
+    return LocatedFinding(text=text, seconds=0.0, frame=0, position=position, contrast=contrast)
+
+
+def judged(text: str, *frames: Attributes, card: Card = CARD, margin: float | None = None) -> LocatedFinding:
+    return with_evidence([finding(text)], frames, card, None if margin is None else [margin])[0]
+
+
+def test_what_is_measured_is_seen_at_a_frame_that_shows_it() -> None:
+    text = "A close view of a field rich in cells, with crowded nuclei."
+    assert judged(text, DENSE).rests_on == "measured"
+    later = judged(text, SPARSE, SPARSE, DENSE)
+    assert (later.rests_on, later.position) == ("measured", 2)
+    assert judged(text, SPARSE).rests_on == "said"
+    half = "A close view of a field rich in cells, with nuclei lying apart."  # one of two is wrong
+    assert judged(half, DENSE).rests_on == "said"
+
+
+def test_a_fact_of_the_diagnosis_is_called_so() -> None:
+    found = judged(FACT, DENSE)
+    assert (found.rests_on, found.typical_of) == ("typical", "squamous cell carcinoma")
+    assert judged(FACT.upper().removesuffix("."), DENSE).rests_on == "typical"
+
+
+def test_other_sentences_are_said_unless_a_fitted_test_says_that_they_were_seen() -> None:
+    text = "There is no neoplastic growth."
+    assert judged(text, DENSE).rests_on == "said"
+    assert not is_tested(CARD)
+    fitted = CARD.model_copy(update={"calibration": {OVER_FRAMES: 0.2, OVER_STAND_INS: 1.0}})
+    assert is_tested(fitted)
+    assert judged(text, DENSE, card=fitted, margin=1.5).rests_on == "seen"
+    assert judged(text, DENSE, card=fitted, margin=0.5).rests_on == "said"
+    assert judged(FACT, DENSE, card=fitted, margin=9.0).rests_on == "typical"
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.attribute)
+def test_every_word_of_a_scale_is_measured(scale) -> None:  # noqa: ANN001
+    for level, words in enumerate(scale.words):
+        bounds = (
+            scale.bounds[0] - 0.05,
+            *[(a + b) / 2 for a, b in zip(scale.bounds, scale.bounds[1:], strict=False)],
+            scale.bounds[-1] + 0.05,
+        )
+        frame = Attributes(**{**DENSE.__dict__, scale.attribute: bounds[level]})
+        assert all(is_measured(f"It shows {word}.", frame) for word in words)
+
+
+def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp_path) -> None:  # noqa: ANN001
+    from videopath.model import open_clip
+    from videopath.model.synthetic import render_case
+
+    video = render_case(tmp_path / "case.mp4", seconds=1, size=(160, 120))
+    found = DescribeTool(engine=nano_engine).invoke({"video": str(video), "site": "colon", "frames": 4})
+    kinds = {finding.rests_on for finding in found.findings}
+    assert kinds <= {"measured", "typical", "said"}
+    frames = open_clip(video, 4).frames
+    for one in found.findings:
+        if one.rests_on == "measured":
+            assert is_measured(one.text, measure(np.ascontiguousarray(frames[one.position][None])))
+            assert one.frame == found.frames.indices[one.position]
