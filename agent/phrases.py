@@ -122,25 +122,29 @@ _BASIS = {
 
 def vouchers_in_words(report: CaseReport) -> list[str]:
     """Whether the model and the similar cases vouch for the diagnosis, a sentence each; none where that is not known."""
-    return [_voucher_in_words(voucher) for voucher in report.vouchers]
+    return [_voucher_in_words(voucher, told=report.advice) for voucher in report.vouchers]
 
 
-def _voucher_in_words(voucher: Voucher) -> str:
+def _voucher_in_words(voucher: Voucher, told: Sequence[str]) -> str:
+    """``told``: sentences that stand beside it already."""
     who = {"model": "The model", "cases": "The similar cases"}[voucher.by]
     vouch = {"model": "vouches", "cases": "vouch"}[voucher.by]
     measured = f"; measured on {voucher.measured_on}" if voucher.measured_on else ""
     if voucher.reasons:
         not_vouch = {"model": "does not vouch", "cases": "do not vouch"}[voucher.by]
-        return f"{who} {not_vouch} for it: {' '.join(voucher.reasons)}"
+        new = [reason for reason in voucher.reasons if not any(reason in sentence for sentence in told)]
+        return f"{who} {not_vouch} for it{': ' if new else '.'}{' '.join(new)}"
     return f"{who} {vouch} for it: such an answer is right in {voucher.probability or 0:.2f} of the cases{measured}."
 
 
 def vote_in_words(vote: CasesVote) -> str:
     """What the similar cases voted, which of them decided, and what it would be without these."""
-    said = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.0%} of the vote)."
+    said = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of the vote)."
     if not vote.deciding:
         return said
-    decided = f" {_listed(vote.deciding)} {'decides' if len(vote.deciding) == 1 else 'decide'} it"
+    named, more = vote.deciding[:_NAMED], len(vote.deciding[_NAMED:])
+    listed = _listed([*named, f"{more} more"] if more else named)
+    decided = f" {listed} {'decides' if len(vote.deciding) == 1 else 'decide'} it"
     return (
         said + decided + (f"; without, it would be {vote.without}." if vote.without else "; no other voted.")
     )
@@ -148,7 +152,7 @@ def vote_in_words(vote: CasesVote) -> str:
 
 def vote_in_short(vote: CasesVote) -> str:
     """The vote for its step."""
-    return f"they vote for {vote.diagnosis} ({vote.shares[vote.diagnosis]:.0%} of {len(vote.ballots)} votes)"
+    return f"they vote for {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of {len(vote.ballots)} votes)"
 
 
 def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
@@ -156,6 +160,7 @@ def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
     return [(b.id, b.group, b.diagnosis, f"{b.similarity:.2f}", f"{b.weight:.2f}") for b in vote.ballots]
 
 
+_NAMED = 3  # deciding cases that are named; more are counted
 BALLOTS = ("case", "patient, group or source", "diagnosis", "similarity", "weight")
 
 

@@ -3,23 +3,28 @@
     python benchmarks/reference_tissue.py --data DIR                       # tower:nano
     python benchmarks/reference_tissue.py --data DIR --encoder efficientnet-lite0
 
-The tiles of the training side stand for the diagnoses, those of the atlas's training side are other tissue beside them.
-How good their vote is, is measured on the tiles of the calibration side, whose groups are not among them: the tower was
-trained on the others. The file is written to knowledge/tissue/; its README names the data sets and their licences.
+The tiles of the training side, and drawn slides, stand for the diagnoses; those of the atlas's training side are other
+tissue beside them. How good their vote is, is measured on the tiles of the calibration side and on clips over them, whose
+groups are not among them: the tower was trained on the others. The file is written to knowledge/tissue/; its README names the data sets and their licences.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from videopath.agent.evaluation.clips import clip_frames
 from videopath.knowledge.electorate import foreign_to, voters_of
 from videopath.knowledge.fingerprint import fingerprints
 from videopath.knowledge.measuring import measure
 from videopath.knowledge.reference import FOLDER, SUFFIX, ReferenceTissue
 from videopath.knowledge.voting import Space
+from videopath.model import synthetic
 from videopath.model.pictures import read_picture
 from videopath.model.stain import colour_numbers
 from videopath.model.training import corpus
@@ -29,6 +34,8 @@ from videopath.tools.seeing import FrameEncoder, load_frame_encoder, picture_vec
 
 _VIEWS = "parts"
 _LONGEST = 1024  # pixels of a tile
+_DRAWN = 40  # slides of each entity that is drawn
+_FRAMES, _SIDE = 8, 224  # of a drawn clip
 
 
 def main() -> None:
@@ -55,8 +62,9 @@ def main() -> None:
 def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
     """The tiles of the training side as an encoder sees them, measured on those of the calibration side."""
     tiles, atlas = corpus.read_tiles(data), corpus.read_atlas_tiles(data, corpus.read_atlas(data))
-    known = _tissue([s for s in [*tiles, *atlas] if s.split == "train"], data, encoder)
-    asked = _tissue([s for s in tiles if s.split == "calibration"], data, encoder)
+    known = _tissue(encoder, [*_tiles([s for s in [*tiles, *atlas] if s.split == "train"], data), *_drawn()])
+    held_out = [s for s in tiles if s.split == "calibration"]
+    asked = _tissue(encoder, [*_tiles(held_out, data), *_clips(held_out, data)])
     space = Space.around(known.vectors)
     voters = voters_of(known, space)
     measured = measure(
@@ -79,23 +87,75 @@ def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
     )
 
 
-def _tissue(samples: list[Sample], data: Path, encoder: FrameEncoder) -> ReferenceTissue:
+@dataclass(frozen=True)
+class _Shown:
+    """A tile, or a clip over it: what is seen, and what is known of it."""
+
+    frames: Callable[[], np.ndarray]
+    """uint8 [T, H, W, 3]"""
+    name: str
+    group: str
+    site: str
+    diagnosis: str
+
+
+def _tiles(samples: list[Sample], data: Path) -> list[_Shown]:
+    return [
+        _Shown(
+            partial(_picture, sample.path),
+            sample.path.relative_to(data).as_posix(),
+            sample.group,
+            sample.site,
+            "" if sample.weak else sample.diagnosis,
+        )
+        for sample in samples
+    ]
+
+
+def _clips(samples: list[Sample], data: Path) -> list[_Shown]:
+    """Pans and zooms over the same tiles, as videos show them."""
+    return [
+        replace(shown, frames=partial(clip_frames, sample), name=f"{shown.name} as a clip")
+        for sample, shown in zip(samples, _tiles(samples, data), strict=True)
+    ]
+
+
+def _drawn() -> list[_Shown]:
+    """Drawn slides, from which nano learned as well."""
+    return [
+        _Shown(
+            partial(synthetic.render_clip, entity, seed, _FRAMES, _SIDE),
+            f"drawn/{entity}/{seed}",
+            f"drawn {entity} {seed}",
+            site,
+            entity,
+        )
+        for entity, site in synthetic.ENTITIES.items()
+        for seed in range(_DRAWN)
+    ]
+
+
+def _picture(path: Path) -> np.ndarray:
+    return read_picture(path, _LONGEST)[None]
+
+
+def _tissue(encoder: FrameEncoder, shown: list[_Shown]) -> ReferenceTissue:
     vectors, prints, colours = [], [], []
-    for number, sample in enumerate(samples):
-        frames = read_picture(sample.path, _LONGEST)[None]
+    for number, one in enumerate(shown):
+        frames = one.frames()
         vectors.append(picture_vector(encoder, frames, _VIEWS))
         prints.append(fingerprints(frames)[0])
         colours.append(colour_numbers(frames))
         if number % 200 == 0:
-            print(f"\r{number} of {len(samples)}", end="", flush=True)
+            print(f"\r{number} of {len(shown)}", end="", flush=True)
     print()
     return ReferenceTissue(
         mark_of(encoder).model_copy(update={"views": _VIEWS}),
         np.stack(vectors),
-        np.array([sample.path.relative_to(data).as_posix() for sample in samples]),
-        np.array([sample.group for sample in samples]),
-        np.array([sample.site for sample in samples]),
-        np.array(["" if sample.weak else sample.diagnosis for sample in samples]),
+        np.array([one.name for one in shown]),
+        np.array([one.group for one in shown]),
+        np.array([one.site for one in shown]),
+        np.array([one.diagnosis for one in shown]),
         np.stack(prints),
         np.stack(colours),
         None,

@@ -217,7 +217,7 @@ def _not_from_here(vote: Vote, at: SiteMeasure, near: bool, own: bool) -> Iterab
         count = min(NEAREST, at.accuracy.cases)
         yield (
             f"The picture is as near to tissue of other organs as to the knowledge base: {round(vote.own * count)} of the "
-            f"{count} nearest are its own, {at.own:.0%} are needed."
+            f"{count} nearest are its own, {round(at.own * count)} are needed."
         )
 
 

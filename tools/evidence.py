@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from videopath.core.text import same_label
-from videopath.model.attributes import Attributes, is_measured, names_attributes
+from videopath.model.scales import Attributes, is_measured, names_attributes
 from videopath.tools.schemas import LocatedFinding
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from videopath.knowledge.manifest import Views
     from videopath.model import Clip
-    from videopath.model.attributes import Attributes
     from videopath.model.engine import Engine, EngineInfo, Generation, Session
+    from videopath.model.scales import Attributes
     from videopath.tools.seeing import FrameEncoder
 
 LOADING = "loading the model"
@@ -228,7 +228,8 @@ class ClipSession:
 
     def attributes(self) -> list[Attributes]:
         """What is measured on the pixels of each frame."""
-        from videopath.model.attributes import NAMES, Attributes, measure
+        from videopath.model.attributes import measure
+        from videopath.model.scales import NAMES, Attributes
 
         found = self._answered(
             "attributes",

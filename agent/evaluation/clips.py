@@ -113,13 +113,18 @@ def held_out(data: Path, split: Split, per_class: int) -> list[Sample]:
     return [s for label in corpus.LABELS for s in _spread(by_label[label])[:per_class]]
 
 
-def write_clip(sample: Sample, folder: Path) -> Path:
-    """Write the sample's clip as a folder of eight PNG frames, 224 x 224; the same for the same file name."""
+def clip_frames(sample: Sample) -> np.ndarray:
+    """A clip over a sample, uint8 [8, 224, 224, 3]; the same for the same file name."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(sample.path.name.encode()).digest()[:8], "big"))
     image = corpus.load_images([sample])[0]
+    return views.clip_views([image], FRAMES, _SIDE, rng, augment=False)
+
+
+def write_clip(sample: Sample, folder: Path) -> Path:
+    """Write the sample's clip as a folder of PNG frames."""
     target = folder / sample.path.stem
     target.mkdir(parents=True)
-    for number, frame in enumerate(views.clip_views([image], FRAMES, _SIDE, rng, augment=False)):
+    for number, frame in enumerate(clip_frames(sample)):
         Image.fromarray(frame).save(target / f"{number}.png")
     return target
 

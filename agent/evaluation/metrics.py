@@ -148,7 +148,7 @@ def at_equal_coverage(first: Table, second: Table, draws: Draws) -> Estimate | N
     order = np.argsort(-np.where(rows, second["confidence"], -1.0), kind="stable")
     chosen = np.zeros(len(rows), bool)
     chosen[order[: given.sum()]] = True
-    gain = given * (first["right"] == 1) - (chosen & rows) * (second["right"] == 1)
+    gain = (given & (first["right"] == 1)).astype(float) - (chosen & rows & (second["right"] == 1))
 
     def difference(weights: np.ndarray) -> np.ndarray:
         return weights @ gain[rows] / (weights @ given[rows])

@@ -47,7 +47,7 @@ def report(case_id: str = "case-1", **more: object) -> CaseReport:
         ],
         "confidence": 0.8,
         "description": "Crowded | irregular glands.\n- <script>alert(1)</script> [bold]x[/bold]",
-        "findings": [Finding(text="Crowded | irregular glands.", seconds=64.5, frame=1612, image="frames/0001612.png")],
+        "findings": [Finding(text="Crowded | irregular glands.", seconds=64.5, frame=1612, image="frames/0001612.png", rests_on="measured")],
         "similar_cases": [
             SimilarCase(id="r1", source="s1", diagnosis="colon adenocarcinoma", description="Glands.", score=0.71)
         ],

@@ -111,7 +111,7 @@ def test_texts_from_outside_bring_in_no_html_and_no_cells(cases: SimpleNamespace
     text = to_markdown(cases.report())
     assert "<script" not in text.replace("\\<", "")
     row = next(line for line in text.splitlines() if line.startswith("| 1:04.50"))
-    assert row.replace("\\|", "").count("|") == 4
+    assert row.replace("\\|", "").count("|") == 5
 
 
 def test_texts_from_outside_bring_in_no_links(cases: SimpleNamespace) -> None:
@@ -128,10 +128,10 @@ def test_the_name_of_a_changed_field_brings_in_no_cells_and_no_links(cases: Simp
 
 @given(text=st.text(max_size=80))
 def test_any_text_stays_in_its_cell(text: str, cases: SimpleNamespace) -> None:
-    finding = Finding(text=text, seconds=1.0, frame=3)
+    finding = Finding(text=text, seconds=1.0, frame=3, rests_on="measured")
     markdown = to_markdown(cases.report(findings=[finding], description="d"))
     row = next(line for line in markdown.split("\n") if line.startswith("| 0:01.00"))
-    assert row.replace("\\\\", "").replace("\\|", "").count("|") == 4
+    assert row.replace("\\\\", "").replace("\\|", "").count("|") == 5
 
 
 @given(st.floats(min_value=0, max_value=1e6))

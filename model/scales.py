@@ -1,0 +1,107 @@
+"""What is measured on a field, and the words for it: one scale for each attribute."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Means over the frames of a clip. All but ``stain`` and ``eosin`` are shares in [0, 1]."""
+
+    cellularity: float
+    """Share of the field that is nucleus."""
+    crowding: float
+    """How full of nuclei the neighbourhood of a nucleus is."""
+    eosin: float
+    """Mean eosin density of the tissue, optical density units."""
+    open_space: float
+    """Share of the field that is lumen, fat or glass."""
+    stain: float
+    """Mean optical density of the tissue."""
+    fineness: float
+    """Share of the structure that is finer than about 4 pixels: high at low power, low at high power."""
+
+    def as_array(self) -> np.ndarray:
+        """The values as float32 [6], in the order of the fields."""
+        return np.array(list(asdict(self).values()), dtype=np.float32)
+
+
+NAMES: tuple[str, ...] = tuple(Attributes.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Words for one attribute: the bounds between the levels, and the wordings of each level, lowest first."""
+
+    attribute: str
+    bounds: tuple[float, ...]
+    words: tuple[tuple[str, ...], ...]
+
+    def level(self, value: float) -> int:
+        """The level of a value: 0 is the lowest."""
+        return int(np.searchsorted(self.bounds, value))
+
+    def spoken_level(self, text: str) -> int | None:
+        """The level that a text names, or None where it names none."""
+        for level, wordings in enumerate(self.words):
+            if any(wording in text for wording in wordings):
+                return level
+        return None
+
+
+SCALES: tuple[Scale, ...] = (
+    Scale("fineness", (0.50,), (("high-power view", "close view"), ("low-power view", "wide view"))),
+    Scale(
+        "cellularity",
+        (0.13, 0.30),
+        (
+            ("sparsely cellular", "low in cells"),
+            ("moderately cellular", "of medium cell content"),
+            ("densely cellular", "rich in cells"),
+        ),
+    ),
+    Scale(
+        "crowding",
+        (0.50,),
+        (("well-spaced nuclei", "nuclei lying apart"), ("crowded nuclei", "tightly packed nuclei")),
+    ),
+    Scale(
+        "stain",
+        (0.36, 0.58),
+        (
+            ("pale staining", "weak stain"),
+            ("medium staining", "stain of medium strength"),
+            ("dark staining", "strong stain"),
+        ),
+    ),
+    Scale(
+        "eosin",
+        (0.10, 0.30),
+        (
+            ("little eosinophilia", "hardly any pink"),
+            ("moderate eosinophilia", "some pink"),
+            ("marked eosinophilia", "much pink"),
+        ),
+    ),
+    Scale(
+        "open_space",
+        (0.10,),
+        (("hardly any lumina or fat", "few open spaces"), ("wide lumina or fat", "large open spaces")),
+    ),
+)
+
+
+def is_measured(text: str, frame: Attributes) -> bool:
+    """Whether a sentence names measured attributes, and each as it is measured on a frame."""
+    named = [(scale, level) for scale in SCALES if (level := scale.spoken_level(text)) is not None]
+    return bool(named) and all(
+        scale.level(getattr(frame, scale.attribute)) == level for scale, level in named
+    )
+
+
+def names_attributes(text: str) -> bool:
+    """Whether a sentence says something that can be measured."""
+    return any(scale.spoken_level(text) is not None for scale in SCALES)
