@@ -7,6 +7,7 @@ vouch for their answer, or the model does not know the site; else the model does
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -47,16 +48,26 @@ class Fused:
         return "by both" if len(named) == 2 else f"by {named[0]}" if named else "by neither alone"
 
 
-def fuse(final: DiagnoseResult, vote: CasesVote | None, site: str | None, card: Card) -> Fused:
-    """The model's diagnosis with the cases' vote beside it, or in its place."""
+def fuse(
+    final: DiagnoseResult,
+    vote: CasesVote | None,
+    site: str | None,
+    card: Card,
+    calibration: Mapping[str, float] | None = None,
+) -> Fused:
+    """The model's diagnosis with the cases' vote beside it, or in its place.
+
+    ``calibration``: what was fitted of this model with these very cases, if that was done; else the card's.
+    """
     of_model = [
         candidate.model_copy(update={"of_model": candidate.probability}) for candidate in final.differential
     ]
     if vote is None:
         return Fused(final.model_copy(update={"differential": of_model}), "model")
     candidates = _with_cases(of_model, vote)
-    basis = _basis(final, vote, site, card)
-    chances = _chances(candidates, basis, card.calibration)
+    own = {OF_MODEL, OF_CASES} <= (calibration or {}).keys()
+    basis = "fused" if own else _basis(final, vote, site, card)
+    chances = _chances(candidates, basis, calibration if calibration and own else card.calibration)
     ordered = sorted(
         (c.model_copy(update={"probability": p}) for c, p in zip(candidates, chances, strict=True)),
         key=lambda candidate: (candidate.other_organ, -candidate.probability, -(candidate.of_cases or 0.0)),
@@ -86,7 +97,12 @@ def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
     shares = {same_label(label): share for label, share in vote.shares.items()}
     named = {same_label(candidate.label) for candidate in of_model}
     both = [
-        c.model_copy(update={"of_cases": shares[same_label(c.label)], "support": [*c.support, CASES]})
+        c.model_copy(
+            update={
+                "of_cases": shares[same_label(c.label)],
+                "support": list(dict.fromkeys([*c.support, CASES])),
+            }
+        )
         if same_label(c.label) in shares
         else c
         for c in of_model
@@ -99,7 +115,7 @@ def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
     return [*both, *alone]
 
 
-def _chances(candidates: list[Candidate], basis: Basis, calibration: dict[str, float]) -> list[float]:
+def _chances(candidates: list[Candidate], basis: Basis, calibration: Mapping[str, float]) -> list[float]:
     """The candidates' probabilities in the fused differential; together 1."""
     if basis == "model":
         return [candidate.probability for candidate in candidates]

@@ -6,6 +6,7 @@ from the case's journal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ from videopath.tools.schemas import (
     RetrieveResult,
 )
 from videopath.tools.sessions import LOADING, READING, ClipSession, Recording, SessionPool
+
+_VOTED = 8  # diagnoses of the cases' vote that the model weighs as well, at most
 
 
 class Nodes:
@@ -177,8 +180,9 @@ class Nodes:
     def diagnose(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose again with the similar cases as evidence."""
         draft = self._draft("diagnose", runtime)
-        kept = RetrieveResult.model_validate(state["retrieved"]).kept
-        result, step = self._diagnosed(state, draft, kept, samples=policy_of(state).samples)
+        retrieved = RetrieveResult.model_validate(state["retrieved"])
+        voted = list(retrieved.vote.shares)[:_VOTED] if retrieved.vote else []
+        result, step = self._diagnosed(state, draft, retrieved.kept, policy_of(state).samples, voted)
         return self._next(state, step, final=result.model_dump(mode="json"))
 
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
@@ -193,7 +197,7 @@ class Nodes:
             session, state["site"], state["question"], described.description, final.differential
         )
         retrieved = RetrieveResult.model_validate(state["retrieved"])
-        fused = fuse(final, retrieved.vote, state["site"], card)
+        fused = fuse(final, retrieved.vote, state["site"], card, retrieved.calibration)
         values = features(
             fused.final,
             DiagnoseResult.model_validate(state["blind"]),
@@ -303,7 +307,12 @@ class Nodes:
         return labels_of_blank(self.sessions, state["site"], state["question"], frames, policy_of(state))
 
     def _diagnosed(
-        self, state: CaseState, draft: StepDraft, kept: list[Neighbour], samples: int
+        self,
+        state: CaseState,
+        draft: StepDraft,
+        kept: list[Neighbour],
+        samples: int,
+        candidates: Sequence[str] = (),
     ) -> tuple[DiagnoseResult, Step]:
         asked = {
             "description": state["described"]["description"],
@@ -311,6 +320,7 @@ class Nodes:
             "question": state["question"],
             "neighbours": [neighbour.model_dump(mode="json") for neighbour in kept],
             "samples": samples,
+            **({"candidates": list(candidates)} if candidates else {}),
             "max_new_tokens": policy_of(state).answer_tokens,
         }
         tool = DiagnoseTool(sessions=self._recording(state, draft))

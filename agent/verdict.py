@@ -68,10 +68,15 @@ def weigh(
     """
     final = fused.final
     cases = _cases_vouch(final, retrieved.vote, policy)
-    model = _model_vouches(fused, retrieved, values, site, card, policy, said_of_blank)
+    if retrieved.calibration:
+        model = _both_vouch(fused, retrieved, values, policy)
+        card = card.model_copy(update={"calibration": retrieved.calibration})
+    else:
+        model = _model_vouches(fused, retrieved, values, site, card, policy, said_of_blank)
     vouchers = [model, *([cases] if cases else [])]
     calibrated = is_calibrated(card.calibration)
-    if cases and not cases.reasons and (model.reasons or fused.basis == "cases"):
+    # Where both are fused, the one confidence holds what the cases say.
+    if cases and not cases.reasons and fused.basis != "fused" and (model.reasons or fused.basis == "cases"):
         assert cases.probability is not None  # who vouches knows how often that is right
         return Weighed(cases.probability, cases.threshold, [], True, False, vouchers)
     reasons = [*(cases.reasons if cases and fused.basis == "cases" else []), *model.reasons]
@@ -135,6 +140,27 @@ def _model_vouches(
         probability=sure,
         threshold=threshold,
         measured_on="the clips of its card" if calibrated else "",
+        reasons=reasons,
+    )
+
+
+def _both_vouch(fused: Fused, retrieved: RetrieveResult, values: dict[str, float], policy: Policy) -> Voucher:
+    """Whether the model vouches for the label by what was measured of it together with these very cases."""
+    label, vote = fused.final.label, retrieved.vote
+    sure = confidence(values, retrieved.calibration)
+    threshold = policy.threshold(retrieved.calibration, label)
+    reasons = []
+    if vote is None or same_label(label) not in map(same_label, vote.shares):
+        reasons = [f"How often the model is right with {label!r} was never measured: no case here has it."]
+    elif not vote.from_here:
+        reasons = ["The picture is unlike the cases that the model was measured on."]
+    elif sure < threshold:
+        reasons = [f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for {label!r}."]
+    return Voucher(
+        by="model",
+        probability=None if reasons else sure,
+        threshold=threshold,
+        measured_on=retrieved.calibrated_on,
         reasons=reasons,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ from videopath.knowledge.electorate import Electorate, ReferenceElectorate
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
 from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
-from videopath.knowledge.measure import Measure
+from videopath.knowledge.measure import Measure, ModelMeasure
 from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
 from videopath.knowledge.records import InstructionRecord, LeftOut
 from videopath.knowledge.reference import STARTER_ENCODER, reference_of
@@ -252,13 +252,14 @@ class KnowledgeBase:
         self._refuse_fixed()
         self._use(merged(self.folder))
 
-    def remeasure(self) -> Measure | None:
+    def remeasure(self, models: Mapping[str, ModelMeasure] | None = None) -> Measure | None:
         """Measure the vote of the cases anew, as a version of its own; a build and every change do so by themselves.
 
-        For a knowledge base that was made before they did. Raises ``KnowledgeError`` for the bundled starter.
+        ``models``: SHA-256 of weights → what a model was measured to be worth with these cases. Raises ``KnowledgeError``
+        for the bundled starter.
         """
         self._refuse_fixed()
-        self._use(measured(self.folder))
+        self._use(measured(self.folder, models))
         return self.measure
 
     def find(self, query: Query, k: int = 5, weights: Weights | None = None) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from videopath.knowledge.generation import (
     writing,
 )
 from videopath.knowledge.manifest import FORMAT, Change, DataFile, EncoderMark, Manifest, Part, read_manifest
+from videopath.knowledge.measure import ModelMeasure
 from videopath.knowledge.records import InstructionRecord
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.store import RecordStore, StoreWriter
@@ -129,12 +130,13 @@ def merged(folder: Path) -> Generation:
         return publish(folder, _with_change(after, "merge"))
 
 
-def measured(folder: Path) -> Generation:
-    """Measure the vote of the folder's cases anew, as a version of its own."""
+def measured(folder: Path, models: Mapping[str, ModelMeasure] | None = None) -> Generation:
+    """Measure the vote of the folder's cases anew, as a version of its own; ``models`` come to those that it has."""
     with writing(folder):
         manifest = read_generation(folder).manifest
         after = manifest.model_copy(update={"version": manifest.version + 1})
-        return _published(folder, _with_change(after, "measure"))
+        known = {**_models(folder), **(models or {})}
+        return _published(folder, _with_change(after, "measure"), known)
 
 
 def refuse_impossible(current: Generation, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
@@ -177,12 +179,30 @@ def _alive(current: Generation, dead: Sequence[int], born: Sequence[int]) -> np.
     return alive
 
 
-def _published(folder: Path, manifest: Manifest) -> Generation:
-    """Measure the vote of a version whose files are all there, and make it the folder's content."""
-    return publish(folder, manifest.model_copy(update={"measures": _measures(folder, manifest)}))
+def _published(
+    folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None = None
+) -> Generation:
+    """Measure the vote of a version whose files are all there, and make it the folder's content.
+
+    ``models``: what models were measured to be worth with its cases; none: as the version before has it.
+    """
+    return publish(folder, manifest.model_copy(update={"measures": _measures(folder, manifest, models)}))
 
 
-def _measures(folder: Path, manifest: Manifest) -> DataFile | None:
+def _models(folder: Path) -> Mapping[str, ModelMeasure]:
+    """Of the version before; nothing where there is none that was measured."""
+    try:
+        before = read_generation(folder)
+    except KnowledgeError:
+        return {}
+    mark = before.manifest.image_encoder
+    if mark is None or before.manifest.measures is None:
+        return {}
+    found = Electorate(folder, before, Searcher(before), mark).measure
+    return found.models if found else {}
+
+
+def _measures(folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None) -> DataFile | None:
     if manifest.image_encoder is None or not manifest.parts_of("image"):
         return None
     generation = opened(folder, manifest.model_copy(update={"measures": None}))
@@ -190,6 +210,7 @@ def _measures(folder: Path, manifest: Manifest) -> DataFile | None:
     measured = electorate.measured()
     if measured is None:
         return None
+    measured = measured.model_copy(update={"models": models if models is not None else _models(folder)})
     path = part_path(folder, "measures")
     path.write_text(measured.model_dump_json(), encoding="utf-8")
     return settled(path, "measures.json")

@@ -89,6 +89,22 @@ class Point(BaseModel, frozen=True):
     accuracy: float = Field(ge=0, le=1)
 
 
+class ModelMeasure(BaseModel, frozen=True):
+    """What a model and this base's cases are worth together."""
+
+    name: str
+    calibration: dict[str, float]
+    """As in a model's card: how the two are fused, how sure that is, and from where each diagnosis is given out."""
+    cases: int = Field(ge=1)
+    """Of this base, that the model was asked with their own groups left out."""
+    groups: int = Field(ge=1)
+    right: float = Field(ge=0, le=1)
+    """Of these, the share that both together are right about."""
+
+    def __str__(self) -> str:
+        return f"{self.cases} cases of {self.groups} groups, right in {self.right:.2f} of them together"
+
+
 class Measure(BaseModel, frozen=True):
     """What a knowledge base found out about itself."""
 
@@ -112,6 +128,8 @@ class Measure(BaseModel, frozen=True):
     diagnoses: list[DiagnosisMeasure]
     confusions: list[Confusion]
     curve: list[Point]
+    models: dict[str, ModelMeasure] = {}
+    """SHA-256 of a model's weights → what it is worth together with these cases."""
 
     @property
     def space(self) -> Space:

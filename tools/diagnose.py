@@ -36,6 +36,11 @@ class DiagnoseInput(ClipInput, SiteInput):
     samples: int = Field(
         0, ge=0, le=16, description="how many sampled answers are compared with the diagnosis"
     )
+    candidates: list[str] = Field(
+        default_factory=list,
+        max_length=64,
+        description="further diagnoses to weigh, such as those that cases voted for",
+    )
     max_new_tokens: int = Field(128, ge=1, le=2048)
 
 
@@ -64,6 +69,7 @@ class DiagnoseTool(TissueTool):
         question: str | None = None,
         neighbours: Sequence[Neighbour] = (),
         samples: int = 0,
+        candidates: Sequence[str] = (),
         max_new_tokens: int = 128,
         **clip: Any,
     ) -> DiagnoseResult:
@@ -78,7 +84,7 @@ class DiagnoseTool(TissueTool):
         answer = parse_answer(f"{DIAGNOSIS_START}{text}")
         generated = clean_label(answer.diagnosis, question)
         sampled = sampled_labels(session, asked, samples, question)
-        support = self._support(generated, sampled, kept[::-1], site)
+        support = self._support(generated, sampled, kept[::-1], site, candidates)
         scores = self._scores(session, asked, list(support))
         differential = _differential(support, scores, self._temperature())
         first = max(differential, key=lambda candidate: candidate.probability)
@@ -100,13 +106,19 @@ class DiagnoseTool(TissueTool):
         )
 
     def _support(
-        self, generated: str, sampled: Iterable[str], kept: Iterable[Neighbour], site: str | None
+        self,
+        generated: str,
+        sampled: Iterable[str],
+        kept: Iterable[Neighbour],
+        site: str | None,
+        candidates: Iterable[str],
     ) -> dict[str, list[str]]:
         """Candidate → where it comes from. Spellings that differ in case alone are one candidate."""
         card = self.sessions.info.card
         named = [(generated, "model")]
         named += [(label, "sample") for label in sampled]
         named += [(clean_label(n.diagnosis), f"neighbour:{n.id}") for n in kept]
+        named += [(clean_label(label), "cases") for label in candidates]
         named += [(label, "site list") for label in site_labels(card.labels, site)]
         named += [(card.unknown_label or "", "unknown")]
         spelling: dict[str, str] = {

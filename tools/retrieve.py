@@ -142,9 +142,18 @@ class RetrieveTool(TissueTool):
             excluded=excluded[:_TOLD],
             excluded_count=len(excluded),
             vote=cases_vote(base, query, drop) if image is not None else None,
+            **(self._calibration(base) if image is not None else {}),
             voters_are_known_tissue=base.fixed and image is not None and self._is_own_tower(base),
             known_tissue=self._known_tissue(base, query, clip),
         )
+
+    def _calibration(self, base: KnowledgeBase) -> dict[str, Any]:
+        """What the base measured of this model together with its cases."""
+        measured = base.measure
+        if measured is None or self.sessions is None:
+            return {}
+        found = measured.models.get(self.sessions.info.weights_sha256)
+        return {"calibration": found.calibration, "calibrated_on": str(found)} if found else {}
 
     def _is_own_tower(self, base: KnowledgeBase) -> bool:
         from videopath.model.tower import tower_sha256

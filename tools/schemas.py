@@ -64,7 +64,7 @@ class Candidate(Record):
     probability: float = Field(ge=0, le=1)
     support: list[str] = Field(
         default_factory=list,
-        description='where it comes from: "model", "sample", "neighbour:<id>", "site list", "unknown", "cases"',
+        description='where it comes from: "model", "sample", "neighbour:<id>", "cases", "site list", "unknown"',
     )
     of_model: float | None = Field(
         None, ge=0, le=1, description="its probability by the model alone; none: the model did not weigh it"
@@ -201,6 +201,11 @@ class RetrieveResult(Record):
     )
     excluded_count: int = Field(0, ge=0, description="how many may not be seen in all")
     vote: CasesVote | None = Field(None, description="of the cases with pictures; none where nobody votes")
+    calibration: dict[str, float] = Field(
+        default_factory=dict,
+        description="of this model with these cases, in the place of its card's; empty: never fitted",
+    )
+    calibrated_on: str = Field("", description="how many cases of how many groups that was fitted on")
     voters_are_known_tissue: bool = Field(
         False, description="whether those who voted are the tiles that the model was trained on"
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from videopath.agent.confidence import FEATURES, features
-from videopath.agent.fusion import OF_CASES, OF_MODEL, fuse
+from videopath.agent.fusion import OF_CASES, OF_MODEL, Fused, fuse
 from videopath.agent.policy import NEEDED
 from videopath.agent.records import CaseReport
 from videopath.core.cuts import cuts_of
@@ -46,6 +46,8 @@ class Trial:
     retrieved: RetrieveResult
     description: dict[str, float]
     """Candidate → its probability after the description alone."""
+    own: bool = False
+    """Whether the cases are those that the model is measured with: their diagnoses are then the model's, too."""
 
     @property
     def known_tissue(self) -> CasesVote | None:
@@ -53,9 +55,20 @@ class Trial:
         voters = self.retrieved.vote if self.retrieved.voters_are_known_tissue else None
         return self.retrieved.known_tissue or voters
 
-    def fused(self, card: Card) -> DiagnoseResult:
+    @property
+    def may_be_known(self) -> bool:
+        """Whether the picture is like what the model is measured on."""
+        known = self.retrieved.vote if self.own else self.known_tissue
+        return known is None or known.from_here
+
+    def fuse(self, card: Card) -> Fused:
         """The diagnosis by model and cases."""
-        return fuse(self.final, self.retrieved.vote, self.site, card).final
+        calibration = card.calibration if self.own else None
+        return fuse(self.final, self.retrieved.vote, self.site, card, calibration)
+
+    def fused(self, card: Card) -> DiagnoseResult:
+        """The same without what it is ordered by."""
+        return self.fuse(card).final
 
     def features(self, final: DiagnoseResult) -> dict[str, float]:
         """What speaks for a fused diagnosis."""
@@ -90,7 +103,7 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     truth = np.array([same_label(trial.truth) for trial in trials])
     weights = _weights(table, truth == said)
     chances = _left_out(table, truth == said, np.array([trial.group for trial in trials]))
-    usable = np.array([trial.known_tissue is None or trial.known_tissue.from_here for trial in trials])
+    usable = np.array([trial.may_be_known for trial in trials])
     cuts = cuts_of(truth, said, chances, WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable)
     least = min(cuts.values(), default=_NEVER)
     needed = {label: cuts.get(label, _NEVER) for label in np.unique(said).tolist()}
@@ -109,11 +122,7 @@ def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
 
     fusable = {**card.calibration, OF_MODEL: 1.0, OF_CASES: 1.0}
     probe = card.model_copy(update={"calibration": fusable})
-    usable = [
-        trial
-        for trial in trials
-        if fuse(trial.final, trial.retrieved.vote, trial.site, probe).basis == "fused"
-    ]
+    usable = [trial for trial in trials if trial.fuse(probe).basis == "fused"]
     if not usable:
         return {}
 

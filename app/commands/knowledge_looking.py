@@ -21,10 +21,12 @@ from videopath.app.commands.knowledge_shared import (
     viewer_of,
 )
 from videopath.app.options import AsJson, Exclude, Home, Site, Verbose
+from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import Change, KnowledgeBase, Look
     from videopath.knowledge.audit import Overlap
+    from videopath.knowledge.measure import ModelMeasure
 
 
 def register(app: typer.Typer) -> None:
@@ -97,6 +99,17 @@ def measure(
     anew: Annotated[
         bool, typer.Option("--anew", help="Measure now and keep that, as a version of the knowledge base.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Also ask this model the base's own cases, each with its group left out, and fit how it and the cases are "
+            "fused; kept in the knowledge base.",
+            show_default=False,
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option("--cases", min=30, help="With --model: cases that it is asked.")] = 300,
+    media: MediaFolder = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -105,7 +118,8 @@ def measure(
     from videopath.app.figures import measure as shown
 
     base = _opened(folder)
-    found = base.remeasure() if anew else base.measure
+    models = _with_model(base, model, most, media) if model else {}
+    found = base.remeasure(models) if anew or models else base.measure
     if as_json:
         emit_json(found.model_dump_json(indent=2) if found else "null")
         return
@@ -119,10 +133,34 @@ def measure(
         (shown.DIAGNOSES, shown.diagnoses(found)),
         (shown.CONFUSIONS, shown.confusions(found)),
         (shown.CURVE, shown.curve(found)),
+        (shown.MODELS, shown.models(found)),
     ):
         if rows:
             console.print()
             console.print(table(head, rows))
+
+
+def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) -> dict[str, ModelMeasure]:
+    """SHA-256 of the model's weights → what it is worth together with the base's cases."""
+    import tempfile
+
+    from videopath.agent import DiagnosticAgent
+    from videopath.agent.evaluation.calibrating import POLICY
+    from videopath.agent.evaluation.with_model import chosen, measured_with, trials
+    from videopath.app.commands.evaluate_shared import tracked
+    from videopath.app.console import quiet_libraries, say
+
+    quiet_libraries(False)
+    if base.fixed:
+        raise InputError("The starter is not changed: measure a knowledge base of your own.")
+    records = chosen(base, most, media)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        DiagnosticAgent.load(model, base.folder, policy=POLICY, home=home) as agent,
+    ):
+        answers = tracked(trials(agent, records, media, say), len(records), "cases asked")
+        found = measured_with(answers, agent.info.name, agent.info.card)
+        return {agent.info.weights_sha256: found}
 
 
 def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:

@@ -21,6 +21,7 @@ DIAGNOSES = (
     "",
 )
 CONFUSIONS = ("is", "was called", "cases")
+MODELS = ("together with", "cases asked", "patients or sources", "right")
 CURVE = ("cases of each diagnosis", "right", "")
 NOT_MEASURED = "Its cases cannot be measured: there are no pictures, or no diagnosis has cases of two patients or sources at one site."
 _BAR = 30  # characters of a bar that stands for 1
@@ -60,6 +61,14 @@ def diagnoses(measure: Measure) -> Rows:
 def confusions(measure: Measure, most: int = 10) -> Rows:
     """The commonest mistakes."""
     return [(found.truth, found.said, f"{found.cases}") for found in measure.confusions[:most]]
+
+
+def models(measure: Measure) -> Rows:
+    """What models are worth together with these cases."""
+    return [
+        (found.name, f"{found.cases}", f"{found.groups}", f"{found.right:.2f}")
+        for found in measure.models.values()
+    ]
 
 
 def curve(measure: Measure) -> Rows:

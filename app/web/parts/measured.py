@@ -34,6 +34,7 @@ def measure_of(base: KnowledgeBase) -> None:
             (shown.DIAGNOSES, shown.diagnoses(found)),
             (shown.CONFUSIONS, shown.confusions(found)),
             (shown.CURVE, shown.curve(found)),
+            (shown.MODELS, shown.models(found)),
         ):
             if rows:
                 table(head, rows)
