@@ -17,10 +17,13 @@ import numpy as np
 from PIL import Image
 
 from videopath.agent.agent import DiagnosticAgent
+from videopath.agent.evaluation.colour import ColourNeighbours
+from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.text import same_label
 from videopath.model.attributes import SCALES, measure
+from videopath.model.stain import colour_numbers, one_colour
 from videopath.model.training import corpus, views, wording
 from videopath.model.training.corpus import Sample, Split
 from videopath.model.video import open_clip
@@ -45,6 +48,14 @@ class Outcome:
     attributes: dict[str, bool]
     """Attribute → whether the description's word is the measured one."""
     seconds: float
+    group: str = ""
+    """Source field, slide or patient; empty of outcomes that were kept before it was."""
+    cases: str = ""
+    """What the similar cases alone said; empty where none voted."""
+    colour: str = ""
+    """What six colour numbers alone say: the trivial baseline."""
+    blind_confidence: float = 0.0
+    """The first probability of the differential before retrieval."""
 
     @property
     def right(self) -> bool:
@@ -55,6 +66,10 @@ class Outcome:
     def blind_right(self) -> bool:
         """Whether the label before retrieval is the true one."""
         return same_label(self.blind) == same_label(self.truth)
+
+    def said_rightly(self, label: str) -> bool:
+        """Whether another system's label is the true one."""
+        return bool(label) and same_label(label) == same_label(self.truth)
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,17 @@ class Summary:
     calibration_error: float
     """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
     seconds_per_clip: float
+    signed_wrongly: Estimate
+    """Share of all clips for which a wrong diagnosis was given out; bootstrap over groups, as all that follow."""
+    worst: tuple[str, Share]
+    """The diagnosis of whose own clips most were given out wrongly, and how many."""
+    alone: dict[str, Estimate]
+    """``cases``, ``colour`` → accuracy of each alone; without those that were not asked."""
+    equal_coverage: Estimate | None
+    """Right of those given out, the agent less the model before retrieval, which gives out as many of its surest."""
+    helped: int
+    """Clips that the agent is right about and the model before retrieval is not."""
+    hurt: int
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON."""
@@ -120,11 +146,14 @@ def clip_frames(sample: Sample) -> np.ndarray:
     return views.clip_views([image], FRAMES, _SIDE, rng, augment=False)
 
 
-def write_clip(sample: Sample, folder: Path) -> Path:
-    """Write the sample's clip as a folder of PNG frames."""
+def write_clip(
+    sample: Sample, folder: Path, changed: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Path:
+    """Write the sample's clip, as it is or ``changed``, as a folder of PNG frames."""
     target = folder / sample.path.stem
     target.mkdir(parents=True)
-    for number, frame in enumerate(clip_frames(sample)):
+    frames = clip_frames(sample)
+    for number, frame in enumerate(changed(frames) if changed else frames):
         Image.fromarray(frame).save(target / f"{number}.png")
     return target
 
@@ -134,14 +163,20 @@ def evaluate(
     samples: Iterable[Sample],
     folder: Path,
     on_report: Callable[[Sample, CaseReport], None] | None = None,
+    colour: ColourNeighbours | None = None,
+    *,
+    stain: bool = False,
 ) -> Iterator[Outcome]:
-    """Diagnose each sample's clip with its site given; outcomes come as they are known."""
+    """Diagnose each sample's clip with its site given; outcomes come as they are known.
+
+    ``colour``: cases by whose colours alone each clip is answered as well; ``stain``: all clips are brought to one colour.
+    """
     for sample in samples:
-        clip = write_clip(sample, folder)
+        clip = write_clip(sample, folder, one_colour if stain else None)
         report = agent.diagnose(clip, site=sample.site)
         if on_report:
             on_report(sample, report)
-        yield _outcome(sample, report, clip)
+        yield _outcome(sample, report, clip, colour)
 
 
 def summarise(outcomes: Sequence[Outcome]) -> Summary:
@@ -167,13 +202,51 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         confusion={truth: dict(row) for truth, row in confusion.items()},
         calibration_error=_calibration_error(outcomes),
         seconds_per_clip=float(np.mean([o.seconds for o in outcomes])),
+        signed_wrongly=_estimate([not (o.abstained or o.right) for o in outcomes], outcomes),
+        worst=_worst(outcomes),
+        alone={
+            name: _estimate([o.said_rightly(getattr(o, name)) for o in outcomes], outcomes)
+            for name in ("cases", "colour")
+            if any(getattr(o, name) for o in outcomes)
+        },
+        equal_coverage=_equal_coverage(outcomes),
+        helped=sum(o.right and not o.blind_right for o in outcomes),
+        hurt=sum(o.blind_right and not o.right for o in outcomes),
     )
 
 
-def _outcome(sample: Sample, report: CaseReport, clip: Path) -> Outcome:
+def _worst(outcomes: Sequence[Outcome]) -> tuple[str, Share]:
+    wrong: dict[str, list[bool]] = defaultdict(list)
+    for outcome in outcomes:
+        wrong[outcome.truth].append(not (outcome.abstained or outcome.right))
+    shares = {truth: Share.of(hits) for truth, hits in wrong.items()}
+    return max(shares.items(), key=lambda item: item[1].value)
+
+
+def _equal_coverage(outcomes: Sequence[Outcome]) -> Estimate | None:
+    """None where the agent gave nothing out."""
+    count = sum(not o.abstained for o in outcomes)
+    if not count:
+        return None
+    order = sorted(range(len(outcomes)), key=lambda place: -outcomes[place].blind_confidence)
+    chosen = set(order[:count])
+    gains = [
+        ((not o.abstained and o.right) - (place in chosen and o.blind_right)) * len(outcomes) / count
+        for place, o in enumerate(outcomes)
+    ]
+    return Estimate.of(gains, [o.group or o.path for o in outcomes], least=-1.0)
+
+
+def _estimate(hits: Sequence[bool], outcomes: Sequence[Outcome]) -> Estimate:
+    return Estimate.of([float(hit) for hit in hits], [o.group or o.path for o in outcomes])
+
+
+def _outcome(sample: Sample, report: CaseReport, clip: Path, colour: ColourNeighbours | None) -> Outcome:
     verified = next(step for step in report.steps if step.name == "verify")
     described = next(step for step in report.steps if step.name == "describe")
+    blind = next(step for step in report.steps if step.name == "diagnose_blind").detail["result"]
     frames = open_clip(clip, frames=FRAMES).frames
+    by_colour = colour.shares(colour_numbers(frames), sample.site) if colour else {}
     return Outcome(
         path=sample.path.name,
         label=sample.label,
@@ -186,6 +259,10 @@ def _outcome(sample: Sample, report: CaseReport, clip: Path) -> Outcome:
         features=verified.detail["features"],
         attributes=wording.agreement(described.detail["result"]["description"], measure(frames)),
         seconds=sum(step.seconds for step in report.steps),
+        group=sample.group,
+        cases=report.vote.diagnosis if report.vote else "",
+        colour=next(iter(by_colour), ""),
+        blind_confidence=max(c["probability"] for c in blind["differential"]),
     )
 
 

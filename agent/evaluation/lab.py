@@ -8,17 +8,22 @@ neighbours by six colour numbers, the trivial baseline. Under ``stain`` all pict
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from videopath.agent.evaluation.colour import ColourNeighbours, colours_of
+from videopath.agent.evaluation.kept import FOLDER
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.agent.evaluation.summary import McNemar
+from videopath.agent.library import now
 from videopath.core.errors import InputError
+from videopath.core.files import write_text
 from videopath.core.text import same_label
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.knowledge.sources import known_site
@@ -28,13 +33,15 @@ if TYPE_CHECKING:
     from videopath.knowledge import Viewer
 
 LabSystem = Literal["agent", "model", "cases", "colour"]
+LABS = "labs"
+"""Folder of these reports among the kept evaluations."""
 SYSTEMS: tuple[LabSystem, ...] = ("agent", "model", "cases", "colour")
 Show = Callable[[Path], Path]
 """What is shown in the place of a file: the file, or a copy of it in one colour."""
 
 _COLUMNS = {"site": ("site", "organ"), "group": ("group", "group_id", "patient", "source")}
 _QUESTION = "What is the diagnosis?"
-_NEIGHBOURS = 10
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _SEED = 12
 
 
@@ -85,6 +92,12 @@ class LabFigures(_Record):
 class LabReport(_Record):
     """The figures of one run."""
 
+    name: str
+    """Of the manifest."""
+    model: str
+    encoder: str
+    created: str
+    """ISO 8601, UTC."""
     base_cases: int
     base_groups: int
     questions: int
@@ -214,11 +227,17 @@ def answers(
         )
 
 
-def summarised(base: Sequence[LabCase], found: Sequence[LabAnswer], stain: bool) -> LabReport:
+def summarised(
+    base: Sequence[LabCase], found: Sequence[LabAnswer], stain: bool, name: str, model: str, encoder: str
+) -> LabReport:
     """The figures over all answers."""
     own = [answer for answer in found if not answer.foreign]
     foreign = [answer for answer in found if answer.foreign]
     return LabReport(
+        name=name,
+        model=model,
+        encoder=encoder,
+        created=now(),
         base_cases=len(base),
         base_groups=len({case.group for case in base}),
         questions=len(own),
@@ -231,6 +250,30 @@ def summarised(base: Sequence[LabCase], found: Sequence[LabAnswer], stain: bool)
         mcnemar=_mcnemar(own),
         seconds=float(np.mean([answer.seconds for answer in found])),
     )
+
+
+def save_lab_report(report: LabReport, home: Path) -> Path:
+    """Keep a report for the pages; returns its file."""
+    moment = datetime.fromisoformat(report.created)
+    name = _UNSAFE.sub("-", f"{report.name}-{report.model}").strip("-.") or "laboratory"
+    path = home / FOLDER / LABS / f"{moment:%Y%m%d-%H%M%S-%f}-{name[:80]}.json"
+    write_text(path, report.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def list_lab_reports(home: Path) -> list[Path]:
+    """The files of the kept reports, the last one first."""
+    return sorted((home / FOLDER / LABS).glob("*.json"), reverse=True)
+
+
+def read_lab_report(path: Path) -> LabReport:
+    """Read what was kept. Raises ``InputError`` when it is something else."""
+    try:
+        return LabReport.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InputError(
+            f"{path} is no report on a laboratory: run `videopath evaluate lab` again."
+        ) from error
 
 
 def equal_coverage(found: Sequence[LabAnswer]) -> Estimate | None:

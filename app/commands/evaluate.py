@@ -50,6 +50,9 @@ def clips(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write every outcome here, as JSON lines.")
     ] = None,
+    stain: Annotated[
+        bool, typer.Option("--stain", help="The control: all clips are brought to one colour first.")
+    ] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Print confidence weights fitted on these clips.")
     ] = False,
@@ -69,10 +72,12 @@ def clips(
     from videopath.agent import DiagnosticAgent
     from videopath.agent.evaluation import atlas as on_atlas
     from videopath.agent.evaluation import clips as on_clips
+    from videopath.agent.evaluation.colour import colour_neighbours
     from videopath.agent.evaluation.fitting import fitted_calibration, trial_of
     from videopath.agent.policy import Policy
     from videopath.app.console import quiet_libraries
     from videopath.core.files import write_text
+    from videopath.knowledge import KnowledgeBase
 
     quiet_libraries(verbose)
     if calibrate and which == "atlas":
@@ -91,6 +96,8 @@ def clips(
                     samples,
                     written,
                     lambda sample, report: trials.append(trial_of(report, sample.diagnosis, sample.group)),
+                    colour_neighbours(KnowledgeBase.starter()),
+                    stain=stain,
                 ),
                 len(samples),
                 f"{split} clips over tiles",
@@ -136,8 +143,13 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
         f"accuracy            {summary.accuracy}",
         f"mean over classes   {summary.mean_class_accuracy:.3f}",
         f"before retrieval    {summary.blind_accuracy}",
+        *(f"{name + ' alone':<19} {share}" for name, share in summary.alone.items()),
+        f"helped, hurt        {summary.helped}, {summary.hurt}",
+        f"agent less model, as many answered {summary.equal_coverage or 'none answered'}",
         f"answered            {summary.coverage}",
         f"accuracy answered   {summary.accuracy_when_answered}",
+        f"given out wrongly   {summary.signed_wrongly}",
+        f"worst diagnosis     {summary.worst[0]}: {summary.worst[1]} given out wrongly",
         f"calibration error   {summary.calibration_error:.3f}",
         f"attribute words     {summary.attributes}",
         *(f"  {name:<17} {share}" for name, share in summary.by_attribute.items()),

@@ -14,7 +14,7 @@ from videopath.app.commands.evaluate_shared import tracked
 from videopath.app.options import AsJson, Home, Verbose
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.lab import LabCase, LabReport, Show
+    from videopath.agent.evaluation.lab import LabCase, Show
 
 Manifest = Annotated[
     Path,
@@ -73,8 +73,10 @@ def lab(
     from videopath.agent.evaluation import lab as of_lab
     from videopath.agent.policy import Policy
     from videopath.app.commands.knowledge_shared import viewer_by_name
-    from videopath.app.console import progress_bar, quiet_libraries
+    from videopath.app.console import emit_json, plain, progress_bar, quiet_libraries, say, stdout, table
+    from videopath.app.figures import lab as shown
     from videopath.core.files import write_text
+    from videopath.core.settings import load_settings
     from videopath.core.sites import canonical_site
 
     quiet_libraries(verbose)
@@ -96,11 +98,21 @@ def lab(
             home=Path(folder) / "home",
         ) as agent:
             questions = [*((case, False) for case in asked), *((case, True) for case in strangers)]
+            name = agent.info.name
             found = tracked(of_lab.answers(agent, held, questions, show), len(questions), "cases asked")
     if out:
         write_text(out, "".join(answer.model_dump_json() + "\n" for answer in found))
-    report = of_lab.summarised(held, found, stain)
-    typer.echo(report.model_dump_json(indent=2) if as_json else "\n".join(_lines(report)))
+    report = of_lab.summarised(held, found, stain, base.name, name, " + ".join(encoder))
+    kept = of_lab.save_lab_report(report, load_settings().home)
+    if as_json:
+        emit_json(report.model_dump_json(indent=2))
+        return
+    say(f"Kept for the page Benchmarks: {kept}")
+    console = stdout()
+    console.print(plain(shown.title(report)), soft_wrap=True)
+    console.print(table(shown.SYSTEMS, shown.systems(report)))
+    for line in shown.lines(report):
+        console.print(plain(line), soft_wrap=True)
 
 
 def _strangers(manifest: Path, held: list[LabCase], count: int, seed: int) -> list[LabCase]:
@@ -142,26 +154,3 @@ def _shown(stain: bool, folder: Path) -> Iterator[Show]:
         return target
 
     yield restained if stain else lambda path: path
-
-
-def _lines(report: LabReport) -> list[str]:
-    lines = [
-        f"{report.base_cases} cases of {report.base_groups} groups as knowledge, {report.questions} of other groups asked"
-        + (", all in one colour" if report.stain else ""),
-        f"{'':<8}{'answered':<26}{'right of these':<26}{'first answer right':<26}signed out wrongly",
-    ]
-    for system, figures in report.own.items():
-        lines.append(
-            f"{system:<8}{figures.answered!s:<26}{figures.right_of_answered or '–'!s:<26}{figures.right!s:<26}"
-            f"{figures.signed_wrongly}"
-        )
-    if report.foreign_answered:
-        lines.append(
-            f"tissue of other organs answered   {report.foreign_answered}, n={report.foreign_answered.questions}"
-        )
-    if report.equal_coverage:
-        lines.append(f"agent less model, as many answered   {report.equal_coverage}")
-    test = report.mcnemar
-    lines.append(f"the cases helped {test.only_first}, hurt {test.only_second} (McNemar p={test.p:.2g})")
-    lines.append(f"seconds per case   {report.seconds:.2f}")
-    return lines

@@ -91,7 +91,7 @@ def test_figures_count_what_was_given_out() -> None:
         answer(False, answered=False, group="9"),
         answer(False, answered=False, foreign=True),
     ]
-    report = summarised([case("a", "x")], found, stain=False)
+    report = summarised([case("a", "x")], found, stain=False, name="lab.csv", model="m", encoder="tower:nano")
     agent = report.own["agent"]
     assert agent.answered.value == pytest.approx(0.9)
     assert agent.right_of_answered

@@ -21,30 +21,35 @@ if TYPE_CHECKING:
     from videopath.agent.evaluation.kept import Evaluation
 
 _NONE_YET = """
-There is no evaluation on this machine yet. These measure the agent on held-out clips, and agent, model and blind on a
-test set, and leave their figures here; DIR holds `manifest.csv` and its tiles, SET questions and videos:
+There is no evaluation on this machine yet. These measure the agent on held-out clips, agent, model, similar cases and
+colour alone on a test set, and the agent with your own cases as knowledge, and leave their figures here; DIR holds
+`manifest.csv` and its tiles, SET questions and videos, CASES.csv path, site, diagnosis and group:
 """
 
 
 def show() -> None:
     """The last evaluation, or one that is chosen."""
     from videopath.agent.evaluation.kept import list_evaluations
+    from videopath.agent.evaluation.lab import list_lab_reports
     from videopath.agent.evaluation.summary import list_set_reports
 
     st.title("Benchmarks")
-    sets = list_set_reports(services().home)
-    files = sorted([*sets, *list_evaluations(services().home)], key=lambda path: path.name, reverse=True)
+    sets, labs = list_set_reports(services().home), list_lab_reports(services().home)
+    files = sorted(
+        [*sets, *labs, *list_evaluations(services().home)], key=lambda path: path.name, reverse=True
+    )
     if not files:
         st.info(_NONE_YET, icon=":material/monitoring:")
         st.code("videopath evaluate --data DIR", language="bash")
         st.code("videopath evaluate SET", language="bash")
+        st.code("videopath evaluate lab --base CASES.csv", language="bash")
         st.caption("What was measured of the bundled model stands in its model card, on the page About.")
         return
     file: Path = files[0]
     if len(files) > 1:
         file = st.selectbox("Evaluation", files, format_func=lambda path: path.stem, key="evaluation")
     try:
-        (_show_set if file in sets else _show_clips)(file)
+        (_show_set if file in sets else _show_lab if file in labs else _show_clips)(file)
     except InputError as error:
         st.error("This evaluation cannot be shown.", icon=":material/error:")
         st.text(str(error))
@@ -54,6 +59,17 @@ def _show_set(file: Path) -> None:
     from videopath.agent.evaluation.summary import read_set_report
 
     set_report(read_set_report(file), file)
+
+
+def _show_lab(file: Path) -> None:
+    from videopath.agent.evaluation.lab import read_lab_report
+    from videopath.app.figures import lab as shown
+
+    report = read_lab_report(file)
+    st.caption(inert(f"{shown.title(report)} · {age(report.created)}"))
+    table(shown.SYSTEMS, shown.systems(report))
+    for line in shown.lines(report):
+        st.text(line)
 
 
 def _show_clips(file: Path) -> None:
@@ -95,6 +111,15 @@ def _figures(summary: Summary) -> None:
         _metric("answered", summary.coverage)
         _metric("accuracy if answered", summary.accuracy_when_answered)
         _metric("before similar cases", summary.blind_accuracy)
+    alone = [f"{name} alone {share}" for name, share in summary.alone.items()]
+    lines = [
+        f"given out wrongly {summary.signed_wrongly}",
+        f"worst diagnosis {summary.worst[0]}, {summary.worst[1]} given out wrongly",
+        *alone,
+        f"similar cases helped {summary.helped}, hurt {summary.hurt}",
+        f"agent less model, as many answered {summary.equal_coverage or 'none answered'}",
+    ]
+    st.caption(inert("; ".join(lines)))
     st.caption(
         f"Each with its 95% interval. Mean over the classes {summary.mean_class_accuracy:.1%}; "
         f"{summary.seconds_per_clip:.1f} s per clip for the whole agent."

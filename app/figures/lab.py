@@ -1,0 +1,45 @@
+"""How an evaluation with a laboratory's own cases is shown: the same rows on the terminal and on the page Benchmarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videopath.agent.evaluation.lab import LabReport
+
+SYSTEMS = ("system", "answered", "right of these", "first answer right", "given out wrongly")
+
+
+def title(report: LabReport) -> str:
+    """What was asked of what."""
+    return (
+        f"{report.name}: {report.base_cases} cases of {report.base_groups} groups as knowledge, {report.questions} of other "
+        f"groups asked{', all in one colour' if report.stain else ''}; {report.model}, cases seen by {report.encoder}"
+    )
+
+
+def systems(report: LabReport) -> list[tuple[str, ...]]:
+    """A row for each system."""
+    return [
+        (
+            system,
+            str(found.answered),
+            str(found.right_of_answered or "–"),
+            str(found.right),
+            str(found.signed_wrongly),
+        )
+        for system, found in report.own.items()
+    ]
+
+
+def lines(report: LabReport) -> list[str]:
+    """What stands beside the table."""
+    test = report.mcnemar
+    found = [f"The cases helped {test.only_first}, hurt {test.only_second} (McNemar p={test.p:.2g})."]
+    if report.equal_coverage:
+        found.append(f"Right of answered, agent less model, as many answered: {report.equal_coverage}.")
+    if report.foreign_answered:
+        found.append(
+            f"Tissue of other organs answered: {report.foreign_answered}, n={report.foreign_answered.questions}."
+        )
+    return [*found, f"{report.seconds:.2f} seconds a case."]
