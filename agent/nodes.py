@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videopath.agent.blank import labels_of_blank
+from videopath.agent.blank import chances_of_blank, labels_of_blank
 from videopath.agent.closer import can_look_closer, closer_request, most_telling
 from videopath.agent.confidence import description_support, features
 from videopath.agent.fusion import fuse
@@ -34,7 +34,7 @@ from videopath.agent.routing import is_revised, policy_of, revisions
 from videopath.agent.state import CaseInput, CaseState, Json, Look, checked_input
 from videopath.agent.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.trace import TRACE_NAME
-from videopath.agent.verdict import weigh
+from videopath.agent.verdict import Blank, weigh
 from videopath.agent.vocabulary import with_known_terms
 from videopath.core.errors import CaseError, InputError
 from videopath.core.sites import canonical_site
@@ -213,7 +213,7 @@ class Nodes:
             state["site"],
             card,
             policy,
-            said_of_blank=lambda: self._said_of_blank(state, draft, len(described.frames.indices)),
+            self._blank(state, draft, len(described.frames.indices)),
         )
         look = Look(
             request=state["request"],
@@ -301,10 +301,15 @@ class Nodes:
         self.library.save(draft_report)
         return update
 
-    def _said_of_blank(self, state: CaseState, draft: StepDraft, frames: int) -> set[str]:
+    def _blank(self, state: CaseState, draft: StepDraft, frames: int) -> Blank:
         """What the model says of a blank video of as many frames, asked as this case is."""
-        draft.activity("showing the model a blank video")
-        return labels_of_blank(self.sessions, state["site"], state["question"], frames, policy_of(state))
+        asked = state["site"], state["question"], frames
+
+        def said() -> set[str]:
+            draft.activity("showing the model a blank video")
+            return labels_of_blank(self.sessions, *asked, policy_of(state))
+
+        return Blank(said, lambda labels: chances_of_blank(self.sessions, *asked, labels))
 
     def _diagnosed(
         self,

@@ -33,6 +33,16 @@ def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
 
 
 @dataclass(frozen=True)
+class Blank:
+    """What the model says of a blank video; asked only where it matters."""
+
+    said: Callable[[], set[str]]
+    """Labels, as ``same_label`` gives them: asked of a model that nobody calibrated, at the cost of a look."""
+    chances: Callable[[Sequence[str]], dict[str, float]]
+    """Labels → the probability of each among them; one pass."""
+
+
+@dataclass(frozen=True)
 class Weighed:
     """What a look is worth."""
 
@@ -59,20 +69,16 @@ def weigh(
     site: str | None,
     card: Card,
     policy: Policy,
-    said_of_blank: Callable[[], set[str]],
+    blank: Blank,
 ) -> Weighed:
-    """Weigh a look by its features ``values``: who vouches for its label, the model or the similar cases?
-
-    ``said_of_blank`` gives the labels of a blank video; only a model that nobody calibrated is asked, since that costs
-    as much as a look.
-    """
+    """Weigh a look by its features ``values``: who vouches for its label, the model or the similar cases?"""
     final = fused.final
     cases = _cases_vouch(final, retrieved.vote, policy)
     if retrieved.calibration:
         model = _both_vouch(fused, retrieved, values, policy)
         card = card.model_copy(update={"calibration": retrieved.calibration})
     else:
-        model = _model_vouches(fused, retrieved, values, site, card, policy, said_of_blank)
+        model = _model_vouches(fused, retrieved, values, site, card, policy, blank)
     vouchers = [model, *([cases] if cases else [])]
     calibrated = is_calibrated(card.calibration)
     # Where both are fused, the one confidence holds what the cases say.
@@ -118,13 +124,13 @@ def _model_vouches(
     site: str | None,
     card: Card,
     policy: Policy,
-    said_of_blank: Callable[[], set[str]],
+    blank: Blank,
 ) -> Voucher:
     """Whether the model's card vouches for the label."""
     final, calibrated = fused.final, is_calibrated(card.calibration)
     threshold = policy.threshold(card.calibration, final.label)
     reasons = [*no_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
-    if not (reasons or calibrated) and policy.show_blank and same_label(final.label) in said_of_blank():
+    if not reasons and policy.show_blank and _is_said_of_blank(final, calibrated, blank):
         reasons = [f"The model says {final.label!r} of a blank video as well."]
     sure = None if reasons else confidence(values, card.calibration)
     if sure is not None and sure < threshold:
@@ -142,6 +148,21 @@ def _model_vouches(
         measured_on="the clips of its card" if calibrated else "",
         reasons=reasons,
     )
+
+
+def _is_said_of_blank(final: DiagnoseResult, calibrated: bool, blank: Blank) -> bool:
+    """Whether the label does not rest on the picture.
+
+    Of a calibrated model: it is as likely of a blank video. Of one that nobody calibrated: it is said of one.
+    """
+    if not calibrated:
+        return same_label(final.label) in blank.said()
+    own = [c for c in final.differential if c.of_model is not None and not c.other_organ]
+    of_label = next((c for c in own if c.label == final.label), None)
+    if of_label is None or len(own) < 2:
+        return False
+    chances = blank.chances([candidate.label for candidate in own])
+    return (of_label.of_model or 0.0) <= chances[final.label]
 
 
 def _both_vouch(fused: Fused, retrieved: RetrieveResult, values: dict[str, float], policy: Policy) -> Voucher:

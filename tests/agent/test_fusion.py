@@ -11,7 +11,7 @@ from videopath.agent.confidence import DEFAULTS, features
 from videopath.agent.evaluation.fitting import Trial, fitted_calibration
 from videopath.agent.fusion import OF_CASES, OF_MODEL, fuse
 from videopath.agent.policy import Policy
-from videopath.agent.verdict import Weighed, weigh
+from videopath.agent.verdict import Blank, Weighed, weigh
 from videopath.core.errors import InputError
 from videopath.model.engine import Card
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
@@ -30,12 +30,21 @@ def weighed(
     card: Card,
     site: str | None = "colon",
     policy: Policy | None = None,
+    of_blank: float = 0.0,
     **found: object,
 ) -> Weighed:
     retrieved = RetrieveResult.model_validate({"query": "", "neighbours": [], "vote": vote, **found})
     fused = fuse(final, vote, site, card)
     values = features(fused.final, final, [], 0.9, vote)
-    return weigh(fused, retrieved, values, site, card, policy or Policy(), said_of_blank=set)
+    return weigh(
+        fused,
+        retrieved,
+        values,
+        site,
+        card,
+        policy or Policy(),
+        Blank(said=set, chances=lambda labels: dict.fromkeys(labels, of_blank)),
+    )
 
 
 def test_the_cases_can_overrule_a_hesitant_model(diagnosed: Diagnosed, voted: Voted) -> None:
@@ -106,6 +115,14 @@ def test_a_model_does_not_vouch_for_tissue_unlike_its_own(diagnosed: Diagnosed, 
     found = weighed(final, unlike, LISTED, voters_are_known_tissue=True)
     assert found.reasons[0] == "The picture is unlike the tissue that the model was measured on."
     assert weighed(final, like, LISTED, known_tissue=unlike).reasons[0] == found.reasons[0]
+
+
+def test_a_label_that_is_as_likely_of_nothing_is_not_vouched_for(diagnosed: Diagnosed) -> None:
+    final = diagnosed({"adenoma": 0.95, "mucosa": 0.05})
+    assert weighed(final, None, LISTED, of_blank=0.9).reasons == []
+    found = weighed(final, None, LISTED, of_blank=0.96)
+    assert found.reasons == ["The model says 'adenoma' of a blank video as well."]
+    assert weighed(final, None, LISTED, of_blank=0.96, policy=Policy(show_blank=False)).reasons == []
 
 
 def test_a_diagnosis_may_need_more_confidence_than_others(diagnosed: Diagnosed) -> None:

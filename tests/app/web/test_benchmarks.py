@@ -13,6 +13,7 @@ import pytest
 from videopath.agent.confidence import FEATURES
 from videopath.agent.evaluation.clips import Outcome
 from videopath.agent.evaluation.kept import Evaluation, list_evaluations, save_evaluation
+from videopath.agent.evaluation.lab import LabAnswer, LabCase, save_lab_report, summarised
 from videopath.agent.evaluation.summary import save_set_report
 from videopath.app.figures.sections import sections
 from videopath.model.attributes import SCALES
@@ -51,7 +52,11 @@ def _kept(
 def test_without_an_evaluation_it_says_how_to_make_one(app: Callable[..., Any]) -> None:
     test = app("benchmarks").run()
     assert "no evaluation" in test.info[0].value
-    assert [code.value for code in test.code] == ["videopath evaluate --data DIR", "videopath evaluate SET"]
+    assert [code.value for code in test.code] == [
+        "videopath evaluate --data DIR",
+        "videopath evaluate SET",
+        "videopath evaluate lab --base CASES.csv",
+    ]
 
 
 def test_an_evaluation_is_drawn(app: Callable[..., Any], own_home: Path) -> None:
@@ -62,6 +67,29 @@ def test_an_evaluation_is_drawn(app: Callable[..., Any], own_home: Path) -> None
     assert len(test.get("arrow_vega_lite_chart")) + len(test.get("vega_lite_chart")) == 3
     assert list(test.table[0].value["class"]) == list(_TRUTHS.values())
     assert "40 clips" in test.caption[0].value
+
+
+def test_a_laboratory_is_shown_with_all_systems(app: Callable[..., Any], own_home: Path) -> None:
+    case = LabCase(path=Path("a.png"), site="colon", diagnosis="adenoma", group="g1")
+    answers = [
+        LabAnswer(
+            case=case.model_copy(update={"group": f"g{number}"}),
+            foreign=False,
+            said={"agent": "adenoma", "model": "mucosa", "cases": "adenoma", "colour": "mucosa"},
+            sure=dict.fromkeys(("agent", "model", "cases", "colour"), 0.9),
+            answered=dict.fromkeys(("agent", "model", "cases", "colour"), True),
+            vouched=["cases"],
+            seconds=1.0,
+        )
+        for number in range(12)
+    ]
+    report = summarised([case], answers, False, "<b>lab</b>.csv", "nano", "tower:nano")
+    save_lab_report(report, own_home)
+    test = app("benchmarks").run()
+    assert not test.exception
+    assert "1 cases of 1 groups as knowledge, 12 of other groups asked" in test.caption[0].value
+    assert list(test.table[0].value["system"]) == ["agent", "model", "cases", "colour"]
+    assert any("helped 12, hurt 0" in text.value for text in test.text)
 
 
 def test_one_of_several_is_chosen(app: Callable[..., Any], own_home: Path) -> None:
