@@ -39,7 +39,7 @@ def test_every_step_tells_what_begins(heard_and_agent: tuple[list[Progress], Dia
     assert list(dict.fromkeys(told["describe"]))[:3] == ["loading the model", "encoding the video", "writing"]
     assert told["diagnose_blind"][0] == "writing"
     assert any(text.startswith("scoring ") for text in told["diagnose_blind"])
-    assert told["retrieve"] == ["searching similar cases"]
+    assert told["retrieve"] == ["searching similar cases", "encoding the video"]
     kinds = [p.kind for p in heard if p.step == "describe"]
     assert kinds.index("token") > kinds.index("activity") > kinds.index("started")
     step = next(step for step in agent.report("told").steps if step.name == "describe")

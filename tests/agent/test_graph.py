@@ -10,8 +10,10 @@ import json
 import shutil
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from videopath.agent.library import CaseLibrary
 from videopath.agent.steps import RunContext
 from videopath.agent.trace import read_trace
 from videopath.core.errors import CaseError, InputError
+from videopath.knowledge import STARTER_FOLDER
 from videopath.model.engine import Card, EngineInfo, Generation
 from videopath.tools.labels import sites_of
 
@@ -59,6 +62,8 @@ class ScriptedEngine:
         )
 
     def open(self, clip: Any, **_: Any) -> ScriptedSession:
+        if clip.path == Path("blank"):  # of nothing it says that it does not know it
+            return ScriptedSession(self, clip, LOST)
         self.opened.append(clip)
         return ScriptedSession(self, clip, self.scores[min(len(self.opened), len(self.scores)) - 1])
 
@@ -86,11 +91,17 @@ class ScriptedSession:
     def close(self) -> None: ...
 
 
+@cache
+def words_alone() -> Path:
+    """The starter's records elsewhere, where no tiles vote beside them: the script alone decides."""
+    return Path(shutil.copytree(STARTER_FOLDER, Path(tempfile.mkdtemp(prefix="videopath-test-")) / "words"))
+
+
 def agent_with(
     *scores: dict[str, float], sample: str = CANCER, review: Any = "never", **policy: Any
 ) -> DiagnosticAgent:
     return DiagnosticAgent.load(
-        ScriptedEngine(*scores, sample=sample), review=review, policy=Policy(**policy)
+        ScriptedEngine(*scores, sample=sample), words_alone(), review=review, policy=Policy(**policy)
     )
 
 

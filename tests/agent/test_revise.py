@@ -32,9 +32,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def agent(home: Path, small_checkpoint: Path) -> Iterator[DiagnosticAgent]:
+def agent(home: Path, small_checkpoint: Path, words_alone: Path) -> Iterator[DiagnosticAgent]:
     with DiagnosticAgent.load(
-        small_checkpoint, review="always", policy=POLICY, device="cpu", dtype="float32", home=home
+        small_checkpoint,
+        words_alone,
+        review="always",
+        policy=POLICY,
+        device="cpu",
+        dtype="float32",
+        home=home,
     ) as agent:
         yield agent
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from videopath.agent import DiagnosticAgent, load_case_library
+from videopath.agent.phrases import basis_in_words
 from videopath.agent.records import LeftOut
 
 App = Callable[..., Any]
@@ -40,7 +41,11 @@ def test_a_done_case_shows_all_there_is_to_check(app: App, home: Path) -> None:
     labels = [step.label for step in page.expander]
     assert [f"**{n} · " in label for n, label in enumerate(labels[: len(report.steps)], 1)] == [True] * 7
     assert "Blind diagnosis" in labels[2]
-    assert all(page.button(key=f"finding_{n}") for n in range(1, len(report.findings) + 1))
+    seen = [number for number, finding in enumerate(report.findings, 1) if finding.was_seen]
+    assert seen
+    assert all(page.button(key=f"finding_{number}") for number in seen)
+    said = " ".join(caption.value for caption in page.caption)
+    assert all(basis_in_words(f) in said for f in report.findings if not f.was_seen)
     chart = page.get("vega_lite_chart")
     assert report.differential[0].label in chart[0].proto.alt
     assert any("similar cases" in info.value for info in page.info)
@@ -81,7 +86,8 @@ def test_a_similar_case_shows_its_ranks_and_the_page_what_was_left_out(app: App,
 def test_a_click_on_a_finding_jumps_to_its_moment_and_shows_its_frame(app: App, home: Path) -> None:
     page = app("case", id="done").run()
     findings = load_case_library(home).get("done").findings
-    latest = max(range(len(findings)), key=lambda place: findings[place].seconds)
+    seen = [place for place, finding in enumerate(findings) if finding.was_seen]
+    latest = max(seen, key=lambda place: findings[place].seconds)
     page.button(key=f"finding_{latest + 1}").click().run()
     assert not page.exception
     assert page.get("video")[0].proto.start_time == int(findings[latest].seconds)

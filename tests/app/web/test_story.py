@@ -135,11 +135,11 @@ def _begin_watched(browser: Browser, clip: Path) -> str:
 
 def _findings_lead_through_the_video(browser: Browser, report: CaseReport) -> None:
     """A click on a finding brings the player to its very moment."""
-    moments = [finding.seconds for finding in report.findings]
+    moments = {number: f.seconds for number, f in enumerate(report.findings, 1) if f.was_seen}
     assert moments
-    for number in (len(moments), moments.index(min(moments)) + 1):
+    for number in (max(moments), min(moments, key=lambda one: moments[one])):
         browser.click(f"finding_{number}")
-        wanted = moments[number - 1]
+        wanted = moments[number]
         browser.until(
             lambda at=wanted: (now := browser.run(_PLAYED)) is not None and abs(now - at) < 0.05,  # type: ignore[misc]
             f"the video stands at {wanted} s",
