@@ -111,10 +111,16 @@ def writers(report: CaseReport) -> dict[str, str]:
 
 
 def diagnosed(
-    engine: Engine, video: Path, *, site: str | None = "colon", question: str | None = None, **policy: Any
+    engine: Engine,
+    video: Path,
+    knowledge: Path | None = None,
+    *,
+    site: str | None = "colon",
+    question: str | None = None,
+    **policy: Any,
 ) -> CaseReport:
     settings = Policy(**{"max_looks": 0, "neighbours": 0, "samples": 0, **policy})
-    with DiagnosticAgent.load(engine, policy=settings) as agent:
+    with DiagnosticAgent.load(engine, knowledge, policy=settings) as agent:
         return agent.diagnose(video, question, site)
 
 
@@ -142,11 +148,14 @@ def test_a_model_that_nobody_calibrated_waits_or_abstains(
     assert verified.detail["confidence"] is None
 
 
-def test_a_calibrated_model_needs_no_permission_and_is_not_asked_of_a_blank_video(small_case: Path) -> None:
-    engine = Engine(always(CANCER), calibrated=True)
+def test_a_calibrated_model_needs_no_permission(small_case: Path) -> None:
+    engine = Engine(looks(CANCER), calibrated=True)
     report = diagnosed(engine, small_case)
-    assert (report.status, engine.opened) == ("done", 1)
+    assert (report.status, engine.opened) == ("done", 2)
     assert "not calibrated" not in report.to_markdown()
+    blind = diagnosed(Engine(always(CANCER), calibrated=True), small_case)
+    assert (blind.status, blind.confidence) == ("abstained", 0.0)
+    assert "blank video" in blind.advice[0]
 
 
 def test_what_a_model_says_of_a_blank_video_as_well_is_no_diagnosis(small_case: Path) -> None:
@@ -176,13 +185,13 @@ def test_a_person_may_sign_what_waits(small_case: Path) -> None:
 @pytest.mark.parametrize(
     "label", ["Diagnosis: Diagnosis: Diagnosis:", "<image>", "this tissue", "93%", "..."]
 )
-def test_a_label_that_is_no_diagnosis_is_never_one(small_case: Path, label: str) -> None:
+def test_a_label_that_is_no_diagnosis_is_never_one(small_case: Path, words_alone: Path, label: str) -> None:
     engine = Engine(looks(label), listed=False)
     report = diagnosed(engine, small_case, accept_uncalibrated=True)
     assert (report.status, report.diagnosis) == ("abstained", "no diagnosis")
     assert label not in [candidate.label for candidate in report.differential]
     with_neighbours = diagnosed(
-        Engine(looks(label), listed=False), small_case, accept_uncalibrated=True, neighbours=5
+        Engine(looks(label), listed=False), small_case, words_alone, accept_uncalibrated=True, neighbours=5
     )
     assert with_neighbours.status == "abstained", "a similar case's diagnosis is not the model's"
 

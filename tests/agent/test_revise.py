@@ -242,12 +242,12 @@ def test_corrections_that_were_signed_become_a_record_with_their_provenance(
 
 
 def test_a_revised_case_is_replayed_with_its_decisions(
-    reference: CaseReport, small_case: Path, tmp_path: Path
+    reference: CaseReport, small_case: Path, words_alone: Path, tmp_path: Path
 ) -> None:
     bundle = reference.save_bundle(tmp_path / "case.zip")
-    model = reference.settings.model  # a folder, which no bundle may choose
+    own = {"model": reference.settings.model, "knowledge": words_alone}  # folders, which no bundle may choose
     steps: list[str] = []
-    again = replay(bundle, small_case, model=model, on_step=lambda step: steps.append(step.name))
+    again = replay(bundle, small_case, **own, on_step=lambda step: steps.append(step.name))
     assert (again.differences, again.problems, again.notes) == ([], [], [])
     assert steps == [step.name for step in reference.steps]
     assert again.report.review[0].reviewer == "Dr A"
@@ -257,5 +257,5 @@ def test_a_revised_case_is_replayed_with_its_decisions(
     edited = reference.model_copy(deep=True)
     edited.description = "Another."
     edited.folder = None
-    again = replay(edited.save_bundle(tmp_path / "edited.zip"), small_case, model=model)
+    again = replay(edited.save_bundle(tmp_path / "edited.zip"), small_case, **own)
     assert [difference.field for difference in again.differences] == ["description"]
