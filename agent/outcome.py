@@ -89,7 +89,7 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         abstained=bool(look["reasons"]),
         vouchers=[Voucher.model_validate(voucher) for voucher in look.get("vouchers", [])],
         vote=retrieved.vote,
-        rationale=final.rationale,
+        rationale=_rationale(final),
         looks=looks_taken(state["looks"], is_fitted(state)),
         description=described.description,
         findings=_findings(state, described, images),
@@ -123,6 +123,13 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
     answered = is_answered(report.question, report.diagnosis, info.card.unknown_label)
     report.question_answered = answered and settled
     return report
+
+
+def _rationale(final: DiagnoseResult) -> str:
+    """The model's reasons; for which diagnosis, where it wrote another one than the case ends with."""
+    if not (final.rationale and final.generated and final.generated_differs):
+        return final.rationale
+    return f"The model's, for its own answer “{final.generated}”: {final.rationale}"
 
 
 def save_evidence(folder: Path, sessions: SessionPool, look: Look) -> dict[int, str]:

@@ -408,6 +408,8 @@ def _calibration_error(chances: np.ndarray, right: np.ndarray, bins: int = 10) -
 
 def _rate(found: np.ndarray, groups: np.ndarray) -> Rate:
     """The mean of bool [cases], with its interval."""
+    from scipy.stats import binomtest
+
     names, places = np.unique(groups, return_inverse=True)
     hits = np.bincount(places, weights=found.astype(float))
     sizes = np.bincount(places).astype(float)
@@ -415,7 +417,10 @@ def _rate(found: np.ndarray, groups: np.ndarray) -> Rate:
         len(names), [1 / len(names)] * len(names), size=_RESAMPLES
     )
     low, high = np.quantile((drawn @ hits) / (drawn @ sizes), [0.025, 0.975])
+    value = float(hits.sum() / sizes.sum())
+    if value in (0.0, 1.0):  # every draw is the same: what so few groups leave open (Wilson, JASA 1927)
+        interval = binomtest(round(value * len(names)), len(names)).proportion_ci(method="wilson")
+        low, high = interval.low, interval.high
     if len(names) == 1:
         low, high = 0.0, 1.0  # one group says nothing about others
-    value = float(hits.sum() / sizes.sum())
     return Rate(value=value, low=float(low), high=float(high), cases=len(found), groups=len(names))

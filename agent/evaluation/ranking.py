@@ -50,7 +50,7 @@ class Estimate:
     @classmethod
     def of(cls, values: Sequence[float], clusters: Sequence[str], least: float = 0.0) -> Estimate:
         """The mean of values in [``least``, 1], the cluster of each beside it. Raises ``InputError`` for none."""
-        from scipy.stats import bootstrap
+        from scipy.stats import binomtest, bootstrap
 
         if not len(values):
             raise InputError("There is no question that could be evaluated: use more of the data.")
@@ -60,6 +60,14 @@ class Estimate:
         mean = float(np.mean(values))
         if len(totals) < 2:
             return cls(mean, least, 1.0, len(values), len(totals))
+        if mean in (
+            least,
+            1.0,
+        ):  # every draw is the same: what so few clusters leave open (Wilson, JASA 1927)
+            share = round((mean - least) / (1.0 - least) * len(totals))
+            interval = binomtest(share, len(totals)).proportion_ci(method="wilson")
+            low, high = (least + (1.0 - least) * float(end) for end in (interval.low, interval.high))
+            return cls(mean, low, high, len(values), len(totals))
         drawn = bootstrap(
             (totals, counts),
             _ratio,
