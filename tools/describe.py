@@ -83,7 +83,9 @@ def found_in(
 ) -> list[LocatedFinding]:
     """Each sentence at the frame that shows it best, with what it rests on."""
     findings, card = located(session, question, sentences, frames), session.recording.info.card
-    margins = _margins(session, question, findings, site) if is_tested(card) and findings else None
+    margins = (
+        margins_over_stand_ins(session, question, findings, site) if is_tested(card) and findings else None
+    )
     judged = with_evidence(findings, session.attributes(), card, margins)
     return [
         finding.model_copy(
@@ -93,7 +95,7 @@ def found_in(
     ]
 
 
-def _margins(
+def margins_over_stand_ins(
     session: ClipSession, question: str, findings: Sequence[LocatedFinding], site: str | None
 ) -> list[float]:
     """By how much each sentence is more likely on the clip than on any stand-in, in nats a token."""

@@ -46,6 +46,9 @@ class Trial:
     retrieved: RetrieveResult
     description: dict[str, float]
     """Candidate → its probability after the description alone."""
+    video: str = ""
+    sentences: tuple[str, ...] = ()
+    """What the model said of it."""
     own: bool = False
     """Whether the cases are those that the model is measured with: their diagnoses are then the model's, too."""
 
@@ -87,6 +90,8 @@ def trial_of(report: CaseReport, truth: str, group: str) -> Trial:
         DiagnoseResult.model_validate(detail["diagnose_blind"]["result"]),
         RetrieveResult.model_validate(detail["retrieve"]["result"]),
         detail["verify"]["description_support"] or {},
+        report.video.path if report.video else "",
+        tuple(finding["text"] for finding in detail["describe"]["result"]["findings"]),
     )
 
 

@@ -50,10 +50,12 @@ def calibrate(
     trained on, and others than those that it is measured on.
     """
     from videopath.agent.evaluation.calibrating import fitted, usable
+    from videopath.agent.evaluation.grounding import seen_margins
     from videopath.agent.evaluation.sets import read_items
     from videopath.app.console import emit_json, quiet_libraries, say
     from videopath.model import load_engine
     from videopath.model.calibration import card_folder, write_calibration
+    from videopath.tools.sessions import SessionPool
 
     quiet_libraries(verbose)
     folder = card_folder(checkpoint, bundled=bundled)
@@ -64,7 +66,7 @@ def calibrate(
     items = usable(read_items(questions, media or questions.parent))
     engine = load_engine(folder, base=base, device=device, dtype=dtype, accept_licence=accept_licence)
     answers = _answers(engine, knowledge, items)
-    calibration = fitted(answers, engine.info.card)
+    calibration = {**fitted(answers, engine.info.card), **seen_margins(SessionPool(engine), answers)}
     fitted_on = _fitted_on(questions, answers, engine)
     write_calibration(folder, calibration, fitted_on)
     if as_json:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from videopath.agent.confidence import DEFAULTS, features
 from videopath.agent.evaluation.fitting import Trial, fitted_calibration
+from videopath.agent.evaluation.grounding import seen_margins
 from videopath.agent.fusion import OF_CASES, OF_MODEL, fuse
 from videopath.agent.policy import Policy
 from videopath.agent.verdict import Blank, Weighed, weigh
 from videopath.core.errors import InputError
 from videopath.model.engine import Card
+from videopath.model.synthetic import render_case
+from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
 Diagnosed = Callable[..., DiagnoseResult]
@@ -184,3 +189,23 @@ def test_a_diagnosis_that_is_taken_for_another_is_not_given_out(trial: Callable[
 def test_answers_that_are_all_right_fit_nothing(trial: Callable[..., Trial]) -> None:
     with pytest.raises(InputError, match="cannot be fitted"):
         fitted_calibration([trial("adenoma", "adenoma", group=str(n)) for n in range(40)], Card())
+
+
+def test_a_sentence_is_seen_where_it_is_preferred_more_than_wrong_ones_are(
+    trial: Callable[..., Trial], nano_engine: object, tmp_path: Path
+) -> None:
+    from videopath.tools.sessions import SessionPool
+
+    video = render_case(tmp_path / "case.mp4", seconds=1, size=(96, 96))
+    told = {
+        "adenoma": tuple(f"Gland {n} is crowded." for n in range(9)),
+        "mucosa": tuple(f"Crypt {n} is straight." for n in range(9)),
+    }
+    trials = [
+        replace(trial(name, name, group=f"{name} {n}"), video=str(video), sentences=sentences)
+        for name, sentences in told.items()
+        for n in range(2)
+    ]
+    found = seen_margins(SessionPool(nano_engine), trials)
+    assert set(found) == {OVER_FRAMES, OVER_STAND_INS}
+    assert seen_margins(SessionPool(nano_engine), trials[:2]) == {}  # of one diagnosis alone
