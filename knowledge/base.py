@@ -24,7 +24,7 @@ from videopath.knowledge.changing import (
     next_version,
     refuse_impossible,
 )
-from videopath.knowledge.electorate import Electorate, ReferenceElectorate
+from videopath.knowledge.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
 from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
@@ -77,7 +77,7 @@ class _Version:
         if mark is not None and self.generation.parts.get("image"):
             return Electorate(self.folder, self.generation, self.searcher, mark)
         tissue = reference_of(STARTER_ENCODER) if _is_starter(self.folder) else None
-        return ReferenceElectorate(tissue) if tissue else None
+        return reference_electorate(tissue.mark.sha256) if tissue else None
 
     @once_property
     def info(self) -> KnowledgeInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from videopath.knowledge.manifest import EncoderMark
 from videopath.knowledge.measure import Measure
 from videopath.knowledge.measuring import Foreign, measure
 from videopath.knowledge.query import Query
-from videopath.knowledge.reference import ReferenceTissue, reference_for
+from videopath.knowledge.reference import ReferenceTissue, reference_for, reference_of_encoder
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.voting import Space, Vote, Voters, ballots_of, own_share, shares_of
 
@@ -160,6 +161,13 @@ class ReferenceElectorate:
     def _foreign(self) -> np.ndarray:
         assert self.measure is not None
         return foreign_to(self._candidates, self._tissue, self.measure.space).vectors
+
+
+@cache
+def reference_electorate(sha256: str) -> ReferenceElectorate | None:
+    """The reference tissue as the encoder with these weights sees it; None where there is none."""
+    tissue = reference_of_encoder(sha256)
+    return ReferenceElectorate(tissue) if tissue else None
 
 
 def foreign_to(sites: Iterable[str], tissue: ReferenceTissue, space: Space) -> Foreign:

@@ -162,21 +162,21 @@ class RetrieveTool(TissueTool):
 
     def _known_tissue(self, base: KnowledgeBase, query: Query, clip: ClipInput | None) -> CasesVote | None:
         """What the tiles say that the model was trained on, where these ship and are not the base's own voters."""
-        from videopath.knowledge.electorate import ReferenceElectorate
-        from videopath.knowledge.reference import reference_of_encoder
+        from videopath.knowledge.electorate import reference_electorate
         from videopath.model.tower import tower_sha256
+        from videopath.tools.seeing import TOWER
 
         if clip is None or self.sessions is None or base.fixed:
             return None
         pool = self.sessions.pool if isinstance(self.sessions, Recording) else self.sessions
-        tissue = reference_of_encoder(tower_sha256(pool.info))
-        if tissue is None:
+        electorate = reference_electorate(tower_sha256(pool.info))
+        if electorate is None:
             return None
-        from videopath.tools.seeing import TOWER
-
-        image = self.sessions.open(clip).picture_vector(pool.encoder(TOWER), tissue.mark.views)
-        electorate = ReferenceElectorate(tissue)
-        return _told_vote(electorate.vote(replace(query, image=image)), electorate.measure, query)
+        mark, own = electorate.mark, base.voting_encoder
+        seen = query.image if own and (own.sha256, own.views) == (mark.sha256, mark.views) else None
+        if seen is None:
+            seen = self.sessions.open(clip).picture_vector(pool.encoder(TOWER), mark.views)
+        return _told_vote(electorate.vote(replace(query, image=seen)), electorate.measure, query)
 
     def _seen(
         self, base: KnowledgeBase, clip: ClipInput, also_shown: Sequence[ClipInput]
