@@ -16,6 +16,7 @@ from videopath.model.training import corpus
 
 CARD = Path(__file__).resolve().parent.parent / "MODEL_CARD.md"
 BEGIN, END = "<!-- measured: docs/card.py -->\n", "<!-- end of measured -->\n"
+_ALONE = {"cases": "the vote of the similar cases", "colour": "six colour numbers (the trivial baseline)"}
 _ATTRIBUTES = {"fineness": "power", "open_space": "open space"}  # as the card calls them
 
 
@@ -34,6 +35,17 @@ def _whole(figures: dict[str, Any]) -> str:
         ("accuracy before retrieval (blind)", *_share(figures["blind_accuracy"])),
         ("answered (not abstained)", *_share(figures["coverage"])),
         ("accuracy where answered", *_share(figures["accuracy_when_answered"])),
+        ("given out wrongly, of all", *_estimate(figures["signed_wrongly"])),
+        (
+            f"– worst diagnosis: {figures['worst'][0]}, of its own clips",
+            *_share(figures["worst"][1]),
+        ),
+        *((f"{_ALONE[name]} alone", *_estimate(found)) for name, found in figures["alone"].items()),
+        (
+            "right where answered, the agent less the model before retrieval that answers as many",
+            *_estimate(figures["equal_coverage"]),
+        ),
+        ("clips that the similar cases helped : hurt", f"{figures['helped']} : {figures['hurt']}", ""),
         ("expected calibration error", f"{figures['calibration_error']:.3f}", ""),
         ("attribute words that agree with the measured attribute", *_share(figures["attributes"])),
         *(
@@ -74,6 +86,16 @@ def _atlas(figures: dict[str, Any]) -> str:
     count = figures["with_site"]["abstained"]["count"]
     head = f"**Atlas slides** ({count} held-out whole-slide clips, diagnoses outside the fifteen)"
     return f"{head}\n\n" + _table(("", "site not given", "site given"), rows)
+
+
+def _estimate(found: dict[str, Any] | None) -> tuple[str, str]:
+    """With its interval over groups; of nothing that was answered none."""
+    if found is None:
+        return "–", ""
+    return (
+        f"{found['value']:.1%} ({found['low']:.1%} – {found['high']:.1%})",
+        f"{found['questions']} of {found['clusters']} groups",
+    )
 
 
 def _share(share: dict[str, Any], bold: bool = False) -> tuple[str, str]:

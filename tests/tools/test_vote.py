@@ -199,3 +199,29 @@ def test_the_command_shows_the_measure(archive: KnowledgeBase, run: Callable[...
     assert figures["groups"] == 16
     assert run("knowledge", "measure", archive.folder, "--anew").exit_code == 0
     assert run("knowledge", "measure", "--anew").exit_code == 1  # the starter is not changed
+
+
+@pytest.mark.slow
+def test_a_model_is_measured_together_with_the_cases(
+    archive: KnowledgeBase, media: Path, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    import shutil
+
+    from videopath.agent import DiagnosticAgent, Policy
+
+    folder = shutil.copytree(archive.folder, tmp_path / "kb")
+    done = run("knowledge", "measure", folder, "--model", "nano", "--cases", "32", "--media", media, "--json")
+    assert done.exit_code == 0, done.stderr
+    (found,) = json.loads(done.stdout)["models"].values()
+    assert (found["name"], found["cases"], found["groups"]) == ("VideoPath-nano", 32, 16)
+    assert found["calibration"]["fusion.cases"] > found["calibration"]["fusion.model"]
+    name, entity = next(iter(ENTITIES.items()))
+    with DiagnosticAgent.load("nano", folder, policy=Policy(max_looks=0)) as agent:
+        report = agent.diagnose(tile(tmp_path, entity, 92, 0), site="colon")
+    verified = next(step for step in report.steps if step.name == "verify")
+    assert verified.detail["basis"] == "fused"
+    assert report.diagnosis == name
+    assert report.vouchers[0].measured_on.startswith("32 cases of 16 groups")
+    refused = run("knowledge", "measure", folder, "--model", "nano", "--media", tmp_path)
+    assert (refused.exit_code, "have a picture that is at hand" in refused.stderr) == (2, True)
+    assert run("knowledge", "measure", "--model", "nano").exit_code == 2  # the starter is not changed
