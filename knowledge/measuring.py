@@ -216,11 +216,7 @@ def _sample(voters: Voters, most: int) -> np.ndarray:
 
 
 def _fitted(answers: _Answers, groups: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Weights on all answers, and each answer's probability by weights that were fitted on other groups.
-
-    One right and one wrong answer of average looks are added (the rule of succession), so that a base whose every answer
-    was right does not believe that it always is.
-    """
+    """Weights on all answers, and each answer's probability by weights that were fitted on other groups."""
     count = len(answers.right)
     if count < LEAST_CASES or len(np.unique(groups)) < LEAST_GROUPS:
         return {}, np.zeros(count)
@@ -236,11 +232,7 @@ def _fitted(answers: _Answers, groups: np.ndarray) -> tuple[dict[str, float], np
 
 
 def _weights(answers: _Answers, used: np.ndarray) -> dict[str, float]:
-    features, right = answers.features[used], answers.right[used]
-    middle = features.mean(axis=0)
-    return fit_weights(
-        FEATURES, np.concatenate([features, [middle, middle]]), np.concatenate([right, [True, False]])
-    )
+    return fit_weights(FEATURES, answers.features[used], answers.right[used])
 
 
 def _folds(groups: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from videopath.agent.fusion import OF_CASES, OF_MODEL, Fused, fuse
 from videopath.agent.policy import NEEDED
 from videopath.agent.records import CaseReport
 from videopath.core.cuts import cuts_of
-from videopath.core.errors import InputError
 from videopath.core.logistic import INTERCEPT, fit_weights, probability
 from videopath.core.text import same_label
 from videopath.model.engine import Card
@@ -96,7 +95,7 @@ def trial_of(report: CaseReport, truth: str, group: str) -> Trial:
 
 
 def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
-    """The card's ``calibration``. Raises ``InputError`` where all answers are right or all are wrong."""
+    """The card's ``calibration``, from at least one answer."""
     exponents = _exponents(trials, card)
     calibration = {**card.calibration, **exponents}
     card = card.model_copy(update={"calibration": calibration})
@@ -106,7 +105,7 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     )
     said = np.array([same_label(answer.label) for answer in answers])
     truth = np.array([same_label(trial.truth) for trial in trials])
-    weights = _weights(table, truth == said)
+    weights = fit_weights(FEATURES, table, truth == said)
     chances = _left_out(table, truth == said, np.array([trial.group for trial in trials]))
     usable = np.array([trial.may_be_known for trial in trials])
     cuts = cuts_of(truth, said, chances, WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable)
@@ -137,21 +136,12 @@ def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
         given = [_given(trial.fused(tried), trial.truth) for trial in usable]
         return float(-np.mean(np.log(np.maximum(given, 1e-6))) + 0.5 * np.sum(exponents**2) / len(usable))
 
-    found = minimize(loss, np.array([0.5, 0.5]), bounds=[(0.0, _MOST)] * 2, method="L-BFGS-B").x
+    found = minimize(loss, np.array([0.5, 0.5]), bounds=[(0.0, _MOST)] * 2, method="Nelder-Mead").x
     return {OF_MODEL: round(float(found[0]), 4), OF_CASES: round(float(found[1]), 4)}
 
 
 def _given(final: DiagnoseResult, label: str) -> float:
     return sum(c.probability for c in final.differential if same_label(c.label) == same_label(label))
-
-
-def _weights(table: np.ndarray, right: np.ndarray) -> dict[str, float]:
-    try:
-        return fit_weights(FEATURES, table, right)
-    except ValueError as error:
-        raise InputError(
-            "The confidence cannot be fitted: all answers are right, or all are wrong; use more cases."
-        ) from error
 
 
 def _left_out(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -161,8 +151,7 @@ def _left_out(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.nd
     chances = np.zeros(len(right))
     for fold in range(folds.max() + 1):
         rest = folds != fold
-        one_kind = len(np.unique(right[rest])) < 2
-        weights = _weights(table, right) if one_kind else _weights(table[rest], right[rest])
+        weights = fit_weights(FEATURES, table[rest], right[rest]) if rest.any() else {INTERCEPT: 0.0}
         chances[~rest] = [
             probability(weights, dict(zip((INTERCEPT, *FEATURES), (0.0, *row), strict=True)))
             for row in table[~rest]

@@ -65,7 +65,7 @@ def trials(
 
 
 def measured_with(answers: Sequence[Trial], name: str, card: Card) -> ModelMeasure:
-    """What was fitted on the answers. Raises ``InputError`` for too few, or all right or all wrong ones."""
+    """What was fitted on the answers. Raises ``InputError`` for too few."""
     if len(answers) < LEAST:
         raise InputError(
             f"{len(answers)} cases were answered; {LEAST} are needed to measure a model with them."
