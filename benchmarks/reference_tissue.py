@@ -1,7 +1,7 @@
 """Make the reference tissue of an encoder: vectors of the tiles that nano was trained on, and how good their vote is.
 
     python benchmarks/reference_tissue.py --data DIR                       # tower:nano
-    python benchmarks/reference_tissue.py --data DIR --encoder efficientnet-lite0
+    python benchmarks/reference_tissue.py --data DIR --encoder efficientnet-lite0 --background 1500
 
 The tiles of the training side, and drawn slides, stand for the diagnoses; those of the atlas's training side are other
 tissue beside them. How good their vote is, is measured on the tiles of the calibration side and on clips over them, whose
@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from videopath.tools.seeing import FrameEncoder, load_frame_encoder, picture_vec
 
 _VIEWS = "parts"
 _LONGEST = 1024  # pixels of a tile
+_SEED = 12
 _DRAWN = 40  # slides of each entity that is drawn
 _FRAMES, _SIDE = 8, 224  # of a drawn clip
 
@@ -45,14 +47,22 @@ def main() -> None:
         "--data", type=Path, required=True, help="the folder with manifest.csv and slides.csv"
     )
     parser.add_argument("--encoder", default="tower:nano", help="by name, as for --image-encoder")
+    parser.add_argument(
+        "--background",
+        type=int,
+        metavar="TILES",
+        help="so many tiles alone, as other tissue beside a knowledge base's cases: nothing votes by them or is measured",
+    )
     asked = parser.parse_args()
     encoder = load_frame_encoder(asked.encoder)
-    tissue = tissue_of(asked.data, encoder)
+    if asked.background:
+        tissue = background_of(asked.data, encoder, asked.background)
+    else:
+        tissue = tissue_of(asked.data, encoder)
     path = FOLDER / f"{asked.encoder.replace(':', '-')}{SUFFIX}"
     tissue.write(path)
-    assert tissue.measure is not None
     print(f"{path}: {len(tissue.ids)} tiles, {path.stat().st_size / 1e6:.1f} MB")
-    for site in tissue.measure.sites:
+    for site in tissue.measure.sites if tissue.measure else ():
         print(
             f"  {site.site}: {site.accuracy}; answered {site.answered.value:.2f}, right of these "
             f"{site.right_of_answered.value if site.right_of_answered else float('nan'):.2f}"
@@ -85,6 +95,19 @@ def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
         known.colours,
         measured,
     )
+
+
+def background_of(data: Path, encoder: FrameEncoder, count: int) -> ReferenceTissue:
+    """Tiles of the training side as an encoder sees them, of each site as many as there are of others."""
+    tiles, atlas = corpus.read_tiles(data), corpus.read_atlas_tiles(data, corpus.read_atlas(data))
+    rng = np.random.default_rng(_SEED)
+    by_site: dict[str, list[Sample]] = {}
+    samples = [sample for sample in [*tiles, *atlas] if sample.split == "train"]
+    for place in rng.permutation(len(samples)):
+        by_site.setdefault(samples[place].site, []).append(samples[place])
+    turns = zip_longest(*by_site.values())
+    chosen = [sample for turn in turns for sample in turn if sample is not None][:count]
+    return _tissue(encoder, _tiles(chosen, data))
 
 
 @dataclass(frozen=True)
