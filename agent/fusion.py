@@ -37,6 +37,11 @@ class Fused:
     basis: Basis
 
     @property
+    def of_model(self) -> str:
+        """The model's own first answer; empty where it has none."""
+        return _first(self.final, "of_model")
+
+    @property
     def by(self) -> str:
         """Whose first answer the label is: "by the model", "by the cases", "by both", or by neither alone."""
         first = {name: _first(self.final, name) for name in ("of_model", "of_cases")}
@@ -86,8 +91,9 @@ def fuse(
 def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card) -> Basis:
     """The cases lead where they vouch, and where the model's answer is none that its card knows."""
     known = {same_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
-    if site and {same_label(label) for label in vote.shares} <= known:
-        return "fused" if {OF_MODEL, OF_CASES} <= card.calibration.keys() else "model"
+    comparable = bool(site) and {same_label(label) for label in vote.shares} <= known
+    if comparable and {OF_MODEL, OF_CASES} <= card.calibration.keys():
+        return "fused"
     model_knows = not (site and card.labels) or same_label(final.label) in known
     return "cases" if vote.vouches or not model_knows else "model"
 

@@ -81,21 +81,40 @@ def weigh(
         model = _model_vouches(fused, retrieved, values, site, card, policy, blank)
     vouchers = [model, *([cases] if cases else [])]
     calibrated = is_calibrated(card.calibration)
-    # Where both are fused, the one confidence holds what the cases say.
-    if cases and not cases.reasons and fused.basis != "fused" and (model.reasons or fused.basis == "cases"):
-        assert cases.probability is not None  # who vouches knows how often that is right
-        return Weighed(cases.probability, cases.threshold, [], True, False, vouchers)
-    reasons = [*(cases.reasons if cases and fused.basis == "cases" else []), *model.reasons]
-    if reasons and cases and fused.basis != "cases":
-        reasons += [f"The similar cases do not vouch for it either: {reason}" for reason in cases.reasons[:1]]
+    if cases and fused.basis == "cases":
+        unsure = [*cases.reasons, *model.reasons] if cases.reasons else []
+        reasons = [*_disagreement(fused, site, card), *unsure]
+        return Weighed(
+            cases.probability or 0.0,
+            cases.threshold,
+            reasons,
+            calibrated or cases.probability is not None,
+            bool(reasons) and knows_site(site, card),
+            vouchers,
+        )
+    reasons = model.reasons
+    if reasons and cases and cases.reasons:
+        reasons = [*reasons, f"The similar cases do not vouch for it either: {cases.reasons[0]}"]
     return Weighed(
-        0.0 if model.probability is None else model.probability,
+        model.probability or 0.0,
         model.threshold,
         reasons,
         calibrated,
         bool(reasons) and knows_site(site, card) and (calibrated or policy.accept_uncalibrated),
         vouchers,
     )
+
+
+def _disagreement(fused: Fused, site: str | None, card: Card) -> list[str]:
+    """Why a label of the cases is not enough where the model knows it, too, and says another one."""
+    known = set(map(same_label, card.labels.get(canonical_site(site), []))) if site else set()
+    own = same_label(fused.of_model)
+    if own == same_label(fused.final.label) or not {own, same_label(fused.final.label)} <= known:
+        return []
+    return [
+        f"The model says {fused.of_model}, the similar cases {fused.final.label}; how far either is right against the "
+        "other was never measured."
+    ]
 
 
 def _cases_vouch(final: DiagnoseResult, vote: CasesVote | None, policy: Policy) -> Voucher | None:

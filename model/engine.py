@@ -51,6 +51,10 @@ class Card(BaseModel):
         default="mean", description="how candidates' log-probabilities add up"
     )
     trained_on: str = ""
+    vocabulary: list[str] = Field(
+        default=[],
+        description="further labels that it was trained to write; others that it writes are no words of its",
+    )
     typical: dict[str, list[str]] = Field(
         default={},
         description="diagnosis → sentences that it writes of it as a whole, whatever the picture shows",

@@ -13,7 +13,7 @@ from videopath.core.text import same_label
 from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
 from videopath.tools.answered import is_answered
 from videopath.tools.base import TissueTool
-from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_of_other_organ
+from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, is_of_other_organ
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
 
@@ -115,8 +115,8 @@ class DiagnoseTool(TissueTool):
     ) -> dict[str, list[str]]:
         """Candidate → where it comes from. Spellings that differ in case alone are one candidate."""
         card = self.sessions.info.card
-        named = [(generated, "model")]
-        named += [(label, "sample") for label in sampled]
+        own = [(generated, "model"), *((label, "sample") for label in sampled)]
+        named = [(label, source) for label, source in own if is_in_vocabulary(label, card)]
         named += [(clean_label(n.diagnosis), f"neighbour:{n.id}") for n in kept]
         named += [(clean_label(label), "cases") for label in candidates]
         named += [(label, "site list") for label in site_labels(card.labels, site)]

@@ -59,6 +59,17 @@ def clean_label(text: str, question: str | None = None) -> str:
     return "" if len(label) > _LONGEST or _is_none(label, question) else label
 
 
+def is_in_vocabulary(label: str, card: Card) -> bool:
+    """Whether a model may mean a label: it was trained to write it, or its card does not list what it was trained on.
+
+    A small model mixes words: "malignant tumour of the cell carcinoma" is no candidate.
+    """
+    listed = [*(label for labels in card.labels.values() for label in labels), *card.vocabulary]
+    return not card.labels or same_label(label) in {
+        same_label(one) for one in (*listed, card.unknown_label or "")
+    }
+
+
 def is_of_other_organ(label: str, site: str | None, card: Card) -> bool:
     """Whether a label names an organ, and not the one of ``site``. A metastasis may be anywhere."""
     if not site or same_label(label) == same_label(card.unknown_label or "") or _is_anywhere(label):

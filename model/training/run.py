@@ -130,7 +130,7 @@ def llava_config(recipe: Recipe, ends: tuple[int, ...] = ()) -> LlavaConfig:
     )
 
 
-def card(recipe: Recipe) -> dict[str, object]:
+def card(recipe: Recipe, data: Path) -> dict[str, object]:
     """The content of ``videopath.json``: what the model says of itself."""
     return {
         "name": recipe.name,
@@ -139,6 +139,7 @@ def card(recipe: Recipe) -> dict[str, object]:
         "trained_on": "LC25000, an oral cavity set, the NIA lymphoma set, LBC Pap smears, BM_GRAZ and the Patoloji Atlası (see MODEL_CARD.md)",
         "labels": corpus.diagnoses_by_site(),
         "unknown_label": corpus.UNKNOWN,
+        "vocabulary": sorted({s.diagnosis for s in corpus.read_atlas(data) if s.split == "train"}),
         "typical": {d: wording.typical(d) for listed in corpus.diagnoses_by_site().values() for d in listed},
         "score_reduction": "sum",
         "calibration": {},
@@ -148,7 +149,9 @@ def card(recipe: Recipe) -> dict[str, object]:
 def write_checkpoint(run: Run, network: Network) -> Path:
     """Write the trained network in the original layout, float16, with its card."""
     folder = save_original(network, run.out / "checkpoint", torch.float16)
-    write_text(folder / "videopath.json", json.dumps(card(run.recipe), indent=2, ensure_ascii=False) + "\n")
+    write_text(
+        folder / "videopath.json", json.dumps(card(run.recipe, run.data), indent=2, ensure_ascii=False) + "\n"
+    )
     run.say(f"The checkpoint is in {folder}.")
     return folder
 

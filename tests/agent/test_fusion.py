@@ -72,8 +72,16 @@ def test_a_sure_model_stands_against_a_divided_vote(diagnosed: Diagnosed, voted:
     assert (fused.final.label, fused.by) == ("adenoma", "by the model")
 
 
-def test_without_fitted_weights_nothing_is_fused(diagnosed: Diagnosed, voted: Voted) -> None:
-    vote = voted({"mucosa": 0.95, "adenoma": 0.05})
+def test_without_fitted_weights_nothing_is_fused_and_who_disagrees_abstains(
+    diagnosed: Diagnosed, voted: Voted
+) -> None:
+    final = diagnosed({"adenoma": 0.9, "mucosa": 0.1})
+    against = voted({"mucosa": 0.95, "adenoma": 0.05})
+    found = weighed(final, against, LISTED)
+    assert fuse(final, against, "colon", LISTED).final.label == "mucosa"
+    assert found.reasons[0].startswith("The model says adenoma, the similar cases mucosa")
+    assert weighed(final, voted({"adenoma": 0.95, "mucosa": 0.05}), LISTED).reasons == []
+    vote = voted({"mucosa": 0.95, "adenoma": 0.05}, vouches=False, reasons=["They are too few."])
     fused = fuse(diagnosed({"adenoma": 0.6, "mucosa": 0.4}), vote, "colon", LISTED)
     assert (fused.basis, fused.final.label) == ("model", "adenoma")
     assert [candidate.of_cases for candidate in fused.final.differential] == [0.05, 0.95]
