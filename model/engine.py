@@ -53,7 +53,7 @@ class Card(BaseModel):
     trained_on: str = ""
     vocabulary: list[str] = Field(
         default=[],
-        description="further labels that it was trained to write; others that it writes are no words of its",
+        description="beside its labels, all that it was trained to write; empty: it may write any",
     )
     typical: dict[str, list[str]] = Field(
         default={},

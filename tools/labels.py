@@ -60,12 +60,12 @@ def clean_label(text: str, question: str | None = None) -> str:
 
 
 def is_in_vocabulary(label: str, card: Card) -> bool:
-    """Whether a model may mean a label: it was trained to write it, or its card does not list what it was trained on.
+    """Whether a model may mean a label: it was trained to write it, or its card does not say what it was trained to write.
 
     A small model mixes words: "malignant tumour of the cell carcinoma" is no candidate.
     """
     listed = [*(label for labels in card.labels.values() for label in labels), *card.vocabulary]
-    return not card.labels or same_label(label) in {
+    return not card.vocabulary or same_label(label) in {
         same_label(one) for one in (*listed, card.unknown_label or "")
     }
 

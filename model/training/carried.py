@@ -14,7 +14,7 @@ def write_carried_card(recipe: TransferRecipe, folder: Path, *, accept_licence: 
     """Write the card of a recipe's start into ``folder`` under the recipe's name; nothing where the start has none.
 
     Labels, the answer for unknown tissue, frames and licence come along. The calibration was fitted on the answers of
-    the start, which this network no longer gives, so it stays behind.
+    the start, which this network no longer gives, and it may write other words than the start, so these stay behind.
     """
     start = recipe.start.checkpoint
     if start is None:
@@ -30,6 +30,8 @@ def write_carried_card(recipe: TransferRecipe, folder: Path, *, accept_licence: 
             "licence": licence,
             "calibration": {},
             "calibrated_on": None,
+            "vocabulary": [],
+            "typical": {},
             "trained_on": ", then ".join(part for part in said if part),
         }
     )

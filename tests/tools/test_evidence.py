@@ -77,3 +77,15 @@ def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp
         if one.rests_on == "measured":
             assert is_measured(one.text, measure(np.ascontiguousarray(frames[one.position][None])))
             assert one.frame == found.frames.indices[one.position]
+
+
+def test_words_that_a_model_was_never_taught_are_none_of_its_labels() -> None:
+    from videopath.tools.labels import is_in_vocabulary
+
+    card = Card(
+        labels={"colon": ["adenoma"]}, unknown_label="not known", vocabulary=["benign lesion of the skin"]
+    )
+    for label in ("Adenoma", "not known", "benign lesion of the skin."):
+        assert is_in_vocabulary(label, card)
+    assert not is_in_vocabulary("malignant tumour of the cell carcinoma", card)
+    assert is_in_vocabulary("anything", Card(labels={"colon": ["adenoma"]}))
