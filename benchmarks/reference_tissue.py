@@ -5,7 +5,7 @@
 
 The tiles of the training side, and drawn slides, stand for the diagnoses; those of the atlas's training side are other
 tissue beside them. How good their vote is, is measured on the tiles of the calibration side and on clips over them, whose
-groups are not among them: the tower was trained on the others. The file is written to knowledge/tissue/; its README names the data sets and their licences.
+groups are not among them: the tower was trained on the others. The file is written to knowledge/voting/tissue/; its README names the data sets and their licences.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from videopath.agent.evaluation.clips import clip_frames
-from videopath.knowledge.electorate import foreign_to, voters_of
 from videopath.knowledge.fingerprint import fingerprints
-from videopath.knowledge.measuring import measure
-from videopath.knowledge.reference import FOLDER, SUFFIX, ReferenceTissue
-from videopath.knowledge.voting import Space
+from videopath.knowledge.voting.electorate import foreign_to, voters_of
+from videopath.knowledge.voting.leaving_out import measure
+from videopath.knowledge.voting.reference import FOLDER, SUFFIX, ReferenceTissue
+from videopath.knowledge.voting.vote import Space
 from videopath.model import synthetic
 from videopath.model.pictures import read_picture
 from videopath.model.stain import colour_numbers

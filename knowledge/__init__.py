@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder
     from videopath.knowledge.generation import verify_folder
     from videopath.knowledge.manifest import Change
-    from videopath.knowledge.measure import Judged, Measure, judge
     from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
     from videopath.knowledge.records import (
         InstructionRecord,
@@ -25,14 +24,15 @@ if TYPE_CHECKING:
     )
     from videopath.knowledge.sources import same_source
     from videopath.knowledge.views import Look, Viewer
-    from videopath.knowledge.voting import Ballot, Vote
+    from videopath.knowledge.voting.measure import Judged, Measure, judge
+    from videopath.knowledge.voting.vote import Ballot, Vote
 
 _MODULES = {
-    "judge": "measure",
-    "Measure": "measure",
-    "Judged": "measure",
-    "Vote": "voting",
-    "Ballot": "voting",
+    "judge": "voting.measure",
+    "Measure": "voting.measure",
+    "Judged": "voting.measure",
+    "Vote": "voting.vote",
+    "Ballot": "voting.vote",
     "Change": "manifest",
     "DEFAULT_EMBEDDER": "embedder",
     "Embedder": "embedder",

@@ -24,18 +24,18 @@ from videopath.knowledge.changing import (
     next_version,
     refuse_impossible,
 )
-from videopath.knowledge.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
 from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
-from videopath.knowledge.measure import Measure, ModelMeasure
 from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
 from videopath.knowledge.records import InstructionRecord, LeftOut
-from videopath.knowledge.reference import STARTER_ENCODER, reference_of
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.vectors import IndexKind
 from videopath.knowledge.views import Viewer, views_of
-from videopath.knowledge.voting import Vote
+from videopath.knowledge.voting.electorate import Electorate, ReferenceElectorate, reference_electorate
+from videopath.knowledge.voting.measure import Measure, ModelMeasure
+from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
+from videopath.knowledge.voting.vote import Vote
 
 __all__ = ["Change", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
 

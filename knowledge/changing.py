@@ -12,7 +12,6 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge.building import Filled, Workshop, image_chunks, text_chunks
-from videopath.knowledge.electorate import Electorate
 from videopath.knowledge.embedder import Encoder
 from videopath.knowledge.generation import (
     Generation,
@@ -27,12 +26,13 @@ from videopath.knowledge.generation import (
     writing,
 )
 from videopath.knowledge.manifest import FORMAT, Change, DataFile, EncoderMark, Manifest, Part, read_manifest
-from videopath.knowledge.measure import ModelMeasure
 from videopath.knowledge.records import InstructionRecord
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.store import RecordStore, StoreWriter
 from videopath.knowledge.vectors import IndexKind
 from videopath.knowledge.views import Look, Viewer, views_of
+from videopath.knowledge.voting.electorate import Electorate
+from videopath.knowledge.voting.measure import ModelMeasure
 
 Action = Literal["add", "update", "remove"]
 

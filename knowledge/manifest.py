@@ -106,7 +106,7 @@ class Manifest(BaseModel):
     changes: tuple[Change, ...]
     """Of every version, the first one first."""
     measures: DataFile | None = None
-    """What the knowledge base found out about itself; see :mod:`videopath.knowledge.measure`."""
+    """What the knowledge base found out about itself; see :mod:`videopath.knowledge.voting.measure`."""
 
     @property
     def files(self) -> list[DataFile]:

@@ -86,7 +86,7 @@ class JoinedEncoder:
     """Several encoders together: their vectors stand one behind the other, so that each counts alike."""
 
     def __init__(self, encoders: Sequence[FrameEncoder]) -> None:
-        from videopath.knowledge.reference import joined_mark
+        from videopath.knowledge.voting.reference import joined_mark
 
         self.encoders = tuple(encoders)
         mark = joined_mark([mark_of(encoder) for encoder in encoders])

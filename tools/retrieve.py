@@ -162,7 +162,7 @@ class RetrieveTool(TissueTool):
 
     def _known_tissue(self, base: KnowledgeBase, query: Query, clip: ClipInput | None) -> CasesVote | None:
         """What the tiles say that the model was trained on, where these ship and are not the base's own voters."""
-        from videopath.knowledge.electorate import reference_electorate
+        from videopath.knowledge.voting.electorate import reference_electorate
         from videopath.model.tower import tower_sha256
         from videopath.tools.seeing import TOWER
 

@@ -59,7 +59,7 @@ def colour_neighbours(base: KnowledgeBase) -> ColourNeighbours:
 
     Raises ``InputError`` where the pictures of a base are not at hand.
     """
-    from videopath.knowledge.reference import STARTER_ENCODER, reference_of
+    from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
 
     if base.fixed and (tissue := reference_of(STARTER_ENCODER)):
         known = tissue.diagnoses != ""

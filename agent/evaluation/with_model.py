@@ -13,7 +13,7 @@ from videopath.agent.evaluation.fitting import Trial, fitted_calibration, trial_
 from videopath.core.errors import InputError
 from videopath.core.text import same_label
 from videopath.knowledge import InstructionRecord, KnowledgeBase
-from videopath.knowledge.measure import ModelMeasure
+from videopath.knowledge.voting.measure import ModelMeasure
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent

@@ -26,7 +26,7 @@ from videopath.core.errors import InputError
 if TYPE_CHECKING:
     from videopath.knowledge import Change, KnowledgeBase, Look
     from videopath.knowledge.audit import Overlap
-    from videopath.knowledge.measure import ModelMeasure
+    from videopath.knowledge.voting.measure import ModelMeasure
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videopath.knowledge.measure import Measure, Rate
+    from videopath.knowledge.voting.measure import Measure, Rate
 
 Rows = list[tuple[str, ...]]
 

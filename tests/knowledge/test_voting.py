@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.knowledge.measure import Measure, judge
-from videopath.knowledge.measuring import Foreign, measure
-from videopath.knowledge.voting import (
+from videopath.knowledge.voting.leaving_out import Foreign, measure
+from videopath.knowledge.voting.measure import Measure, judge
+from videopath.knowledge.voting.vote import (
     NEAREST,
     Space,
     Vote,

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from videopath.core.logistic import probability
-from videopath.knowledge.voting import NEAREST, Space, Vote
+from videopath.knowledge.voting.vote import NEAREST, Space, Vote
 
 FEATURES = ("share", "margin", "nearness")
 WRONG_AT_MOST = 0.05

@@ -16,7 +16,7 @@ import numpy as np
 
 from videopath.core.cuts import cuts_of
 from videopath.core.logistic import fit_weights, probability
-from videopath.knowledge.measure import (
+from videopath.knowledge.voting.measure import (
     FEATURES,
     FOREIGN_AT_MOST,
     LEAST_CASES,
@@ -30,7 +30,7 @@ from videopath.knowledge.measure import (
     Rate,
     SiteMeasure,
 )
-from videopath.knowledge.voting import NEAREST, SMOOTHING, Space, Voters, nearest_groups, own_share
+from videopath.knowledge.voting.vote import NEAREST, SMOOTHING, Space, Voters, nearest_groups, own_share
 
 _TEMPERATURES = (0.03, 0.05, 0.1, 0.2)
 _LIMITS = [(far, own) for far in (0.02, 0.05, 0.10) for own in (0.6, 0.7, 0.8, 0.9)]

@@ -17,12 +17,12 @@ from videopath.core.text import same_label
 from videopath.knowledge.fingerprint import NEAR_BITS, distances
 from videopath.knowledge.generation import Generation
 from videopath.knowledge.manifest import EncoderMark
-from videopath.knowledge.measure import Measure
-from videopath.knowledge.measuring import Foreign, measure
 from videopath.knowledge.query import Query
-from videopath.knowledge.reference import ReferenceTissue, reference_for, reference_of_encoder
 from videopath.knowledge.searching import Searcher
-from videopath.knowledge.voting import Space, Vote, Voters, ballots_of, own_share, shares_of
+from videopath.knowledge.voting.leaving_out import Foreign, measure
+from videopath.knowledge.voting.measure import Measure
+from videopath.knowledge.voting.reference import ReferenceTissue, reference_for, reference_of_encoder
+from videopath.knowledge.voting.vote import Space, Vote, Voters, ballots_of, own_share, shares_of
 
 _DEPTH = 1000  # records that may vote: the nearest by plain cosine
 
