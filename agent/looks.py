@@ -39,13 +39,13 @@ def settled_look(looks: Sequence[Look], unknown_label: str | None) -> Look:
 
 
 def looks_taken(looks: Sequence[Look], calibrated: bool) -> list[LookTaken]:
-    """What each look said, in order."""
+    """What each look said, in order. ``calibrated``: of looks from before each said it of itself."""
     best = best_look(looks)
     return [
         LookTaken(
             diagnosis=look["final"]["label"],
             probability=probability_of(look["final"]["label"], DiagnoseResult(**look["final"]).differential),
-            confidence=look["confidence"] if calibrated else None,
+            confidence=look["confidence"] if look.get("calibrated", calibrated) else None,
             start=look["request"]["start"],
             end=look["request"]["end"],
             crop=look["request"]["crop"],

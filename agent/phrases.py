@@ -101,7 +101,7 @@ def abstention_in_words(report: CaseReport) -> str:
         return ""
     if report.provenance.get("calibrated") is False:
         return "The agent abstained: nobody fitted the confidence of its model."
-    return "The agent abstained: nobody vouches for the diagnosis."
+    return "The agent abstained: neither its model nor the similar cases vouch for a diagnosis."
 
 
 def basis_in_words(finding: Finding) -> str:

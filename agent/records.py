@@ -103,7 +103,7 @@ class Voucher(Record):
 
     by: Literal["model", "cases"]
     probability: float | None = Field(
-        default=None, description="how often such an answer of it is right; none: that is not known"
+        default=None, description="how often it is right with such an answer; none: not known"
     )
     threshold: float = Field(default=0.0, description="probability that is needed")
     measured_on: str = Field(
@@ -322,7 +322,8 @@ class CaseReport(Record):
         default=0.0, ge=0, le=1, description="calibrated; 0 where the model's confidence was never fitted"
     )
     abstained: bool = Field(
-        default=False, description="nobody vouches for the diagnosis, or the looks disagree"
+        default=False,
+        description="neither the model nor the cases vouch for the diagnosis, or the looks disagree",
     )
     vouchers: list[Voucher] = Field(
         default_factory=list,

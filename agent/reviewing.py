@@ -5,7 +5,7 @@ from __future__ import annotations
 from langgraph.types import interrupt
 
 from videopath.agent.looks import settled_look
-from videopath.agent.outcome import is_fitted, unknown_label_of
+from videopath.agent.outcome import is_fitted_look, unknown_label_of
 from videopath.agent.records import Decision
 from videopath.agent.revision import checked_decision
 from videopath.agent.routing import revisions
@@ -24,7 +24,7 @@ def asked_decision(state: CaseState) -> Decision:
         "description": look["described"]["description"],
         "findings": [finding["text"] for finding in look["described"]["findings"]],
         "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
-        "confidence": look["confidence"] if is_fitted(state) else None,
+        "confidence": look["confidence"] if is_fitted_look(state, look) else None,
         "reasons": look["reasons"],
     }
     while True:

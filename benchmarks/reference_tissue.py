@@ -21,6 +21,7 @@ import numpy as np
 
 from videopath.agent.evaluation.clips import clip_frames
 from videopath.knowledge.fingerprint import fingerprints
+from videopath.knowledge.manifest import EncoderMark
 from videopath.knowledge.voting.electorate import foreign_to, voters_of
 from videopath.knowledge.voting.leaving_out import measure
 from videopath.knowledge.voting.reference import FOLDER, SUFFIX, ReferenceTissue
@@ -30,7 +31,6 @@ from videopath.model.pictures import read_picture
 from videopath.model.stain import colour_numbers
 from videopath.model.training import corpus
 from videopath.model.training.corpus import Sample
-from videopath.tools.encoders import mark_of
 from videopath.tools.seeing import FrameEncoder, load_frame_encoder, picture_vector
 
 _VIEWS = "parts"
@@ -173,7 +173,7 @@ def _tissue(encoder: FrameEncoder, shown: list[_Shown]) -> ReferenceTissue:
             print(f"\r{number} of {len(shown)}", end="", flush=True)
     print()
     return ReferenceTissue(
-        mark_of(encoder).model_copy(update={"views": _VIEWS}),
+        EncoderMark.of(encoder).model_copy(update={"views": _VIEWS}),
         np.stack(vectors),
         np.array([one.name for one in shown]),
         np.array([one.group for one in shown]),

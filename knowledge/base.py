@@ -31,7 +31,7 @@ from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
 from videopath.knowledge.records import InstructionRecord, LeftOut
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.vectors import IndexKind
-from videopath.knowledge.views import Viewer, views_of
+from videopath.knowledge.views import Viewer
 from videopath.knowledge.voting.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.voting.measure import Measure, ModelMeasure
 from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
@@ -382,14 +382,14 @@ class KnowledgeBase:
         self._version = _Version(self.folder, generation)
 
     def _refuse_other_viewer(self, viewer: Viewer | None) -> None:
-        mark = self.image_encoder
-        if viewer is None or (
-            mark is not None and mark.sha256 == viewer.sha256 and mark.views == views_of(viewer)
-        ):
+        if viewer is None:
             return
-        if mark is not None and mark.sha256 == viewer.sha256:
+        mark, given = self.image_encoder, EncoderMark.of(viewer)
+        if mark is not None and mark.sha256 == given.sha256:
+            if mark.views == given.views:
+                return
             raise KnowledgeError(
-                f"The pictures in {self.folder} were shown to {mark.name} as {mark.views!r}, not as {views_of(viewer)!r}; add "
+                f"The pictures in {self.folder} were shown to {mark.name} as {mark.views!r}, not as {given.views!r}; add "
                 "records in the same way, or build the knowledge base again."
             )
         raise KnowledgeError(

@@ -30,7 +30,7 @@ from videopath.knowledge.records import InstructionRecord
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.store import RecordStore, StoreWriter
 from videopath.knowledge.vectors import IndexKind
-from videopath.knowledge.views import Look, Viewer, views_of
+from videopath.knowledge.views import Look, Viewer
 from videopath.knowledge.voting.electorate import Electorate
 from videopath.knowledge.voting.measure import ModelMeasure
 
@@ -79,8 +79,8 @@ def first_version(
             version=before + 1,
             count=filled.records,
             data_sha256=filled.data_sha256,
-            embedder=_mark(encoder),
-            image_encoder=None if viewer is None else _mark(viewer),
+            embedder=EncoderMark.of(encoder),
+            image_encoder=None if viewer is None else EncoderMark.of(viewer),
             records=settled(path, "records.sqlite"),
             parts=tuple(parts),
             changes=(),
@@ -236,13 +236,3 @@ def _version_of(folder: Path) -> int:
         return read_manifest(folder).version
     except KnowledgeError:
         return 0
-
-
-def _mark(encoder: Encoder | Viewer) -> EncoderMark:
-    return EncoderMark(
-        name=encoder.name,
-        sha256=encoder.sha256,
-        dimension=encoder.dimension,
-        views=views_of(encoder),
-        members=getattr(encoder, "members", ()),
-    )

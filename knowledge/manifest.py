@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import (
     BaseModel,
@@ -27,6 +28,8 @@ _BEFORE = "videopath-knowledge/1"
 StoredView = Literal["text", "image"]
 Views = Literal["whole", "parts"]
 """How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
+JOIN = " + "
+"""Between the names of encoders that are used together."""
 VIEWS_OF_PICTURES: tuple[Views, ...] = ("whole", "parts")
 
 
@@ -39,6 +42,22 @@ class DataFile(BaseModel, frozen=True):
     """Bytes."""
 
 
+class NamedEncoder(Protocol):
+    """What all encoders have, of texts as of pictures."""
+
+    @property
+    def name(self) -> str:
+        """How it is loaded again."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its weights."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+
 class EncoderMark(BaseModel, frozen=True):
     """What made the vectors of a view."""
 
@@ -49,6 +68,27 @@ class EncoderMark(BaseModel, frozen=True):
     """Of pictures."""
     members: tuple[EncoderMark, ...] = ()
     """Of several encoders together: each one, in the order in which their vectors stand one behind the other."""
+
+    @classmethod
+    def of(cls, encoder: NamedEncoder) -> EncoderMark:
+        """The mark of an embedder, an encoder of frames or a viewer."""
+        return cls(
+            name=encoder.name,
+            sha256=encoder.sha256,
+            dimension=encoder.dimension,
+            views=getattr(encoder, "views", "whole"),
+            members=getattr(encoder, "members", ()),
+        )
+
+    @classmethod
+    def joined(cls, marks: Sequence[EncoderMark]) -> EncoderMark:
+        """The mark of several encoders whose vectors stand one behind the other."""
+        return cls(
+            name=JOIN.join(mark.name for mark in marks),
+            sha256=hashlib.sha256("\n".join(mark.sha256 for mark in marks).encode()).hexdigest(),
+            dimension=sum(mark.dimension for mark in marks),
+            members=tuple(marks),
+        )
 
     @property
     def each(self) -> tuple[EncoderMark, ...]:

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from videopath.knowledge.manifest import Views
 from videopath.knowledge.records import Media
 
 
@@ -46,8 +45,3 @@ class Viewer(Protocol):
 
     def look(self, media: Media) -> Look:
         """Open a clip or an image and see it. Raises ``InputError`` or ``KnowledgeError`` where it cannot be read."""
-
-
-def views_of(viewer: object) -> Views:
-    """How a viewer, or an encoder, is shown a frame; as it is where it does not say. Vectors compare only where it is the same."""
-    return getattr(viewer, "views", "whole")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from videopath.core.errors import InputError, ModelError
+from videopath.knowledge.manifest import EncoderMark
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 EFFICIENTNET = "efficientnet-lite0"
 TIMM = "timm"
 HUGGING_FACE = "hf"
-JOIN = " + "
-"""Between the names of encoders that are used together."""
 
 _EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _AT_ONCE = 16  # frames
@@ -86,27 +85,14 @@ class JoinedEncoder:
     """Several encoders together: their vectors stand one behind the other, so that each counts alike."""
 
     def __init__(self, encoders: Sequence[FrameEncoder]) -> None:
-        from videopath.knowledge.voting.reference import joined_mark
-
         self.encoders = tuple(encoders)
-        mark = joined_mark([mark_of(encoder) for encoder in encoders])
-        self.name, self.sha256, self.dimension, self.members = (
-            mark.name,
-            mark.sha256,
-            mark.dimension,
-            mark.members,
-        )
+        mark = EncoderMark.joined([EncoderMark.of(encoder) for encoder in encoders])
+        self.name, self.sha256, self.dimension = mark.name, mark.sha256, mark.dimension
+        self.members = mark.members
 
     def encode(self, frames: np.ndarray) -> np.ndarray:
         """Frames uint8 [T, H, W, 3] to float32 [T, dimension], each of length 1."""
         return joined_vectors([encoder.encode(frames) for encoder in self.encoders])
-
-
-def mark_of(encoder: FrameEncoder) -> Any:
-    """What a manifest says of an encoder: an ``EncoderMark``."""
-    from videopath.knowledge.manifest import EncoderMark
-
-    return EncoderMark(name=encoder.name, sha256=encoder.sha256, dimension=encoder.dimension)
 
 
 def joined_vectors(vectors: Sequence[np.ndarray]) -> np.ndarray:

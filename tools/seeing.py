@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from videopath.core.errors import InputError, KnowledgeError
+from videopath.knowledge.manifest import JOIN
 from videopath.tools.encoders import (
     EFFICIENTNET,
     HUGGING_FACE,
-    JOIN,
     TIMM,
     JoinedEncoder,
     efficientnet_lite0,

@@ -243,8 +243,11 @@ class ClipSession:
         """float32 [dimension]: the clip as an encoder sees it, of length 1; by the model's own tower, or beside it."""
         import numpy as np
 
-        from videopath.tools.seeing import picture_vector
+        from videopath.model.tower import tower_sha256
+        from videopath.tools.seeing import clip_vector, picture_vector
 
+        if views == "whole" and encoder.sha256 == tower_sha256(self.recording.info):
+            return clip_vector(self.frame_vectors())  # the tower has seen the frames as they are
         found = self._answered(
             "picture_vector",
             {"encoder": encoder.sha256, "views": views},

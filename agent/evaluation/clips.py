@@ -18,7 +18,7 @@ from PIL import Image
 
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.evaluation.colour import ColourNeighbours
-from videopath.agent.evaluation.ranking import Estimate
+from videopath.agent.evaluation.ranking import Estimate, equal_coverage
 from videopath.agent.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.text import same_label
@@ -209,7 +209,13 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
             for name in ("cases", "colour")
             if any(getattr(o, name) for o in outcomes)
         },
-        equal_coverage=_equal_coverage(outcomes),
+        equal_coverage=equal_coverage(
+            np.array([not o.abstained for o in outcomes]),
+            np.array([o.right for o in outcomes]),
+            np.array([o.blind_confidence for o in outcomes]),
+            np.array([o.blind_right for o in outcomes]),
+            np.array([o.group or o.path for o in outcomes]),
+        ),
         helped=sum(o.right and not o.blind_right for o in outcomes),
         hurt=sum(o.blind_right and not o.right for o in outcomes),
     )
@@ -221,20 +227,6 @@ def _worst(outcomes: Sequence[Outcome]) -> tuple[str, Share]:
         wrong[outcome.truth].append(not (outcome.abstained or outcome.right))
     shares = {truth: Share.of(hits) for truth, hits in wrong.items()}
     return max(shares.items(), key=lambda item: item[1].value)
-
-
-def _equal_coverage(outcomes: Sequence[Outcome]) -> Estimate | None:
-    """None where the agent gave nothing out."""
-    count = sum(not o.abstained for o in outcomes)
-    if not count:
-        return None
-    order = sorted(range(len(outcomes)), key=lambda place: -outcomes[place].blind_confidence)
-    chosen = set(order[:count])
-    gains = [
-        ((not o.abstained and o.right) - (place in chosen and o.blind_right)) * len(outcomes) / count
-        for place, o in enumerate(outcomes)
-    ]
-    return Estimate.of(gains, [o.group or o.path for o in outcomes], least=-1.0)
 
 
 def _estimate(hits: Sequence[bool], outcomes: Sequence[Outcome]) -> Estimate:

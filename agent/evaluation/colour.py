@@ -57,7 +57,7 @@ def colours_of(path: Path) -> np.ndarray:
 def colour_neighbours(base: KnowledgeBase) -> ColourNeighbours:
     """The cases of a knowledge base by their colours: of the starter, the tiles that it votes by.
 
-    Raises ``InputError`` where the pictures of a base are not at hand.
+    Raises ``InputError`` if the picture files of a base are not on this machine.
     """
     from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
 

@@ -159,7 +159,6 @@ def _comparison(
     system: SystemName, less: SystemName, measured: Mapping[SystemName, _Measured], judge: Judge | None
 ) -> Comparison:
     first, second = measured[system], measured[less]
-    draws = Draws(first.found.clusters)
     return Comparison(
         system=system,
         less=less,
@@ -170,7 +169,7 @@ def _comparison(
         },
         judged=judge.difference(first.said.judgements, second.said.judgements) if judge else {},
         accuracy=mcnemar(first.found, second.found),
-        equal_coverage=at_equal_coverage(first.found, second.found, draws),
+        equal_coverage=at_equal_coverage(first.found, second.found),
     )
 
 

@@ -46,7 +46,7 @@ MEANINGS: dict[ControlName, str] = {
     "single-frame": "The frame in the middle is all that is seen; what falls is what the other frames are worth.",
     "paraphrase": "The question stands in other words; who understands it answers as before.",
     "wrong-site": "The site, also in the question, is another one's; who trusts the video more than the words declines or disagrees.",
-    "stain": "The frames have the mean colours and contrasts of a usual stain, as every other clip's; what falls was told by colour alone.",
+    "stain": "All clips are brought to the mean colour and contrast of one usual stain; what the score loses came from colour alone.",
     "pairs": "Two cases whose videos look alike and whose diagnoses differ: both must be right, which guessing seldom is.",
 }
 

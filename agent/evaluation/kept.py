@@ -42,12 +42,16 @@ class Evaluation(BaseModel):
     split: str
     looks: int
     """Closer looks at most."""
+    stain: bool = False
+    """Whether all clips were brought to one colour: the control, not the score."""
     created: str
     """ISO 8601, UTC."""
     outcomes: list[Outcome]
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome], report: CaseReport, *, split: str, looks: int) -> Evaluation:
+    def of(
+        cls, outcomes: Sequence[Outcome], report: CaseReport, *, split: str, looks: int, stain: bool = False
+    ) -> Evaluation:
         """The outcomes with what one of their reports says of the model."""
         return cls(
             model=report.model,
@@ -55,6 +59,7 @@ class Evaluation(BaseModel):
             version=str(report.provenance.get("versions", {}).get("videopath-agent", "")),
             split=split,
             looks=looks,
+            stain=stain,
             created=now(),
             outcomes=list(outcomes),
         )
@@ -109,11 +114,15 @@ class Separation:
 
 def save_evaluation(evaluation: Evaluation, home: Path) -> Path:
     """Keep an evaluation; returns its file."""
-    moment = datetime.fromisoformat(evaluation.created)
-    name = _UNSAFE.sub("-", evaluation.model).strip("-.") or "model"
-    path = home / FOLDER / f"{moment:%Y%m%d-%H%M%S-%f}-{name[:80]}.json"
+    path = kept_file(home / FOLDER, evaluation.created, evaluation.model)
     write_text(path, evaluation.model_dump_json(indent=1) + "\n")
     return path
+
+
+def kept_file(folder: Path, created: str, *names: str) -> Path:
+    """The file of what was made at a moment (ISO 8601): by it they are in order."""
+    name = _UNSAFE.sub("-", "-".join(names)).strip("-.") or "unnamed"
+    return folder / f"{datetime.fromisoformat(created):%Y%m%d-%H%M%S-%f}-{name[:80]}.json"
 
 
 def list_evaluations(home: Path) -> list[Path]:

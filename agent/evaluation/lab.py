@@ -8,9 +8,7 @@ neighbours by six colour numbers, the trivial baseline. Under ``stain`` all pict
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,8 +16,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from videopath.agent.evaluation.colour import ColourNeighbours, colours_of
-from videopath.agent.evaluation.kept import FOLDER
-from videopath.agent.evaluation.ranking import Estimate
+from videopath.agent.evaluation.kept import FOLDER, kept_file
+from videopath.agent.evaluation.metrics import mcnemar_of
+from videopath.agent.evaluation.ranking import Estimate, equal_coverage
 from videopath.agent.evaluation.summary import McNemar
 from videopath.agent.library import now
 from videopath.core.errors import InputError
@@ -41,7 +40,6 @@ Show = Callable[[Path], Path]
 
 _COLUMNS = {"site": ("site", "organ"), "group": ("group", "group_id", "patient", "source")}
 _QUESTION = "What is the diagnosis?"
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _SEED = 12
 
 
@@ -233,6 +231,7 @@ def summarised(
     """The figures over all answers."""
     own = [answer for answer in found if not answer.foreign]
     foreign = [answer for answer in found if answer.foreign]
+    right, of_model = (np.array([a.right(system) for a in own]) for system in ("agent", "model"))
     return LabReport(
         name=name,
         model=model,
@@ -246,17 +245,21 @@ def summarised(
         foreign_answered=_mean([answer.answered["agent"] for answer in foreign], foreign)
         if foreign
         else None,
-        equal_coverage=equal_coverage(own),
-        mcnemar=_mcnemar(own),
+        equal_coverage=equal_coverage(
+            np.array([answer.answered["agent"] for answer in own]),
+            right,
+            np.array([answer.sure["model"] for answer in own]),
+            of_model,
+            np.array([answer.case.group for answer in own]),
+        ),
+        mcnemar=mcnemar_of(right, of_model),
         seconds=float(np.mean([answer.seconds for answer in found])),
     )
 
 
 def save_lab_report(report: LabReport, home: Path) -> Path:
     """Keep a report for the pages; returns its file."""
-    moment = datetime.fromisoformat(report.created)
-    name = _UNSAFE.sub("-", f"{report.name}-{report.model}").strip("-.") or "laboratory"
-    path = home / FOLDER / LABS / f"{moment:%Y%m%d-%H%M%S-%f}-{name[:80]}.json"
+    path = kept_file(home / FOLDER / LABS, report.created, report.name, report.model)
     write_text(path, report.model_dump_json(indent=1) + "\n")
     return path
 
@@ -271,26 +274,7 @@ def read_lab_report(path: Path) -> LabReport:
     try:
         return LabReport.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(
-            f"{path} is no report on a laboratory: run `videopath evaluate lab` again."
-        ) from error
-
-
-def equal_coverage(found: Sequence[LabAnswer]) -> Estimate | None:
-    """Right of answered, agent less model, where both give out as many answers; None where the agent gave none."""
-    count = sum(answer.answered["agent"] for answer in found)
-    if not count:
-        return None
-    surest = sorted(found, key=lambda answer: -answer.sure["model"])[:count]
-    chosen = {id(answer) for answer in surest}
-    values, clusters = [], []
-    for answer in found:  # each case's part in the difference of the two shares
-        part = answer.answered["agent"] * answer.right("agent") - (id(answer) in chosen) * answer.right(
-            "model"
-        )
-        values.append(part * len(found) / count)
-        clusters.append(answer.case.group)
-    return Estimate.of(values, clusters, least=-1.0)
+        raise InputError(f"{path} is not a report of `videopath evaluate lab`: run it again.") from error
 
 
 def _figures(system: LabSystem, found: Sequence[LabAnswer]) -> LabFigures:
@@ -307,15 +291,6 @@ def _figures(system: LabSystem, found: Sequence[LabAnswer]) -> LabFigures:
 
 def _mean(values: Sequence[bool], found: Sequence[LabAnswer]) -> Estimate:
     return Estimate.of([float(value) for value in values], [answer.case.group for answer in found])
-
-
-def _mcnemar(found: Sequence[LabAnswer]) -> McNemar:
-    from scipy.stats import binomtest
-
-    helped = sum(answer.right("agent") and not answer.right("model") for answer in found)
-    hurt = sum(answer.right("model") and not answer.right("agent") for answer in found)
-    p = float(binomtest(helped, helped + hurt).pvalue) if helped + hurt else 1.0
-    return McNemar(only_first=helped, only_second=hurt, p=p)
 
 
 def _found(manifest: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from videopath.agent.evaluation.ranking import Estimate
+from videopath.agent.evaluation.ranking import Estimate, equal_coverage
 from videopath.agent.evaluation.summary import McNemar, Metric
 from videopath.agent.evaluation.table import Table
 
@@ -103,12 +103,14 @@ def draw(measure: Measure, found: Table, rows: np.ndarray, draws: Draws) -> Draw
 
 def mcnemar(first: Table, second: Table) -> McNemar | None:
     """The exact test on the questions with a true diagnosis; none where the set names none."""
+    rows = first.truth != ""
+    return mcnemar_of(first["right"][rows] == 1, second["right"][rows] == 1) if rows.any() else None
+
+
+def mcnemar_of(one: np.ndarray, other: np.ndarray) -> McNemar:
+    """McNemar's exact test of which questions two systems are right about, bool [n] each."""
     from scipy.stats import binomtest
 
-    rows = first.truth != ""
-    if not rows.any():
-        return None
-    one, other = first["right"][rows] == 1, second["right"][rows] == 1
     only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
     changed = only_first + only_second
     p = float(binomtest(only_first, changed).pvalue) if changed else 1.0
@@ -136,25 +138,18 @@ def signed_wrongly(found: Table, weights: np.ndarray) -> np.ndarray:
     return weights @ ((found["answered"] == 1) & (found["right"] == 0)) / weights.sum(axis=1)
 
 
-def at_equal_coverage(first: Table, second: Table, draws: Draws) -> Estimate | None:
-    """Accuracy when answered, ``first`` less ``second``, where ``second`` gives out as many of its surest answers.
-
-    None where the first gave none, or the second has no confidence.
-    """
-    rows = (first.truth != "") & np.isfinite(second["confidence"])
-    given = (first["answered"] == 1) & rows
-    if not given.any() or not np.isfinite(second["confidence"][first.truth != ""]).all():
+def at_equal_coverage(first: Table, second: Table) -> Estimate | None:
+    """Accuracy when answered, ``first`` less ``second``; none where the second has no confidence, or the first gave no answer."""
+    rows = first.truth != ""
+    if not np.isfinite(second["confidence"][rows]).all():
         return None
-    order = np.argsort(-np.where(rows, second["confidence"], -1.0), kind="stable")
-    chosen = np.zeros(len(rows), bool)
-    chosen[order[: given.sum()]] = True
-    gain = (given & (first["right"] == 1)).astype(float) - (chosen & rows & (second["right"] == 1))
-
-    def difference(weights: np.ndarray) -> np.ndarray:
-        return weights @ gain[rows] / (weights @ given[rows])
-
-    values = draws.values(difference, rows)
-    return _estimate(values, -1.0, 1.0, int(rows.sum()), len(set(first.clusters[rows].tolist())))
+    return equal_coverage(
+        first["answered"][rows] == 1,
+        first["right"][rows] == 1,
+        second["confidence"][rows],
+        second["right"][rows] == 1,
+        first.clusters[rows],
+    )
 
 
 def calibration_error(found: Table, weights: np.ndarray) -> np.ndarray:

@@ -83,6 +83,43 @@ class Estimate:
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
 
+def equal_coverage(
+    given: np.ndarray,
+    right: np.ndarray,
+    other_sure: np.ndarray,
+    other_right: np.ndarray,
+    clusters: np.ndarray,
+) -> Estimate | None:
+    """Right of the answers that were given, one system less another that gives out as many of its surest ones.
+
+    Args:
+        given: Questions that the first system answered, bool [n].
+        right: Questions that it is right about, bool [n].
+        other_sure: How sure the other one is, float [n].
+        other_right: Questions that the other one is right about, bool [n].
+        clusters: Patients, slides or fields, str [n]: whole ones are drawn.
+
+    Returns:
+        The difference in [-1, 1] with its interval; none where the first system answered nothing.
+    """
+    count = int(given.sum())
+    if not count:
+        return None
+    chosen = np.zeros(len(given), bool)
+    chosen[np.argsort(-other_sure, kind="stable")[:count]] = True
+    gains = (given & right).astype(float) - (chosen & other_right)
+    names, places = np.unique(clusters, return_inverse=True)
+    total, answered = (np.bincount(places, weights=part) for part in (gains, given.astype(float)))
+    value = float(total.sum() / answered.sum())
+    drawn = np.random.default_rng(_SEED).multinomial(len(names), [1 / len(names)] * len(names), _RESAMPLES)
+    counts = drawn @ answered
+    differences = (drawn @ total)[counts > 0] / counts[counts > 0]
+    if len(names) < 2:
+        return Estimate(value, -1.0, 1.0, len(given), len(names))
+    low, high = np.percentile(differences, [2.5, 97.5]).clip(-1, 1)
+    return Estimate(value, float(low), float(high), len(given), len(names))
+
+
 @dataclass(frozen=True)
 class Ranked:
     """A question's values, and which cluster it belongs to."""

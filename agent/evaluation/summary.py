@@ -9,8 +9,6 @@ and definitions of the metrics and the controls stand in it.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from videopath.agent.evaluation.answers import SystemName
 from videopath.agent.evaluation.clips import Share
 from videopath.agent.evaluation.judge import Judged
-from videopath.agent.evaluation.kept import FOLDER, ConfidenceBin, RiskPoint
+from videopath.agent.evaluation.kept import FOLDER, ConfidenceBin, RiskPoint, kept_file
 from videopath.agent.evaluation.ranking import Estimate
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
@@ -27,8 +25,6 @@ from videopath.core.notice import RESEARCH_USE
 
 SETS = "sets"
 """Folder of these documents among the kept evaluations."""
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 class _Record(BaseModel):
@@ -190,9 +186,7 @@ OTHER = "another diagnosis"
 
 def save_set_report(report: SetReport, home: Path) -> Path:
     """Keep a document for the pages; returns its file."""
-    moment = datetime.fromisoformat(report.created)
-    name = _UNSAFE.sub("-", f"{Path(report.set.name).stem}-{report.model}").strip("-.") or "set"
-    path = home / FOLDER / SETS / f"{moment:%Y%m%d-%H%M%S-%f}-{name[:80]}.json"
+    path = kept_file(home / FOLDER / SETS, report.created, Path(report.set.name).stem, report.model)
     write_set_report(report, path)
     return path
 

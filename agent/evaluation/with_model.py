@@ -27,7 +27,7 @@ _SEED = 12
 
 
 def chosen(base: KnowledgeBase, most: int, media: Path | None) -> list[InstructionRecord]:
-    """Diagnosed records whose picture is at hand, groups drawn until there are enough.
+    """Draw groups until there are enough diagnosed records whose picture file is on this machine.
 
     Raises ``InputError`` for too few.
     """
@@ -40,7 +40,7 @@ def chosen(base: KnowledgeBase, most: int, media: Path | None) -> list[Instructi
     found = sorted(usable, key=lambda record: place[_group(record)])[:most]
     if len(found) < LEAST:
         raise InputError(
-            f"{len(found)} diagnosed records of {base.folder} have a picture that is at hand; {LEAST} are needed. Name the "
+            f"{len(found)} diagnosed records of {base.folder} have a picture file on this machine; {LEAST} are needed. Name the "
             "folder that their paths begin in with --media."
         )
     return found

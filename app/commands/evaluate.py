@@ -107,7 +107,7 @@ def clips(
             )
             card = agent.info.card
             if on_tiles:
-                _keep(on_tiles, agent, split=split, looks=looks)
+                _keep(on_tiles, agent, split=split, looks=looks, stain=stain)
     if out:
         lines = (json.dumps(asdict(outcome)) + "\n" for outcome in (*on_tiles, *on_slides))
         write_text(out, "".join(lines))
@@ -127,14 +127,14 @@ def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool
     typer.echo("\n".join(lines))
 
 
-def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int) -> None:
+def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int, stain: bool) -> None:
     """Leave the outcomes, and of which model they are, where the pages look for them."""
     from videopath.agent.evaluation.kept import Evaluation, save_evaluation
     from videopath.app.console import say
     from videopath.core.settings import load_settings
 
     report = agent.library.get(agent.library.list()[0].case_id)
-    kept = Evaluation.of(outcomes, report, split=split, looks=looks)
+    kept = Evaluation.of(outcomes, report, split=split, looks=looks, stain=stain)
     say(f"Kept for the page Benchmarks: {save_evaluation(kept, load_settings().home)}")
 
 

@@ -128,16 +128,9 @@ def measure(
         console.print(plain(shown.NOT_MEASURED))
         return
     console.print(plain(shown.summary(found)), soft_wrap=True)
-    for head, rows in (
-        (shown.SITES, shown.sites(found)),
-        (shown.DIAGNOSES, shown.diagnoses(found)),
-        (shown.CONFUSIONS, shown.confusions(found)),
-        (shown.CURVE, shown.curve(found)),
-        (shown.MODELS, shown.models(found)),
-    ):
-        if rows:
-            console.print()
-            console.print(table(head, rows))
+    for head, rows in shown.tables(found):
+        console.print()
+        console.print(table(head, rows))
 
 
 def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) -> dict[str, ModelMeasure]:

@@ -27,6 +27,18 @@ NOT_MEASURED = "Its cases cannot be measured: there are no pictures, or no diagn
 _BAR = 30  # characters of a bar that stands for 1
 
 
+def tables(measure: Measure) -> list[tuple[tuple[str, ...], Rows]]:
+    """(head, rows) of every table that has rows, in the order in which they are shown."""
+    found = [
+        (SITES, sites(measure)),
+        (DIAGNOSES, diagnoses(measure)),
+        (CONFUSIONS, confusions(measure)),
+        (CURVE, curve(measure)),
+        (MODELS, models(measure)),
+    ]
+    return [(head, rows) for head, rows in found if rows]
+
+
 def sites(measure: Measure) -> Rows:
     """A row for each site."""
     return [

@@ -88,10 +88,7 @@ class Electorate:
     @once_property
     def _candidates(self) -> dict[str, list[str]]:
         """Site → the diagnoses that it has."""
-        found: dict[str, dict[str, None]] = {}
-        for _, _, diagnosis, site in self._facts.values():
-            found.setdefault(site, {})[diagnosis] = None
-        return {site: list(labels) for site, labels in found.items()}
+        return _by_site((site, diagnosis) for _, _, diagnosis, site in self._facts.values())
 
     @once_property
     def _tissue(self) -> ReferenceTissue | None:
@@ -151,11 +148,7 @@ class ReferenceElectorate:
 
     @once_property
     def _candidates(self) -> dict[str, list[str]]:
-        pairs = zip(self._voters.sites.tolist(), self._voters.diagnoses.tolist(), strict=True)
-        found: dict[str, dict[str, None]] = {}
-        for site, diagnosis in pairs:
-            found.setdefault(site, {})[diagnosis] = None
-        return {site: list(labels) for site, labels in found.items()}
+        return _by_site(zip(self._voters.sites.tolist(), self._voters.diagnoses.tolist(), strict=True))
 
     @once_property
     def _foreign(self) -> np.ndarray:
@@ -168,6 +161,14 @@ def reference_electorate(sha256: str) -> ReferenceElectorate | None:
     """The reference tissue as the encoder with these weights sees it; None where there is none."""
     tissue = reference_of_encoder(sha256)
     return ReferenceElectorate(tissue) if tissue else None
+
+
+def _by_site(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Site → its diagnoses, each once."""
+    found: dict[str, dict[str, None]] = {}
+    for site, diagnosis in pairs:
+        found.setdefault(site, {})[diagnosis] = None
+    return {site: list(labels) for site, labels in found.items()}
 
 
 def foreign_to(sites: Iterable[str], tissue: ReferenceTissue, space: Space) -> Foreign:

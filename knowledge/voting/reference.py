@@ -110,7 +110,7 @@ def reference_for(marks: Sequence[EncoderMark]) -> ReferenceTissue | None:
     places = [_places(tissue, shared) for tissue in found]
     first, at = found[0], places[0]
     return ReferenceTissue(
-        joined_mark([tissue.mark for tissue in found]),
+        EncoderMark.joined([tissue.mark for tissue in found]),
         np.concatenate([tissue.vectors[p] for tissue, p in zip(found, places, strict=True)], axis=1)
         / np.float32(len(found) ** 0.5),
         first.ids[at],
@@ -131,20 +131,6 @@ def reference_of(name: str) -> ReferenceTissue | None:
 def reference_of_encoder(sha256: str) -> ReferenceTissue | None:
     """The reference tissue as the encoder with these weights sees it; None where there is none."""
     return _shipped().get(sha256)
-
-
-def joined_mark(marks: Sequence[EncoderMark]) -> EncoderMark:
-    """The mark of several encoders whose vectors stand one behind the other."""
-    import hashlib
-
-    if len(marks) == 1:
-        return marks[0]
-    return EncoderMark(
-        name=" + ".join(mark.name for mark in marks),
-        sha256=hashlib.sha256("\n".join(mark.sha256 for mark in marks).encode()).hexdigest(),
-        dimension=sum(mark.dimension for mark in marks),
-        members=tuple(marks),
-    )
 
 
 @cache

@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from videopath.agent.evaluation.lab import LabAnswer, LabCase, equal_coverage, halves, read_cases, summarised
+from videopath.agent.evaluation.lab import LabAnswer, LabCase, halves, read_cases, summarised
+from videopath.agent.evaluation.ranking import equal_coverage
 from videopath.core.errors import InputError
 from videopath.model.synthetic import render_slide
 
@@ -103,12 +105,15 @@ def test_figures_count_what_was_given_out() -> None:
 
 
 def test_equal_coverage_lets_the_model_keep_its_surest() -> None:
-    sure = [answer(True, model_right=True, model_sure=0.9, group=str(n)) for n in range(5)]
-    unsure = [answer(False, answered=False, model_sure=0.1, group=str(n + 5)) for n in range(5)]
-    found = equal_coverage([*sure, *unsure])
+    given, right = np.array([True] * 5 + [False] * 5), np.array([True] * 5 + [False] * 5)
+    sure, groups = np.array([0.9] * 5 + [0.1] * 5), np.arange(10).astype(str)
+    found = equal_coverage(given, right, sure, right, groups)
     assert found
-    assert found.value == pytest.approx(0)
-    assert equal_coverage(unsure) is None
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+    none_right = equal_coverage(given, right, sure, ~right, groups)
+    assert none_right
+    assert (none_right.value, none_right.high) == (1, 1), "a difference of shares is never above 1"
+    assert equal_coverage(~given & given, right, sure, right, groups) is None
 
 
 @pytest.mark.slow

@@ -223,5 +223,5 @@ def test_a_model_is_measured_together_with_the_cases(
     assert report.diagnosis == name
     assert report.vouchers[0].measured_on.startswith("32 cases of 16 groups")
     refused = run("knowledge", "measure", folder, "--model", "nano", "--media", tmp_path)
-    assert (refused.exit_code, "have a picture that is at hand" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "have a picture file on this machine" in refused.stderr) == (2, True)
     assert run("knowledge", "measure", "--model", "nano").exit_code == 2  # the starter is not changed

@@ -98,7 +98,8 @@ def _head(evaluation: Evaluation) -> None:
         evaluation.model,
         f"weights {evaluation.weights_sha256[:12]}",
         f"VideoPath {evaluation.version}",
-        f"{len(evaluation.outcomes):,} clips of the {evaluation.split} side",
+        f"{len(evaluation.outcomes):,} clips of the {evaluation.split} side"
+        + (", all in one colour (a control)" if evaluation.stain else ""),
         f"at most {evaluation.looks} closer looks",
         age(evaluation.created),
     )

@@ -29,15 +29,8 @@ def measure_of(base: KnowledgeBase) -> None:
         st.write(inert(shown.summary(found)))
         words = "; ".join(f"{row[0]} {row[4]}" for row in shown.diagnoses(found))
         st.altair_chart(_plot(found), width="stretch", key="measure_by_diagnosis", alt=words)
-        for head, rows in (
-            (shown.SITES, shown.sites(found)),
-            (shown.DIAGNOSES, shown.diagnoses(found)),
-            (shown.CONFUSIONS, shown.confusions(found)),
-            (shown.CURVE, shown.curve(found)),
-            (shown.MODELS, shown.models(found)),
-        ):
-            if rows:
-                table(head, rows)
+        for head, rows in shown.tables(found):
+            table(head, rows)
 
 
 def _plot(measure: Measure) -> Plot:
