@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -99,3 +100,11 @@ def small_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from videopath.model.synthetic import render_case
 
     return render_case(tmp_path_factory.mktemp("case") / "small_case.mp4", seconds=6, size=(320, 256))
+
+
+@pytest.fixture(scope="session")
+def words_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter's records elsewhere, where no tiles vote beside them: the model alone decides."""
+    from videopath.knowledge import STARTER_FOLDER
+
+    return Path(shutil.copytree(STARTER_FOLDER, tmp_path_factory.mktemp("knowledge") / "words"))

@@ -77,6 +77,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     render_case(tmp_path / "case.mp4")
     conversations = [to_conversation(record) for record in starter_records()[:5]]
     (tmp_path / "conversations.json").write_text(json.dumps(conversations))
+    (tmp_path / "videos").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

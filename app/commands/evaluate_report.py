@@ -39,11 +39,8 @@ def _tables(report: SetReport) -> Iterator[tuple[str, Tabled]]:
     )
     if any(system.judged for system in report.systems):
         yield _judge_title(report), tables.judged(report)
-    if report.comparisons:
-        yield (
-            "Differences on the same questions, and McNemar's exact test of accuracy",
-            tables.differences(report),
-        )
+    for differences in tables.differences(report):
+        yield f"{differences.title} on the same questions, and McNemar's exact test of accuracy", differences
     if report.controls:
         yield (
             "Controls: the metric as it was, and with something wrong in what is shown or asked",

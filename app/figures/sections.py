@@ -86,7 +86,7 @@ def _differences(report: SetReport) -> Section:
         "difference at the 5% level. McNemar's exact test compares accuracy and takes questions for independent. Nothing is "
         "corrected for the number of comparisons."
     )
-    return Section(key, title, lead, tables=[tables.differences(report)])
+    return Section(key, title, lead, tables=tables.differences(report))
 
 
 def _judged(report: SetReport) -> Section:

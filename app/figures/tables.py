@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from videopath.agent.evaluation.clips import Share
     from videopath.agent.evaluation.kept import RiskPoint
     from videopath.agent.evaluation.ranking import Estimate
-    from videopath.agent.evaluation.summary import McNemar, SetReport, SystemReport
+    from videopath.agent.evaluation.summary import Comparison, McNemar, SetReport, SystemReport
 
 NONE = "–"
 
@@ -74,9 +74,16 @@ def confidences(report: SetReport) -> Tabled:
     return Tabled("What each confidence is", ("system", "confidence"), rows)
 
 
-def differences(report: SetReport) -> Tabled:
-    """Every two systems."""
-    found = report.comparisons
+def differences(report: SetReport) -> list[Tabled]:
+    """A table for each system, less those that it is compared with."""
+    first = dict.fromkeys(one.system for one in report.comparisons)
+    return [
+        _less_others(report, system, [one for one in report.comparisons if one.system == system])
+        for system in first
+    ]
+
+
+def _less_others(report: SetReport, system: str, found: list[Comparison]) -> Tabled:
     rows: list[tuple[Cell, ...]] = [
         (metric.label, *(_of(one.figures, metric.name, signed=True) for one in found))
         for metric in report.metrics
@@ -93,7 +100,11 @@ def differences(report: SetReport) -> Tabled:
     if any(one.accuracy for one in found):
         rows.append(("right alone : other alone", *(_alone(one.accuracy) for one in found)))
         rows.append(("McNemar p", *(f"{one.accuracy.p:.3g}" if one.accuracy else NONE for one in found)))
-    return Tabled("Differences", ("metric", *(f"{one.system} − {one.less}" for one in found)), rows)
+    return Tabled(
+        f"Differences of the system {system}",
+        ("metric", *(f"{one.system} − {one.less}" for one in found)),
+        rows,
+    )
 
 
 def judged(report: SetReport) -> Tabled:

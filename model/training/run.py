@@ -130,8 +130,11 @@ def llava_config(recipe: Recipe, ends: tuple[int, ...] = ()) -> LlavaConfig:
     )
 
 
-def card(recipe: Recipe, data: Path) -> dict[str, object]:
-    """The content of ``videopath.json``: what the model says of itself."""
+def card(recipe: Recipe, vocabulary: list[str]) -> dict[str, object]:
+    """The content of ``videopath.json``: what the model says of itself.
+
+    ``vocabulary``: the diagnoses beside its labels that its training named.
+    """
     return {
         "name": recipe.name,
         "frames": recipe.frames,
@@ -139,7 +142,7 @@ def card(recipe: Recipe, data: Path) -> dict[str, object]:
         "trained_on": "LC25000, an oral cavity set, the NIA lymphoma set, LBC Pap smears, BM_GRAZ and the Patoloji Atlası (see MODEL_CARD.md)",
         "labels": corpus.diagnoses_by_site(),
         "unknown_label": corpus.UNKNOWN,
-        "vocabulary": sorted({s.diagnosis for s in corpus.read_atlas(data) if s.split == "train"}),
+        "vocabulary": vocabulary,
         "typical": {d: wording.typical(d) for listed in corpus.diagnoses_by_site().values() for d in listed},
         "score_reduction": "sum",
         "calibration": {},
@@ -150,7 +153,8 @@ def write_checkpoint(run: Run, network: Network) -> Path:
     """Write the trained network in the original layout, float16, with its card."""
     folder = save_original(network, run.out / "checkpoint", torch.float16)
     write_text(
-        folder / "videopath.json", json.dumps(card(run.recipe, run.data), indent=2, ensure_ascii=False) + "\n"
+        folder / "videopath.json",
+        json.dumps(card(run.recipe, _vocabulary(run)), indent=2, ensure_ascii=False) + "\n",
     )
     run.say(f"The checkpoint is in {folder}.")
     return folder
@@ -238,6 +242,15 @@ def _tokenizer(run: Run) -> Any:
     if not folder.is_dir():
         train_tokenizer(_texts(run.recipe), run.recipe.tokenizer_size).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
+
+
+def _vocabulary(run: Run) -> list[str]:
+    """Kept with the run, as the stages are: a finished run needs no data."""
+    path = run.out / "vocabulary.json"
+    if not path.is_file():
+        named = {slide.diagnosis for slide in corpus.read_atlas(run.data) if slide.split == "train"}
+        write_text(path, json.dumps(sorted(named), ensure_ascii=False) + "\n")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _texts(recipe: Recipe) -> list[str]:

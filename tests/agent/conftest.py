@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,6 @@ from PIL import Image
 from videopath.agent.evaluation.fitting import Trial
 from videopath.agent.records import CaseReport, Finding, RunSettings, SimilarCase, Step, VideoFacts
 from videopath.agent.trace import append_step
-from videopath.knowledge import STARTER_FOLDER
 from videopath.tools.schemas import (
     Candidate,
     CaseBallot,
@@ -76,12 +74,6 @@ def write_evidence(folder: Path, finished: CaseReport) -> None:
 def cases() -> SimpleNamespace:
     """The makers above."""
     return SimpleNamespace(report=report, step=step, write_evidence=write_evidence)
-
-
-@pytest.fixture(scope="session")
-def words_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The starter's records elsewhere, where no tiles vote beside them: the model alone decides."""
-    return Path(shutil.copytree(STARTER_FOLDER, tmp_path_factory.mktemp("knowledge") / "words"))
 
 
 @pytest.fixture(scope="session")

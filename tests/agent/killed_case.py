@@ -1,6 +1,6 @@
 """Run as a process of its own by ``test_resume.py``: works on a case and stands still at a given point, to be killed.
 
-    python killed_case.py HOME CHECKPOINT VIDEO CASE POINT [DECISION]
+    python killed_case.py HOME CHECKPOINT KNOWLEDGE VIDEO CASE POINT [DECISION]
 
 ``POINT`` is "call N" (within the N-th answer of the model, after its first token) or "retrieve" (as it begins). With a
 decision, as JSON, the case is first worked on to its review; the point is one of what follows the decision.
@@ -19,8 +19,10 @@ from videopath.model import load_engine
 from videopath.model.session import LocalSession
 
 
-def main(home: str, checkpoint: str, video: str, case_id: str, point: str, decision: str = "") -> None:
-    knowledge = KnowledgeBase.starter()
+def main(
+    home: str, checkpoint: str, folder: str, video: str, case_id: str, point: str, decision: str = ""
+) -> None:
+    knowledge = KnowledgeBase.open(folder)
     agent = DiagnosticAgent.load(
         load_engine(checkpoint, device="cpu", dtype="float32"),
         knowledge,

@@ -36,8 +36,10 @@ def test_who_vouches_for_a_confidence(cases: SimpleNamespace, calibrated: bool |
     assert f"confidence {words}" in shown(report)
 
 
-def test_a_model_that_nobody_calibrated_gives_no_number(small_checkpoint: Path, small_case: Path) -> None:
-    with DiagnosticAgent.load(model=str(small_checkpoint)) as agent:
+def test_a_model_that_nobody_calibrated_gives_no_number(
+    small_checkpoint: Path, small_case: Path, words_alone: Path
+) -> None:
+    with DiagnosticAgent.load(str(small_checkpoint), words_alone) as agent:
         report = agent.diagnose(small_case, site="colon")
     assert report.provenance["calibrated"] is False
     assert "%" not in report.to_markdown().split("## ")[0]

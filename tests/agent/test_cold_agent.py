@@ -69,13 +69,13 @@ def test_a_cold_tool_opens_one_knowledge_base(knowledge: Any) -> None:
 
 
 def test_a_cold_agent_answers_from_several_threads_as_one_by_one(
-    small_checkpoint: Path, small_case: Path, tmp_path: Path
+    small_checkpoint: Path, small_case: Path, words_alone: Path, tmp_path: Path
 ) -> None:
     def answers(report: Any) -> tuple[Any, ...]:
         return report.diagnosis, report.confidence, [step.name for step in report.steps]
 
     asked: list[dict[str, Any]] = [{"site": ("colon", "lung")[number % 2]} for number in range(_THREADS)]
-    arguments = (small_checkpoint, STARTER_FOLDER)
+    arguments = (small_checkpoint, words_alone)
     with DiagnosticAgent.load(*arguments, home=tmp_path / "calm") as agent:
         wanted = [answers(agent.diagnose(small_case, **one)) for one in asked[:2]] * (_THREADS // 2)
     with DiagnosticAgent.load(*arguments, home=tmp_path / "restless") as agent:

@@ -274,7 +274,7 @@ def test_agent_model_and_blind_stand_beside_each_other(
     report = read_set_report(out / "report.json")
     assert report == read_set_report(list_set_reports(own_home)[0])
     by_name = {system.system: system for system in report.systems}
-    assert list(by_name) == ["agent", "model", "blind"]
+    assert list(by_name) == ["agent", "model", "blind", "cases", "colour"]
     assert set(by_name["agent"].figures) - set(by_name["model"].figures) == {"top3"}
     assert {metric.name for metric in report.metrics} == set(by_name["agent"].figures)
     assert (by_name["model"].answers, by_name["model"].failed) == (3, 1)
@@ -287,7 +287,7 @@ def test_agent_model_and_blind_stand_beside_each_other(
     )
     document = json.loads(again.stdout)
     assert [row["control"] for row in document["controls"]] == [
-        "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site"
+        "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain"
     ]  # fmt: skip
     by_control = {row["control"]: row for row in document["controls"]}
     assert by_control["other-video"]["questions"] == 3

@@ -339,7 +339,7 @@ def test_a_dozen_tiles_are_measured_with_the_real_model(
         ("tiles", 4),
     ]
     assert figures["effect"][0]["by_kept"]["0"] == figures["effect"][0]["all"]
-    assert "| image | 0 : 1 : 0 |" in answer.stdout
+    assert "| image | 0 : 20 : 0 |" in answer.stdout
     kept = sorted(path.name for path in cache.iterdir())
 
     again = videopath(*arguments, "--json")

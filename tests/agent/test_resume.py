@@ -27,9 +27,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def agent(home: Path, small_checkpoint: Path):
+def agent(home: Path, small_checkpoint: Path, words_alone: Path):
     with DiagnosticAgent.load(
-        small_checkpoint, policy=POLICY, device="cpu", dtype="float32", home=home
+        small_checkpoint, words_alone, policy=POLICY, device="cpu", dtype="float32", home=home
     ) as agent:
         yield agent
 
@@ -45,8 +45,10 @@ def calls(agent: DiagnosticAgent, case_id: str) -> list[str]:
     return [json.loads(line)["key"] for line in lines]
 
 
-def run_and_kill(home: Path, checkpoint: Path, video: Path, case_id: str, point: str) -> None:
-    command = [sys.executable, str(CHILD), str(home), str(checkpoint), str(video), case_id, point]
+def run_and_kill(
+    home: Path, checkpoint: Path, knowledge: Path, video: Path, case_id: str, point: str
+) -> None:
+    command = [sys.executable, str(CHILD), *map(str, (home, checkpoint, knowledge, video)), case_id, point]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         reached = child.stdout.readline()
         child.send_signal(signal.SIGKILL)
@@ -66,18 +68,19 @@ def test_a_killed_case_goes_on_where_it_was(
     reference: CaseReport,
     home: Path,
     small_checkpoint: Path,
+    words_alone: Path,
     small_case: Path,
     point: str,
     finished: list[str],
 ) -> None:
     case_id = "killed-" + point.replace(" ", "-")
-    run_and_kill(home, small_checkpoint, small_case, case_id, point)
+    run_and_kill(home, small_checkpoint, words_alone, small_case, case_id, point)
     folder = agent.library.folder(case_id)
     trace = (folder / "trace.jsonl").read_bytes()
     assert [step.name for step in read_trace(folder / "trace.jsonl")] == finished, "readable while it runs"
     journal = folder / "calls.jsonl"
     asked = journal.read_bytes() if journal.exists() else b""
-    assert len(asked.splitlines()) == {"call 1": 0, "retrieve": 5, "call 4": 6}[point]
+    assert len(asked.splitlines()) == {"call 1": 0, "retrieve": 6, "call 4": 7}[point]
     assert agent.library.entry(case_id).status == "running"
 
     further = [step.name for step in agent.stream_resume(case_id)]

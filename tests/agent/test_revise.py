@@ -193,6 +193,7 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     reference: CaseReport,
     home: Path,
     small_checkpoint: Path,
+    words_alone: Path,
     small_case: Path,
     point: str,
     finished: list[str],
@@ -200,7 +201,7 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     case_id = "killed-" + point.replace(" ", "-")
     decision = json.dumps({"action": "revise", "reviewer": "Dr A", "findings": WORDS})
     command = [
-        sys.executable, str(CHILD), str(home), str(small_checkpoint), str(small_case), case_id, point, decision
+        sys.executable, str(CHILD), *map(str, (home, small_checkpoint, words_alone, small_case)), case_id, point, decision
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         reached = child.stdout.readline()

@@ -93,10 +93,10 @@ def test_report_and_row_agree_after_a_kill_at_any_moment_of_a_signature(
 
 
 @pytest.fixture
-def waiting(small_checkpoint: Path, small_case: Path, own_home: Path) -> DiagnosticAgent:
+def waiting(small_checkpoint: Path, small_case: Path, words_alone: Path, own_home: Path) -> DiagnosticAgent:
     """An agent whose case "waits" for a person, since it abstained with a diagnosis that it finds likely."""
     policy = Policy(max_looks=0, samples=0, description_tokens=4, answer_tokens=4, review="uncertain")
-    agent = DiagnosticAgent.load(str(small_checkpoint), policy=policy, device="cpu")
+    agent = DiagnosticAgent.load(str(small_checkpoint), words_alone, policy=policy, device="cpu")
     report = agent.diagnose(small_case, site="colon", case_id="waits")
     assert (report.status, report.abstained) == ("waiting for review", True)
     return agent

@@ -26,7 +26,9 @@ _LABEL = "colon adenocarcinoma"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path, small_case: Path) -> Path:
+def home(
+    tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path, small_case: Path, words_alone: Path
+) -> Path:
     """A case that runs, one that is done, and one at whose review the agent has abstained."""
     home = tmp_path_factory.mktemp("two") / "home"
     library = load_case_library(home)
@@ -45,7 +47,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, small_checkpoint: Path, small
         )
     )
     policy = Policy(max_looks=0, samples=0, description_tokens=4, answer_tokens=4, review="uncertain")
-    with DiagnosticAgent.load(str(small_checkpoint), policy=policy, device="cpu", home=home) as agent:
+    with DiagnosticAgent.load(
+        str(small_checkpoint), words_alone, policy=policy, device="cpu", home=home
+    ) as agent:
         agent.diagnose(small_case, site="colon", case_id="waits")
     return home
 
