@@ -26,11 +26,10 @@ from videopath.knowledge.changing import (
 )
 from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
 from videopath.knowledge.generation import Generation, read_generation, verify_folder
-from videopath.knowledge.manifest import Change, EncoderMark, read_manifest
+from videopath.knowledge.manifest import Change, EncoderMark, IndexKind, read_manifest
 from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
 from videopath.knowledge.records import InstructionRecord, LeftOut
 from videopath.knowledge.searching import Searcher
-from videopath.knowledge.vectors import IndexKind
 from videopath.knowledge.views import Viewer
 from videopath.knowledge.voting.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.voting.measure import Measure, ModelMeasure

@@ -25,11 +25,19 @@ from videopath.knowledge.generation import (
     write_part,
     writing,
 )
-from videopath.knowledge.manifest import FORMAT, Change, DataFile, EncoderMark, Manifest, Part, read_manifest
+from videopath.knowledge.manifest import (
+    FORMAT,
+    Change,
+    DataFile,
+    EncoderMark,
+    IndexKind,
+    Manifest,
+    Part,
+    read_manifest,
+)
 from videopath.knowledge.records import InstructionRecord
 from videopath.knowledge.searching import Searcher
 from videopath.knowledge.store import RecordStore, StoreWriter
-from videopath.knowledge.vectors import IndexKind
 from videopath.knowledge.views import Look, Viewer
 from videopath.knowledge.voting.electorate import Electorate
 from videopath.knowledge.voting.measure import ModelMeasure

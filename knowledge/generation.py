@@ -30,6 +30,7 @@ from videopath.core.text import refuse_unwritable
 from videopath.knowledge.manifest import (
     MANIFEST,
     DataFile,
+    IndexKind,
     Manifest,
     Part,
     StoredView,
@@ -38,7 +39,7 @@ from videopath.knowledge.manifest import (
     read_manifest,
 )
 from videopath.knowledge.store import RecordStore, data_sha256
-from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
+from videopath.knowledge.vectors import Vectors, write_vectors
 
 # "index" is of the format before this one
 _OURS = re.compile(

@@ -19,13 +19,14 @@ from pydantic import (
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
-from videopath.knowledge.vectors import IndexKind
 
 MANIFEST = "manifest.json"
 FORMAT = "videopath-knowledge/2"
 _BEFORE = "videopath-knowledge/1"
 
 StoredView = Literal["text", "image"]
+IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
+"""How the vectors of a view are searched: see :mod:`videopath.knowledge.vectors`."""
 Views = Literal["whole", "parts"]
 """How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
 JOIN = " + "

@@ -26,10 +26,9 @@ import numpy as np
 
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge.index_file import read_index
+from videopath.knowledge.manifest import IndexKind
 
 faiss: Any = import_module("faiss")  # its type stubs lack much of what is used here
-
-IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
 
 EXACT_BELOW = 200_000
 """Vectors from which an approximate kind is chosen."""

@@ -16,10 +16,10 @@ import pytest
 
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import KnowledgeBase, verify_folder
-from videopath.knowledge.manifest import FORMAT
+from videopath.knowledge.manifest import FORMAT, IndexKind
 from videopath.knowledge.records import InstructionRecord, read_records
 from videopath.knowledge.store import RecordStore, StoreWriter
-from videopath.knowledge.vectors import IndexKind, Vectors, write_vectors
+from videopath.knowledge.vectors import Vectors, write_vectors
 
 _ENDLESS = "CREATE VIEW records AS WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n) SELECT * FROM n"
 

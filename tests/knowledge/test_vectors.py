@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge.embedder import unit_rows
-from videopath.knowledge.vectors import EXACT_BELOW, IndexKind, Vectors, choose_kind, write_vectors
+from videopath.knowledge.manifest import IndexKind
+from videopath.knowledge.vectors import EXACT_BELOW, Vectors, choose_kind, write_vectors
 
 KINDS: tuple[IndexKind, ...] = ("exact", "hnsw", "ivf", "ivfpq")
 
