@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
-    from videopath.agent.library import CaseLibrary, load_case_library, new_case_id
+    from videopath.agent.cases.library import CaseLibrary, load_case_library, new_case_id
+    from videopath.agent.cases.records import Candidate, CaseReport, Decision, Finding, SimilarCase, Step
+    from videopath.agent.graph.steps import Progress
     from videopath.agent.policy import Policy
-    from videopath.agent.records import Candidate, CaseReport, Decision, Finding, SimilarCase, Step
-    from videopath.agent.steps import Progress
 
 _HOMES = {
-    "Candidate": "records",
-    "CaseLibrary": "library",
-    "CaseReport": "records",
-    "Decision": "records",
-    "DiagnosticAgent": "agent",
-    "Finding": "records",
-    "Policy": "policy",
-    "Progress": "steps",
-    "SimilarCase": "records",
-    "Step": "records",
-    "load_case_library": "library",
-    "new_case_id": "library",
+    "Candidate": "videopath.agent.cases.records",
+    "CaseLibrary": "videopath.agent.cases.library",
+    "CaseReport": "videopath.agent.cases.records",
+    "Decision": "videopath.agent.cases.records",
+    "DiagnosticAgent": "videopath.agent.agent",
+    "Finding": "videopath.agent.cases.records",
+    "Policy": "videopath.agent.policy",
+    "Progress": "videopath.agent.graph.steps",
+    "SimilarCase": "videopath.agent.cases.records",
+    "Step": "videopath.agent.cases.records",
+    "load_case_library": "videopath.agent.cases.library",
+    "new_case_id": "videopath.agent.cases.library",
 }
 
 __all__ = [
@@ -47,4 +47,4 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: LangGraph is not loaded for ``--help``."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -14,30 +14,30 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
-from videopath.agent.graph import CaseGraph, build_graph
-from videopath.agent.library import INPUTS_NAME, CaseLibrary, new_case_id
+from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
+from videopath.agent.cases.records import CaseReport, Decision, RunSettings, Step
+from videopath.agent.cases.signing import decision_not_kept
+from videopath.agent.decision.looks import best_look, settled_look
+from videopath.agent.graph.builder import CaseGraph, build_graph
+from videopath.agent.graph.nodes import Nodes
+from videopath.agent.graph.revision import checked_decision, read_decision
+from videopath.agent.graph.state import CaseInput, CaseState, CheckpointMarks
+from videopath.agent.graph.steps import OnProgress, RunContext
 from videopath.agent.loading import load_nodes
-from videopath.agent.looks import best_look, settled_look
-from videopath.agent.nodes import Nodes
-from videopath.agent.outcome import report_of, save_evidence, unknown_label_of
 from videopath.agent.policy import Policy
-from videopath.agent.records import CaseReport, Decision, RunSettings, Step
-from videopath.agent.revision import checked_decision, read_decision
-from videopath.agent.signing import decision_not_kept
-from videopath.agent.state import CaseInput, CaseState, CheckpointMarks
-from videopath.agent.steps import OnProgress, RunContext
+from videopath.agent.report.builder import report_of, save_evidence, unknown_label_of
 from videopath.core.database import connected, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
+from videopath.core.pathology.sites import canonical_site
 from videopath.core.settings import ReviewMode
-from videopath.core.sites import canonical_site
 from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
-    from videopath.model.engine import Engine, EngineInfo
+    from videopath.model.inference.engine import Engine, EngineInfo
 
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)

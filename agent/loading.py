@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videopath.agent.library import load_case_library
-from videopath.agent.nodes import Nodes
+from videopath.agent.cases.library import load_case_library
+from videopath.agent.cases.records import RunSettings
+from videopath.agent.graph.nodes import Nodes
 from videopath.agent.policy import Policy
-from videopath.agent.records import RunSettings
 from videopath.core.errors import InputError
 from videopath.core.text import refuse_unwritable
 from videopath.tools.retrieve import RetrieveTool
-from videopath.tools.sessions import SessionPool
+from videopath.tools.session_pool import SessionPool
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
-    from videopath.model.engine import Engine
+    from videopath.model.inference.engine import Engine
 
 
 def load_nodes(

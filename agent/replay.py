@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from videopath.agent.agent import DiagnosticAgent
-from videopath.agent.bundle import read_bundle
-from videopath.agent.library import INPUTS_NAME, CaseLibrary
+from videopath.agent.cases.bundle import read_bundle
+from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary
+from videopath.agent.cases.records import CaseReport, Decision, RunSettings, Step
 from videopath.agent.policy import Policy
-from videopath.agent.records import CaseReport, Decision, RunSettings, Step
 from videopath.core.errors import CaseError, InputError
 
 TOLERANCE = 1e-4  # of probabilities, similarities and the confidence: kernels differ between machines
@@ -298,7 +298,7 @@ def _close(one: float, other: float) -> bool:
 
 
 def _refuse_other_video(report: CaseReport, video: Path) -> None:
-    from videopath.model.video import open_source
+    from videopath.media.clip import open_source
 
     if report.video is None:
         raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from videopath.agent.graph import CaseGraph, build_graph
+from videopath.agent.graph.builder import CaseGraph, build_graph
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.core.folders import named_by_visitor

@@ -111,8 +111,8 @@ def _train(
     schedule: str, seed: int, upto: str, lessons: Path, start: str, folder: Path, changes: list[str]
 ) -> None:
     """In a process of its own."""
-    from videopath.model.training.recipe import TransferRecipe, load_recipe
-    from videopath.model.training.transfer import Transfer
+    from videopath.training.recipe import TransferRecipe, load_recipe
+    from videopath.training.transfer.stages import Transfer
 
     recipe = load_recipe("nano-transfer", [f"start.checkpoint={start}", f"seed={max(seed, 0)}"])
     assert isinstance(recipe, TransferRecipe)
@@ -135,7 +135,7 @@ def _train(
 
 def measure(out: Path, data: Path, per_class: int, jobs: int) -> None:
     """Ask every checkpoint below ``out``, and the bundled one; answers are kept, and not asked again."""
-    from videopath.agent.evaluation.clips import held_out
+    from videopath.evaluation.tiles.clips import held_out
 
     samples = held_out(data, "test", per_class)
     places = [
@@ -165,12 +165,12 @@ def _answers(checkpoint: str, samples: Sequence[Any]) -> list[dict[str, Any]]:
     import numpy as np
     from rich.progress import track
 
-    from videopath.agent.evaluation.clips import FRAMES, write_clip
+    from videopath.evaluation.tiles.clips import FRAMES, write_clip
+    from videopath.media.quality.attributes import measure as measured
     from videopath.model import load_engine, open_clip
-    from videopath.model.attributes import measure as measured
-    from videopath.model.questions import DIAGNOSIS_START, diagnose_question
-    from videopath.model.training.corpus import diagnoses_by_site
-    from videopath.model.training.wording import describe_attributes
+    from videopath.model.prompts.questions import DIAGNOSIS_START, diagnose_question
+    from videopath.training.data.corpus import diagnoses_by_site
+    from videopath.training.scratch.wording import describe_attributes
 
     engine, labels = load_engine(checkpoint), diagnoses_by_site()
     found = []
@@ -192,7 +192,7 @@ def _lines(tables: dict[str, list[list[dict[str, Any]]]]) -> list[str]:
     """Each schedule's accuracy over clips and over classes, its seeds, and how much more it is than the one before."""
     import numpy as np
 
-    from videopath.agent.evaluation.ranking import Estimate
+    from videopath.evaluation.retrieval.ranking import Estimate
 
     lines = [
         "| schedule | accuracy (95% interval) | mean over classes | each seed | more than the row before |"

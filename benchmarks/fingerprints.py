@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from videopath.knowledge.fingerprint import FINGERPRINT_BYTES, NEAR_BITS, fingerprints
+from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES, NEAR_BITS, fingerprints
 
 _BITS = (16, 32, NEAR_BITS, 56, 64, 72)
 

@@ -18,12 +18,12 @@ from damage import STRANGE, damaged_json, exchanged, turned
 from fuzz_input import Input, Maker
 
 from videopath.agent import DiagnosticAgent, Policy, load_case_library
-from videopath.agent.bundle import read_bundle
-from videopath.agent.library import EXPORT_FORMATS, CaseLibrary
+from videopath.agent.cases.bundle import read_bundle
+from videopath.agent.cases.library import EXPORT_FORMATS, CaseLibrary
+from videopath.agent.cases.trace import read_trace
 from videopath.agent.replay import settings_of
-from videopath.agent.trace import read_trace
+from videopath.media.synthetic import render_case
 from videopath.model import load_engine
-from videopath.model.synthetic import render_case
 from videopath.tools.journal import Journal
 
 DONE, WAITING, STOPPED = "case-done", "case-waiting", "case-stopped"

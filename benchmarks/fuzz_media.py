@@ -15,7 +15,7 @@ from damage import spliced, turned
 from fuzz_input import Input, Maker
 from PIL import Image
 
-from videopath.app.web.playable import playable
+from videopath.app.web.runtime.playable import playable
 from videopath.model import open_clip
 
 _VIDEOS = {

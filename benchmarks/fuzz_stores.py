@@ -28,11 +28,11 @@ from videopath.knowledge import (
     read_records,
     verify_folder,
 )
-from videopath.knowledge.fingerprint import FINGERPRINT_BYTES
+from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.model import LlavaConfig, load_engine, new_network, open_clip, save_original
 from videopath.model.card import card_text
-from videopath.model.inspection import inspect
-from videopath.model.training.tokenizer import train_tokenizer
+from videopath.model.checkpoints.inspection import inspect
+from videopath.training.scratch.tokenizer import train_tokenizer
 
 _KINDS = {"exact": 40, "hnsw": 1100, "ivf": 1100, "ivfpq": 1100}
 _SIDE = 8

@@ -14,12 +14,12 @@ from damage import damaged_json, damaged_text, exchanged
 from fuzz_input import Input, Maker
 from PIL import Image
 
-from videopath.agent.evaluation.sets import read_items
 from videopath.core.settings import load_settings
+from videopath.evaluation.testsets.sets import read_items
 from videopath.knowledge import read_records
-from videopath.model.training.checking import check
-from videopath.model.training.instructions import read_instructions
-from videopath.model.training.recipe import load_recipe
+from videopath.training.data.instructions import read_instructions
+from videopath.training.recipe import load_recipe
+from videopath.training.validation import check
 
 _SETTINGS = (
     'model = "nano"\nframes = 8\nreview = "never"\ndevice = "cpu"\nknowledge = "base"\ndtype = "float32"\n'

@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import binomtest
 
 from videopath.core.errors import InputError
-from videopath.model.quality import assess
-from videopath.model.video import Clip, open_clip
+from videopath.media.clip import Clip, open_clip
+from videopath.media.quality.gate import assess
 
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _LEAST_SIDE = 96  # smaller pictures are icons

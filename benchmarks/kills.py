@@ -33,20 +33,20 @@ from random import Random
 
 from typer.main import get_command
 
-from videopath.agent.library import CaseLibrary, load_case_library
-from videopath.app.cli import app
+from videopath.agent.cases.library import CaseLibrary, load_case_library
+from videopath.app.cli.main import app
 from videopath.core.errors import CaseError
 from videopath.knowledge import KnowledgeBase, verify_folder
-from videopath.model.synthetic import render_case
+from videopath.media.synthetic import render_case
 
 CASE, REVIEWER, DIAGNOSIS = "case-1", "Dr. A", "colon adenocarcinoma"
 _LEARN = ("cases", "learn", CASE, "base", "--confirm")
 """A further option of the command goes here."""
 _PRELOADED = (
-    "videopath.agent.agent", "videopath.agent.learning", "videopath.agent.replay", "videopath.app.console",
-    "videopath.app.running", "videopath.app.summary", "videopath.model.checkpoint", "videopath.model.session",
-    "videopath.knowledge.base", "videopath.knowledge.embedder", "videopath.tools.seeing", "sentence_transformers",
-    "transformers.models.qwen2.modeling_qwen2", "transformers.models.siglip.modeling_siglip", "videopath.agent.pdf",
+    "videopath.agent.agent", "videopath.agent.cases.learning", "videopath.agent.replay", "videopath.app.cli.console",
+    "videopath.app.cli.running", "videopath.app.cli.summary", "videopath.model.checkpoints.loading", "videopath.model.inference.session",
+    "videopath.knowledge.base", "videopath.knowledge.index.embedder", "videopath.tools.frame_encoders.viewer", "sentence_transformers",
+    "transformers.models.qwen2.modeling_qwen2", "transformers.models.siglip.modeling_siglip", "videopath.agent.report.pdf",
 )  # fmt: skip
 
 

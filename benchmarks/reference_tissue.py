@@ -19,19 +19,19 @@ from pathlib import Path
 
 import numpy as np
 
-from videopath.agent.evaluation.clips import clip_frames
-from videopath.knowledge.fingerprint import fingerprints
-from videopath.knowledge.manifest import EncoderMark
+from videopath.evaluation.tiles.clips import clip_frames
+from videopath.knowledge.index.fingerprint import fingerprints
+from videopath.knowledge.storage.manifest import EncoderMark
 from videopath.knowledge.voting.electorate import foreign_to, voters_of
 from videopath.knowledge.voting.leaving_out import measure
 from videopath.knowledge.voting.reference import FOLDER, SUFFIX, ReferenceTissue
 from videopath.knowledge.voting.vote import Space
-from videopath.model import synthetic
-from videopath.model.pictures import read_picture
-from videopath.model.stain import colour_numbers
-from videopath.model.training import corpus
-from videopath.model.training.corpus import Sample
-from videopath.tools.seeing import FrameEncoder, load_frame_encoder, picture_vector
+from videopath.media import synthetic
+from videopath.media.image.files import read_picture
+from videopath.media.quality.stain import colour_numbers
+from videopath.tools.frame_encoders.viewer import FrameEncoder, load_frame_encoder, picture_vector
+from videopath.training.data import corpus
+from videopath.training.data.corpus import Sample
 
 _VIEWS = "parts"
 _LONGEST = 1024  # pixels of a tile

@@ -113,7 +113,7 @@ def brute_force(count: int, folder: Path) -> dict[str, float]:
 
 def build(count: int, kind: str, folder: Path) -> dict[str, object]:
     """Write the vectors' files."""
-    from videopath.knowledge.vectors import write_vectors
+    from videopath.knowledge.index.vectors import write_vectors
 
     begun = time.perf_counter()
     used, paths = write_vectors(folder / "x", np.arange(count), Collection(count).blocks(), DIMENSION, kind)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def build(count: int, kind: str, folder: Path) -> dict[str, object]:
 
 def search(count: int, kind: str, folder: Path) -> dict[str, float]:
     """Open the files and answer."""
-    from videopath.knowledge.vectors import Vectors
+    from videopath.knowledge.index.vectors import Vectors
 
     before = resident()
     vectors = Vectors.open(kind, sorted(folder.glob("x.*")))  # type: ignore[arg-type]

@@ -28,15 +28,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from videopath.model.config import LlavaConfig
-from videopath.model.engine import LocalEngine, load_engine
-from videopath.model.network import Network, new_network
-from videopath.model.prompts import build_prompt, tokenise
-from videopath.model.questions import DIAGNOSIS_START, Evidence, describe_question, diagnose_question
-from videopath.model.session import LocalSession
-from videopath.model.synthetic import render_clip
-from videopath.model.training.tokenizer import train_tokenizer
-from videopath.model.video import Clip
+from videopath.media.clip import Clip
+from videopath.media.synthetic import render_clip
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.architecture.network import Network, new_network
+from videopath.model.inference.engine import LocalEngine, load_engine
+from videopath.model.inference.session import LocalSession
+from videopath.model.prompts.questions import DIAGNOSIS_START, Evidence, describe_question, diagnose_question
+from videopath.model.prompts.template import build_prompt, tokenise
+from videopath.training.scratch.tokenizer import train_tokenizer
 
 MODELS = ("nano", "mid")
 SITE = "colon"

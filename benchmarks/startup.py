@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-_VIDEOPATH = [sys.executable, "-c", "from videopath.app.cli import main; main()"]
+_VIDEOPATH = [sys.executable, "-c", "from videopath.app.cli.main import main; main()"]
 _GOALS = {
     "help": 0.3,
     "demo first step": 5.0,

@@ -1,7 +1,7 @@
 """What answering side by side saves: python benchmarks/together.py [--model nano] [--model mid] [--batch 8] [--tokens 96] [--json]
 
 The same question about several clips, each opened before: answered one after the other, and all at once
-(:func:`videopath.model.session.generate_together`), with the same tokens. Models and clips are those of session.py.
+(:func:`videopath.model.inference.session.generate_together`), with the same tokens. Models and clips are those of session.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 import torch
 from session import CALLS, MODELS, network_of, sample_clip
 
-from videopath.model.session import LocalSession, generate_together
+from videopath.model.inference.session import LocalSession, generate_together
 
 
 def measured(model: str, batch: int, tokens: int) -> dict[str, object]:

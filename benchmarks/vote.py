@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Look, Media
-from videopath.knowledge.fingerprint import FINGERPRINT_BYTES
+from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
+from videopath.media.synthetic import render_case
 from videopath.model import load_engine
-from videopath.model.engine import NANO
-from videopath.model.synthetic import render_case
+from videopath.model.inference.engine import NANO
 from videopath.tools import DescribeTool, DiagnoseTool, RetrieveTool
+from videopath.tools.frame_encoders.viewer import TOWER, load_frame_encoder
 from videopath.tools.schemas import ClipInput
-from videopath.tools.seeing import TOWER, load_frame_encoder
-from videopath.tools.sessions import SessionPool
+from videopath.tools.session_pool import SessionPool
 
 _REPEATS = 5
 _GROUP = 3  # cases of a patient

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from videopath.model.training import corpus
+from videopath.training.data import corpus
 
 CARD = Path(__file__).resolve().parent.parent / "MODEL_CARD.md"
 BEGIN, END = "<!-- measured: docs/card.py -->\n", "<!-- end of measured -->\n"

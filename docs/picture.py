@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from videopath.agent import CaseReport, DiagnosticAgent
-from videopath.model.synthetic import render_case
+from videopath.media.synthetic import render_case
 
 _TARGET = Path(__file__).with_name("trace.svg")
 _WIDTH, _MARGIN, _LEFT = 1000, 28, 520  # pixels; the left column holds the steps

@@ -23,8 +23,8 @@ from PIL import Image
 from videopath.agent import DiagnosticAgent
 from videopath.core.errors import InputError
 from videopath.core.settings import home_folder
+from videopath.media.synthetic import render_case
 from videopath.model import load_engine
-from videopath.model.synthetic import render_case
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "app" / "web" / "helpers"))
 from browsing import Browser, served  # noqa: E402 - what drives the browser tests

@@ -11,51 +11,51 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videopath.knowledge.base import KnowledgeBase, KnowledgeInfo
     from videopath.knowledge.bundled import STARTER_FOLDER, rebuild_starter, starter_records
-    from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder
-    from videopath.knowledge.generation import verify_folder
-    from videopath.knowledge.manifest import Change
+    from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder, Encoder
+    from videopath.knowledge.index.views import Look, Viewer
     from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
-    from videopath.knowledge.records import (
+    from videopath.knowledge.records.record import (
         InstructionRecord,
         Media,
         read_records,
         to_conversation,
         write_records,
     )
-    from videopath.knowledge.sources import same_source
-    from videopath.knowledge.views import Look, Viewer
+    from videopath.knowledge.records.sources import same_source
+    from videopath.knowledge.storage.generation import verify_folder
+    from videopath.knowledge.storage.manifest import Change
     from videopath.knowledge.voting.measure import Judged, Measure, judge
     from videopath.knowledge.voting.vote import Ballot, Vote
 
 _MODULES = {
-    "judge": "voting.measure",
-    "Measure": "voting.measure",
-    "Judged": "voting.measure",
-    "Vote": "voting.vote",
-    "Ballot": "voting.vote",
-    "Change": "manifest",
-    "DEFAULT_EMBEDDER": "embedder",
-    "Embedder": "embedder",
-    "Encoder": "embedder",
-    "Excluded": "query",
-    "Found": "query",
-    "Hit": "query",
-    "InstructionRecord": "records",
-    "KnowledgeBase": "base",
-    "KnowledgeInfo": "base",
-    "Look": "views",
-    "Media": "records",
-    "Query": "query",
-    "STARTER_FOLDER": "bundled",
-    "Viewer": "views",
-    "Weights": "query",
-    "read_records": "records",
-    "rebuild_starter": "bundled",
-    "same_source": "sources",
-    "starter_records": "bundled",
-    "to_conversation": "records",
-    "verify_folder": "generation",
-    "write_records": "records",
+    "judge": "videopath.knowledge.voting.measure",
+    "Measure": "videopath.knowledge.voting.measure",
+    "Judged": "videopath.knowledge.voting.measure",
+    "Vote": "videopath.knowledge.voting.vote",
+    "Ballot": "videopath.knowledge.voting.vote",
+    "Change": "videopath.knowledge.storage.manifest",
+    "DEFAULT_EMBEDDER": "videopath.knowledge.index.embedder",
+    "Embedder": "videopath.knowledge.index.embedder",
+    "Encoder": "videopath.knowledge.index.embedder",
+    "Excluded": "videopath.knowledge.query",
+    "Found": "videopath.knowledge.query",
+    "Hit": "videopath.knowledge.query",
+    "InstructionRecord": "videopath.knowledge.records.record",
+    "KnowledgeBase": "videopath.knowledge.base",
+    "KnowledgeInfo": "videopath.knowledge.base",
+    "Look": "videopath.knowledge.index.views",
+    "Media": "videopath.knowledge.records.record",
+    "Query": "videopath.knowledge.query",
+    "STARTER_FOLDER": "videopath.knowledge.bundled",
+    "Viewer": "videopath.knowledge.index.views",
+    "Weights": "videopath.knowledge.query",
+    "read_records": "videopath.knowledge.records.record",
+    "rebuild_starter": "videopath.knowledge.bundled",
+    "same_source": "videopath.knowledge.records.sources",
+    "starter_records": "videopath.knowledge.bundled",
+    "to_conversation": "videopath.knowledge.records.record",
+    "verify_folder": "videopath.knowledge.storage.generation",
+    "write_records": "videopath.knowledge.records.record",
 }
 
 __all__ = [
@@ -93,7 +93,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -15,13 +15,13 @@ from pydantic import BaseModel
 
 from videopath.core.errors import InputError
 from videopath.knowledge.base import KnowledgeBase
-from videopath.knowledge.building import checked_look, looks_at
-from videopath.knowledge.fingerprint import turns_of
-from videopath.knowledge.manifest import MANIFEST
+from videopath.knowledge.index.fingerprint import turns_of
+from videopath.knowledge.index.views import Viewer
 from videopath.knowledge.query import Query
-from videopath.knowledge.records import InstructionRecord, LeftOut, read_records
-from videopath.knowledge.sources import same_source, source_path
-from videopath.knowledge.views import Viewer
+from videopath.knowledge.records.record import InstructionRecord, LeftOut, read_records
+from videopath.knowledge.records.sources import same_source, source_path
+from videopath.knowledge.storage.building import checked_look, looks_at
+from videopath.knowledge.storage.manifest import MANIFEST
 
 NEAR = 0.95
 """Cosine from which two descriptions count as nearly the same."""

@@ -14,8 +14,13 @@ from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
 from videopath.core.settings import load_settings
 from videopath.core.text import refuse_unwritable
-from videopath.knowledge import building
-from videopath.knowledge.changing import (
+from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
+from videopath.knowledge.index.views import Viewer
+from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
+from videopath.knowledge.records.record import InstructionRecord, LeftOut
+from videopath.knowledge.search import Searcher
+from videopath.knowledge.storage import building
+from videopath.knowledge.storage.changing import (
     Action,
     Entry,
     first_version,
@@ -24,13 +29,8 @@ from videopath.knowledge.changing import (
     next_version,
     refuse_impossible,
 )
-from videopath.knowledge.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
-from videopath.knowledge.generation import Generation, read_generation, verify_folder
-from videopath.knowledge.manifest import Change, EncoderMark, IndexKind, read_manifest
-from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
-from videopath.knowledge.records import InstructionRecord, LeftOut
-from videopath.knowledge.searching import Searcher
-from videopath.knowledge.views import Viewer
+from videopath.knowledge.storage.generation import Generation, read_generation, verify_folder
+from videopath.knowledge.storage.manifest import Change, EncoderMark, IndexKind, read_manifest
 from videopath.knowledge.voting.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.voting.measure import Measure, ModelMeasure
 from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from videopath.knowledge.base import KnowledgeBase
-from videopath.knowledge.embedder import Progress
-from videopath.knowledge.records import InstructionRecord, read_records
+from videopath.knowledge.index.embedder import Progress
+from videopath.knowledge.records.record import InstructionRecord, read_records
 
 STARTER_FOLDER = Path(__file__).parent / "starter"
 RECORDS_FILE = "records.jsonl"

@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from videopath.core.errors import InputError
-from videopath.core.sites import canonical_site
-from videopath.knowledge.records import InstructionRecord
+from videopath.core.pathology.sites import canonical_site
+from videopath.knowledge.records.record import InstructionRecord
 
 View = Literal["text", "image", "lexical"]
 VIEWS: tuple[View, ...] = ("text", "image", "lexical")

@@ -9,41 +9,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from videopath.model.burned_in import BurnedIn, Writing, find_writing
-    from videopath.model.checkpoint import load_network, open_checkpoint
-    from videopath.model.config import LlavaConfig
-    from videopath.model.convert import convert as convert_checkpoint
+    from videopath.media.clip import Clip, open_clip
+    from videopath.media.quality.burned_in import BurnedIn, Writing, find_writing
+    from videopath.model.architecture.config import LlavaConfig
+    from videopath.model.architecture.network import Network, new_network
+    from videopath.model.checkpoints.conversion import convert as convert_checkpoint
+    from videopath.model.checkpoints.inspection import CheckpointInfo
+    from videopath.model.checkpoints.inspection import inspect as inspect_checkpoint
+    from videopath.model.checkpoints.loading import load_network, open_checkpoint
+    from videopath.model.checkpoints.saving import save_original
     from videopath.model.device import DeviceChoice, choose_device
-    from videopath.model.engine import Engine, EngineInfo, Generation, Session, load_engine
-    from videopath.model.inspection import CheckpointInfo
-    from videopath.model.inspection import inspect as inspect_checkpoint
-    from videopath.model.network import Network, new_network
-    from videopath.model.save import save_original
-    from videopath.model.video import Clip, open_clip
+    from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session, load_engine
 
 # public name → (module, name there)
 _PLACES = {
-    "BurnedIn": ("burned_in", "BurnedIn"),
-    "CheckpointInfo": ("inspection", "CheckpointInfo"),
-    "Clip": ("video", "Clip"),
-    "DeviceChoice": ("device", "DeviceChoice"),
-    "Engine": ("engine", "Engine"),
-    "EngineInfo": ("engine", "EngineInfo"),
-    "Generation": ("engine", "Generation"),
-    "LlavaConfig": ("config", "LlavaConfig"),
-    "Network": ("network", "Network"),
-    "Session": ("engine", "Session"),
-    "Writing": ("burned_in", "Writing"),
-    "choose_device": ("device", "choose_device"),
-    "convert_checkpoint": ("convert", "convert"),
-    "find_writing": ("burned_in", "find_writing"),
-    "inspect_checkpoint": ("inspection", "inspect"),
-    "load_engine": ("engine", "load_engine"),
-    "load_network": ("checkpoint", "load_network"),
-    "new_network": ("network", "new_network"),
-    "open_checkpoint": ("checkpoint", "open_checkpoint"),
-    "open_clip": ("video", "open_clip"),
-    "save_original": ("save", "save_original"),
+    "BurnedIn": ("videopath.media.quality.burned_in", "BurnedIn"),
+    "CheckpointInfo": ("videopath.model.checkpoints.inspection", "CheckpointInfo"),
+    "Clip": ("videopath.media.clip", "Clip"),
+    "DeviceChoice": ("videopath.model.device", "DeviceChoice"),
+    "Engine": ("videopath.model.inference.engine", "Engine"),
+    "EngineInfo": ("videopath.model.inference.engine", "EngineInfo"),
+    "Generation": ("videopath.model.inference.engine", "Generation"),
+    "LlavaConfig": ("videopath.model.architecture.config", "LlavaConfig"),
+    "Network": ("videopath.model.architecture.network", "Network"),
+    "Session": ("videopath.model.inference.engine", "Session"),
+    "Writing": ("videopath.media.quality.burned_in", "Writing"),
+    "choose_device": ("videopath.model.device", "choose_device"),
+    "convert_checkpoint": ("videopath.model.checkpoints.conversion", "convert"),
+    "find_writing": ("videopath.media.quality.burned_in", "find_writing"),
+    "inspect_checkpoint": ("videopath.model.checkpoints.inspection", "inspect"),
+    "load_engine": ("videopath.model.inference.engine", "load_engine"),
+    "load_network": ("videopath.model.checkpoints.loading", "load_network"),
+    "new_network": ("videopath.model.architecture.network", "new_network"),
+    "open_checkpoint": ("videopath.model.checkpoints.loading", "open_checkpoint"),
+    "open_clip": ("videopath.media.clip", "open_clip"),
+    "save_original": ("videopath.model.checkpoints.saving", "save_original"),
 }
 
 __all__ = [
@@ -75,4 +75,4 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _PLACES[name]
-    return getattr(import_module(f"{__name__}.{module}"), attribute)
+    return getattr(import_module(module), attribute)

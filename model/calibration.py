@@ -9,8 +9,8 @@ from typing import Any
 
 from videopath.core.errors import InputError, ModelError
 from videopath.core.files import write_text
-from videopath.model.engine import CARD_FILE, NANO, NANO_FOLDER, CalibratedOn, read_card
-from videopath.model.weights_hash import weights_sha256
+from videopath.model.checkpoints.weights_hash import weights_sha256
+from videopath.model.inference.engine import CARD_FILE, NANO, NANO_FOLDER, CalibratedOn, read_card
 
 
 def card_folder(checkpoint: str | Path, *, bundled: bool = False) -> Path:

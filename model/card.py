@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from videopath.model.engine import NANO, NANO_FOLDER, CardFile, read_card
+from videopath.model.inference.engine import NANO, NANO_FOLDER, CardFile, read_card
 
 CARD_NAMES = ("MODEL_CARD.md", "README.md")
 """Looked for in this order; the second is the hub's own habit."""

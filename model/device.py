@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 
 from videopath.core.errors import InputError, ModelError
-from videopath.model.quantise import Quantisation
+from videopath.model.architecture.quantise import Quantisation
 
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,

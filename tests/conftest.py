@@ -16,6 +16,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+pytest_plugins = ("fixtures.cases", "fixtures.knowledge", "fixtures.networks")
+
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -49,7 +51,7 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import json
 
     from videopath.model import LlavaConfig, new_network, save_original
-    from videopath.model.training.tokenizer import train_tokenizer
+    from videopath.training.scratch.tokenizer import train_tokenizer
 
     labels = {
         "colon": ["benign colon tissue", "colon adenocarcinoma"],
@@ -97,7 +99,7 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short synthetic H&E video, 320×256, 6 seconds at 8 frames per second."""
-    from videopath.model.synthetic import render_case
+    from videopath.media.synthetic import render_case
 
     return render_case(tmp_path_factory.mktemp("case") / "small_case.mp4", seconds=6, size=(320, 256))
 

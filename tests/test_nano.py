@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videopath.agent.evaluation.clips import Outcome, Share, held_out, summarise, write_clip
 from videopath.core.errors import InputError
-from videopath.model import attributes, inspect_checkpoint, open_clip
-from videopath.model import questions as ask
-from videopath.model.engine import LocalEngine
-from videopath.model.training import corpus, wording
+from videopath.evaluation.tiles.clips import Outcome, Share, held_out, summarise, write_clip
+from videopath.media.quality import attributes
+from videopath.model import inspect_checkpoint, open_clip
+from videopath.model.inference.engine import LocalEngine
+from videopath.model.prompts import questions as ask
+from videopath.training.data import corpus
+from videopath.training.scratch import wording
 
 _NANO = Path(__file__).resolve().parents[1] / "model" / "nano"
 _PER_CLASS = 4

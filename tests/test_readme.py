@@ -14,10 +14,10 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from videopath.app.cli import app
+from videopath.app.cli.main import app
 from videopath.core.notice import RESEARCH_USE
 from videopath.knowledge import starter_records, to_conversation
-from videopath.model.synthetic import render_case
+from videopath.media.synthetic import render_case
 
 _ROOT = Path(__file__).resolve().parents[1]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")

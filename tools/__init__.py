@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["DescribeTool", "DiagnoseTool", "RetrieveTool", "toolkit"]
 
 _HOMES = {
-    "DescribeTool": "describe",
-    "DiagnoseTool": "diagnose",
-    "RetrieveTool": "retrieve",
-    "toolkit": "kit",
+    "DescribeTool": "videopath.tools.describe",
+    "DiagnoseTool": "videopath.tools.diagnose",
+    "RetrieveTool": "videopath.tools.retrieve",
+    "toolkit": "videopath.tools.kit",
 }
 
 
@@ -25,4 +25,4 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: LangChain is not loaded for ``--help``."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
-from videopath.model.prompts import without_marks
-from videopath.model.questions import describe_question
+from videopath.model.prompts.questions import describe_question
+from videopath.model.prompts.template import without_marks
 from videopath.tools.base import TissueTool
 from videopath.tools.evidence import is_tested, with_evidence
+from videopath.tools.reference_clips import stand_in
 from videopath.tools.schemas import ClipInput, DescribeResult, FramesSeen, LocatedFinding, SiteInput
-from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
-from videopath.tools.stand_ins import stand_in
+from videopath.tools.session_pool import ClipSession, Recording, SessionPool, pool_of
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|ca|approx|Fig|Dr|no)\.$", re.IGNORECASE)

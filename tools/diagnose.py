@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.core.text import same_label
-from videopath.model.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
-from videopath.tools.answered import is_answered
+from videopath.model.prompts.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
+from videopath.tools.answers.answerable import is_answered
+from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, is_of_other_organ
 from videopath.tools.base import TissueTool
-from videopath.tools.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, is_of_other_organ
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
-from videopath.tools.sessions import ClipSession, Recording, SessionPool, pool_of
+from videopath.tools.session_pool import ClipSession, Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
-    from videopath.model.engine import Card, Generation
+    from videopath.model.inference.engine import Card, Generation
 
 _SHORT_ANSWER = 48  # tokens of a sampled answer: the label stands first
 _SAMPLE_TEMPERATURE = 0.7

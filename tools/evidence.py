@@ -14,11 +14,11 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from videopath.core.text import same_label
-from videopath.model.scales import Attributes, is_measured, names_attributes
+from videopath.media.quality.scales import Attributes, is_measured, names_attributes
 from videopath.tools.schemas import LocatedFinding
 
 if TYPE_CHECKING:
-    from videopath.model.engine import Card
+    from videopath.model.inference.engine import Card
 
 OVER_FRAMES, OVER_STAND_INS = "seen.frames", "seen.stand_ins"
 """Keys of a card's calibration: by how much a sentence has to be more likely, in nats a token."""

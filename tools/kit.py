@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from videopath.tools.describe import DescribeTool
 from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.retrieve import RetrieveTool
-from videopath.tools.sessions import Recording, SessionPool
+from videopath.tools.session_pool import Recording, SessionPool
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from videopath.knowledge import KnowledgeBase
-    from videopath.model.engine import Engine
+    from videopath.model.inference.engine import Engine
 
 
 def toolkit(

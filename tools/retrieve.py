@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validat
 from videopath.core.errors import InputError
 from videopath.tools.base import TissueTool
 from videopath.tools.context import ContextRules, neighbours_of
-from videopath.tools.encoders import joined_vectors
+from videopath.tools.frame_encoders.encoders import joined_vectors
 from videopath.tools.schemas import CaseBallot, CasesVote, ClipInput, LeftOut, RetrieveResult, SiteInput
-from videopath.tools.sessions import Recording, SessionPool, pool_of
+from videopath.tools.session_pool import Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
     import numpy as np
 
     from videopath.knowledge import Found, KnowledgeBase, Measure, Query, Vote
-    from videopath.knowledge.manifest import EncoderMark
-    from videopath.tools.seeing import FrameEncoder
+    from videopath.knowledge.storage.manifest import EncoderMark
+    from videopath.tools.frame_encoders.viewer import FrameEncoder
 
 DEEPER = 4
 """Times as many are looked at as may be kept: behind many of one diagnosis a rival may stand."""
@@ -156,15 +156,15 @@ class RetrieveTool(TissueTool):
         return {"calibration": found.calibration, "calibrated_on": str(found)} if found else {}
 
     def _is_own_tower(self, base: KnowledgeBase) -> bool:
-        from videopath.model.tower import tower_sha256
+        from videopath.model.inference.frame_vectors import tower_sha256
 
         return self.sessions is not None and _voting(base).sha256 == tower_sha256(self.sessions.info)
 
     def _known_tissue(self, base: KnowledgeBase, query: Query, clip: ClipInput | None) -> CasesVote | None:
         """What the tiles say that the model was trained on, where these ship and are not the base's own voters."""
         from videopath.knowledge.voting.electorate import reference_electorate
-        from videopath.model.tower import tower_sha256
-        from videopath.tools.seeing import TOWER
+        from videopath.model.inference.frame_vectors import tower_sha256
+        from videopath.tools.frame_encoders.viewer import TOWER
 
         if clip is None or self.sessions is None or base.fixed:
             return None
@@ -208,8 +208,8 @@ def _encoder_of(mark: EncoderMark, pool: SessionPool) -> FrameEncoder:
     Raises ``InputError`` where it is the tower of another model than nano, which no knowledge base has loaded, where it is
     not installed, or has other weights here.
     """
-    from videopath.model.tower import tower_sha256
-    from videopath.tools.seeing import TOWER, is_loaded_by_name
+    from videopath.model.inference.frame_vectors import tower_sha256
+    from videopath.tools.frame_encoders.viewer import TOWER, is_loaded_by_name
 
     if mark.sha256 == tower_sha256(pool.info):
         return pool.encoder(TOWER)
@@ -264,7 +264,7 @@ def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
     """uint8 [frames, FINGERPRINT_BYTES]: of all clips, in all the ways in which a slide may lie."""
     import numpy as np
 
-    from videopath.knowledge.fingerprint import turned_fingerprints
+    from videopath.knowledge.index.fingerprint import turned_fingerprints
 
     return np.concatenate([turned_fingerprints(pool.clip(clip).frames) for clip in clips])
 

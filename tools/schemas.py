@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from videopath.core.sites import canonical_site
+from videopath.core.pathology.sites import canonical_site
 
 
 class Record(BaseModel):

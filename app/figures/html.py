@@ -20,7 +20,7 @@ from videopath.core.files import write_text
 from videopath.core.installing import install_command
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.summary import SetReport
+    from videopath.evaluation.testsets.summary import SetReport
 
 REPORT = "report.html"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.lab import LabReport
+    from videopath.evaluation.lab import LabReport
 
 SYSTEMS = ("system", "answered", "right of these", "first answer right", "given out wrongly")
 

@@ -14,8 +14,8 @@ from videopath.app.figures.palette import Palette
 if TYPE_CHECKING:
     import altair
 
-    from videopath.agent.evaluation.clips import Share
-    from videopath.agent.evaluation.kept import ConfidenceBin, RiskPoint
+    from videopath.evaluation.kept import ConfidenceBin, RiskPoint
+    from videopath.evaluation.tiles.clips import Share
 
     Plot = altair.LayerChart
 
@@ -233,7 +233,7 @@ def _matrix(
     counts: Mapping[str, Mapping[str, int]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str], int]:
     """Names and cells with their places in pixels from above, the columns' names, and the height of all."""
-    from videopath.agent.evaluation.summary import NOTHING
+    from videopath.evaluation.testsets.summary import NOTHING
 
     most = sorted(counts, key=lambda name: -sum(counts[name].values()))[:SHOWN]
     shown = [name for name in counts if name in most]

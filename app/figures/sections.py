@@ -13,8 +13,8 @@ from videopath.app.figures.palette import Palette
 from videopath.app.figures.tables import Tabled
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.summary import ControlReport, SetReport, SystemReport
     from videopath.app.figures.plots import Plot
+    from videopath.evaluation.testsets.summary import ControlReport, SetReport, SystemReport
 
 _PAIRS = 20
 _CLASSES = 30  # in a plot; the table holds all

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.clips import Share
-    from videopath.agent.evaluation.kept import RiskPoint
-    from videopath.agent.evaluation.ranking import Estimate
-    from videopath.agent.evaluation.summary import Comparison, McNemar, SetReport, SystemReport
+    from videopath.evaluation.kept import RiskPoint
+    from videopath.evaluation.retrieval.ranking import Estimate
+    from videopath.evaluation.testsets.summary import Comparison, McNemar, SetReport, SystemReport
+    from videopath.evaluation.tiles.clips import Share
 
 NONE = "–"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from videopath.app.guard import GuardedGroup
+from videopath.app.cli.errors import GuardedGroup
 
 app = typer.Typer(
     cls=GuardedGroup,
@@ -41,7 +41,7 @@ def folder(
     if questions is None:
         typer.echo(TASKS)
         return
-    from videopath.app.console import say
+    from videopath.app.cli.console import say
     from videopath.app.lmms_eval.folder import write_tasks
 
     name = write_tasks(questions, media or questions.parent, out)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from videopath.agent.evaluation.sets import Item, read_items
 from videopath.app.lmms_eval import TASKS
 from videopath.core.files import write_text
+from videopath.evaluation.testsets.sets import Item, read_items
 
 _QUESTIONS = "questions.jsonl"
 

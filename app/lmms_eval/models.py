@@ -17,12 +17,12 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
-from videopath.agent.evaluation.answers import asking
 from videopath.app.lmms_eval.questions import item_of
 from videopath.app.lmms_eval.wanted import Decoding, shown_file
 from videopath.core.errors import InputError
+from videopath.evaluation.testsets.answers import asking
 from videopath.model import load_engine, open_clip
-from videopath.model.prompts import text_ids
+from videopath.model.prompts.template import text_ids
 
 Unreadable = Literal["stop", "empty"]
 """What a question comes to that cannot be asked: the end of the run, or an empty answer that is logged and counts 0."""

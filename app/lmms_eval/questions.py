@@ -10,14 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videopath.agent.evaluation.answers import unanswered
-from videopath.agent.evaluation.sets import Item, find_video
-from videopath.agent.evaluation.table import attribute_agreement, measured
 from videopath.core.errors import InputError
-from videopath.model.questions import parse_answer
+from videopath.evaluation.testsets.answers import unanswered
+from videopath.evaluation.testsets.sets import Item, find_video
+from videopath.evaluation.testsets.table import attribute_agreement, measured
+from videopath.model.prompts.questions import parse_answer
 
 if TYPE_CHECKING:
-    from videopath.knowledge.embedder import Embedder
+    from videopath.knowledge.index.embedder import Embedder
 
 _PUBLISHED = "VidDiag_Instruct_Test/Test_Videos"  # below HF_HOME, where the harness unpacks the published set
 _CACHE = "~/.cache/huggingface"
@@ -95,6 +95,6 @@ def average(values: Sequence[Mapping[str, Any]]) -> float:
 
 @cache
 def _embedder() -> Embedder:
-    from videopath.knowledge.embedder import Embedder
+    from videopath.knowledge.index.embedder import Embedder
 
     return Embedder()

@@ -8,10 +8,10 @@ from importlib import import_module
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from videopath.app.web.parts.banner import banner
-from videopath.app.web.parts.links import case_page
-from videopath.app.web.parts.style import MARK, style
-from videopath.app.web.services import owner, services
+from videopath.app.web.components.shared.banner import banner
+from videopath.app.web.components.shared.links import case_page
+from videopath.app.web.components.shared.style import MARK, style
+from videopath.app.web.runtime.services import owner, services
 from videopath.core.errors import VideoPathError
 
 

@@ -16,9 +16,9 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web import bootstrap
 from streamlit.web.server import Server
 
-from videopath.app.console import say
-from videopath.app.telemetry import shares_usage_stats
-from videopath.app.web.parts.style import THEME
+from videopath.app.cli.console import say
+from videopath.app.cli.telemetry import shares_usage_stats
+from videopath.app.web.components.shared.style import THEME
 
 MAIN = Path(__file__).with_name("main.py")
 
@@ -106,6 +106,6 @@ async def _serve(address: str, warning: str | None) -> None:
 
 
 def _closed() -> bool:
-    from videopath.app.web.services import close_services
+    from videopath.app.web.runtime.services import close_services
 
     return close_services()

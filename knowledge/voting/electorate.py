@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
 from videopath.core.text import same_label
-from videopath.knowledge.fingerprint import NEAR_BITS, distances
-from videopath.knowledge.generation import Generation
-from videopath.knowledge.manifest import EncoderMark
+from videopath.knowledge.index.fingerprint import NEAR_BITS, distances
 from videopath.knowledge.query import Query
-from videopath.knowledge.searching import Searcher
+from videopath.knowledge.search import Searcher
+from videopath.knowledge.storage.generation import Generation
+from videopath.knowledge.storage.manifest import EncoderMark
 from videopath.knowledge.voting.leaving_out import Foreign, measure
 from videopath.knowledge.voting.measure import Measure
 from videopath.knowledge.voting.reference import ReferenceTissue, reference_for, reference_of_encoder

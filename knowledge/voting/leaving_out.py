@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from videopath.core.cuts import cuts_of
-from videopath.core.logistic import fit_weights, probability
+from videopath.core.fitting.cuts import cuts_of
+from videopath.core.fitting.logistic import fit_weights, probability
 from videopath.knowledge.voting.measure import (
     FEATURES,
     FOREIGN_AT_MOST,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import BaseModel, Field
 
-from videopath.core.logistic import probability
+from videopath.core.fitting.logistic import probability
 from videopath.knowledge.voting.vote import NEAREST, Space, Vote
 
 FEATURES = ("share", "margin", "nearness")

@@ -18,7 +18,7 @@ import numpy as np
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import replaced_on_success
-from videopath.knowledge.manifest import EncoderMark
+from videopath.knowledge.storage.manifest import EncoderMark
 from videopath.knowledge.voting.measure import Measure
 
 FOLDER = Path(__file__).parent / "tissue"

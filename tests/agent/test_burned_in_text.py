@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from videopath.agent import CaseReport, DiagnosticAgent
-from videopath.agent.report import to_markdown
+from videopath.agent.report.markdown import to_markdown
 from videopath.model import open_clip
 
 

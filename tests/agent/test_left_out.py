@@ -11,9 +11,9 @@ from PIL import Image
 from videopath.agent import DiagnosticAgent, Policy
 from videopath.core.errors import InputError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
+from videopath.media.synthetic import render_case
 from videopath.model import open_clip
-from videopath.model.synthetic import render_case
-from videopath.tools.seeing import MediaViewer, load_frame_encoder
+from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
 
 
 def _record(name: str, **fields: Any) -> InstructionRecord:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.agent.library import load_case_library
-from videopath.agent.records import CaseReport, Decision, LeftOut, RunSettings
+from videopath.agent.cases.library import load_case_library
+from videopath.agent.cases.records import CaseReport, Decision, LeftOut, RunSettings
 from videopath.agent.replay import TOLERANCE, differences, replay, settings_of
 from videopath.core.errors import CaseError, InputError
 from videopath.model import open_clip

@@ -18,10 +18,10 @@ _TEXT = "Irregular glands with crowded, dark nuclei. Diagnosis: colon adenocarci
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random network in the original layout: its answers mean nothing, but every step really runs."""
-    from videopath.model.config import LlavaConfig
-    from videopath.model.network import new_network
-    from videopath.model.save import save_original
-    from videopath.model.training.tokenizer import train_tokenizer
+    from videopath.model.architecture.config import LlavaConfig
+    from videopath.model.architecture.network import new_network
+    from videopath.model.checkpoints.saving import save_original
+    from videopath.training.scratch.tokenizer import train_tokenizer
 
     heads = {"num_hidden_layers": 2, "num_attention_heads": 2}
     config = LlavaConfig(
@@ -48,7 +48,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn case of two seconds."""
-    from videopath.model.synthetic import render_case
+    from videopath.media.synthetic import render_case
 
     return render_case(tmp_path_factory.mktemp("video") / "case.mp4", seconds=2.0)
 
@@ -56,7 +56,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def videopath() -> Callable[..., Result]:
     """The command in this process; stdout and stderr are kept apart."""
-    from videopath.app.cli import app
+    from videopath.app.cli.main import app
 
     def run(*arguments: object) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -67,9 +67,9 @@ def videopath() -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def made_set_report() -> Callable[..., Any]:
     """``made_set_report("agent", "model", questions=45)``: a document of made answers; ``truth=False`` names no diagnosis."""
-    from videopath.agent.evaluation.answers import Answer
-    from videopath.agent.evaluation.comparing import Said, set_facts, set_report
-    from videopath.model.engine import Card, EngineInfo
+    from videopath.evaluation.testsets.answers import Answer
+    from videopath.evaluation.testsets.document import Said, set_facts, set_report
+    from videopath.model.inference.engine import Card, EngineInfo
 
     diagnoses = LABELS["colon"]
     info = EngineInfo(

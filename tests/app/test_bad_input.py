@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from videopath.app.cli import app
+from videopath.app.cli.main import app
 from videopath.knowledge import DEFAULT_EMBEDDER, KnowledgeBase, starter_records
-from videopath.model.synthetic import render_case, render_slide
+from videopath.media.synthetic import render_case, render_slide
 
 HOUR = 3600
 

@@ -16,12 +16,12 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from videopath.agent.bundle import read_bundle
-from videopath.agent.library import load_case_library
-from videopath.agent.records import CaseReport
-from videopath.app.console import StepDisplay, plain
-from videopath.app.guard import os_sentence
-from videopath.app.running import exit_code
+from videopath.agent.cases.bundle import read_bundle
+from videopath.agent.cases.library import load_case_library
+from videopath.agent.cases.records import CaseReport
+from videopath.app.cli.console import StepDisplay, plain
+from videopath.app.cli.errors import os_sentence
+from videopath.app.cli.running import exit_code
 from videopath.core.notice import RESEARCH_USE
 
 Run = Callable[..., Result]
@@ -123,7 +123,7 @@ def test_an_unforeseen_error_shows_no_traceback() -> None:
     script = """
 import sys
 import videopath.app.cli
-import videopath.app.commands.cases as cases
+import videopath.app.cli.commands.cases as cases
 cases._library = lambda: 1 / 0
 sys.argv = ["videopath", "cases", "list"]
 videopath.app.cli.main()
@@ -147,7 +147,7 @@ def test_texts_cannot_steer_the_terminal() -> None:
 
 
 def test_the_display_shows_work_and_tokens_on_a_terminal() -> None:
-    from videopath.agent.records import Step
+    from videopath.agent.cases.records import Step
 
     console = Console(force_terminal=True, record=True, file=open(os.devnull, "w"), width=120)  # noqa: SIM115, PTH123
     with StepDisplay(console) as display:
@@ -318,7 +318,7 @@ def test_a_review_is_waited_for_and_answered(
 def test_an_adapter_diagnoses_on_its_base_and_its_cases_resume_with_it(
     videopath: Run, shared: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from videopath.app.running import AgentOptions, load_agent
+    from videopath.app.cli.running import AgentOptions, load_agent
 
     tiny = shared / "golden" / "ckpt" / "tiny"
     adapter = tiny / "lora" / "llava-qwen-lora-peft04-classic"
@@ -352,7 +352,7 @@ def test_a_base_is_that_of_the_model_it_was_given_with(
 ) -> None:
     from videopath.agent import DiagnosticAgent
     from videopath.agent.replay import settings_of
-    from videopath.app.running import AgentOptions, load_agent
+    from videopath.app.cli.running import AgentOptions, load_agent
     from videopath.core.errors import InputError
     from videopath.model import load_engine
 
@@ -366,8 +366,8 @@ def test_a_base_is_that_of_the_model_it_was_given_with(
 
 STANDS_STILL = """
 import signal, sys, time
-from videopath.app.cli import main
-from videopath.model.session import LocalSession
+from videopath.app.cli.main import main
+from videopath.model.inference.session import LocalSession
 
 def stand_still(*_, **__):
     print("standing still", file=sys.stderr, flush=True)

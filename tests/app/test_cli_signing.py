@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from videopath.agent.library import CaseLibrary, load_case_library
-from videopath.agent.records import CaseReport, Finding, VideoFacts
+from videopath.agent.cases.library import CaseLibrary, load_case_library
+from videopath.agent.cases.records import CaseReport, Finding, VideoFacts
 from videopath.knowledge import KnowledgeBase
 
 Run = Callable[..., Result]

@@ -9,10 +9,10 @@ import pytest
 from langsmith.utils import get_env_var
 from typer.testing import CliRunner
 
-from videopath.app.cli import app
-from videopath.app.commands import doctor
-from videopath.app.commands.doctor import Check
-from videopath.app.telemetry import USAGE_STATS, shares_usage_stats
+from videopath.app.cli.commands import doctor
+from videopath.app.cli.commands.doctor import Check
+from videopath.app.cli.main import app
+from videopath.app.cli.telemetry import USAGE_STATS, shares_usage_stats
 
 
 @pytest.mark.slow

@@ -14,11 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from videopath.agent.evaluation.clips import Share
-from videopath.agent.evaluation.judge import Judged
-from videopath.agent.evaluation.ranking import Estimate
-from videopath.agent.evaluation.summary import SetReport, read_set_report, write_set_report
-from videopath.app.cli import app
+from videopath.app.cli.main import app
 from videopath.app.figures import html, tables
 from videopath.app.figures.html import html_report
 from videopath.app.figures.palette import DARK, LIGHT
@@ -26,7 +22,11 @@ from videopath.app.figures.plots import SHOWN
 from videopath.app.figures.sections import sections
 from videopath.core.errors import InputError
 from videopath.core.notice import RESEARCH_USE
-from videopath.model.synthetic import render_slide
+from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.testsets.judge import Judged
+from videopath.evaluation.testsets.summary import SetReport, read_set_report, write_set_report
+from videopath.evaluation.tiles.clips import Share
+from videopath.media.synthetic import render_slide
 
 Run = Callable[..., Result]
 Made = Callable[..., SetReport]

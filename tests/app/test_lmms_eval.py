@@ -21,15 +21,15 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from videopath.agent.evaluation.answers import Answer, asking, unanswered
-from videopath.agent.evaluation.sets import Item, read_items
-from videopath.agent.evaluation.table import measured
 from videopath.app.lmms_eval import TASKS
 from videopath.app.lmms_eval.__main__ import app
 from videopath.app.lmms_eval.questions import average, checked, measure, published_video
 from videopath.app.lmms_eval.wanted import Decoding, shown_file
 from videopath.core.errors import InputError
-from videopath.knowledge.embedder import Embedder
+from videopath.evaluation.testsets.answers import Answer, asking, unanswered
+from videopath.evaluation.testsets.sets import Item, read_items
+from videopath.evaluation.testsets.table import measured
+from videopath.knowledge.index.embedder import Embedder
 from videopath.model import load_engine, open_clip
 
 FRAMES = 4

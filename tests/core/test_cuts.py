@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.core.cuts import cuts_of
+from videopath.core.fitting.cuts import cuts_of
 
 ANSWERS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.floats(0, 1)), min_size=1, max_size=120

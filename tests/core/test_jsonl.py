@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from videopath.agent.evaluation.sets import read_items
 from videopath.core.errors import CaseError, InputError
 from videopath.core.jsonl import json_entries, parse_json
-from videopath.knowledge.records import read_records
-from videopath.model.training.checking import check
-from videopath.model.training.instructions import read_instructions
+from videopath.evaluation.testsets.sets import read_items
+from videopath.knowledge.records.record import read_records
+from videopath.training.data.instructions import read_instructions
+from videopath.training.validation import check
 
 
 def _conversation(answer: str, name: str = "a.mp4") -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from videopath.core.errors import InputError
-from videopath.core.sites import SITES, canonical_site
+from videopath.core.pathology.sites import SITES, canonical_site
 
 
 @pytest.mark.parametrize("name", ["lymph node", "Lymph-Node", " lymph_node ", "LYMPH  NODE"])

@@ -26,7 +26,7 @@ from videopath.knowledge import (
     read_records,
     verify_folder,
 )
-from videopath.knowledge.manifest import read_manifest
+from videopath.knowledge.storage.manifest import read_manifest
 
 BY_TEXT = Weights(text=1, image=0, lexical=0)
 

@@ -14,7 +14,7 @@ import pytest
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.knowledge import DEFAULT_EMBEDDER, Embedder, KnowledgeBase, read_records
-from videopath.knowledge.embedder import DEFAULT_SHA256
+from videopath.knowledge.index.embedder import DEFAULT_SHA256
 
 
 @pytest.fixture

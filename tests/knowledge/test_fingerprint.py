@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from videopath.knowledge.fingerprint import (
+from videopath.knowledge.index.fingerprint import (
     FINGERPRINT_BYTES,
     NEAR_BITS,
     distances,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import KnowledgeError
-from videopath.core.sites import SITES
+from videopath.core.pathology.sites import SITES
 from videopath.knowledge import InstructionRecord, Media, read_records, to_conversation, write_records
 
 HUMAN = "<image>\nWhat is the best diagnosis for this ovary tissue?"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.knowledge import same_source
-from videopath.knowledge.sources import infer_site, source_path
+from videopath.knowledge.records.sources import infer_site, source_path
 
 
 @pytest.mark.parametrize(

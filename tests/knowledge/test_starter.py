@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from videopath.core.errors import KnowledgeError
-from videopath.core.sites import SITES
+from videopath.core.pathology.sites import SITES
 from videopath.knowledge import STARTER_FOLDER, Embedder, KnowledgeBase, read_records, starter_records
-from videopath.knowledge.embedder import unit_rows
+from videopath.knowledge.index.embedder import unit_rows
 
 NANO = {
     "colon": {"benign colon tissue", "colon adenocarcinoma"},

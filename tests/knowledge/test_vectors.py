@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.knowledge.embedder import unit_rows
-from videopath.knowledge.manifest import IndexKind
-from videopath.knowledge.vectors import EXACT_BELOW, Vectors, choose_kind, write_vectors
+from videopath.knowledge.index.embedder import unit_rows
+from videopath.knowledge.index.vectors import EXACT_BELOW, Vectors, choose_kind, write_vectors
+from videopath.knowledge.storage.manifest import IndexKind
 
 KINDS: tuple[IndexKind, ...] = ("exact", "hnsw", "ivf", "ivfpq")
 

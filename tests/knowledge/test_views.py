@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media, Query, Weights
 from videopath.knowledge.audit import audit
-from videopath.knowledge.searching import fused
+from videopath.knowledge.search import fused
 
 QUESTION = "What is the best diagnosis for this tissue?"
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import ModelError
-from videopath.model.checkpoint import load_network, open_checkpoint
-from videopath.model.convert import convert
-from videopath.model.lora import open_adapter
-from videopath.model.save import save_original
+from videopath.model.checkpoints.conversion import convert
+from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.checkpoints.saving import save_original
+from videopath.model.lora.adapter import open_adapter
 
 Edit = Callable[[dict[str, torch.Tensor]], None]
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"

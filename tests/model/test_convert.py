@@ -20,13 +20,13 @@ from transformers import LlavaOnevisionForConditionalGeneration
 
 from videopath.core.errors import InputError, ModelError
 from videopath.core.files import sha256_file
-from videopath.model.checkpoint import load_network
-from videopath.model.convert import convert, plan_shards
-from videopath.model.inspection import inspect
-from videopath.model.network import new_network
-from videopath.model.preprocess import normalise
-from videopath.model.prompts import build_prompt, tokenise
-from videopath.model.save import save_original
+from videopath.model.architecture.network import new_network
+from videopath.model.architecture.preprocess import normalise
+from videopath.model.checkpoints.conversion import convert, plan_shards
+from videopath.model.checkpoints.inspection import inspect
+from videopath.model.checkpoints.loading import load_network
+from videopath.model.checkpoints.saving import save_original
+from videopath.model.prompts.template import build_prompt, tokenise
 
 Make = Callable[..., Any]
 
@@ -151,7 +151,7 @@ def test_nothing_half_written_stays(
 _MEASURE = """
 import sys, resource
 from pathlib import Path
-from videopath.model.convert import convert
+from videopath.model.checkpoints.conversion import convert
 source, target, shard = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 convert(source, target / "out", shard_bytes=shard)

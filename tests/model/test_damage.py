@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import ModelError
-from videopath.model.checkpoint import load_network, open_checkpoint
-from videopath.model.config import LlavaConfig
-from videopath.model.engine import read_card
-from videopath.model.network import new_network
-from videopath.model.save import save_original
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.architecture.network import new_network
+from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.checkpoints.saving import save_original
+from videopath.model.inference.engine import read_card
 
 SINGLE, SHARD = "pytorch_model.bin", "pytorch_model-00001-of-00001.bin"
 _STRANGE = [None, True, -1, 0, 1.5, 1 << 70, float("nan"), float("inf"), "", "x", "\ud800", [], [[]], ["x"], {}, {"x": {}}]  # fmt: skip

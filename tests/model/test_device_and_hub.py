@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from videopath.core.errors import InputError, ModelError
-from videopath.model.checkpoint import load_network
+from videopath.model.architecture.quantise import quantise_linears
+from videopath.model.checkpoints.hub import acknowledge, licence_of, resolve
+from videopath.model.checkpoints.loading import load_network
 from videopath.model.device import choose_device
-from videopath.model.hub import acknowledge, licence_of, resolve
-from videopath.model.quantise import quantise_linears
 
 VIDEO = "trinhvg/ViDRiP_LLaVA_video"
 

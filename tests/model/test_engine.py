@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 
 from videopath.core.errors import EngineError, InputError, ModelError
 from videopath.core.files import sha256_file
-from videopath.model.config import LlavaConfig
-from videopath.model.decoding import Chooser, TextStream
-from videopath.model.engine import Card, EngineInfo, LocalEngine, load_engine
-from videopath.model.network import Network, new_network
-from videopath.model.prefix import Prefix
-from videopath.model.prompts import build_prompt, tokenise
-from videopath.model.session import LocalSession
-from videopath.model.training.tokenizer import train_tokenizer
-from videopath.model.video import Clip
-from videopath.model.weights_hash import weights_sha256
+from videopath.media.clip import Clip
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.architecture.network import Network, new_network
+from videopath.model.checkpoints.weights_hash import weights_sha256
+from videopath.model.inference.decoding import Chooser, TextStream
+from videopath.model.inference.engine import Card, EngineInfo, LocalEngine, load_engine
+from videopath.model.inference.prefix import Prefix
+from videopath.model.inference.session import LocalSession
+from videopath.model.prompts.template import build_prompt, tokenise
+from videopath.training.scratch.tokenizer import train_tokenizer
 
 QUESTION = "What is the best diagnosis for this colon tissue?"
 START = "Diagnosis:"
@@ -469,7 +469,7 @@ GOLDEN_VIDEOS = [
 @pytest.mark.parametrize("case", GOLDEN_VIDEOS)
 def test_answers_are_the_originals(shared: Path, case: str) -> None:
     """Greedy ids of the reference, with the checkpoint's repetition penalty on new tokens only."""
-    from videopath.model.checkpoint import load_network
+    from videopath.model.checkpoints.loading import load_network
 
     golden = shared / "golden" / "tiny"
     meta = json.loads((golden / "meta.json").read_text())[case]
@@ -489,7 +489,7 @@ def test_answers_are_the_originals(shared: Path, case: str) -> None:
 
 
 def test_a_folder_becomes_an_engine(tmp_path: Path, network: Network) -> None:
-    from videopath.model.checkpoint import save_original
+    from videopath.model.checkpoints.loading import save_original
 
     folder = save_original(network, tmp_path / "small", dtype=torch.float32)
     bare = load_engine(folder, device="cpu").info
@@ -566,7 +566,7 @@ def test_the_hash_of_several_files_is_that_of_their_list(
     ]
     expected = hashlib.sha256("".join(lines).encode()).hexdigest()
     assert weights_sha256(files) == expected
-    monkeypatch.setattr("videopath.model.weights_hash._REMEMBERED_FROM", 0)
+    monkeypatch.setattr("videopath.model.checkpoints.weights_hash._REMEMBERED_FROM", 0)
     assert weights_sha256(files) == weights_sha256(files) == expected
     files[0].write_bytes(b"changed, and longer")
     assert weights_sha256(files) != expected
@@ -583,5 +583,5 @@ def test_nano(nano_engine: LocalEngine) -> None:
 
 
 def test_the_protocol_needs_no_torch() -> None:
-    code = "import sys, videopath.model.engine; sys.exit('torch' in sys.modules)"
+    code = "import sys, videopath.model.inference.engine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

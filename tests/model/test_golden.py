@@ -16,12 +16,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videopath.model.checkpoint import load_network, open_checkpoint
-from videopath.model.layout import image_tokens, pool, video_tokens
-from videopath.model.network import Network
-from videopath.model.preprocess import best_resolution, image_tiles, normalise
-from videopath.model.prompts import render_turns, tokenise
-from videopath.model.video import open_clip
+from videopath.media.clip import open_clip
+from videopath.model.architecture.layout import image_tokens, pool, video_tokens
+from videopath.model.architecture.network import Network
+from videopath.model.architecture.preprocess import best_resolution, image_tiles, normalise
+from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.prompts.template import render_turns, tokenise
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 LORA = "ckpt/tiny/lora/llava-qwen-lora-"

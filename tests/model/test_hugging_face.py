@@ -21,11 +21,11 @@ from transformers import (
 
 from videopath.core.errors import InputError
 from videopath.model import nano
-from videopath.model.checkpoint import load_network, load_tokenizer
-from videopath.model.convert import convert
-from videopath.model.hf_settings import differences
-from videopath.model.peft_export import export_adapter
-from videopath.model.prompts import IMAGE_TAG, IMAGE_TOKEN_ID, build_prompt, tokenise
+from videopath.model.checkpoints.conversion import convert
+from videopath.model.checkpoints.hf_settings import differences
+from videopath.model.checkpoints.loading import load_network, load_tokenizer
+from videopath.model.lora.peft_export import export_adapter
+from videopath.model.prompts.template import IMAGE_TAG, IMAGE_TOKEN_ID, build_prompt, tokenise
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers", "ignore::UserWarning:peft")
 NANO = Path(str(nano.__file__)).parent

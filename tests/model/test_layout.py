@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import ModelError
-from videopath.model.layout import image_tokens, pool, unpadded, video_tokens
+from videopath.model.architecture.layout import image_tokens, pool, unpadded, video_tokens
 
 quick = settings(max_examples=40, deadline=None)
 frames_and_grid = st.tuples(st.integers(1, 5), st.integers(2, 9))

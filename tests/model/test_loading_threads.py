@@ -17,8 +17,8 @@ from torch import nn
 
 from videopath.core.files import sha256_file
 from videopath.model import load_engine
-from videopath.model.checkpoint import load_network
-from videopath.model.convert import convert
+from videopath.model.checkpoints.conversion import convert
+from videopath.model.checkpoints.loading import load_network
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def layouts(
     small_checkpoint: Path, make_network: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, Path | None]]:
     """Each layout's folder with its base."""
-    from videopath.model.save import save_original
+    from videopath.model.checkpoints.saving import save_original
 
     folder = tmp_path_factory.mktemp("layouts")
     tied = save_original(make_network(tied=True), folder / "tied", torch.float32)

@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import ModelError
 from videopath.model import nano
-from videopath.model.checkpoint import load_network, open_checkpoint
-from videopath.model.merging import merge
-from videopath.model.names import to_original
-from videopath.model.network import Network
-from videopath.model.save import save_original
+from videopath.model.architecture.network import Network
+from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.checkpoints.saving import save_original
+from videopath.model.checkpoints.tensor_names import to_original
+from videopath.model.lora.merging import merge
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers", "ignore::UserWarning:peft")
 
@@ -87,7 +87,7 @@ def test_a_merge_that_peft_makes_otherwise_is_told(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same wrong formula in merge and check is not believed."""
-    from videopath.model.lora_settings import AdapterSettings
+    from videopath.model.lora.settings import AdapterSettings
 
     saved_by_peft(base, tmp_path / "adapter", {"use_rslora": True})
     monkeypatch.setattr(AdapterSettings, "scale_of", lambda settings, module, rank: settings.alpha / rank)

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import InputError, ModelError
-from videopath.model.checkpoint import load_network, open_checkpoint
-from videopath.model.merging import merge
+from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.lora.merging import merge
 
 ADAPTERS = ("llava-qwen-lora-peft04-fork", "llava-qwen-lora-peft04-classic", "llava-qwen-lora-peft13-fork")
 
@@ -69,7 +69,7 @@ def test_a_merge_that_answers_differently_is_told(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = shared / "golden/ckpt/tiny"
-    from videopath.model import merging
+    from videopath.model.lora import merging
 
     def wrong(*arguments: object, **named: object) -> Path:
         folder = real(*arguments, **named)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from videopath.core.errors import InputError
-from videopath.model.prompts import build_prompt, tokenise
+from videopath.model.prompts.template import build_prompt, tokenise
 
 Make = Callable[..., Any]
 CLIP = np.random.default_rng(1).integers(0, 256, (3, 50, 70, 3), dtype=np.uint8)

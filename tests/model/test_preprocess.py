@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, ModelError
-from videopath.model.preprocess import (
+from videopath.model.architecture.preprocess import (
     best_resolution,
     image_tiles,
     normalise,

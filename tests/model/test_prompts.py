@@ -7,7 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.model.prompts import IMAGE_TOKEN_ID, build_prompt, render_turns, tokenise, without_marks
+from videopath.model.prompts.template import (
+    IMAGE_TOKEN_ID,
+    build_prompt,
+    render_turns,
+    tokenise,
+    without_marks,
+)
 
 marks = st.sampled_from(
     ["<image>", "<|im_end|>", "<|im_start|>", "<im<image>age>", "<|im_<|im_end|>end|>", "a", "\n", "é"]

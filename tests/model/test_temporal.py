@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from videopath.core.errors import InputError, ModelError
+from videopath.media.synthetic import render_clip
 from videopath.model import load_engine, nano, open_clip
-from videopath.model.checkpoint import load_network, save_original
-from videopath.model.convert import convert
-from videopath.model.inspection import inspect
-from videopath.model.network import Network
-from videopath.model.synthetic import render_clip
-from videopath.model.training.parts import choose
-from videopath.model.training.recipe import Rules
-from videopath.model.training.start import ruled
+from videopath.model.architecture.network import Network
+from videopath.model.checkpoints.conversion import convert
+from videopath.model.checkpoints.inspection import inspect
+from videopath.model.checkpoints.loading import load_network, save_original
+from videopath.training.recipe import Rules
+from videopath.training.transfer.parts import choose
+from videopath.training.transfer.start import ruled
 
 NANO = Path(nano.__file__).parent
 

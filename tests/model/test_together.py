@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from videopath.core.errors import EngineError, InputError
+from videopath.media.synthetic import ENTITIES, render_clip
 from videopath.model import open_clip
-from videopath.model.questions import describe_question, one_prompt_question
-from videopath.model.session import LocalSession, generate_together
-from videopath.model.synthetic import ENTITIES, render_clip
+from videopath.model.inference.session import LocalSession, generate_together
+from videopath.model.prompts.questions import describe_question, one_prompt_question
 
 QUESTIONS = (one_prompt_question("colon"), describe_question(None), one_prompt_question(None))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from videopath.model import load_engine
-from videopath.model.tower import TowerEncoder, encode_frames, tower_sha256
+from videopath.model.inference.frame_vectors import TowerEncoder, encode_frames, tower_sha256
 
 
 def test_frames_are_encoded_one_by_one_as_together() -> None:

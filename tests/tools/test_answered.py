@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from videopath.model.questions import default_question, one_prompt_question
-from videopath.tools.answered import is_answered
+from videopath.model.prompts.questions import default_question, one_prompt_question
+from videopath.tools.answers.answerable import is_answered
 
 LABEL = "colon adenocarcinoma"
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from videopath.core.errors import InputError, ModelError
-from videopath.tools import encoders
-from videopath.tools.encoders import JoinedEncoder
-from videopath.tools.seeing import is_loaded_by_name, load_frame_encoder, picture_vector
+from videopath.tools.frame_encoders import encoders
+from videopath.tools.frame_encoders.encoders import JoinedEncoder
+from videopath.tools.frame_encoders.viewer import is_loaded_by_name, load_frame_encoder, picture_vector
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (2, 300, 400, 3), dtype=np.uint8)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from videopath.model.attributes import SCALES, Attributes, is_measured, measure
-from videopath.model.engine import Card
+from videopath.media.quality.attributes import SCALES, Attributes, is_measured, measure
+from videopath.model.inference.engine import Card
 from videopath.tools.describe import DescribeTool
 from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS, is_tested, with_evidence
 from videopath.tools.schemas import LocatedFinding
@@ -65,8 +65,8 @@ def test_every_word_of_a_scale_is_measured(scale) -> None:  # noqa: ANN001
 
 
 def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp_path) -> None:  # noqa: ANN001
+    from videopath.media.synthetic import render_case
     from videopath.model import open_clip
-    from videopath.model.synthetic import render_case
 
     video = render_case(tmp_path / "case.mp4", seconds=1, size=(160, 120))
     found = DescribeTool(engine=nano_engine).invoke({"video": str(video), "site": "colon", "frames": 4})
@@ -80,7 +80,7 @@ def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp
 
 
 def test_words_that_a_model_was_never_taught_are_none_of_its_labels() -> None:
-    from videopath.tools.labels import is_in_vocabulary
+    from videopath.tools.answers.labels import is_in_vocabulary
 
     card = Card(
         labels={"colon": ["adenoma"]}, unknown_label="not known", vocabulary=["benign lesion of the skin"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from videopath.core.terms import is_term
-from videopath.model.engine import Card
-from videopath.tools.labels import clean_label, is_of_other_organ
+from videopath.core.pathology.terms import is_term
+from videopath.model.inference.engine import Card
+from videopath.tools.answers.labels import clean_label, is_of_other_organ
 
 CARD = Card(
     labels={"colon": ["benign colon tissue", "colon adenocarcinoma"], "lymph node": ["follicular lymphoma"]},

@@ -12,12 +12,12 @@ from PIL import Image
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.model import load_engine, open_clip
-from videopath.model.network import Network
+from videopath.model.architecture.network import Network
 from videopath.tools import RetrieveTool
+from videopath.tools.frame_encoders.viewer import MediaViewer, clip_vector, load_frame_encoder
 from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput
-from videopath.tools.seeing import MediaViewer, clip_vector, load_frame_encoder
-from videopath.tools.sessions import Recording, SessionPool
+from videopath.tools.session_pool import Recording, SessionPool
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,13 @@ from langgraph.prebuilt import ToolNode
 from videopath.core.errors import InputError
 from videopath.knowledge import InstructionRecord, KnowledgeBase
 from videopath.model import load_engine
-from videopath.model.engine import Generation
+from videopath.model.inference.engine import Generation
 from videopath.tools import DescribeTool, DiagnoseTool, RetrieveTool, toolkit
 from videopath.tools.describe import split_sentences
 from videopath.tools.diagnose import clean_label, sampled_labels, softmax
 from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput, Neighbour
-from videopath.tools.sessions import Recording, SessionPool
+from videopath.tools.session_pool import Recording, SessionPool
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_long_description_has_a_moment_for_each_sentence(
 ) -> None:
     sentences = [f"Gland {number} is crowded." for number in range(29)] + [f"It is {'very ' * 120}dark."]
     answer = Generation(" ".join(sentences), [1], [-0.5], 0.0, "eos")
-    monkeypatch.setattr("videopath.model.session.LocalSession.generate", lambda *_, **__: answer)
+    monkeypatch.setattr("videopath.model.inference.session.LocalSession.generate", lambda *_, **__: answer)
     result = DescribeTool(sessions=pool).invoke({"video": str(small_case), "site": "colon"})
     assert [finding.text for finding in result.findings] == sentences
     assert any(finding.contrast > 0 for finding in result.findings[-6:]), "scored like the first ones"
@@ -97,7 +97,7 @@ def test_a_tool_takes_an_engine_by_name_or_folder_and_nano_by_default(small_chec
 def test_a_finding_is_at_the_frame_that_scores_it_best(pool: SessionPool, small_case: Path) -> None:
     tool = DescribeTool(sessions=pool)
     result = tool.invoke({"video": str(small_case), "site": "colon", "max_new_tokens": 40})
-    from videopath.model.questions import describe_question
+    from videopath.model.prompts.questions import describe_question
 
     session = pool.open(ClipInput(video=str(small_case)))
     scores = session.score_moments(describe_question("colon"), [finding.text for finding in result.findings])

@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media, Query
-from videopath.knowledge.manifest import read_manifest
-from videopath.model.synthetic import render_slide
+from videopath.knowledge.storage.manifest import read_manifest
+from videopath.media.synthetic import render_slide
 from videopath.tools import RetrieveTool
-from videopath.tools.seeing import MediaViewer, load_frame_encoder, picture_vector
+from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder, picture_vector
 
 ENTITIES = {
     "adenocarcinoma of our archive": "colon adenocarcinoma",
@@ -69,7 +69,7 @@ def archive(media: Path, viewer: MediaViewer, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def run() -> Callable[..., Result]:
-    from videopath.app.cli import app
+    from videopath.app.cli.main import app
 
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -174,7 +174,7 @@ def test_the_tool_tells_the_vote_and_what_it_would_be_without(
 
 
 def test_the_starter_votes_by_the_tiles_that_nano_learned_from(nano_engine: object, shared: Path) -> None:
-    from videopath.model.training.corpus import read_tiles
+    from videopath.training.data.corpus import read_tiles
 
     tiles = read_tiles(shared / "data")
     new = next(t for t in tiles if t.label == "colon_aca" and t.split == "test")

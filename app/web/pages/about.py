@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.licences import own_licence, own_version, used_packages
-from videopath.app.web.parts.tables import table
-from videopath.app.web.services import services
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.licences import own_licence, own_version, used_packages
+from videopath.app.web.components.shared.tables import table
+from videopath.app.web.runtime.services import services
 from videopath.core.errors import ModelError
 
 _HUB = "https://huggingface.co/"
@@ -37,7 +37,7 @@ def show() -> None:
 def _model() -> None:
     """What the model says of itself, and the card that lies with it."""
     from videopath.model.card import card_facts, card_text
-    from videopath.model.hub import licence_of
+    from videopath.model.checkpoints.hub import licence_of
 
     name = services().settings.model
     try:
@@ -94,7 +94,7 @@ def _machine() -> None:
 
 @st.cache_data(ttl=60 * _MINUTES, show_spinner="Looking around; this takes a few seconds")
 def _looked_around() -> list[tuple[str, bool, str, str]]:
-    from videopath.app.commands.doctor import all_checks
+    from videopath.app.cli.commands.doctor import all_checks
 
     return [(check.name, check.ok, check.found, check.advice) for check in all_checks()]
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from videopath.app.figures import plots
-from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.palette import palette
-from videopath.app.web.parts.set_report import set_report
-from videopath.app.web.parts.status import age
-from videopath.app.web.parts.tables import table
-from videopath.app.web.services import services
+from videopath.app.web.components.benchmarks.set_report import set_report
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.palette import palette
+from videopath.app.web.components.shared.status import age
+from videopath.app.web.components.shared.tables import table
+from videopath.app.web.runtime.services import services
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
-    from videopath.agent.evaluation.clips import Share, Summary
-    from videopath.agent.evaluation.kept import Evaluation
+    from videopath.evaluation.kept import Evaluation
+    from videopath.evaluation.tiles.clips import Share, Summary
 
 _NONE_YET = """
 There is no evaluation on this machine yet. These measure the agent on held-out clips, agent, model, similar cases and
@@ -29,9 +29,9 @@ colour alone on a test set, and the agent with your own cases as knowledge, and 
 
 def show() -> None:
     """The last evaluation, or one that is chosen."""
-    from videopath.agent.evaluation.kept import list_evaluations
-    from videopath.agent.evaluation.lab import list_lab_reports
-    from videopath.agent.evaluation.summary import list_set_reports
+    from videopath.evaluation.kept import list_evaluations
+    from videopath.evaluation.lab import list_lab_reports
+    from videopath.evaluation.testsets.summary import list_set_reports
 
     st.title("Benchmarks")
     sets, labs = list_set_reports(services().home), list_lab_reports(services().home)
@@ -56,14 +56,14 @@ def show() -> None:
 
 
 def _show_set(file: Path) -> None:
-    from videopath.agent.evaluation.summary import read_set_report
+    from videopath.evaluation.testsets.summary import read_set_report
 
     set_report(read_set_report(file), file)
 
 
 def _show_lab(file: Path) -> None:
-    from videopath.agent.evaluation.lab import read_lab_report
     from videopath.app.figures import lab as shown
+    from videopath.evaluation.lab import read_lab_report
 
     report = read_lab_report(file)
     st.caption(inert(f"{shown.title(report)} · {age(report.created)}"))
@@ -73,8 +73,8 @@ def _show_lab(file: Path) -> None:
 
 
 def _show_clips(file: Path) -> None:
-    from videopath.agent.evaluation.clips import summarise
-    from videopath.agent.evaluation.kept import read_evaluation
+    from videopath.evaluation.kept import read_evaluation
+    from videopath.evaluation.tiles.clips import summarise
 
     evaluation = read_evaluation(file)
     summary = summarise(evaluation.outcomes)
@@ -149,7 +149,7 @@ def _classes(evaluation: Evaluation, summary: Summary) -> None:
 
 
 def _confidence(evaluation: Evaluation, summary: Summary) -> None:
-    from videopath.agent.evaluation.kept import reliability, risk_coverage, separation
+    from videopath.evaluation.kept import reliability, risk_coverage, separation
 
     outcomes = evaluation.outcomes
     worth, points, bins = separation(outcomes), risk_coverage(outcomes), reliability(outcomes)

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.web.services import Services, services
+from videopath.app.web.runtime.services import Services, services
 from videopath.core.errors import CaseError
 
 if TYPE_CHECKING:
-    from videopath.app.web.parts.view import CaseView
+    from videopath.app.web.components.shared.view import CaseView
 
 _LAST = "last_case"  # in the session: the case that the page shows when its address names none
 
 
 def show() -> None:
     """The case that the address names."""
-    from videopath.app.web.parts.outcome import unknown
-    from videopath.app.web.parts.view import load_view
+    from videopath.app.web.components.case.outcome import unknown
+    from videopath.app.web.components.shared.view import load_view
 
     shared, case_id = services(), st.query_params.get("id") or st.session_state.get(_LAST)
     if not case_id:
@@ -37,15 +37,15 @@ def show() -> None:
 
 
 def _case(view: CaseView, shared: Services) -> None:
-    from videopath.agent.report import left_out_sentences
-    from videopath.app.web.parts.case_style import case_style
-    from videopath.app.web.parts.differential import differential
-    from videopath.app.web.parts.findings import findings
-    from videopath.app.web.parts.graph import graph
-    from videopath.app.web.parts.neighbours import neighbours
-    from videopath.app.web.parts.outcome import blind_sentence, outcome
-    from videopath.app.web.parts.review import refused_decision
-    from videopath.app.web.parts.timeline import timeline
+    from videopath.agent.report.markdown import left_out_sentences
+    from videopath.app.web.components.case.differential import differential
+    from videopath.app.web.components.case.findings import findings
+    from videopath.app.web.components.case.graph import graph
+    from videopath.app.web.components.case.neighbours import neighbours
+    from videopath.app.web.components.case.outcome import blind_sentence, outcome
+    from videopath.app.web.components.case.review import refused_decision
+    from videopath.app.web.components.case.style import case_style
+    from videopath.app.web.components.case.timeline import timeline
 
     case_style()
     refused_decision()
@@ -66,9 +66,9 @@ def _case(view: CaseView, shared: Services) -> None:
 
 def _decision(view: CaseView, shared: Services) -> None:
     """What a person has decided and may decide now."""
-    from videopath.app.web.parts.review import review, reviewed
-    from videopath.app.web.parts.said import said
-    from videopath.app.web.parts.signout import signout
+    from videopath.app.web.components.case.review import review, reviewed
+    from videopath.app.web.components.case.signout import signout
+    from videopath.app.web.components.case.statements import said
 
     if view.report is None:
         return

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.web.parts import beside, comparison
-from videopath.app.web.parts.links import go
-from videopath.app.web.parts.rerun import rerun_form
-from videopath.app.web.parts.status import age
-from videopath.app.web.services import Services, services
+from videopath.app.web.components.compare import comparison
+from videopath.app.web.components.compare import sections as beside
+from videopath.app.web.components.compare.rerun import rerun_form
+from videopath.app.web.components.shared.links import go
+from videopath.app.web.components.shared.status import age
+from videopath.app.web.runtime.services import Services, services
 from videopath.core.errors import CaseError
 
 if TYPE_CHECKING:
     from videopath.agent import CaseReport
-    from videopath.agent.library import CaseEntry
+    from videopath.agent.cases.library import CaseEntry
 
 
 def show() -> None:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.web.parts.bases import open_base
-from videopath.app.web.parts.choices import knowledge_bases, knowledge_name
-from videopath.app.web.parts.frame_search import SeenFrame, frame_search
-from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.measured import measure_of
-from videopath.app.web.parts.record_card import record_card
-from videopath.app.web.parts.record_form import record_form
-from videopath.app.web.parts.record_removal import removal_dialog
-from videopath.app.web.parts.tables import table
-from videopath.app.web.services import Services, services
+from videopath.app.web.components.knowledge.bases import open_base
+from videopath.app.web.components.knowledge.frame_search import SeenFrame, frame_search
+from videopath.app.web.components.knowledge.measured import measure_of
+from videopath.app.web.components.knowledge.record_card import record_card
+from videopath.app.web.components.knowledge.record_form import record_form
+from videopath.app.web.components.knowledge.record_removal import removal_dialog
+from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.tables import table
+from videopath.app.web.runtime.services import Services, services
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.folders import named_by_visitor
-from videopath.core.sites import SITES
+from videopath.core.pathology.sites import SITES
 from videopath.tools.context import ranks_in_words
 
 if TYPE_CHECKING:

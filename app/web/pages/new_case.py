@@ -8,17 +8,17 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from videopath.app.web.parts.choices import knowledge_bases, knowledge_name, models
-from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.links import open_case
-from videopath.app.web.parts.preview_strip import preview_strip
-from videopath.app.web.parts.video_choice import choose_video, draft_id, forget_draft
-from videopath.app.web.services import Services, owner, services
-from videopath.app.web.worker import CaseRequest
+from videopath.app.web.components.new_case.preview_strip import preview_strip
+from videopath.app.web.components.new_case.video_choice import choose_video, draft_id, forget_draft
+from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name, models
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.links import open_case
+from videopath.app.web.runtime.services import Services, owner, services
+from videopath.app.web.runtime.worker import CaseRequest
 from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
 from videopath.core.folders import model_named_by_visitor, named_by_visitor
+from videopath.core.pathology.sites import SITES
 from videopath.core.settings import ReviewMode
-from videopath.core.sites import SITES
 
 _REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
 _SAMPLING = {"uniform": "evenly spread", "fps": "one per second", "keyframes": "those that differ"}
@@ -139,7 +139,7 @@ def _previewed(video: Path, choices: _Choices) -> bool:
 
 
 def _usual(model: str) -> int:
-    from videopath.model.engine import usual_frames
+    from videopath.model.inference.engine import usual_frames
 
     try:
         return usual_frames(model) or _FRAMES

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from videopath.app.web.parts.case_row import CHOSEN, case_row
-from videopath.app.web.parts.deletion import deletion_dialog
-from videopath.app.web.parts.links import go
-from videopath.app.web.parts.sifting import ORDERS, Row, same_video_first, sift
-from videopath.app.web.parts.status import STATUSES, open_jobs, status_of
-from videopath.app.web.services import Services, services
-from videopath.app.web.worker import JobState
+from videopath.app.web.components.shared.links import go
+from videopath.app.web.components.shared.status import STATUSES, open_jobs, status_of
+from videopath.app.web.components.worklist.case_row import CHOSEN, case_row
+from videopath.app.web.components.worklist.deletion import deletion_dialog
+from videopath.app.web.components.worklist.filters import ORDERS, Row, same_video_first, sift
+from videopath.app.web.runtime.services import Services, services
+from videopath.app.web.runtime.worker import JobState
 
 _ROWS = 20  # on one page
 _LOOK_AGAIN = 3.0  # seconds, while a case is at work

@@ -26,7 +26,7 @@ CASES = ("done", "abstained", "waiting", "signed", "failed", "interrupted")
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn case of three seconds that nano knows."""
-    from videopath.model.synthetic import render_case
+    from videopath.media.synthetic import render_case
 
     return render_case(tmp_path_factory.mktemp("clip") / "colon case.mp4", seconds=3.0)
 
@@ -75,7 +75,7 @@ def home(made_home: Path, own_home: Path) -> Path:
 def fresh_services() -> Iterator[None]:
     """No worker outlives its test."""
     yield
-    from videopath.app.web.services import close_services
+    from videopath.app.web.runtime.services import close_services
 
     close_services()
 
@@ -102,7 +102,7 @@ def app() -> Callable[..., Any]:
 @pytest.fixture
 def worker(own_home: Path, nano_engine: Any) -> Iterator[Any]:
     """A worker on this test's home folder; nano is loaded already."""
-    from videopath.app.web.worker import Worker
+    from videopath.app.web.runtime.worker import Worker
     from videopath.core.settings import load_settings
 
     made = Worker(own_home, load_settings())
@@ -114,7 +114,7 @@ def worker(own_home: Path, nano_engine: Any) -> Iterator[Any]:
 @pytest.fixture
 def request_of(clip: Path) -> Callable[..., Any]:
     """``request_of("case-1", owner="a", site="lung")``: a request for nano that asks for nothing special."""
-    from videopath.app.web.worker import CaseRequest
+    from videopath.app.web.runtime.worker import CaseRequest
 
     def made(case_id: str, **asked: Any) -> CaseRequest:
         usual: dict[str, Any] = {

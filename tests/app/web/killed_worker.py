@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from videopath.app.web.worker import CaseRequest, Worker
+from videopath.app.web.runtime.worker import CaseRequest, Worker
 from videopath.core.settings import load_settings
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from videopath.app.web.parts.licences import own_licence, used_packages
+from videopath.app.web.components.shared.licences import own_licence, used_packages
 from videopath.model.card import card_facts, card_text
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -45,7 +45,7 @@ def test_what_doctor_says(app: Callable[..., Any]) -> None:
 
 
 def test_what_is_missing_is_said(app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from videopath.app.commands import doctor
+    from videopath.app.cli.commands import doctor
 
     missing = [doctor.Check("nano weights", False, "damaged: x", "Install again.")]
     monkeypatch.setattr(doctor, "_LOOKS", (lambda: missing,))

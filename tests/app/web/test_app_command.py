@@ -14,8 +14,8 @@ from typer.testing import Result
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from videopath.app.web.runtime.services import services
 from videopath.app.web.server import is_local
-from videopath.app.web.services import services
 
 Run = Callable[..., Result]
 

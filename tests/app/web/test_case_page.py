@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from videopath.agent import DiagnosticAgent, load_case_library
-from videopath.agent.phrases import basis_in_words
-from videopath.agent.records import LeftOut
+from videopath.agent.cases.records import LeftOut
+from videopath.agent.report.phrases import basis_in_words
 
 App = Callable[..., Any]
 
@@ -235,8 +235,8 @@ def test_an_interrupted_case_goes_on_to_its_report(app: App, home: Path) -> None
 
 
 def test_stop_keeps_the_case_and_a_second_one_sees_its_place(app: App, home: Path, clip: Path) -> None:
-    from videopath.app.web.services import services
-    from videopath.app.web.worker import CaseRequest
+    from videopath.app.web.runtime.services import services
+    from videopath.app.web.runtime.worker import CaseRequest
 
     worker = services().worker
     for name in ("first", "second"):

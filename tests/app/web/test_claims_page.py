@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from videopath.agent import load_case_library
-from videopath.agent.records import LookTaken
-from videopath.app.web.parts.differential import described
+from videopath.agent.cases.records import LookTaken
+from videopath.app.web.components.case.differential import described
 from videopath.tools.schemas import Candidate
 
 App = Callable[..., Any]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from videopath.agent import CaseReport, SimilarCase, Step, load_case_library
-from videopath.agent.records import RunSettings
-from videopath.app.web.parts import comparison
+from videopath.agent.cases.records import RunSettings
+from videopath.app.web.components.compare import comparison
 
 
 def _report(**fields: Any) -> CaseReport:
@@ -45,7 +45,7 @@ def test_two_runs_side_by_side(app: Callable[..., Any], home: Path) -> None:
 
 
 def test_cases_of_the_same_video_are_offered_first(app: Callable[..., Any], home: Path) -> None:
-    from videopath.agent.library import CaseLibrary
+    from videopath.agent.cases.library import CaseLibrary
 
     library: CaseLibrary = load_case_library(home)
     report = library.get("signed")
@@ -94,8 +94,10 @@ def test_what_was_excluded_is_excluded_again_and_said(
     report.similar_cases[0].ranks = {"text": 2, "lexical": 7}
     library.save(report)
     asked: list[Any] = []
-    monkeypatch.setattr("videopath.app.web.worker.Worker.submit", lambda self, request: asked.append(request))
-    monkeypatch.setattr("videopath.app.web.parts.rerun.open_case", lambda case_id: None)
+    monkeypatch.setattr(
+        "videopath.app.web.runtime.worker.Worker.submit", lambda self, request: asked.append(request)
+    )
+    monkeypatch.setattr("videopath.app.web.components.compare.rerun.open_case", lambda case_id: None)
     test = app("compare", a="done", b="signed").run()
     told = "\n".join(caption.value for caption in test.caption).replace("\\", "")
     assert "A: Asked to be left out: P 7, block 2." in told

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videopath.app.web.parts.bases import open_base
+from videopath.app.web.components.knowledge.bases import open_base
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import Embedder, InstructionRecord, KnowledgeBase, Media
-from videopath.tools.seeing import MediaViewer, load_frame_encoder
+from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
 
 
 @pytest.fixture(scope="session")
@@ -215,7 +215,7 @@ def _with_progress(test: Any) -> str:
 @pytest.fixture
 def pictures(own_home: Path, clip: Path, tmp_path: Path, nano_engine: Any) -> KnowledgeBase:
     """Two records with pictures, seen by nano: a frame of the clip, and another that is nothing like it."""
-    from videopath.app.web.playable import frame_at
+    from videopath.app.web.runtime.playable import frame_at
 
     Image.fromarray(frame_at(clip, 1.0)).save(tmp_path / "alike.png")
     Image.effect_noise((96, 96), 120).save(tmp_path / "unlike.png")
@@ -268,7 +268,7 @@ def test_search_by_a_frame_is_by_the_picture_itself(app: Callable[..., Any], cli
 def test_pictures_of_another_model_are_not_compared(
     app: Callable[..., Any], clip: Path, pictures: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videopath.model.tower.tower_sha256", lambda info: "1" * 64)
+    monkeypatch.setattr("videopath.model.inference.frame_vectors.tower_sha256", lambda info: "1" * 64)
     test = _search_frame(app, clip)
     test.button(key="search_frame").click().run()
     said = _looked(test, "cannot be compared")

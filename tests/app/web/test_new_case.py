@@ -14,7 +14,7 @@ from PIL import Image
 
 from videopath.agent import load_case_library
 from videopath.agent.replay import settings_of
-from videopath.app.web.services import services
+from videopath.app.web.runtime.services import services
 
 App = Callable[..., Any]
 
@@ -74,7 +74,7 @@ def test_the_preview_follows_the_choices(app: App, clip: Path) -> None:
 
 
 def test_a_short_folder_shows_each_frame_once(app: App, clip: Path, tmp_path: Path) -> None:
-    from videopath.app.web.playable import frame_at
+    from videopath.app.web.runtime.playable import frame_at
 
     (tmp_path / "frames").mkdir()
     for second in (1, 2):
@@ -97,7 +97,7 @@ def test_what_is_no_tissue_is_refused_in_words(app: App, tmp_path: Path) -> None
 def test_writing_in_the_frames_is_told_and_stops_nothing(app: App, clip: Path, tmp_path: Path) -> None:
     import cv2
 
-    from videopath.app.web.playable import frame_at
+    from videopath.app.web.runtime.playable import frame_at
 
     frame = frame_at(clip, 1.0).copy()
     cv2.rectangle(frame, (20, 20), (280, 56), (250, 250, 250), -1)
@@ -128,7 +128,7 @@ def test_a_replaced_file_is_looked_at_again(app: App, clip: Path, tmp_path: Path
     shown = app("new_case").run()
     shown.text_input(key="video_path").set_value(str(path)).run()
     assert "Refused" in _told(shown)
-    from videopath.app.web.playable import frame_at
+    from videopath.app.web.runtime.playable import frame_at
 
     Image.fromarray(frame_at(clip, 1.0)).save(path)
     shown.run()

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent import Step
-from videopath.agent.records import Candidate, CaseReport
-from videopath.app.web.parts.differential import described as differential_in_words
-from videopath.app.web.parts.findings import crop_of
-from videopath.app.web.parts.graph import END, START, described, dot, path_of, steps_to_come
-from videopath.app.web.parts.signout import previewed
-from videopath.app.web.parts.steps import in_words
-from videopath.app.web.parts.view import TITLES
+from videopath.agent.cases.records import Candidate, CaseReport
+from videopath.app.web.components.case.differential import described as differential_in_words
+from videopath.app.web.components.case.findings import crop_of
+from videopath.app.web.components.case.graph import END, START, described, dot, path_of, steps_to_come
+from videopath.app.web.components.case.signout import previewed
+from videopath.app.web.components.case.steps import in_words
+from videopath.app.web.components.shared.view import TITLES
 
 
 def _steps(*names: str) -> list[Step]:

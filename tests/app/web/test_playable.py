@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videopath.app.web.playable import frame_at, playable
+from videopath.app.web.runtime.playable import frame_at, playable
 from videopath.core.errors import InputError
 from videopath.model import open_clip
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from videopath.agent import load_case_library
 from videopath.core.files import sha256_file
+from videopath.media.synthetic import render_case
 from videopath.model import open_clip
-from videopath.model.synthetic import render_case
 
 _SESSIONS, _EACH, _WINDOWS = 5, 2, 2
 _PATIENCE = 240.0  # seconds for all, on a machine that does other things as well

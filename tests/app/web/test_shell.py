@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from videopath.app.web.parts.inert import inert
-from videopath.app.web.parts.style import BUTTON_TEXT, THEME
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.style import BUTTON_TEXT, THEME
 from videopath.core.notice import RESEARCH_USE
 
 _ROOT = Path(__file__).resolve().parents[3]

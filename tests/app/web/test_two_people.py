@@ -11,8 +11,8 @@ import pytest
 from browsing import Browser, installed, served
 
 from videopath.agent import DiagnosticAgent, Policy
-from videopath.agent.library import CaseLibrary, load_case_library
-from videopath.agent.records import CaseReport
+from videopath.agent.cases.library import CaseLibrary, load_case_library
+from videopath.agent.cases.records import CaseReport
 from videopath.tools.schemas import Candidate
 
 pytestmark = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.app.web.uploads import clean_name, save_upload
+from videopath.app.web.runtime.uploads import clean_name, save_upload
 from videopath.core.errors import InputError
 
 _HOSTILE = {

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from videopath.agent import Decision, DiagnosticAgent, load_case_library
-from videopath.app.web.fair_queue import FairQueue
-from videopath.app.web.worker import JobState, Worker
+from videopath.app.web.runtime.fair_queue import FairQueue
+from videopath.app.web.runtime.worker import JobState, Worker
 from videopath.core.errors import CaseError, InputError
 from videopath.core.settings import load_settings
 

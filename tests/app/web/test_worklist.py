@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from videopath.agent import load_case_library
-from videopath.agent.library import CaseEntry
-from videopath.app.web.parts.sifting import NO_SITE, ORDERS, Row, same_video_first, sift
-from videopath.app.web.parts.status import STATUSES, age, status_of
-from videopath.app.web.worker import JobState
+from videopath.agent.cases.library import CaseEntry
+from videopath.app.web.components.shared.status import STATUSES, age, status_of
+from videopath.app.web.components.worklist.filters import NO_SITE, ORDERS, Row, same_video_first, sift
+from videopath.app.web.runtime.worker import JobState
 
 _BADGES = {
     "done": "done",

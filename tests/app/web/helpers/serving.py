@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_VIDEOPATH = [sys.executable, "-c", "from videopath.app.cli import main; main()"]
+_VIDEOPATH = [sys.executable, "-c", "from videopath.app.cli.main import main; main()"]
 _PATIENCE = 90.0  # seconds until it listens
 
 

@@ -1,0 +1,234 @@
+"""The bundle: one zip that holds a case's report, trace, evidence frames and a manifest of SHA-256 of them all.
+
+The same case gives the same bytes: members are sorted and carry one fixed time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import lzma
+import shutil
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from pydantic import ValidationError
+
+from videopath.agent.cases.records import CaseReport, Step
+from videopath.agent.cases.redaction import steps_without_paths, without_paths
+from videopath.agent.cases.trace import TRACE_NAME, parse_trace, trace_text
+from videopath.core.errors import CaseError, InputError
+from videopath.core.files import replaced_on_success, sha256_file
+from videopath.core.jsonl import parse_json
+
+MANIFEST_NAME = "manifest.json"
+REPORT_NAME = "report.json"
+MARKDOWN_NAME = "report.md"
+FRAMES_FOLDER = "frames"
+_FORMAT = "videopath-bundle"
+_VERSION = 1
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
+_LARGEST = 512 << 20  # bytes of all members unpacked: a bundle is small, a zip bomb is not
+_LARGEST_TEXT = 64 << 20  # bytes of a member that is read whole
+_TEXTS = (MANIFEST_NAME, REPORT_NAME, TRACE_NAME)
+_CHUNK = 1 << 20
+_DAMAGE = (
+    OSError, ValueError, OverflowError, EOFError, NotImplementedError, RuntimeError,
+    struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What zipfile raises for damage: an offset before the file's beginning is an ``OSError`` or a ``ValueError``."""
+_Member = bytes | Path  # what is made for the bundle, or a file that is copied into it
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and whose hashes were compared."""
+
+    path: Path
+    report: CaseReport
+    steps: list[Step]
+    manifest: dict[str, Any]
+    problems: list[str]  # what differs from the manifest, one sentence each; empty when nothing does
+
+
+def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> Path:
+    """Write the bundle, whole or not at all, and return its path.
+
+    Trace and frames come from ``report.folder``; the report's own steps stand in for a trace that is
+    missing or damaged. The paths of files are left out unless ``with_paths`` is set.
+    """
+    steps = _traced(report)
+    if not with_paths:
+        steps, report = steps_without_paths(steps, report), without_paths(report)
+    members = _members(report, steps)
+    members[MANIFEST_NAME] = _json_bytes(_manifest(report, members))
+    with replaced_on_success(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, _TIME)
+            info.external_attr = 0o644 << 16
+            info.create_system = 3  # the same bytes on every system
+            stored = name.endswith(".png")
+            info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            with _opened(members[name]) as source, archive.open(info, "w") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+    return path
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and compare every member with its manifest.
+
+    Raises ``InputError`` when the file is not a bundle at all; members that are changed, missing or added are
+    told in ``problems``.
+    """
+    texts, hashes, problems = _read_members(path)
+    manifest = _read_manifest(path, texts.get(MANIFEST_NAME, b""))
+    problems += _differences(hashes, manifest["files"])
+    try:
+        report = CaseReport.from_json(texts[REPORT_NAME])
+        steps = list(parse_trace(texts.get(TRACE_NAME, b"")))
+    except (KeyError, ValidationError, CaseError) as error:
+        raise InputError(
+            f"{path} is not a usable bundle: its report or its trace is missing or damaged."
+        ) from error
+    if steps != report.steps:
+        problems.append(f"{TRACE_NAME} and {REPORT_NAME} do not tell the same steps.")
+    return Bundle(path, report, steps, manifest, problems)
+
+
+def _traced(report: CaseReport) -> list[Step]:
+    """The steps of the trace on disk; the report's own where there is none or it is damaged."""
+    path = report.folder / TRACE_NAME if report.folder else None
+    if path is not None and path.is_file():
+        with suppress(CaseError):
+            return list(parse_trace(path.read_bytes()))
+    return report.steps
+
+
+def _members(report: CaseReport, steps: list[Step]) -> dict[str, _Member]:
+    members: dict[str, _Member] = {
+        REPORT_NAME: report.to_json().encode(),
+        MARKDOWN_NAME: report.to_markdown(with_paths=True).encode(),  # those that the report still has
+        TRACE_NAME: trace_text(steps).encode(),
+    }
+    folder = report.folder
+    if folder and (folder / FRAMES_FOLDER).is_dir():
+        for frame in sorted((folder / FRAMES_FOLDER).glob("*.png")):
+            members[f"{FRAMES_FOLDER}/{frame.name}"] = frame
+    return members
+
+
+def _manifest(report: CaseReport, members: dict[str, _Member]) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "case_id": report.case_id,
+        "notice": report.notice,
+        "video_sha256": report.video.sha256 if report.video else None,
+        "files": {name: _sha256(members[name]) for name in sorted(members)},
+    }
+
+
+def _opened(member: _Member) -> BinaryIO:
+    return member.open("rb") if isinstance(member, Path) else io.BytesIO(member)
+
+
+def _sha256(member: _Member) -> str:
+    return sha256_file(member) if isinstance(member, Path) else hashlib.sha256(member).hexdigest()
+
+
+def _json_bytes(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _read_members(path: Path) -> tuple[dict[str, bytes], dict[str, str], list[str]]:
+    """The members that are read, the hash of every one but the manifest, and the problems with their names."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            _refuse(path, infos)
+            counts = Counter(info.filename for info in infos)
+            problems = [f"{name} stands {n} times in the bundle." for name, n in counts.items() if n > 1]
+            texts = {info.filename: archive.read(info) for info in infos if info.filename in _TEXTS}
+            hashes = {
+                info.filename: _member_sha256(archive, info)
+                for info in infos
+                if info.filename != MANIFEST_NAME
+            }
+            return texts, hashes, problems
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"There is no bundle {path}.") from error
+    except IsADirectoryError as error:
+        raise InputError(
+            f"{path} is a folder; a bundle is a zip that `videopath cases export` wrote."
+        ) from error
+    except _DAMAGE as error:
+        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path} is not a readable bundle ({reason}): it is damaged or not a zip."
+        ) from error
+
+
+def _refuse(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    if sum(info.file_size for info in infos) > _LARGEST:
+        raise InputError(f"{path} unpacks to more than {_LARGEST >> 20} MiB: this is not a VideoPath bundle.")
+    for info in infos:
+        if not _safe(info.filename):
+            raise InputError(
+                f"{path} has a member with an unsafe name ({info.filename!r}): it is not opened."
+            )
+        if info.filename in _TEXTS and info.file_size > _LARGEST_TEXT:
+            raise InputError(
+                f"{path} has a {info.filename} of more than {_LARGEST_TEXT >> 20} MiB: "
+                "this is not a VideoPath bundle."
+            )
+
+
+def _member_sha256(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    with archive.open(info) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _safe(name: str) -> bool:
+    parts = PurePosixPath(name)
+    return not parts.is_absolute() and ".." not in parts.parts and "\\" not in name
+
+
+def _read_manifest(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        manifest = parse_json(data, MANIFEST_NAME)
+    except InputError as error:
+        raise InputError(
+            f"{path} is a zip without a readable {MANIFEST_NAME}: it is not a VideoPath bundle."
+        ) from error
+    known = (
+        isinstance(manifest, dict)
+        and manifest.get("format") == _FORMAT
+        and isinstance(manifest.get("files"), dict)
+    )
+    if not known or manifest.get("version") != _VERSION:
+        raise InputError(
+            f"{path} is not a VideoPath bundle of version {_VERSION}, the only one that is known."
+        )
+    return manifest
+
+
+def _differences(hashes: dict[str, str], files: dict[str, str]) -> list[str]:
+    problems = [
+        f"{name} is in the manifest but not in the bundle." for name in sorted(files.keys() - hashes.keys())
+    ]
+    problems += [
+        f"{name} is in the bundle but not in the manifest." for name in sorted(hashes.keys() - files.keys())
+    ]
+    for name in sorted(files.keys() & hashes.keys()):
+        if hashes[name] != files[name]:
+            problems.append(f"{name} was changed: its SHA-256 is not the manifest's.")
+    return problems

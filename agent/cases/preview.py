@@ -1,0 +1,62 @@
+"""A look at a video before anything expensive: what it is, how good, and its sampled frames as small pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from videopath.agent.cases.records import VideoFacts
+
+if TYPE_CHECKING:
+    from videopath.media.quality.burned_in import BurnedIn
+    from videopath.media.quality.gate import Quality
+    from videopath.media.sampling import Sampling
+
+THUMBNAIL_SIDE = 320  # pixels of the longer side, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """What a person sees before a case is begun."""
+
+    facts: VideoFacts
+    quality: Quality
+    burned_in: BurnedIn
+    """Writing in the frames, which may name the patient or give the diagnosis away."""
+    thumbnails: np.ndarray
+    """uint8 [T,h,w,3], RGB, the frames of ``facts.seconds``; long side 320 pixels at most."""
+
+
+def preview(
+    video: str | Path,
+    *,
+    frames: int = 8,
+    start: float | None = None,
+    end: float | None = None,
+    sampling: Sampling = "uniform",
+) -> Preview:
+    """Sample a video as a case would and judge its quality; no model is loaded.
+
+    A refused video is no error here: ``quality.verdict`` says so. Raises ``InputError`` for what cannot be read.
+    """
+    from videopath.media.clip import open_clip
+    from videopath.media.quality.burned_in import find_writing
+    from videopath.media.quality.gate import assess
+
+    clip = open_clip(video, frames, start, end, sampling)
+    thumbnails = np.stack([_small(frame) for frame in clip.frames])  # [T,h,w,3]
+    return Preview(VideoFacts.of(clip), assess(clip), find_writing(clip), thumbnails)
+
+
+def _small(frame: np.ndarray) -> np.ndarray:
+    import cv2
+
+    height, width = frame.shape[:2]
+    scale = THUMBNAIL_SIDE / max(height, width)
+    if scale >= 1:
+        return frame
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)

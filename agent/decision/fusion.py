@@ -1,0 +1,143 @@
+"""One differential out of two: the model's, and that of the similar cases' vote.
+
+Where both speak of the same diagnoses they are fused as model^a × cases^b, with weights that were fitted for this model.
+Where the cases have diagnoses of their own, a likelihood of the model says nothing about these: the cases lead if they
+vouch for their answer, or the model does not know the site; else the model does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from videopath.core.pathology.sites import canonical_site
+from videopath.core.text import same_label
+from videopath.tools.answers.labels import NO_DIAGNOSIS
+from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
+
+if TYPE_CHECKING:
+    from videopath.model.inference.engine import Card
+
+OF_MODEL, OF_CASES = "fusion.model", "fusion.cases"
+"""Keys of a card's calibration: the exponents."""
+
+Basis = Literal["model", "cases", "fused"]
+"""By what the candidates of a differential are ordered."""
+CASES = "cases"
+
+_LEAST = 1e-4  # of a candidate that one of the two does not know
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A diagnosis by the model and the cases together."""
+
+    final: DiagnoseResult
+    basis: Basis
+
+    @property
+    def of_model(self) -> str:
+        """The model's own first answer; empty where it has none."""
+        return _first(self.final, "of_model")
+
+    @property
+    def by(self) -> str:
+        """Whose first answer the label is: "by the model", "by the cases", "by both", or by neither alone."""
+        first = {name: _first(self.final, name) for name in ("of_model", "of_cases")}
+        named = [
+            who
+            for name, who in (("of_model", "the model"), ("of_cases", "the cases"))
+            if same_label(first[name]) == same_label(self.final.label)
+        ]
+        return "by both" if len(named) == 2 else f"by {named[0]}" if named else "by neither alone"
+
+
+def fuse(
+    final: DiagnoseResult,
+    vote: CasesVote | None,
+    site: str | None,
+    card: Card,
+    calibration: Mapping[str, float] | None = None,
+) -> Fused:
+    """The model's diagnosis with the cases' vote beside it, or in its place.
+
+    ``calibration``: what was fitted of this model with these very cases, if that was done; else the card's.
+    """
+    of_model = [
+        candidate.model_copy(update={"of_model": candidate.probability}) for candidate in final.differential
+    ]
+    if vote is None:
+        return Fused(final.model_copy(update={"differential": of_model}), "model")
+    candidates = _with_cases(of_model, vote)
+    own = {OF_MODEL, OF_CASES} <= (calibration or {}).keys()
+    basis = "fused" if own else _basis(final, vote, site, card)
+    chances = _chances(candidates, basis, calibration if calibration and own else card.calibration)
+    ordered = sorted(
+        (c.model_copy(update={"probability": p}) for c, p in zip(candidates, chances, strict=True)),
+        key=lambda candidate: (candidate.other_organ, -candidate.probability, -(candidate.of_cases or 0.0)),
+    )
+    # Where the model leads, its own "no diagnosis" (another organ, or none written) stays what it is.
+    label = final.label if basis == "model" else ordered[0].label
+    update = {
+        "differential": ordered,
+        "label": label,
+        "foreign": final.foreign if label == NO_DIAGNOSIS else "",
+        "generated_differs": same_label(final.generated) != same_label(label),
+    }
+    return Fused(final.model_copy(update=update), basis)
+
+
+def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card) -> Basis:
+    """The cases lead where they vouch, and where the model's answer is none that its card knows."""
+    known = {same_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
+    comparable = bool(site) and {same_label(label) for label in vote.shares} <= known
+    if comparable and {OF_MODEL, OF_CASES} <= card.calibration.keys():
+        return "fused"
+    model_knows = not (site and card.labels) or same_label(final.label) in known
+    return "cases" if vote.vouches or not model_knows else "model"
+
+
+def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
+    """The model's candidates with their shares of the vote, then those that only cases have."""
+    shares = {same_label(label): share for label, share in vote.shares.items()}
+    named = {same_label(candidate.label) for candidate in of_model}
+    both = [
+        c.model_copy(
+            update={
+                "of_cases": shares[same_label(c.label)],
+                "support": list(dict.fromkeys([*c.support, CASES])),
+            }
+        )
+        if same_label(c.label) in shares
+        else c
+        for c in of_model
+    ]
+    alone = [
+        Candidate(label=label, probability=0.0, support=[CASES], of_cases=share)
+        for label, share in vote.shares.items()
+        if same_label(label) not in named
+    ]
+    return [*both, *alone]
+
+
+def _chances(candidates: list[Candidate], basis: Basis, calibration: Mapping[str, float]) -> list[float]:
+    """The candidates' probabilities in the fused differential; together 1."""
+    if basis == "model":
+        return [candidate.probability for candidate in candidates]
+    if basis == "cases":
+        return [candidate.of_cases or 0.0 for candidate in candidates]
+    weights = [
+        0.0
+        if candidate.other_organ
+        else max(candidate.of_model or 0.0, _LEAST) ** calibration[OF_MODEL]
+        * max(candidate.of_cases or 0.0, _LEAST) ** calibration[OF_CASES]
+        for candidate in candidates
+    ]
+    return [weight / sum(weights) for weight in weights]
+
+
+def _first(final: DiagnoseResult, name: str) -> str:
+    """The first answer of one of the two."""
+    known = [candidate for candidate in final.differential if getattr(candidate, name) is not None]
+    return max(known, key=lambda candidate: getattr(candidate, name)).label if known else ""

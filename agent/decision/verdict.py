@@ -1,0 +1,294 @@
+"""Whether a look is enough for a diagnosis, and what would help when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from videopath.agent.cases.records import Voucher
+from videopath.agent.decision.confidence import confidence, is_calibrated
+from videopath.agent.decision.fusion import Fused
+from videopath.agent.decision.not_known import says_not_known
+from videopath.agent.graph.state import Json, Look
+from videopath.agent.policy import Policy
+from videopath.core.pathology.sites import canonical_site
+from videopath.core.text import same_label
+from videopath.tools.diagnose import NO_DIAGNOSIS
+from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
+
+if TYPE_CHECKING:
+    from videopath.model.inference.engine import Card
+
+NEVER_MEASURED = "This model is not calibrated: how often it is right was never measured."
+
+_WEAK = 0.5  # a feature below it speaks against the diagnosis
+_CLOSE = 0.2  # margin below which two candidates are close
+_FAIR = "fair"
+
+
+def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
+    """Whether a label says that there is no diagnosis: empty, or the model's word for tissue that it does not know."""
+    return same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}
+
+
+@dataclass(frozen=True)
+class Blank:
+    """What the model says of a blank video; asked only where it matters."""
+
+    said: Callable[[], set[str]]
+    """Labels, as ``same_label`` gives them: asked of a model that nobody calibrated, at the cost of a look."""
+    chances: Callable[[Sequence[str]], dict[str, float]]
+    """Labels → the probability of each among them; one pass."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a look is worth."""
+
+    sure: float
+    """How strongly all of it speaks for the label, in [0, 1]: a probability only where ``calibrated``."""
+    threshold: float
+    reasons: list[str]
+    """Why the agent abstains; empty: it does not."""
+    calibrated: bool
+    closer_may_help: bool
+    """Whether another look at the video could settle it."""
+    vouchers: list[Voucher]
+    """The model, and the similar cases where they voted: whether each vouches for the label."""
+
+    def __str__(self) -> str:
+        said = f"confidence {self.sure:.2f}" if self.calibrated else "not calibrated"
+        return said + (", not enough" if self.reasons else f", {vouched_in_words(self.vouchers)}")
+
+
+def weigh(
+    fused: Fused,
+    retrieved: RetrieveResult,
+    values: dict[str, float],
+    site: str | None,
+    card: Card,
+    policy: Policy,
+    blank: Blank,
+) -> Weighed:
+    """Weigh a look by its features ``values``: who vouches for its label, the model or the similar cases?"""
+    final = fused.final
+    cases = _cases_vouch(final, retrieved.vote, policy)
+    if retrieved.calibration:
+        model = _both_vouch(fused, retrieved, values, policy)
+        card = card.model_copy(update={"calibration": retrieved.calibration})
+    else:
+        model = _model_vouches(fused, retrieved, values, site, card, policy, blank)
+    vouchers = [model, *([cases] if cases else [])]
+    calibrated = is_calibrated(card.calibration)
+    if cases and fused.basis == "cases":
+        unsure = [*cases.reasons, *model.reasons] if cases.reasons else []
+        reasons = [*_disagreement(fused, site, card), *unsure]
+        return Weighed(
+            cases.probability or 0.0,
+            cases.threshold,
+            reasons,
+            calibrated or cases.probability is not None,
+            bool(reasons) and knows_site(site, card),
+            vouchers,
+        )
+    reasons = model.reasons
+    if reasons and cases and cases.reasons:
+        reasons = [*reasons, f"The similar cases do not vouch for it either: {cases.reasons[0]}"]
+    return Weighed(
+        model.probability or 0.0,
+        model.threshold,
+        reasons,
+        calibrated,
+        bool(reasons) and knows_site(site, card) and (calibrated or policy.accept_uncalibrated),
+        vouchers,
+    )
+
+
+def _disagreement(fused: Fused, site: str | None, card: Card) -> list[str]:
+    """Why a label of the cases is not enough where the model knows it, too, and says another one."""
+    known = set(map(same_label, card.labels.get(canonical_site(site), []))) if site else set()
+    own = same_label(fused.of_model)
+    if own == same_label(fused.final.label) or not {own, same_label(fused.final.label)} <= known:
+        return []
+    return [
+        f"The model says {fused.of_model}, the similar cases {fused.final.label}; how far either is right against the "
+        "other was never measured."
+    ]
+
+
+def _cases_vouch(final: DiagnoseResult, vote: CasesVote | None, policy: Policy) -> Voucher | None:
+    """Whether the similar cases vouch for the label; None where no case voted."""
+    if vote is None:
+        return None
+    needed = policy.abstain_threshold or 0.0
+    reasons = list(vote.reasons)
+    if same_label(vote.diagnosis) != same_label(final.label):
+        reasons = [f"Most of the similar cases are of another diagnosis: {vote.diagnosis}."]
+    elif not reasons and (vote.probability or 0.0) < needed:
+        reasons = [f"Their vote is right in {vote.probability:.2f} of such cases; {needed:.2f} is needed."]
+    return Voucher(
+        by="cases",
+        probability=vote.probability,
+        threshold=needed,
+        measured_on=vote.measured_on,
+        reasons=reasons,
+    )
+
+
+def _model_vouches(
+    fused: Fused,
+    retrieved: RetrieveResult,
+    values: dict[str, float],
+    site: str | None,
+    card: Card,
+    policy: Policy,
+    blank: Blank,
+) -> Voucher:
+    """Whether the model's card vouches for the label."""
+    final, calibrated = fused.final, is_calibrated(card.calibration)
+    threshold = policy.threshold(card.calibration, final.label)
+    reasons = [*no_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
+    if not reasons and policy.show_blank and _is_said_of_blank(final, calibrated, blank):
+        reasons = [f"The model says {final.label!r} of a blank video as well."]
+    sure = None if reasons else confidence(values, card.calibration)
+    if sure is not None and sure < threshold:
+        reasons = [
+            f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for {final.label!r}."
+            if calibrated
+            else "Too little speaks for the diagnosis, by weights that were not fitted to this model."
+        ]
+    if not (calibrated or policy.accept_uncalibrated):
+        reasons = [*reasons, NEVER_MEASURED]
+    return Voucher(
+        by="model",
+        probability=sure,
+        threshold=threshold,
+        measured_on="the clips of its card" if calibrated else "",
+        reasons=reasons,
+    )
+
+
+def _is_said_of_blank(final: DiagnoseResult, calibrated: bool, blank: Blank) -> bool:
+    """Whether the label does not rest on the picture.
+
+    Of a calibrated model: it is as likely of a blank video. Of one that nobody calibrated: it is said of one.
+    """
+    if not calibrated:
+        return same_label(final.label) in blank.said()
+    own = [c for c in final.differential if c.of_model is not None and not c.other_organ]
+    of_label = next((c for c in own if c.label == final.label), None)
+    if of_label is None or len(own) < 2:
+        return False
+    chances = blank.chances([candidate.label for candidate in own])
+    return (of_label.of_model or 0.0) <= chances[final.label]
+
+
+def _both_vouch(fused: Fused, retrieved: RetrieveResult, values: dict[str, float], policy: Policy) -> Voucher:
+    """Whether the model vouches for the label by what was measured of it together with these very cases."""
+    label, vote = fused.final.label, retrieved.vote
+    sure = confidence(values, retrieved.calibration)
+    threshold = policy.threshold(retrieved.calibration, label)
+    reasons = []
+    if vote is None or same_label(label) not in map(same_label, vote.shares):
+        reasons = [f"How often the model is right with {label!r} was never measured: no case here has it."]
+    elif not vote.from_here:
+        reasons = ["The picture is unlike the cases that the model was measured on."]
+    elif sure < threshold:
+        reasons = [f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for {label!r}."]
+    return Voucher(
+        by="model",
+        probability=None if reasons else sure,
+        threshold=threshold,
+        measured_on=retrieved.calibrated_on,
+        reasons=reasons,
+    )
+
+
+def _unlike_known_tissue(
+    retrieved: RetrieveResult, final: DiagnoseResult, site: str | None, card: Card
+) -> list[str]:
+    """Why a calibrated model cannot vouch for tissue that is unlike what it was measured on; empty where it is like it.
+
+    Told by the tiles that it was trained on, where these ship: the knowledge base's voters, or beside them.
+    """
+    known = retrieved.known_tissue or (retrieved.vote if retrieved.voters_are_known_tissue else None)
+    if known is None or known.from_here or not (is_calibrated(card.calibration) and knows_site(site, card)):
+        return []
+    return ["The picture is unlike the tissue that the model was measured on."]
+
+
+def vouched_in_words(vouchers: Sequence[Voucher]) -> str:
+    """Who vouches for a label: "vouched for by the model and the similar cases"; "nobody vouches for it"."""
+    named = [_NAMES[voucher.by] for voucher in vouchers if not voucher.reasons]
+    return f"vouched for by {' and '.join(named)}" if named else "nobody vouches for it"
+
+
+_NAMES = {"model": "the model", "cases": "the similar cases"}
+
+
+def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
+    """Reasons why no confidence at all can be claimed for a label, whatever the scores say."""
+    label = final.label
+    if final.foreign and knows_site(site, card):
+        return [f"The model takes this for {final.foreign}, which is not of the {site}."]
+    if label == NO_DIAGNOSIS and knows_site(site, card):
+        return ["The model gave no diagnosis."]
+    if says_not_known(label, card.unknown_label):
+        return ["The model takes this for tissue that it does not know."]
+    if not knows_site(site, card):
+        return [f"The model was not trained on tissue of the {site}; it knows {_listed(list(card.labels))}."]
+    if not (final.generated or card.labels):
+        return ["The model wrote no diagnosis of its own."]
+    if not final.leading.known_term:
+        return [f"{label!r} is not a known term."]
+    if card.labels and not _is_listed(label, card):
+        # The confidence was calibrated on the card's diagnoses; of another it says nothing.
+        return [f"How often the model is right with {label!r} was never measured."]
+    return []
+
+
+def _is_listed(label: str, card: Card) -> bool:
+    return any(same_label(label) in map(same_label, labels) for labels in card.labels.values())
+
+
+def knows_site(site: str | None, card: Card) -> bool:
+    """False only for a model that names the sites it knows, and not this one."""
+    return not (site and card.labels) or canonical_site(site) in card.labels
+
+
+def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]:
+    """What would help, in sentences; the most useful first."""
+    final = DiagnoseResult.model_validate(look["final"])
+    values = look["features"]
+    sentences = []
+    if NEVER_MEASURED in look["reasons"]:
+        sentences.append(
+            "Fit its confidence with `videopath model calibrate`, decide on the case yourself, or accept such answers "
+            "(--accept-uncalibrated)."
+        )
+    if not knows_site(site, card):
+        sentences.append(f"Use a model that was trained on tissue of the {site}.")
+    if not site and card.labels:
+        sentences.append("Give the anatomical site: the differential then holds only diagnoses of that site.")
+    if quality.get("verdict") == _FAIR:
+        sentences.append("Record the slide again: " + " ".join(quality.get("sentences", [])))
+    if not final.foreign and len(final.differential) > 1 and values.get("margin", 0.0) < _CLOSE:
+        first, second = final.differential[:2]
+        sentences.append(
+            f"{first.label} and {second.label} are close: show the regions that tell them apart at high power, "
+            "or add immunohistochemistry."
+        )
+    if values.get("samples", 1.0) < _WEAK:
+        sentences.append("Repeated answers differ: a longer or steadier view of the tissue would help.")
+    if not RetrieveResult.model_validate(look["retrieved"]).kept:
+        sentences.append("No similar case was found: add cases of this kind to the knowledge base.")
+    if values.get("description", 1.0) < _WEAK:
+        sentences.append(
+            "The description alone points elsewhere: have a pathologist compare it with the video."
+        )
+    return sentences or ["Have a pathologist look at the slide."]
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

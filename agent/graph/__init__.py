@@ -1,0 +1,1 @@
+"""The graph of a case: its nodes, routes, state and steps."""

@@ -1,0 +1,218 @@
+"""What every report says of a diagnosis beside its label, in one place for all writers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from videopath.agent.cases.records import CaseReport, Finding, LookTaken, Voucher
+from videopath.core.text import same_label
+from videopath.tools.answers.answerable import asks_for_diagnosis
+from videopath.tools.diagnose import NO_DIAGNOSIS
+from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
+
+if TYPE_CHECKING:
+    from videopath.agent.cases.library import CaseEntry
+
+NOT_CALIBRATED = "not calibrated"
+NOT_A_TERM = "not a known term"
+
+
+def outcome_title(report: CaseReport) -> str:
+    """What the label at the head of a report is."""
+    if not report.abstained or report.has_persons_diagnosis:
+        return "Diagnosis"
+    nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
+    return "Not signed out" if nothing else "Most likely, not signed out"
+
+
+def diagnosis_in_words(report: CaseReport) -> str:
+    """The label at the head of a report with what limits it; a person's stands as it is."""
+    limits = limits_of(report)
+    return report.diagnosis + (f" ({'; '.join(limits)})" if limits and report.diagnosis else "")
+
+
+def limits_of(report: CaseReport) -> list[str]:
+    """What limits the label at the head of a report, in a few words each; none of a person's."""
+    if report.has_persons_diagnosis:
+        return []
+    limits = {
+        NOT_A_TERM: not _is_known(report, report.diagnosis),
+        NOT_CALIBRATED: report.provenance.get("calibrated") is False,
+    }
+    return [limit for limit, holds in limits.items() if holds]
+
+
+def marked(report: CaseReport, label: str) -> str:
+    """A label of the agent, marked where its words do not exist."""
+    return label if _is_known(report, label) else f"{label} ({NOT_A_TERM})"
+
+
+def blind_in_words(report: CaseReport) -> str:
+    """The label from before the similar cases, marked where its words do not exist."""
+    return report.blind_diagnosis if report.blind_known_term else f"{report.blind_diagnosis} ({NOT_A_TERM})"
+
+
+def _is_known(report: CaseReport, label: str) -> bool:
+    named = [
+        candidate for candidate in report.differential if same_label(candidate.label) == same_label(label)
+    ]
+    return all(candidate.known_term for candidate in named)
+
+
+def candidate_in_words(candidate: Candidate) -> str:
+    """A candidate's label, marked where the model wrote words that do not exist."""
+    return candidate.label if candidate.known_term else f"{candidate.label} ({NOT_A_TERM})"
+
+
+def by_organ(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """The candidates of the site that was given, and those of other organs."""
+    return [c for c in candidates if not c.other_organ], [c for c in candidates if c.other_organ]
+
+
+def other_organs_in_words(candidates: Sequence[Candidate]) -> str:
+    """The title of the candidates of other organs, with their share."""
+    count, share = len(candidates), sum(candidate.probability for candidate in candidates)
+    return f"{count} candidate{'s' if count > 1 else ''} of other organs ({share:.1%} together)"
+
+
+def choice_in_words(result: DiagnoseResult) -> str:
+    """What a diagnosis chose, for its step."""
+    best, count = result.leading, len(result.differential)
+    said = f"{candidate_in_words(best)} ({best.probability:.0%} of {count} candidates"
+    if result.foreign:
+        said = f"{result.label} (taken for {result.foreign}, of another organ; {count} candidates"
+    return said + (f"; the model wrote {_generated(result)})" if result.generated_differs else ")")
+
+
+def label_in_words(result: DiagnoseResult) -> str:
+    """The label of a diagnosis, marked where its words do not exist."""
+    return candidate_in_words(result.leading) if result.label == result.leading.label else result.label
+
+
+def _generated(result: DiagnoseResult) -> str:
+    same = (c for c in result.differential if same_label(c.label) == same_label(result.generated))
+    return next(map(candidate_in_words, same), result.generated) or NO_DIAGNOSIS
+
+
+def abstention_in_words(report: CaseReport) -> str:
+    """Why the agent abstained; empty where it did not."""
+    if not report.abstained:
+        return ""
+    if report.provenance.get("calibrated") is False:
+        return "The agent abstained: nobody fitted the confidence of its model."
+    return "The agent abstained: neither its model nor the similar cases vouch for a diagnosis."
+
+
+def basis_in_words(finding: Finding) -> str:
+    """What a finding rests on."""
+    if finding.by == "reviewer":
+        return "the reviewer's words"
+    if finding.rests_on == "typical":
+        return f"typical of {finding.typical_of}, not seen"
+    return _BASIS[finding.rests_on]
+
+
+_BASIS = {
+    "measured": "measured on the frame",
+    "seen": "seen on the frame",
+    "said": "said by the model, not verified",
+}
+
+
+def vouchers_in_words(report: CaseReport) -> list[str]:
+    """Whether the model and the similar cases vouch for the diagnosis, a sentence each; none where that is not known."""
+    return [_voucher_in_words(voucher, told=report.advice) for voucher in report.vouchers]
+
+
+def _voucher_in_words(voucher: Voucher, told: Sequence[str]) -> str:
+    """``told``: sentences that stand beside it already."""
+    who = {"model": "The model", "cases": "The similar cases"}[voucher.by]
+    vouch = {"model": "vouches", "cases": "vouch"}[voucher.by]
+    measured = f"; measured on {voucher.measured_on}" if voucher.measured_on else ""
+    if voucher.reasons:
+        not_vouch = {"model": "does not vouch", "cases": "do not vouch"}[voucher.by]
+        new = [reason for reason in voucher.reasons if not any(reason in sentence for sentence in told)]
+        return f"{who} {not_vouch} for it{': ' if new else '.'}{' '.join(new)}"
+    return f"{who} {vouch} for it: such an answer is right in {voucher.probability or 0:.2f} of the cases{measured}."
+
+
+def vote_in_words(vote: CasesVote) -> str:
+    """What the similar cases voted, which of them decided, and what it would be without these."""
+    said = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of the vote)."
+    if not vote.deciding:
+        return said
+    named, more = vote.deciding[:_NAMED], len(vote.deciding[_NAMED:])
+    listed = _listed([*named, f"{more} more"] if more else named)
+    decided = f" {listed} {'decides' if len(vote.deciding) == 1 else 'decide'} it"
+    return (
+        said + decided + (f"; without, it would be {vote.without}." if vote.without else "; no other voted.")
+    )
+
+
+def vote_in_short(vote: CasesVote) -> str:
+    """The vote for its step."""
+    return f"they vote for {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of {len(vote.ballots)} votes)"
+
+
+def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
+    """A row for each vote: the nearest case, whose it is, its diagnosis, its similarity and its weight."""
+    return [(b.id, b.group, b.diagnosis, f"{b.similarity:.2f}", f"{b.weight:.2f}") for b in vote.ballots]
+
+
+_NAMED = 3  # deciding cases that are named; more are counted
+BALLOTS = ("case", "patient, group or source", "diagnosis", "similarity", "weight")
+
+
+def readers_in_words(candidate: Candidate) -> tuple[str, str]:
+    """A candidate's probability by the model and its share of the cases' vote, "–" where one has none."""
+    return tuple(
+        "–" if share is None else f"{share:.1%}" for share in (candidate.of_model, candidate.of_cases)
+    )  # type: ignore[return-value]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def looks_in_words(report: CaseReport) -> list[str]:
+    """What each look at the video said, a line each; empty for a single one."""
+    if len(report.looks) < 2:
+        return []
+    return [f"Look {number}, {_look_in_words(report, look)}" for number, look in enumerate(report.looks, 1)]
+
+
+def _look_in_words(report: CaseReport, look: LookTaken) -> str:
+    sure = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
+    used = "; the report rests on it" if look.reported else ""
+    return f"{_place_of(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{sure}{used})"
+
+
+def _place_of(look: LookTaken) -> str:
+    part = "the whole video" if look.start is None and look.end is None else _span(look)
+    return part + (", a part of the picture" if look.crop else "")
+
+
+def _span(look: LookTaken) -> str:
+    until = "the end" if look.end is None else f"{look.end:.1f} s"
+    return f"{look.start or 0.0:.1f} s to {until}"
+
+
+def question_in_words(report: CaseReport) -> str:
+    """The question that was asked, and that it was not answered where it was not; empty where there is none."""
+    if not report.question or report.question_answered is not False:
+        return report.question or ""
+    asks = asks_for_diagnosis(report.question)
+    why = (
+        "there is no diagnosis to sign out"
+        if asks
+        else "VideoPath gives a diagnosis, and this asks for something else"
+    )
+    return f"{report.question} – not answered: {why}"
+
+
+def sureness_in_words(entry: CaseEntry) -> str:
+    """How sure the agent was, for a list of cases; empty as long as it said nothing."""
+    if entry.confidence is not None:
+        return f"{entry.confidence:.0%}" if entry.diagnosis else ""
+    return NOT_CALIBRATED if entry.diagnosis and entry.status != "signed" else ""

@@ -1,0 +1,109 @@
+"""Who said what, in order: the model blind, the agent, people. Every writer of a report takes it from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from videopath.agent.cases.records import CaseReport, Decision
+from videopath.agent.report.phrases import blind_in_words, marked
+
+BLIND = "the model, before it saw similar cases"
+AGENT = "the agent"
+
+_ACTS = {"accept": "accepted", "edit": "corrected", "revise": "sent the agent on", "reject": "rejected"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one of them said."""
+
+    by: Literal["model", "agent", "person"]
+    who: str
+    diagnosis: str = ""
+    """Empty: none, or none of their own."""
+    act: str = ""
+    """What a person did: accepted, corrected, sent the agent on, rejected, signed, added."""
+    when: str = ""
+    comment: str = ""
+
+    def __str__(self) -> str:
+        when = f" on {self.when[:16].replace('T', ' ')} UTC" if self.when else ""
+        act = f" {self.act}{when}" if self.act else ""
+        words = [self.diagnosis, f"“{self.comment}”" if self.comment else ""]
+        said = "; ".join(word for word in words if word)
+        return f"{self.who}{act}: {said}" if said else f"{self.who}{act}"
+
+
+def statements(report: CaseReport) -> list[Statement]:
+    """What was said of a case, in order."""
+    said = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
+    agents = agent_diagnosis(report)
+    if agents:
+        said.append(Statement("agent", AGENT, marked(report, agents)))
+    return [*said, *_decisions(report), *_addenda(report)]
+
+
+def agent_diagnosis(report: CaseReport) -> str:
+    """The agent's own final label, also where a person's edit has replaced it."""
+    for decision in report.review:
+        if decision.action == "edit" and "diagnosis" in decision.changes:
+            return str(decision.changes["diagnosis"]["from"])
+        if decision.action == "edit" and decision.diagnosis and not decision.changes and report.differential:
+            return report.differential[0].label  # a decision from before changes were kept
+    return report.diagnosis
+
+
+def writer_of(field: Literal["diagnosis", "description", "findings"], report: CaseReport) -> str | None:
+    """The person whose words stand in a field of the report; none: they are the agent's."""
+    last = None
+    for decision in report.review:
+        if _described_anew(decision) and field != "diagnosis":
+            last = None
+        elif field in decision.changes:
+            last = decision.reviewer or "an unnamed reviewer"
+    return last
+
+
+def is_confirmed(report: CaseReport) -> bool:
+    """Whether a person wrote description and findings, or confirmed them at the signature."""
+    signature = report.review[-1] if report.review else None
+    written = bool(writer_of("description", report)) and bool(
+        writer_of("findings", report) or not report.findings
+    )
+    return written or bool(signature and signature.confirmed)
+
+
+def retrieval_sentence(report: CaseReport) -> str:
+    """Whether the similar cases changed the answer; not to be told apart from a reviewer's own words."""
+    if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
+        return "The blind diagnosis was made before the reviewer corrected the description."
+    if report.changed_by_retrieval:
+        return "The similar cases changed the answer."
+    return "The similar cases did not change it."
+
+
+def _decisions(report: CaseReport) -> Iterator[Statement]:
+    for number, decision in enumerate(report.review, 1):
+        signs = report.status == "signed" and number == len(report.review)
+        act = _ACTS[decision.action]
+        yield Statement(
+            "person",
+            decision.reviewer or "an unnamed reviewer",
+            report.diagnosis if signs else decision.diagnosis or "",
+            ("signed" if act == "accepted" else "corrected and signed") if signs else act,
+            decision.decided,
+            decision.comment,
+        )
+
+
+def _addenda(report: CaseReport) -> Iterator[Statement]:
+    for added in report.addenda:
+        yield Statement(
+            "person", added.reviewer, added.diagnosis or "", "added an addendum", added.added, added.text
+        )
+
+
+def _described_anew(decision: Decision) -> bool:
+    return decision.action == "revise" and decision.segment is not None

@@ -1,0 +1,1 @@
+"""The command ``videopath``. No logic of diagnosis in it."""

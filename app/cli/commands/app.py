@@ -1,0 +1,119 @@
+"""``videopath app``: the case review in the browser."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videopath.app.cli import options
+from videopath.core.errors import InputError
+
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        help="Address to listen on. By another one than this machine's own, visitors see all cases and may name any "
+        "path of this machine; see --folder.",
+    ),
+]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--folder",
+        help="Visitors may name files in this folder alone; may be repeated. Default: $VIDEOPATH_FOLDERS, or anywhere.",
+        show_default=False,
+    ),
+]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
+UploadLimit = Annotated[
+    int, typer.Option("--upload-limit", min=1, help="Largest upload, in MB; larger files by their path.")
+]
+
+_TAKEN_FOR_FOLDERS = ("/", "./", "../", "~", ".\\", "..\\")
+
+
+def app(
+    host: Host = "127.0.0.1",
+    port: Port = 8501,
+    folder: Folders = None,
+    model: options.Model = None,
+    base: options.Base = None,
+    knowledge: options.Knowledge = None,
+    upload_limit: UploadLimit = 500,
+    accept_licence: options.AcceptLicence = False,
+    accept_uncalibrated: options.AcceptUncalibrated = False,
+    home: options.Home = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """The case review in the browser: see every step, correct it, sign out."""
+    from videopath.app.cli.console import quiet_libraries
+    from videopath.core.settings import load_settings
+
+    _use(model=model, base=base, knowledge=str(knowledge.absolute()) if knowledge else None)
+    if accept_licence:
+        _use(accept_licence="1")
+    if accept_uncalibrated:
+        _use(accept_uncalibrated="1")
+    if folder:
+        _use(folders=os.pathsep.join(str(one.expanduser().absolute()) for one in folder))
+    settings = load_settings()
+    _check_folders(settings.folders)
+    _check_model(settings.model)
+    _check_knowledge(settings.knowledge)
+    _check_address(host, port)
+    quiet_libraries(verbose)
+
+    from videopath.app.web.server import serve
+
+    serve(host, port, upload_limit, settings.folders)
+
+
+def _use(**settings: str | None) -> None:
+    """What was given on the command line is what the pages, the worker and its settings file read first."""
+    for name, value in settings.items():
+        if value is not None:
+            os.environ[f"VIDEOPATH_{name.upper()}"] = value
+
+
+def _check_model(name: str) -> None:
+    """A folder that is not there is told now and not behind the first page; hub ids are looked up when loaded."""
+    folder = Path(name).expanduser()
+    meant = name.startswith(_TAKEN_FOR_FOLDERS) or folder.is_absolute() or "/" not in name
+    if name != "nano" and meant and not folder.is_dir():
+        raise InputError(f"There is no model folder {name}; give 'nano', a checkpoint folder or a hub id.")
+
+
+def _check_knowledge(folder: Path | None) -> None:
+    if folder is not None and not folder.expanduser().is_dir():
+        raise InputError(f"There is no folder {folder}; give a knowledge base, or none for the starter.")
+
+
+def _check_folders(folders: Sequence[Path] | None) -> None:
+    for folder in folders or ():
+        if not folder.is_dir():
+            raise InputError(
+                f"There is no folder {folder}; visitors are to be confined to folders that exist."
+            )
+
+
+def _check_address(host: str, port: int) -> None:
+    """Whether one may listen there, before anything is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise InputError(f"The host {host!r} is not known; give an address of this machine.") from error
+    with socket.socket(family, kind, protocol) as tried:
+        if os.name == "posix":  # as servers do; elsewhere it would let two listen on one port
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(address)
+        except OSError as error:
+            raise InputError(
+                f"Port {port} of {host} cannot be listened on ({error.strerror or error}): choose another "
+                "with --port, or an address of this machine with --host."
+            ) from error

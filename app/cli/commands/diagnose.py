@@ -1,0 +1,78 @@
+"""``videopath diagnose``: a video in, a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videopath.app.cli import options
+from videopath.core.errors import InputError
+from videopath.core.text import refuse_unwritable
+
+
+def diagnose(
+    video: Annotated[
+        Path, typer.Argument(help="A video, an image or a folder of frames.", show_default=False)
+    ],
+    site: options.Site = None,
+    question: options.Question = None,
+    model: options.Model = None,
+    base: options.Base = None,
+    knowledge: options.Knowledge = None,
+    frames: options.Frames = None,
+    start: options.Start = None,
+    end: options.End = None,
+    sampling: options.Sampling = "uniform",
+    exclude: options.Exclude = None,
+    review: options.Review = None,
+    strict: options.Strict = False,
+    out: options.Out = None,
+    as_json: options.AsJson = False,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    accept_licence: options.AcceptLicence = False,
+    accept_uncalibrated: options.AcceptUncalibrated = False,
+    home: options.Home = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Diagnose a video step by step."""
+    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.running import AgentOptions, check_folder, deliver, follow, load_agent
+    from videopath.core.pathology.sites import canonical_site
+
+    quiet_libraries(verbose)
+    chosen = AgentOptions(
+        model, base, knowledge, review, frames, device, dtype, accept_licence, accept_uncalibrated
+    )
+    site = canonical_site(site) if site is not None else None
+    _check_video(video)
+    check_folder(out)
+
+    from videopath.agent.cases.library import new_case_id
+
+    case_id = new_case_id()
+    with load_agent(chosen) as agent:
+        follow(
+            agent.library,
+            case_id,
+            lambda between: agent.stream(
+                video,
+                question,
+                site,
+                case_id=case_id,
+                on_progress=between,
+                start=start,
+                end=end,
+                sampling=sampling,
+                exclude=exclude or (),
+            ),
+        )
+        deliver(agent.report(case_id), as_json=as_json, out=out, strict=strict)
+
+
+def _check_video(video: Path) -> None:
+    refuse_unwritable(video, "the video")
+    if not video.exists():
+        raise InputError(f"There is no file {video}; give a video, an image or a folder of frames.")

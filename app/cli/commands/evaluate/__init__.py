@@ -1,0 +1,1 @@
+"""``videopath evaluate``, one module per subcommand."""

@@ -1,0 +1,217 @@
+"""``videopath evaluate retrieval``: how good similar cases are, and what they do to the agent's answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from videopath.app.cli.commands.evaluate.shared import tracked
+from videopath.app.cli.options import AsJson, Home, Verbose, choice
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.evaluation.retrieval.context import ContextRow
+    from videopath.evaluation.retrieval.effect import Effect
+    from videopath.evaluation.retrieval.measurement import RetrievalSet, RetrievalSummary
+    from videopath.evaluation.retrieval.sets import Side, Tiles
+
+_TEXT = Path("text") / "wsi_bench_conversations.json"
+_CACHE = "retrieval"
+
+
+def retrieval(
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
+    ],
+    model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
+    which: Annotated[
+        Literal["tiles", "wsi", "all"],
+        typer.Option(
+            "--set",
+            help="Clips over tiles, WSI-Bench conversations, or both; default: all.",
+            **choice("--set", "tiles", "wsi", "all"),
+        ),
+    ] = "all",
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            "--text", help=f"WSI-Bench conversations; default: {_TEXT} of the data.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["test", "calibration"],
+        typer.Option(
+            "--split",
+            help="Which held-out side, of WSI-Bench: which half of the patients; default: test.",
+            **choice("--split", "test", "calibration"),
+        ),
+    ] = "test",
+    per_class: Annotated[
+        int, typer.Option("--per-class", min=1, help="Questions per class at most.")
+    ] = 100_000,
+    words: Annotated[
+        int,
+        typer.Option("--words", min=1, help="Words that a WSI-Bench description needs to be asked with."),
+    ] = 1,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit the views' weights on the calibration side, too.")
+    ] = False,
+    with_agent: Annotated[
+        bool, typer.Option("--agent", help="Also what similar cases do to the agent's answers on the clips.")
+    ] = False,
+    each_rule: Annotated[
+        bool, typer.Option("--rules", help="With --agent: also with each rule of the context switched off.")
+    ] = False,
+    looks: Annotated[
+        int, typer.Option("--looks", min=0, max=2, help="With --agent: closer looks at most.")
+    ] = 0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            help="Folder that keeps knowledge bases and descriptions; default: in the home folder.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write all figures here, as JSON.")] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+    verbose: Verbose = False,
+) -> None:
+    """Measure retrieval: recall, reciprocal rank and nDCG by diagnosis and by site, of each view and fused.
+
+    Tiles: held-out clips with the model's own descriptions ask a knowledge base of all tiles. WSI-Bench: each
+    description asks for the records of other patients. What takes minutes is kept for the next time.
+    """
+    from videopath.app.cli.commands.evaluate.tables import context_lines, effect_lines, retrieval_lines
+    from videopath.app.cli.console import emit_json, quiet_libraries
+    from videopath.core.files import write_text
+    from videopath.core.settings import load_settings
+
+    quiet_libraries(verbose)
+    if fit and split == "calibration":
+        raise InputError(
+            "--fit uses the calibration side: report the figures of the other one (--split test)."
+        )
+    if with_agent and which == "wsi":
+        raise InputError("--agent needs clips: leave out --set wsi.")
+    if each_rule and not with_agent:
+        raise InputError("--rules is measured on the agent's answers: give --agent, too.")
+    folder = cache or load_settings().home / _CACHE
+    tiles = None if which == "wsi" else _tiles(data, model, folder)
+    measured = []
+    if tiles:
+        measured.append(_measured(_questions_of_tiles(tiles, per_class), split, fit))
+    if which != "tiles":
+        measured.append(
+            _measured(_questions_of_text(text or data / _TEXT, folder, per_class, words), split, fit)
+        )
+    effects = _effects(tiles, split, per_class, looks, each_rule) if tiles and with_agent else []
+    document = json.dumps(
+        {
+            "model": model,
+            "split": split,
+            "sets": [
+                {**summary.to_json(), "context": [asdict(row) for row in context]}
+                for summary, context in measured
+            ],
+            "effect": [effect.to_json() for effect in effects],
+        },
+        indent=1,
+        ensure_ascii=False,
+    )
+    if out:
+        write_text(out, document + "\n")
+    if as_json:
+        emit_json(document)
+        return
+    lines = [
+        line
+        for summary, context in measured
+        for line in (*retrieval_lines(summary), *context_lines(context), "")
+    ]
+    typer.echo("\n".join([*lines, *(effect_lines(effects) if effects else [])]))
+
+
+def _measured(
+    questions: Callable[[Side], RetrievalSet], split: Side, fit: bool
+) -> tuple[RetrievalSummary, list[ContextRow]]:
+    """All figures of a set; the weights are fitted on the calibration side."""
+    from videopath.evaluation.retrieval import measurement as measuring
+    from videopath.evaluation.retrieval.context import candidates, context_rows
+
+    fitted = None
+    if fit:
+        known = questions("calibration")
+        grid = tracked(measuring.fit_weights(known), None, f"{known.name}: weights")
+        fitted = measuring.chosen_weights(grid, len(known.questions))
+    asked = questions(split)
+    rows = tracked(measuring.evaluate_retrieval(asked, fitted), None, f"{asked.name}: views")
+    summary = measuring.summarise_retrieval(asked, rows, fitted)
+    found = tracked(candidates(asked), len(asked.questions), f"{asked.name}: evidence")
+    return summary, context_rows(asked, found)
+
+
+def _tiles(data: Path, model: str, folder: Path) -> Tiles:
+    """The tiles, looked at by the model's own tower."""
+    from videopath.evaluation.retrieval.sets import Tiles
+    from videopath.evaluation.tiles.clips import FRAMES
+    from videopath.model import load_engine
+    from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+    from videopath.training.data import corpus
+
+    corpus.read_tiles(data)  # a folder without tiles is told before a model is loaded for it
+    engine = load_engine(model)
+    encoder = load_frame_encoder("tower", engine=engine)
+    return Tiles(data, engine, lambda media: MediaViewer(encoder, media, FRAMES), folder)
+
+
+def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[Side], RetrievalSet]:
+    from videopath.app.cli.console import progress_bar
+    from videopath.evaluation.retrieval.sets import tiles_set
+    from videopath.evaluation.tiles.clips import held_out
+
+    with progress_bar("knowledge base of all tiles") as progress:
+        base = tiles.base(progress)
+
+    def questions(side: Side) -> RetrievalSet:
+        samples = held_out(tiles.data, side, per_class)
+        seen = tracked(tiles.seen(samples), len(samples), f"{side} clips described")
+        return tiles_set(tiles, base, samples, seen)
+
+    return questions
+
+
+def _questions_of_text(
+    text: Path, folder: Path, per_class: int, words: int
+) -> Callable[[Side], RetrievalSet]:
+    from videopath.app.cli.console import progress_bar
+    from videopath.evaluation.retrieval.sets import wsi_base, wsi_set
+
+    with progress_bar("knowledge base of WSI-Bench") as progress:
+        base = wsi_base(text, folder, progress)
+    return lambda side: wsi_set(base, side, per_class, words)
+
+
+def _effects(tiles: Tiles, split: Side, per_class: int, looks: int, each_rule: bool) -> list[Effect]:
+    """The effect on the agent with the starter knowledge and with that of all tiles, by rule of the context."""
+    import tempfile
+    from contextlib import ExitStack
+
+    from videopath.evaluation.retrieval.effect import measure_effect, setups, summarise_effect
+    from videopath.evaluation.tiles.clips import held_out
+
+    samples = held_out(tiles.data, split, per_class)
+    with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
+        agents = {
+            name: stack.enter_context(agent)
+            for name, agent in setups(tiles.engine, tiles.base(), looks, Path(home), each_rule=each_rule)
+        }
+        total = len(samples) * len(agents)
+        return summarise_effect(tracked(measure_effect(agents, samples), total, f"{split} clips diagnosed"))

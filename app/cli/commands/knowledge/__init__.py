@@ -1,0 +1,1 @@
+"""``videopath knowledge``: build, change and inspect knowledge bases."""

@@ -1,0 +1,222 @@
+"""``videopath knowledge``: build, extend, search and check knowledge bases."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from videopath.app.cli.commands.knowledge import inspecting as knowledge_looking
+from videopath.app.cli.commands.knowledge.shared import (
+    Folder,
+    MediaFolder,
+    NamedEncoder,
+    OnError,
+    left_out_of,
+    show_info,
+    viewer_by_name,
+    viewer_of,
+)
+from videopath.app.cli.options import AsJson, Home, Verbose, Yes
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.knowledge import InstructionRecord
+    from videopath.knowledge.records.record import LeftOut
+
+app = typer.Typer(
+    no_args_is_help=True, help="Knowledge bases: records of cases, found by what they describe."
+)
+
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Instruction data: JSON, JSON lines, CSV files, folders of Hugging Face datasets, knowledge bases.",
+        exists=True,
+    ),
+]
+Licence = Annotated[
+    str | None, typer.Option("--licence", help="Licence of records that name none.", show_default=False)
+]
+Cases = Annotated[
+    bool, typer.Option("--cases", help="Also the signed cases of the library that are not in it yet.")
+]
+Note = Annotated[str, typer.Option("--note", help="Why, for the changelog.", show_default=False)]
+
+
+@app.command()
+def build(
+    folder: Folder,
+    sources: Sources = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            "--embedder", help="A sentence-transformers model; default: all-MiniLM-L6-v2.", show_default=False
+        ),
+    ] = None,
+    media: MediaFolder = None,
+    encoder: Annotated[
+        list[str],
+        typer.Option(
+            "--image-encoder",
+            help="With --media: the vision tower of a model (tower:NAME), efficientnet-lite0, timm:NAME, hf:NAME, or an "
+            "encoder that is installed by name; may be repeated, to see by several together.",
+        ),
+    ] = ["tower:nano"],  # noqa: B006 - typer reads it and nothing changes it
+    index: Annotated[
+        Literal["auto", "exact", "hnsw", "ivf", "ivfpq"],
+        typer.Option("--index", help="How vectors are searched; auto: by their number and the memory."),
+    ] = "auto",
+    cases: Cases = False,
+    licence: Licence = None,
+    on_error: OnError = "stop",
+    as_json: AsJson = False,
+    home: Home = None,
+    verbose: Verbose = False,
+) -> None:
+    """Build a knowledge base from instruction data, in place of the one in FOLDER.
+
+    A build that was stopped goes on when it is called again.
+    """
+    from videopath.app.cli.console import progress_bar, quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    signed = _signed_cases(set()) if cases else []
+    viewer = viewer_by_name(encoder, media) if media or any(record.media for record in signed) else None
+    with progress_bar("embedding") as progress, left_out_of(on_error) as left_out:
+        records = chain(_records(sources, cases, licence, left_out), signed)
+        base = KnowledgeBase.build(
+            folder, records, embedder, progress, viewer=viewer, index=index, left_out=left_out
+        )
+    show_info(base, as_json)
+
+
+@app.command()
+def add(
+    folder: Folder,
+    sources: Sources = None,
+    media: MediaFolder = None,
+    encoder: NamedEncoder = None,
+    cases: Cases = False,
+    licence: Licence = None,
+    note: Note = "",
+    on_error: OnError = "stop",
+    as_json: AsJson = False,
+    home: Home = None,
+    verbose: Verbose = False,
+) -> None:
+    """Add records to a knowledge base: all of them or none."""
+    from videopath.app.cli.console import progress_bar, quiet_libraries, say
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    with progress_bar("embedding") as progress, left_out_of(on_error) as left_out:
+        new = list(_records(sources, cases, licence, left_out))
+        viewer = viewer_of(base, media, encoder) if media else None
+        base.add(new, progress, viewer=viewer, note=note)
+        if cases:
+            signed = _signed_cases({record.id for record in base})
+            viewer = viewer_of(base, None, encoder) if base.image_encoder and signed else None
+            base.add(signed, progress, viewer=viewer, note=note or "signed cases")
+            say(f"{len(signed)} signed cases were added.")
+    show_info(base, as_json)
+
+
+@app.command()
+def update(
+    folder: Folder,
+    sources: Sources,
+    media: MediaFolder = None,
+    encoder: NamedEncoder = None,
+    licence: Licence = None,
+    note: Note = "",
+    on_error: OnError = "stop",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Put records in the place of those with the same ids: all of them or none."""
+    from videopath.app.cli.console import progress_bar, quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    with progress_bar("embedding") as progress, left_out_of(on_error) as left_out:
+        new = list(_records(sources, False, licence, left_out))
+        base.update(new, progress, viewer=viewer_of(base, media, encoder) if media else None, note=note)
+    show_info(base, as_json)
+
+
+@app.command()
+def remove(
+    folder: Folder,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of records, as search shows them.")],
+    note: Note = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove records from a knowledge base: all of them or none."""
+    from videopath.app.cli.console import quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    for record_id in ids:
+        base.get(record_id)  # an unknown one is told before the question
+    if not yes:
+        count = len(set(ids))
+        if not sys.stdin.isatty():
+            raise InputError(f"Removing {count} of {len(base)} records needs your word: add --yes.")
+        typer.confirm(f"Remove {count} of {len(base)} records from {folder}?", abort=True, err=True)
+    base.remove(ids, note=note)
+    show_info(base, as_json)
+
+
+@app.command()
+def merge(folder: Folder, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Write the vectors of a knowledge base anew in one part, without those of removed records."""
+    from videopath.app.cli.console import quiet_libraries
+    from videopath.knowledge import KnowledgeBase
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    base.merge()
+    show_info(base, as_json)
+
+
+def _records(
+    sources: list[Path] | None, cases: bool, licence: str | None, left_out: LeftOut | None
+) -> Iterator[InstructionRecord]:
+    from videopath.knowledge import read_records
+
+    if not sources and not cases:
+        raise InputError("There is nothing to read: name files of instruction data, or add --cases.")
+    for source in sources or ():
+        yield from read_records(source, licence, left_out)
+
+
+def _signed_cases(known: set[str]) -> list[InstructionRecord]:
+    """The signed cases of the library as records, without those whose ids are known and those nobody confirmed."""
+    from videopath.agent import load_case_library
+    from videopath.agent.cases.learning import record_id, record_of
+    from videopath.app.cli.console import say
+    from videopath.core.errors import CaseError
+
+    library, records = load_case_library(), []
+    for entry in library.list(status="signed"):
+        if record_id(entry.case_id) in known:
+            continue
+        try:
+            records.append(record_of(library.get(entry.case_id)))
+        except CaseError as error:
+            say(f"Left out: {error}")
+    return records
+
+
+knowledge_looking.register(app)

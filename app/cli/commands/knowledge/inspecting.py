@@ -1,0 +1,263 @@
+"""``videopath knowledge search | info | log | verify | audit``: what looks at a knowledge base and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from videopath.app.cli.commands.knowledge.shared import (
+    MaybeFolder,
+    MediaFolder,
+    NamedEncoder,
+    OnError,
+    SearchedBase,
+    left_out_of,
+    show_info,
+    viewer_of,
+)
+from videopath.app.cli.options import AsJson, Exclude, Home, Site, Verbose
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.knowledge import Change, KnowledgeBase, Look
+    from videopath.knowledge.audit import Overlap
+    from videopath.knowledge.voting.measure import ModelMeasure
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the group."""
+    for command in (search, info, measure, log, verify, audit):
+        app.command()(command)
+
+
+def search(
+    query: Annotated[
+        str, typer.Argument(help="A description of the tissue; may be left out with --image.")
+    ] = "",
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--image",
+            help="A video or an image: cases that look like it, where the knowledge base has pictures.",
+            exists=True,
+            show_default=False,
+        ),
+    ] = None,
+    encoder: NamedEncoder = None,
+    folder: SearchedBase = None,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many cases.")] = 5,
+    site: Site = None,
+    exclude: Exclude = None,
+    as_json: AsJson = False,
+    home: Home = None,
+    verbose: Verbose = False,
+) -> None:
+    """The cases that are most similar to a description, a picture, or both."""
+    from rich.padding import Padding
+
+    from videopath.app.cli.console import emit_json, plain, quiet_libraries, stdout
+    from videopath.knowledge import Query
+
+    quiet_libraries(verbose)
+    base = _opened(folder)
+    look = _look(base, image, encoder) if image else None
+    asked = Query(
+        query,
+        image=look.vectors if look else None,
+        fingerprints=None,  # the same picture is what is looked for
+        site=site,
+        exclude=tuple(exclude or ()),
+    )
+    found = base.find(asked, number)
+    if as_json:
+        emit_json(found.model_dump_json(indent=2))
+        return
+    console = stdout()
+    for hit in found.hits:
+        record = hit.record
+        ranks = ", ".join(f"{view} {hit.ranks.get(view, '–')}" for view in found.views)
+        head = f"{hit.rank}. {record.diagnosis or 'no diagnosis'}  {hit.score:.3f}  {record.id}"
+        console.print(plain(head, "bold"))
+        console.print(Padding(plain(f"ranks: {ranks}", "dim"), (0, 0, 0, 3)))
+        console.print(Padding(plain(record.description), (0, 0, 1, 3)))
+    if found.excluded:
+        console.print(plain(f"{len(found.excluded)} records were left out, as asked."))
+
+
+def info(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
+    """What a knowledge base holds: counts, embedder, hashes."""
+    show_info(_opened(folder), as_json)
+
+
+def measure(
+    folder: MaybeFolder = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Measure now and keep that, as a version of the knowledge base.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Also ask this model the base's own cases, each with its group left out, and fit how it and the cases are "
+            "fused; kept in the knowledge base.",
+            show_default=False,
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option("--cases", min=30, help="With --model: cases that it is asked.")] = 300,
+    media: MediaFolder = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """How often the vote of a knowledge base's cases is right, by diagnosis, and what more cases would bring."""
+    from videopath.app.cli.console import emit_json, plain, stdout, table
+    from videopath.app.figures import measure as shown
+
+    base = _opened(folder)
+    models = _with_model(base, model, most, media) if model else {}
+    found = base.remeasure(models) if anew or models else base.measure
+    if as_json:
+        emit_json(found.model_dump_json(indent=2) if found else "null")
+        return
+    console = stdout()
+    if found is None:
+        console.print(plain(shown.NOT_MEASURED))
+        return
+    console.print(plain(shown.summary(found)), soft_wrap=True)
+    for head, rows in shown.tables(found):
+        console.print()
+        console.print(table(head, rows))
+
+
+def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) -> dict[str, ModelMeasure]:
+    """SHA-256 of the model's weights → what it is worth together with the base's cases."""
+    import tempfile
+
+    from videopath.agent import DiagnosticAgent
+    from videopath.app.cli.commands.evaluate.shared import tracked
+    from videopath.app.cli.console import quiet_libraries, say
+    from videopath.evaluation.calibration import POLICY
+    from videopath.evaluation.with_model import chosen, measured_with, trials
+
+    quiet_libraries(False)
+    if base.fixed:
+        raise InputError("The starter is not changed: measure a knowledge base of your own.")
+    records = chosen(base, most, media)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        DiagnosticAgent.load(model, base.folder, policy=POLICY, home=home) as agent,
+    ):
+        answers = tracked(trials(agent, records, media, say), len(records), "cases asked")
+        found = measured_with(answers, agent.info.name, agent.info.card)
+        return {agent.info.weights_sha256: found}
+
+
+def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
+    """Compare every file and vector with the manifest; exit code 1 when something is wrong."""
+    from videopath.app.cli.console import emit_json, stdout
+    from videopath.core.settings import load_settings
+    from videopath.knowledge import STARTER_FOLDER, verify_folder
+
+    place = folder or load_settings().knowledge or STARTER_FOLDER
+    problems = verify_folder(place)
+    if as_json:
+        emit_json(json.dumps({"folder": str(place), "problems": problems}, ensure_ascii=False, indent=2))
+    else:
+        lines = problems or [f"{place} is whole."]
+        stdout().print("\n".join(lines), markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def audit(
+    test: Annotated[
+        Path,
+        typer.Argument(help="The test set: a file that `build` reads, or a knowledge base.", exists=True),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="KB", help="Folder of the knowledge base.")],
+    near: Annotated[
+        float, typer.Option("--near", help="Cosine from which two descriptions are nearly the same.")
+    ] = 0.95,
+    media: MediaFolder = None,
+    encoder: NamedEncoder = None,
+    on_error: OnError = "stop",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """List what a test set shares with a knowledge base; exit code 1 when it shares anything.
+
+    Compared are ids, sources, patients, groups and texts; with --media also the files and pictures themselves.
+    """
+    from videopath.app.cli.console import emit_json, plain, quiet_libraries, stdout, table
+    from videopath.knowledge import KnowledgeBase
+    from videopath.knowledge.audit import audit as overlaps_of
+    from videopath.knowledge.audit import records_of
+
+    quiet_libraries(verbose)
+    base = KnowledgeBase.open(folder)
+    with left_out_of(on_error) as left_out:
+        records = list(records_of(test, left_out))
+    found = overlaps_of(records, base, near, viewer_of(base, media, encoder) if media else None)
+    if as_json:
+        emit_json(json.dumps([overlap.model_dump() for overlap in found], ensure_ascii=False, indent=2))
+    else:
+        if found:
+            head = ("reason", "test", "knowledge base", "records", "cosine", "shared")
+            stdout().print(table(head, map(_overlap_row, found)))
+        counts = Counter(overlap.reason for overlap in found)
+        told = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "nothing shared"
+        concerned = len({overlap.test for overlap in found})
+        stdout().print(
+            plain(f"{concerned} of {len(records)} test records overlap with {len(base)} records: {told}.")
+        )
+    if found:
+        raise typer.Exit(1)
+
+
+def log(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
+    """What each version of a knowledge base changed, the last one first."""
+    from videopath.app.cli.console import emit_json, stdout, table
+
+    changes = _opened(folder).changes()[::-1]
+    if as_json:
+        emit_json(json.dumps([change.model_dump() for change in changes], ensure_ascii=False, indent=2))
+        return
+    head = ("version", "when", "what", "records", "data", "note")
+    stdout().print(table(head, map(_change_row, changes)))
+
+
+def _overlap_row(overlap: Overlap) -> tuple[str, ...]:
+    cosine = "" if overlap.similarity is None else f"{overlap.similarity:.3f}"
+    shared = overlap.shared if len(overlap.shared) <= 60 else overlap.shared[:59] + "…"
+    return (overlap.reason, overlap.test, overlap.base, str(overlap.records), cosine, shared)
+
+
+def _opened(folder: Path | None) -> KnowledgeBase:
+    from videopath.core.settings import load_settings
+    from videopath.knowledge import KnowledgeBase
+
+    folder = folder or load_settings().knowledge
+    return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
+
+
+def _look(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> Look:
+    from videopath.knowledge import Media
+
+    return viewer_of(base, None, encoder).look(Media(path=str(image.resolve())))
+
+
+def _change_row(change: Change) -> tuple[str, ...]:
+    counts = {"added": change.added, "updated": change.updated, "removed": change.removed}
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or change.action
+    return (
+        str(change.version),
+        change.when,
+        f"{change.action}: {told}" if told != change.action else told,
+        str(change.records),
+        change.data_sha256[:12],
+        change.note,
+    )

@@ -1,0 +1,124 @@
+"""``videopath train``: train a model from a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from videopath.app.cli.options import AcceptLicence, Verbose
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.training.recipe import TransferRecipe
+
+
+def train(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder of the training data.", exists=True, file_okay=False, show_default=False
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="nano, vidrip-7b, vidrip-0.5b, or the path of a YAML file.")
+    ] = "nano",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for checkpoints and the finished model; default: runs/NAME of the recipe.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    stage: Annotated[
+        int | None,
+        typer.Option(
+            "--stage", min=0, help="Only this stage of a transfer, from 0; default: all.", show_default=False
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change the recipe: seed=3, stages.1.batch=2. Repeatable.", metavar="KEY=VALUE"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build the network without weights; say what each stage needs.")
+    ] = False,
+    gpus: Annotated[
+        int, typer.Option("--gpus", min=1, help="With --dry-run: GPUs that share the weights.")
+    ] = 8,
+    accept_licence: AcceptLicence = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a model; it can be interrupted and resumed.
+
+    On several GPUs: accelerate launch -m videopath.app.cli train …
+    """
+    from videopath.app.cli.console import quiet_libraries, say
+    from videopath.app.cli.errors import EXIT_INTERRUPTED
+    from videopath.training.recipe import TransferRecipe, load_recipe
+
+    quiet_libraries(verbose)
+    chosen = load_recipe(recipe, changes or [])
+    if dry_run:
+        if not isinstance(chosen, TransferRecipe):
+            raise InputError(f"{recipe} trains from nothing; --dry-run is of transfers, like vidrip-7b.")
+        _say_plan(chosen, gpus)
+        return
+    if data is None:
+        raise InputError("Nothing to learn from: give --data, or --dry-run to see what the recipe needs.")
+    folder = out or Path("runs") / Path(recipe).stem
+    if not resume and stage is None and folder.is_dir() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder} holds an earlier run: add --resume to go on with it, or choose another --out."
+        )
+    try:
+        if isinstance(chosen, TransferRecipe):
+            from videopath.training.transfer.stages import Transfer
+
+            typer.echo(Transfer(chosen, data, folder, say, accept_licence).run(stage))
+        elif stage is not None:
+            raise InputError(f"{recipe} trains from nothing, all stages in a row; --stage is of transfers.")
+        else:
+            from videopath.training.run import train as run
+
+            typer.echo(run(chosen, data, folder, say))
+    except KeyboardInterrupt as error:
+        say(
+            f"Interrupted. Go on with: videopath train --recipe {recipe} --data {data} --out {folder} --resume"
+        )
+        raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def _say_plan(recipe: TransferRecipe, gpus: int) -> None:
+    """A row for each stage."""
+    from videopath.app.cli.console import stdout, table
+    from videopath.training.planning import plan
+
+    rows = [
+        (
+            one.name,
+            f"{one.tensors:,}",
+            f"{one.parameters:,}",
+            ", ".join(f"{part} {count:,}" for part, count in one.learning.items()),
+            f"{one.tokens:,}",
+            f"{one.states_gib:.1f} GiB",
+            f"{one.activations_gib:.1f} GiB",
+        )
+        for one in plan(recipe, gpus)
+    ]
+    head = (
+        "stage",
+        "tensors",
+        "parameters",
+        "learning",
+        "tokens of a row",
+        f"states on each of {gpus}",
+        "activations, about",
+    )
+    stdout().print(table(head, rows))

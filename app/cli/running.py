@@ -1,0 +1,154 @@
+"""How the commands run a case: check what was asked, show the steps, deliver the report, choose the exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from videopath.app.cli.errors import EXIT_ABSTAINED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WAITING
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from videopath.agent import CaseReport, DiagnosticAgent, Step
+    from videopath.agent.cases.library import CaseLibrary
+    from videopath.agent.graph.steps import Progress
+    from videopath.core.settings import ReviewMode
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """Which agent; what is none comes from the settings."""
+
+    model: str | None = None
+    base: str | None = None
+    knowledge: Path | None = None
+    review: ReviewMode | None = None
+    frames: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    accept_licence: bool = False
+    accept_uncalibrated: bool = False
+
+
+def load_agent(options: AgentOptions) -> DiagnosticAgent:
+    """The agent of the command line, else of the settings."""
+    from videopath.agent import DiagnosticAgent
+    from videopath.core.settings import load_settings
+
+    settings = load_settings()
+    return DiagnosticAgent.load(
+        model=options.model or settings.model,
+        base=options.base or (None if options.model else settings.base),  # a base is that of its own model
+        knowledge=options.knowledge or settings.knowledge,
+        review=options.review or settings.review,
+        frames=options.frames or settings.frames,
+        device=options.device or settings.device,
+        dtype=options.dtype or settings.dtype,
+        accept_licence=options.accept_licence or settings.accept_licence,
+        accept_uncalibrated=options.accept_uncalibrated or settings.accept_uncalibrated,
+        home=settings.home,
+    )
+
+
+def load_agent_of(library: CaseLibrary, case_id: str) -> DiagnosticAgent:
+    """The agent that a case was begun with."""
+    from videopath.agent.replay import agent_of, settings_of
+    from videopath.core.settings import load_settings
+
+    begun_with = settings_of(library, case_id)
+    return agent_of(begun_with, library.home, accept_licence=load_settings().accept_licence)
+
+
+def follow(
+    library: CaseLibrary, case_id: str, run: Callable[[Callable[[Progress], None]], Iterable[Step]]
+) -> None:
+    """Run a case, show its steps as they finish and, on a terminal, what is written in between."""
+    from videopath.app.cli.console import StepDisplay
+
+    with _resumable(library, case_id), StepDisplay() as display:
+
+        def between(progress: Progress) -> None:
+            if progress.kind == "token":
+                display.token(progress.text)
+            else:
+                display.working(f"{progress.step}: {progress.text}" if progress.text else progress.step)
+
+        for step in run(between):
+            display.finished(step)
+
+
+def deliver(report: CaseReport, *, as_json: bool, out: Path | None = None, strict: bool = False) -> None:
+    """The report on stdout and, when asked, in a folder; leaves with the case's exit code."""
+    from videopath.app.cli.console import emit_json, say, stdout
+    from videopath.app.cli.summary import summary
+
+    if out is not None:
+        _write(report, out)
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        stdout().print(summary(report))
+    if report.status == "waiting for review":
+        say(
+            f"The case waits for your review: videopath cases resume {report.case_id} "
+            "--action accept|edit|revise|reject --reviewer NAME"
+        )
+    elif not as_json:
+        say(f"Report, trace and evidence frames: {out or report.folder}")
+    code = exit_code(report, strict)
+    if code:
+        raise typer.Exit(code)
+
+
+def exit_code(report: CaseReport, strict: bool) -> int:
+    """What the process answers for a case."""
+    if report.status == "waiting for review":
+        return EXIT_WAITING
+    if report.status in ("failed", "running"):
+        return EXIT_FAILED
+    return EXIT_ABSTAINED if strict and report.status == "abstained" else EXIT_DONE
+
+
+def check_folder(out: Path | None) -> None:
+    """Refuse a folder for results that cannot be made or written before the work begins, not after it."""
+    if out is None:
+        return
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; give a folder for report and bundle.")
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(f"--out {out} cannot be written; give a folder where you may write.")
+
+
+def _write(report: CaseReport, out: Path) -> None:
+    from videopath.core.files import write_bytes, write_text
+
+    report.save_bundle(out / f"{report.case_id}.zip")
+    write_text(out / "report.json", report.without_paths().to_json())
+    write_text(out / "report.md", report.to_markdown())
+    for image in sorted({finding.image for finding in report.findings if finding.image}):
+        if report.folder is not None:
+            write_bytes(out / image, (report.folder / image).read_bytes())
+
+
+@contextmanager
+def _resumable(library: CaseLibrary, case_id: str) -> Iterator[None]:
+    """An interrupted case says how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        from videopath.app.cli.console import say
+
+        if any(entry.case_id == case_id for entry in library.list()):
+            say(f"Interrupted. Finished steps are kept; go on with: videopath cases resume {case_id}")
+        else:
+            say("Interrupted before the case began.")
+        raise typer.Exit(EXIT_INTERRUPTED) from error

@@ -1,0 +1,132 @@
+"""A case on one screen. Texts from the model are shown as they are: markup in them is not read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from videopath.agent.cases.unfinished import UNFINISHED
+from videopath.agent.report.markdown import (
+    confidence_in_words,
+    left_out_sentences,
+    moment,
+    ranks_of,
+)
+from videopath.agent.report.phrases import (
+    basis_in_words,
+    blind_in_words,
+    by_organ,
+    candidate_in_words,
+    diagnosis_in_words,
+    looks_in_words,
+    marked,
+    other_organs_in_words,
+    outcome_title,
+    question_in_words,
+    readers_in_words,
+    vote_in_words,
+    vouchers_in_words,
+)
+from videopath.agent.report.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
+from videopath.app.cli.console import plain, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from videopath.agent.cases.records import Candidate, CaseReport
+
+
+def summary(report: CaseReport, state: str = "") -> RenderableType:
+    """What was found, how sure the agent is, and on what it rests. ``state``: the library's word for the status."""
+    return Group(*_parts(report, state or report.status), "", Text(report.notice, style="yellow"))
+
+
+def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
+    yield _headline(report, state)
+    if report.status in UNFINISHED:
+        done = ((step.name, f"{step.seconds:.2f}", step.summary) for step in report.steps)
+        yield _titled(
+            "Finished steps", table(("step", "seconds", "outcome"), done) if report.steps else "none"
+        )
+    if report.question:
+        yield plain(f"Question: {question_in_words(report)}")
+    if report.review or report.addenda:
+        yield _titled("Who said what", *(plain(str(statement)) for statement in statements(report)))
+    yield from _of_the_agent(report)
+    if report.differential:
+        own, others = by_organ(report.differential)
+        yield _titled("Differential", _candidates(own))
+        if others:
+            yield _titled(other_organs_in_words(others), _candidates(others))
+    if report.findings:
+        found = (
+            (moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings
+        )
+        yield _titled("Findings, and the moment that shows each that was seen", table(("", "", ""), found))
+    elif report.description:
+        yield _titled("Description", plain(report.description))
+    if writer := writer_of("description", report):
+        yield plain(f"Description and findings are in the words of {writer}.")
+    if report.similar_cases:
+        cases = (
+            (f"{c.score:.3f}", ranks_of(c), c.id, c.diagnosis, "" if c.kept else c.why)
+            for c in report.similar_cases
+        )
+        yield _titled("Similar cases", table(("", "ranks", "case", "diagnosis", "not used because"), cases))
+    if report.vote:
+        yield plain(f"\n{vote_in_words(report.vote)}")
+    for sentence in left_out_sentences(report):
+        yield plain(f"\n{sentence}")
+    if report.blind_diagnosis:
+        after = marked(report, agent_diagnosis(report)) or "none"
+        yield plain(
+            f"\nBefore the similar cases: {blind_in_words(report)}. The agent after them: {after}. "
+            f"{retrieval_sentence(report)}"
+        )
+
+
+def _of_the_agent(report: CaseReport) -> Iterator[RenderableType]:
+    """Its looks, advice and rationale; apart, with its diagnosis and confidence, where the diagnosis is a person's."""
+    parts = [plain(line) for line in (*vouchers_in_words(report), *looks_in_words(report))]
+    if report.advice:
+        parts += [plain("What would help", "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]
+    if report.rationale:
+        parts += [plain("Rationale", "bold"), plain(report.rationale)]
+    if report.has_persons_diagnosis:
+        agents = marked(report, agent_diagnosis(report)) or "no diagnosis"
+        yield _titled(
+            "What the agent said",
+            plain(f"{agents}   confidence of the agent {confidence_in_words(report)}"),
+            *parts,
+        )
+    else:
+        yield from parts
+
+
+def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
+    rows = (
+        (f"{c.probability:6.1%}", *readers_in_words(c), candidate_in_words(c), "; ".join(c.support))
+        for c in candidates
+    )
+    return table(("", "model", "cases", "diagnosis", "support"), rows)
+
+
+def _headline(report: CaseReport, state: str) -> Text:
+    text = Text("\n")
+    if report.diagnosis:
+        unsure = report.abstained and not report.has_persons_diagnosis
+        text.append(f"{outcome_title(report)}: ", style="bold")
+        text.append(plain(diagnosis_in_words(report), "bold yellow" if unsure else "bold green"))
+        if not report.has_persons_diagnosis:
+            text.append(f"   confidence {confidence_in_words(report)}")
+    text.append(f"\nCase {report.case_id}: {state}", style="dim")
+    if report.site:
+        text.append(f"   site: {report.site}", style="dim")
+    return text
+
+
+def _titled(title: str, *parts: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{title}", style="bold"), *(Padding(part, (0, 0, 0, 2)) for part in parts))

@@ -1,0 +1,90 @@
+"""The differential as bars with their numbers, and as a table for those who cannot see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from videopath.agent.cases.records import Candidate
+from videopath.agent.report.phrases import (
+    by_organ,
+    candidate_in_words,
+    other_organs_in_words,
+    readers_in_words,
+)
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.palette import palette
+from videopath.app.web.components.shared.tables import table
+
+_ROW = 44  # pixels of a candidate: its name, under it its bar
+_FEWEST, _MOST = 3, 8  # bars; the table has them all
+_SMALL = 0.005  # probability below which a bar tells nothing
+
+
+def differential(candidates: Sequence[Candidate]) -> None:
+    """The candidates with their probabilities, best first."""
+    with st.container(key="differential"):
+        st.subheader("Differential", anchor=False)
+        if not candidates:
+            st.text("No diagnosis yet.")
+            return
+        own, others = by_organ(candidates)
+        shown = [c for n, c in enumerate(own[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
+        st.vega_lite_chart(spec=_bars(shown), width="stretch", alt=described(shown))
+        with st.expander(f"All {len(own)} as a table, with what supports each", type="compact"):
+            _table(own)
+        if others:
+            with st.expander(inert(other_organs_in_words(others)), type="compact", key="other_organs"):
+                _table(others)
+
+
+def _table(candidates: Sequence[Candidate]) -> None:
+    rows = [
+        (candidate_in_words(c), f"{c.probability:.1%}", *readers_in_words(c), "; ".join(c.support) or "–")
+        for c in candidates
+    ]
+    table(("diagnosis", "probability", "by the model", "by the cases", "support"), rows)
+
+
+def described(candidates: Sequence[Candidate]) -> str:
+    """The chart in words."""
+    return "Differential: " + ", ".join(f"{candidate_in_words(c)} {c.probability:.0%}" for c in candidates)
+
+
+def _bars(candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """A Vega-Lite chart: each name above its bar, the number at the bar's end."""
+    ink = palette()
+    rows = [
+        {"place": place, "label": candidate_in_words(c), "probability": c.probability}
+        for place, c in enumerate(candidates)
+    ]
+    colour = {"condition": {"test": "datum.place == 0", "value": ink.accent}, "value": ink.soft}
+    number = {"field": "probability", "type": "quantitative", "format": ".1%"}
+    label = {"field": "label", "type": "nominal"}
+    text = {"type": "text", "align": "left", "color": ink.text}
+    return {
+        "data": {"values": rows},
+        "height": _ROW * len(rows),
+        "background": "transparent",
+        "config": {"view": {"stroke": None}},
+        "encoding": {
+            "y": {"field": "place", "type": "ordinal", "axis": None, "scale": {"padding": 0}},
+            "x": {
+                "field": "probability",
+                "type": "quantitative",
+                "axis": None,
+                "scale": {"domain": [0, 1.15]},
+            },
+            "tooltip": [label, number],
+        },
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": 13, "cornerRadiusEnd": 3, "yOffset": 8},
+                "encoding": {"color": colour},
+            },
+            {"mark": {**text, "dx": 6, "dy": 8, "fontWeight": "bold"}, "encoding": {"text": number}},
+            {"mark": {**text, "dy": -10, "fontSize": 14}, "encoding": {"x": {"value": 0}, "text": label}},
+        ],
+    }

@@ -1,0 +1,101 @@
+"""The agent's graph as a picture, with the path that a case took."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from videopath.agent import Step
+from videopath.app.web.components.shared.palette import palette
+from videopath.app.web.components.shared.view import CaseView, title_of
+from videopath.app.web.runtime.services import services
+
+START, END = "__start__", "__end__"
+
+Edge = tuple[str, str, bool]  # from, to, whether a choice
+
+
+def graph(view: CaseView) -> None:
+    """The picture: steps taken have a thick border and their numbers, steps not taken a dashed one."""
+    path = path_of(view.steps, finished=bool(view.report) and not view.active)
+    running = view.job.step if view.job and view.active else None
+    with st.container(key="graph"):
+        st.graphviz_chart(dot(_edges(), path, running), width="stretch", alt=described(path, running))
+        st.caption(
+            "Thick: the path of this case, with the order of its steps. Dashed: ways that were not taken."
+        )
+
+
+def path_of(steps: list[Step], *, finished: bool) -> list[str]:
+    """The nodes in the order in which they were taken."""
+    names = [step.name for step in steps]
+    ended = finished and names[-1:] == ["report"]
+    return [START, *names, *([END] if ended else [])]
+
+
+def described(path: list[str], running: str | None) -> str:
+    """The path in words."""
+    named = ", ".join(title_of(name).lower() for name in path if name not in (START, END)) or "none yet"
+    return f"The graph of the agent. Steps taken, in order: {named}." + (
+        f" At work now: {title_of(running).lower()}." if running else ""
+    )
+
+
+def dot(edges: list[Edge], path: list[str], running: str | None) -> str:
+    """Graphviz text; the browser draws it."""
+    ink = palette()
+    lines = [
+        "digraph {",
+        'rankdir=TB; bgcolor="transparent"; nodesep=0.35; ranksep=0.32;',
+        f'node [shape=box, style="rounded", fontname="sans-serif", fontsize=13, fontcolor="{ink.text}", '
+        f'color="{ink.soft}"];',
+        f'edge [fontname="sans-serif", fontsize=11, fontcolor="{ink.accent}", color="{ink.soft}"];',
+    ]
+    names = dict.fromkeys(name for edge in edges for name in edge[:2])
+    lines += [_node(name, path, running) for name in names]
+    lines += [_edge(edge, path) for edge in edges]
+    return "\n".join([*lines, "}"])
+
+
+def steps_to_come(step: str | None) -> list[str]:
+    """The steps that follow for certain: up to the next choice."""
+    following: dict[str, list[str]] = {}
+    for source, target, _ in _edges():
+        following.setdefault(source, []).append(target)
+    coming, at = [], step or START
+    while len(following.get(at, [])) == 1 and following[at][0] != END and following[at][0] not in coming:
+        at = following[at][0]
+        coming.append(at)
+    return coming
+
+
+def _node(name: str, path: list[str], running: str | None) -> str:
+    ink = palette()
+    if name in (START, END):
+        return f'"{name}" [label="{"start" if name == START else "end"}", shape=plaintext];'
+    order = [str(place) for place, taken in enumerate(path) if taken == name]
+    label = title_of(name) + (f"\\n{', '.join(order)}" if order else "")
+    if name == running:
+        return f'"{name}" [label="{label}\\nat work", peripheries=2, penwidth=2.5, color="{ink.accent}"];'
+    if order:
+        return f'"{name}" [label="{label}", penwidth=2.5, color="{ink.accent}"];'
+    return f'"{name}" [label="{label}", style="rounded,dashed", fontcolor="{ink.soft}"];'
+
+
+def _edge(edge: Edge, path: list[str]) -> str:
+    source, target, _ = edge
+    taken = (source, target) in zip(path, path[1:], strict=False)
+    look = f'penwidth=2.5, color="{palette().accent}"' if taken else "style=dashed"
+    return f'"{source}" -> "{target}" [{look}];'
+
+
+def _edges() -> list[Edge]:
+    return _edges_of(str(services().home))
+
+
+@st.cache_resource(show_spinner=False)
+def _edges_of(home: str) -> list[Edge]:
+    """The edges of the graph that the agent runs; no model is loaded for it."""
+    from videopath.agent import DiagnosticAgent
+
+    with DiagnosticAgent.load(home=home) as agent:
+        return [(edge.source, edge.target, edge.conditional) for edge in agent.graph.get_graph().edges]

@@ -1,0 +1,56 @@
+"""Similar cases as cards, and what they did to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from videopath.agent.cases.records import SimilarCase
+from videopath.agent.report.markdown import ranks_of
+from videopath.agent.report.phrases import BALLOTS, ballots_in_words, vote_in_words
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.tables import table
+from videopath.tools.schemas import CasesVote
+
+
+def neighbours(
+    similar: Sequence[SimilarCase], sentence: str, left_out: Sequence[str] = (), vote: CasesVote | None = None
+) -> None:
+    """The cards as they came, and how the cases voted.
+
+    ``sentence`` says whether they changed the diagnosis, ``left_out`` what was not searched.
+    """
+    with st.container(key="neighbours"):
+        st.subheader("Similar cases", anchor=False)
+        if sentence:
+            st.info(inert(sentence), icon=":material/compare_arrows:")
+        if not similar:
+            st.text("No similar case was looked up yet, or none was found.")
+        for first in range(
+            0, len(similar), 2
+        ):  # by rows, so that one column on a narrow screen keeps the order
+            for column, case in zip(st.columns(2), similar[first : first + 2], strict=False):
+                with column:
+                    _card(case)
+        if vote is not None:
+            st.markdown("**How they voted**")
+            st.text(vote_in_words(vote))
+            table(BALLOTS, ballots_in_words(vote))
+        for told in left_out:
+            st.caption(inert(told))
+
+
+def _card(case: SimilarCase) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if case.kept:
+                st.badge("kept", icon=":material/check:", color="green")
+            else:
+                st.badge("dropped", icon=":material/block:", color="gray")
+            st.markdown(f"**{inert(case.diagnosis)}**")
+        st.progress(min(max(case.score, 0.0), 1.0), text=f"similarity {case.score:.3f}")
+        if ranks := ranks_of(case):
+            st.caption(f"ranks: {ranks}")
+        st.text(case.description)
+        st.caption(inert(f"{case.id} · from {case.source}" + (f" · {case.why}" if case.why else "")))

@@ -1,0 +1,185 @@
+"""The head of a case: what was found, how sure the agent is, and how far the case has come."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from videopath.agent.cases.records import CaseReport
+from videopath.agent.report.markdown import confidence_in_words
+from videopath.agent.report.phrases import (
+    diagnosis_in_words,
+    looks_in_words,
+    outcome_title,
+    question_in_words,
+    vouchers_in_words,
+)
+from videopath.agent.report.statements import retrieval_sentence
+from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.links import go
+from videopath.app.web.components.shared.status import STATUSES, age
+from videopath.app.web.components.shared.view import CaseView, load_view
+from videopath.app.web.runtime.services import Services, owner
+from videopath.core.errors import VideoPathError
+
+_LIKE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
+_RESUMABLE = ("interrupted", "stopped", "failed")
+_LOOK = 2.0  # seconds between two looks at a case that another process works on
+_SHOWN = "case_problem"  # in the session: what a button's work ended in
+
+
+def outcome(view: CaseView, shared: Services) -> None:
+    """Diagnosis, status, confidence, and what can be done now."""
+    with st.container(key="outcome"):
+        st.title(inert(_headline(view)), anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            look = STATUSES[_LIKE.get(view.state, view.state)]
+            st.badge(view.state, icon=look.icon, color=look.colour)
+            report = view.report
+            if report is not None and report.diagnosis and not report.has_persons_diagnosis:
+                st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
+            if report is not None and report.amended_diagnosis:
+                st.badge(
+                    inert(f"addendum: {report.amended_diagnosis}"), icon=":material/note_add:", color="orange"
+                )
+        entry = view.entry
+        facts = (
+            PurePath(entry.video).name,
+            entry.site or "site not given",
+            entry.model,
+            age(entry.created),
+            entry.case_id,
+        )
+        st.caption(" · ".join(inert(fact) for fact in facts))
+        if view.report is not None:
+            _limits(view.report)
+        told = st.session_state.pop(_SHOWN, "")
+        if told:
+            st.error(inert(told), icon=":material/error:")
+        _what_now(view, shared)
+
+
+def unknown(why: str = "") -> None:
+    """No id in the address, or one that cannot be shown, and why."""
+    st.title("Case", anchor=False)
+    if why:
+        st.error(inert(why), icon=":material/error:")
+    else:
+        st.info("Choose a case in the worklist, or begin a new one.", icon=":material/info:")
+    with st.container(horizontal=True):
+        if st.button("Worklist", key="to_worklist", icon=":material/list_alt:"):
+            go("worklist")
+        if st.button("New case", key="to_new", icon=":material/add_circle:"):
+            go("new")
+
+
+def blind_sentence(view: CaseView) -> str:
+    """The blind against the final diagnosis; empty before both are there."""
+    blind, final = view.evidence.blind, view.evidence.final
+    if not blind or not final:
+        return ""
+    if blind == final:
+        return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
+    if view.report is not None:
+        return f"Before it saw the similar cases the model said “{blind}”, after them “{final}”. {retrieval_sentence(view.report)}"
+    return f"Before it saw the similar cases the model said “{blind}”; they changed its answer to “{final}”."
+
+
+def _headline(view: CaseView) -> str:
+    if view.report is None or not view.report.diagnosis:
+        return f"Case of {PurePath(view.entry.video).name}"
+    label = diagnosis_in_words(view.report)
+    unsure = (
+        view.report.abstained and not view.report.has_persons_diagnosis and view.report.status != "rejected"
+    )
+    title = outcome_title(view.report).partition(",")[0]
+    return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
+
+
+def _limits(report: CaseReport) -> None:
+    """The question, answered or not, who vouches for the diagnosis, and what was seen at other looks."""
+    if report.question:
+        st.text(f"Question: {question_in_words(report)}")
+    lines = [*(() if report.has_persons_diagnosis else vouchers_in_words(report)), *looks_in_words(report)]
+    if lines:
+        with st.container(key="looks", gap=None):
+            for line in lines:
+                st.text(line)
+
+
+def _what_now(view: CaseView, shared: Services) -> None:
+    """One line on what the state means, with the button that goes with it."""
+    report = view.report
+    if view.late_problem:
+        st.error(inert(f"The decision was not taken. {view.late_problem}"), icon=":material/sync_problem:")
+    if view.problem:
+        st.error(inert(view.problem), icon=":material/error:")
+    if view.active:
+        _stop(view, shared)
+    elif view.state == "running":
+        st.info("Another process works on this case.", icon=":material/progress_activity:")
+        st.fragment(_went_on, run_every=_LOOK)(shared, view)
+    elif view.state == "failed":
+        st.error(inert(f"The case failed. {view.error}"), icon=":material/error:")
+        _resume(view, shared, "Try again")
+    elif view.state in _RESUMABLE:
+        st.warning(
+            "The case was interrupted. Its finished steps are kept; it goes on where it was.",
+            icon=":material/pause_circle:",
+        )
+        _resume(view, shared, "Resume")
+    elif view.state == "waiting for review":
+        st.info(
+            "The case waits for a person: check the evidence, then decide below.",
+            icon=":material/rate_review:",
+        )
+    elif view.state == "abstained":
+        st.warning(
+            "The agent abstained: this is no diagnosis to sign out.",
+            icon=":material/help:",
+        )
+    if report is not None and report.burned_in.get("writings"):
+        st.warning(inert(report.burned_in["sentence"]), icon=":material/text_fields:")
+    if report is not None and report.advice and view.state in ("abstained", "waiting for review"):
+        with st.container(key="advice"):
+            st.markdown("**Why it is not sure, and what would help**")
+            for sentence in report.advice:
+                st.text(f"• {sentence}")
+
+
+def _went_on(shared: Services, drawn: CaseView) -> None:
+    """Draw the page again when the case that another process works on got further, or was left."""
+    now = load_view(shared, drawn.case_id)
+    if (now.state, len(now.steps)) != (drawn.state, len(drawn.steps)):
+        st.rerun()
+
+
+def _stop(view: CaseView, shared: Services) -> None:
+    stopping = view.state == "stopping"
+    st.button(
+        "Stopping…" if stopping else "Stop",
+        key="stop",
+        icon=":material/stop_circle:",
+        disabled=stopping,
+        on_click=shared.worker.stop,
+        args=(view.case_id,),
+    )
+
+
+def _resume(view: CaseView, shared: Services, word: str) -> None:
+    st.button(
+        word,
+        key="resume",
+        icon=":material/play_arrow:",
+        type="primary",
+        on_click=_go_on,
+        args=(shared, view.case_id),
+    )
+
+
+def _go_on(shared: Services, case_id: str) -> None:
+    try:
+        shared.worker.resume(case_id, owner())
+    except VideoPathError as error:
+        st.session_state[_SHOWN] = str(error)

@@ -1,0 +1,36 @@
+"""Who said what of a case, in order; what belongs to the agent stands apart from a person's diagnosis."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from videopath.agent import CaseReport
+from videopath.agent.report.markdown import confidence_in_words
+from videopath.agent.report.phrases import abstention_in_words, marked
+from videopath.agent.report.statements import agent_diagnosis, statements
+from videopath.app.web.components.shared.tables import table
+
+
+def said(report: CaseReport) -> None:
+    """The statements of model, agent and people; nothing where the agent alone spoke."""
+    if not (report.review or report.addenda):
+        return
+    with st.container(key="said"):
+        st.subheader("Who said what", anchor=False)
+        rows = [
+            (s.who, s.when[:16].replace("T", " ") or "–", s.act or "–", s.diagnosis or "–", s.comment or "–")
+            for s in statements(report)
+        ]
+        table(("who", "when (UTC)", "decision", "diagnosis", "comment"), rows)
+        if report.has_persons_diagnosis:
+            _agents(report)
+
+
+def _agents(report: CaseReport) -> None:
+    with st.container(key="agent_said", gap=None):
+        st.markdown("**What the agent said**")
+        agents = marked(report, agent_diagnosis(report)) or "no diagnosis"
+        st.text(f"{agents}, confidence {confidence_in_words(report)}")
+        for sentence in (abstention_in_words(report), *report.advice, report.rationale):
+            if sentence:
+                st.text(sentence)

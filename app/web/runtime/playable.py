@@ -1,0 +1,118 @@
+"""What a browser can show of a video: the file itself, or an H.264 copy made once; and single frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from filelock import FileLock
+
+from videopath.core.errors import InputError
+from videopath.core.files import close_to_others, private_folder, replaced_on_success, sha256_text
+from videopath.media.clip import open_source
+from videopath.media.image.samples import fitted
+from videopath.media.image.source import Source
+from videopath.media.video.source import VideoSource
+from videopath.model import open_clip
+
+Crop = tuple[float, float, float, float]
+"""(left, top, right, bottom) as shares of the displayed frame, in [0, 1]."""
+
+_PLAYED = {
+    ".mp4": {"h264", "vp9", "av1"},
+    ".m4v": {"h264", "vp9", "av1"},
+    ".webm": {"vp8", "vp9", "av1"},
+}
+_PIXELS = {"yuv420p", "yuvj420p"}  # H.264 in other formats is not played everywhere
+_LARGEST = 1280  # pixels of the longer side of a copy
+_ROUNDED = 0.001  # seconds by which a written moment may lie before its frame
+_TICKS = 90_000  # per second
+_AT_ONCE = 32  # pictures in memory: an animation is decoded from its start for each reading
+_LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for how colours are written
+_MAKER = 2
+"""Counts the ways in which copies were made, so that a copy made in an older way is not shown."""
+
+
+def playable(path: Path, cache: Path) -> Path:
+    """The file itself when browsers play it, else an H.264 mp4 of it in ``cache``, made on the first call.
+
+    Browsers differ in what they do with turned, mirrored, interlaced, HDR and not square pictures and with several
+    videos in a file, so all of these are copied as they were looked at. The copy keeps the times of the frames. A
+    folder of frames becomes a video of one frame per second. Raises ``InputError`` for what cannot be read.
+    """
+    source = open_source(path)
+    if _is_played(source):
+        return path
+    copy = cache / f"{_identity(path)}.mp4"
+    if not copy.exists():
+        private_folder(cache)
+        close_to_others(cache)
+        with FileLock(copy.with_suffix(".lock"), mode=0o600):  # two tabs ask for the same copy
+            if not copy.exists():
+                _transcode(source, copy)
+    return copy
+
+
+def frame_at(path: Path, seconds: float, crop: Crop | None = None) -> np.ndarray:
+    """uint8 [H,W,3], RGB: the frame that is shown at ``seconds``, at its native resolution, or a crop of it."""
+    shown: np.ndarray = open_clip(path, 1, seconds, seconds + _ROUNDED, crop=crop).frames[0]
+    return shown
+
+
+def _is_played(source: Source) -> bool:
+    if not isinstance(source, VideoSource) or not source.plain:
+        return False
+    codecs = _PLAYED.get(source.path.suffix.lower(), set())
+    return source.codec in codecs and (source.codec != "h264" or source.pixels in _PIXELS)
+
+
+def _identity(path: Path) -> str:
+    """A name for the copy of a file as it is now."""
+    stat = path.stat()
+    name = os.fsencode(path.resolve()).hex()
+    return sha256_text(f"{_MAKER} {name} {stat.st_mtime_ns} {stat.st_size}")[:24]
+
+
+def _transcode(source: Source, copy: Path) -> None:
+    """Every frame at its own time, as it is displayed."""
+    width, height = _even(source.width, source.height)
+    rate = Fraction(source.fps or 1).limit_denominator(1000) or Fraction(1)
+    with replaced_on_success(copy, private=True) as part, av.open(str(part), "w", format="mp4") as target:
+        out: Any = target.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "23"})
+        out.width, out.height, out.pix_fmt = width, height, "yuv420p"
+        out.time_base = out.codec_context.time_base = Fraction(1, _TICKS)
+        out.codec_context.color_range, out.codec_context.colorspace = _LIMITED, _BT601
+        out.codec_context.color_primaries = out.codec_context.color_trc = _BT709
+        latest = -1
+        for seconds, picture in _film(source):
+            shown = np.ascontiguousarray(fitted(picture, source.width, source.height))
+            frame = av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(
+                width=width, height=height, format="yuv420p", dst_colorspace=_BT601, dst_color_range=_LIMITED
+            )
+            latest = max(latest + 1, round(seconds * _TICKS))
+            frame.pts, frame.time_base = latest, Fraction(1, _TICKS)
+            target.mux(out.encode(frame))
+        target.mux(out.encode())
+    if latest < 0:
+        raise InputError(f"{source.path.name} holds no picture that can be decoded.")
+
+
+def _film(source: Source) -> Iterator[tuple[float, np.ndarray]]:
+    if isinstance(source, VideoSource):
+        yield from source.film()
+        return
+    for start in range(0, len(source.seconds), _AT_ONCE):
+        seconds = source.seconds[start : start + _AT_ONCE]
+        pictures, _ = source.read(list(range(start, start + len(seconds))), np.ascontiguousarray)
+        yield from zip(map(float, seconds), pictures, strict=True)
+
+
+def _even(width: int, height: int) -> tuple[int, int]:
+    """The size of a copy: at most ``_LARGEST``, both sides even as H.264 wants them."""
+    scale = min(1.0, _LARGEST / max(width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)

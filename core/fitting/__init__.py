@@ -1,0 +1,1 @@
+"""Small fits that several rooms share: logistic functions and cuts."""

@@ -1,0 +1,1 @@
+"""Evaluation on test sets of questions about videos."""

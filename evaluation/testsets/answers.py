@@ -1,0 +1,397 @@
+"""Answers to a test set: by the model alone, by the agent, and by the agent without similar cases.
+
+Every answer is written as it is known, so that a run that was stopped goes on. The model alone answers several questions side by side;
+the agent asks and weighs one case at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from videopath.core.errors import EngineError, InputError
+from videopath.core.files import sha256_file, write_text
+from videopath.core.installing import install_command
+from videopath.core.pathology.entities import mentioned, named
+from videopath.evaluation.testsets.sets import Item, first_line
+from videopath.model.prompts.questions import DIAGNOSIS_START, FIRST_DESCRIBE, parse_answer
+from videopath.model.prompts.questions import Answer as Parts
+from videopath.tools.schemas import Candidate
+
+if TYPE_CHECKING:
+    from videopath.model.inference.engine import Engine, EngineInfo, Generation, LocalEngine, Session
+    from videopath.model.inference.session import LocalSession
+
+SystemName = Literal["agent", "model", "blind", "cases", "colour"]
+"""``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent, which sees no similar case. ``cases``:
+the vote of the similar cases alone. ``colour``: six colour numbers alone, the trivial baseline."""
+SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
+
+CONFIDENCE: dict[SystemName, str] = {
+    "agent": "the agent's calibrated probability that its diagnosis is right",
+    "model": "the probability that the model gives to the words of its diagnosis after its own description; of an answer that names "
+    "none in that form, the geometric mean of its tokens' probabilities",
+    "blind": "the agent's calibrated probability that its diagnosis is right",
+    "cases": "how often such a vote is right, by what the knowledge base measured on itself",
+    "colour": "the share of the ten nearest cases that have the diagnosis",
+}
+
+_LONGEST = 1024  # tokens of an answer of the model alone, as in the published protocol
+_LONGEST_DIAGNOSIS = 120  # characters of an answer that is a diagnosis and nothing else
+
+
+class Answer(BaseModel):
+    """What a system said."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    video: str
+    group: str = ""
+    """Patient, case or slide; empty where the set names none."""
+    question: str
+    reference: str
+    text: str = ""
+    description: str = ""
+    """What it says of the findings, of systems that tell them apart from the diagnosis."""
+    diagnosis: str = ""
+    """The diagnosis in short, of systems that name one."""
+    differential: list[Candidate] = Field(default_factory=list)
+    """The highest probability first; empty of systems that have none."""
+    truth: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """Attribute → its true word."""
+    confidence: float | None = None
+    """In [0, 1]; see :data:`CONFIDENCE`."""
+    abstained: bool = False
+    question_answered: bool | None = None
+    """Of the agent: whether a diagnosis, which is all that it says, answers the question."""
+    seconds: float = 0.0
+    error: str = ""
+    """Why there is no answer."""
+
+    @property
+    def cluster(self) -> str:
+        """What the bootstrap draws as a whole: the group, or the video."""
+        return self.group or self.video
+
+    @property
+    def said(self) -> str:
+        """The diagnosis that it names, by the entity's own name; empty for none. A free answer is searched for names."""
+        text = self.text.strip()
+        bare = text if len(text) <= _LONGEST_DIAGNOSIS and "\n" not in text else ""
+        return named(self.diagnosis or mentioned(text) or bare)
+
+    @property
+    def right(self) -> bool:
+        """Whether it names the true diagnosis or another name of it; never where the set names none."""
+        return bool(self.truth) and self.said == named(self.truth or "")
+
+
+class Header(BaseModel):
+    """The first line of a file of answers: what they are answers to, and whose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    set: str
+    set_sha256: str
+    system: SystemName
+    model: str
+    weights_sha256: str
+    knowledge: str = ""
+    """SHA-256 of the agent's records; empty of systems that see none."""
+    control: str = ""
+    """What was wrong with what it was shown or asked; empty: nothing."""
+
+
+Ask = Callable[[Item], Answer]
+AskSeveral = Callable[[Sequence[Item]], list[Answer]]
+"""An answer to each item; a video that cannot be read is an answer with an ``error``."""
+
+
+@contextmanager
+def asking(
+    system: SystemName, engine: Engine, knowledge: Any, home: Path, *, frames: int | None = None
+) -> Iterator[Ask]:
+    """The system, ready to be asked. ``knowledge`` is the agent's; ``home`` keeps its cases while it is asked.
+
+    ``frames``: per clip; none: the engine's own number.
+    """
+    if system == "model":
+        yield lambda item: _by_model(engine, item, frames or engine.info.frames)
+        return
+    if system in ("cases", "colour"):
+        yield _asking_cases(system, engine, knowledge)
+        return
+    from videopath.agent.agent import DiagnosticAgent
+    from videopath.agent.policy import Policy
+
+    policy = Policy(accept_uncalibrated=True)  # the evaluation measures such answers
+    policy = policy.model_copy(update={"neighbours": 0}) if system == "blind" else policy
+    with DiagnosticAgent.load(engine, knowledge, policy=policy, frames=frames, home=home) as agent:
+        yield lambda item: _by_agent(agent, item)
+
+
+@contextmanager
+def asking_several(
+    system: SystemName, engine: Engine, knowledge: Any, home: Path, batch: int
+) -> Iterator[AskSeveral]:
+    """The system, ready to be asked: ``model`` on this machine answers up to ``batch`` questions side by side, all else one."""
+    from videopath.model.inference.engine import LocalEngine
+
+    if system == "model" and batch > 1 and isinstance(engine, LocalEngine):
+        yield lambda items: _together(engine, items)
+        return
+    with asking(system, engine, knowledge, home) as ask:
+        yield one_by_one(ask)
+
+
+def one_by_one(ask: Ask) -> AskSeveral:
+    """Asks items one after the other."""
+    return lambda items: [_answered(ask, item) for item in items]
+
+
+def check_judge() -> None:
+    """Raises ``InputError`` where the package that asks a judge is missing: asked before anything is answered."""
+    if find_spec("openai") is None:
+        raise InputError(
+            f"A judge needs the package openai, which is not installed; run: {install_command('benchmark')}"
+        )
+
+
+def answer_all(
+    items: Sequence[Item], ask: AskSeveral, header: Header, out: Path, batch: int = 1
+) -> Iterator[Answer]:
+    """Every item's answer in their order, those that ``out`` holds already included; new ones are written there at once.
+
+    ``batch`` items are asked at a time. Raises ``InputError`` where ``out`` holds the answers of another set, system or model.
+    What has an ``error`` is asked again the next time.
+    """
+    known = {answer.id: answer for answer in _known(out, header) if not answer.error}
+    lines = [header.model_dump_json(), *(answer.model_dump_json() for answer in known.values())]
+    write_text(out, "\n".join(lines) + "\n")
+    with out.open("a", encoding="utf-8") as stream:
+        for start in range(0, len(items), batch):
+            part = items[start : start + batch]
+            missing = [item for item in part if item.id not in known]
+            for answer in ask(missing) if missing else []:
+                known[answer.id] = answer
+                stream.write(answer.model_dump_json() + "\n")
+            stream.flush()
+            yield from (known[item.id] for item in part)
+
+
+def read_answers(path: Path) -> tuple[Header, list[Answer]]:
+    """A file of answers. Raises ``InputError`` where it is none."""
+    try:
+        first, *rest = whole_lines(path)
+        return Header.model_validate_json(first), [Answer.model_validate_json(line) for line in rest]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is no file of answers of `videopath evaluate SET`: {first_line(error)}."
+        ) from error
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file of JSON lines; one that a kill cut in the middle of its writing is not among them."""
+    return [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
+
+
+def header_of(path: Path, system: SystemName, info: EngineInfo, knowledge: Path | None) -> Header:
+    """What the answers to a set are headed by. Raises ``KnowledgeError`` where the agent's knowledge base is unusable."""
+    return Header(
+        set=path.name,
+        set_sha256=sha256_file(path),
+        system=system,
+        model=info.name,
+        weights_sha256=info.weights_sha256,
+        knowledge=_records_sha256(knowledge) if system in ("agent", "cases", "colour") else "",
+    )
+
+
+def unanswered(item: Item) -> Answer:
+    """An answer in which nothing is said yet."""
+    return Answer(
+        id=item.id,
+        video=item.video.name,
+        group=item.cluster,
+        question=item.question,
+        reference=item.reference,
+        truth=item.diagnosis,
+        attributes=item.attributes,
+    )
+
+
+def _answered(ask: Ask, item: Item) -> Answer:
+    begun = time.monotonic()
+    try:
+        answer = ask(item)
+    except InputError as error:
+        answer = unanswered(item).model_copy(update={"error": str(error)})
+    return answer.model_copy(update={"seconds": round(time.monotonic() - begun, 3)})
+
+
+def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
+    from videopath.media.clip import open_clip
+
+    with engine.open(open_clip(item.video, frames)) as session:
+        return _said(item, session, session.generate(item.question, max_new_tokens=_LONGEST))
+
+
+def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
+    """The model's answers to several items: side by side, or one after the other where memory or one question forbids that."""
+    try:
+        found = _side_by_side(engine, items)
+    except InputError:  # a question too long for the context: asked alone, it alone is an error
+        found = None
+    except EngineError as error:
+        if not error.retryable:
+            raise
+        found = None
+    return found or one_by_one(lambda item: _by_model(engine, item, engine.info.frames))(items)
+
+
+def _side_by_side(engine: LocalEngine, items: Sequence[Item]) -> list[Answer] | None:
+    """The answers, the seconds equal shares of all that it took; none where it took fewer frames to fit into memory.
+
+    Fewer frames that only the other clips made necessary would be another question than the one that is asked.
+    """
+    from videopath.media.clip import open_clip
+    from videopath.model.inference.session import generate_together
+
+    begun = time.monotonic()
+    answers: dict[str, Answer] = {}
+    with ExitStack() as opened:
+        sessions: dict[str, LocalSession] = {}
+        for item in items:
+            try:
+                clip = open_clip(item.video, engine.info.frames)
+                sessions[item.id] = opened.enter_context(engine.open(clip))
+            except InputError as error:
+                answers[item.id] = unanswered(item).model_copy(update={"error": str(error)})
+        seen = [item for item in items if item.id in sessions]
+        if seen:
+            opened_ones = [sessions[item.id] for item in seen]
+            found = generate_together(opened_ones, [item.question for item in seen], max_new_tokens=_LONGEST)
+            if any(session.notes for session in opened_ones):
+                return None
+            for item, generation in zip(seen, found, strict=True):
+                answers[item.id] = _said(item, sessions[item.id], generation)
+    share = round((time.monotonic() - begun) / len(items), 3)
+    return [answers[item.id].model_copy(update={"seconds": share}) for item in items]
+
+
+def _said(item: Item, session: Session, answer: Generation) -> Answer:
+    parts = parse_answer(answer.text)
+    return unanswered(item).model_copy(
+        update={
+            "text": answer.text.strip(),
+            "description": parts.description,
+            "diagnosis": parts.diagnosis,
+            "confidence": _sureness(session, item.question, answer, parts),
+        }
+    )
+
+
+def _sureness(session: Session, question: str, answer: Generation, parts: Parts) -> float | None:
+    """The model's own confidence, see :data:`CONFIDENCE`; none of an engine that tells no probabilities."""
+    if parts.diagnosis:
+        start = f"{parts.description}\n{DIAGNOSIS_START}" if parts.description else DIAGNOSIS_START
+        (score,) = session.score(question, [f" {parts.diagnosis}"], answer_start=start, reduce="sum")
+        return math.exp(min(score, 0.0))
+    if not answer.logprobs:
+        return None
+    return math.exp(min(sum(answer.logprobs) / len(answer.logprobs), 0.0))
+
+
+def _asking_cases(system: SystemName, engine: Engine, knowledge: Any) -> Ask:
+    """The similar cases alone: by their pictures, or by their colours."""
+    from videopath.evaluation.tiles.colour import colour_neighbours, colours_of
+    from videopath.tools.retrieve import RetrieveTool
+
+    tool = RetrieveTool(knowledge=knowledge, engine=engine)
+    if system == "cases":
+        return lambda item: _by_cases(tool, item)
+    neighbours = colour_neighbours(tool.open())
+    return lambda item: _by_shares(item, neighbours.shares(colours_of(item.video), item.site))
+
+
+def _by_cases(tool: Any, item: Item) -> Answer:
+    found = tool.invoke(
+        {
+            "description": "",
+            "site": item.site,
+            "exclude_sources": [str(item.video), *([item.group] if item.group else [])],
+            "k": 1,
+            "clip": {"video": str(item.video)},
+        }
+    )
+    if found.vote is None:
+        return unanswered(item).model_copy(update={"abstained": True, "confidence": 0.0})
+    vote = found.vote
+    update = {"confidence": vote.probability or 0.0, "abstained": not vote.vouches}
+    return _by_shares(item, vote.shares).model_copy(update=update)
+
+
+def _by_shares(item: Item, shares: Mapping[str, float]) -> Answer:
+    """An answer that is a differential and nothing else."""
+    label = next(iter(shares), "")
+    return unanswered(item).model_copy(
+        update={
+            "text": f"{DIAGNOSIS_START} {label}" if label else "",
+            "diagnosis": label,
+            "differential": [Candidate(label=name, probability=share) for name, share in shares.items()],
+            "confidence": shares.get(label, 0.0),
+            "abstained": not label,
+        }
+    )
+
+
+def _by_agent(agent: Any, item: Item) -> Answer:
+    question = item.question.removesuffix(FIRST_DESCRIBE).strip()  # the agent describes first by itself
+    report = agent.diagnose(
+        item.video, question=question or None, site=item.site, exclude=[item.group] if item.group else []
+    )
+    try:
+        return unanswered(item).model_copy(
+            update={
+                "text": f"{report.description}\n{DIAGNOSIS_START} {report.diagnosis}".strip(),
+                "description": report.description,
+                "diagnosis": report.diagnosis,
+                "differential": report.differential,
+                "confidence": None if report.provenance.get("calibrated") is False else report.confidence,
+                "abstained": report.abstained,
+                "question_answered": report.question_answered,
+            }
+        )
+    finally:
+        agent.library.delete(report.case_id)
+
+
+def _known(out: Path, header: Header) -> list[Answer]:
+    if not out.exists():
+        return []
+    found, answers = read_answers(out)
+    if found != header:
+        differing = next(
+            name for name in Header.model_fields if getattr(found, name) != getattr(header, name)
+        )
+        raise InputError(
+            f"{out} holds answers of {found.system} by {found.model} to {found.set}, not those that are asked for now "
+            f"({differing} differs): choose another --out."
+        )
+    return answers
+
+
+def _records_sha256(knowledge: Path | None) -> str:
+    from videopath.knowledge.bundled import STARTER_FOLDER
+    from videopath.knowledge.storage.manifest import read_manifest
+
+    return read_manifest(knowledge or STARTER_FOLDER).data_sha256

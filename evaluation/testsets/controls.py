@@ -1,0 +1,231 @@
+"""Controls that unmask a guesser: the same questions with something wrong in what is shown or asked.
+
+A system that looks at the video answers differently when it is blank or another case's, and alike when only the words of the question
+change; one that guesses from the question and from how often a diagnosis occurs does neither. Each control makes other items of the
+set's: the clip is written as PNG frames that the system would have sampled, so that blank, shuffled and single frames go the same way
+as any folder of frames. What is drawn is drawn by the question's id: always the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from videopath.core.errors import InputError
+from videopath.core.pathology.entities import credit
+from videopath.core.pathology.sites import SITES
+from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.testsets.answers import Answer, AskSeveral, SystemName, unanswered
+from videopath.evaluation.testsets.metrics import BY_NAME, Draws, draw
+from videopath.evaluation.testsets.sets import Item
+from videopath.evaluation.testsets.summary import ControlReport
+from videopath.evaluation.testsets.table import Encode, Table, table
+from videopath.media.clip import open_clip
+from videopath.media.quality.stain import one_colour
+
+ControlName = Literal[
+    "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain", "pairs"
+]
+CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
+PAIRS: ControlName = "pairs"
+"""The one that asks nothing anew, see :mod:`videopath.evaluation.testsets.pairs`."""
+
+MEANINGS: dict[ControlName, str] = {
+    "blank": "The video is one even white; who looks declines, and who answers as before has not looked.",
+    "other-video": "The video is another case's of the same site and of another diagnosis; who looks is wrong about the "
+    "question's own case.",
+    "shuffled": "The frames are in another order; what falls is what the order is worth.",
+    "single-frame": "The frame in the middle is all that is seen; what falls is what the other frames are worth.",
+    "paraphrase": "The question stands in other words; who understands it answers as before.",
+    "wrong-site": "The site, also in the question, is another one's; who trusts the video more than the words declines or disagrees.",
+    "stain": "All clips are brought to the mean colour and contrast of one usual stain; what the score loses came from colour alone.",
+    "pairs": "Two cases whose videos look alike and whose diagnoses differ: both must be right, which guessing seldom is.",
+}
+
+_WHITE = 255
+_OPENINGS = (
+    (r"what is the (?:best|most likely|likely|correct|final) diagnosis for ", "Which diagnosis fits best for "),
+    (r"what is the (?:best |most likely |likely |correct |final )?diagnosis", "Which diagnosis is it"),
+    (r"what (?:does|do) (.+?) show", r"What can be seen in \1"),
+    (r"what is (?:seen|shown)", "What can be seen"),
+    (r"(?:please )?describe ", "Give a description of "),
+    (r"which ", "Can you tell which "),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An item as it is asked under a control."""
+
+    item: Item
+    frames: Callable[[np.ndarray], np.ndarray] | None = None
+    """What becomes of the clip's frames uint8 [T, H, W, 3]; none: the video is shown as it is."""
+
+
+def changed_items(control: ControlName, items: Sequence[Item]) -> list[Changed]:
+    """The items that a control (all but :data:`PAIRS`) applies to, as it changes them; of a set without diagnoses or sites none."""
+    if control == "other-video":
+        return _with_other_videos(items)
+    changes: dict[str, Callable[[Item], Changed | None]] = {
+        "blank": lambda item: Changed(item, lambda frames: np.full_like(frames, _WHITE)),
+        "shuffled": lambda item: Changed(item, lambda frames: _shuffled(frames, _drawn(item.id))),
+        "single-frame": lambda item: Changed(item, lambda frames: frames[len(frames) // 2, None]),
+        "paraphrase": lambda item: Changed(item.model_copy(update={"question": paraphrased(item)})),
+        "wrong-site": lambda item: _with_wrong_site(item, items),
+        "stain": lambda item: Changed(item, one_colour),
+    }
+    return [changed for item in items if (changed := changes[control](item))]
+
+
+def asking_changed(changed: Sequence[Changed], ask: AskSeveral, frames: int) -> AskSeveral:
+    """Asks items as they were changed; their frames, ``frames`` of a clip, are written for as long as they are asked.
+
+    An item whose own video cannot be read is an answer with an ``error``.
+    """
+    by_id = {one.item.id: one for one in changed}
+
+    def ask_changed(items: Sequence[Item]) -> list[Answer]:
+        failed: dict[str, Answer] = {}
+        shown: list[Item] = []
+        with ExitStack() as written:
+            for item in items:
+                try:
+                    shown.append(written.enter_context(_shown(by_id[item.id], frames)))
+                except InputError as error:
+                    failed[item.id] = unanswered(item).model_copy(update={"error": str(error)})
+            said = {answer.id: answer for answer in ask(shown)} if shown else {}
+        return [failed.get(item.id) or said[item.id] for item in items]
+
+    return ask_changed
+
+
+def paraphrased(item: Item) -> str:
+    """The question in other words: the set's own, or another opening of the usual ones; of any other a frame around it."""
+    if item.paraphrase:
+        return item.paraphrase
+    for opening, other in _OPENINGS:
+        found, count = re.subn(rf"^{opening}", other, item.question, count=1, flags=re.IGNORECASE)
+        if count:
+            return found
+    return f"Answer as a pathologist who looks at this video would: {item.question}"
+
+
+def control_report(
+    control: ControlName, system: SystemName, score: Sequence[Answer], under: Sequence[Answer], encode: Encode
+) -> ControlReport:
+    """What a control says of a system. ``under``: its answers there; ``score``: those to the whole set, without it."""
+    usual = {answer.id: answer for answer in score}
+    before = [usual[answer.id] for answer in under]
+    metric = "accuracy" if any(answer.truth for answer in under) else "similarity"
+    by_texts = encode if metric == "similarity" else None
+    first, second = table(before, by_texts), table(under, by_texts)
+    draws = Draws(first.clusters)
+    measure = BY_NAME[metric]
+    rows = measure.rows(first)
+    drawn = {name: draw(measure, found, rows, draws) for name, found in (("score", first), ("under", second))}
+    pairs = list(zip(before, under, strict=True))
+    return ControlReport(
+        control=control,
+        system=system,
+        metric=metric,
+        questions=len(under),
+        score=drawn["score"].estimate(),
+        under=drawn["under"].estimate(),
+        difference=drawn["under"].less(drawn["score"]),
+        same_answer=_share([same_answer(one, other) for one, other in pairs], first),
+        declined=_share([bool(answer.error) or answer.abstained for answer in under], first),
+    )
+
+
+def same_answer(one: Answer, other: Answer) -> bool:
+    """Whether two answers name the same diagnosis; where neither names any, whether they are equal word for word."""
+    if one.error or other.error:
+        return False
+    return one.said == other.said if one.said or other.said else one.text == other.text
+
+
+def rivals(items: Sequence[Item]) -> np.ndarray:
+    """bool [n, n]: items of other groups and of diagnoses of which neither is the other's name or parent.
+
+    At the same site, where both name one: a question that names its site tells cases of two sites apart without any video.
+    """
+    names = sorted({item.diagnosis for item in items if item.diagnosis})
+    apart = np.array([[not (credit(one, other) or credit(other, one)) for other in names] for one in names])
+    place = {name: number for number, name in enumerate(names)}
+    found = np.zeros((len(items), len(items)), bool)
+    known = [number for number, item in enumerate(items) if item.diagnosis]
+    if known:
+        of = [place[items[number].diagnosis or ""] for number in known]
+        found[np.ix_(known, known)] = apart[np.ix_(of, of)]
+    for alike in ([item.cluster for item in items], [str(item.video) for item in items]):
+        _, which = np.unique(alike, return_inverse=True)
+        found &= which[:, None] != which[None, :]
+    sites, where = np.unique([item.site or "" for item in items], return_inverse=True)
+    none = sites[where] == ""
+    return found & ((where[:, None] == where[None, :]) | none[:, None] | none[None, :])
+
+
+@contextmanager
+def _shown(changed: Changed, frames: int) -> Iterator[Item]:
+    """The item with its frames in a folder of the video's name."""
+    if changed.frames is None:
+        yield changed.item
+        return
+    from PIL import Image
+
+    clip = open_clip(changed.item.video, frames)
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / changed.item.video.name
+        folder.mkdir()
+        for number, frame in enumerate(changed.frames(clip.frames)):
+            Image.fromarray(frame).save(folder / f"{number:04d}.png", compress_level=1)
+        yield changed.item.model_copy(update={"video": folder, "group": changed.item.cluster})
+
+
+def _with_other_videos(items: Sequence[Item]) -> list[Changed]:
+    """Without the items that have no rival."""
+    changed = []
+    for item, row in zip(items, rivals(items), strict=True):
+        others = np.flatnonzero(row)
+        if len(others):
+            other = items[_drawn(item.id).choice(others)]
+            changed.append(Changed(item.model_copy(update={"video": other.video, "group": item.cluster})))
+    return changed
+
+
+def _with_wrong_site(item: Item, items: Sequence[Item]) -> Changed | None:
+    """Another site of the set, or any other where the set has but one; none for an item without a site."""
+    if item.site is None:
+        return None
+    sites = sorted({other.site for other in items if other.site} - {item.site}) or sorted(
+        set(SITES) - {item.site}
+    )
+    wrong = sites[int(_drawn(item.id).integers(len(sites)))]
+    names = "|".join(map(re.escape, sorted((item.site, *SITES.get(item.site, ())), key=len, reverse=True)))
+    question = re.sub(rf"\b(?:{names})\b", wrong, item.question, flags=re.IGNORECASE)
+    return Changed(item.model_copy(update={"site": wrong, "question": question}))
+
+
+def _shuffled(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """In another order than they were, where there are two or more."""
+    order = rng.permutation(len(frames))
+    if (order == np.arange(len(frames))).all():
+        order = np.roll(order, 1)
+    return frames[order]
+
+
+def _drawn(name: str) -> np.random.Generator:
+    """Seeded by the question, so that a run that goes on draws as the first one did."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
+def _share(hits: Sequence[bool], found: Table) -> Estimate:
+    return Estimate.of([float(hit) for hit in hits], found.clusters.tolist())

@@ -1,0 +1,209 @@
+"""From the answers of several systems to the document of an evaluation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import combinations
+
+from videopath.agent.cases.library import now
+from videopath.core.errors import InputError
+from videopath.core.pathology.entities import entity_of, named
+from videopath.evaluation.kept import reliability, risk_coverage
+from videopath.evaluation.testsets.answers import CONFIDENCE, Answer, SystemName
+from videopath.evaluation.testsets.controls import MEANINGS, ControlName
+from videopath.evaluation.testsets.judge import Judge, Judgement
+from videopath.evaluation.testsets.metrics import MEASURES, Drawn, Draws, at_equal_coverage, draw_all, mcnemar
+from videopath.evaluation.testsets.summary import (
+    NOTHING,
+    OTHER,
+    Comparison,
+    ControlReport,
+    Pair,
+    PairsReport,
+    SetFacts,
+    SetReport,
+    SystemReport,
+)
+from videopath.evaluation.testsets.table import Encode, Table, attribute_agreement, table
+from videopath.evaluation.tiles.clips import Share
+from videopath.model.inference.engine import EngineInfo
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one system said, and what a judge said of it."""
+
+    answers: Sequence[Answer]
+    judgements: Sequence[Judgement] = ()
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """What the controls say."""
+
+    asked: Sequence[ControlName] = ()
+    reports: Sequence[ControlReport] = ()
+    pairs: Sequence[PairsReport] = ()
+    nearest: Sequence[Pair] = ()
+
+
+@dataclass(frozen=True)
+class _Rated:
+    confidence: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A system's answers as numbers, and the draws of every metric."""
+
+    said: Said
+    found: Table
+    drawn: dict[str, Drawn] = field(repr=False)
+
+
+def set_report(
+    facts: SetFacts,
+    info: EngineInfo,
+    said: Mapping[SystemName, Said],
+    encode: Encode,
+    judge: Judge | None = None,
+    controlled: Controlled | None = None,
+) -> SetReport:
+    """The document. All systems must have been asked the same questions; raises ``InputError`` where they were not."""
+    measured = _measured(said, encode)
+    controlled = controlled or Controlled()
+    shown = {name for one in measured.values() for name in one.drawn}
+    return SetReport(
+        set=facts,
+        model=info.name,
+        weights_sha256=info.weights_sha256,
+        version=version("videopath-agent"),
+        created=now(),
+        metrics=[measure.facts for measure in MEASURES if measure.facts.name in shown],
+        systems=[_system(system, one, judge) for system, one in measured.items()],
+        comparisons=[
+            _comparison(first, second, measured, judge) for first, second in combinations(measured, 2)
+        ],
+        control_meanings={name: MEANINGS[name] for name in controlled.asked},
+        controls=list(controlled.reports),
+        pairs=list(controlled.pairs),
+        nearest=list(controlled.nearest),
+        cautions=[caution for system, one in measured.items() for caution in _cautions(system, one)],
+    )
+
+
+def set_facts(name: str, sha256: str, answers: Sequence[Answer]) -> SetFacts:
+    """What the questions are, from one system's answers to all of them."""
+    return SetFacts(
+        name=name,
+        sha256=sha256,
+        questions=len(answers),
+        groups=len({answer.cluster for answer in answers}),
+        with_diagnosis=sum(bool(answer.truth) for answer in answers),
+    )
+
+
+def _measured(said: Mapping[SystemName, Said], encode: Encode) -> dict[SystemName, _Measured]:
+    tables = {system: table(one.answers, encode) for system, one in said.items()}
+    first = next(iter(tables.values()))
+    if any(found.ids != first.ids for found in tables.values()):
+        raise InputError(
+            "The systems were not asked the same questions: answer the whole set by each of them."
+        )
+    draws = Draws(first.clusters)
+    return {
+        system: _Measured(said[system], found, draw_all(found, draws)) for system, found in tables.items()
+    }
+
+
+def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemReport:
+    answers, found = one.said.answers, one.found
+    spelt = _spelling(answers)
+    sure = [
+        _Rated(float(confidence), bool(right))
+        for confidence, right in zip(found["confidence"], found["right"], strict=True)
+        if confidence == confidence  # NaN: it has none
+    ]
+    return SystemReport(
+        system=system,
+        answers=len(answers),
+        failed=sum(bool(answer.error) for answer in answers),
+        confidence=CONFIDENCE[system] if sure else "",
+        figures={name: drawn.estimate() for name, drawn in one.drawn.items()},
+        by_class=_by_class(found, spelt),
+        confusion=_confusion(found, spelt),
+        attributes=_attributes(answers),
+        risk_coverage=risk_coverage(sure) if sure else [],
+        reliability=reliability(sure) if sure else [],
+        judged=judge.summary(one.said.judgements) if judge else None,
+    )
+
+
+def _cautions(system: SystemName, one: _Measured) -> Iterator[str]:
+    """Figures that look like a measurement and are none."""
+    named, failed = one.drawn.get("named"), sum(bool(answer.error) for answer in one.said.answers)
+    if failed == len(one.said.answers):
+        yield f"The system {system} answered none of the {failed} questions: its figures say nothing of what it sees."
+    elif named and not named.values[0]:
+        yield (
+            f"No answer of the system {system} names a diagnosis ({named.questions} questions): "
+            "its accuracy of 0 is no measure of what it sees; read its answers."
+        )
+
+
+def _comparison(
+    system: SystemName, less: SystemName, measured: Mapping[SystemName, _Measured], judge: Judge | None
+) -> Comparison:
+    first, second = measured[system], measured[less]
+    return Comparison(
+        system=system,
+        less=less,
+        figures={
+            name: drawn.less(second.drawn[name])
+            for name, drawn in first.drawn.items()
+            if name in second.drawn
+        },
+        judged=judge.difference(first.said.judgements, second.said.judgements) if judge else {},
+        accuracy=mcnemar(first.found, second.found),
+        equal_coverage=at_equal_coverage(first.found, second.found),
+    )
+
+
+def _by_class(found: Table, spelt: Mapping[str, str]) -> dict[str, Share]:
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for truth, right in zip(found.truth.tolist(), found["right"].tolist(), strict=True):
+        if truth:
+            hits[truth].append(right == 1)
+    return {spelt.get(truth, truth): Share.of(hits[truth]) for truth in sorted(hits)}
+
+
+def _confusion(found: Table, spelt: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    truths = set(found.truth.tolist())
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for truth, said in sorted(zip(found.truth.tolist(), found.said.tolist(), strict=True)):
+        if truth:
+            known = said in truths or entity_of(said) is not None
+            shown = NOTHING if said in ("", NOTHING) else spelt.get(said, said) if known else OTHER
+            counts[spelt.get(truth, truth)][shown] += 1
+    return {truth: dict(row) for truth, row in counts.items()}
+
+
+def _spelling(answers: Sequence[Answer]) -> dict[str, str]:
+    """Diagnoses that the table of entities does not hold → how the set writes them ("NILM" stays in capitals)."""
+    return {
+        named(answer.truth): answer.truth
+        for answer in answers
+        if answer.truth and entity_of(answer.truth) is None
+    }
+
+
+def _attributes(answers: Sequence[Answer]) -> dict[str, Share]:
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for answer in answers:
+        for attribute, agrees in attribute_agreement(answer).items():
+            hits[attribute].append(agrees)
+    return {attribute: Share.of(of_it) for attribute, of_it in hits.items()}

@@ -1,0 +1,361 @@
+"""What answers to a test set are worth without a judge: metrics, intervals and paired differences.
+
+Every metric is a function of the questions' weights: all 1 give its value, and how often each patient, case or slide was drawn gives
+the draws of the bootstrap, so that metrics over the whole set (macro-F1, calibration, risk–coverage) get their intervals as means do.
+Two systems are drawn alike, which pairs their differences. Intervals are percentiles, 95%.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from videopath.evaluation.retrieval.ranking import Estimate, equal_coverage
+from videopath.evaluation.testsets.summary import McNemar, Metric
+from videopath.evaluation.testsets.table import Table
+
+Rows = Callable[[Table], np.ndarray]
+"""Table → bool [n]: the questions that a metric is over."""
+Value = Callable[[Table, np.ndarray], np.ndarray]
+"""(those rows of the table, weights [b, n]) → [b]."""
+
+COVERAGE = 0.7
+BINS = 10
+RESAMPLES = 2000
+_SEED = 4
+_AT_ONCE = 1 << 22  # weights that are in memory at a time
+
+
+class Draws:
+    """A bootstrap over clusters: whole ones are drawn, as many as there are, with replacement."""
+
+    def __init__(self, clusters: np.ndarray, resamples: int = RESAMPLES) -> None:
+        names, self._places = np.unique(clusters, return_inverse=True)
+        drawn = np.random.default_rng(_SEED).multinomial(
+            len(names), [1 / len(names)] * len(names), size=resamples
+        )
+        self._counts = np.concatenate([np.ones((1, len(names)), drawn.dtype), drawn])
+
+    def values(self, statistic: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """float [1 + resamples]: the statistic (weights [b, n] → [b]) of these rows as they are, then of every draw.
+
+        NaN for a draw in which none of the rows is.
+        """
+        places = self._places[rows]
+        parts = -(-len(self._counts) * max(len(places), 1) // _AT_ONCE)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.concatenate(
+                [statistic(part[:, places].astype(float)) for part in np.array_split(self._counts, parts)]
+            )
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric, and how it is computed."""
+
+    facts: Metric
+    rows: Rows
+    value: Value
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A metric's value and its draws."""
+
+    facts: Metric
+    values: np.ndarray
+    questions: int
+    clusters: int
+
+    def estimate(self) -> Estimate:
+        """The value with its interval; of one cluster alone the whole range."""
+        most = self.facts.most if self.facts.most is not None else float(self.values[0])
+        return _estimate(self.values, self.facts.least, most, self.questions, self.clusters)
+
+    def less(self, other: Drawn) -> Estimate:
+        """The difference to the same metric of another system, which was drawn alike."""
+        span = (self.facts.most or 0.0) - self.facts.least
+        if self.facts.most is None:
+            span = abs(float(self.values[0] - other.values[0]))
+        questions, clusters = min(self.questions, other.questions), min(self.clusters, other.clusters)
+        return _estimate(self.values - other.values, -span, span, questions, clusters)
+
+
+def draw_all(found: Table, draws: Draws) -> dict[str, Drawn]:
+    """Every metric that applies to a system's answers."""
+    drawn = {}
+    for measure in MEASURES:
+        rows = measure.rows(found)
+        if rows.any():
+            drawn[measure.facts.name] = draw(measure, found, rows, draws)
+    return drawn
+
+
+def draw(measure: Measure, found: Table, rows: np.ndarray, draws: Draws) -> Drawn:
+    """One metric over the rows of a mask."""
+    part = found.take(rows)
+    values = draws.values(partial(measure.value, part), rows)
+    return Drawn(measure.facts, values, len(part.ids), len(set(part.clusters.tolist())))
+
+
+def mcnemar(first: Table, second: Table) -> McNemar | None:
+    """The exact test on the questions with a true diagnosis; none where the set names none."""
+    rows = first.truth != ""
+    return mcnemar_of(first["right"][rows] == 1, second["right"][rows] == 1) if rows.any() else None
+
+
+def mcnemar_of(one: np.ndarray, other: np.ndarray) -> McNemar:
+    """McNemar's exact test of which questions two systems are right about, bool [n] each."""
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
+    changed = only_first + only_second
+    p = float(binomtest(only_first, changed).pvalue) if changed else 1.0
+    return McNemar(only_first=only_first, only_second=only_second, p=p)
+
+
+def mean(column: str, found: Table, weights: np.ndarray) -> np.ndarray:
+    """The mean of a column."""
+    return weights @ found[column] / weights.sum(axis=1)
+
+
+def macro_f1(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Mean of the F1 of the true diagnoses that a draw holds; what is said beyond them is a miss."""
+    total, present = np.zeros(len(weights)), np.zeros(len(weights))
+    for name in np.unique(found.truth):
+        true, said = found.truth == name, found.said == name
+        hits, support = weights @ (true & said), weights @ true
+        total += np.where(support > 0, 2 * hits / (support + weights @ said), 0.0)
+        present += support > 0
+    return total / present
+
+
+def signed_wrongly(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Answered, and not rightly."""
+    return weights @ ((found["answered"] == 1) & (found["right"] == 0)) / weights.sum(axis=1)
+
+
+def at_equal_coverage(first: Table, second: Table) -> Estimate | None:
+    """Accuracy when answered, ``first`` less ``second``; none where the second has no confidence, or the first gave no answer."""
+    rows = first.truth != ""
+    if not np.isfinite(second["confidence"][rows]).all():
+        return None
+    return equal_coverage(
+        first["answered"][rows] == 1,
+        first["right"][rows] == 1,
+        second["confidence"][rows],
+        second["right"][rows] == 1,
+        first.clusters[rows],
+    )
+
+
+def calibration_error(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
+    places = np.minimum((found["confidence"] * BINS).astype(int), BINS - 1)
+    off = found["right"] - found["confidence"]
+    gaps = [np.abs(weights[:, places == place] @ off[places == place]) for place in np.unique(places)]
+    return np.sum(gaps, axis=0) / weights.sum(axis=1)
+
+
+def brier(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Mean squared distance of the confidence from being right (Brier 1950)."""
+    return weights @ np.square(found["confidence"] - found["right"]) / weights.sum(axis=1)
+
+
+def risk_area(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Area under risk–coverage (Geifman and El-Yaniv, NeurIPS 2017), by trapezoids between the confidences that occur."""
+    given, wrong = _curve(found, weights)
+    risk = wrong / given
+    first = np.argmax(given > 0, axis=1)  # before it nothing was drawn: no width, any height
+    begun = np.take_along_axis(risk, first[:, None], axis=1)
+    risk = np.concatenate([begun, np.where(given > 0, risk, begun)], axis=1)
+    coverage = np.concatenate([np.zeros_like(begun), given], axis=1) / given[:, -1:]
+    return np.trapezoid(risk, coverage, axis=1)
+
+
+def error_at_coverage(found: Table, weights: np.ndarray) -> np.ndarray:
+    """Share of wrong answers where the most confident 70% are answered; of those that tie at the limit, a part."""
+    given, wrong = _curve(found, weights)
+    wanted = COVERAGE * given[:, -1:]
+    at = np.argmax(given >= wanted, axis=1)[:, None]
+    above, before = np.take_along_axis(given, at, axis=1), np.take_along_axis(_shifted(given), at, axis=1)
+    errors, errors_before = (
+        np.take_along_axis(wrong, at, axis=1),
+        np.take_along_axis(_shifted(wrong), at, axis=1),
+    )
+    part = (wanted - before) / (above - before)
+    return ((errors_before + part * (errors - errors_before)) / wanted)[:, 0]
+
+
+def _curve(found: Table, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[b, k] each: how many are answered, and how many of these wrongly, down to each confidence that occurs."""
+    order = np.argsort(-found["confidence"], kind="stable")
+    confidence = found["confidence"][order]
+    last = np.append(confidence[1:] != confidence[:-1], True)
+    ordered = weights[:, order]
+    wrong = ordered * (1 - found["right"][order])
+    return np.cumsum(ordered, axis=1)[:, last], np.cumsum(wrong, axis=1)[:, last]
+
+
+def _shifted(values: np.ndarray) -> np.ndarray:
+    """[b, k]: what stands before each, 0 before the first."""
+    return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
+
+
+def _estimate(values: np.ndarray, least: float, most: float, questions: int, clusters: int) -> Estimate:
+    value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if clusters > 1 and len(drawn) else (least, most)
+    return Estimate(value, float(low), float(high), questions, clusters)
+
+
+def _has(column: str) -> Rows:
+    return lambda found: np.isfinite(found[column])
+
+
+def _all(found: Table) -> np.ndarray:
+    return np.ones(len(found.ids), bool)
+
+
+def _confident(found: Table) -> np.ndarray:
+    return np.isfinite(found["confidence"]) & (found.truth != "")
+
+
+def _answered(found: Table) -> np.ndarray:
+    return (found["answered"] == 1) & (found.truth != "")
+
+
+def _share(
+    name: str, label: str, meaning: str, column: str | None = None, rows: Rows | None = None
+) -> Measure:
+    """A mean of values in [0, 1] of which more is better."""
+    facts = Metric(name=name, label=label, better="higher", least=0, most=1, meaning=meaning)
+    return Measure(facts, rows or _has(column or name), partial(mean, column or name))
+
+
+def _loss(name: str, label: str, meaning: str, value: Value) -> Measure:
+    """A metric of the confidence of which less is better."""
+    facts = Metric(name=name, label=label, better="lower", least=0, most=1, meaning=meaning)
+    return Measure(facts, _confident, value)
+
+
+MEASURES: tuple[Measure, ...] = (
+    _share(
+        "diagnosis",
+        "diagnosis, a parent counts half",
+        "1 for the true diagnosis or another name of it, a half for an entity that it is a kind of, else 0.",
+    ),
+    _share(
+        "accuracy", "accuracy", "Share of questions with the true diagnosis or another name of it.", "right"
+    ),
+    Measure(
+        Metric(
+            name="macro_f1",
+            label="macro-F1",
+            better="higher",
+            least=0,
+            most=1,
+            meaning="Mean over the set's diagnoses of the harmonic mean of precision and recall.",
+        ),
+        lambda found: found.truth != "",
+        macro_f1,
+    ),
+    _share(
+        "top3",
+        "top 3",
+        "Share of questions whose true diagnosis is among the first three of the differential.",
+    ),
+    _share(
+        "rouge_l",
+        "ROUGE-L",
+        "F1 of the longest common subsequence of words of answer and reference, stemmed.",
+    ),
+    _share("similarity", "similarity", "Cosine of the sentence vectors of answer and reference, at least 0."),
+    _share(
+        "attributes",
+        "attribute words",
+        "Share of the set's attributes whose true level the description names.",
+    ),
+    _loss(
+        "calibration_error",
+        "calibration error",
+        "Mean distance of confidence and accuracy over ten equal bins of the confidence.",
+        calibration_error,
+    ),
+    _loss(
+        "brier", "Brier", "Mean squared distance of the confidence from being right (1) or wrong (0).", brier
+    ),
+    _loss(
+        "risk_area",
+        "area under risk–coverage",
+        "Mean error while the least confident answers are left out one after the other; without any use of the confidence it is the error.",
+        risk_area,
+    ),
+    _loss(
+        "error_at_70",
+        "error at 70% coverage",
+        "Share of wrong answers among the 70% most confident ones.",
+        error_at_coverage,
+    ),
+    Measure(
+        Metric(
+            name="named",
+            label="names a diagnosis",
+            better="neither",
+            least=0,
+            most=1,
+            meaning="Share of questions with a true diagnosis whose answer names any diagnosis.",
+        ),
+        lambda found: found.truth != "",
+        partial(mean, "named"),
+    ),
+    Measure(
+        Metric(
+            name="coverage",
+            label="answered",
+            better="neither",
+            least=0,
+            most=1,
+            meaning="Share of questions with an answer on which the system did not abstain; the agent answers no question "
+            "but one for a diagnosis.",
+        ),
+        _all,
+        partial(mean, "answered"),
+    ),
+    Measure(
+        Metric(
+            name="signed_wrongly",
+            label="given out wrongly",
+            better="lower",
+            least=0,
+            most=1,
+            meaning="Share of all questions with a true diagnosis for which the system gave another one out.",
+        ),
+        lambda found: found.truth != "",
+        signed_wrongly,
+    ),
+    _share(
+        "accuracy_answered",
+        "accuracy when answered",
+        "Accuracy on the questions on which the system did not abstain.",
+        "right",
+        _answered,
+    ),
+    Measure(
+        Metric(
+            name="seconds",
+            label="seconds a question",
+            better="lower",
+            least=0,
+            most=None,
+            meaning="Mean wall-clock time of a question, with opening its video.",
+        ),
+        _all,
+        partial(mean, "seconds"),
+    ),
+)
+"""In the order in which they are shown."""
+
+BY_NAME: dict[str, Measure] = {measure.facts.name: measure for measure in MEASURES}

@@ -1,0 +1,128 @@
+"""Answers to a test set as numbers, a row each: what the metrics are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from videopath.core.errors import InputError
+from videopath.core.pathology.entities import credit, entity_of, named
+from videopath.evaluation.testsets.answers import Answer
+from videopath.media.quality.attributes import SCALES
+
+Encode = Callable[[list[str]], np.ndarray]
+"""Texts to unit vectors [n, dimension]."""
+
+TOP = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """Answers as numbers, a row each."""
+
+    ids: list[str]
+    clusters: np.ndarray
+    """str [n]: what the bootstrap draws as a whole."""
+    truth: np.ndarray
+    """str [n], the true diagnosis by the entity's own name; empty where the set names none."""
+    said: np.ndarray
+    """str [n], likewise; empty for none."""
+    columns: dict[str, np.ndarray]
+    """float [n] each, NaN where it does not apply: the metrics that are means, ``right`` and ``confidence``."""
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        return self.columns[column]
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table with these rows alone (mask or places)."""
+        return replace(
+            self,
+            ids=np.asarray(self.ids, object)[rows].tolist(),
+            clusters=self.clusters[rows],
+            truth=self.truth[rows],
+            said=self.said[rows],
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
+
+
+def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
+    """The answers of one system. Raises ``InputError`` for none.
+
+    Without ``encode`` the values of texts (ROUGE-L, similarity, and the diagnosis with halves), which take longest, are left out.
+    """
+    if not answers:
+        raise InputError("There is no answer that could be evaluated.")
+    values = measured(answers, encode) if encode else {}
+    sure = all(answer.error or answer.confidence is not None for answer in answers)
+    ranks = any(answer.differential for answer in answers)
+    truths = {named(a.truth) for a in answers if a.truth}
+    columns = {
+        **{name: [values.get(a.id, {}).get(name, np.nan) for a in answers] for name in ("rouge_l", "similarity", "diagnosis")},
+        "right": [float(a.right) if a.truth else np.nan for a in answers],
+        "top3": [float(_among_first(a)) if a.truth and ranks else np.nan for a in answers],
+        "attributes": [_mean(attribute_agreement(a).values()) for a in answers],
+        "confidence": [(0.0 if a.error else a.confidence) if sure and a.truth else np.nan for a in answers],
+        "answered": [float(not (a.error or a.abstained or a.question_answered is False)) for a in answers],
+        "named": [float(_names_one(a, truths)) if a.truth else np.nan for a in answers],
+        "seconds": [a.seconds for a in answers],
+    }  # fmt: skip
+    return Table(
+        ids=[a.id for a in answers],
+        clusters=np.array([a.cluster for a in answers]),
+        truth=np.array([named(a.truth) if a.truth else "" for a in answers]),
+        said=np.array([a.said for a in answers]),
+        columns={name: np.array(values, float) for name, values in columns.items()},
+    )
+
+
+def measured(answers: Sequence[Answer], encode: Encode) -> dict[str, dict[str, float]]:
+    """By question, the values in [0, 1] that one answer has by itself; an answer that is missing counts as 0.
+
+    ``rouge_l``: F1 of ROUGE-L (Lin 2004) against the reference, stemmed. ``similarity``: cosine of the two texts' vectors by
+    ``encode``, at least 0. ``diagnosis``, where the set names the true one: 1 for it or another name of it, a half for a parent
+    entity, by ``entities.yaml``.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"], use_stemmer=True)
+    said, meant = (encode(texts) for texts in ([a.text for a in answers], [a.reference for a in answers]))
+    alike = np.clip((said * meant).sum(axis=1), 0.0, 1.0)
+    found = {}
+    for answer, close in zip(answers, alike.tolist(), strict=True):
+        found[answer.id] = {
+            "rouge_l": scorer.score(answer.reference, answer.text)["rougeL"].fmeasure,
+            "similarity": close if answer.text else 0.0,
+            **({"diagnosis": credit(answer.said, answer.truth)} if answer.truth else {}),
+        }
+    return found
+
+
+def attribute_agreement(answer: Answer) -> dict[str, bool]:
+    """Attribute → whether the description names its true level; a missing word counts as wrong."""
+    text = (answer.description or answer.text).lower()
+    scales = {scale.attribute: scale for scale in SCALES}
+    return {
+        attribute: scales[attribute].spoken_level(text) == scales[attribute].spoken_level(word)
+        if attribute in scales
+        else word.lower() in text
+        for attribute, word in answer.attributes.items()
+    }
+
+
+def _names_one(answer: Answer, truths: Set[str]) -> bool:
+    """Whether it names any diagnosis; a free answer does where it names one of the set's or of the table."""
+    if answer.error or answer.abstained:
+        return False
+    return bool(answer.diagnosis) or answer.said in truths or entity_of(answer.said) is not None
+
+
+def _among_first(answer: Answer) -> bool:
+    truth = named(answer.truth or "")
+    return any(named(candidate.label) == truth for candidate in answer.differential[:TOP])
+
+
+def _mean(hits: Iterable[bool]) -> float:
+    values = list(hits)
+    return float(np.mean(values)) if values else np.nan

@@ -1,0 +1,159 @@
+"""Fit what a model's card says of its answers: how model and cases are fused, how sure that is, and from where it is given.
+
+The weights are fitted on all answers; the probabilities from which each diagnosis is given out are set on answers whose own
+group was left out, so that they hold for slides and patients that were not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from videopath.agent.cases.records import CaseReport
+from videopath.agent.decision.confidence import FEATURES, features
+from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, Fused, fuse
+from videopath.agent.policy import NEEDED
+from videopath.core.fitting.cuts import cuts_of
+from videopath.core.fitting.logistic import INTERCEPT, fit_weights, probability
+from videopath.core.text import same_label
+from videopath.model.inference.engine import Card
+from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
+
+WRONG_AT_MOST = 0.05
+"""Of the answers that are given out."""
+WRONG_OF_DIAGNOSIS = 0.20
+"""Of a diagnosis's own cases, and of the answers with it."""
+
+_FOLDS = 5
+_SEED = 12
+_MOST = 3.0  # an exponent of the fusion
+_NEVER = 1.0  # the probability that a diagnosis needs which is wrong too often: none has it
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A case whose diagnosis is known, with all that the agent knew when it weighed its answer."""
+
+    truth: str
+    group: str
+    site: str | None
+    final: DiagnoseResult
+    """The model's own, with the similar cases as evidence."""
+    blind: DiagnoseResult
+    retrieved: RetrieveResult
+    description: dict[str, float]
+    """Candidate → its probability after the description alone."""
+    video: str = ""
+    sentences: tuple[str, ...] = ()
+    """What the model said of it."""
+    own: bool = False
+    """Whether the cases are those that the model is measured with: their diagnoses are then the model's, too."""
+
+    @property
+    def known_tissue(self) -> CasesVote | None:
+        """What the tiles say that the model was trained on; none where they do not ship."""
+        voters = self.retrieved.vote if self.retrieved.voters_are_known_tissue else None
+        return self.retrieved.known_tissue or voters
+
+    @property
+    def may_be_known(self) -> bool:
+        """Whether the picture is like what the model is measured on."""
+        known = self.retrieved.vote if self.own else self.known_tissue
+        return known is None or known.from_here
+
+    def fuse(self, card: Card) -> Fused:
+        """The diagnosis by model and cases."""
+        calibration = card.calibration if self.own else None
+        return fuse(self.final, self.retrieved.vote, self.site, card, calibration)
+
+    def fused(self, card: Card) -> DiagnoseResult:
+        """The same without what it is ordered by."""
+        return self.fuse(card).final
+
+    def features(self, final: DiagnoseResult) -> dict[str, float]:
+        """What speaks for a fused diagnosis."""
+        supported = self.description.get(final.label)
+        return features(final, self.blind, self.retrieved.neighbours, supported, self.retrieved.vote)
+
+
+def trial_of(report: CaseReport, truth: str, group: str) -> Trial:
+    """What a case's first look gave."""
+    detail = {step.name: step.detail for step in reversed(report.steps)}  # the first of each name
+    return Trial(
+        truth,
+        group,
+        report.site,
+        DiagnoseResult.model_validate(detail["diagnose"]["result"]),
+        DiagnoseResult.model_validate(detail["diagnose_blind"]["result"]),
+        RetrieveResult.model_validate(detail["retrieve"]["result"]),
+        detail["verify"]["description_support"] or {},
+        report.video.path if report.video else "",
+        tuple(finding["text"] for finding in detail["describe"]["result"]["findings"]),
+    )
+
+
+def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
+    """The card's ``calibration``, from at least one answer."""
+    exponents = _exponents(trials, card)
+    calibration = {**card.calibration, **exponents}
+    card = card.model_copy(update={"calibration": calibration})
+    answers = [trial.fused(card) for trial in trials]
+    table = np.array(
+        [[trial.features(a)[name] for name in FEATURES] for trial, a in zip(trials, answers, strict=True)]
+    )
+    said = np.array([same_label(answer.label) for answer in answers])
+    truth = np.array([same_label(trial.truth) for trial in trials])
+    weights = fit_weights(FEATURES, table, truth == said)
+    chances = _left_out(table, truth == said, np.array([trial.group for trial in trials]))
+    usable = np.array([trial.may_be_known for trial in trials])
+    cuts = cuts_of(truth, said, chances, WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable)
+    least = min(cuts.values(), default=_NEVER)
+    needed = {label: cuts.get(label, _NEVER) for label in np.unique(said).tolist()}
+    return {
+        **({"temperature": card.calibration["temperature"]} if "temperature" in card.calibration else {}),
+        **exponents,
+        **{f"confidence.{name}": weight for name, weight in weights.items()},
+        "abstain_threshold": round(least, 4),
+        **{f"{NEEDED}{label}": round(cut, 4) for label, cut in needed.items() if cut > least},
+    }
+
+
+def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
+    """The exponents that make the truth most likely; none where no cases voted on the model's own diagnoses."""
+    from scipy.optimize import minimize
+
+    fusable = {**card.calibration, OF_MODEL: 1.0, OF_CASES: 1.0}
+    probe = card.model_copy(update={"calibration": fusable})
+    usable = [trial for trial in trials if trial.fuse(probe).basis == "fused"]
+    if not usable:
+        return {}
+
+    def loss(exponents: np.ndarray) -> float:
+        weights = {OF_MODEL: float(exponents[0]), OF_CASES: float(exponents[1])}
+        tried = card.model_copy(update={"calibration": {**card.calibration, **weights}})
+        given = [_given(trial.fused(tried), trial.truth) for trial in usable]
+        return float(-np.mean(np.log(np.maximum(given, 1e-6))) + 0.5 * np.sum(exponents**2) / len(usable))
+
+    found = minimize(loss, np.array([0.5, 0.5]), bounds=[(0.0, _MOST)] * 2, method="Nelder-Mead").x
+    return {OF_MODEL: round(float(found[0]), 4), OF_CASES: round(float(found[1]), 4)}
+
+
+def _given(final: DiagnoseResult, label: str) -> float:
+    return sum(c.probability for c in final.differential if same_label(c.label) == same_label(label))
+
+
+def _left_out(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """float [answers]: each one's probability by weights that were fitted on other groups."""
+    names, places = np.unique(groups, return_inverse=True)
+    folds = (np.random.default_rng(_SEED).permutation(len(names)) % min(_FOLDS, len(names)))[places]
+    chances = np.zeros(len(right))
+    for fold in range(folds.max() + 1):
+        rest = folds != fold
+        weights = fit_weights(FEATURES, table[rest], right[rest]) if rest.any() else {INTERCEPT: 0.0}
+        chances[~rest] = [
+            probability(weights, dict(zip((INTERCEPT, *FEATURES), (0.0, *row), strict=True)))
+            for row in table[~rest]
+        ]
+    return chances

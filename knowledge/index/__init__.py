@@ -1,0 +1,1 @@
+"""How records are found: embeddings, FAISS, full text, and fingerprints of frames."""

@@ -1,0 +1,1 @@
+"""Instruction records, and the readers of the files that they come in."""

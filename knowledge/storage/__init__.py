@@ -1,0 +1,1 @@
+"""The files of a knowledge base: records in SQLite, the manifest, and how one version follows another."""

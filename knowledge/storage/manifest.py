@@ -1,0 +1,233 @@
+"""``manifest.json``: which files a knowledge base consists of, in which version, and what changed from one to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+
+from videopath.core.errors import KnowledgeError
+from videopath.core.files import sha256_file
+
+MANIFEST = "manifest.json"
+FORMAT = "videopath-knowledge/2"
+_BEFORE = "videopath-knowledge/1"
+
+StoredView = Literal["text", "image"]
+IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
+"""How the vectors of a view are searched: see :mod:`videopath.knowledge.index.vectors`."""
+Views = Literal["whole", "parts"]
+"""How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
+JOIN = " + "
+"""Between the names of encoders that are used together."""
+VIEWS_OF_PICTURES: tuple[Views, ...] = ("whole", "parts")
+
+
+class DataFile(BaseModel, frozen=True):
+    """A file beside the manifest; its name begins with what it is and goes on with its hash."""
+
+    name: str = Field(pattern=r"^[a-z]+-[0-9a-f]{12}\.[a-z]+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    """Bytes."""
+
+
+class NamedEncoder(Protocol):
+    """What all encoders have, of texts as of pictures."""
+
+    @property
+    def name(self) -> str:
+        """How it is loaded again."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its weights."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+
+class EncoderMark(BaseModel, frozen=True):
+    """What made the vectors of a view."""
+
+    name: str
+    sha256: str
+    dimension: int = Field(ge=1)
+    views: Views = "whole"
+    """Of pictures."""
+    members: tuple[EncoderMark, ...] = ()
+    """Of several encoders together: each one, in the order in which their vectors stand one behind the other."""
+
+    @classmethod
+    def of(cls, encoder: NamedEncoder) -> EncoderMark:
+        """The mark of an embedder, an encoder of frames or a viewer."""
+        return cls(
+            name=encoder.name,
+            sha256=encoder.sha256,
+            dimension=encoder.dimension,
+            views=getattr(encoder, "views", "whole"),
+            members=getattr(encoder, "members", ()),
+        )
+
+    @classmethod
+    def joined(cls, marks: Sequence[EncoderMark]) -> EncoderMark:
+        """The mark of several encoders whose vectors stand one behind the other."""
+        return cls(
+            name=JOIN.join(mark.name for mark in marks),
+            sha256=hashlib.sha256("\n".join(mark.sha256 for mark in marks).encode()).hexdigest(),
+            dimension=sum(mark.dimension for mark in marks),
+            members=tuple(marks),
+        )
+
+    @property
+    def each(self) -> tuple[EncoderMark, ...]:
+        """The encoders by themselves: its members, or itself."""
+        return self.members or (self,)
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What a manifest said before there were views and members, where they are as they were."""
+        content = write(self)
+        new = {"views": self.views != "whole", "members": bool(self.members)}
+        return {key: value for key, value in content.items() if new.get(key, True)}
+
+
+class Part(BaseModel, frozen=True):
+    """Vectors of a view that were written together."""
+
+    view: StoredView
+    kind: IndexKind
+    vectors: int = Field(ge=1)
+    files: tuple[DataFile, ...]
+
+
+class Change(BaseModel, frozen=True):
+    """What a version changed."""
+
+    version: int = Field(ge=1)
+    when: str
+    """ISO 8601, UTC."""
+    action: Literal["build", "add", "update", "remove", "merge", "measure"]
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    records: int
+    """How many there are in this version."""
+    data_sha256: str
+    """Of the records of this version: what a report names."""
+    note: str = ""
+
+
+class Manifest(BaseModel):
+    """What the file says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    version: int = Field(ge=1)
+    count: int = Field(ge=1)
+    data_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """See :attr:`videopath.knowledge.storage.store.StoreWriter.data_sha256`."""
+    embedder: EncoderMark
+    image_encoder: EncoderMark | None
+    records: DataFile
+    parts: tuple[Part, ...]
+    changes: tuple[Change, ...]
+    """Of every version, the first one first."""
+    measures: DataFile | None = None
+    """What the knowledge base found out about itself; see :mod:`videopath.knowledge.voting.measure`."""
+
+    @property
+    def files(self) -> list[DataFile]:
+        """All data files."""
+        return [self.records, *self.part_files, *([self.measures] if self.measures else [])]
+
+    @property
+    def part_files(self) -> list[DataFile]:
+        """The files of the views."""
+        return [file for part in self.parts for file in part.files]
+
+    @property
+    def index_sha256(self) -> str:
+        """One hash for all parts of the views."""
+        return hashlib.sha256("".join(file.sha256 for file in self.part_files).encode()).hexdigest()
+
+    def parts_of(self, view: StoredView) -> list[Part]:
+        """The parts of a view, the oldest first."""
+        return [part for part in self.parts if part.view == view]
+
+    def mark_of(self, view: StoredView) -> EncoderMark | None:
+        """What made the vectors of a view."""
+        return self.embedder if view == "text" else self.image_encoder
+
+    def to_text(self) -> str:
+        """The file's text: with a hash of everything else in it."""
+        content = self.model_dump(mode="json", exclude=None if self.measures else {"measures"})
+        return json.dumps({**content, "sha256": _sha256_of(content)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check ``manifest.json``. Raises ``KnowledgeError`` where there is none or it is damaged."""
+    path = folder / MANIFEST
+    try:
+        data = manifest_bytes(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise KnowledgeError(
+            f"{folder} holds no knowledge base (no {MANIFEST}); make one with: videopath knowledge build."
+        ) from error
+    except OSError as error:
+        raise KnowledgeError(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        content = json.loads(data)
+        _refuse_other_format(content, folder)
+        content.pop("sha256")
+        manifest = Manifest.model_validate(content)
+        written = manifest.to_text().encode()
+    except KnowledgeError:
+        raise
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        raise KnowledgeError(
+            f"{path} is damaged: it is not a manifest of a knowledge base; build it again."
+        ) from error
+    if written != data:
+        raise KnowledgeError(f"{path} is damaged: it does not have the hash that it states; build it again.")
+    return manifest
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """The file's bytes; a checkout on Windows may have changed the line ends."""
+    return (folder / MANIFEST).read_bytes().replace(b"\r\n", b"\n")
+
+
+def data_file(path: Path, name: str) -> DataFile:
+    """What the manifest says of a file that is about to get ``name``, with ``-<hash>`` before its ending."""
+    digest = sha256_file(path)
+    stem, _, suffix = name.partition(".")
+    return DataFile(name=f"{stem}-{digest[:12]}.{suffix}", sha256=digest, size=path.stat().st_size)
+
+
+def _refuse_other_format(content: dict[str, object], folder: Path) -> None:
+    found = content["format"]
+    if found == _BEFORE:
+        raise KnowledgeError(
+            f"{folder} was made by an earlier version of VideoPath; make it anew from its records with: "
+            "videopath knowledge build NEW_FOLDER OLD_FOLDER."
+        )
+    if found != FORMAT:
+        raise KnowledgeError(f"{folder / MANIFEST} has the format {found!r}; this version reads {FORMAT!r}.")
+
+
+def _sha256_of(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

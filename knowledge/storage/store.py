@@ -1,0 +1,278 @@
+"""Records in SQLite: a file is written by one process, then only read (by several, also on a read-only disk).
+
+A changed file is a copy of the one before it. Row numbers only rise: the vectors of a removed record stay in their
+part until parts are merged, and must not come to stand for another record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from videopath.core.errors import KnowledgeError
+from videopath.knowledge.index import lexical
+from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
+from videopath.knowledge.index.views import Look
+from videopath.knowledge.records.opening import damage_told, in_time, limit_cells, open_read_only
+from videopath.knowledge.records.record import InstructionRecord, canonical_json
+from videopath.knowledge.records.sources import same_source, source_path
+
+_TEXTS = ("id", "source", "site", "question", "description", "diagnosis", "licence", "patient", "group")
+_MORE = ("media", "provenance")  # as JSON, since they are only shown
+_COLUMNS = ", ".join(f'"{name}"' for name in _TEXTS)
+_SCHEMA = f"""
+CREATE TABLE records (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    source TEXT NOT NULL,
+    source_stem TEXT NOT NULL,
+    site TEXT,
+    question TEXT NOT NULL,
+    description TEXT NOT NULL,
+    diagnosis TEXT NOT NULL,
+    licence TEXT NOT NULL,
+    patient TEXT COLLATE NOCASE,
+    "group" TEXT COLLATE NOCASE,
+    more TEXT NOT NULL
+);
+CREATE INDEX by_stem ON records (source_stem);
+CREATE INDEX by_site ON records (site);
+CREATE INDEX by_patient ON records (patient) WHERE patient IS NOT NULL;
+CREATE INDEX by_group ON records ("group") WHERE "group" IS NOT NULL;
+CREATE TABLE looks (row INTEGER NOT NULL, sha256 TEXT NOT NULL, fingerprints BLOB NOT NULL);
+CREATE INDEX by_row ON looks (row);
+CREATE INDEX by_file ON looks (sha256);
+{lexical.SCHEMA}
+"""
+_INSERT = f"INSERT INTO records ({_COLUMNS}, source_stem, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_SELECT = f"SELECT row, {_COLUMNS}, more FROM records"  # noqa: S608 - constant names only
+_MODULUS = 1 << 256
+
+
+class StoreWriter:
+    """A new file of records, empty or a copy of another; used in a ``with``, whole only when that ends well."""
+
+    def __init__(self, path: Path, copy_of: Path | None = None, data_sha256: str = f"{0:064x}") -> None:
+        if copy_of is not None:
+            shutil.copyfile(copy_of, path)
+        self._folder = path.parent
+        self._sum = int(data_sha256, 16)
+        self._database = sqlite3.connect(path)
+        limit_cells(self._database)
+        self._database.execute(
+            "PRAGMA journal_mode = OFF"
+        )  # the file is new: it is whole or it is thrown away
+        self._database.execute("PRAGMA synchronous = OFF")
+        if copy_of is None:
+            self._database.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                lexical.count_terms(self._database)
+                self._database.commit()
+        finally:
+            self._database.close()
+
+    @property
+    def data_sha256(self) -> str:
+        """The sum, modulo 2^256, of the SHA-256 of the records' canonical JSON: whatever their order and history."""
+        return f"{self._sum:064x}"
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM records").fetchone()[0])
+
+    def numbered(self) -> Iterator[tuple[int, InstructionRecord]]:
+        """All records with their rows, in row order; they may be removed meanwhile."""
+        return _numbered(lambda query, *values: self._database.execute(query, values).fetchall())
+
+    def insert(self, record: InstructionRecord, looks: Iterable[Look] = ()) -> int:
+        """Add a record and say its row. Raises ``KnowledgeError`` for an id that is there already."""
+        texts = [getattr(record, name) for name in _TEXTS]
+        fields = record.model_dump(mode="json", include=set(_MORE), exclude_defaults=True)
+        more = json.dumps(fields, ensure_ascii=False) if fields else ""
+        try:
+            row = self._database.execute(_INSERT, (*texts, _stem(record.source), more)).lastrowid
+        except sqlite3.IntegrityError as error:
+            raise KnowledgeError(
+                f"The record id {record.id!r} occurs twice; every record of a knowledge base needs its own."
+            ) from error
+        assert row is not None
+        lexical.insert(self._database, row, record)
+        self.add_looks(row, looks)
+        self._sum = (self._sum + _number(record)) % _MODULUS
+        return row
+
+    def add_looks(self, row: int, looks: Iterable[Look]) -> None:
+        """Keep which files a record shows, and the fingerprints of their frames."""
+        self._database.executemany(
+            "INSERT INTO looks VALUES (?, ?, ?)",
+            [(row, look.sha256, look.fingerprints.tobytes()) for look in looks],
+        )
+
+    def remove(self, record_id: str) -> int:
+        """Remove a record and say which row it had. Raises ``KnowledgeError`` for an id that is not there."""
+        found = self._database.execute(f"{_SELECT} WHERE id = ?", (record_id,)).fetchone()
+        if found is None:
+            raise KnowledgeError(f"The knowledge base has no record {record_id!r}.")
+        with damage_told(self._folder):
+            row, record = int(found[0]), _record(found)
+        lexical.remove(self._database, row, record)
+        self._database.execute("DELETE FROM looks WHERE row = ?", (row,))
+        self._database.execute("DELETE FROM records WHERE row = ?", (row,))
+        self._sum = (self._sum - _number(record)) % _MODULUS
+        return row
+
+    def optimise(self) -> None:
+        """Put what was inserted piece by piece in the order in which it is read."""
+        lexical.optimise(self._database)
+
+
+class RecordStore:
+    """A written file, opened to read. May be used from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        self._database = open_read_only(path)
+        self._turn = threading.Lock()
+        self.close = weakref.finalize(self, self._database.close)
+
+    def __len__(self) -> int:
+        return int(self._rows("SELECT count(*) FROM records")[0][0])
+
+    def __iter__(self) -> Iterator[InstructionRecord]:
+        """All records in row order, read a thousand at a time."""
+        return (record for _, record in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, InstructionRecord]]:
+        """All records with their rows, in row order."""
+        numbered = _numbered(self._rows)
+        while True:
+            with damage_told(self._folder):
+                found = next(numbered, None)
+            if found is None:
+                return
+            yield found
+
+    def at(self, rows: Sequence[int]) -> list[InstructionRecord]:
+        """The records of the given rows, in that order."""
+        with damage_told(self._folder):
+            return [_record(self._rows(f"{_SELECT} WHERE row = ?", int(row))[0]) for row in rows]
+
+    def get(self, record_id: str) -> InstructionRecord | None:
+        """The record of an id."""
+        found = self._rows(f"{_SELECT} WHERE id = ?", record_id)
+        with damage_told(self._folder):
+            return _record(found[0]) if found else None
+
+    def rows(self, site: str | None = None, diagnosed: bool = False) -> np.ndarray:
+        """Rows of a site, and with a diagnosis if asked, int64, rising."""
+        found = self._rows(
+            "SELECT row FROM records WHERE (?1 IS NULL OR site = ?1) AND (NOT ?2 OR diagnosis != '') ORDER BY row",
+            site,
+            diagnosed,
+        )
+        with damage_told(self._folder):
+            return np.fromiter((row for (row,) in found), np.int64, len(found))
+
+    def row_of(self, record_id: str) -> int | None:
+        """The row of an id."""
+        found = self._rows("SELECT row FROM records WHERE id = ?", record_id)
+        return int(found[0][0]) if found else None
+
+    def rows_of_source(self, name: str) -> list[int]:
+        """Rows whose source is the same video, slide or patient as ``name``."""
+        rows = self._rows("SELECT row, source FROM records WHERE source_stem = ?", _stem(name))
+        with damage_told(self._folder):
+            return [row for row, other in rows if same_source(name, other)]
+
+    def rows_of_file(self, sha256: str) -> list[int]:
+        """Rows one of whose media files has this SHA-256."""
+        return [row for (row,) in self._rows("SELECT DISTINCT row FROM looks WHERE sha256 = ?", sha256)]
+
+    def rows_of_patient(self, name: str) -> list[int]:
+        """Rows of a patient."""
+        return [row for (row,) in self._rows("SELECT row FROM records WHERE patient = ?", name)]
+
+    def rows_of_group(self, name: str) -> list[int]:
+        """Rows of a group."""
+        return [row for (row,) in self._rows('SELECT row FROM records WHERE "group" = ?', name)]
+
+    def fingerprints(self) -> tuple[np.ndarray, np.ndarray]:
+        """(rows int64 [n], fingerprints uint8 [n, FINGERPRINT_BYTES]) of all frames of all media."""
+        looks = self._rows("SELECT row, fingerprints FROM looks ORDER BY row")
+        with damage_told(self._folder):
+            known = np.frombuffer(b"".join(data for _, data in looks), np.uint8)
+            counts = [len(data) // FINGERPRINT_BYTES for _, data in looks]
+            rows = np.repeat(np.array([row for row, _ in looks], np.int64), counts)
+            return rows, known.reshape(len(rows), FINGERPRINT_BYTES)
+
+    def diagnosed(self) -> list[tuple[int, str, str, str, str]]:
+        """(row, id, group, diagnosis, site) of the records that name a diagnosis, in row order.
+
+        The group is the patient, where one is named, else the group, else the source: what has one vote.
+        """
+        return self._rows(
+            "SELECT row, id, coalesce(patient, \"group\", source), diagnosis, coalesce(site, '') FROM records "
+            "WHERE diagnosis != '' ORDER BY row"
+        )
+
+    def search_words(
+        self, text: str, depth: int, site: str | None, diagnosed: bool
+    ) -> list[tuple[int, float]]:
+        """(row, BM25) of the records that share words with a text, best first; see :mod:`knowledge.lexical`."""
+        with self._turn, damage_told(self._folder), in_time(self._database):
+            return lexical.search(self._database, text, depth, site, diagnosed)
+
+    def counts(self, column: str) -> dict[str, int]:
+        """How many records have each value of a column, the most frequent first."""
+        if column not in _TEXTS:
+            raise ValueError(column)
+        rows = self._rows(f'SELECT "{column}", count(*) FROM records GROUP BY 1 ORDER BY 2 DESC, 1')  # noqa: S608
+        return {value or "": count for value, count in rows}
+
+    def _rows(self, query: str, *values: object) -> list[tuple]:
+        with self._turn, damage_told(self._folder), in_time(self._database):
+            return self._database.execute(query, values).fetchall()
+
+
+def _numbered(select: Callable[..., list[tuple]]) -> Iterator[tuple[int, InstructionRecord]]:
+    """A thousand records at a time."""
+    last = 0
+    while rows := select(f"{_SELECT} WHERE row > ? ORDER BY row LIMIT 1000", last):
+        yield from ((int(row[0]), _record(row)) for row in rows)
+        last = int(rows[-1][0])
+
+
+def data_sha256(records: Iterable[InstructionRecord]) -> str:
+    """The hash of records that :attr:`StoreWriter.data_sha256` keeps up."""
+    return f"{sum(map(_number, records)) % _MODULUS:064x}"
+
+
+def _number(record: InstructionRecord) -> int:
+    return int.from_bytes(hashlib.sha256(canonical_json(record).encode()).digest(), "big")
+
+
+def _stem(source: str) -> str:
+    parts = source_path(source)
+    return parts[-1] if parts else ""
+
+
+def _record(row: tuple) -> InstructionRecord:
+    more = json.loads(row[-1]) if row[-1] else {}
+    return InstructionRecord(**dict(zip(_TEXTS, row[1:-1], strict=True)), **more)

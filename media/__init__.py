@@ -1,0 +1,29 @@
+"""Taking pictures in: videos, images and folders of frames become a clip of sampled RGB frames with their times.
+
+Names are loaded when they are first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from videopath.media.clip import Clip, open_clip
+    from videopath.media.quality.burned_in import BurnedIn, Writing, find_writing
+
+_HOMES = {
+    "BurnedIn": "videopath.media.quality.burned_in",
+    "Clip": "videopath.media.clip",
+    "Writing": "videopath.media.quality.burned_in",
+    "find_writing": "videopath.media.quality.burned_in",
+    "open_clip": "videopath.media.clip",
+}
+
+__all__ = ["BurnedIn", "Clip", "Writing", "find_writing", "open_clip"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

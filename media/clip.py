@@ -1,0 +1,258 @@
+"""Video intake: a file or folder becomes a ``Clip``, the sampled frames with their times.
+
+Videos (mp4, mov, mkv, avi, webm, gif), images (jpg, png, tif, bmp, webp, heic, avif), of which animated ones and TIFF
+pages are videos too, and folders of frames. Only the sampled frames are kept, so memory does not grow with the length
+of the video.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from videopath.core.errors import InputError
+from videopath.media.foreign import read_head, refuse_foreign
+from videopath.media.image.files import is_picture
+from videopath.media.image.samples import fitted
+from videopath.media.image.source import (
+    ALLOWED,
+    IMAGE_SUFFIXES,
+    FolderSource,
+    ImageSource,
+    Kind,
+    Reader,
+    Source,
+)
+from videopath.media.sampling import (
+    SAMPLINGS,
+    Sampling,
+    candidate_indices,
+    choose_keyframes,
+    thumbnail,
+    training_fps_indices,
+    uniform_indices,
+)
+from videopath.media.video.source import video_source
+
+Crop = tuple[float, float, float, float]
+"""(left, top, right, bottom) as shares of the displayed frame, in [0, 1]."""
+
+MAX_FRAMES = 1024
+MIN_SIDE = 16
+"""Smallest width and height in pixels that can show anything."""
+MAX_BYTES = 1 << 30
+"""All frames of a clip together; larger ones are scaled down while they are read (32 frames of 4K still fit)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """The sampled frames of one video, image or folder of frames, and where they come from."""
+
+    path: Path
+    frames: np.ndarray
+    """uint8 [T,H,W,3], RGB, turned as displayed; native resolution unless all frames would exceed MAX_BYTES."""
+    seconds: np.ndarray
+    """float64 [T], presentation times."""
+    indices: np.ndarray
+    """int64 [T], frame numbers in the source."""
+    fps: float
+    """Average frames per second of the source; 0 for a single image, 1 for a folder."""
+    duration: float
+    """Seconds from the first frame's start to the last one's end; 0 for a single image."""
+    width: int
+    """Pixels of the source as displayed (after rotation, before any crop)."""
+    height: int
+    total_frames: int
+    sha256: str
+    """Of the file's bytes; of a folder: of its frames' names and hashes."""
+    sampling: Sampling
+    kind: Kind
+    reader: Reader
+    notes: tuple[str, ...] = ()
+    """Sentences on how the source was read, if that was not in the plainest way."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def take(self, positions: Sequence[int] | np.ndarray) -> Clip:
+        """The same clip with only the frames at these positions (0 … len-1; may repeat)."""
+        chosen = np.asarray(positions, dtype=np.int64)
+        if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= len(self):
+            raise InputError(
+                f"Frame positions must lie in 0 … {len(self) - 1} and not be empty, got {chosen.tolist()}."
+            )
+        return replace(
+            self, frames=self.frames[chosen], seconds=self.seconds[chosen], indices=self.indices[chosen]
+        )
+
+
+def open_clip(
+    path: str | Path,
+    frames: int = 32,
+    start: float | None = None,
+    end: float | None = None,
+    sampling: Sampling = "uniform",
+    *,
+    crop: Crop | None = None,
+) -> Clip:
+    """Sample ``frames`` frames of a video, image or folder, between ``start`` and ``end`` (seconds, inclusive).
+
+    ``uniform`` always gives exactly ``frames`` of a video or folder (short ones repeat), ``fps`` about one per second and
+    at most ``frames``, ``keyframes`` at most ``frames`` that differ and show sharp tissue; a single image gives one.
+    ``crop`` is cut from the frame at its native resolution.
+
+    Raises InputError, one sentence: missing, unreadable, truncated, without pictures, or a wrong argument.
+    """
+    _check_arguments(frames, start, end, sampling, crop)
+    source = open_source(Path(path))
+    if min(source.width, source.height) < MIN_SIDE:
+        raise InputError(
+            f"{source.path.name} is {source.width}×{source.height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed."
+        )
+    span = _span(source, start, end)
+    chosen = span[_sample(source, span, frames, sampling)]
+    distinct, where = np.unique(chosen, return_inverse=True)
+    pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), crop))
+    stacked = np.stack(pictures)
+    return Clip(
+        path=source.path,
+        frames=stacked[where] if len(distinct) < len(chosen) else stacked,
+        seconds=source.seconds[chosen],
+        indices=chosen,
+        fps=source.fps,
+        duration=source.duration,
+        width=source.width,
+        height=source.height,
+        total_frames=len(source.seconds),
+        sha256=source.sha256(),
+        sampling=sampling,
+        kind=source.kind,
+        reader=reader,
+        notes=source.notes,
+    )
+
+
+def open_source(path: Path) -> Source:
+    """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
+    _refuse_unwritable(path)
+    path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
+    try:
+        if path.is_dir():
+            return FolderSource(path)
+        if not path.exists():
+            raise InputError(f"There is no file or folder {path}.")
+        if not path.is_file():
+            raise InputError(f"{path} is neither a file nor a folder; give {ALLOWED}.")
+        head = read_head(path)  # says plainly when the file may not be read
+        if not head:
+            raise InputError(f"{path.name} is empty (0 bytes).")
+        refuse_foreign(path, head)
+        gif = head.startswith(b"GIF8")
+        if is_picture(head) or (path.suffix.lower() in IMAGE_SUFFIXES and not gif):
+            return ImageSource(path)
+        return video_source(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """A report names its video, and a name that is no text cannot be written into it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = os.fsencode(path).decode(errors="replace")
+        raise InputError(
+            f"The name of {name} is not written in UTF-8; rename the file or its folder."
+        ) from error
+
+
+def _check_arguments(
+    frames: int, start: float | None, end: float | None, sampling: str, crop: Crop | None
+) -> None:
+    if not (isinstance(frames, Integral) and 1 <= frames <= MAX_FRAMES):
+        raise InputError(
+            f"The number of frames must be a whole one between 1 and {MAX_FRAMES}, not {frames!r}."
+        )
+    if sampling not in SAMPLINGS:
+        raise InputError(f"Unknown sampling {sampling!r}; there are {', '.join(SAMPLINGS)}.")
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
+            raise InputError(f"The {name} must be a number of seconds, 0 or more, not {value!r}.")
+    if start is not None and end is not None and end < start:
+        raise InputError(f"The end ({end:g} s) lies before the start ({start:g} s).")
+    if crop is not None and not (
+        len(crop) == 4 and 0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1
+    ):
+        raise InputError(
+            f"A crop is (left, top, right, bottom) with 0 ≤ left < right ≤ 1 and so on, not {crop}."
+        )
+
+
+def _span(source: Source, start: float | None, end: float | None) -> np.ndarray:
+    """Frame numbers shown between start and end: int64 [N], N ≥ 1; the one on screen where none begins in between."""
+    times = source.seconds
+    if source.kind == "image":
+        return np.zeros(1, dtype=np.int64)
+    if start is not None and start > max(source.duration, float(times[-1])):
+        raise InputError(
+            f"The start ({start:g} s) lies behind the end of {source.path.name} ({source.duration:.6g} s)."
+        )
+    first = 0 if start is None else int(np.searchsorted(times, start - 1e-6, side="left"))
+    last = len(times) if end is None else int(np.searchsorted(times, end + 1e-6, side="right"))
+    if first >= last:
+        on_screen = min(max(last - 1, 0), len(times) - 1)
+        return np.array([on_screen], dtype=np.int64)
+    return np.arange(first, last, dtype=np.int64)
+
+
+def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -> np.ndarray:
+    """Positions in ``span``."""
+    if source.kind == "image":
+        return np.zeros(1, dtype=np.int64)
+    if sampling == "uniform":
+        return uniform_indices(len(span), frames)
+    if sampling == "fps":
+        return training_fps_indices(len(span), source.fps, frames_upbound=frames)
+    candidates = candidate_indices(len(span), frames)
+    thumbnails, _ = source.read(span[candidates].tolist(), thumbnail)
+    return candidates[choose_keyframes(thumbnails, frames)]
+
+
+def _keeper(source: Source, count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What is kept of a decoded frame: the crop, scaled down only where ``count`` of them exceed MAX_BYTES.
+
+    A stream that changes its size shows every frame in its own proportions on the source's canvas.
+    """
+
+    def keep(frame: np.ndarray) -> np.ndarray:
+        frame = fitted(frame, source.width, source.height)
+        height, width = frame.shape[:2]
+        if crop is not None:
+            left, right = _cut(crop[0], crop[2], width)
+            top, bottom = _cut(crop[1], crop[3], height)
+            frame = frame[top:bottom, left:right]
+            height, width = frame.shape[:2]
+        scale = math.sqrt(MAX_BYTES / (count * height * width * 3))
+        if scale < 1:
+            size = (max(1, int(width * scale)), max(1, int(height * scale)))
+            return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(frame)
+
+    return keep
+
+
+def _cut(low: float, high: float, size: int) -> tuple[int, int]:
+    """Pixels of a share of one side, at least MIN_SIDE of them where the side has as many."""
+    first, last = round(low * size), round(high * size)
+    missing = min(MIN_SIDE, size) - (last - first)
+    if missing > 0:
+        first = min(max(0, first - missing // 2), size - min(MIN_SIDE, size))
+        last = first + min(MIN_SIDE, size)
+    return first, last

@@ -1,0 +1,1 @@
+"""Image files: every frame of one, upright and in its own colours."""

@@ -1,0 +1,146 @@
+"""A decoded frame of a video as it is meant to be seen: whole lines, square pixels, upright, ordinary colours."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+
+from videopath.core.errors import InputError
+from videopath.media.image.samples import on_white, squared
+from videopath.media.tone import curve_of, in_ordinary_colours
+
+_STRAIGHT = 0.02  # sine of the angle by which a turn may miss a quarter
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of the eight ways to lay a picture: rows and columns change places first, then it is mirrored."""
+
+    transposed: bool = False
+    left_right: bool = False
+    upside_down: bool = False
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """Lay [H,W,3]; a view of it."""
+        if self.transposed:
+            picture = picture.transpose(1, 0, 2)
+        if self.left_right:
+            picture = picture[:, ::-1]
+        return picture[::-1] if self.upside_down else picture
+
+
+UPRIGHT = Turn()
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a stored frame is shown."""
+
+    stored: tuple[int, int]  # width, height
+    square: tuple[int, int]  # the same with square pixels
+    turn: Turn
+    interlaced: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what :func:`draw` gives."""
+        width, height = self.square
+        return (height, width) if self.turn.transposed else (width, height)
+
+
+def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool, name: str) -> Display:
+    """Put together how a frame is to be shown.
+
+    Args:
+        frame: The decoded frame.
+        turn: How it lies, see :func:`turned`.
+        aspect: Width of a pixel by its height; None or 0 where nothing is said of it.
+        interlaced: Whether the file says that its frames are, whatever this frame says.
+        name: The file's, for messages.
+
+    Raises:
+        InputError: Its pixels have an impossible shape.
+    """
+    return Display(
+        (frame.width, frame.height),
+        squared(frame.width, frame.height, float(aspect or 1), name),
+        turn,
+        interlaced or frame.interlaced_frame,
+    )
+
+
+def draw(frame: Any, display: Display) -> np.ndarray:
+    """Make uint8 [H,W,3], RGB, of a decoded frame; ``display.size`` is its width and height."""
+    if display.interlaced:
+        frame = _one_field(frame)
+    curve = curve_of(frame)
+    if curve:
+        picture = in_ordinary_colours(frame, curve)
+    elif any(component.is_alpha for component in frame.format.components):
+        layer = frame.to_ndarray(format="rgba")
+        picture = on_white(np.ascontiguousarray(layer[..., :3]), layer[..., 3])
+    else:
+        picture = frame.to_ndarray(format="rgb24")
+    if display.square != display.stored:
+        picture = cv2.resize(picture, display.square, interpolation=cv2.INTER_CUBIC)
+    return display.turn.apply(picture)
+
+
+def _one_field(frame: Any) -> Any:
+    """The lines of one moment, those between them drawn along the edges of the picture.
+
+    Done from the frame alone, so that it is the same however the frame was reached.
+    """
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1)
+    )
+    deinterlacer, sink = graph.add("estdif", "deint=all"), graph.add("buffersink")
+    source.link_to(deinterlacer)
+    deinterlacer.link_to(sink)
+    graph.configure()
+    graph.push(frame)
+    graph.push(None)
+    return graph.pull()
+
+
+def turned(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Turn]]:
+    """Give each decoded frame with how it lies; what is said within a stream holds until the next keyframe.
+
+    Raises:
+        InputError: A frame lies in a way that is none of the eight.
+    """
+    turn = UPRIGHT
+    for frame in frames:
+        said = _turn(frame, name)
+        turn = said or (UPRIGHT if frame.key_frame else turn)
+        yield frame, turn
+
+
+def _turn(frame: Any, name: str) -> Turn | None:
+    """From the display matrix: a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y). None: nothing is said."""
+    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if matrix is None or len(bytes(matrix)) < 36:
+        return None
+    a, b, _, c, d = struct.unpack("=9i", bytes(matrix)[:36])[:5]
+    first, second = math.hypot(a, b), math.hypot(c, d)
+    if not first or not second:  # says nothing: players pass over it
+        return None
+    a, b, c, d = a / first, b / first, c / second, d / second
+    if max(abs(b), abs(c)) < _STRAIGHT:
+        return Turn(False, a < 0, d < 0)
+    if max(abs(a), abs(d)) < _STRAIGHT:
+        return Turn(True, c < 0, b < 0)
+    raise InputError(
+        f"{name} is to be shown turned by {abs(math.degrees(math.atan2(b, a))):.0f}° or slanted; "
+        "only quarter turns are possible: export it as it is to be seen."
+    )

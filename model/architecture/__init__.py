@@ -1,0 +1,1 @@
+"""The network: its configuration, its parts, and what goes into it."""

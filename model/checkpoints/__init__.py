@@ -1,0 +1,1 @@
+"""Weights on disk: every layout is read, checked, converted and written here."""

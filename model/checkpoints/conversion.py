@@ -1,0 +1,195 @@
+"""Writing any checkpoint whole, shard by shard: in the Hugging Face layout, which plain transformers loads, or the original's."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from videopath.core.errors import InputError, ModelError
+from videopath.core.files import replaced_on_success, write_text
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.calibration import move_calibration
+from videopath.model.card import card_text
+from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints.hf_settings import differences, write_card, write_settings
+from videopath.model.checkpoints.loading import (
+    Checkpoint,
+    check_tensors,
+    empty_model,
+    expected_shapes,
+    open_checkpoint,
+    unused_tensors,
+)
+from videopath.model.checkpoints.saving import write_json, write_original_settings
+from videopath.model.checkpoints.weights import Shape
+from videopath.model.device import DTYPES
+from videopath.model.inference.engine import CARD_FILE, read_card, weight_files
+from videopath.model.lora.adapter import BaseLayer
+
+SHARD_BYTES = 2 << 30
+
+
+def convert(
+    src: str | Path | Checkpoint,
+    dst: str | Path,
+    *,
+    base: str | Path | None = None,
+    dtype: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    accept_licence: bool = False,
+    base_layer: BaseLayer = "map",
+    layout: Literal["huggingface", "original"] = "huggingface",
+    progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Path:
+    """Write the checkpoint ``src`` (any layout, see ``load_network``, or an open one) to the new folder ``dst`` in one of two layouts.
+
+    In the Hugging Face layout ``LlavaOnevisionForConditionalGeneration.from_pretrained(dst)`` gives the same logits. Adapters are
+    merged in float32 and rounded once; padded rows of the vocabulary are cut off. Needs memory for one shard. ``dtype``:
+    none keeps that of the stored weights. ``progress`` is called with (tensors written, tensors in all). ``dst`` appears
+    whole or not at all.
+
+    What Hugging Face's own video path cannot express (newline grids) stands in the config.json under the original's
+    keys, where ``load_network`` reads it; the model card says so, and ``tell`` is called with each such sentence.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise InputError(f"The number format {dtype!r} is not known; use one of {', '.join(DTYPES)}.")
+    checkpoint = (
+        src
+        if isinstance(src, Checkpoint)
+        else open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    )
+    config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
+    shapes = _checked_shapes(checkpoint, config, len(tokenizer))
+    rename: Callable[[str], str] = names.to_file
+    if layout == "original":
+        shapes = {
+            name: shape for name, shape in shapes.items() if name != names.NEWLINE or config.has_newline
+        }
+        rename = str
+    stored = DTYPES[dtype] if dtype else _main_dtype(checkpoint, shapes)
+    with _new_folder(Path(dst), _bytes(shapes, stored)) as folder:
+        _write_shards(checkpoint, config, shapes, stored, folder, shard_bytes, rename, progress)
+        if layout == "original":
+            write_original_settings(config, tokenizer, len(tokenizer), stored, folder)
+        else:
+            card = read_card(checkpoint.folder)
+            write_settings(config, checkpoint.generation, tokenizer, stored, card.frames, folder)
+            write_card(config, card, str(checkpoint.folder), folder)
+        _copy_cards(checkpoint, folder)
+    if layout == "huggingface" and tell:
+        for sentence in differences(config):
+            tell(sentence)
+    return Path(dst)
+
+
+def _copy_cards(checkpoint: Checkpoint, target: Path) -> None:
+    """What the source says of itself comes along, for programs and for people."""
+    source = checkpoint.folder
+    if (source / CARD_FILE).is_file():
+        shutil.copyfile(source / CARD_FILE, target / CARD_FILE)
+        move_calibration(weight_files(checkpoint), target)
+    written = card_text(source)
+    if written is not None:
+        write_text(target / "MODEL_CARD.md", written)
+
+
+def plan_shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
+    """Names in order, cut into shards of at most ``limit`` bytes; a larger tensor has a shard of its own."""
+    shards: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not shards or size > room:
+            shards.append([])
+            room = limit
+        shards[-1].append(name)
+        room -= size
+    return shards
+
+
+def _checked_shapes(checkpoint: Checkpoint, config: LlavaConfig, vocabulary: int) -> dict[str, Shape]:
+    """What is written: original names and shapes, with the norm and the newline that the checkpoint may lack."""
+    expected = expected_shapes(empty_model(config, vocabulary), config)
+    check_tensors(expected, checkpoint.weights.shapes, checkpoint.folder)
+    return expected | {
+        name: tuple(tensor.shape) for name, tensor in unused_tensors(config, checkpoint.weights).items()
+    }
+
+
+def _write_shards(
+    checkpoint: Checkpoint,
+    config: LlavaConfig,
+    shapes: dict[str, Shape],
+    dtype: torch.dtype,
+    folder: Path,
+    shard_bytes: int,
+    rename: Callable[[str], str],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    sizes = {name: _bytes({name: shape}, dtype) for name, shape in shapes.items()}
+    shards = plan_shards(sizes, shard_bytes)
+    unused = unused_tensors(config, checkpoint.weights)
+    done, places = 0, {}
+    for number, members in enumerate(shards, start=1):
+        file = (
+            "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+        )
+        tensors = {}
+        for name in members:
+            tensor = unused[name] if name in unused else checkpoint.weights.read(name)
+            tensors[rename(name)] = tensor[: shapes[name][0]].to(dtype, copy=True).contiguous()
+            done += 1
+            if progress:
+                progress(done, len(shapes))
+        with replaced_on_success(folder / file) as part:  # with the mode that the umask gives
+            save_file(tensors, part, metadata={"format": "pt"})
+        places.update(dict.fromkeys(tensors, file))
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": places}
+        write_json(folder / "model.safetensors.index.json", index)
+
+
+def _main_dtype(checkpoint: Checkpoint, shapes: dict[str, Shape]) -> torch.dtype:
+    """The number format that most stored tensors have; merged ones take it too."""
+    root = checkpoint
+    while root.base is not None:
+        root = root.base
+    stored = [dtype for name, dtype in root.weights.dtypes.items() if name in shapes]
+    return max(set(stored), key=stored.count)
+
+
+def _bytes(shapes: dict[str, Shape], dtype: torch.dtype) -> int:
+    return sum(torch.Size(shape).numel() for shape in shapes.values()) * dtype.itemsize
+
+
+@contextmanager
+def _new_folder(target: Path, needed: int) -> Iterator[Path]:
+    """Yield a folder beside ``target`` that takes its place when the block ends well; nothing stays otherwise."""
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise InputError(f"{target} is there already; give a new folder for the converted checkpoint.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(target.parent).free
+        if free < needed:
+            raise ModelError(
+                f"{target.parent} has {free >> 20} MiB free but {needed >> 20} MiB are needed; make room."
+            )
+        part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+        part.mkdir()
+        try:
+            yield part
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"The converted checkpoint could not be written to {target} ({error}); nothing was kept."
+        ) from error

@@ -1,0 +1,169 @@
+"""What a checkpoint in Hugging Face's layout holds beside its weights, for ``AutoProcessor``, ``pipeline`` and servers.
+
+And what plain transformers computes otherwise than this network learned, in sentences: for the model card that is
+written, and for the terminal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videopath.core.files import write_text
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.architecture.network import hf_config
+from videopath.model.checkpoints.hf_marks import Marks, marks_of, save_marked_tokenizer
+from videopath.model.checkpoints.saving import write_json
+from videopath.model.inference.engine import CardFile
+
+_PROCESSOR = "LlavaOnevisionProcessor"
+_FEWEST_TILES = 9
+_FRAMES = 32
+
+
+def write_settings(
+    config: LlavaConfig,
+    generation: dict[str, Any],
+    tokenizer: Any,
+    dtype: torch.dtype,
+    frames: int | None,
+    folder: Path,
+) -> None:
+    """Write configuration, generation settings, processors, tokenizer and chat template into ``folder``."""
+    marks = marks_of(tokenizer)
+    hf_config(
+        config,
+        len(tokenizer),
+        image_token_index=marks.image_id,
+        video_token_index=marks.video_id,
+        vision_aspect_ratio=_vision_aspect(config),
+        architectures=["LlavaOnevisionForConditionalGeneration"],
+        dtype=str(dtype).removeprefix("torch."),
+        **config.rules(),
+    ).save_pretrained(folder)
+    write_json(folder / "generation_config.json", {**generation, **config.generation_config()})
+    write_json(folder / "processor_config.json", _processor(config, marks))
+    write_json(folder / "preprocessor_config.json", _image_processor(config))
+    write_json(folder / "video_preprocessor_config.json", _video_processor(config, frames or _FRAMES))
+    save_marked_tokenizer(tokenizer, marks, folder)
+
+
+def differences(config: LlavaConfig) -> list[str]:
+    """What plain transformers computes otherwise than this network learned it, a sentence each; empty: nothing."""
+    found = []
+    if config.newline_position != "one_token" or not config.has_newline:
+        found.append(
+            f"Videos: this network learned videos with {_laid_out(config)}; transformers sets one newline token behind "
+            "the last frame and has no setting for it."
+        )
+    if config.pool_mode != "bilinear":
+        found.append(
+            f"Videos: this network pools frames by {config.pool_mode}; transformers pools bilinearly."
+        )
+    if config.temporal_heads:
+        found.append(
+            "Videos: this network has attention between frames (mm_temporal_heads), which transformers leaves out."
+        )
+    if not (config.aspect.startswith("anyres") and config.has_newline and config.pinpoints):
+        found.append(
+            f"Images: this network learned images by the rule {config.aspect!r} with {config.patch_merge_type!r} "
+            "merging; transformers cuts every image into tiles (anyres) with a newline token after each row."
+        )
+    return found
+
+
+def write_card(config: LlavaConfig, card: CardFile, source: str, folder: Path) -> None:
+    """Write the model card: what this is, how it is loaded, and what plain transformers computes otherwise."""
+    apart = differences(config)
+    told = (
+        "\n".join(f"- {sentence}" for sentence in apart)
+        if apart
+        else "Nothing: images and videos are laid out by transformers as in training."
+    )
+    advice = (
+        "\nWhere this matters, load the folder with VideoPath, which reads the same files and keeps the network's own rules "
+        "(they stand in `config.json`): `videopath diagnose VIDEO --model FOLDER`, or `load_engine(FOLDER)` in Python.\n"
+        if apart
+        else ""
+    )
+    write_text(
+        folder / "README.md",
+        "---\nlibrary_name: transformers\npipeline_tag: video-text-to-text\n---\n\n"
+        f"# {card.name or Path(source).name}\n\n"
+        f"A LLaVA-Qwen network in Hugging Face's layout, converted by VideoPath from `{Path(source).name}`. "
+        "For research only: not a medical device.\n\n"
+        f"- Licence: {card.licence or 'not stated'}\n"
+        f"- Trained on: {card.trained_on or 'not stated'}\n\n"
+        "```python\nfrom transformers import AutoProcessor, LlavaOnevisionForConditionalGeneration\n\n"
+        'processor = AutoProcessor.from_pretrained("FOLDER")  # needs torchvision\n'
+        'model = LlavaOnevisionForConditionalGeneration.from_pretrained("FOLDER")\n```\n\n'
+        f"## What transformers computes otherwise\n\n{told}\n{advice}",
+    )
+
+
+def _laid_out(config: LlavaConfig) -> str:
+    if not config.has_newline or config.newline_position == "no_token":
+        return "no newline tokens"
+    if config.newline_position == "grid":
+        return "a grid of newline tokens, one after each row of each frame (mm_newline_position: grid)"
+    return "a newline token after each frame (mm_newline_position: frame)"
+
+
+def _vision_aspect(config: LlavaConfig) -> str:
+    """Hugging Face knows ``anyres_max_N`` alone; N beyond the tiles that can be means plain ``anyres``."""
+    if config.aspect.startswith("anyres_max_"):
+        return config.aspect
+    tiles = [
+        (width // config.image_size) * (height // config.image_size) for width, height in config.pinpoints
+    ]
+    return f"anyres_max_{max([_FEWEST_TILES, *tiles])}"
+
+
+def _processor(config: LlavaConfig, marks: Marks) -> dict[str, Any]:
+    return {
+        "processor_class": _PROCESSOR,
+        "num_image_tokens": config.grid**2,
+        "vision_feature_select_strategy": "full",
+        "image_token": marks.image,
+        "video_token": marks.video,
+        "vision_aspect_ratio": _vision_aspect(config),
+    }
+
+
+def _pixels(config: LlavaConfig) -> dict[str, Any]:
+    """What both processors do to each frame or tile."""
+    side = config.image_size
+    return {
+        "processor_class": _PROCESSOR,
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "size": {"height": side, "width": side},
+        "default_to_square": False,
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
+
+
+def _image_processor(config: LlavaConfig) -> dict[str, Any]:
+    side = config.image_size
+    return {
+        **_pixels(config),
+        "image_processor_type": "LlavaOnevisionImageProcessor",
+        "do_pad": True,
+        "image_grid_pinpoints": [[height, width] for width, height in config.pinpoints] or [[side, side]],
+    }
+
+
+def _video_processor(config: LlavaConfig, frames: int) -> dict[str, Any]:
+    return {
+        **_pixels(config),
+        "video_processor_type": "LlavaOnevisionVideoProcessor",
+        "do_sample_frames": True,
+        "num_frames": frames,
+    }

@@ -1,0 +1,369 @@
+"""One loader for every layout that the original's training and Hugging Face write.
+
+- the original LLaVA-NeXT layout, sharded or not, with padded or cut vocabulary;
+- an original LoRA directory with its base;
+- a stage-0 ``mm_projector.bin`` with its base;
+- the Hugging Face layout.
+
+Strict: a missing, unexpected or misshapen tensor raises ``ModelError`` and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+from transformers import LlavaOnevisionForConditionalGeneration, Qwen2Tokenizer
+
+from videopath.core.errors import ModelError
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.architecture.network import Network, hf_config, with_temporal
+from videopath.model.architecture.quantise import Quantisation, quantise_linears
+from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints.geometry import is_hugging_face, read_config
+from videopath.model.checkpoints.hub import resolve
+from videopath.model.checkpoints.saving import save_original
+from videopath.model.checkpoints.weights import (
+    FileWeights,
+    Overlaid,
+    Shape,
+    Weights,
+    load_bin,
+    loose_shards,
+    read_json,
+    reason_of,
+    weight_files,
+)
+from videopath.model.device import DeviceChoice, check_quantisation, choose_device
+from videopath.model.lora import adapter as lora
+from videopath.model.prompts.template import END_OF_TURN, TURN_MARKS
+
+__all__ = ["Checkpoint", "LlavaConfig", "load_network", "open_checkpoint", "save_original"]
+
+Layout = Literal["original", "huggingface", "lora", "projector"]
+PROJECTOR_FILE = "mm_projector.bin"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that is open: its settings read, its tensors named but not loaded."""
+
+    folder: Path
+    layout: Layout
+    settings: dict[str, Any]
+    weights: Weights
+    generation: dict[str, Any]
+    files: list[Path]
+    tokenizer_folder: Path
+    base: Checkpoint | None = None
+    further_settings: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def config(self) -> LlavaConfig:
+        """Geometry and rules, from the settings and the tensors."""
+        try:
+            return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
+        except ModelError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ModelError(
+                f"The settings of {self.folder} hold a value of a wrong kind ({reason_of(error)}); copy them again."
+            ) from error
+
+    def tokenizer(self) -> Any:
+        """The checkpoint's own tokenizer, from fast or slow files."""
+        return load_tokenizer(self.tokenizer_folder)
+
+
+def load_network(
+    path: str | Path,
+    *,
+    base: str | Path | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    accept_licence: bool = False,
+    base_layer: lora.BaseLayer = "map",
+    quantise: Quantisation | None = None,
+    padded: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Network:
+    """Load a checkpoint of any layout onto a device, ready to answer (``eval``).
+
+    ``path`` and ``base`` (for LoRA directories and stage-0 projectors) are folders or hub ids. ``base_layer`` says
+    what becomes of ``….base_layer.`` tensors in ``non_lora_trainables.bin``: "map" gives them their place, "drop"
+    leaves them out as the original's merge does. ``padded`` keeps the vocabulary's rows that no token has, as training
+    does; they are cut off otherwise. ``progress`` is called with (tensors read, tensors in all).
+    """
+    choice = choose_device(device, dtype)
+    check_quantisation(choice, quantise)
+    checkpoint = open_checkpoint(path, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    return network_of(checkpoint, choice, quantise=quantise, padded=padded, progress=progress)
+
+
+def network_of(
+    checkpoint: Checkpoint,
+    choice: DeviceChoice,
+    *,
+    quantise: Quantisation | None = None,
+    padded: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Network:
+    """Load an open checkpoint onto a device; see :func:`load_network`."""
+    config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
+    if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
+        config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
+    model = empty_model(config, checkpoint.weights.shapes[names.EMBEDDING][0] if padded else len(tokenizer))
+    load_device = "cpu" if quantise else choice.device
+    fill(model, checkpoint, config, load_device, choice.torch_dtype, progress)
+    if quantise:
+        quantise_linears(model.model.language_model.layers, quantise)
+    return Network(config, tokenizer, model).to(choice.device).eval()
+
+
+def open_checkpoint(
+    path: str | Path,
+    *,
+    base: str | Path | None = None,
+    accept_licence: bool = False,
+    base_layer: lora.BaseLayer = "map",
+) -> Checkpoint:
+    """Open a checkpoint of any layout without loading its weights; see :func:`load_network`."""
+    folder = resolve(path, accept_licence=accept_licence)
+    if lora.is_adapter(folder):
+        return _with_adapter(folder, _base_of(folder, base, accept_licence), base_layer)
+    if is_projector(folder):
+        return _with_projector(folder, _base_of(folder, base, accept_licence))
+    settings = read_json(folder / "config.json")
+    files = weight_files(folder)
+    return Checkpoint(
+        folder=folder,
+        layout="huggingface" if is_hugging_face(settings) else "original",
+        settings=settings,
+        weights=FileWeights(files),
+        generation=generation_settings(folder),
+        files=files,
+        tokenizer_folder=folder,
+    )
+
+
+def is_projector(folder: Path) -> bool:
+    """Whether a folder holds a stage-0 projector and no weights of its own."""
+    own = (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    )
+    return (
+        (folder / PROJECTOR_FILE).is_file()
+        and not any((folder / name).is_file() for name in own)
+        and not loose_shards(folder)
+    )
+
+
+def generation_settings(folder: Path) -> dict[str, Any]:
+    """The checkpoint's generation_config.json, empty where there is none."""
+    path = folder / "generation_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The Qwen2 tokenizer of a folder, from tokenizer.json or from vocab.json and merges.txt."""
+    if not (folder / "tokenizer.json").is_file() and not (
+        (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+    ):
+        raise ModelError(f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt.")
+    try:
+        tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
+        # damaged settings show only when it is used
+        tokenizer.decode(tokenizer("tissue", add_special_tokens=False)["input_ids"])
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception for damaged files
+        raise ModelError(
+            f"The tokenizer files in {folder} cannot be read ({reason_of(error)}); copy or download them again."
+        ) from error
+    unknown = [mark for mark in TURN_MARKS if mark not in tokenizer.get_vocab()]
+    if unknown:
+        raise ModelError(
+            f"The tokenizer in {folder} lacks {' and '.join(unknown)}; it is not that of a Qwen2 chat model."
+        )
+    return tokenizer
+
+
+def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForConditionalGeneration:
+    """The module tree with its parameters on the meta device: shapes without memory.
+
+    The device holds for this thread alone, so that other threads may build and load what they like meanwhile.
+    """
+    try:
+        settings = hf_config(config, vocabulary)
+        with torch.device("meta"):
+            model = with_temporal(LlavaOnevisionForConditionalGeneration(settings), config)
+        with torch.device("cpu"):
+            _compute_buffers(model)
+        return model
+    except (TypeError, ValueError, KeyError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
+        reason = str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"No network can be built from the checkpoint's config.json ({reason}); copy it again."
+        ) from error
+
+
+def _compute_buffers(model: LlavaOnevisionForConditionalGeneration) -> None:
+    """Give a tree on the meta device the buffers that no checkpoint stores: positions of patches, angles of RoPE."""
+    decoder, embeddings = model.model.language_model, model.model.vision_tower.embeddings
+    decoder.rotary_emb = type(decoder.rotary_emb)(decoder.config)
+    embeddings.position_ids = torch.arange(embeddings.num_positions).expand((1, -1))
+    empty = [name for name, buffer in model.named_buffers() if buffer.is_meta]
+    if empty:
+        raise RuntimeError(f"this version of transformers computes {_named(empty)}, which is not known")
+
+
+def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
+    """Original names and shapes of the tensors that a checkpoint must hold."""
+    shapes = {
+        names.to_original(name): tuple(tensor.shape)
+        for name, tensor in model.named_parameters(remove_duplicate=False)
+    }
+    if config.text_config.get("tie_word_embeddings"):
+        shapes.pop(names.HEAD, None)
+    if not config.has_newline:
+        shapes.pop(names.NEWLINE, None)
+    return {name: shape for name, shape in shapes.items() if name not in names.UNUSED}
+
+
+def unused_tensors(config: LlavaConfig, weights: Weights) -> dict[str, torch.Tensor]:
+    """What the module tree has but this network never uses, by original name: as stored, else neutral values."""
+    width = config.vision_config["hidden_size"]
+    unused = {names.UNUSED[0]: torch.ones(width), names.UNUSED[1]: torch.zeros(width)}
+    for name in unused:
+        if weights.shapes.get(name) == (width,):
+            unused[name] = weights.read(name)
+    return unused if config.has_newline else unused | {names.NEWLINE: torch.zeros(config.hidden_size)}
+
+
+def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], folder: Path) -> None:
+    """Raise ``ModelError`` that names the first missing, unexpected or misshapen tensor.
+
+    The vocabulary's matrices may have more rows than the tokenizer has entries; what is known to be unused may be there.
+    """
+    missing = sorted(set(expected) - set(found))
+    if missing:
+        raise ModelError(
+            f"The checkpoint {folder} lacks {_named(missing)}; it is incomplete or of another architecture."
+        )
+    unexpected = sorted(set(found) - set(expected) - {*names.UNUSED, names.HEAD, names.NEWLINE})
+    if unexpected:
+        raise ModelError(
+            f"The checkpoint {folder} holds {_named(unexpected)}, which this architecture does not have."
+        )
+    for name, shape in expected.items():
+        spare_rows = (
+            name in (names.EMBEDDING, names.HEAD)
+            and found[name][:1] >= shape[:1]
+            and found[name][1:] == shape[1:]
+        )
+        if found[name] != shape and not spare_rows:
+            raise ModelError(
+                f"The checkpoint {folder} holds {name} as {list(found[name])}; its config and tokenizer ask for {list(shape)}."
+            )
+
+
+def fill(
+    model: LlavaOnevisionForConditionalGeneration,
+    checkpoint: Checkpoint,
+    config: LlavaConfig,
+    device: str,
+    dtype: torch.dtype,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Put a checkpoint's tensors into an empty model, one at a time, after the strict check."""
+    expected = expected_shapes(model, config)
+    check_tensors(expected, checkpoint.weights.shapes, checkpoint.folder)
+    tensors = {}
+    for number, (name, shape) in enumerate(expected.items(), start=1):
+        tensor = checkpoint.weights.read(name)
+        rows = tensor[: shape[0]]
+        tensors[names.to_module(name)] = rows.to(device=device, dtype=dtype, copy=True)
+        if progress:
+            progress(number, len(expected))
+    for name, tensor in unused_tensors(config, checkpoint.weights).items():
+        tensors[names.to_module(name)] = tensor.to(device=device, dtype=dtype)
+    if config.text_config.get("tie_word_embeddings"):
+        tensors[names.HEAD] = tensors[names.to_module(names.EMBEDDING)]
+    model.load_state_dict(tensors, strict=True, assign=True)
+    if config.text_config.get("tie_word_embeddings"):
+        # not by transformers' tie_weights, which its from_pretrained switches off for all threads while it loads
+        model.lm_head.weight = model.get_input_embeddings().weight
+
+
+def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Checkpoint:
+    """The base that was given, else the one that the adapter names where that is a folder; a whole checkpoint."""
+    named = lora.open_adapter(folder).settings.base_name if lora.is_adapter(folder) else ""
+    if base is None and named:
+        base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
+    if base is None:
+        trained_on = f" (it was trained on {named!r})" if named else ""
+        raise ModelError(
+            f"{folder} holds an adapter or a projector alone; give its base, a LLaVA checkpoint{trained_on}, with base= "
+            "or --base, or merge the two first: videopath model merge."
+        )
+    place = resolve(base, accept_licence=accept_licence)
+    if lora.is_adapter(place) or is_projector(place):
+        raise ModelError(
+            f"The base {place} is an adapter or a projector itself; give a whole LLaVA checkpoint."
+        )
+    return open_checkpoint(place)
+
+
+def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) -> Checkpoint:
+    adapter = lora.open_adapter(folder)
+    changed = lora.open_non_lora(folder, base_layer)
+    weights = (
+        base.weights if changed is None else Overlaid(base.weights, changed, f"{folder / lora.NON_LORA}")
+    )
+    own = folder / "config.json"
+    merged = Checkpoint(
+        folder=folder,
+        layout="lora",
+        settings=read_json(own) if own.is_file() else base.settings,
+        weights=lora.Merged(weights, adapter),
+        generation=base.generation or generation_settings(folder),
+        files=[*adapter.weights.files, *(changed.files if changed else [])],
+        tokenizer_folder=base.tokenizer_folder,
+        base=base,
+        further_settings=[base.settings, *base.further_settings],
+    )
+    if names.HEAD in adapter.targets and merged.config().text_config.get("tie_word_embeddings"):
+        raise ModelError(
+            f"The adapter in {folder} changes {names.HEAD}, which is one with the embeddings in this base "
+            "(tie_word_embeddings); merge it with PEFT first."
+        )
+    return merged
+
+
+def _with_projector(folder: Path, base: Checkpoint) -> Checkpoint:
+    file = folder / PROJECTOR_FILE
+    load_bin(file)
+    own = folder / "config.json"
+    return Checkpoint(
+        folder=folder,
+        layout="projector",
+        settings=read_json(own) if own.is_file() else base.settings,
+        weights=Overlaid(base.weights, FileWeights([file]), str(file)),
+        generation=base.generation,
+        files=[file],
+        tokenizer_folder=base.tokenizer_folder,
+        base=base,
+        further_settings=[base.settings, *base.further_settings],
+    )
+
+
+def _named(tensors: list[str], most: int = 3) -> str:
+    more = f" and {len(tensors) - most} more" if len(tensors) > most else ""
+    return (
+        f"the tensors {', '.join(tensors[:most])}{more}" if len(tensors) > 1 else f"the tensor {tensors[0]}"
+    )

@@ -1,0 +1,298 @@
+"""The engine: what can answer questions about a clip, and how one is loaded.
+
+:class:`Engine` and :class:`Session` are the protocol that the tools work with; nothing of torch is in it, so that an
+engine behind a server fits as well. :class:`LocalEngine` runs a checkpoint on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from videopath.core.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from videopath.media.clip import Clip
+    from videopath.model.architecture.network import Network
+    from videopath.model.checkpoints.loading import Checkpoint
+    from videopath.model.inference.session import LocalSession
+
+NANO = "nano"
+"""The name of the bundled model, wherever a model is named."""
+NANO_FOLDER = Path(str(files("videopath.model.nano")))
+CARD_FILE = "videopath.json"
+_SERVERS = ("openai", "http", "https")
+_FRAMES = 32  # of the original's inference
+
+
+class Card(BaseModel):
+    """What a checkpoint says about itself beyond its weights (``videopath.json``)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    labels: dict[str, list[str]] = Field(
+        default={}, description="site → diagnoses that the model was trained on"
+    )
+    unknown_label: str | None = Field(
+        default=None, description="the answer that means: not a tissue that this model knows"
+    )
+    calibration: dict[str, float] = Field(
+        default={}, description="parameters of the confidence, fitted on held-out clips"
+    )
+    score_reduction: Literal["mean", "sum"] = Field(
+        default="mean", description="how candidates' log-probabilities add up"
+    )
+    trained_on: str = ""
+    vocabulary: list[str] = Field(
+        default=[],
+        description="beside its labels, all that it was trained to write; empty: it may write any",
+    )
+    typical: dict[str, list[str]] = Field(
+        default={},
+        description="diagnosis → sentences that it writes of it as a whole, whatever the picture shows",
+    )
+
+
+class CalibratedOn(BaseModel):
+    """What a checkpoint's confidence was fitted on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    date: str = Field(description="ISO 8601")
+    set: str = Field(description="name of the question set")
+    set_sha256: str
+    questions: int = Field(ge=0)
+    right: int = Field(ge=0, description="of these, answered right")
+    weights_sha256: str = Field(description="of the weights that answered: of others it says nothing")
+
+
+class CardFile(Card):
+    """``videopath.json`` of a checkpoint folder: the card, and what :class:`EngineInfo` takes from it."""
+
+    name: str | None = None
+    frames: int | None = Field(default=None, ge=1)
+    licence: str | None = None
+    calibrated_on: CalibratedOn | None = None
+
+    def card_of(self, sha256: str) -> Card:
+        """The card for weights of this hash: a calibration that was fitted on others is left out."""
+        card = Card(**self.model_dump(include=set(Card.model_fields)))
+        fits = self.calibrated_on is None or self.calibrated_on.weights_sha256 == sha256
+        return card if fits else card.model_copy(update={"calibration": {}})
+
+
+class EngineInfo(BaseModel):
+    """What an engine is, as reports name it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    source: str = Field(description="folder, hub id or address")
+    layout: str = Field(description="original, huggingface, lora or projector")
+    weights_sha256: str
+    device: str
+    dtype: str
+    device_reason: str
+    parameters: int = Field(ge=0)
+    licence: str
+    frames: int = Field(ge=1, description="frames per clip unless told otherwise")
+    card: Card
+
+
+@dataclass(frozen=True)
+class Generation:
+    """An answer."""
+
+    text: str
+    """The new text alone, without ``answer_start`` and special tokens."""
+    tokens: list[int]
+    """The new tokens; the closing end-of-sequence token, if one came, is the last."""
+    logprobs: list[float]
+    """Per token, its natural-log probability in the model's own distribution: before penalty and temperature."""
+    seconds: float
+    stopped: Literal["eos", "length", "cancelled"]
+
+
+class Session(Protocol):
+    """One clip before the model, asked any number of questions; close it or use it in a ``with``."""
+
+    @property
+    def clip(self) -> Clip:
+        """The frames that the model sees (fewer than were given if memory ran out, see ``notes``)."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What did not go as asked, in sentences for the trace."""
+
+    def generate(
+        self,
+        question: str,
+        *,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        answer_start: str = "",
+        on_token: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Generation:
+        """Answer a question; temperature 0 is greedy.
+
+        The answer continues ``answer_start``. ``on_token`` gets the text piece by piece, ``cancelled`` is asked
+        before each token. Raises InputError for a question that does not fit, EngineError when the model fails.
+        """
+
+    def score(
+        self,
+        question: str,
+        candidates: Sequence[str],
+        *,
+        answer_start: str = "",
+        reduce: Literal["mean", "sum"] = "mean",
+    ) -> list[float]:
+        """Mean (or summed) natural-log probability of each candidate's tokens after question and ``answer_start``.
+
+        Candidates are scored exactly as given: leading spaces count, and no end token is added.
+        """
+
+    def score_moments(
+        self, question: str, texts: Sequence[str], *, answer_start: str = ""
+    ) -> list[list[float]]:
+        """``[text][frame]``: mean log-probability of each text when the model sees that one frame of the clip alone."""
+
+    def frame_vectors(self) -> np.ndarray:
+        """float32 [T, dimension]: each frame of the clip as the model's vision tower sees it, of length 1.
+
+        EngineError where the engine shows no such thing, as one behind a server.
+        """
+
+    def close(self) -> None:
+        """Give the memory back; the session answers no more."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, weights, device, card."""
+
+    def open(self, clip: Clip, *, on_frames: Callable[[int, int], None] | None = None) -> Session:
+        """Show a clip to the model, once; every answer of the session continues from there.
+
+        ``on_frames`` is called with (frames encoded, frames in all) while that goes on; what it raises ends it.
+        """
+
+
+class LocalEngine:
+    """A checkpoint on this machine."""
+
+    def __init__(self, network: Network, info: EngineInfo) -> None:
+        self.network = network
+        self._info = info
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, weights, device, card."""
+        return self._info
+
+    def open(self, clip: Clip, *, on_frames: Callable[[int, int], None] | None = None) -> LocalSession:
+        """Encode the clip and prefill the prompt up to its end, once."""
+        from videopath.model.inference.session import LocalSession
+
+        return LocalSession(self.network, clip, on_frames)
+
+
+def load_engine(
+    name: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    accept_licence: bool = False,
+    base: str | Path | None = None,
+) -> LocalEngine:
+    """Load an engine: "nano" (bundled), a checkpoint folder of any layout, or a hub id.
+
+    ``base`` is that of a LoRA or projector, a folder or a hub id; none: the folder that the adapter names.
+
+    Raises ModelError where there is no such checkpoint, where its tensors do not fit, or where its licence is not
+    accepted; InputError for an unknown device or dtype.
+    """
+    from videopath.model.checkpoints.hub import licence_of
+    from videopath.model.checkpoints.loading import network_of, open_checkpoint
+    from videopath.model.checkpoints.weights_hash import weights_sha256
+    from videopath.model.device import choose_device
+
+    _refuse_servers(str(name))
+    source = _source(name)
+    choice = choose_device(device, dtype)
+    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
+    card = read_card(checkpoint.folder)
+    network = network_of(checkpoint, choice)
+    sha256 = weights_sha256(weight_files(checkpoint))
+    info = EngineInfo(
+        name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
+        source=str(name),
+        layout=checkpoint.layout,
+        weights_sha256=sha256,
+        device=choice.device,
+        dtype=choice.dtype,
+        device_reason=choice.reason,
+        parameters=sum(weight.numel() for weight in network.parameters()),
+        licence=card.licence or licence_of(source) or "not stated",
+        frames=card.frames or _FRAMES,
+        card=card.card_of(sha256),
+    )
+    return LocalEngine(network, info)
+
+
+def usual_frames(name: str | Path) -> int | None:
+    """Frames per clip of a checkpoint at hand, from its card alone; none for one that must be looked up first."""
+    folder = Path(_source(name))
+    return (read_card(folder).frames or _FRAMES) if folder.is_dir() else None
+
+
+def _source(name: str | Path) -> str:
+    return str(NANO_FOLDER) if str(name) == NANO else str(name)
+
+
+def read_card(folder: Path) -> CardFile:
+    """The card of a checkpoint folder; an empty one where there is none. Raises ModelError for one that is broken."""
+    path = folder / CARD_FILE
+    if not path.is_file():
+        return CardFile()
+    try:
+        return CardFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelError(
+            f"{path} is not a usable card: {place}: {first['msg']}. Correct or remove it."
+        ) from error
+
+
+def weight_files(checkpoint: Checkpoint | None) -> list[Path]:
+    """A checkpoint's files, those of its base first."""
+    return [] if checkpoint is None else [*weight_files(checkpoint.base), *checkpoint.files]
+
+
+def _refuse_servers(name: str) -> None:
+    if name.partition(":")[0] in _SERVERS:
+        raise ModelError(
+            f"Engines behind a server ({name!r}) are not available in this version; "
+            "give 'nano', a checkpoint folder or a hub id."
+        )

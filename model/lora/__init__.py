@@ -1,0 +1,1 @@
+"""LoRA adapters: their settings, merging, and PEFT's own format."""

@@ -1,0 +1,160 @@
+"""Folding a LoRA, or a projector of stage 0, into its base, and the proof that nothing was lost.
+
+The merge itself is float32 arithmetic, W + scale · B A, rounded once to the number format that is written. The proof has two
+parts. PEFT merges each layer by its own code, and the weights must be the same. Then three networks read the same picture
+and question, and their probabilities are compared at every position of the text: the base with the adapter beside it, as in
+training; the merged network before it is rounded; and the checkpoint as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from videopath.core.errors import InputError, ModelError
+from videopath.model.architecture.network import Network
+from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints.conversion import convert
+from videopath.model.checkpoints.loading import Checkpoint, load_network, open_checkpoint
+from videopath.model.lora import adapter as lora
+from videopath.model.lora.peft_merge import SAME, apart_from_peft
+from videopath.model.prompts.template import build_prompt, tokenise
+
+EXACT, ROUNDED = 1e-3, 0.2
+"""The largest total variation distance of a position's probabilities that float32, and rounding to 16 bits, explain."""
+
+_QUESTION = "Describe the histological findings in this tissue, then give the best diagnosis."
+_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class MergeCheck:
+    """How a merged checkpoint answers, against its base with the adapter beside it."""
+
+    positions: int
+    exact: float
+    """Total variation distance of the distributions over the vocabulary before rounding, where it is largest; 0 to 1."""
+    rounded: float
+    """The same of the checkpoint as it was written."""
+    same: int
+    """Positions at which the most likely token of the written checkpoint is that of the unmerged one."""
+    peft: float | None = None
+    """The largest difference of a weight from PEFT's own merge, as a share of its layer's largest; none: no adapter."""
+
+    def __str__(self) -> str:
+        of_peft = (
+            ""
+            if self.peft is None
+            else f" PEFT's own merge differs by at most {self.peft:.2g} of a layer's largest weight."
+        )
+        return (
+            f"Checked on {self.positions} positions: probabilities differ by at most {self.exact:.2g} in float32 and "
+            f"{self.rounded:.2g} as written (total variation); the most likely token is the same on {self.same}."
+            + of_peft
+        )
+
+
+def merge(
+    source: str | Path,
+    target: Path,
+    *,
+    base: str | Path | None = None,
+    dtype: str = "float16",
+    accept_licence: bool = False,
+    check: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> MergeCheck | None:
+    """Write the adapter ``source`` folded into its base, in the original layout, to the new folder ``target``.
+
+    ``dtype``: the original writes float16, whatever its base has. ``check`` needs memory for the network in float32, once at a time. Raises
+    ``InputError`` where there is nothing to merge, ``ModelError`` where the merged checkpoint answers differently; it stays in
+    ``target`` then, to be looked at.
+    """
+    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
+    if checkpoint.base is None:
+        raise InputError(
+            f"{source} is a whole checkpoint: there is nothing to merge (model convert writes other layouts)."
+        )
+    convert(
+        source,
+        target,
+        base=base,
+        dtype=dtype,
+        accept_licence=accept_licence,
+        layout="original",
+        progress=progress,
+    )
+    if not check:
+        return None
+    peft = _apart_from_peft(checkpoint)
+    expected = _probabilities(_unmerged(checkpoint))
+    exact = _probabilities(
+        load_network(source, base=base, device="cpu", dtype="float32", accept_licence=accept_licence)
+    )
+    written = _probabilities(load_network(target, device="cpu", dtype="float32"))
+    result = MergeCheck(
+        positions=len(expected),
+        exact=_apart(expected, exact),
+        rounded=_apart(expected, written),
+        same=int((expected.argmax(dim=1) == written.argmax(dim=1)).sum()),
+        peft=peft,
+    )
+    if result.exact > EXACT or result.rounded > ROUNDED or (peft or 0.0) > SAME:
+        raise ModelError(f"{target} answers differently from {source} on its base. {result}")
+    return result
+
+
+def _apart_from_peft(checkpoint: Checkpoint) -> float | None:
+    if not isinstance(checkpoint.weights, lora.Merged):
+        return None
+    return apart_from_peft(checkpoint.weights.adapter, checkpoint.weights.base, checkpoint.weights)
+
+
+def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The largest total variation distance of rows ``[positions, vocabulary]``."""
+    return float(0.5 * (one - other).abs().sum(dim=1).max())
+
+
+def _unmerged(checkpoint: Checkpoint) -> Network:
+    """The base with what was trained beside the adapter, and the adapter as a second path of each of its layers; float32."""
+    assert checkpoint.base is not None
+    if checkpoint.layout != "lora":
+        return load_network(checkpoint.folder, base=checkpoint.base.folder, device="cpu", dtype="float32")
+    network = load_network(checkpoint.base.folder, device="cpu", dtype="float32")
+    network.config = checkpoint.config()
+    adapter = lora.open_adapter(checkpoint.folder)
+    changed = lora.open_non_lora(checkpoint.folder)
+    if changed is not None:
+        state = network.model.state_dict()
+        with torch.no_grad():
+            for name in changed.shapes:
+                rows = state[names.to_module(name)]
+                rows.copy_(changed.read(name)[: len(rows)] if rows.ndim else changed.read(name))
+    for target in adapter.targets:
+        down, up = (adapter.weights.read(name).float() for name in adapter.pair(target))
+        module = network.model.get_submodule(names.to_module(target).removesuffix(".weight"))
+        module.register_forward_hook(_second_path(down, up * adapter.scale_of(target)))
+    return network
+
+
+def _second_path(down: torch.Tensor, up: torch.Tensor) -> Callable[..., torch.Tensor]:
+    def add(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        return output + inputs[0] @ down.T @ up.T
+
+    return add
+
+
+@torch.inference_mode()
+def _probabilities(network: Network) -> torch.Tensor:
+    """Probabilities ``[positions, vocabulary]`` behind every token of a question about noise that is always the same."""
+    size = network.config.image_size
+    frames = np.random.default_rng(0).integers(0, 256, (_FRAMES, size, size, 3), dtype=np.uint8)
+    ids = tokenise(network.tokenizer, build_prompt(_QUESTION))
+    visual = network.video_embeds(network.prepare(frames, "video"))
+    logits, _ = network.decode(network.embed(ids, [visual]), use_cache=False, logits_to_keep=len(ids) - 1)
+    return logits[0].softmax(dim=-1)

@@ -1,0 +1,110 @@
+"""A LoRA in PEFT's own key names, with the base it goes with in Hugging Face's layout.
+
+An adapter of the original's training has the original's tensor names. PEFT on the network as transformers names it finds
+none of its own in there and loads it without a word, every B zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from videopath.core.errors import InputError
+from videopath.core.files import replaced_on_success
+from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints.conversion import convert
+from videopath.model.checkpoints.loading import Checkpoint, empty_model, open_checkpoint
+from videopath.model.checkpoints.saving import write_json
+from videopath.model.lora import adapter as lora
+
+BASE = "base"
+"""The folder of the base below that of the adapter."""
+
+
+def export_adapter(
+    source: str | Path,
+    target: Path,
+    *,
+    base: str | Path | None = None,
+    accept_licence: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Path:
+    """Write the LoRA ``source`` to the new folder ``target``, as ``PeftModel.from_pretrained`` reads it; return ``target``.
+
+    ``target/base`` is the base with what was trained beside the adapter (``non_lora_trainables.bin``), for
+    ``LlavaOnevisionForConditionalGeneration.from_pretrained``. Raises ``InputError`` for what is no LoRA.
+    """
+    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
+    merged = checkpoint.weights
+    if not isinstance(merged, lora.Merged):
+        raise InputError(
+            f"{source} is no LoRA: there is no adapter to write (model convert writes other layouts)."
+        )
+    if target.exists() and any(target.iterdir()):
+        raise InputError(f"{target} is there already; give a new folder for the adapter.")
+    convert(replace(checkpoint, weights=merged.base), target / BASE, progress=progress, tell=tell)
+    with replaced_on_success(target / "adapter_model.safetensors") as part:
+        save_file(_tensors(merged.adapter), part, metadata={"format": "pt"})
+    write_json(target / lora.CONFIG, _settings(merged.adapter, checkpoint, target.resolve() / BASE))
+    return target
+
+
+def _module(target: str) -> str:
+    """The module of a target in transformers' network."""
+    return names.to_module(target).removesuffix(".weight")
+
+
+def _tensors(adapter: lora.Adapter) -> dict[str, torch.Tensor]:
+    return {
+        f"{lora.PREFIX}{_module(target)}.lora_{kind}.weight": adapter.weights.read(name).clone().contiguous()
+        for target in adapter.targets
+        for kind, name in zip("AB", adapter.pair(target), strict=True)
+    }
+
+
+def _settings(adapter: lora.Adapter, checkpoint: Checkpoint, base: Path) -> dict[str, Any]:
+    settings = adapter.settings
+    own = {target: adapter.module(target) for target in adapter.targets}
+    return {
+        "peft_type": "LORA",
+        "task_type": None,
+        "auto_mapping": {
+            "base_model_class": "LlavaOnevisionForConditionalGeneration",
+            "parent_library": "transformers.models.llava_onevision.modeling_llava_onevision",
+        },
+        "base_model_name_or_path": str(base),
+        "inference_mode": True,
+        "bias": "none",
+        "r": settings.rank,
+        "lora_alpha": settings.alpha,
+        "use_rslora": settings.rank_scaled,
+        "target_modules": _targets(adapter, checkpoint),
+        "rank_pattern": {
+            _module(target): rank
+            for target, module in own.items()
+            if (rank := settings.rank_of(module)) != settings.rank
+        },
+        "alpha_pattern": {
+            _module(target): alpha
+            for target, module in own.items()
+            if (alpha := settings.alpha_of(module)) != settings.alpha
+        },
+    }
+
+
+def _targets(adapter: lora.Adapter, checkpoint: Checkpoint) -> list[str]:
+    """Short names of the layers, as servers expect them, where these name exactly the adapter's; else the whole names."""
+    changed = {_module(target) for target in adapter.targets}
+    network = empty_model(checkpoint.config(), len(checkpoint.tokenizer()))
+    linear = {name for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    short = {module.rpartition(".")[2] for module in changed}
+    return sorted(
+        short if {name for name in linear if name.rpartition(".")[2] in short} == changed else changed
+    )

@@ -1,0 +1,1 @@
+"""Prompts: the chat template, and the questions that the agent asks."""

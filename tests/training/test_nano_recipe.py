@@ -1,0 +1,208 @@
+"""The training of nano: data on the right side, texts that follow the picture, packing, a whole small run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videopath.core.errors import InputError
+from videopath.core.files import sha256_file
+from videopath.media.quality import attributes
+from videopath.media.quality.attributes import Attributes
+from videopath.model import load_engine, open_clip
+from videopath.model.architecture.network import Network, new_network
+from videopath.model.prompts.questions import parse_answer
+from videopath.training.data import corpus
+from videopath.training.recipe import Recipe, load_recipe
+from videopath.training.run import llava_config, train
+from videopath.training.scratch import views, wording
+from videopath.training.scratch.examples import Corpus, ExampleMaker
+from videopath.training.scratch.language import LanguagePupil, pack
+from videopath.training.scratch.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
+
+_SMALL = {
+    "vision": {
+        "image_size": 56,
+        "patch_size": 14,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    },
+    "text": {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 2048,
+        "rope_theta": 1000000.0,
+    },
+    "pinpoints": [[56, 112], [112, 56], [112, 112]],
+    "evidence": None,
+    "tokenizer_size": 400,
+}
+
+
+@pytest.fixture(scope="module")
+def small_recipe() -> Recipe:
+    kinds = ("tower", "language", "joint", "tower", "language")
+    stages = [
+        {"name": f"{kind}-{n}", "trains": kind, "steps": 2, "batch": 2, "learning_rate": 1e-3}
+        for n, kind in enumerate(kinds)
+    ]
+    return Recipe.model_validate({**load_recipe("nano").model_dump(), **_SMALL, "stages": stages})
+
+
+@pytest.fixture(scope="module")
+def small_network(small_recipe: Recipe) -> Network:
+    tokenizer = train_tokenizer(wording.every_sentence(), 400)
+    ends = tuple(tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]))
+    return new_network(llava_config(small_recipe, ends), tokenizer)
+
+
+def test_no_group_stands_on_two_sides(shared: Path) -> None:
+    sides: dict[tuple[str, str], set[str]] = defaultdict(set)
+    slides = corpus.read_atlas(shared / "data")
+    for sample in [
+        *corpus.read_tiles(shared / "data"),
+        *slides,
+        *corpus.read_atlas_tiles(shared / "data", slides),
+    ]:
+        sides[sample.label.split(":")[0] if sample.weak else sample.label, sample.group].add(sample.split)
+    assert len(sides) == 1240  # more would mean that a group is finer than a smear or a block of one slide
+    assert all(len(split) == 1 for split in sides.values())
+
+
+def test_every_class_is_on_every_side(shared: Path) -> None:
+    seen = {(sample.label, sample.split) for sample in corpus.read_tiles(shared / "data")}
+    assert seen == {(label, split) for label in corpus.LABELS for split in ("train", "calibration", "test")}
+
+
+def test_folder_without_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"manifest\.csv"):
+        corpus.read_tiles(tmp_path)
+
+
+_VALUES = st.builds(Attributes, *[st.floats(0, 1, width=32) for _ in attributes.NAMES])
+
+
+@given(
+    measured=_VALUES,
+    diagnosis=st.sampled_from([d for _, d in corpus.LABELS.values()]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=60, deadline=None)
+def test_description_names_the_measured_levels(measured: Attributes, diagnosis: str, seed: int) -> None:
+    text = wording.describe(diagnosis, measured, np.random.default_rng(seed))
+    assert all(wording.agreement(text, measured).values())
+    assert diagnosis.lower() not in text.lower()
+
+
+def test_measured_attributes_follow_the_picture() -> None:
+    glass = np.full((1, 64, 64, 3), 245, np.uint8)
+    purple = np.full((1, 64, 64, 3), (90, 50, 140), np.uint8)
+    assert attributes.measure(glass).open_space == pytest.approx(1.0)
+    assert attributes.measure(purple).open_space == pytest.approx(0.0)
+    assert attributes.measure(purple).stain > attributes.measure(glass).stain
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    frames=st.integers(1, 12),
+    height=st.integers(40, 300),
+    width=st.integers(40, 300),
+)
+@settings(max_examples=80, deadline=None)
+def test_camera_stays_on_the_field(seed: int, frames: int, height: int, width: int) -> None:
+    boxes = views.camera_path(height, width, frames, np.random.default_rng(seed))
+    assert len(boxes) == frames
+    for left, top, right, bottom in boxes:
+        assert -1e-6 <= left < right <= width + 1e-6
+        assert -1e-6 <= top < bottom <= height + 1e-6
+
+
+def test_tokenizer_has_the_form_of_qwen2() -> None:
+    tokenizer = train_tokenizer(wording.every_sentence(), 400)
+    assert tokenizer("\n")["input_ids"] == [198]
+    text = "Diagnosis: naïve 12 µm\nRationale: …"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert len(tokenizer("<|im_start|><|im_end|><|endoftext|>")["input_ids"]) == 3
+
+
+@pytest.mark.slow
+def test_examples_repeat_and_ask_what_the_agent_asks(small_data: Path) -> None:
+    maker = ExampleMaker(Corpus.read(small_data, "train", None), 56, seed=3)
+    for index in range(30):
+        first, again = maker.make(index), maker.make(index)
+        assert np.array_equal(first.frames, again.frames)
+        assert first.turns == again.turns
+        assert len(first.turns) == 3
+        assert any("Similar cases" in turn.question for turn in first.turns)
+        for turn in first.turns:
+            assert ("Do not give a diagnosis" in turn.question) == (not parse_answer(turn.answer).diagnosis)
+
+
+@pytest.mark.slow
+def test_turns_packed_in_one_row_do_not_see_each_other(small_data: Path, small_network: Network) -> None:
+    example = pack(ExampleMaker(Corpus.read(small_data, "train", None), 56, seed=3).make(0), small_network)
+    pupil = LanguagePupil(small_network, still_tower=True).eval()
+    with torch.no_grad():
+        together = pupil([example])["loss"].item()
+        alone = [
+            pupil([dataclasses.replace(example, turns=(turn,))])["loss"].item() for turn in example.turns
+        ]
+    weights = [sum(turn.weights) for turn in example.turns]
+    assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_small_run_makes_a_checkpoint_that_answers(
+    small_data: Path, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    folder = train(small_recipe, small_data, tmp_path / "run", said.append)
+    card = json.loads((folder / "videopath.json").read_text())
+    assert card["labels"]["colon"] == ["benign colon tissue", "colon adenocarcinoma"]
+    tile = next(sample.path for sample in corpus.read_tiles(small_data))
+    with load_engine(str(folder)).open(open_clip(tile)) as session:
+        assert session.generate("What is this?", max_new_tokens=4).tokens
+
+
+@pytest.mark.slow
+def test_finished_stages_need_no_data_and_what_follows_them_is_the_same(
+    small_data: Path, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    out, last = tmp_path / "run", small_recipe.stages[-1]
+    folder = train(small_recipe, small_data, out, lambda _: None)
+    weights = sha256_file(folder / "model.safetensors")
+    said: list[str] = []
+    assert train(small_recipe, tmp_path / "gone", out, said.append) == folder
+    assert not any("Stage" in line for line in said), "finished stages are not run again"
+    assert sha256_file(folder / "model.safetensors") == weights
+
+    shutil.rmtree(out / last.name)
+    train(small_recipe, small_data, out, said.append)
+    assert [line.split(":")[0] for line in said if "Stage" in line] == [f"Stage {last.name}"]
+    assert sha256_file(folder / "model.safetensors") == weights
+
+
+def test_unknown_recipe_is_named() -> None:
+    with pytest.raises(InputError, match="'giant'"):
+        load_recipe("giant")
+
+
+def test_wrong_recipe_entry_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("name: x\nsteps: 3\n")
+    with pytest.raises(InputError, match="wrong"):
+        load_recipe(str(path))

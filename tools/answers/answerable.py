@@ -1,0 +1,81 @@
+"""Whether a question is one that a diagnosis answers.
+
+The agent says one thing of a case: a diagnosis. A question that asks for something else (a count, a grade, a place, a
+marker) stays open, and the report says so. What is not clearly a question for a diagnosis counts as one that is not.
+"""
+
+from __future__ import annotations
+
+import re
+
+from videopath.core.pathology.terms import is_term, names_disease, words_of
+from videopath.core.text import same_label
+from videopath.model.prompts.questions import FIRST_DESCRIBE
+from videopath.tools.answers.labels import NO_DIAGNOSIS
+
+_THING = (
+    r"(?:disease|disorder|lesion|tumou?r|neoplasm|cancer|malignancy|carcinoma|lymphoma|sarcoma|condition|entity|pathology|"
+    r"process|abnormality|polyp|adenoma|leuka?emia|subtype|histology)"
+)
+_DIAGNOSIS = re.compile(
+    r"\bdiagnos|\bdiagnós|\btan[ıi]s?[ıi]?\b|진단|诊断|診断|\bdifferential\b"
+    rf"|\b(?:what|which)\b(?:\W+\w+){{0,4}}?\W+{_THING}\b"
+    rf"|\b(?:name|identify|classify|recogni[sz]e)\b(?:\W+\w+){{0,3}}?\W+{_THING}\b"
+    r"|^\W*what\W+(?:is|are|do you think)\W+(?:this|it|that|these)\W*$"
+    r"|\bhow\W+(?:would|do|should)\W+(?:you|one|we)\W+(?:diagnose|classify|call)\b"
+    r"|\bclassification of (?:the|this) (?:tumou?r|lesion)\b|\bhistolog\w+ classification\b"
+    r"|\bwhat\W+(?:is|does)\W+(?:this|the)\W+(?:\w+\W+)?(?:tissue|slide|video|image|picture|case)\W*(?:show|represent)?\W*$"
+    r"|\bbenign\b.{0,40}\bmalignant\b|\bmalignant\b.{0,40}\bbenign\b",
+    re.IGNORECASE,
+)
+_SOMETHING_ELSE = re.compile(
+    r"\bhow\b(?!\W+(?:would|do|should)\W+(?:you|one|we)\W+(?:diagnose|classify|call)\b)|\bcount\b|\bnumber of\b|\bper(?:cent|centage)\b|\b(?:proportion|ratio|size|diameter|thickness|depth|index|score|grade|"
+    r"grading|stage|staging|pTNM|margins?|prognosis|treatment|therapy|survival|stain(?:ing|s)?|immunohistochemi\w*|"
+    r"immuno\w*|markers?|mutations?|genes?|mitos[ie]s|mitotic|ki-?67|her-?2|invasion|necrosis|differentiat(?:ed|ion)|"
+    r"cell types?|organ|magnification|artefacts?|artifacts?|"
+    r"features?|findings?|criteria|evidence|support\w*|reports?|information|observations?|patterns?|architecture|morphology)\b"
+    r"|^\W*(?:where|when|why|who|list|describe|measure|explain|summari[sz]e|compare|outline|point)\b",
+    re.IGNORECASE,
+)
+_GROUNDS = re.compile(
+    r"^\W*(?:based on|given|considering|from|according to|with)\b[^,?]*,\W*|,?\W*\bbased on\b[^,?]*",
+    re.IGNORECASE,
+)
+_TASK = re.compile(
+    r"\?\W*$|^\W*(?:(?:also|and|then|please)\W+)*(?:count|describe|list|measure|explain|name|give|identify|grade|stage|state|"
+    r"estimate|report|classify|determine|tell)\b",
+    re.IGNORECASE,
+)
+_IS_IT = re.compile(
+    r"^\W*(?:is|are|could|might|would|can)\W+(?:this|it|that|these|the\W+\w+)\W+(?:(?:be|represent|an?|the|likely|really)\W+)*"
+    r"(?P<what>.+?)\W*$",
+    re.IGNORECASE,
+)
+
+
+def is_answered(question: str | None, label: str, unknown_label: str | None = None) -> bool | None:
+    """Whether a case's label answers its question; none where nothing was asked."""
+    if not question:
+        return None
+    if same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}:
+        return False
+    return asks_for_diagnosis(question)
+
+
+def asks_for_diagnosis(question: str) -> bool:
+    """Whether a diagnosis answers the question."""
+    question = question.replace(FIRST_DESCRIBE, "").strip()
+    sentences = [part for part in re.split(r"(?<=[?.!])\s+", question) if words_of(part)]
+    tasks = [
+        sentence for sentence in sentences if _TASK.search(sentence)
+    ] or sentences  # the rest tells of the case
+    return bool(tasks) and all(_asks(_GROUNDS.sub("", task)) for task in tasks)
+
+
+def _asks(sentence: str) -> bool:
+    if _SOMETHING_ELSE.search(sentence):
+        return False
+    if _DIAGNOSIS.search(sentence):
+        return True
+    found = _IS_IT.match(sentence)
+    return found is not None and is_term(found["what"]) and names_disease(found["what"])

@@ -1,0 +1,1 @@
+"""Encoders of frames by name, and the viewer that a knowledge base is built with."""

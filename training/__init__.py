@@ -1,0 +1,1 @@
+"""Training from a recipe: data, stages from scratch, stages of a transfer."""

@@ -1,0 +1,1 @@
+"""What is learned from: instruction data, tiles, batches, and the tokens that count."""

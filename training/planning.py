@@ -1,0 +1,112 @@
+"""A recipe without its weights: the network in its real size on the meta device, and what each stage needs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from videopath.core.errors import InputError
+from videopath.model.architecture.config import LlavaConfig
+from videopath.model.architecture.network import Network
+from videopath.model.checkpoints.loading import check_tensors, empty_model, expected_shapes, open_checkpoint
+from videopath.training.recipe import Geometry, TransferRecipe, TransferStage
+from videopath.training.transfer.parts import choose, is_lora, part_of
+from videopath.training.transfer.start import ruled
+
+_WEIGHT, _LEARNING = 4, 12
+"""Bytes: a float32 weight; its gradient and AdamW's two moments."""
+_TEXT_TOKENS = 512  # of a conversation, beside what it shows
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What a stage trains, and its memory on one of several GPUs that share the weights (FSDP, ZeRO-3)."""
+
+    name: str
+    tensors: int
+    """Tensors of the checkpoint that the stage writes."""
+    parameters: int
+    learning: dict[str, int]
+    """Part, or part with " by LoRA" → parameters that learn."""
+    tokens: int
+    """Of the longest row that is planned for: all frames or tiles, and 512 tokens of text."""
+    states_gib: float
+    """Weights, gradients and AdamW's moments in float32, shared by the GPUs."""
+    activations_gib: float
+    """About: bf16 activations of one micro-batch with checkpointing, and the logits of its text."""
+
+
+def plan(recipe: TransferRecipe, gpus: int) -> list[StagePlan]:
+    """A plan for each stage. Raises ``InputError`` where the recipe gives neither a geometry nor a start that is a folder.
+
+    Where the start is a checkpoint's folder, every name and shape of its tensors is checked.
+    """
+    network = _network(recipe)
+    plans = []
+    for stage in recipe.stages:
+        ruled(network, stage.rules)
+        whole = expected_shapes(network.model, network.config)
+        parameters = sum(math.prod(shape) for shape in whole.values())
+        choose(network, stage.trains, stage.lora)
+        learning: Counter[str] = Counter()
+        for name, parameter in network.model.named_parameters():
+            if parameter.requires_grad:
+                learning[part_of(name) + (" by LoRA" if is_lora(name) else "")] += parameter.numel()
+        tokens = min(_tokens(network.config, stage), network.config.max_length)
+        adapters = sum(count for part, count in learning.items() if part.endswith("LoRA"))
+        states = _WEIGHT * (parameters + adapters) + _LEARNING * sum(learning.values())
+        plans.append(
+            StagePlan(
+                name=stage.name,
+                tensors=len(whole),
+                parameters=parameters,
+                learning=dict(learning),
+                tokens=tokens,
+                states_gib=states / gpus / 2**30,
+                activations_gib=_activations(network, stage, tokens) / 2**30,
+            )
+        )
+        network = _network(recipe)  # without the adapters
+    return plans
+
+
+def _network(recipe: TransferRecipe) -> Network:
+    if recipe.start.checkpoint:
+        checkpoint = open_checkpoint(recipe.start.checkpoint)
+        config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
+        model = empty_model(config, len(tokenizer))
+        check_tensors(expected_shapes(model, config), checkpoint.weights.shapes, checkpoint.folder)
+        return Network(config, tokenizer, model)
+    if recipe.geometry is None:
+        raise InputError(
+            f"The recipe {recipe.name} says nothing of its network's size: add geometry, or start from a checkpoint."
+        )
+    config = config_of(recipe.geometry)
+    return Network(config, None, empty_model(config, recipe.geometry.vocabulary))
+
+
+def config_of(geometry: Geometry) -> LlavaConfig:
+    """The architecture of a recipe's geometry."""
+    vision = {"num_channels": 3, "layer_norm_eps": 1e-6, "hidden_act": "gelu_pytorch_tanh", **geometry.vision}
+    return LlavaConfig(text_config=dict(geometry.text), vision_config=vision, newline_position="grid")
+
+
+def _tokens(config: LlavaConfig, stage: TransferStage) -> int:
+    """Of the larger of a whole video and the image with most tiles."""
+    pooled = math.ceil(config.grid / 2)
+    video = stage.frames * pooled * (pooled + (config.newline_position == "grid" and config.has_newline))
+    tiles = max((w * h // config.image_size**2 for w, h in config.pinpoints), default=0)
+    image = config.grid**2 + tiles * config.grid * (config.grid + 1) if config.has_newline else config.grid**2
+    return (image if stage.template == "plain" else max(video, image)) + _TEXT_TOKENS
+
+
+def _activations(network: Network, stage: TransferStage, tokens: int) -> float:
+    """Bytes: what stands at every layer's entrance, one layer's inside, and logits in float32 with their gradient."""
+    text = network.config.text_config
+    hidden, inner = int(text["hidden_size"]), int(text["intermediate_size"])
+    entrances = int(text["num_hidden_layers"]) * tokens * hidden * 2
+    inside = tokens * (8 * hidden + 3 * inner) * 2
+    rows = network.model.lm_head.out_features
+    logits = _TEXT_TOKENS * rows * 8
+    return float(stage.batch * (entrances + inside + logits))

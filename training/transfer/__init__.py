@@ -1,0 +1,1 @@
+"""Training in stages from a checkpoint, as the published model was."""
