@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from videopath.core.pathology.labels import normalised_label
 from videopath.core.settings import ReviewMode
-from videopath.core.text import same_label
 from videopath.tools.context import ContextRules
 
 DEFAULT_THRESHOLD = 0.5
@@ -48,4 +48,4 @@ class Policy(BaseModel):
         if self.abstain_threshold is not None:
             return self.abstain_threshold
         usual = calibration.get("abstain_threshold", DEFAULT_THRESHOLD)
-        return max(usual, calibration.get(f"{NEEDED}{same_label(label)}", 0.0))
+        return max(usual, calibration.get(f"{NEEDED}{normalised_label(label)}", 0.0))

@@ -29,8 +29,3 @@ def _is_of_bytes(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def same_label(label: str) -> str:
-    """What two spellings of one diagnosis have in common."""
-    return " ".join(label.casefold().split()).rstrip(".")

@@ -13,7 +13,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
 from videopath.core.pathology.entities import named
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.testsets.sets import Item, first_line
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
 from videopath.model.inference.engine import Card
@@ -66,7 +66,7 @@ def answered(
 
 def right_of(trials: Sequence[Trial]) -> int:
     """How many of the model's answers are right."""
-    return sum(same_label(trial.final.label) == same_label(trial.truth) for trial in trials)
+    return sum(normalised_label(trial.final.label) == normalised_label(trial.truth) for trial in trials)
 
 
 def fitted(trials: Sequence[Trial], card: Card) -> dict[str, float]:
@@ -83,7 +83,7 @@ def fitted(trials: Sequence[Trial], card: Card) -> dict[str, float]:
 def _by_entity(result: DiagnoseResult) -> DiagnoseResult:
     """The result with the label by the entity's own name, as the truth has it: a synonym is right, too."""
     known = named(result.label)
-    if not known or same_label(known) == same_label(result.label):
+    if not known or normalised_label(known) == normalised_label(result.label):
         return result
     renamed = [
         c.model_copy(update={"label": known}) if c.label == result.label else c for c in result.differential

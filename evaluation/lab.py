@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from videopath.agent.cases.library import now
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.kept import FOLDER, kept_file
 from videopath.evaluation.retrieval.ranking import Estimate, equal_coverage
 from videopath.evaluation.testsets.metrics import mcnemar_of
@@ -73,7 +73,9 @@ class LabAnswer(_Record):
 
     def right(self, system: LabSystem) -> bool:
         """Whether a system names the true diagnosis."""
-        return not self.foreign and same_label(self.said[system]) == same_label(self.case.diagnosis)
+        return not self.foreign and normalised_label(self.said[system]) == normalised_label(
+            self.case.diagnosis
+        )
 
 
 class LabFigures(_Record):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from videopath.core.errors import InputError
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
 from videopath.knowledge import InstructionRecord, KnowledgeBase
 from videopath.knowledge.voting.measure import ModelMeasure
@@ -72,7 +72,9 @@ def measured_with(answers: Sequence[Trial], name: str, card: Card) -> ModelMeasu
         )
     calibration = fitted_calibration(answers, card.model_copy(update={"calibration": {}}))
     fused = card.model_copy(update={"calibration": calibration})
-    right = [same_label(answer.fused(fused).label) == same_label(answer.truth) for answer in answers]
+    right = [
+        normalised_label(answer.fused(fused).label) == normalised_label(answer.truth) for answer in answers
+    ]
     return ModelMeasure(
         name=name,
         calibration=calibration,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _copies(one: Hit, other: Hit, shared: float) -> bool:
     Where both have pictures words alone are no sign: a laboratory's descriptions are often a template.
     """
     first, second = one.record, other.record
-    if shared > 1 or same_label(first.diagnosis) != same_label(second.diagnosis):
+    if shared > 1 or normalised_label(first.diagnosis) != normalised_label(second.diagnosis):
         return False
     if first.source == second.source:
         return True
@@ -171,7 +171,7 @@ def _rival(
     hits: Sequence[Hit], fits: Sequence[float], kept: Sequence[int], site: str | None, rules: ContextRules
 ) -> int | None:
     """The first hit of a second diagnosis that fits nearly as well as the best, where all evidence has one diagnosis."""
-    labels = {same_label(hits[place].record.diagnosis) for place in kept}
+    labels = {normalised_label(hits[place].record.diagnosis) for place in kept}
     if len(labels) != 1 or rules.rival > 1:
         return None
     needed = rules.rival * max(fits[place] for place in kept)
@@ -181,7 +181,7 @@ def _rival(
             for place, hit in enumerate(hits)
             if _usable(hit, site, rules)
             and fits[place] >= needed
-            and same_label(hit.record.diagnosis) not in labels
+            and normalised_label(hit.record.diagnosis) not in labels
         ),
         None,
     )

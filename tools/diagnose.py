@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.model.prompts.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
 from videopath.tools.answers.answerable import is_answered
 from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, is_of_other_organ
@@ -95,7 +95,7 @@ class DiagnoseTool(TissueTool):
             label=label,
             foreign=foreign,
             generated=generated,
-            generated_differs=same_label(generated) != same_label(label),
+            generated_differs=normalised_label(generated) != normalised_label(label),
             rationale=answer.rationale,
             differential=differential,
             scores=scores,
@@ -122,12 +122,12 @@ class DiagnoseTool(TissueTool):
         named += [(label, "site list") for label in site_labels(card.labels, site)]
         named += [(card.unknown_label or "", "unknown")]
         spelling: dict[str, str] = {
-            same_label(label): label for _, labels in card.labels.items() for label in labels
+            normalised_label(label): label for _, labels in card.labels.items() for label in labels
         }
         support: dict[str, list[str]] = {}
         for label, source in named:
             if label:
-                sources = support.setdefault(spelling.setdefault(same_label(label), label), [])
+                sources = support.setdefault(spelling.setdefault(normalised_label(label), label), [])
                 if source not in sources:
                     sources.append(source)
         return support

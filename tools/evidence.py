@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.media.quality.scales import Attributes, is_measured, names_attributes
 from videopath.tools.schemas import LocatedFinding
 
@@ -35,9 +35,9 @@ def with_evidence(
     ``frames``: what is measured on each frame; ``margins``: by how much each finding is more likely on the clip
     than on a blank one and on foreign tissue, in nats a token; none where that was not asked.
     """
-    known = {same_label(text): diagnosis for diagnosis, texts in card.typical.items() for text in texts}
+    known = {normalised_label(text): diagnosis for diagnosis, texts in card.typical.items() for text in texts}
     return [
-        _judged(finding, frames, known.get(same_label(finding.text)), margin, card.calibration)
+        _judged(finding, frames, known.get(normalised_label(finding.text)), margin, card.calibration)
         for finding, margin in zip_longest(findings, margins or ())
     ]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from videopath.agent.policy import Policy
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.model.prompts.questions import DIAGNOSIS_START, describe_question, diagnose_question
 from videopath.tools.diagnose import DiagnoseTool, softmax
 from videopath.tools.reference_clips import stand_in
@@ -29,7 +29,7 @@ _lock = threading.Lock()
 def labels_of_blank(
     pool: SessionPool, site: str | None, question: str | None, frames: int, policy: Policy
 ) -> set[str]:
-    """What the model says of a blank video of ``frames`` frames, as ``same_label`` gives it.
+    """What the model says of a blank video of ``frames`` frames, as ``normalised_label`` gives it.
 
     The label with the highest score, and the one that it writes by itself.
     """
@@ -57,7 +57,7 @@ def _asked(
         }
         tool = DiagnoseTool(sessions=session.recording)
         result: DiagnoseResult = tool.invoke({**session.request.model_dump(), **asked})
-    return {same_label(label) for label in (result.label, result.generated) if label}
+    return {normalised_label(label) for label in (result.label, result.generated) if label}
 
 
 def chances_of_blank(

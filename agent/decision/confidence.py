@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.model.prompts.questions import DIAGNOSIS_START, one_prompt_question
 from videopath.tools.diagnose import softmax
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult, Neighbour
@@ -49,10 +49,12 @@ def features(
     return {
         "top_probability": final.differential[0].probability if len(final.differential) > 1 else 0.0,
         "margin": margin(final.differential),
-        "samples": _share([(same_label(s) == same_label(final.label), 1.0) for s in final.samples]),
+        "samples": _share(
+            [(normalised_label(s) == normalised_label(final.label), 1.0) for s in final.samples]
+        ),
         "neighbours": _share(
             [
-                (same_label(n.diagnosis) == same_label(final.label), max(n.score, 0.0))
+                (normalised_label(n.diagnosis) == normalised_label(final.label), max(n.score, 0.0))
                 for n in neighbours
                 if n.kept
             ]
@@ -107,11 +109,13 @@ def margin(differential: Sequence[Candidate]) -> float:
 
 def probability_of(label: str, differential: Sequence[Candidate]) -> float:
     """A label's probability in a differential; 0 where it is not a candidate."""
-    return sum(c.probability for c in differential if same_label(c.label) == same_label(label))
+    return sum(c.probability for c in differential if normalised_label(c.label) == normalised_label(label))
 
 
 def _share_of(label: str, vote: CasesVote) -> float:
-    return sum(share for named, share in vote.shares.items() if same_label(named) == same_label(label))
+    return sum(
+        share for named, share in vote.shares.items() if normalised_label(named) == normalised_label(label)
+    )
 
 
 def _share(votes: Sequence[tuple[bool, float]]) -> float:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import canonical_site
-from videopath.core.text import same_label
 from videopath.tools.answers.labels import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
 
@@ -48,7 +48,7 @@ class Fused:
         named = [
             who
             for name, who in (("of_model", "the model"), ("of_cases", "the cases"))
-            if same_label(first[name]) == same_label(self.final.label)
+            if normalised_label(first[name]) == normalised_label(self.final.label)
         ]
         return "by both" if len(named) == 2 else f"by {named[0]}" if named else "by neither alone"
 
@@ -83,40 +83,42 @@ def fuse(
         "differential": ordered,
         "label": label,
         "foreign": final.foreign if label == NO_DIAGNOSIS else "",
-        "generated_differs": same_label(final.generated) != same_label(label),
+        "generated_differs": normalised_label(final.generated) != normalised_label(label),
     }
     return Fused(final.model_copy(update=update), basis)
 
 
 def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card) -> Basis:
     """The cases lead where they vouch, and where the model's answer is none that its card knows."""
-    known = {same_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
-    comparable = bool(site) and {same_label(label) for label in vote.shares} <= known
+    known = (
+        {normalised_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
+    )
+    comparable = bool(site) and {normalised_label(label) for label in vote.shares} <= known
     if comparable and {OF_MODEL, OF_CASES} <= card.calibration.keys():
         return "fused"
-    model_knows = not (site and card.labels) or same_label(final.label) in known
+    model_knows = not (site and card.labels) or normalised_label(final.label) in known
     return "cases" if vote.vouches or not model_knows else "model"
 
 
 def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
     """The model's candidates with their shares of the vote, then those that only cases have."""
-    shares = {same_label(label): share for label, share in vote.shares.items()}
-    named = {same_label(candidate.label) for candidate in of_model}
+    shares = {normalised_label(label): share for label, share in vote.shares.items()}
+    named = {normalised_label(candidate.label) for candidate in of_model}
     both = [
         c.model_copy(
             update={
-                "of_cases": shares[same_label(c.label)],
+                "of_cases": shares[normalised_label(c.label)],
                 "support": list(dict.fromkeys([*c.support, CASES])),
             }
         )
-        if same_label(c.label) in shares
+        if normalised_label(c.label) in shares
         else c
         for c in of_model
     ]
     alone = [
         Candidate(label=label, probability=0.0, support=[CASES], of_cases=share)
         for label, share in vote.shares.items()
-        if same_label(label) not in named
+        if normalised_label(label) not in named
     ]
     return [*both, *alone]
 

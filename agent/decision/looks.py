@@ -13,7 +13,7 @@ from videopath.agent.cases.records import LookTaken
 from videopath.agent.decision.confidence import probability_of
 from videopath.agent.decision.verdict import is_no_diagnosis
 from videopath.agent.graph.state import Look
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.tools.schemas import DiagnoseResult
 
 
@@ -28,7 +28,7 @@ def settled_look(looks: Sequence[Look], unknown_label: str | None) -> Look:
     best = best_look(looks)
     named = _named(looks, unknown_label)
     label = best["final"]["label"]
-    if is_no_diagnosis(label, unknown_label) or len({same_label(one) for one in named}) < 2:
+    if is_no_diagnosis(label, unknown_label) or len({normalised_label(one) for one in named}) < 2:
         return best
     given = [_given(look, label) for look in _counting(looks)]
     return {
@@ -69,6 +69,6 @@ def _named(looks: Sequence[Look], unknown_label: str | None) -> list[str]:
 
 def _given(look: Look, label: str) -> float:
     """How much a look gives a label: its confidence where it is its own, else the probability in its differential."""
-    if same_label(look["final"]["label"]) == same_label(label):
+    if normalised_label(look["final"]["label"]) == normalised_label(label):
         return look["confidence"]
     return probability_of(label, DiagnoseResult(**look["final"]).differential)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from videopath.core.pathology.labels import normalised_label
 from videopath.tools.describe import split_sentences
 
 _NOT = r"(?:not|never|no|none|nor|nothing|cannot|unable|unknown|unfamiliar|unsure|uncertain|outside|without|unlike|new|\w+n['’]t)"
@@ -56,7 +57,7 @@ def says_not_known(sentence: str, unknown_label: str | None = None) -> bool:
     ``unknown_label``: the model's own words for it.
     """
     text = " ".join(sentence.split())
-    own = " ".join((unknown_label or "").casefold().rstrip(".").split())
+    own = normalised_label(unknown_label or "")
     return bool(own and own in text.casefold()) or bool(_SAYING.search(text))
 
 

@@ -12,8 +12,8 @@ from videopath.agent.decision.fusion import Fused
 from videopath.agent.decision.not_known import says_not_known
 from videopath.agent.graph.state import Json, Look
 from videopath.agent.policy import Policy
+from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import canonical_site
-from videopath.core.text import same_label
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
@@ -29,7 +29,7 @@ _FAIR = "fair"
 
 def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
     """Whether a label says that there is no diagnosis: empty, or the model's word for tissue that it does not know."""
-    return same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}
+    return normalised_label(label) in {"", NO_DIAGNOSIS, normalised_label(unknown_label or "")}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Blank:
     """What the model says of a blank video; asked only where it matters."""
 
     said: Callable[[], set[str]]
-    """Labels, as ``same_label`` gives them: asked of a model that nobody calibrated, at the cost of a look."""
+    """Labels, as ``normalised_label`` gives them: asked of a model that nobody calibrated, at the cost of a look."""
     chances: Callable[[Sequence[str]], dict[str, float]]
     """Labels → the probability of each among them; one pass."""
 
@@ -107,9 +107,9 @@ def weigh(
 
 def _disagreement(fused: Fused, site: str | None, card: Card) -> list[str]:
     """Why a label of the cases is not enough where the model knows it, too, and says another one."""
-    known = set(map(same_label, card.labels.get(canonical_site(site), []))) if site else set()
-    own = same_label(fused.of_model)
-    if own == same_label(fused.final.label) or not {own, same_label(fused.final.label)} <= known:
+    known = set(map(normalised_label, card.labels.get(canonical_site(site), []))) if site else set()
+    own = normalised_label(fused.of_model)
+    if own == normalised_label(fused.final.label) or not {own, normalised_label(fused.final.label)} <= known:
         return []
     return [
         f"The model says {fused.of_model}, the similar cases {fused.final.label}; how far either is right against the "
@@ -123,7 +123,7 @@ def _cases_vouch(final: DiagnoseResult, vote: CasesVote | None, policy: Policy) 
         return None
     needed = policy.abstain_threshold or 0.0
     reasons = list(vote.reasons)
-    if same_label(vote.diagnosis) != same_label(final.label):
+    if normalised_label(vote.diagnosis) != normalised_label(final.label):
         reasons = [f"Most of the similar cases are of another diagnosis: {vote.diagnosis}."]
     elif not reasons and (vote.probability or 0.0) < needed:
         reasons = [f"Their vote is right in {vote.probability:.2f} of such cases; {needed:.2f} is needed."]
@@ -175,7 +175,7 @@ def _is_said_of_blank(final: DiagnoseResult, calibrated: bool, blank: Blank) -> 
     Of a calibrated model: it is as likely of a blank video. Of one that nobody calibrated: it is said of one.
     """
     if not calibrated:
-        return same_label(final.label) in blank.said()
+        return normalised_label(final.label) in blank.said()
     own = [c for c in final.differential if c.of_model is not None and not c.other_organ]
     of_label = next((c for c in own if c.label == final.label), None)
     if of_label is None or len(own) < 2:
@@ -190,7 +190,7 @@ def _both_vouch(fused: Fused, retrieved: RetrieveResult, values: dict[str, float
     sure = confidence(values, retrieved.calibration)
     threshold = policy.threshold(retrieved.calibration, label)
     reasons = []
-    if vote is None or same_label(label) not in map(same_label, vote.shares):
+    if vote is None or normalised_label(label) not in map(normalised_label, vote.shares):
         reasons = [f"How often the model is right with {label!r} was never measured: no case here has it."]
     elif not vote.from_here:
         reasons = ["The picture is unlike the cases that the model was measured on."]
@@ -249,7 +249,7 @@ def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
 
 
 def _is_listed(label: str, card: Card) -> bool:
-    return any(same_label(label) in map(same_label, labels) for labels in card.labels.values())
+    return any(normalised_label(label) in map(normalised_label, labels) for labels in card.labels.values())
 
 
 def knows_site(site: str | None, card: Card) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.terms import is_term, names_disease, words_of
-from videopath.core.text import same_label
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
@@ -37,11 +37,11 @@ def is_known(label: str, card: Card, learned: Callable[[], Collection[str]]) -> 
         card.unknown_label or "",
         NO_DIAGNOSIS,
     ]
-    if same_label(label) in map(same_label, listed) or _is_term(label) or entity_of(label):
+    if normalised_label(label) in map(normalised_label, listed) or _is_term(label) or entity_of(label):
         return True
     names = [*listed, *learned()]
     words = {word for name in names for word in words_of(name)}
-    return same_label(label) in map(same_label, names) or _is_term(label, words)
+    return normalised_label(label) in map(normalised_label, names) or _is_term(label, words)
 
 
 def _is_term(label: str, more: Collection[str] = ()) -> bool:

@@ -27,7 +27,7 @@ from videopath.agent.decision.verdict import advice
 from videopath.agent.graph.revision import corrected_description, words_of_model
 from videopath.agent.graph.state import CaseState, Look
 from videopath.core.files import write_bytes
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.model.inference.engine import EngineInfo
 from videopath.tools.answers.answerable import is_answered
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
@@ -99,7 +99,8 @@ def report_of(state: CaseState, images: dict[int, str]) -> CaseReport:
         retrieval_notes=retrieved.notes,
         blind_diagnosis=blind.label,
         blind_known_term=all(c.known_term for c in blind.differential if c.label == blind.label),
-        changed_by_retrieval=not look.get("corrected") and same_label(blind.label) != same_label(final.label),
+        changed_by_retrieval=not look.get("corrected")
+        and normalised_label(blind.label) != normalised_label(final.label),
         quality=state["quality"],
         burned_in=_burned_in(state),
         advice=[*look["reasons"], *advice(look, state["quality"], state["site"], info.card)]

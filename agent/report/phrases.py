@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from videopath.agent.cases.records import CaseReport, Finding, LookTaken, Voucher
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.tools.answers.answerable import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
@@ -55,7 +55,9 @@ def blind_in_words(report: CaseReport) -> str:
 
 def _is_known(report: CaseReport, label: str) -> bool:
     named = [
-        candidate for candidate in report.differential if same_label(candidate.label) == same_label(label)
+        candidate
+        for candidate in report.differential
+        if normalised_label(candidate.label) == normalised_label(label)
     ]
     return all(candidate.known_term for candidate in named)
 
@@ -91,7 +93,7 @@ def label_in_words(result: DiagnoseResult) -> str:
 
 
 def _generated(result: DiagnoseResult) -> str:
-    same = (c for c in result.differential if same_label(c.label) == same_label(result.generated))
+    same = (c for c in result.differential if normalised_label(c.label) == normalised_label(result.generated))
     return next(map(candidate_in_words, same), result.generated) or NO_DIAGNOSIS
 
 

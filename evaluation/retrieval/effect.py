@@ -19,7 +19,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.retrieval.context import RULES_OFF
 from videopath.evaluation.tiles.clips import Share, write_clip
 from videopath.tools.context import ContextRules
@@ -50,12 +50,12 @@ class EffectOutcome:
     @property
     def blind_right(self) -> bool:
         """Whether the answer before retrieval is the true one."""
-        return same_label(self.blind) == same_label(self.truth)
+        return normalised_label(self.blind) == normalised_label(self.truth)
 
     @property
     def right(self) -> bool:
         """Whether the answer after retrieval is the true one."""
-        return same_label(self.final) == same_label(self.truth)
+        return normalised_label(self.final) == normalised_label(self.truth)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ def _outcome(setup: str, sample: Sample, report: CaseReport) -> EffectOutcome:
         blind=report.blind_diagnosis,
         final=report.diagnosis,
         kept=len(kept),
-        kept_right=sum(same_label(diagnosis) == same_label(sample.diagnosis) for diagnosis in kept),
+        kept_right=sum(
+            normalised_label(diagnosis) == normalised_label(sample.diagnosis) for diagnosis in kept
+        ),
         confidence=report.confidence,
         abstained=report.abstained,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
 from videopath.core.errors import InputError
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.clips import Share
 from videopath.model.inference.engine import Card
 from videopath.tools.answers.labels import sites_of
@@ -122,4 +122,4 @@ def _outcome(slide: Sample, report: CaseReport) -> AtlasOutcome:
 
 def _category(text: str) -> str:
     """What stands before the organ; nothing where no organ is named."""
-    return same_label(text).rpartition(" of the ")[0]
+    return normalised_label(text).rpartition(" of the ")[0]

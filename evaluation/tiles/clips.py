@@ -19,7 +19,7 @@ from PIL import Image
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
 from videopath.core.errors import InputError
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.retrieval.ranking import Estimate, equal_coverage
 from videopath.evaluation.tiles.colour import ColourNeighbours
 from videopath.media.clip import open_clip
@@ -61,16 +61,16 @@ class Outcome:
     @property
     def right(self) -> bool:
         """Whether the final label is the true one."""
-        return same_label(self.final) == same_label(self.truth)
+        return normalised_label(self.final) == normalised_label(self.truth)
 
     @property
     def blind_right(self) -> bool:
         """Whether the label before retrieval is the true one."""
-        return same_label(self.blind) == same_label(self.truth)
+        return normalised_label(self.blind) == normalised_label(self.truth)
 
     def said_rightly(self, label: str) -> bool:
         """Whether another system's label is the true one."""
-        return bool(label) and same_label(label) == same_label(self.truth)
+        return bool(label) and normalised_label(label) == normalised_label(self.truth)
 
 
 @dataclass(frozen=True)

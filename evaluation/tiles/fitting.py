@@ -17,7 +17,7 @@ from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, Fused, fuse
 from videopath.agent.policy import NEEDED
 from videopath.core.fitting.cuts import cuts_of
 from videopath.core.fitting.logistic import INTERCEPT, fit_weights, probability
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.model.inference.engine import Card
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
@@ -103,8 +103,8 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     table = np.array(
         [[trial.features(a)[name] for name in FEATURES] for trial, a in zip(trials, answers, strict=True)]
     )
-    said = np.array([same_label(answer.label) for answer in answers])
-    truth = np.array([same_label(trial.truth) for trial in trials])
+    said = np.array([normalised_label(answer.label) for answer in answers])
+    truth = np.array([normalised_label(trial.truth) for trial in trials])
     weights = fit_weights(FEATURES, table, truth == said)
     chances = _left_out(table, truth == said, np.array([trial.group for trial in trials]))
     usable = np.array([trial.may_be_known for trial in trials])
@@ -141,7 +141,9 @@ def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
 
 
 def _given(final: DiagnoseResult, label: str) -> float:
-    return sum(c.probability for c in final.differential if same_label(c.label) == same_label(label))
+    return sum(
+        c.probability for c in final.differential if normalised_label(c.label) == normalised_label(label)
+    )
 
 
 def _left_out(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from videopath.core.errors import InputError
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.fitting import Trial
 from videopath.model.prompts.questions import describe_question
 from videopath.tools.describe import located, margins_over_stand_ins
@@ -56,7 +56,7 @@ def seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, float]
 
 def _foreign(trial: Trial, trials: Sequence[Trial], rng: np.random.Generator) -> list[str]:
     """What the model wrote of a clip with another diagnosis, at the same site where there is one, and not of this one."""
-    others = [other for other in trials if same_label(other.truth) != same_label(trial.truth)]
+    others = [other for other in trials if normalised_label(other.truth) != normalised_label(trial.truth)]
     others = [other for other in others if other.site == trial.site] or others
     if not others:
         return []

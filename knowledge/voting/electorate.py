@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
-from videopath.core.text import same_label
+from videopath.core.pathology.labels import normalised_label
 from videopath.knowledge.index.fingerprint import NEAR_BITS, distances
 from videopath.knowledge.query import Query
 from videopath.knowledge.search import Searcher
@@ -81,7 +81,7 @@ class Electorate:
         spelling: dict[str, str] = {}
         facts = {}
         for row, name, group, diagnosis, site in self._generation.store.diagnosed():
-            label = spelling.setdefault(same_label(diagnosis), diagnosis)
+            label = spelling.setdefault(normalised_label(diagnosis), diagnosis)
             facts[row] = (name, group.casefold(), label, site)
         return facts
 

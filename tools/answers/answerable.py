@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.terms import is_term, names_disease, words_of
-from videopath.core.text import same_label
 from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.answers.labels import NO_DIAGNOSIS
 
@@ -57,7 +57,7 @@ def is_answered(question: str | None, label: str, unknown_label: str | None = No
     """Whether a case's label answers its question; none where nothing was asked."""
     if not question:
         return None
-    if same_label(label) in {"", NO_DIAGNOSIS, same_label(unknown_label or "")}:
+    if normalised_label(label) in {"", NO_DIAGNOSIS, normalised_label(unknown_label or "")}:
         return False
     return asks_for_diagnosis(question)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import SITES, canonical_site
 from videopath.core.pathology.terms import names_disease, words_of
-from videopath.core.text import same_label
 from videopath.model.prompts.questions import (
     DIAGNOSIS_START,
     RATIONALE_START,
@@ -65,14 +65,18 @@ def is_in_vocabulary(label: str, card: Card) -> bool:
     A small model mixes words: "malignant tumour of the cell carcinoma" is no candidate.
     """
     listed = [*(label for labels in card.labels.values() for label in labels), *card.vocabulary]
-    return not card.vocabulary or same_label(label) in {
-        same_label(one) for one in (*listed, card.unknown_label or "")
+    return not card.vocabulary or normalised_label(label) in {
+        normalised_label(one) for one in (*listed, card.unknown_label or "")
     }
 
 
 def is_of_other_organ(label: str, site: str | None, card: Card) -> bool:
     """Whether a label names an organ, and not the one of ``site``. A metastasis may be anywhere."""
-    if not site or same_label(label) == same_label(card.unknown_label or "") or _is_anywhere(label):
+    if (
+        not site
+        or normalised_label(label) == normalised_label(card.unknown_label or "")
+        or _is_anywhere(label)
+    ):
         return False
     named = sites_of(label, card)
     return bool(named) and not any(_are_near(canonical_site(site), other) for other in named)
@@ -80,11 +84,11 @@ def is_of_other_organ(label: str, site: str | None, card: Card) -> bool:
 
 def sites_of(label: str, card: Card) -> list[str]:
     """The sites that a label belongs to by the card or by its own words; empty where neither names one."""
-    label = same_label(label)
+    label = normalised_label(label)
     named = label.rpartition(" of the ")[2]
     if named in SITES:
         return [named]
-    listed = [site for site, labels in card.labels.items() if label in map(same_label, labels)]
+    listed = [site for site, labels in card.labels.items() if label in map(normalised_label, labels)]
     return listed or _organs_in(label)
 
 
@@ -92,7 +96,7 @@ def _is_none(label: str, question: str | None) -> bool:
     words = words_of(label)
     return (
         not _LETTERS.search(label)
-        or same_label(label) in _REFUSALS
+        or normalised_label(label) in _REFUSALS
         or bool(_STUTTER.search(label.casefold()))
         or _repeats(words)
         or set(words) <= _ASKED
