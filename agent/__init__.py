@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.cases.library import CaseLibrary, load_case_library, new_case_id
     from videopath.agent.cases.records import Candidate, CaseReport, Decision, Finding, SimilarCase, Step
+    from videopath.agent.cases.request import CaseRequest
     from videopath.agent.graph.steps import Progress
     from videopath.agent.policy import Policy
 
@@ -16,6 +17,7 @@ _HOMES = {
     "Candidate": "videopath.agent.cases.records",
     "CaseLibrary": "videopath.agent.cases.library",
     "CaseReport": "videopath.agent.cases.records",
+    "CaseRequest": "videopath.agent.cases.request",
     "Decision": "videopath.agent.cases.records",
     "DiagnosticAgent": "videopath.agent.agent",
     "Finding": "videopath.agent.cases.records",
@@ -31,6 +33,7 @@ __all__ = [
     "Candidate",
     "CaseLibrary",
     "CaseReport",
+    "CaseRequest",
     "Decision",
     "DiagnosticAgent",
     "Finding",

@@ -15,7 +15,8 @@ from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
-from videopath.agent.cases.records import CaseReport, Decision, RunSettings, Step
+from videopath.agent.cases.records import CaseReport, Decision, Step
+from videopath.agent.cases.request import CaseRequest
 from videopath.agent.cases.signing import decision_not_kept
 from videopath.agent.decision.looks import best_look, settled_look
 from videopath.agent.graph.builder import CaseGraph, build_graph
@@ -30,9 +31,7 @@ from videopath.core.database import connected, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
-from videopath.core.pathology.sites import canonical_site
 from videopath.core.settings import ReviewMode
-from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
 _DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
 """What LangGraph and msgpack raise for checkpoints that are damaged; a ``ValidationError`` is a ``ValueError``."""
-_LONGEST_QUESTION = 2000  # characters
 
 
 class DiagnosticAgent:
@@ -133,11 +131,10 @@ class DiagnosticAgent:
 
         ``exclude``: sources, patients or groups whose records may not be used; the video itself never is.
         """
-        case_id = case_id or new_case_id()
-        segment: Any = {"start": start, "end": end, "sampling": sampling, "exclude": exclude}
-        for _ in self.stream(video, question, site, case_id=case_id, on_progress=on_progress, **segment):
+        request = CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
+        for _ in self.stream_case(request, on_progress=on_progress):
             pass
-        return self.report(case_id)
+        return self.report(request.case_id)
 
     def stream(
         self,
@@ -158,8 +155,13 @@ class DiagnosticAgent:
         to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
         no case is kept when its model could not answer even once.
         """
-        inputs = self._enter(video, question, site, case_id, start, end, sampling, exclude)
-        case_id = inputs["case_id"]
+        request = CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
+        return self.stream_case(request, on_progress=on_progress)
+
+    def stream_case(self, request: CaseRequest, *, on_progress: OnProgress | None = None) -> Iterator[Step]:
+        """Work on a requested case and yield each step as it finishes, as :meth:`stream` does."""
+        inputs = self._enter(request)
+        case_id = request.case_id
         with self.library.working(case_id):
             try:
                 yield from self._run(case_id, inputs, on_progress)
@@ -185,7 +187,14 @@ class DiagnosticAgent:
         For those who queue cases: one that waits is known to the library and outlives the process. Raises as
         ``stream`` does.
         """
-        return self._enter(video, question, site, case_id, start, end, sampling, exclude)["case_id"]
+        return self.begin_case(
+            CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
+        )
+
+    def begin_case(self, request: CaseRequest) -> str:
+        """Enter a requested case in the library and return its id, as :meth:`begin` does."""
+        self._enter(request)
+        return request.case_id
 
     def resume(
         self,
@@ -266,24 +275,12 @@ class DiagnosticAgent:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _enter(
-        self,
-        video: str | Path,
-        question: str | None,
-        site: str | None,
-        case_id: str | None,
-        start: float | None,
-        end: float | None,
-        sampling: str,
-        exclude: Sequence[str],
-    ) -> CaseInput:
-        """Enter the case in the library and write down what it starts from."""
+    def _enter(self, request: CaseRequest) -> CaseInput:
+        """Enter the case in the library and write its inputs to its folder."""
         self._refuse_closed()
-        case_id = case_id or new_case_id()
-        clip = {"start": start, "end": end, "sampling": sampling}
-        settings = self._nodes.settings.model_copy(update={**clip, "exclude": _names(exclude)})
-        inputs = _inputs(video, question, site, case_id, settings)
-        folder = self.library.start(case_id, inputs["video"], inputs["site"], settings.model)
+        inputs = request.inputs(self._nodes.settings)
+        model = self._nodes.settings.model
+        folder = self.library.start(request.case_id, inputs["video"], inputs["site"], model)
         write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2), private=True)
         return inputs
 
@@ -383,45 +380,6 @@ def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
         for node, change in update.items():
             if change and not node.startswith("__"):  # nothing of a review that failed: its error follows
                 yield from (Step.model_validate(step) for step in change["steps"])
-
-
-def _inputs(
-    video: str | Path, question: str | None, site: str | None, case_id: str, settings: RunSettings
-) -> CaseInput:
-    path = Path(video).expanduser()
-    if not path.exists():
-        raise InputError(
-            f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
-        )
-    refuse_unwritable(path.resolve(), "the video")
-    return CaseInput(
-        video=str(path.resolve()),
-        site=canonical_site(site) if site else None,
-        question=_checked_question(question),
-        case_id=case_id,
-        settings=settings.model_dump(mode="json"),
-    )
-
-
-def _names(exclude: Sequence[str]) -> list[str]:
-    """Names of what may not be used, each once; blank ones are none."""
-    if any(has_half_characters(name) for name in exclude):
-        raise InputError("A name to exclude has a character that is not valid; leave it out.")
-    return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
-
-
-def _checked_question(question: str | None) -> str | None:
-    if question is None:
-        return None
-    if not question.strip():
-        raise InputError("The question is empty: ask one, or leave it out for the best diagnosis.")
-    if len(question) > _LONGEST_QUESTION:
-        raise InputError(
-            f"The question has {len(question):,} characters; at most {_LONGEST_QUESTION:,} are allowed."
-        )
-    if has_half_characters(question):
-        raise InputError("The question has a character that is not valid; leave it out.")
-    return question.strip()
 
 
 def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.bundle import read_bundle
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary
 from videopath.agent.cases.records import CaseReport, Decision, RunSettings, Step
+from videopath.agent.cases.request import CaseRequest
 from videopath.agent.policy import Policy
 from videopath.core.errors import CaseError, InputError
 
@@ -86,14 +88,8 @@ def replay(
         agent_of(settings, Path(home), accept_licence=accept_licence, **changed) as agent,
     ):
         case_id = then.report.case_id
-        segment: Any = {
-            "start": settings.start,
-            "end": settings.end,
-            "sampling": settings.sampling,
-            "exclude": settings.exclude,
-        }
-        report = then.report
-        for step in agent.stream(video, report.question, report.site, case_id=case_id, **segment):
+        request = dataclasses.replace(CaseRequest.of(then.report, case_id), video=video)
+        for step in agent.stream_case(request):
             if on_step:
                 on_step(step)
         refused = _decide_again(agent, then.report, on_step)

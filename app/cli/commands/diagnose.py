@@ -50,26 +50,16 @@ def diagnose(
     _check_video(video)
     check_folder(out)
 
-    from videopath.agent.cases.library import new_case_id
+    from videopath.agent.cases.request import CaseRequest
 
-    case_id = new_case_id()
+    request = CaseRequest(video, question, site, start, end, sampling, exclude or ())
     with load_agent(chosen) as agent:
         follow(
             agent.library,
-            case_id,
-            lambda between: agent.stream(
-                video,
-                question,
-                site,
-                case_id=case_id,
-                on_progress=between,
-                start=start,
-                end=end,
-                sampling=sampling,
-                exclude=exclude or (),
-            ),
+            request.case_id,
+            lambda between: agent.stream_case(request, on_progress=between),
         )
-        deliver(agent.report(case_id), as_json=as_json, out=out, strict=strict)
+        deliver(agent.report(request.case_id), as_json=as_json, out=out, strict=strict)
 
 
 def _check_video(video: Path) -> None:

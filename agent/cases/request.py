@@ -1,0 +1,110 @@
+"""The request for a case: the video, what is known of it, and which part of it to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from videopath.agent.cases.library import new_case_id
+from videopath.agent.cases.records import CaseReport, RunSettings
+from videopath.agent.graph.state import CaseInput
+from videopath.core.errors import InputError
+from videopath.core.pathology.sites import canonical_site
+from videopath.core.text import has_half_characters, refuse_unwritable
+
+MAX_QUESTION = 2000  # characters
+
+
+@dataclass(frozen=True)
+class CaseRequest:
+    """What the agent is asked to diagnose. The fields are checked by :meth:`inputs`, when the case is entered."""
+
+    video: str | Path
+    """A video file, an image, or a folder of frames."""
+    question: str | None = None
+    """None asks for the best diagnosis. At most 2,000 characters."""
+    site: str | None = None
+    """Where in the body the tissue comes from; None if it is not known."""
+    start: float | None = None
+    """First second of the segment; None: the beginning."""
+    end: float | None = None
+    """Last second of the segment; None: the end."""
+    sampling: str = "uniform"
+    """Which frames become the clip: "uniform", "fps" or "keyframes"."""
+    exclude: Sequence[str] = ()
+    """Sources, patients or groups whose records may not be used. The video itself is always excluded."""
+    case_id: str = field(default_factory=new_case_id)
+
+    @classmethod
+    def of(cls, report: CaseReport, case_id: str) -> CaseRequest:
+        """Return the request that asks for the case of a report again, under ``case_id``.
+
+        Raises:
+            InputError: The case of the report ended before its video was read.
+        """
+        if report.video is None:
+            raise InputError(f"Case {report.case_id} ended before its video was read: it cannot be repeated.")
+        settings = report.settings
+        return cls(
+            video=report.video.path,
+            question=report.question,
+            site=report.site,
+            start=settings.start,
+            end=settings.end,
+            sampling=settings.sampling,
+            exclude=settings.exclude,
+            case_id=case_id,
+        )
+
+    def inputs(self, settings: RunSettings) -> CaseInput:
+        """Return the checked inputs of the graph.
+
+        Args:
+            settings: The agent's settings; the segment, the sampling and the exclusions of this request are set
+                in a copy of them.
+
+        Raises:
+            InputError: The video does not exist, the site is not known, or the question or an exclusion
+                cannot be used.
+        """
+        path = Path(self.video).expanduser()
+        if not path.exists():
+            raise InputError(
+                f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
+            )
+        refuse_unwritable(path.resolve(), "the video")
+        changes = {
+            "start": self.start,
+            "end": self.end,
+            "sampling": self.sampling,
+            "exclude": _checked_names(self.exclude),
+        }
+        return CaseInput(
+            video=str(path.resolve()),
+            site=canonical_site(self.site) if self.site else None,
+            question=_checked_question(self.question),
+            case_id=self.case_id,
+            settings=settings.model_copy(update=changes).model_dump(mode="json"),
+        )
+
+
+def _checked_names(exclude: Sequence[str]) -> list[str]:
+    """Return the names to exclude, each once, without blank ones."""
+    if any(has_half_characters(name) for name in exclude):
+        raise InputError("A name to exclude has a character that is not valid; leave it out.")
+    return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
+
+
+def _checked_question(question: str | None) -> str | None:
+    if question is None:
+        return None
+    if not question.strip():
+        raise InputError("The question is empty: ask one, or leave it out for the best diagnosis.")
+    if len(question) > MAX_QUESTION:
+        raise InputError(
+            f"The question has {len(question):,} characters; at most {MAX_QUESTION:,} are allowed."
+        )
+    if has_half_characters(question):
+        raise InputError("The question has a character that is not valid; leave it out.")
+    return question.strip()
