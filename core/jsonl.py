@@ -1,4 +1,4 @@
-"""JSON from files that others wrote: one parser, and one reader of lists and of JSON lines.
+"""JSON and JSON-lines files: a parser, a reader for files that others wrote, and an append-only file of our own.
 
 A line ends at a newline byte and nowhere else: U+2028, U+0085 and a carriage return may stand inside an entry.
 """
@@ -6,23 +6,102 @@ A line ends at a newline byte and nowhere else: U+2028, U+0085 and a carriage re
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any
 
 from videopath.core.errors import InputError, VideoPathError
+from videopath.core.files import private_file, replaced_on_success
 
 _BOM = b"\xef\xbb\xbf"
+_TAIL = 1 << 16  # bytes
 _PERHAPS_HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 """A half of a surrogate pair, or an escape that may be one."""
 
 
+class JsonLines:
+    """An append-only file of JSON lines that survives a kill.
+
+    Each line is written by a single ``write``. A kill can tear only the last line: readers leave a torn line out, and
+    the next writer removes it. Several threads of one process may append; several processes may not.
+    """
+
+    def __init__(self, path: Path, *, private: bool = False, synced: bool = False) -> None:
+        """Name the file; nothing is read or written yet.
+
+        Args:
+            path: The file. The first ``append`` makes it and its folder.
+            private: Only the owner may read the file and the folders that are made for it.
+            synced: ``append`` returns when the line is on disk.
+        """
+        self.path = path
+        self._private, self._synced = private, synced
+        self._lock = threading.Lock()
+
+    def append(self, line: str) -> None:
+        """Write one line; ``line`` has no newline. Raises ``OSError`` if it cannot be written."""
+        with self._lock:
+            if self._private:
+                private_file(self.path)
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as stream:
+                _drop_torn_tail(stream)
+                stream.write(line.encode() + b"\n")
+                if self._synced:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+
+    def read(self) -> list[bytes]:
+        """Return the whole lines, each with its newline; a missing file has no lines.
+
+        Raises ``OSError`` if the file cannot be read.
+        """
+        try:
+            return whole_lines(self.path.read_bytes())
+        except FileNotFoundError:
+            return []
+
+    def replace(self, lines: Iterable[bytes]) -> None:
+        """Replace all lines at once; after a kill, the file holds either the old lines or the new ones.
+
+        Args:
+            lines: Lines with their newlines.
+        """
+        with self._lock, replaced_on_success(self.path, private=self._private) as part:
+            part.write_bytes(b"".join(lines))
+
+
+def whole_lines(data: bytes) -> list[bytes]:
+    """Split the bytes of a JSON-lines file into lines with their newlines, without a torn last line."""
+    *whole, _ = data.split(b"\n")
+    return [line + b"\n" for line in whole]
+
+
+def _drop_torn_tail(stream: IO[bytes]) -> None:
+    """Cut off what follows the last newline; the stream's position is then the end of the file."""
+    size = end = stream.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(end - _TAIL, 0)
+        stream.seek(start)
+        newline = stream.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        stream.truncate(end)
+    stream.seek(end)
+
+
 @dataclass(frozen=True)
 class JsonEntry:
-    """An entry of a file: its value, or the sentence that says what is wrong with it."""
+    """An entry of a file: its value, or a sentence that says what is wrong with it."""
 
     number: int
     """From 1; blank lines do not count."""

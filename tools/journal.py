@@ -7,14 +7,13 @@ answers back instead of asking again; the same file is the raw material of a rep
 from __future__ import annotations
 
 import json
-import os
-import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from videopath.core.errors import InputError
-from videopath.core.files import private_file, sha256_text
+from videopath.core.files import sha256_text
+from videopath.core.jsonl import JsonLines
 
 JOURNAL_NAME = "calls.jsonl"
 
@@ -24,7 +23,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._file = JsonLines(path, private=True, synced=True)
         self._answers = self._read()
 
     @staticmethod
@@ -39,40 +38,22 @@ class Journal:
     def add(self, call: dict[str, Any], answer: Any) -> None:
         """Write a finished call and wait until it is on disk."""
         key = self.key(call)
-        line = json.dumps({"key": key, "call": call, "answer": answer}, ensure_ascii=False) + "\n"
-        with self._lock:
-            private_file(self.path)
-            with self.path.open("a+b") as stream:
-                stream.write(_line_end_before(stream) + line.encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-            self._answers[key] = answer
+        line = json.dumps({"key": key, "call": call, "answer": answer}, ensure_ascii=False)
+        self._file.append(line)
+        self._answers[key] = answer
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def _read(self) -> dict[str, Any]:
         """What earlier processes finished; a line that is torn or damaged costs its own call alone."""
-        if not self.path.exists():
-            return {}
+        try:
+            lines = self._file.read()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
         answers: dict[str, Any] = {}
-        for line in _bytes_of(self.path).split(b"\n"):
+        for line in lines:
             with suppress(ValueError, KeyError, TypeError, RecursionError):  # that call is made again
                 entry = json.loads(line)
                 answers[entry["key"]] = entry["answer"]
         return answers
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-def _line_end_before(stream: IO[bytes]) -> bytes:
-    """The line end that a kill left out of the last line, so that the next line stands alone."""
-    if stream.seek(0, os.SEEK_END) == 0:
-        return b""
-    stream.seek(-1, os.SEEK_END)
-    return b"" if stream.read(1) == b"\n" else b"\n"

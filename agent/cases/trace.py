@@ -7,7 +7,6 @@ the middle of a line leaves a torn tail: readers leave it out, the next writer r
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,32 +14,30 @@ from pydantic import ValidationError
 
 from videopath.agent.cases.records import Step
 from videopath.core.errors import CaseError
-from videopath.core.files import private_file
+from videopath.core.jsonl import JsonLines, whole_lines
 
 TRACE_NAME = "trace.jsonl"
 DAMAGED = "damaged"
 """The name of what stands in the place of a step that cannot be read."""
-_TAIL = 1 << 16
-
-
-def trace_line(step: Step) -> str:
-    """A step as its line, with the newline."""
-    return json.dumps(step.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def trace_text(steps: Iterable[Step]) -> str:
     """Steps as the text of a trace."""
-    return "".join(trace_line(step) for step in steps)
+    return "".join(_line_of(step) + "\n" for step in steps)
+
+
+def _line_of(step: Step) -> str:
+    return json.dumps(step.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
+
+def trace_file(path: Path) -> JsonLines:
+    """Return the trace at ``path`` as a file that steps are appended to."""
+    return JsonLines(path, private=True, synced=True)
 
 
 def append_step(path: Path, step: Step) -> None:
-    """Append a step to the trace at ``path`` (made where it is missing) and wait until it is on disk."""
-    private_file(path)
-    _drop_torn_tail(path)
-    with path.open("ab") as stream:
-        stream.write(trace_line(step).encode())
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Append a step to the trace at ``path`` and wait until it is on disk; a missing file is made."""
+    trace_file(path).append(_line_of(step))
 
 
 def read_trace(path: Path) -> list[Step]:
@@ -55,9 +52,7 @@ def read_trace(path: Path) -> list[Step]:
 def trace_lines(path: Path) -> list[bytes]:
     """The whole lines of a trace as they are on disk, each with its newline."""
     try:
-        return _whole_lines(path.read_bytes())
-    except FileNotFoundError:
-        return []
+        return trace_file(path).read()
     except OSError as error:
         raise CaseError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -67,16 +62,11 @@ def parse_trace(data: bytes, name: str = TRACE_NAME) -> Iterator[Step]:
 
     Raises ``CaseError`` naming the line when a whole line is not a step.
     """
-    for number, line in enumerate(_whole_lines(data), 1):
+    for number, line in enumerate(whole_lines(data), 1):
         try:
             yield Step.model_validate_json(line)
         except ValidationError as error:
             raise CaseError(_damage(number, name)) from error
-
-
-def _whole_lines(data: bytes) -> list[bytes]:
-    *whole, _ = data.split(b"\n")
-    return [line + b"\n" for line in whole]
 
 
 def _step_of(number: int, line: bytes, name: str) -> Step:
@@ -88,21 +78,3 @@ def _step_of(number: int, line: bytes, name: str) -> Step:
 
 def _damage(number: int, name: str) -> str:
     return f"Line {number} of {name} is not a step of a trace: the file was changed or damaged."
-
-
-def _drop_torn_tail(path: Path) -> None:
-    """Cut off what follows the last newline."""
-    if not path.exists():
-        return
-    with path.open("r+b") as stream:
-        end = stream.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(end - _TAIL, 0)
-            stream.seek(start)
-            piece = stream.read(end - start)
-            cut = piece.rfind(b"\n")
-            if cut >= 0:
-                end = start + cut + 1
-                break
-            end = start
-        stream.truncate(end)

@@ -13,8 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from videopath.agent.cases.library import now
 from videopath.agent.cases.records import Step
-from videopath.agent.cases.trace import append_step, trace_lines
-from videopath.core.files import write_bytes
+from videopath.agent.cases.trace import append_step, trace_file, trace_lines
 
 
 @dataclass(frozen=True)
@@ -109,5 +108,5 @@ def record_step(trace: Path, position: int, step: Step) -> None:
     """
     lines = trace_lines(trace)
     if len(lines) > position:
-        write_bytes(trace, b"".join(lines[:position]), private=True)
+        trace_file(trace).replace(lines[:position])
     append_step(trace, step)

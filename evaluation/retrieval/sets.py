@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.files import sha256_file
+from videopath.core.jsonl import JsonLines
 from videopath.evaluation.retrieval.measurement import Member, Question, RetrievalSet
 from videopath.evaluation.tiles.clips import FRAMES, write_clip
 from videopath.knowledge.index.embedder import DEFAULT_SHA256
@@ -95,17 +96,14 @@ class Tiles:
 
     def seen(self, samples: Sequence[Sample]) -> Iterator[SeenClip]:
         """What the model makes of each tile's clip; kept as it comes, so that a stopped run goes on."""
-        path = self.folder / f"clips-{self.key}.jsonl"
-        known = {clip.tile: clip for clip in _kept_clips(path)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as kept:
-            for sample in samples:
-                name = sample.path.relative_to(self.data).as_posix()
-                if name not in known:
-                    known[name] = self._look(sample, name)
-                    kept.write(known[name].model_dump_json() + "\n")
-                    kept.flush()
-                yield known[name]
+        file = JsonLines(self.folder / f"clips-{self.key}.jsonl")
+        known = {clip.tile: clip for clip in _kept_clips(file)}
+        for sample in samples:
+            name = sample.path.relative_to(self.data).as_posix()
+            if name not in known:
+                known[name] = self._look(sample, name)
+                file.append(known[name].model_dump_json())
+            yield known[name]
 
     def _look(self, sample: Sample, name: str) -> SeenClip:
         from videopath.knowledge.index.fingerprint import turned_fingerprints
@@ -236,20 +234,15 @@ def _question_of(sample: Sample, clip: SeenClip) -> Question:
     )
 
 
-def _kept_clips(path: Path) -> Iterator[SeenClip]:
-    """The clips of earlier runs; of a run that was killed, the last line may be half written and is left out."""
-    if not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines[:-1], start=1):
+def _kept_clips(file: JsonLines) -> Iterator[SeenClip]:
+    """The clips of earlier runs. Raises ``InputError`` for a damaged line."""
+    for number, line in enumerate(file.read(), start=1):
         try:
             yield SeenClip.model_validate_json(line)
         except ValidationError as error:
             raise InputError(
-                f"Line {number} of {path} is damaged: remove the file, it is made anew."
+                f"Line {number} of {file.path} is damaged: remove the file, it is made anew."
             ) from error
-    if lines[-1]:
-        path.write_text("\n".join([*lines[:-1], ""]), encoding="utf-8")
 
 
 def _kept_base(

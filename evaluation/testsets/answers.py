@@ -10,15 +10,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from videopath.core.errors import EngineError, InputError
-from videopath.core.files import sha256_file, write_text
-from videopath.core.installing import install_command
+from videopath.core.files import sha256_file
+from videopath.core.installing import require
+from videopath.core.jsonl import JsonLines, whole_lines
 from videopath.core.pathology.entities import mentioned, named
 from videopath.evaluation.testsets.sets import Item, first_line
 from videopath.model.prompts.questions import DIAGNOSIS_START, FIRST_DESCRIBE, parse_answer
@@ -160,10 +160,7 @@ def one_by_one(ask: Ask) -> AskSeveral:
 
 def check_judge() -> None:
     """Raises ``InputError`` where the package that asks a judge is missing: asked before anything is answered."""
-    if find_spec("openai") is None:
-        raise InputError(
-            f"A judge needs the package openai, which is not installed; run: {install_command('benchmark')}"
-        )
+    require("openai", "openai", "benchmark", "A judge")
 
 
 def answer_all(
@@ -176,32 +173,28 @@ def answer_all(
     """
     known = {answer.id: answer for answer in _known(out, header) if not answer.error}
     lines = [header.model_dump_json(), *(answer.model_dump_json() for answer in known.values())]
-    write_text(out, "\n".join(lines) + "\n")
-    with out.open("a", encoding="utf-8") as stream:
-        for start in range(0, len(items), batch):
-            part = items[start : start + batch]
-            missing = [item for item in part if item.id not in known]
-            for answer in ask(missing) if missing else []:
-                known[answer.id] = answer
-                stream.write(answer.model_dump_json() + "\n")
-            stream.flush()
-            yield from (known[item.id] for item in part)
+    file = JsonLines(out)
+    file.replace(f"{line}\n".encode() for line in lines)
+    for start in range(0, len(items), batch):
+        part = items[start : start + batch]
+        missing = [item for item in part if item.id not in known]
+        for answer in ask(missing) if missing else []:
+            known[answer.id] = answer
+            file.append(answer.model_dump_json())
+        yield from (known[item.id] for item in part)
 
 
 def read_answers(path: Path) -> tuple[Header, list[Answer]]:
     """A file of answers. Raises ``InputError`` where it is none."""
     try:
-        first, *rest = whole_lines(path)
-        return Header.model_validate_json(first), [Answer.model_validate_json(line) for line in rest]
+        first, *rest = whole_lines(path.read_bytes())
+        return Header.model_validate_json(first), [
+            Answer.model_validate_json(line) for line in rest if line.strip()
+        ]
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} is no file of answers of `videopath evaluate SET`: {first_line(error)}."
         ) from error
-
-
-def whole_lines(path: Path) -> list[str]:
-    """The lines of a file of JSON lines; one that a kill cut in the middle of its writing is not among them."""
-    return [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
 
 
 def header_of(path: Path, system: SystemName, info: EngineInfo, knowledge: Path | None) -> Header:

@@ -18,16 +18,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
 from videopath.core.errors import EngineError, InputError
-from videopath.core.files import sha256_text, write_text
+from videopath.core.files import sha256_text
+from videopath.core.jsonl import JsonLines
 from videopath.evaluation.retrieval.ranking import Estimate
-from videopath.evaluation.testsets.answers import Answer, whole_lines
+from videopath.evaluation.testsets.answers import Answer
 from videopath.evaluation.testsets.judge_replies import (
     ASPECTS,
     HIGHEST,
@@ -150,16 +150,20 @@ class Judge:
                 missing.append(answer)
             else:  # two questions may be equal word for word, and so are their judgements
                 yield found.model_copy(update={"id": answer.id, "cluster": answer.cluster})
-        yield from self._asked(missing, _Kept(out, kept))
+        file = JsonLines(out) if out else None
+        if file:
+            file.replace(f"{one.model_dump_json()}\n".encode() for one in kept)
+        yield from self._asked(missing, file)
 
-    def _asked(self, answers: Sequence[Answer], kept: _Kept) -> Iterator[Judgement]:
+    def _asked(self, answers: Sequence[Answer], file: JsonLines | None) -> Iterator[Judgement]:
         """Those that come first come first; where the run ends early, those that are being asked are kept, and no more asked."""
         if not answers:
             return
 
         def judged(answer: Answer) -> Judgement:
             judgement = self._one(client, answer)
-            kept.add(judgement)
+            if file:
+                file.append(judgement.model_dump_json())
             return judgement
 
         with self._client() as client, ThreadPoolExecutor(self.parallel) as pool:
@@ -316,28 +320,12 @@ def _estimate(values: Sequence[float], clusters: Sequence[str], name: str, least
 
 def _kept(path: Path | None) -> list[Judgement]:
     """What a file of judgements holds. Raises ``InputError`` where it is none."""
-    if path is None or not path.exists():
+    if path is None:
         return []
     try:
-        return [Judgement.model_validate_json(line) for line in whole_lines(path)]
+        return [Judgement.model_validate_json(line) for line in JsonLines(path).read() if line.strip()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no file of judgements: choose another --out, or remove it.") from error
-
-
-class _Kept:
-    """A file of judgements that several threads write to; none: nothing is kept."""
-
-    def __init__(self, path: Path | None, judgements: Sequence[Judgement]) -> None:
-        self._path = path
-        self._lock = Lock()
-        if path is not None:  # written anew: behind a line that a kill cut off nothing could be read
-            write_text(path, "".join(one.model_dump_json() + "\n" for one in judgements))
-
-    def add(self, judgement: Judgement) -> None:
-        """Write one behind the others, at once."""
-        if self._path is not None:
-            with self._lock, self._path.open("a", encoding="utf-8") as stream:
-                stream.write(judgement.model_dump_json() + "\n")
 
 
 def _now() -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from videopath.core.errors import CaseError, InputError
-from videopath.core.jsonl import json_entries, parse_json
+from videopath.core.jsonl import JsonLines, json_entries, parse_json
 from videopath.evaluation.testsets.sets import read_items
 from videopath.knowledge.records.record import read_records
 from videopath.training.data.instructions import read_instructions
@@ -83,6 +84,31 @@ def test_a_name_that_no_file_can_have_does_not_end_the_check(tmp_path: Path, nam
     *_, found = check(path, tmp_path)
     assert found.conversations == 2
     assert len(found.problems) == 1
+
+
+@pytest.mark.parametrize("torn", [b"{", b"x" * 200_000])
+def test_a_torn_last_line_is_left_out_and_removed_by_the_next_append(tmp_path: Path, torn: bytes) -> None:
+    file = JsonLines(tmp_path / "new" / "a.jsonl")
+    assert file.read() == []
+    file.append('{"a": "\u2028"}')
+    file.path.write_bytes(file.path.read_bytes() + torn)
+    assert file.read() == ['{"a": "\u2028"}\n'.encode()]
+    file.append("{}")
+    assert file.path.read_bytes() == '{"a": "\u2028"}\n{}\n'.encode()
+    file.path.write_bytes(torn)
+    file.append("{}")
+    assert file.read() == [b"{}\n"]
+    file.replace([b"1\n", b"2\n"])
+    assert file.path.read_bytes() == b"1\n2\n"
+
+
+def test_several_threads_append_whole_lines(tmp_path: Path) -> None:
+    file = JsonLines(tmp_path / "a.jsonl", private=True, synced=True)
+    lines = [json.dumps([number] * 1000) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(file.append, lines))
+    assert sorted(file.read()) == sorted(f"{line}\n".encode() for line in lines)
+    assert file.path.stat().st_mode & 0o077 == 0
 
 
 def test_what_is_no_json_is_an_error_of_the_asked_kind() -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from videopath.app.cli.main import app
 from videopath.core.errors import InputError
+from videopath.core.jsonl import JsonLines
 from videopath.evaluation.retrieval import sets as retrieval_sets
 from videopath.evaluation.retrieval.context import MOST, RULES_OFF, candidates, context_rows
 from videopath.evaluation.retrieval.effect import Change, EffectOutcome, setups, summarise_effect
@@ -298,11 +299,13 @@ def test_a_damaged_line_of_kept_clips_is_named_and_a_half_written_one_left_out(t
     )
     path = tmp_path / "clips.jsonl"
     path.write_text(clip.model_dump_json() + '\n{"tile": "b')
-    assert list(retrieval_sets._kept_clips(path)) == [clip]
-    assert path.read_text() == clip.model_dump_json() + "\n"
+    kept = JsonLines(path)
+    assert list(retrieval_sets._kept_clips(kept)) == [clip]
+    kept.append(clip.model_dump_json())
+    assert list(retrieval_sets._kept_clips(kept)) == [clip, clip]
     path.write_text("[]\n")
     with pytest.raises(InputError, match="Line 1"):
-        list(retrieval_sets._kept_clips(path))
+        list(retrieval_sets._kept_clips(kept))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from videopath.core.files import replaced_on_success, write_text
+from videopath.core.files import replaced_on_success
+from videopath.core.jsonl import JsonLines
 from videopath.training.data.batches import Conversations, collate
 from videopath.training.data.order import GroupedSampler
 from videopath.training.recipe import TransferStage
@@ -109,7 +110,8 @@ class StageLog(TrainerCallback):
     """
 
     def __init__(self, name: str, path: Path, pupil: Pupil, skipped: list[str], say: Say) -> None:
-        self._name, self._path, self._pupil, self._skipped, self._say = name, path, pupil, skipped, say
+        self._name, self._pupil, self._skipped, self._say = name, pupil, skipped, say
+        self._file = JsonLines(path)
         self._since = (time.monotonic(), 0, 0)  # when the run began, at which step, how many tokens ago
         self._board: Any = None  # a SummaryWriter
 
@@ -120,16 +122,13 @@ class StageLog(TrainerCallback):
         if state.is_world_process_zero and tensorboard_is_here():
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(self._path.parent / BOARD), purge_step=state.global_step + 1)
+            self._board = SummaryWriter(str(self._file.path.parent / BOARD), purge_step=state.global_step + 1)
 
     def _forget_after(self, step: int) -> None:
         """Drop what a stopped run wrote behind its last checkpoint: those steps come again."""
-        if self._path.is_file():
-            text = self._path.read_text(encoding="utf-8")
-            whole = text[: text.rfind("\n") + 1].splitlines(
-                keepends=True
-            )  # a kill may have torn the last line
-            write_text(self._path, "".join(line for line in whole if json.loads(line)["step"] <= step))
+        lines = self._file.read()
+        if lines:
+            self._file.replace(line for line in lines if json.loads(line)["step"] <= step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._board is not None:
@@ -149,9 +148,7 @@ class StageLog(TrainerCallback):
             "stage": self._name, "step": state.global_step, "steps": state.max_steps, **logs,
             "tokens_per_second": round(rate, 1), "skipped": len(self._skipped), "seconds": round(seconds, 2),
         }  # fmt: skip
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        self._file.append(json.dumps(line))
         if self._board is not None:
             for name in sorted(line.keys() - {"stage", "step", "steps"}):
                 self._board.add_scalar(f"train/{name}", line[name], state.global_step)
