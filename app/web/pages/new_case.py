@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 
+from videopath.agent import CaseRequest
 from videopath.app.web.components.new_case.preview_strip import preview_strip
 from videopath.app.web.components.new_case.video_choice import choose_video, draft_id, forget_draft
 from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name, models
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.runtime.services import Services, owner, services
-from videopath.app.web.runtime.worker import CaseRequest
+from videopath.app.web.runtime.worker import Submission
 from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
 from videopath.core.folders import model_named_by_visitor, named_by_visitor
 from videopath.core.pathology.sites import SITES
@@ -40,6 +41,12 @@ class _Choices:
     sampling: str
     exclude: tuple[str, ...]
     accept_uncalibrated: bool
+
+    def request(self, video: Path, case_id: str) -> CaseRequest:
+        """Return the request for a case of this video."""
+        return CaseRequest(
+            video, self.question, self.site, self.start, self.end, self.sampling, self.exclude, case_id
+        )
 
 
 def show() -> None:
@@ -156,16 +163,23 @@ def _tell_of_the_queue(shared: Services) -> None:
 
 
 def _begin(shared: Services, video: Path, choices: _Choices) -> None:
-    asked: dict[str, Any] = vars(choices)
-    request = CaseRequest(video=video, owner=owner(), case_id=draft_id(), **asked)
+    submission = Submission(
+        choices.request(video, draft_id()),
+        owner(),
+        choices.model,
+        choices.knowledge,
+        choices.review,
+        choices.frames,
+        choices.accept_uncalibrated,
+    )
     try:
         _check_knowledge(choices.knowledge)
-        shared.worker.submit(request)
+        shared.worker.submit(submission)
     except VideoPathError as error:
         st.error(inert(f"The case was not begun. {error}"), icon=":material/error:")
         return
     forget_draft()
-    open_case(request.case_id)
+    open_case(submission.case.case_id)
 
 
 def _check_knowledge(folder: Path | None) -> None:

@@ -14,7 +14,7 @@ from videopath.core.settings import ReviewMode
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from videopath.agent import Decision
+    from videopath.agent import CaseRequest, Decision
 
 Phase = Literal["queued", "loading", "running", "stopping", "finished", "failed", "stopped"]
 
@@ -23,22 +23,15 @@ _KEPT = 200  # ended jobs that are still told
 
 
 @dataclass(frozen=True)
-class CaseRequest:
-    """A new case, as a person asks for it."""
+class Submission:
+    """A new case with its owner and with the agent that works on it."""
 
-    video: Path
-    site: str | None
-    question: str | None
-    model: str
-    knowledge: Path | None  # none: the bundled starter
-    review: ReviewMode
-    frames: int | None  # none: what the model was trained with
-    start: float | None  # seconds
-    end: float | None
-    sampling: str
+    case: CaseRequest
     owner: str
-    case_id: str
-    exclude: tuple[str, ...] = ()  # sources, patients or groups whose records may not be used
+    model: str
+    knowledge: Path | None = None  # None: the bundled starter
+    review: ReviewMode = "never"
+    frames: int | None = None  # None: what the model was trained with
     accept_uncalibrated: bool = False  # report answers of a model without a fitted confidence
 
 

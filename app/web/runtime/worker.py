@@ -20,7 +20,7 @@ from videopath.app.cli.errors import os_sentence
 from videopath.app.web.runtime.engine_questions import Answer, question
 from videopath.app.web.runtime.engines import LOADING, Engines
 from videopath.app.web.runtime.fair_queue import FairQueue
-from videopath.app.web.runtime.jobs import Board, CaseRequest, Job, JobState, Phase
+from videopath.app.web.runtime.jobs import Board, Job, JobState, Phase, Submission
 from videopath.core.errors import CaseError, KnowledgeError, VideoPathError
 from videopath.core.folders import model_named_by_visitor, named_by_visitor
 from videopath.core.settings import Settings
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from videopath.agent import Decision, DiagnosticAgent, Progress
     from videopath.model.inference.engine import LocalEngine
 
-__all__ = ["CaseRequest", "JobState", "Phase", "Worker"]
+__all__ = ["JobState", "Phase", "Submission", "Worker"]
 
 _UNFORESEEN = "VideoPath failed in a way that it should not. The server's log says where; report it, and resume the case."
 
@@ -58,25 +58,16 @@ class Worker:
             self._queue.put("", self._warm_model)
             self._queue.put("", self._warm_embedder)
 
-    def submit(self, request: CaseRequest) -> None:
+    def submit(self, submission: Submission) -> None:
         """Enter a new case and queue it.
 
         Raises ``InputError`` for a video, site or question that cannot be used or a path that may not be named,
         ``CaseError`` when the id is taken.
         """
-        request = self._confined(request)
-        with self._asking_agent(request) as agent:
-            agent.begin(
-                request.video,
-                request.question,
-                request.site,
-                case_id=request.case_id,
-                start=request.start,
-                end=request.end,
-                sampling=request.sampling,
-                exclude=request.exclude,
-            )
-        self._enqueue(request.case_id, request.owner)
+        submission = self._confined(submission)
+        with self._agent_of(submission) as agent:
+            case_id = agent.begin_case(submission.case)
+        self._enqueue(case_id, submission.owner)
 
     def resume(self, case_id: str, owner: str, decision: Decision | None = None) -> None:
         """Queue a case that was interrupted, failed or waits for this decision.
@@ -173,30 +164,31 @@ class Worker:
         self._queue.put(owner, job)
         return True
 
-    def _asking_agent(self, request: CaseRequest) -> DiagnosticAgent:
-        """An agent with the settings of a request; its model is never loaded."""
+    def _agent_of(self, submission: Submission) -> DiagnosticAgent:
+        """Return an agent with the settings of a submission; its model is never loaded."""
         from videopath.agent import DiagnosticAgent
 
         return DiagnosticAgent.load(
-            model=request.model,
-            base=self.settings.base if request.model == self.settings.model else None,
-            knowledge=request.knowledge,
-            review=request.review,
-            frames=request.frames,
+            model=submission.model,
+            base=self.settings.base if submission.model == self.settings.model else None,
+            knowledge=submission.knowledge,
+            review=submission.review,
+            frames=submission.frames,
             device=self.settings.device,
             dtype=self.settings.dtype,
             accept_licence=self.settings.accept_licence,
-            accept_uncalibrated=request.accept_uncalibrated,
+            accept_uncalibrated=submission.accept_uncalibrated,
             home=self.home,
         )
 
-    def _confined(self, request: CaseRequest) -> CaseRequest:
-        """The request with the places that its paths lead to; whatever page it comes from."""
+    def _confined(self, submission: Submission) -> Submission:
+        """Return the submission with the files that its paths lead to; raise for one that may not be named."""
+        case, knowledge = submission.case, submission.knowledge
         return replace(
-            request,
-            video=named_by_visitor(request.video, self.settings),
-            model=model_named_by_visitor(request.model, self.settings),
-            knowledge=request.knowledge and named_by_visitor(request.knowledge, self.settings),
+            submission,
+            case=replace(case, video=named_by_visitor(Path(case.video), self.settings)),
+            model=model_named_by_visitor(submission.model, self.settings),
+            knowledge=knowledge and named_by_visitor(knowledge, self.settings),
         )
 
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:

@@ -113,15 +113,14 @@ def worker(own_home: Path, nano_engine: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def request_of(clip: Path) -> Callable[..., Any]:
-    """``request_of("case-1", owner="a", site="lung")``: a request for nano that asks for nothing special."""
-    from videopath.app.web.runtime.worker import CaseRequest
+    """``request_of("case-1", owner="a", site="lung")``: a submission for nano that asks for nothing special."""
+    from videopath.agent import CaseRequest
+    from videopath.app.web.runtime.worker import Submission
 
-    def made(case_id: str, **asked: Any) -> CaseRequest:
-        usual: dict[str, Any] = {
-            "video": clip, "site": "colon", "question": None, "model": "nano", "knowledge": None,
-            "review": "never", "frames": None, "start": None, "end": None, "sampling": "uniform", "owner": "a",
-        }  # fmt: skip
-        return CaseRequest(case_id=case_id, **{**usual, **asked})
+    def made(case_id: str, owner: str = "a", model: str = "nano", **asked: Any) -> Submission:
+        return Submission(
+            CaseRequest(**{"video": clip, "site": "colon", "case_id": case_id, **asked}), owner, model
+        )
 
     return made
 

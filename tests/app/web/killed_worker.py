@@ -11,29 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-from videopath.app.web.runtime.worker import CaseRequest, Worker
+from videopath.agent import CaseRequest
+from videopath.app.web.runtime.worker import Submission, Worker
 from videopath.core.settings import load_settings
 
 
 def main(home: str, video: str) -> None:
     worker = Worker(Path(home), load_settings())
     for case_id in ("working", "waiting"):
-        worker.submit(
-            CaseRequest(
-                video=Path(video),
-                site="colon",
-                question=None,
-                model="nano",
-                knowledge=None,
-                review="never",
-                frames=None,
-                start=None,
-                end=None,
-                sampling="uniform",
-                owner="a",
-                case_id=case_id,
-            )  # fmt: skip
-        )
+        worker.submit(Submission(CaseRequest(video, site="colon", case_id=case_id), "a", "nano"))
     while not ((state := worker.state("working")) and state.step == "diagnose_blind" and state.text):
         time.sleep(0.005)
     sys.stdout.write("here\n")

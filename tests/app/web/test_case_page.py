@@ -235,16 +235,13 @@ def test_an_interrupted_case_goes_on_to_its_report(app: App, home: Path) -> None
 
 
 def test_stop_keeps_the_case_and_a_second_one_sees_its_place(app: App, home: Path, clip: Path) -> None:
+    from videopath.agent import CaseRequest
     from videopath.app.web.runtime.services import services
-    from videopath.app.web.runtime.worker import CaseRequest
+    from videopath.app.web.runtime.worker import Submission
 
     worker = services().worker
     for name in ("first", "second"):
-        worker.submit(
-            CaseRequest(
-                clip, "colon", None, "nano", None, "never", None, None, None, "uniform", "somebody", name
-            )
-        )
+        worker.submit(Submission(CaseRequest(clip, site="colon", case_id=name), "somebody", "nano"))
     second = app("case", id="second").run()
     assert not second.exception
     assert "queue" in second.info[0].value

@@ -104,7 +104,7 @@ def test_what_was_excluded_is_excluded_again_and_said(
     assert "text 2, image –, lexical 7" in told
     test.button(key="run_again").click().run()
     assert not test.exception
-    assert asked[0].exclude == ("P 7", "block 2")
+    assert asked[0].case.exclude == ["P 7", "block 2"]
 
 
 def test_run_again_tells_why_it_cannot(app: Callable[..., Any], home: Path, tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def test_the_worker_takes_none_from_whatever_page(
     slides: Path, clip: Path, own_home: Path, worker: Any, request_of: Callable[..., Any]
 ) -> None:
     inside = request_of("case-1", video=slides / "case.mp4")
-    for asked in ({"video": clip}, {"model": str(clip.parent)}, {"knowledge": clip.parent}):
+    outside = replace(inside.case, video=clip)
+    for asked in ({"case": outside}, {"model": str(clip.parent)}, {"knowledge": clip.parent}):
         with pytest.raises(InputError, match=OUTSIDE):
             worker.submit(replace(inside, **asked))
     assert load_case_library(own_home).list() == []

@@ -10,7 +10,7 @@ import streamlit as st
 from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name, models
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.runtime.services import Services, owner
-from videopath.app.web.runtime.worker import CaseRequest
+from videopath.app.web.runtime.worker import Submission
 from videopath.core.errors import VideoPathError
 
 if TYPE_CHECKING:
@@ -61,30 +61,21 @@ def _place(bases: dict[str, Path | None], folder: str | None) -> int:
 def _submit(
     shared: Services, report: CaseReport, model: str, knowledge: Path | None, frames: int | None
 ) -> None:
-    from videopath.agent import new_case_id
+    from videopath.agent import CaseRequest, new_case_id
 
-    assert report.video is not None
-    chosen = report.settings
-    request = CaseRequest(
-        video=Path(report.video.path),
-        site=report.site,
-        question=report.question,
-        model=model,
-        knowledge=knowledge,
-        review=chosen.review,
-        frames=frames,
-        start=chosen.start,
-        end=chosen.end,
-        sampling=chosen.sampling,
-        owner=owner(),
-        case_id=new_case_id(),
-        exclude=tuple(chosen.exclude),
-        accept_uncalibrated=bool(chosen.policy.get("accept_uncalibrated")),
+    submission = Submission(
+        CaseRequest.of(report, new_case_id()),
+        owner(),
+        model,
+        knowledge,
+        report.settings.review,
+        frames,
+        bool(report.settings.policy.get("accept_uncalibrated")),
     )
     try:
-        shared.worker.submit(request)
+        shared.worker.submit(submission)
     except VideoPathError as error:
         st.error("It was not begun.", icon=":material/error:")
         st.text(str(error))
         return
-    open_case(request.case_id)
+    open_case(submission.case.case_id)
