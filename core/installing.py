@@ -6,8 +6,11 @@ import json
 import shlex
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from videopath.core.errors import InputError
 
 NAME = "videopath-agent"
 
@@ -18,6 +21,19 @@ def install_command(extra: str = "", *options: str) -> str:
     It names where this installation came from: a clone, another address, or, if nothing is recorded, the package's name.
     """
     return " ".join([_pip(), *options, _source(extra)])
+
+
+def require(module: str, package: str, extra: str, purpose: str) -> None:
+    """Raise ``InputError`` if an optional package is missing, with the command that installs it.
+
+    Args:
+        module: Import name of the package.
+        package: Name under which it is installed.
+        extra: Extra of VideoPath that holds it.
+        purpose: What needs it, as the start of a sentence: "The HTML report".
+    """
+    if find_spec(module) is None:
+        raise InputError(f"{purpose} needs the package {package}. Install it: {install_command(extra)}")
 
 
 def package_command(package: str, *options: str) -> str:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.app.figures.palette import DARK, LIGHT, NAMED, Palette
 from videopath.app.figures.sections import Figure, moment, sections
 from videopath.app.figures.tables import Measured
-from videopath.core.errors import InputError
 from videopath.core.files import write_text
-from videopath.core.installing import install_command
+from videopath.core.installing import require
 
 if TYPE_CHECKING:
     from videopath.evaluation.testsets.summary import SetReport
@@ -32,11 +30,7 @@ _FONT = "Helvetica, Arial, sans-serif"
 
 def check_html() -> None:
     """Raises ``InputError`` where the package that draws is missing."""
-    if find_spec("vl_convert") is None:
-        raise InputError(
-            "The HTML report needs the package vl-convert-python, which is not installed; "
-            f"run: {install_command('benchmark')}"
-        )
+    require("vl_convert", "vl-convert-python", "benchmark", "The HTML report")
 
 
 def write_html_report(report: SetReport, path: Path) -> None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from videopath.core.errors import InputError
+from videopath.core.installing import require
 
 CUTS = (1, 5, 10)
 DEPTH = 10
@@ -138,6 +139,7 @@ def judged(
 
     Questions with no relevant record have no value and are left out.
     """
+    require("pytrec_eval", "pytrec-eval-terrier", "benchmark", "An evaluation of retrieval")
     from pytrec_eval import RelevanceEvaluator
 
     asked = {question: list(ids)[:DEPTH] for question, ids in rankings.items() if relevant.get(question)}

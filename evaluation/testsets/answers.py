@@ -19,10 +19,10 @@ from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_file
 from videopath.core.installing import require
 from videopath.core.jsonl import JsonLines, whole_lines
+from videopath.core.pathology.answers import DIAGNOSIS_START, ParsedAnswer, parse_answer
 from videopath.core.pathology.entities import mentioned, named
 from videopath.evaluation.testsets.sets import Item, first_line
-from videopath.model.prompts.questions import DIAGNOSIS_START, FIRST_DESCRIBE, parse_answer
-from videopath.model.prompts.questions import Answer as Parts
+from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.schemas import Candidate
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _said(item: Item, session: Session, answer: Generation) -> Answer:
     )
 
 
-def _sureness(session: Session, question: str, answer: Generation, parts: Parts) -> float | None:
+def _sureness(session: Session, question: str, answer: Generation, parts: ParsedAnswer) -> float | None:
     """The model's own confidence, see :data:`CONFIDENCE`; none of an engine that tells no probabilities."""
     if parts.diagnosis:
         start = f"{parts.description}\n{DIAGNOSIS_START}" if parts.description else DIAGNOSIS_START

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from videopath.core.errors import InputError
+from videopath.core.installing import require
 from videopath.core.pathology.entities import credit, entity_of, named
 from videopath.evaluation.testsets.answers import Answer
 from videopath.media.quality.attributes import SCALES
@@ -84,6 +85,7 @@ def measured(answers: Sequence[Answer], encode: Encode) -> dict[str, dict[str, f
     ``encode``, at least 0. ``diagnosis``, where the set names the true one: 1 for it or another name of it, a half for a parent
     entity, by ``entities.yaml``.
     """
+    check_metrics()
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
@@ -97,6 +99,11 @@ def measured(answers: Sequence[Answer], encode: Encode) -> dict[str, dict[str, f
             **({"diagnosis": credit(answer.said, answer.truth)} if answer.truth else {}),
         }
     return found
+
+
+def check_metrics() -> None:
+    """Raise ``InputError`` if the package that computes ROUGE is missing: checked before a question is asked."""
+    require("rouge_score", "rouge-score", "benchmark", "An evaluation on a test set")
 
 
 def attribute_agreement(answer: Answer) -> dict[str, bool]:
