@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from videopath.model.checkpoints.saving import save_original
     from videopath.model.device import DeviceChoice, choose_device
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session, load_engine
+    from videopath.model.inference.spec import EngineSpec
 
 # public name → (module, name there)
 _PLACES = {
@@ -29,6 +30,7 @@ _PLACES = {
     "DeviceChoice": ("videopath.model.device", "DeviceChoice"),
     "Engine": ("videopath.model.inference.engine", "Engine"),
     "EngineInfo": ("videopath.model.inference.engine", "EngineInfo"),
+    "EngineSpec": ("videopath.model.inference.spec", "EngineSpec"),
     "Generation": ("videopath.model.inference.engine", "Generation"),
     "LlavaConfig": ("videopath.model.architecture.config", "LlavaConfig"),
     "Network": ("videopath.model.architecture.network", "Network"),
@@ -53,6 +55,7 @@ __all__ = [
     "DeviceChoice",
     "Engine",
     "EngineInfo",
+    "EngineSpec",
     "Generation",
     "LlavaConfig",
     "Network",

@@ -32,41 +32,52 @@ from videopath.model.checkpoints.saving import write_json, write_original_settin
 from videopath.model.checkpoints.weights import Shape
 from videopath.model.device import DTYPES
 from videopath.model.inference.engine import CARD_FILE, read_card, weight_files
+from videopath.model.inference.spec import ModelSource
 from videopath.model.lora.adapter import BaseLayer
 
 SHARD_BYTES = 2 << 30
 
 
 def convert(
-    src: str | Path | Checkpoint,
-    dst: str | Path,
+    source: ModelSource | Checkpoint,
+    target: str | Path,
     *,
-    base: str | Path | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
-    accept_licence: bool = False,
     base_layer: BaseLayer = "map",
     layout: Literal["huggingface", "original"] = "huggingface",
     progress: Callable[[int, int], None] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write the checkpoint ``src`` (any layout, see ``load_network``, or an open one) to the new folder ``dst`` in one of two layouts.
+    """Write a checkpoint of any layout to a new folder, in the Hugging Face layout or in the original's.
 
-    In the Hugging Face layout ``LlavaOnevisionForConditionalGeneration.from_pretrained(dst)`` gives the same logits. Adapters are
-    merged in float32 and rounded once; padded rows of the vocabulary are cut off. Needs memory for one shard. ``dtype``:
-    none keeps that of the stored weights. ``progress`` is called with (tensors written, tensors in all). ``dst`` appears
-    whole or not at all.
+    In the Hugging Face layout, ``LlavaOnevisionForConditionalGeneration.from_pretrained(target)`` gives the same logits.
+    Adapters are merged in float32 and rounded once. Padded rows of the vocabulary are cut off. The conversion needs
+    memory for one shard.
 
-    What Hugging Face's own video path cannot express (newline grids) stands in the config.json under the original's
-    keys, where ``load_network`` reads it; the model card says so, and ``tell`` is called with each such sentence.
+    Hugging Face's own video code cannot lay out newline grids. The config.json keeps the original's keys for them, which
+    ``load_network`` reads; the model card says so.
+
+    Args:
+        source: A checkpoint folder, a hub id, a spec with its base, or an open checkpoint.
+        target: The new folder. It appears complete or not at all.
+        dtype: Number format to write; default: that of the stored weights.
+        shard_bytes: Largest size of a shard, in bytes.
+        base_layer: See :func:`videopath.model.checkpoints.loading.load_network`.
+        layout: "huggingface" or "original".
+        progress: Called with (tensors written, all tensors).
+        tell: Called with each sentence about what plain transformers computes differently.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        InputError: ``target`` exists already, or the dtype is unknown.
+        ModelError: The checkpoint is damaged, or ``target`` cannot be written.
     """
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"The number format {dtype!r} is not known; use one of {', '.join(DTYPES)}.")
-    checkpoint = (
-        src
-        if isinstance(src, Checkpoint)
-        else open_checkpoint(src, base=base, accept_licence=accept_licence, base_layer=base_layer)
-    )
+    checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source, base_layer=base_layer)
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     shapes = _checked_shapes(checkpoint, config, len(tokenizer))
     rename: Callable[[str], str] = names.to_file
@@ -76,7 +87,7 @@ def convert(
         }
         rename = str
     stored = DTYPES[dtype] if dtype else _main_dtype(checkpoint, shapes)
-    with _new_folder(Path(dst), _bytes(shapes, stored)) as folder:
+    with _new_folder(Path(target), _bytes(shapes, stored)) as folder:
         _write_shards(checkpoint, config, shapes, stored, folder, shard_bytes, rename, progress)
         if layout == "original":
             write_original_settings(config, tokenizer, len(tokenizer), stored, folder)
@@ -88,7 +99,7 @@ def convert(
     if layout == "huggingface" and tell:
         for sentence in differences(config):
             tell(sentence)
-    return Path(dst)
+    return Path(target)
 
 
 def _copy_cards(checkpoint: Checkpoint, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from videopath.model.checkpoints.loading import (
 )
 from videopath.model.checkpoints.weights import FileWeights, Weights, read_json
 from videopath.model.checkpoints.weights_hash import weights_sha256
+from videopath.model.inference.spec import EngineSpec, ModelSource
 from videopath.model.lora import adapter as lora
 
 
@@ -98,25 +100,27 @@ class CheckpointInfo(BaseModel):
     """The content of its videopath.json."""
 
 
-def inspect(
-    path: str | Path,
-    *,
-    base: str | Path | None = None,
-    accept_licence: bool = False,
-    hash_weights: bool = True,
-) -> CheckpointInfo:
-    """Tell what a checkpoint folder (or hub id) is without loading its weights into memory.
+def inspect(source: ModelSource, *, hash_weights: bool = True) -> CheckpointInfo:
+    """Describe a checkpoint without loading its weights into memory.
 
-    The weight files are read once for their hash unless ``hash_weights`` is off. Raises ``ModelError`` where the folder
-    is no checkpoint or a file of it is damaged; what would only stop it from loading stands in ``problems``.
+    Args:
+        source: A checkpoint folder, a hub id, or a spec with its base.
+        hash_weights: Whether to read the weight files once for their hash.
+
+    Returns:
+        Settings, sizes and hash; ``problems`` lists what would stop the checkpoint from loading.
+
+    Raises:
+        ModelError: The folder is not a checkpoint, or one of its files is damaged.
     """
-    folder = resolve(path, accept_licence=accept_licence)
+    spec = EngineSpec.of(source)
+    folder = resolve(spec.model, accept_licence=spec.accept_licence)
     partial = lora.is_adapter(folder) or is_projector(folder)
     try:
-        checkpoint: Checkpoint | None = open_checkpoint(folder, base=base, accept_licence=accept_licence)
+        checkpoint: Checkpoint | None = open_checkpoint(replace(spec, model=folder))
         reason = ""
     except ModelError as error:
-        if not partial or base is not None:
+        if not partial or spec.base is not None:
             raise
         checkpoint, reason = None, str(error)
     stored = _stored(folder, checkpoint)

@@ -40,6 +40,7 @@ from videopath.model.checkpoints.weights import (
     weight_files,
 )
 from videopath.model.device import DeviceChoice, check_quantisation, choose_device
+from videopath.model.inference.spec import EngineSpec, ModelSource
 from videopath.model.lora import adapter as lora
 from videopath.model.prompts.template import END_OF_TURN, TURN_MARKS
 
@@ -80,27 +81,34 @@ class Checkpoint:
 
 
 def load_network(
-    path: str | Path,
+    source: ModelSource,
     *,
-    base: str | Path | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-    accept_licence: bool = False,
     base_layer: lora.BaseLayer = "map",
     quantise: Quantisation | None = None,
     padded: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Network:
-    """Load a checkpoint of any layout onto a device, ready to answer (``eval``).
+    """Load a checkpoint of any layout onto a device, in ``eval`` mode.
 
-    ``path`` and ``base`` (for LoRA directories and stage-0 projectors) are folders or hub ids. ``base_layer`` says
-    what becomes of ``….base_layer.`` tensors in ``non_lora_trainables.bin``: "map" gives them their place, "drop"
-    leaves them out as the original's merge does. ``padded`` keeps the vocabulary's rows that no token has, as training
-    does; they are cut off otherwise. ``progress`` is called with (tensors read, tensors in all).
+    Args:
+        source: A checkpoint folder, a hub id, or a spec with base, device and dtype.
+        base_layer: What to do with tensors ``….base_layer.`` in ``non_lora_trainables.bin``: "map" gives them their
+            plain names, "drop" leaves them out, as the original's merge does.
+        quantise: "4bit" or "8bit" weights of the decoder; CUDA only.
+        padded: Keep the rows of the vocabulary that belong to no token, as training does. By default they are cut off.
+        progress: Called with (tensors read, all tensors).
+
+    Returns:
+        The network, on the device and with the dtype of the spec.
+
+    Raises:
+        ModelError: The checkpoint is missing or damaged, its tensors do not fit, or the device is not here.
+        InputError: The device, the dtype or the quantisation is unknown.
     """
-    choice = choose_device(device, dtype)
+    spec = EngineSpec.of(source)
+    choice = choose_device(spec.device, spec.dtype)
     check_quantisation(choice, quantise)
-    checkpoint = open_checkpoint(path, base=base, accept_licence=accept_licence, base_layer=base_layer)
+    checkpoint = open_checkpoint(spec, base_layer=base_layer)
     return network_of(checkpoint, choice, quantise=quantise, padded=padded, progress=progress)
 
 
@@ -124,19 +132,14 @@ def network_of(
     return Network(config, tokenizer, model).to(choice.device).eval()
 
 
-def open_checkpoint(
-    path: str | Path,
-    *,
-    base: str | Path | None = None,
-    accept_licence: bool = False,
-    base_layer: lora.BaseLayer = "map",
-) -> Checkpoint:
+def open_checkpoint(source: ModelSource, *, base_layer: lora.BaseLayer = "map") -> Checkpoint:
     """Open a checkpoint of any layout without loading its weights; see :func:`load_network`."""
-    folder = resolve(path, accept_licence=accept_licence)
+    spec = EngineSpec.of(source)
+    folder = resolve(spec.model, accept_licence=spec.accept_licence)
     if lora.is_adapter(folder):
-        return _with_adapter(folder, _base_of(folder, base, accept_licence), base_layer)
+        return _with_adapter(folder, _open_base(folder, spec), base_layer)
     if is_projector(folder):
-        return _with_projector(folder, _base_of(folder, base, accept_licence))
+        return _with_projector(folder, _open_base(folder, spec))
     settings = read_json(folder / "config.json")
     files = weight_files(folder)
     return Checkpoint(
@@ -300,8 +303,9 @@ def fill(
         model.lm_head.weight = model.get_input_embeddings().weight
 
 
-def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Checkpoint:
-    """The base that was given, else the one that the adapter names where that is a folder; a whole checkpoint."""
+def _open_base(folder: Path, spec: EngineSpec) -> Checkpoint:
+    """Open the base of the spec, else the folder that the adapter names; it must be a whole checkpoint."""
+    base = spec.base
     named = lora.open_adapter(folder).settings.base_name if lora.is_adapter(folder) else ""
     if base is None and named:
         base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
@@ -311,12 +315,12 @@ def _base_of(folder: Path, base: str | Path | None, accept_licence: bool) -> Che
             f"{folder} holds an adapter or a projector alone; give its base, a LLaVA checkpoint{trained_on}, with base= "
             "or --base, or merge the two first: videopath model merge."
         )
-    place = resolve(base, accept_licence=accept_licence)
-    if lora.is_adapter(place) or is_projector(place):
+    base_folder = resolve(base, accept_licence=spec.accept_licence)
+    if lora.is_adapter(base_folder) or is_projector(base_folder):
         raise ModelError(
-            f"The base {place} is an adapter or a projector itself; give a whole LLaVA checkpoint."
+            f"The base {base_folder} is an adapter or a projector itself; give a whole LLaVA checkpoint."
         )
-    return open_checkpoint(place)
+    return open_checkpoint(base_folder)
 
 
 def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) -> Checkpoint:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from videopath.core.errors import ModelError
+from videopath.model.inference.spec import NANO, EngineSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from videopath.model.checkpoints.loading import Checkpoint
     from videopath.model.inference.session import LocalSession
 
-NANO = "nano"
-"""The name of the bundled model, wherever a model is named."""
 NANO_FOLDER = Path(str(files("videopath.model.nano")))
 CARD_FILE = "videopath.json"
 _SERVERS = ("openai", "http", "https")
@@ -225,28 +224,43 @@ def load_engine(
     accept_licence: bool = False,
     base: str | Path | None = None,
 ) -> LocalEngine:
-    """Load an engine: "nano" (bundled), a checkpoint folder of any layout, or a hub id.
+    """Load a model on this machine.
 
-    ``base`` is that of a LoRA or projector, a folder or a hub id; none: the folder that the adapter names.
+    Args:
+        name: "nano" (bundled), a checkpoint folder of any layout, or a hub id.
+        device: "cpu", "cuda", "cuda:1" or "mps"; default: the fastest one here.
+        dtype: "float32", "float16" or "bfloat16"; default: the best one for the device.
+        accept_licence: Whether you accept the licence of weights from the hub.
+        base: The checkpoint that a LoRA or a projector belongs to, a folder or a hub id; default: the folder that the
+            adapter names.
 
-    Raises ModelError where there is no such checkpoint, where its tensors do not fit, or where its licence is not
-    accepted; InputError for an unknown device or dtype.
+    Returns:
+        The engine. Open a clip with it and ask questions.
+
+    Raises:
+        ModelError: The checkpoint does not exist, its tensors do not fit, or its licence is not accepted.
+        InputError: The device or the dtype is unknown.
     """
+    return load_local_engine(EngineSpec(name, base, device, dtype, accept_licence))
+
+
+def load_local_engine(spec: EngineSpec) -> LocalEngine:
+    """Load the model of a spec; see :func:`load_engine`."""
     from videopath.model.checkpoints.hub import licence_of
     from videopath.model.checkpoints.loading import network_of, open_checkpoint
     from videopath.model.checkpoints.weights_hash import weights_sha256
     from videopath.model.device import choose_device
 
-    _refuse_servers(str(name))
-    source = _source(name)
-    choice = choose_device(device, dtype)
-    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
+    _refuse_servers(str(spec.model))
+    source = _source(spec.model)
+    choice = choose_device(spec.device, spec.dtype)
+    checkpoint = open_checkpoint(spec)
     card = read_card(checkpoint.folder)
     network = network_of(checkpoint, choice)
     sha256 = weights_sha256(weight_files(checkpoint))
     info = EngineInfo(
         name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),
-        source=str(name),
+        source=str(spec.model),
         layout=checkpoint.layout,
         weights_sha256=sha256,
         device=choice.device,

@@ -9,7 +9,7 @@ training; the merged network before it is rounded; and the checkpoint as it was 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from videopath.model.architecture.network import Network
 from videopath.model.checkpoints import tensor_names as names
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.loading import Checkpoint, load_network, open_checkpoint
+from videopath.model.inference.spec import EngineSpec, ModelSource
 from videopath.model.lora import adapter as lora
 from videopath.model.lora.peft_merge import SAME, apart_from_peft
 from videopath.model.prompts.template import build_prompt, tokenise
@@ -60,43 +61,42 @@ class MergeCheck:
 
 
 def merge(
-    source: str | Path,
+    source: ModelSource,
     target: Path,
     *,
-    base: str | Path | None = None,
     dtype: str = "float16",
-    accept_licence: bool = False,
     check: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> MergeCheck | None:
-    """Write the adapter ``source`` folded into its base, in the original layout, to the new folder ``target``.
+    """Merge an adapter or a projector with its base, and write the result in the original layout.
 
-    ``dtype``: the original writes float16, whatever its base has. ``check`` needs memory for the network in float32, once at a time. Raises
-    ``InputError`` where there is nothing to merge, ``ModelError`` where the merged checkpoint answers differently; it stays in
-    ``target`` then, to be looked at.
+    Args:
+        source: Folder of the adapter, or a spec with its base.
+        target: The new folder.
+        dtype: Number format to write. The original always writes float16.
+        check: Whether to compare the answers before and after. This needs memory for one network in float32.
+        progress: Called with (tensors written, all tensors).
+
+    Returns:
+        The comparison; ``None`` without ``check``.
+
+    Raises:
+        InputError: ``source`` is a whole checkpoint, so there is nothing to merge.
+        ModelError: The merged checkpoint answers differently. It stays in ``target`` for inspection.
     """
-    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
+    spec = EngineSpec.of(source)
+    checkpoint = open_checkpoint(spec)
     if checkpoint.base is None:
         raise InputError(
-            f"{source} is a whole checkpoint: there is nothing to merge (model convert writes other layouts)."
+            f"{spec.model} is a whole checkpoint: there is nothing to merge (model convert writes other layouts)."
         )
-    convert(
-        source,
-        target,
-        base=base,
-        dtype=dtype,
-        accept_licence=accept_licence,
-        layout="original",
-        progress=progress,
-    )
+    convert(spec, target, dtype=dtype, layout="original", progress=progress)
     if not check:
         return None
     peft = _apart_from_peft(checkpoint)
     expected = _probabilities(_unmerged(checkpoint))
-    exact = _probabilities(
-        load_network(source, base=base, device="cpu", dtype="float32", accept_licence=accept_licence)
-    )
-    written = _probabilities(load_network(target, device="cpu", dtype="float32"))
+    exact = _probabilities(load_network(replace(spec, device="cpu", dtype="float32")))
+    written = _probabilities(load_network(_in_float32(target)))
     result = MergeCheck(
         positions=len(expected),
         exact=_apart(expected, exact),
@@ -105,7 +105,7 @@ def merge(
         peft=peft,
     )
     if result.exact > EXACT or result.rounded > ROUNDED or (peft or 0.0) > SAME:
-        raise ModelError(f"{target} answers differently from {source} on its base. {result}")
+        raise ModelError(f"{target} answers differently from {spec.model} on its base. {result}")
     return result
 
 
@@ -124,8 +124,8 @@ def _unmerged(checkpoint: Checkpoint) -> Network:
     """The base with what was trained beside the adapter, and the adapter as a second path of each of its layers; float32."""
     assert checkpoint.base is not None
     if checkpoint.layout != "lora":
-        return load_network(checkpoint.folder, base=checkpoint.base.folder, device="cpu", dtype="float32")
-    network = load_network(checkpoint.base.folder, device="cpu", dtype="float32")
+        return load_network(_in_float32(checkpoint.folder, checkpoint.base.folder))
+    network = load_network(_in_float32(checkpoint.base.folder))
     network.config = checkpoint.config()
     adapter = lora.open_adapter(checkpoint.folder)
     changed = lora.open_non_lora(checkpoint.folder)
@@ -140,6 +140,10 @@ def _unmerged(checkpoint: Checkpoint) -> Network:
         module = network.model.get_submodule(names.to_module(target).removesuffix(".weight"))
         module.register_forward_hook(_second_path(down, up * adapter.scale_of(target)))
     return network
+
+
+def _in_float32(folder: Path, base: Path | None = None) -> EngineSpec:
+    return EngineSpec(folder, base, device="cpu", dtype="float32")
 
 
 def _second_path(down: torch.Tensor, up: torch.Tensor) -> Callable[..., torch.Tensor]:

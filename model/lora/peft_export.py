@@ -21,6 +21,7 @@ from videopath.model.checkpoints import tensor_names as names
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.loading import Checkpoint, empty_model, open_checkpoint
 from videopath.model.checkpoints.saving import write_json
+from videopath.model.inference.spec import EngineSpec, ModelSource
 from videopath.model.lora import adapter as lora
 
 BASE = "base"
@@ -28,24 +29,35 @@ BASE = "base"
 
 
 def export_adapter(
-    source: str | Path,
+    source: ModelSource,
     target: Path,
     *,
-    base: str | Path | None = None,
-    accept_licence: bool = False,
     progress: Callable[[int, int], None] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write the LoRA ``source`` to the new folder ``target``, as ``PeftModel.from_pretrained`` reads it; return ``target``.
+    """Write a LoRA as ``PeftModel.from_pretrained`` reads it.
 
-    ``target/base`` is the base with what was trained beside the adapter (``non_lora_trainables.bin``), for
-    ``LlavaOnevisionForConditionalGeneration.from_pretrained``. Raises ``InputError`` for what is no LoRA.
+    ``target/base`` is the base with the tensors that were trained beside the adapter (``non_lora_trainables.bin``), for
+    ``LlavaOnevisionForConditionalGeneration.from_pretrained``.
+
+    Args:
+        source: Folder of the LoRA, or a spec with its base.
+        target: The new folder.
+        progress: Called with (tensors written, all tensors) while the base is written.
+        tell: Called with each sentence about what plain transformers computes differently.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        InputError: ``source`` is not a LoRA, or ``target`` exists already.
     """
-    checkpoint = open_checkpoint(source, base=base, accept_licence=accept_licence)
+    spec = EngineSpec.of(source)
+    checkpoint = open_checkpoint(spec)
     merged = checkpoint.weights
     if not isinstance(merged, lora.Merged):
         raise InputError(
-            f"{source} is no LoRA: there is no adapter to write (model convert writes other layouts)."
+            f"{spec.model} is not a LoRA: there is no adapter to write (model convert writes other layouts)."
         )
     if target.exists() and any(target.iterdir()):
         raise InputError(f"{target} is there already; give a new folder for the adapter.")

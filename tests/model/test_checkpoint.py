@@ -18,6 +18,7 @@ from videopath.core.errors import ModelError
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.loading import load_network, open_checkpoint
 from videopath.model.checkpoints.saving import save_original
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora.adapter import open_adapter
 
 Edit = Callable[[dict[str, torch.Tensor]], None]
@@ -68,7 +69,7 @@ def test_saved_and_loaded_is_the_same_network(
     make_network: Callable[..., Any], tmp_path: Path, tied: bool, merge_type: str
 ) -> None:
     network = make_network(tied=tied, patch_merge_type=merge_type, repetition_penalty=1.1, max_length=777)
-    loaded = load_network(save_original(network, tmp_path / "x", torch.float32), device="cpu")
+    loaded = load_network(EngineSpec(save_original(network, tmp_path / "x", torch.float32), device="cpu"))
     for field in ("newline_position", "pool_mode", "patch_merge_type", "aspect", "pinpoints", "max_length"):
         assert getattr(loaded.config, field) == getattr(network.config, field)
     assert loaded.config.repetition_penalty == 1.1
@@ -82,14 +83,14 @@ def test_saved_and_loaded_is_the_same_network(
 
 
 def test_padded_rows_of_the_vocabulary_are_cut_off(checkpoint: Path) -> None:
-    plain = load_network(checkpoint, device="cpu")
+    plain = load_network(EngineSpec(checkpoint, device="cpu"))
 
     def pad(tensors: dict[str, torch.Tensor]) -> None:
         for name in (HEAD, EMBEDDING):
             tensors[name] = torch.cat([tensors[name], torch.full((5, 32), 9.0)])
 
     edit_weights(checkpoint, pad)
-    padded = load_network(checkpoint, device="cpu")
+    padded = load_network(EngineSpec(checkpoint, device="cpu"))
     assert torch.equal(padded.model.lm_head.weight, plain.model.lm_head.weight)
     assert padded.decode(torch.zeros(1, 2, 32))[0].shape == (1, 2, len(plain.tokenizer))
 
@@ -112,21 +113,21 @@ def test_padded_rows_of_the_vocabulary_are_cut_off(checkpoint: Path) -> None:
 def test_what_does_not_fit_is_named(checkpoint: Path, change: Edit, named: str) -> None:
     edit_weights(checkpoint, change)
     with pytest.raises(ModelError) as raised:
-        load_network(checkpoint, device="cpu")
+        load_network(EngineSpec(checkpoint, device="cpu"))
     assert named in str(raised.value)
 
 
 def test_the_unused_norm_of_the_tower_may_be_there_or_not(checkpoint: Path) -> None:
-    before = load_network(checkpoint, device="cpu")
+    before = load_network(EngineSpec(checkpoint, device="cpu"))
     edit_weights(checkpoint, lambda t: [t.pop(name) for name in list(t) if "post_layernorm" in name])  # type: ignore[func-returns-value,arg-type]
-    after = load_network(checkpoint, device="cpu")
+    after = load_network(EngineSpec(checkpoint, device="cpu"))
     pixels = torch.rand(1, 3, 40, 40)
     assert torch.equal(before.video_embeds(pixels), after.video_embeds(pixels))
 
 
 def test_an_answer_ends_with_its_turn_where_the_checkpoint_names_no_end(checkpoint: Path) -> None:
     (checkpoint / "generation_config.json").unlink()
-    network = load_network(checkpoint, device="cpu")
+    network = load_network(EngineSpec(checkpoint, device="cpu"))
     assert [network.tokenizer.decode(network.config.eos_token_ids)] == ["<|im_end|>"]
 
 
@@ -135,7 +136,7 @@ def test_a_truncated_weight_file_is_named_in_one_sentence(checkpoint: Path, keep
     file = checkpoint / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(ModelError, match=r"model\.safetensors is damaged or incomplete"):
-        load_network(checkpoint, device="cpu")
+        load_network(EngineSpec(checkpoint, device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_a_truncated_weight_file_is_named_in_one_sentence(checkpoint: Path, keep
 def test_damaged_small_files_are_named(checkpoint: Path, name: str, content: str, said: str) -> None:
     (checkpoint / name).write_text(content)
     with pytest.raises(ModelError) as raised:
-        load_network(checkpoint, device="cpu")
+        load_network(EngineSpec(checkpoint, device="cpu"))
     assert said in str(raised.value)
 
 
@@ -166,7 +167,7 @@ def test_a_config_with_wrong_values_loads_or_is_refused_in_words(
     wrong = st.sampled_from([None, 0, -1, 7, 1.5, "x", "", [], [1], ["x"], {}, {"x": 1}, True, 1 << 40])
     try:
         edit_config(checkpoint, **{key: data.draw(wrong)})
-        load_network(checkpoint, device="cpu")
+        load_network(EngineSpec(checkpoint, device="cpu"))
     except ModelError as error:
         assert "\n" not in str(error)  # noqa: PT017
     finally:
@@ -177,7 +178,7 @@ def test_a_config_with_wrong_values_loads_or_is_refused_in_words(
 def test_missing_files_are_named(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
     with pytest.raises(ModelError, match=name.replace(".", r"\.")):
-        load_network(checkpoint, device="cpu")
+        load_network(EngineSpec(checkpoint, device="cpu"))
 
 
 @pytest.mark.parametrize(("present", "says"), [((1, 2), "2 of 2 shards"), ((2,), "1 of 2 shards")])
@@ -211,7 +212,7 @@ def test_a_missing_shard_is_named(checkpoint: Path) -> None:
 def test_rules_that_are_not_known_are_refused(checkpoint: Path, changes: dict[str, Any], said: str) -> None:
     edit_config(checkpoint, **changes)
     with pytest.raises(ModelError) as raised:
-        load_network(checkpoint, device="cpu")
+        load_network(EngineSpec(checkpoint, device="cpu"))
     assert said in str(raised.value)
 
 
@@ -267,11 +268,11 @@ def test_an_adapter_is_added_in_float32(checkpoint: Path, tmp_path: Path, naming
             folder / "adapter_model.safetensors",
         )
     base = open_checkpoint(checkpoint).weights
-    merged = open_checkpoint(folder, base=checkpoint).weights
+    merged = open_checkpoint(EngineSpec(folder, base=checkpoint)).weights
     for name in base.shapes:
         expected = base.read(name) + added[name] if name in added else base.read(name)
         torch.testing.assert_close(merged.read(name), expected, rtol=0, atol=0)
-    network = load_network(folder, base=checkpoint, device="cpu")
+    network = load_network(EngineSpec(folder, base=checkpoint, device="cpu"))
     tower = network.model.model.vision_tower.encoder.layers[0].self_attn.q_proj.weight
     assert torch.equal(tower, base.read(TOWER_Q) + added[TOWER_Q])
 
@@ -279,11 +280,11 @@ def test_an_adapter_is_added_in_float32(checkpoint: Path, tmp_path: Path, naming
 def test_an_adapter_of_another_base_names_the_tensor(checkpoint: Path, tmp_path: Path) -> None:
     write_adapter(tmp_path / "shape", {Q_PROJ: (64, 64)})
     with pytest.raises(ModelError) as raised:
-        load_network(tmp_path / "shape", base=checkpoint, device="cpu")
+        load_network(EngineSpec(tmp_path / "shape", base=checkpoint, device="cpu"))
     assert Q_PROJ in str(raised.value)
     write_adapter(tmp_path / "layer", {"model.layers.9.mlp.up_proj.weight": (48, 32)})
     with pytest.raises(ModelError, match=r"model\.layers\.9\.mlp\.up_proj\.weight"):
-        load_network(tmp_path / "layer", base=checkpoint, device="cpu")
+        load_network(EngineSpec(tmp_path / "layer", base=checkpoint, device="cpu"))
 
 
 @pytest.mark.parametrize("settings", [{"use_dora": True}, {"bias": "all"}, {"peft_type": "IA3"}, {"r": None}])
@@ -298,7 +299,7 @@ def test_an_adapter_needs_its_base_and_finds_it_beside_itself(checkpoint: Path, 
     with pytest.raises(ModelError, match="give its base"):
         open_checkpoint(tmp_path / "alone")
     with pytest.raises(ModelError, match="give a whole LLaVA checkpoint"):
-        open_checkpoint(tmp_path / "alone", base=tmp_path / "alone")
+        open_checkpoint(EngineSpec(tmp_path / "alone", base=tmp_path / "alone"))
     write_adapter(tmp_path / "beside", {Q_PROJ: (32, 32)}, base_model_name_or_path=checkpoint.name)
     assert open_checkpoint(tmp_path / "beside").layout == "lora"
 
@@ -316,7 +317,7 @@ def test_tensors_trained_beside_the_adapter_under_both_names(
         prefix + Q_PROJ.replace(".weight", ".base_layer.weight"): q_proj,
     }
     torch.save(stored, folder / "non_lora_trainables.bin")
-    weights = open_checkpoint(folder, base=checkpoint, base_layer=base_layer).weights
+    weights = open_checkpoint(EngineSpec(folder, base=checkpoint), base_layer=base_layer).weights
     under = q_proj if base_layer == "map" else open_checkpoint(checkpoint).weights.read(Q_PROJ)
     assert torch.equal(weights.read("model.image_newline"), newline)
     assert torch.equal(weights.read(Q_PROJ), under + added[Q_PROJ])
@@ -327,7 +328,7 @@ def test_tensors_beside_the_adapter_must_fit_the_base(checkpoint: Path, tmp_path
     write_adapter(folder, {Q_PROJ: (32, 32)})
     torch.save({"base_model.model.model.norm.weight": torch.zeros(33)}, folder / "non_lora_trainables.bin")
     with pytest.raises(ModelError, match=r"model\.norm\.weight as \[33\] but the base has \[32\]"):
-        open_checkpoint(folder, base=checkpoint)
+        open_checkpoint(EngineSpec(folder, base=checkpoint))
 
 
 class _Dangerous:
@@ -342,7 +343,7 @@ def test_code_in_a_weight_file_never_runs(
     folder.mkdir()
     torch.save({"x": _Dangerous()}, folder / "mm_projector.bin")
     with pytest.raises(ModelError, match=r"mm_projector\.bin is damaged"):
-        open_checkpoint(folder, base=checkpoint)
+        open_checkpoint(EngineSpec(folder, base=checkpoint))
     assert "ran" not in capsys.readouterr().out
 
 
@@ -359,7 +360,7 @@ def test_a_stage_0_projector_takes_its_place_on_a_base(
     torch.save(projector, folder / "mm_projector.bin", _use_new_zipfile_serialization=not legacy)
     shutil.copy(checkpoint / "config.json", folder)
     edit_config(folder, mm_patch_merge_type="flat", image_aspect_ratio="square", image_grid_pinpoints=None)
-    network = load_network(folder, base=checkpoint, device="cpu")
+    network = load_network(EngineSpec(folder, base=checkpoint, device="cpu"))
     assert torch.equal(
         network.model.model.multi_modal_projector.linear_1.weight, projector["model.mm_projector.0.weight"]
     )
@@ -369,12 +370,14 @@ def test_a_stage_0_projector_takes_its_place_on_a_base(
 
 def test_golden_projector_on_its_base(shared: Path) -> None:
     folder = shared / "golden/ckpt/tiny"
-    checkpoint = open_checkpoint(folder / "stage0_projector", base=folder / "full")
+    checkpoint = open_checkpoint(EngineSpec(folder / "stage0_projector", base=folder / "full"))
     stored = torch.load(folder / "stage0_projector/mm_projector.bin", weights_only=True)
     for name, tensor in stored.items():
         assert torch.equal(checkpoint.weights.read(name), tensor)
     assert checkpoint.config().patch_merge_type == "flat"
     assert (
-        load_network(folder / "stage0_projector", base=folder / "full", device="cpu").config.max_length
+        load_network(
+            EngineSpec(folder / "stage0_projector", base=folder / "full", device="cpu")
+        ).config.max_length
         == 8192
     )

@@ -26,6 +26,7 @@ from videopath.model.checkpoints.conversion import convert, plan_shards
 from videopath.model.checkpoints.inspection import inspect
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.checkpoints.saving import save_original
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import build_prompt, tokenise
 
 Make = Callable[..., Any]
@@ -59,7 +60,7 @@ def test_plain_transformers_loads_the_same_network(
     embeds = network.embed(tokenise(network.tokenizer, build_prompt("why?", visuals=0)), [])
     expected = network.decode(embeds)[0]
     assert torch.equal(_plain(folder)(inputs_embeds=embeds).logits, expected)
-    ours = load_network(folder, device="cpu")
+    ours = load_network(EngineSpec(folder, device="cpu"))
     assert torch.equal(ours.decode(embeds)[0], expected)
     rules = [field.name for field in dataclasses.fields(ours.config) if not field.name.endswith("_config")]
     assert {name: getattr(ours.config, name) for name in rules} == {
@@ -100,7 +101,7 @@ def test_a_folder_that_transformers_saved_loads_too(make_network: Make, tmp_path
     network = make_network(aspect="anyres")
     network.model.save_pretrained(tmp_path)
     network.tokenizer.save_pretrained(tmp_path)
-    loaded = load_network(tmp_path, device="cpu")
+    loaded = load_network(EngineSpec(tmp_path, device="cpu"))
     embeds = torch.rand(1, 5, 32)
     assert torch.equal(loaded.decode(embeds)[0], network.decode(embeds)[0])
     pixels = torch.rand(1, 3, 40, 40)
@@ -113,11 +114,11 @@ def test_a_folder_that_transformers_saved_loads_too(make_network: Make, tmp_path
 def test_an_adapter_is_merged_on_the_way(shared: Path, tmp_path: Path) -> None:
     tiny = shared / "golden/ckpt/tiny"
     adapter, base = tiny / "lora/llava-qwen-lora-peft13-fork", tiny / "full"
-    folder = convert(adapter, tmp_path / "converted", base=base, dtype="float32")
-    merged, plain = load_network(adapter, base=base, device="cpu"), _plain(folder)
+    folder = convert(EngineSpec(adapter, base=base), tmp_path / "converted", dtype="float32")
+    merged, plain = load_network(EngineSpec(adapter, base=base, device="cpu")), _plain(folder)
     for name, tensor in merged.model.state_dict().items():
         assert torch.equal(plain.state_dict()[name], tensor), name
-    kept = convert(adapter, tmp_path / "kept", base=base)
+    kept = convert(EngineSpec(adapter, base=base), tmp_path / "kept")
     assert inspect(kept).dtype == "bfloat16"  # that of the base
 
 
@@ -212,7 +213,7 @@ def test_inspection_of_an_adapter_with_and_without_its_base(
     assert (alone.lora.changed_tensors, alone.lora.base_layer_names) == (changed, base_layer)
     assert alone.network is None
     assert "give its base" in alone.problems[0]
-    whole = inspect(folder, base=shared / "golden/ckpt/tiny/full")
+    whole = inspect(EngineSpec(folder, base=shared / "golden/ckpt/tiny/full"))
     assert whole.network is not None
     assert whole.problems == []
     assert whole.sha256 != alone.sha256

@@ -19,6 +19,7 @@ from videopath.model.architecture.network import new_network
 from videopath.model.checkpoints.loading import load_network, open_checkpoint
 from videopath.model.checkpoints.saving import save_original
 from videopath.model.inference.engine import read_card
+from videopath.model.inference.spec import EngineSpec
 
 SINGLE, SHARD = "pytorch_model.bin", "pytorch_model-00001-of-00001.bin"
 _STRANGE = [None, True, -1, 0, 1.5, 1 << 70, float("nan"), float("inf"), "", "x", "\ud800", [], [[]], ["x"], {}, {"x": {}}]  # fmt: skip
@@ -115,7 +116,7 @@ def damage(whole: Path, tmp_path: Path, name: str, file: str, times: int) -> Non
         how: Callable[..., bytes] = exchanged if file.endswith(".json") and draw.random() < 0.6 else turned
         (folder / file).write_bytes(how(data, draw))
         try:
-            load_network(folder, base=base, device="cpu")
+            load_network(EngineSpec(folder, base=base, device="cpu"))
         except ModelError as error:
             refused += 1
             assert "\n" not in str(error)  # noqa: PT017
@@ -150,7 +151,7 @@ def test_what_torch_s_reader_stumbles_over_is_refused(whole: Path, tmp_path: Pat
     folder = shutil.copytree(whole / "zipped", tmp_path / "model")
     (folder / SINGLE).write_bytes(content)
     with pytest.raises(ModelError, match=r"pytorch_model\.bin"):
-        load_network(folder, device="cpu")
+        load_network(EngineSpec(folder, device="cpu"))
 
 
 @pytest.mark.parametrize("file", ["config.json", "generation_config.json", "tokenizer_config.json"])
@@ -158,7 +159,7 @@ def test_a_deeply_nested_json_is_refused(whole: Path, tmp_path: Path, file: str)
     folder = shutil.copytree(whole / "safe", tmp_path / "model")
     (folder / file).write_text('{"x":' + "[" * 200_000 + "]" * 200_000 + "}")
     with pytest.raises(ModelError, match="cannot be read"):
-        load_network(folder, device="cpu")
+        load_network(EngineSpec(folder, device="cpu"))
 
 
 def test_a_tokenizer_that_cannot_be_used_is_refused(whole: Path, tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(whole: Path, tmp_path: Path)
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": {}}))
     with pytest.raises(ModelError, match="tokenizer"):
-        load_network(folder, device="cpu")
+        load_network(EngineSpec(folder, device="cpu"))
 
 
 def test_a_deeply_nested_card_is_refused(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_tensors_that_no_checkpoint_has_are_refused(
     stored = torch.load(folder / SINGLE, weights_only=True)
     torch.save({**stored, "model.norm.weight": tensor}, folder / SINGLE)
     with pytest.raises(ModelError, match=r"pytorch_model\.bin"):
-        load_network(folder, device="cpu")
+        load_network(EngineSpec(folder, device="cpu"))
 
 
 @pytest.mark.parametrize(("ending", "kind"), [("safetensors", "model"), ("bin", "pytorch_model")])

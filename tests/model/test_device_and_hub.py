@@ -12,6 +12,7 @@ from videopath.model.architecture.quantise import quantise_linears
 from videopath.model.checkpoints.hub import acknowledge, licence_of, resolve
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.device import choose_device
+from videopath.model.inference.spec import EngineSpec
 
 VIDEO = "trinhvg/ViDRiP_LLaVA_video"
 
@@ -44,9 +45,9 @@ def test_devices_that_are_not_here_are_refused() -> None:
 
 def test_quantisation_needs_cuda_and_its_extra(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="need a CUDA GPU"):
-        load_network(tmp_path, device="cpu", quantise="4bit")
+        load_network(EngineSpec(tmp_path, device="cpu"), quantise="4bit")
     with pytest.raises(InputError, match="3bit"):
-        load_network(tmp_path, device="cpu", quantise="3bit")  # type: ignore[arg-type]
+        load_network(EngineSpec(tmp_path, device="cpu"), quantise="3bit")  # type: ignore[arg-type]
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:

@@ -25,6 +25,7 @@ from videopath.model.inference.decoding import Chooser, TextStream
 from videopath.model.inference.engine import Card, EngineInfo, LocalEngine, load_engine
 from videopath.model.inference.prefix import Prefix
 from videopath.model.inference.session import LocalSession
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import build_prompt, tokenise
 from videopath.training.scratch.tokenizer import train_tokenizer
 
@@ -474,7 +475,9 @@ def test_answers_are_the_originals(shared: Path, case: str) -> None:
     golden = shared / "golden" / "tiny"
     meta = json.loads((golden / "meta.json").read_text())[case]
     arrays = np.load(golden / f"{case}.npz")
-    loaded = load_network(shared / "golden" / "ckpt" / "tiny" / "full", device="cpu", dtype="float32")
+    loaded = load_network(
+        EngineSpec(shared / "golden" / "ckpt" / "tiny" / "full", device="cpu", dtype="float32")
+    )
     network = Network(
         replace(loaded.config, newline_position=meta["mm_newline_position"]), loaded.tokenizer, loaded.model
     )

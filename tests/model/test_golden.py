@@ -21,20 +21,22 @@ from videopath.model.architecture.layout import image_tokens, pool, video_tokens
 from videopath.model.architecture.network import Network
 from videopath.model.architecture.preprocess import best_resolution, image_tiles, normalise
 from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.inference.spec import EngineSpec
+from videopath.model.lora.adapter import BaseLayer
 from videopath.model.prompts.template import render_turns, tokenise
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 LORA = "ckpt/tiny/lora/llava-qwen-lora-"
 BASE = "ckpt/tiny/full"
-# folder of the expected numbers → checkpoint, arguments of load_network
-CHECKPOINTS: dict[str, tuple[str, dict[str, str]]] = {
-    "tiny": (BASE, {}),
-    "geom384": ("ckpt/geom384/full", {}),
-    "lora/llava-qwen-lora-peft04-classic": (LORA + "peft04-classic", {"base": BASE}),
-    "lora/llava-qwen-lora-peft04-fork": (LORA + "peft04-fork", {"base": BASE}),
-    "lora/llava-qwen-lora-peft13-fork": (LORA + "peft13-fork", {"base": BASE, "base_layer": "drop"}),
-    "lora/llava-qwen-lora-peft13-fork__base_layer_remapped": (LORA + "peft13-fork", {"base": BASE}),
-    "lora/merged_fp16_peft04_fork": ("ckpt/tiny/merged_fp16_peft04_fork", {}),
+# folder of the expected numbers → checkpoint, its base, base_layer of load_network
+CHECKPOINTS: dict[str, tuple[str, str | None, BaseLayer]] = {
+    "tiny": (BASE, None, "map"),
+    "geom384": ("ckpt/geom384/full", None, "map"),
+    "lora/llava-qwen-lora-peft04-classic": (LORA + "peft04-classic", BASE, "map"),
+    "lora/llava-qwen-lora-peft04-fork": (LORA + "peft04-fork", BASE, "map"),
+    "lora/llava-qwen-lora-peft13-fork": (LORA + "peft13-fork", BASE, "drop"),
+    "lora/llava-qwen-lora-peft13-fork__base_layer_remapped": (LORA + "peft13-fork", BASE, "map"),
+    "lora/merged_fp16_peft04_fork": ("ckpt/tiny/merged_fp16_peft04_fork", None, "map"),
 }
 EMBEDS, LOGITS = 1e-5, 1e-4
 
@@ -53,10 +55,9 @@ def _pixel_cases() -> list[Any]:
 
 @cache
 def _network(group: str) -> Network:
-    folder, arguments = CHECKPOINTS[group]
-    if "base" in arguments:
-        arguments = {**arguments, "base": str(GOLDEN / arguments["base"])}
-    return load_network(GOLDEN / folder, device="cpu", dtype="float32", **arguments)  # type: ignore[arg-type]
+    folder, base, base_layer = CHECKPOINTS[group]
+    spec = EngineSpec(GOLDEN / folder, base and GOLDEN / base, device="cpu", dtype="float32")
+    return load_network(spec, base_layer=base_layer)
 
 
 @cache

@@ -24,6 +24,7 @@ from videopath.model import nano
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.hf_settings import differences
 from videopath.model.checkpoints.loading import load_network, load_tokenizer
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora.peft_export import export_adapter
 from videopath.model.prompts.template import IMAGE_TAG, IMAGE_TOKEN_ID, build_prompt, tokenise
 
@@ -45,19 +46,19 @@ def test_an_original_adapter_is_exported_and_peft_computes_our_merge(
 ) -> None:
     tiny = shared / "golden/ckpt/tiny"
     source = tiny / "lora" / f"llava-qwen-lora-{naming}"
-    folder = export_adapter(source, tmp_path / "peft", base=tiny / "full")
+    folder = export_adapter(EngineSpec(source, base=tiny / "full"), tmp_path / "peft")
     plain = LlavaOnevisionForConditionalGeneration.from_pretrained(folder / "base", dtype=torch.float32)
     model = PeftModel.from_pretrained(plain, str(folder)).eval()
     ups = {name: tensor for name, tensor in model.named_parameters() if ".lora_B." in name}
     assert len(ups) == 27
     if naming.endswith("fork"):
         assert all(torch.any(tensor) for tensor in ups.values())
-    ours = load_network(source, base=tiny / "full", device="cpu", dtype="float32")
+    ours = load_network(EngineSpec(source, base=tiny / "full", device="cpu", dtype="float32"))
     embeds = ours.embed(tokenise(ours.tokenizer, build_prompt("why?", visuals=0)), [])
     expected = ours.decode(embeds)[0]
     found = model(inputs_embeds=embeds).logits
     torch.testing.assert_close(found, expected, rtol=0, atol=0.05)  # the base is written in its own bfloat16
-    again = load_network(folder, device="cpu", dtype="float32")
+    again = load_network(EngineSpec(folder, device="cpu", dtype="float32"))
     torch.testing.assert_close(again.decode(embeds)[0], found, rtol=0, atol=1e-4)
     without = PeftModel.from_pretrained(
         LlavaOnevisionForConditionalGeneration.from_pretrained(folder / "base", dtype=torch.float32),
@@ -90,7 +91,7 @@ def test_a_conversion_can_be_read_by_everybody_the_umask_allows(converted: tuple
 
 def test_the_newline_grid_is_told_on_the_card_and_to_the_caller(converted: tuple[Path, list[str]]) -> None:
     folder, told = converted
-    assert told == differences(load_network("nano", device="cpu").config)
+    assert told == differences(load_network(EngineSpec("nano", device="cpu")).config)
     assert any("grid of newline tokens" in sentence for sentence in told)
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert all(sentence in card for sentence in told)
@@ -136,7 +137,7 @@ def test_the_chat_template_is_the_prompt_of_training(converted: tuple[Path, list
 
 def test_processors_are_configured_as_the_network_reads(converted: tuple[Path, list[str]]) -> None:
     folder, _ = converted
-    config = load_network("nano", device="cpu").config
+    config = load_network(EngineSpec("nano", device="cpu")).config
     processor = json.loads((folder / "processor_config.json").read_text())
     assert processor["processor_class"] == "LlavaOnevisionProcessor"
     assert processor["num_image_tokens"] == config.grid**2

@@ -19,6 +19,7 @@ from videopath.core.files import sha256_file
 from videopath.model import load_engine
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.loading import load_network
+from videopath.model.inference.spec import EngineSpec
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_models_of_every_layout_load_at_once_and_leave_nothing_behind(
     layouts: dict[str, tuple[Path, Path | None]], busy: list[torch.Tensor]
 ) -> None:
     wanted = {
-        name: load_network(folder, base=base, device="cpu").state_dict()
+        name: load_network(EngineSpec(folder, base=base, device="cpu")).state_dict()
         for name, (folder, base) in layouts.items()
     }
     begin = threading.Barrier(2 * len(layouts))
@@ -86,7 +87,7 @@ def test_models_of_every_layout_load_at_once_and_leave_nothing_behind(
     def load(name: str) -> None:
         folder, base = layouts[name]
         begin.wait()
-        network = load_network(folder, base=base, device="cpu")
+        network = load_network(EngineSpec(folder, base=base, device="cpu"))
         assert not [1 for tensor in [*network.parameters(), *network.buffers()] if tensor.is_meta]
         found = network.state_dict()
         assert found.keys() == wanted[name].keys()
@@ -117,16 +118,16 @@ def test_loading_changes_no_global_of_torch(layouts: dict[str, tuple[Path, Path 
 
     before = state()
     for folder, base in layouts.values():
-        load_network(folder, base=base, device="cpu")
+        load_network(EngineSpec(folder, base=base, device="cpu"))
     assert state() == before
 
 
 def test_a_load_does_not_listen_to_another_default_of_torch(small_checkpoint: Path) -> None:
-    wanted = load_network(small_checkpoint, device="cpu")
+    wanted = load_network(EngineSpec(small_checkpoint, device="cpu"))
     torch.set_default_dtype(torch.float64)
     try:
         with torch.device("meta"):
-            found = load_network(small_checkpoint, device="cpu")
+            found = load_network(EngineSpec(small_checkpoint, device="cpu"))
     finally:
         torch.set_default_dtype(torch.float32)
     for (name, tensor), other in zip(found.named_buffers(), wanted.buffers(), strict=True):

@@ -19,6 +19,7 @@ from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import load_network, open_checkpoint
 from videopath.model.checkpoints.saving import save_original
 from videopath.model.checkpoints.tensor_names import to_original
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora.merging import merge
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers", "ignore::UserWarning:peft")
@@ -48,7 +49,7 @@ def base(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def saved_by_peft(base: Path, folder: Path, settings: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Save an adapter with PEFT, all its matrices at random, and return PEFT's own merge under original names."""
-    network = load_network(base, device="cpu")
+    network = load_network(EngineSpec(base, device="cpu"))
     config = LoraConfig(**{"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"], **settings})
     model = PeftModel(network.model, config)
     torch.manual_seed(5)
@@ -66,7 +67,7 @@ def test_what_peft_saves_is_merged_as_peft_merges_it(
     base: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     expected = saved_by_peft(base, tmp_path / "adapter", settings)
-    found = open_checkpoint(tmp_path / "adapter", base=base).weights
+    found = open_checkpoint(EngineSpec(tmp_path / "adapter", base=base)).weights
     changed = 0
     for name in found.shapes:
         torch.testing.assert_close(found.read(name), expected[name], rtol=0, atol=1e-5)
@@ -76,7 +77,7 @@ def test_what_peft_saves_is_merged_as_peft_merges_it(
 
 def test_a_merge_is_compared_with_peft_s_own(base: Path, tmp_path: Path) -> None:
     saved_by_peft(base, tmp_path / "adapter", PLAIN[2])
-    found = merge(tmp_path / "adapter", tmp_path / "merged", base=base, dtype="float32")
+    found = merge(EngineSpec(tmp_path / "adapter", base=base), tmp_path / "merged", dtype="float32")
     assert found is not None
     assert found.peft is not None
     assert found.peft < 1e-6
@@ -92,7 +93,7 @@ def test_a_merge_that_peft_makes_otherwise_is_told(
     saved_by_peft(base, tmp_path / "adapter", {"use_rslora": True})
     monkeypatch.setattr(AdapterSettings, "scale_of", lambda settings, module, rank: settings.alpha / rank)
     with pytest.raises(ModelError, match="answers differently.*PEFT's own merge"):
-        merge(tmp_path / "adapter", tmp_path / "merged", base=base)
+        merge(EngineSpec(tmp_path / "adapter", base=base), tmp_path / "merged")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_every_other_kind_is_refused_by_name(
         folder / "adapter_model.safetensors",
     )
     with pytest.raises(ModelError) as raised:
-        open_checkpoint(folder, base=base)
+        open_checkpoint(EngineSpec(folder, base=base))
     assert named in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -190,4 +191,4 @@ def test_an_adapter_of_a_head_that_is_one_with_the_embeddings_is_refused(
         folder / "adapter_model.safetensors",
     )
     with pytest.raises(ModelError, match="one with the embeddings"):
-        open_checkpoint(folder, base=base)
+        open_checkpoint(EngineSpec(folder, base=base))

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from videopath.core.errors import InputError, ModelError
 from videopath.model.checkpoints.loading import load_network, open_checkpoint
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora.merging import merge
 
 ADAPTERS = ("llava-qwen-lora-peft04-fork", "llava-qwen-lora-peft04-classic", "llava-qwen-lora-peft13-fork")
@@ -22,7 +23,7 @@ def test_the_original_s_adapters_are_merged_and_answer_as_unmerged(
     shared: Path, tmp_path: Path, name: str, dtype: str
 ) -> None:
     tiny = shared / "golden/ckpt/tiny"
-    found = merge(tiny / "lora" / name, tmp_path / "merged", base=tiny / "full", dtype=dtype)
+    found = merge(EngineSpec(tiny / "lora" / name, base=tiny / "full"), tmp_path / "merged", dtype=dtype)
     assert found is not None
     assert found.positions > 20
     assert found.exact < 1e-5
@@ -35,9 +36,9 @@ def test_the_original_s_adapters_are_merged_and_answer_as_unmerged(
 def test_it_is_rounded_once_from_float32(shared: Path, tmp_path: Path) -> None:
     tiny = shared / "golden/ckpt/tiny"
     source = tiny / "lora" / ADAPTERS[0]
-    merge(source, tmp_path / "merged", base=tiny / "full", dtype="float16", check=False)
+    merge(EngineSpec(source, base=tiny / "full"), tmp_path / "merged", dtype="float16", check=False)
     exact, written = (
-        open_checkpoint(source, base=tiny / "full").weights,
+        open_checkpoint(EngineSpec(source, base=tiny / "full")).weights,
         open_checkpoint(tmp_path / "merged").weights,
     )
     for name in written.shapes:
@@ -49,7 +50,7 @@ def test_a_projector_is_merged(shared: Path, tmp_path: Path) -> None:
     tiny = shared / "golden/ckpt/tiny"
     projector = tmp_path / "projector"
     projector.mkdir()
-    network = load_network(tiny / "full", device="cpu", dtype="float32")
+    network = load_network(EngineSpec(tiny / "full", device="cpu", dtype="float32"))
     learned = {
         f"model.mm_projector.{number}.{kind}": torch.full_like(getattr(layer, kind), 0.01)
         for number, layer in (
@@ -59,7 +60,7 @@ def test_a_projector_is_merged(shared: Path, tmp_path: Path) -> None:
         for kind in ("weight", "bias")
     }
     torch.save(learned, projector / "mm_projector.bin")
-    assert merge(projector, tmp_path / "merged", base=tiny / "full") is not None
+    assert merge(EngineSpec(projector, base=tiny / "full"), tmp_path / "merged") is not None
     merged = load_file(tmp_path / "merged/model.safetensors")
     expected = learned["model.mm_projector.0.weight"].to(torch.float16)
     assert torch.equal(merged["model.mm_projector.0.weight"], expected)
@@ -81,7 +82,7 @@ def test_a_merge_that_answers_differently_is_told(
     real = merging.convert
     monkeypatch.setattr(merging, "convert", wrong)
     with pytest.raises(ModelError, match="answers differently"):
-        merge(tiny / "lora" / ADAPTERS[0], tmp_path / "merged", base=tiny / "full")
+        merge(EngineSpec(tiny / "lora" / ADAPTERS[0], base=tiny / "full"), tmp_path / "merged")
 
 
 def test_there_is_nothing_to_merge_in_a_whole_checkpoint(shared: Path, tmp_path: Path) -> None:

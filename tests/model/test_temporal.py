@@ -16,6 +16,7 @@ from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.inspection import inspect
 from videopath.model.checkpoints.loading import load_network, save_original
+from videopath.model.inference.spec import EngineSpec
 from videopath.training.recipe import Rules
 from videopath.training.transfer.parts import choose
 from videopath.training.transfer.start import ruled
@@ -30,7 +31,7 @@ def frames() -> np.ndarray:
 
 @pytest.fixture
 def network() -> Network:
-    return load_network(NANO, device="cpu", dtype="float32")
+    return load_network(EngineSpec(NANO, device="cpu", dtype="float32"))
 
 
 def _seen(network: Network, frames: np.ndarray) -> torch.Tensor:
@@ -74,7 +75,7 @@ def test_it_is_saved_and_loaded_in_both_layouts(
     if layout == "huggingface":
         folder = convert(folder, tmp_path / "huggingface")
     assert inspect(folder).network.temporal_heads == 4
-    again = load_network(folder, device="cpu", dtype="float32")
+    again = load_network(EngineSpec(folder, device="cpu", dtype="float32"))
     assert torch.allclose(_seen(again, frames), _seen(network, frames), atol=1e-3)
 
 

@@ -16,6 +16,7 @@ from videopath.model import load_engine, nano
 from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.inference.engine import read_card
+from videopath.model.inference.spec import EngineSpec
 from videopath.training.carried_card import write_carried_card
 from videopath.training.data.batches import Conversations, collate
 from videopath.training.data.instructions import read_instructions
@@ -73,15 +74,15 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     out = tmp_path / "run"
     folder = Transfer(recipe, data, out, told.append).run()
     assert folder == out / "videos" / "original"
-    whole = load_network(folder, device="cpu", dtype="float32")
-    adapted = load_network(out / "videos" / "lora", device="cpu", dtype="float32")
+    whole = load_network(EngineSpec(folder, device="cpu", dtype="float32"))
+    adapted = load_network(EngineSpec(out / "videos" / "lora", device="cpu", dtype="float32"))
     assert answers(adapted, data) == pytest.approx(answers(whole, data), abs=1e-5)
-    for_peft = load_network(out / "videos" / "peft", device="cpu", dtype="float32")
+    for_peft = load_network(EngineSpec(out / "videos" / "peft", device="cpu", dtype="float32"))
     assert answers(for_peft, data) == pytest.approx(answers(whole, data), abs=1e-5)
-    plain = load_network(out / "videos" / "huggingface", device="cpu", dtype="float32")
+    plain = load_network(EngineSpec(out / "videos" / "huggingface", device="cpu", dtype="float32"))
     assert answers(plain, data) == answers(whole, data)
-    before = load_network(out / "images" / "original", device="cpu", dtype="float32")
-    start = load_network(small_checkpoint, device="cpu", dtype="float32")
+    before = load_network(EngineSpec(out / "images" / "original", device="cpu", dtype="float32"))
+    start = load_network(EngineSpec(small_checkpoint, device="cpu", dtype="float32"))
     first, second, third = (np.mean(answers(network, data)) for network in (start, before, whole))
     assert third < second < first
     card = read_card(small_checkpoint)
@@ -181,7 +182,7 @@ def test_compiled_layers_learn_the_same(
         run = Transfer(
             recipe.model_copy(update={"stages": (stage,)}), data, tmp_path / str(compiled), lambda _: None
         )
-        assert load_network(run.run(), device="cpu").config.image_size
+        assert load_network(EngineSpec(run.run(), device="cpu")).config.image_size
         curves.append([line["loss"] for line in lines(run.out, "images")])
     assert curves[0] == pytest.approx(curves[1], abs=2e-3)
     assert curves[0][0] != curves[0][1]

@@ -17,6 +17,7 @@ from videopath.core.errors import InputError, ModelError
 from videopath.model.checkpoints import tensor_names as names
 from videopath.model.checkpoints.loading import load_network, load_tokenizer
 from videopath.model.checkpoints.saving import save_tokenizer
+from videopath.model.inference.spec import EngineSpec
 from videopath.training.planning import plan
 from videopath.training.recipe import TransferRecipe, load_recipe
 from videopath.training.transfer.stages import LEARNED, Transfer
@@ -95,10 +96,10 @@ def test_the_whole_published_way_on_small_parts(
         }
     )  # fmt: skip
     folder = Transfer(recipe, data, tmp_path, lambda _: None).run()
-    network = load_network(folder, device="cpu", dtype="float32")
+    network = load_network(EngineSpec(folder, device="cpu", dtype="float32"))
     assert (network.config.aspect, network.config.patch_merge_type) == ("anyres", "spatial_unpad")
     assert network.dtype == torch.float32
-    first = load_network(tmp_path / "projector" / "original", device="cpu", dtype="float32")
+    first = load_network(EngineSpec(tmp_path / "projector" / "original", device="cpu", dtype="float32"))
     assert (first.config.aspect, first.config.patch_merge_type) == ("square", "flat")
     assert {name.rpartition("linear")[0] for name in load_file(tmp_path / "projector" / LEARNED)} == {
         "network.model.model.multi_modal_projector."
@@ -171,7 +172,7 @@ def test_two_processes_learn_what_one_does_with_the_double_batch(
 
     together, apart = run("one", 1, 2), run("two", 2, 1)
     assert together.keys() == apart.keys()
-    start = load_network(small_checkpoint, device="cpu", dtype="float32").model.state_dict()
+    start = load_network(EngineSpec(small_checkpoint, device="cpu", dtype="float32")).model.state_dict()
     for name, tensor in together.items():
         moved = (tensor - start[name.removeprefix("network.model.")]).abs().max()
         assert torch.allclose(apart[name], tensor, atol=float(moved) * 0.02 + 1e-7), name

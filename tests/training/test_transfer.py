@@ -18,6 +18,7 @@ from PIL import Image
 from videopath.core.errors import InputError
 from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import load_network
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import IMAGE_TAG
 from videopath.training.data.batches import Conversations, collate
 from videopath.training.data.instructions import Instruction, entries, read_instructions
@@ -29,7 +30,9 @@ from videopath.training.transfer.parts import Lora, Part, choose, is_lora, optim
 @pytest.fixture
 def network(shared: Path) -> Network:
     """The tiny golden checkpoint with all rows of its vocabulary, fresh for each test."""
-    return load_network(shared / "golden/ckpt/tiny/full", device="cpu", dtype="float32", padded=True)
+    return load_network(
+        EngineSpec(shared / "golden/ckpt/tiny/full", device="cpu", dtype="float32"), padded=True
+    )
 
 
 @pytest.fixture
@@ -193,7 +196,7 @@ def small_tokenizer(small_checkpoint: Path) -> Any:
 
 
 def test_what_cannot_be_read_stops_or_is_skipped_and_told(tmp_path: Path, small_checkpoint: Path) -> None:
-    network = load_network(small_checkpoint, device="cpu", dtype="float32")
+    network = load_network(EngineSpec(small_checkpoint, device="cpu", dtype="float32"))
     Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no image")
     read = [
@@ -215,7 +218,7 @@ def test_what_cannot_be_read_stops_or_is_skipped_and_told(tmp_path: Path, small_
 
 
 def test_several_images_are_each_padded_and_a_text_needs_none(tmp_path: Path, small_checkpoint: Path) -> None:
-    network = load_network(small_checkpoint, device="cpu", dtype="float32")
+    network = load_network(EngineSpec(small_checkpoint, device="cpu", dtype="float32"))
     Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / "a.png")
     shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
     both = said(f"{IMAGE_TAG}\n{IMAGE_TAG}\nWhich is worse?", "Neither.", image=["a.png", "b.png"])

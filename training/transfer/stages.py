@@ -30,6 +30,7 @@ from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.hub import resolve
 from videopath.model.checkpoints.saving import save_original, write_json
 from videopath.model.device import DTYPES
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora import adapter as adapters
 from videopath.model.lora.peft_export import export_adapter
 from videopath.training.carried_card import write_carried_card
@@ -115,7 +116,7 @@ class Transfer:
         for_peft = self.folder(stage) / "peft"
         if self.recipe.huggingface and stage.lora and not (for_peft / adapters.CONFIG).exists():
             shutil.rmtree(for_peft, ignore_errors=True)  # what a kill left of it
-            export_adapter(adapter, for_peft, base=self._base_of(number))
+            export_adapter(EngineSpec(adapter, base=self._base_of(number)), for_peft)
 
     def _check(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
         missing = [one.name for one in before if not (self.folder(one) / LEARNED).is_file()]

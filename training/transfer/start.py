@@ -27,6 +27,7 @@ from videopath.model.checkpoints.loading import (
     load_tokenizer,
 )
 from videopath.model.checkpoints.weights import FileWeights, Shape, read_json, weight_files
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import END_OF_TURN
 from videopath.training.recipe import Rules, Start
 
@@ -60,7 +61,8 @@ def begin(start: Start, seed: int, *, accept_licence: bool = False) -> Network:
     """The network of a recipe's start, float32 on the CPU, its vocabulary with all stored rows."""
     if start.checkpoint:
         return load_network(
-            start.checkpoint, device="cpu", dtype="float32", padded=True, accept_licence=accept_licence
+            EngineSpec(start.checkpoint, device="cpu", dtype="float32", accept_licence=accept_licence),
+            padded=True,
         )
     assert start.decoder is not None
     assert start.tower is not None

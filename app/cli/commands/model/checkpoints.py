@@ -1,4 +1,4 @@
-"""``videopath model``: what a checkpoint is, and other layouts of it."""
+"""``videopath model info``, ``convert``, ``export-adapter`` and ``merge``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from videopath.app.cli.commands.model.calibrate import calibrate
 from videopath.app.cli.options import AcceptLicence, AsJson, Base, Verbose
 
-app = typer.Typer(no_args_is_help=True, help="Checkpoints: info, convert, merge, export-adapter, calibrate.")
-app.command()(calibrate)
-
-Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a hub id.")]
-Target = Annotated[Path, typer.Argument(help="A new folder.", file_okay=False)]
+Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a Hugging Face id.")]
+Target = Annotated[Path, typer.Argument(help="New folder to write.", file_okay=False)]
 
 
-@app.command()
 def info(
     source: Source,
     base: Base = None,
@@ -26,22 +21,24 @@ def info(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a checkpoint is: layout, sizes, LoRA, dtype, hash. No weights are loaded."""
+    """Show a checkpoint's layout, sizes, LoRA, dtype and hash, without loading its weights."""
     from videopath.app.cli.console import emit_json, quiet_libraries, stdout, table
     from videopath.model.checkpoints.inspection import inspect
+    from videopath.model.inference.spec import EngineSpec
 
     quiet_libraries(verbose)
-    found = inspect(source, base=base, accept_licence=accept_licence)
+    facts = inspect(EngineSpec(source, base=base, accept_licence=accept_licence))
     if as_json:
-        emit_json(found.model_dump_json(indent=2))
+        emit_json(facts.model_dump_json(indent=2))
         return
     rows = (
-        (name, _shown(value)) for name, value in _lines(found.model_dump()) if value not in (None, "", [], {})
+        (name, _in_words(value))
+        for name, value in _flat(facts.model_dump())
+        if value not in (None, "", [], {})
     )
     stdout().print(table(("", ""), rows))
 
 
-@app.command()
 def convert(
     source: Source,
     target: Target,
@@ -49,20 +46,21 @@ def convert(
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the Hugging Face layout, shard by shard, that plain transformers loads; say what it computes otherwise."""
+    """Convert a checkpoint to the Hugging Face layout, which plain transformers loads, and name the differences."""
     from videopath.app.cli.console import progress_bar, quiet_libraries, say
     from videopath.model.checkpoints.conversion import convert as run
+    from videopath.model.inference.spec import EngineSpec
 
     quiet_libraries(verbose)
-    told: list[str] = []
+    notes: list[str] = []
+    spec = EngineSpec(source, base, accept_licence=accept_licence)
     with progress_bar("converting") as progress:
-        run(source, target, base=base, accept_licence=accept_licence, progress=progress, tell=told.append)
-    for sentence in told:
-        say(sentence)
+        run(spec, target, progress=progress, tell=notes.append)
+    for note in notes:
+        say(note)
     typer.echo(target)
 
 
-@app.command("export-adapter")
 def export_adapter(
     source: Annotated[str, typer.Argument(help="Folder of a LoRA.")],
     target: Target,
@@ -70,61 +68,62 @@ def export_adapter(
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a LoRA in PEFT's own key names, and in its folder `base` the checkpoint that it goes with."""
+    """Write a LoRA with PEFT's key names, and its base checkpoint in the subfolder `base`."""
     from videopath.app.cli.console import progress_bar, quiet_libraries, say
+    from videopath.model.inference.spec import EngineSpec
     from videopath.model.lora.peft_export import export_adapter as run
 
     quiet_libraries(verbose)
-    told: list[str] = []
+    notes: list[str] = []
+    spec = EngineSpec(source, base, accept_licence=accept_licence)
     with progress_bar("exporting") as progress:
-        run(source, target, base=base, accept_licence=accept_licence, progress=progress, tell=told.append)
-    for sentence in told:
-        say(sentence)
+        run(spec, target, progress=progress, tell=notes.append)
+    for note in notes:
+        say(note)
     typer.echo(target)
 
 
-@app.command()
 def merge(
-    source: Annotated[str, typer.Argument(help="Folder of a LoRA or of a projector.")],
+    source: Annotated[str, typer.Argument(help="Folder of a LoRA or a projector.")],
     target: Target,
     base: Base = None,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="Number format that is written: float16, bfloat16, float32.")
+        str, typer.Option("--dtype", help="Number format of the result: float16, bfloat16 or float32.")
     ] = "float16",
     check: Annotated[
         bool,
         typer.Option(
             "--check/--no-check",
-            help="Compare with the base and the adapter beside it: needs memory for the network in float32.",
+            help="Compare the result with base and adapter; this needs memory for the network in float32.",
         ),
     ] = True,
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Merge a LoRA or a projector with its base, in float32, and write the original's layout."""
+    """Merge a LoRA or a projector into its base, in float32, and write the original layout."""
     from videopath.app.cli.console import progress_bar, quiet_libraries, say
+    from videopath.model.inference.spec import EngineSpec
     from videopath.model.lora.merging import merge as run
 
     quiet_libraries(verbose)
+    spec = EngineSpec(source, base, accept_licence=accept_licence)
     with progress_bar("merging") as progress:
-        found = run(
-            source, target, base=base, dtype=dtype, accept_licence=accept_licence, check=check, progress=progress
-        )  # fmt: skip
-    if found:
-        say(str(found))
+        comparison = run(spec, target, dtype=dtype, check=check, progress=progress)
+    if comparison:
+        say(str(comparison))
     typer.echo(target)
 
 
-def _lines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values as dotted names."""
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values under dotted names."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _lines(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}".replace("_", " "), value
 
 
-def _shown(value: object) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_shown(part) for part in value)
+        return ", ".join(_in_words(part) for part in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
