@@ -12,12 +12,13 @@ from dataclasses import replace
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
+from videopath.core.pathology.answers import parse_answer
 from videopath.core.pathology.entities import named
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.testsets.sets import Item, first_line
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
 from videopath.model.inference.engine import Card
-from videopath.model.prompts.questions import FIRST_DESCRIBE, parse_answer
+from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.answers.answerable import asks_for_diagnosis
 from videopath.tools.schemas import DiagnoseResult
 

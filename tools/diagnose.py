@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
+from videopath.core.pathology.answers import DIAGNOSIS_START, parse_answer
 from videopath.core.pathology.labels import normalised_label
-from videopath.model.prompts.questions import DIAGNOSIS_START, Evidence, diagnose_question, parse_answer
+from videopath.model.prompts.questions import Evidence, diagnose_question
 from videopath.tools.answers.answerable import is_answered
 from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, is_of_other_organ
 from videopath.tools.base import TissueTool

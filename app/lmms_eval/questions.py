@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videopath.core.errors import InputError
+from videopath.core.pathology.answers import parse_answer
 from videopath.evaluation.testsets.answers import unanswered
 from videopath.evaluation.testsets.sets import Item, find_video
 from videopath.evaluation.testsets.table import attribute_agreement, measured
-from videopath.model.prompts.questions import parse_answer
 
 if TYPE_CHECKING:
     from videopath.knowledge.index.embedder import Embedder

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
-from videopath.knowledge.records.answers import chosen_option, split_answer
+from videopath.core.pathology.answers import DIAGNOSIS_START, chosen_option, parse_free_answer
 from videopath.knowledge.records.imports import entries
 from videopath.knowledge.records.sources import infer_site, known_site, source_name
 
@@ -139,7 +139,7 @@ def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> Non
 
 def to_conversation(record: InstructionRecord) -> dict[str, Any]:
     """The record in the LLaVA format, in the words of the ViDRiP-LLaVA instruction data."""
-    ending = f"Diagnosis: {record.diagnosis}" if record.diagnosis else ""
+    ending = f"{DIAGNOSIS_START} {record.diagnosis}" if record.diagnosis else ""
     extra = record.model_dump(mode="json", include={"patient", "group", "provenance"}, exclude_defaults=True)
     return {
         "id": record.id,
@@ -205,15 +205,15 @@ def _record_of_exchange(
     given = item.get("id", visual)
     name = str(given) if isinstance(given, str | int) else ""
     question = _VISUAL_TOKEN.sub(" ", question).strip()
-    description, diagnosis = split_answer(chosen_option(question, answer))
+    parts = parse_free_answer(chosen_option(question, answer))
     return _checked(
         {
             "id": name if turn == 1 else f"{name}/{turn}",
             "source": _first_text(item, "source") or source_name(visual) or name,
             "site": _first_text(item, "site", "organ") or infer_site(question, visual),
             "question": question,
-            "description": description,
-            "diagnosis": diagnosis,
+            "description": parts.description,
+            "diagnosis": parts.diagnosis,
             "licence": _first_text(item, "licence", "license") or licence,
             "media": item["media"] if "media" in item else _media_of(item),
             **{name: item[name] for name in ("patient", "group", "provenance") if item.get(name)},

@@ -1,4 +1,4 @@
-"""The questions that the agent puts to the model, and how its answers are read.
+"""The questions that the agent puts to the model, and the form of its answers.
 
 One place for both sides: training asks exactly what the tools ask. The one-prompt form and the answer form
 (description, then ``Diagnosis: …``) are those of the ViDRiP-LLaVA instruction data.
@@ -6,17 +6,13 @@ One place for both sides: training asks exactly what the tools ask. The one-prom
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DIAGNOSIS_START = "Diagnosis:"
-RATIONALE_START = "Rationale:"
+from videopath.core.pathology.answers import DIAGNOSIS_START, RATIONALE_START
 
 FIRST_DESCRIBE = "First, describe the image information relevant to the question. Then, provide your answer."
 _EVIDENCE_WORDS = 32
-_DIAGNOSIS = re.compile(r"\b(?:final\s+)?diagnosis\s*:\s*(.+?)(?:\n|$)", re.IGNORECASE)
-_RATIONALE = re.compile(r"\brationale\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -25,15 +21,6 @@ class Evidence:
 
     diagnosis: str
     description: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer taken apart; a part that the model left out is an empty string."""
-
-    description: str
-    diagnosis: str
-    rationale: str
 
 
 def default_question(site: str | None) -> str:
@@ -82,26 +69,6 @@ def diagnosis_answer(diagnosis: str, rationale: str) -> str:
 def one_prompt_answer(description: str, diagnosis: str) -> str:
     """The form of an answer to :func:`one_prompt_question`."""
     return f"{description}\n{DIAGNOSIS_START} {diagnosis}"
-
-
-def parse_answer(text: str) -> Answer:
-    """Take an answer apart: what stands before ``Diagnosis:``, the diagnosis, the rationale after it.
-
-    An answer without ``Diagnosis:`` is description alone. A closing full stop of the diagnosis is dropped.
-    """
-    found = _DIAGNOSIS.search(text)
-    if not found:
-        return Answer(description=text.strip(), diagnosis="", rationale="")
-    reason = _RATIONALE.search(text, found.start())
-    diagnosis = found.group(1)
-    inline = _RATIONALE.search(diagnosis)
-    if inline:
-        diagnosis = diagnosis[: inline.start()]
-    return Answer(
-        description=text[: found.start()].strip(),
-        diagnosis=diagnosis.strip().rstrip(".").strip("*").strip(),
-        rationale=reason.group(1).strip() if reason else "",
-    )
 
 
 def _first_words(text: str) -> str:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_file
+from videopath.core.pathology.answers import parse_answer
 from videopath.media.quality import attributes
 from videopath.media.quality.attributes import Attributes
 from videopath.model import load_engine, open_clip
 from videopath.model.architecture.network import Network, new_network
-from videopath.model.prompts.questions import parse_answer
 from videopath.training.data import corpus
 from videopath.training.recipe import Recipe, load_recipe
 from videopath.training.run import llava_config, train
