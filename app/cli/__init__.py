@@ -1,1 +1,1 @@
-"""The command ``videopath``. No logic of diagnosis in it."""
+"""The command ``videopath``; it holds no logic of diagnosis."""

@@ -1,4 +1,4 @@
-"""``python -m videopath.app.cli``: the command ``videopath``."""
+"""Run the command ``videopath`` with ``python -m videopath.app.cli``."""
 
 from videopath.app.cli.main import main
 

@@ -1,4 +1,4 @@
-"""What a person sees: results on stdout, everything else on stderr."""
+"""Output on the terminal: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import Progress
+from rich.progress import Progress, track
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -20,50 +20,52 @@ from rich.text import Text
 if TYPE_CHECKING:
     from videopath.agent.cases.records import Step
 
+Item = TypeVar("Item")
+
 _PIPE_WIDTH = 160
-_TAIL = 400  # characters of the streamed answer that are shown
+_TAIL = 400  # characters of the streamed answer on the screen
 
 
 def stdout() -> Console:
-    """The console for results; lines that go to a file or a pipe may be longer."""
+    """Return the console for results; lines to a file or pipe may be longer than the terminal's."""
     return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def stderr() -> Console:
-    """The console for progress and errors."""
+    """Return the console for progress and errors."""
     return Console(file=sys.stderr, highlight=False)
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text as it is: markup in it is not read, control characters cannot steer the terminal."""
+    """Return text without markup, its control characters replaced: it cannot steer the terminal."""
     return Text(
         "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text), style
     )
 
 
 def emit_json(document: str) -> None:
-    """One JSON document on stdout and nothing else."""
+    """Write one JSON document to stdout."""
     sys.stdout.write(document.rstrip("\n") + "\n")
     sys.stdout.flush()
 
 
 def say(message: str) -> None:
-    """A sentence on stderr."""
+    """Print a sentence on stderr."""
     stderr().print(plain(message), soft_wrap=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table of plain texts: markup in them is not read."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    """Return a table; markup in its cells is not read."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        shown.add_column(name, overflow="fold")
+        drawn.add_column(name, overflow="fold")
     for row in rows:
-        shown.add_row(*(plain(cell) for cell in row))
-    return shown
+        drawn.add_row(*(plain(cell) for cell in row))
+    return drawn
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Keep the libraries' own progress bars and warnings off the screen unless ``verbose``."""
+    """Hide the libraries' own progress bars and warnings unless ``verbose``."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if verbose:
         return
@@ -74,16 +76,23 @@ def quiet_libraries(verbose: bool) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, on a terminal only, for callbacks of (done, in all)."""
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback for (done, total); it moves a bar on stderr if that is a terminal."""
     console = stderr()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def collect_with_progress(items: Iterable[Item], total: int | None, description: str) -> list[Item]:
+    """Return all items as a list, with a bar on stderr meanwhile; ``total`` is None if it is not known."""
+    if total == 0:
+        return []
+    return list(track(items, total=total, description=description, console=stderr()))
+
+
 class StepDisplay:
-    """Shows each step as it finishes, and on a terminal the one at work with what the model is writing."""
+    """Prints each finished step; on a terminal also the running step and what the model is writing."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or stderr()
@@ -105,18 +114,18 @@ class StepDisplay:
             self._live.stop()
 
     def working(self, name: str) -> None:
-        """The step that is at work now."""
+        """Show the running step."""
         self._written = ""
         self._spinner = Spinner("dots", plain(name))
         self._refresh()
 
     def token(self, text: str) -> None:
-        """A piece of what the model writes."""
+        """Append a piece of the model's answer."""
         self._written = (self._written + text)[-_TAIL:]
         self._refresh()
 
     def finished(self, step: Step) -> None:
-        """A step is done."""
+        """Print a finished step."""
         line = Text("✓ ", style="green")
         line.append(f"{step.name:<14}", style="bold")
         line.append(f"{step.seconds:7.2f} s  {step.device or '':<6} ", style="dim")

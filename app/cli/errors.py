@@ -1,4 +1,4 @@
-"""How a command leaves: one sentence on stderr and the right exit code, never a traceback for what is known."""
+"""Exit codes, and known errors as one sentence on stderr instead of a traceback."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class GuardedGroup(TyperGroup):
-    """A group of commands whose known errors become a sentence and an exit code."""
+    """A command group that turns known errors into a sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except VideoPathError as error:
@@ -38,7 +38,8 @@ class GuardedGroup(TyperGroup):
             if not has_half_characters(str(error.object)):
                 raise
             say_error(
-                "A name or a word that was given is not valid UTF-8 text: rename the file or folder, or write it anew."
+                "A file name or an argument is not valid UTF-8 text. Rename the file or folder, or type the "
+                "argument again."
             )
             raise typer.Exit(EXIT_USAGE) from error
         except BrokenPipeError:
@@ -48,13 +49,13 @@ class GuardedGroup(TyperGroup):
             raise typer.Exit(EXIT_FAILED) from error
         except sqlite3.OperationalError as error:
             say_error(
-                f"A database in the home folder cannot be used ({error}): free the disk or set VIDEOPATH_HOME."
+                f"A database in the home folder cannot be used ({error}). Free disk space, or set VIDEOPATH_HOME."
             )
             raise typer.Exit(EXIT_FAILED) from error
 
 
 def say_error(message: str) -> None:
-    """A sentence on stderr; it may hold brackets of any text."""
+    """Print an error on stderr; markup in the message is not read."""
     from rich.text import Text
 
     from videopath.app.cli.console import plain, stderr
@@ -64,24 +65,26 @@ def say_error(message: str) -> None:
     stderr().print(line, soft_wrap=True, highlight=False)
 
 
-def say_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What stands in the place of a traceback for an error that nobody foresaw."""
+def say_unexpected_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print one sentence instead of the traceback of an unexpected error (a ``sys.excepthook``)."""
     say_error(
-        f"VideoPath failed in a way that it should not ({kind.__name__}: {error}). "
-        "Run the command again with --verbose to see where, and report it."
+        f"VideoPath failed unexpectedly ({kind.__name__}: {error}). "
+        "Run the command again with --verbose to see the traceback, and report the problem."
     )
 
 
 def os_sentence(error: OSError) -> str:
-    """What the system refused, and what to do about it."""
-    place = f" {error.filename}" if error.filename else ""
+    """Return a sentence that says what the system refused and what to do about it."""
+    path = f" {error.filename}" if error.filename else ""
     if error.errno in _NO_SPACE:
         return (
-            f"The disk is full; writing{place} failed. Free some space or set VIDEOPATH_HOME to another disk."
+            f"The disk is full; writing{path} failed. Free some space, or set VIDEOPATH_HOME to another disk."
         )
     if error.errno in _NOT_WRITABLE:
         return (
-            f"There is no permission to use{place or ' a file'} ({error.strerror}). "
-            "Change its permissions or set VIDEOPATH_HOME to a folder that you can write to."
+            f"There is no permission to use{path or ' a file'} ({error.strerror}). "
+            "Change the permissions, or set VIDEOPATH_HOME to a folder that you can write to."
         )
-    return f"The system refused{place or ' a file'}: {error.strerror or error}."
+    return f"The system refused to open or write{path or ' a file'}: {error.strerror or error}."

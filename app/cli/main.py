@@ -14,13 +14,17 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from videopath.app.cli.commands import app as web
-from videopath.app.cli.commands import cases, dataset, demo, diagnose, train
-from videopath.app.cli.commands.evaluate import clips as evaluate
-from videopath.app.cli.commands.knowledge import changing as knowledge
-from videopath.app.cli.commands.model import checkpoints as model
-from videopath.app.cli.errors import GuardedGroup, say_unexpected
-from videopath.app.cli.options import AsJson, Home
+from videopath.app.cli.commands.cases.group import cases_app
+from videopath.app.cli.commands.dataset import dataset_app
+from videopath.app.cli.commands.demo import demo
+from videopath.app.cli.commands.diagnose import diagnose
+from videopath.app.cli.commands.doctor import doctor
+from videopath.app.cli.commands.evaluate.group import evaluate_app
+from videopath.app.cli.commands.knowledge.group import knowledge_app
+from videopath.app.cli.commands.model.group import model_app
+from videopath.app.cli.commands.train import train
+from videopath.app.cli.commands.web_app import web_app
+from videopath.app.cli.errors import GuardedGroup, say_unexpected_error
 
 app = typer.Typer(
     cls=GuardedGroup,
@@ -32,8 +36,21 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def main() -> None:
+    """Run the command line (entry point of the console script)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # JSON is UTF-8 in every locale
+    if "--verbose" not in sys.argv:
+        sys.excepthook = say_unexpected_error
+    try:
+        get_command(app)()  # app() would install Typer's own excepthook
+    finally:
+        gc.freeze()  # skip the collection at exit: it takes a second after torch was imported
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(version("videopath-agent"))
@@ -43,44 +60,23 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Step-by-step, checkable diagnosis of pathology videos. Research use only."""
 
 
-app.command("demo")(demo.demo)
-app.command("diagnose")(diagnose.diagnose)
-app.command("app")(web.app)
-app.add_typer(cases.app, name="cases")
-app.add_typer(knowledge.app, name="knowledge")
-app.add_typer(model.app, name="model")
-app.add_typer(dataset.app, name="dataset")
-app.command("train")(train.train)
-app.add_typer(evaluate.app, name="evaluate")
-
-
-@app.command("doctor")
-def doctor(as_json: AsJson = False, home: Home = None) -> None:
-    """What is here, what is missing, and what to do about it."""
-    from videopath.app.cli.commands.doctor import doctor as look
-
-    look(as_json)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(
-                encoding="utf-8", errors="replace"
-            )  # JSON is UTF-8, whatever the terminal's language
-    if "--verbose" not in sys.argv:
-        sys.excepthook = say_unexpected
-    try:
-        get_command(app)()  # not app(): that would put Typer's own excepthook in its place
-    finally:
-        gc.freeze()  # nothing is left to be collected: the search at the end would take a second after torch
+app.command("demo")(demo)
+app.command("diagnose")(diagnose)
+app.command("app")(web_app)
+app.add_typer(cases_app, name="cases")
+app.add_typer(knowledge_app, name="knowledge")
+app.add_typer(model_app, name="model")
+app.add_typer(dataset_app, name="dataset")
+app.command("train")(train)
+app.add_typer(evaluate_app, name="evaluate")
+app.command("doctor")(doctor)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands have in common."""
 
 from __future__ import annotations
 
@@ -12,34 +12,39 @@ from videopath.core.errors import VideoPathError
 
 
 def _use_home(home: Path | None) -> Path | None:
-    """Everything below reads the home folder from the environment, settings file included."""
+    """Set VIDEOPATH_HOME, from which everything reads the home folder, the settings file included."""
     if home is not None:
         os.environ["VIDEOPATH_HOME"] = str(home.expanduser().absolute())
     return home
 
 
 class WrongChoice(VideoPathError):
-    """A word that an option does not know. Not a ``ValueError``: click would put a box of its own around it."""
+    """An unknown value of an option. Not a ``ValueError``: click would draw its own box around the message."""
 
     exit_code = 2
 
 
 def choice(option: str, *allowed: str) -> dict[str, Any]:
-    """Settings of an option with few values: a wrong one is told in one sentence."""
+    """Return settings for ``typer.Option`` that reject other values with one sentence.
 
-    def chosen(value: str) -> str:
+    Args:
+        option: Name of the option, for the message.
+        allowed: The values that it accepts.
+    """
+
+    def parse(value: str) -> str:
         if value not in allowed:
             raise WrongChoice(f"{option} {value[:40]!r} is not known; use one of: {', '.join(allowed)}.")
         return value
 
-    return {"parser": chosen, "metavar": "|".join(allowed), "show_default": False}
+    return {"parser": parse, "metavar": "|".join(allowed), "show_default": False}
 
 
 Home = Annotated[
     Path | None,
     typer.Option(
         "--home",
-        help="Folder of the case library; default: $VIDEOPATH_HOME or the user-data folder.",
+        help="Folder of the case library; default: $VIDEOPATH_HOME, else the user-data folder.",
         callback=_use_home,
         show_default=False,
     ),
@@ -51,25 +56,32 @@ AcceptUncalibrated = Annotated[
     bool,
     typer.Option(
         "--accept-uncalibrated",
-        help="Report the answers of a model whose confidence was never fitted; else they wait for a person.",
+        help="Report answers of a model without a fitted confidence; otherwise they wait for a person's review.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="nano, a checkpoint folder or a hub id; default: nano.", show_default=False
+        "--model",
+        "-m",
+        help="nano, a checkpoint folder or a Hugging Face id; default: nano.",
+        show_default=False,
     ),
 ]
 Base = Annotated[
     str | None,
-    typer.Option("--base", help="The base of a LoRA or projector: a folder or a hub id.", show_default=False),
+    typer.Option(
+        "--base",
+        help="Base checkpoint of a LoRA or projector: a folder or a Hugging Face id.",
+        show_default=False,
+    ),
 ]
 Media = Annotated[
     Path | None,
     typer.Option(
         "--media",
-        help="Folder of the videos; default: that of the set.",
+        help="Folder of the videos; default: the folder of the test set.",
         exists=True,
         file_okay=False,
         show_default=False,
@@ -80,25 +92,29 @@ Knowledge = Annotated[
     typer.Option(
         "--knowledge",
         "-k",
-        help="Knowledge base folder; default: the starter that comes along.",
+        help="Folder of the knowledge base; default: the bundled starter.",
         show_default=False,
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", help="cpu, cuda, cuda:1 or mps; default: the best.", show_default=False),
+    typer.Option(
+        "--device", help="cpu, cuda, cuda:1 or mps; default: the fastest available.", show_default=False
+    ),
 ]
 Dtype = Annotated[
     Literal["float32", "float16", "bfloat16"] | None,
     typer.Option(
-        "--dtype", help="Default: by device.", **choice("--dtype", "float32", "float16", "bfloat16")
+        "--dtype",
+        help="Number format of the weights; default: depends on the device.",
+        **choice("--dtype", "float32", "float16", "bfloat16"),
     ),
 ]
 Review = Annotated[
     Literal["never", "uncertain", "always"] | None,
     typer.Option(
         "--review",
-        help="When a person is asked; default: never.",
+        help="When a case waits for a person's review; default: never.",
         **choice("--review", "never", "uncertain", "always"),
     ),
 ]
@@ -106,7 +122,7 @@ Sampling = Annotated[
     Literal["uniform", "fps", "keyframes"],
     typer.Option(
         "--sampling",
-        help="How frames are chosen; default: uniform.",
+        help="How frames are chosen from the video; default: uniform.",
         **choice("--sampling", "uniform", "fps", "keyframes"),
     ),
 ]
@@ -114,34 +130,54 @@ Action = Annotated[
     Literal["accept", "edit", "revise", "reject"] | None,
     typer.Option(
         "--action",
-        help="Your decision; with revise the agent goes on from your correction and asks again.",
+        help="Your decision. After revise the agent continues from your corrections and asks again.",
         **choice("--action", "accept", "edit", "revise", "reject"),
     ),
 ]
 Site = Annotated[
-    str | None, typer.Option("--site", "-s", help="Where the tissue is from, e.g. colon.", show_default=False)
+    str | None,
+    typer.Option("--site", "-s", help="Organ that the tissue comes from, such as colon.", show_default=False),
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show the libraries' own progress and warnings.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show the libraries' progress and warnings, and tracebacks.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Question = Annotated[
-    str | None, typer.Option("--question", "-q", help="A question of your own.", show_default=False)
+    str | None,
+    typer.Option(
+        "--question", "-q", help="Your question; default: the most likely diagnosis.", show_default=False
+    ),
 ]
 Frames = Annotated[
     int | None,
-    typer.Option("--frames", min=1, max=512, help="Frames that the model sees.", show_default=False),
+    typer.Option(
+        "--frames",
+        min=1,
+        max=512,
+        help="Number of frames that the model sees; default: the checkpoint's own.",
+        show_default=False,
+    ),
 ]
-Start = Annotated[float | None, typer.Option("--start", min=0, help="First second.", show_default=False)]
-End = Annotated[float | None, typer.Option("--end", min=0, help="Last second.", show_default=False)]
+Start = Annotated[
+    float | None,
+    typer.Option("--start", min=0, help="First second to look at; default: 0.", show_default=False),
+]
+End = Annotated[
+    float | None,
+    typer.Option("--end", min=0, help="Last second to look at; default: the end.", show_default=False),
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
-        help="A file, video, slide, patient or group whose records may not be used; may be repeated.",
+        help="Do not use records of this file, video, slide, patient or group; can be repeated.",
         show_default=False,
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit code 4 when the agent abstains.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 4 if the agent abstains.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="Folder that also gets report and bundle.", show_default=False),
+    typer.Option(
+        "--out", "-o", help="Also write the report and the bundle to this folder.", show_default=False
+    ),
 ]

@@ -1,4 +1,4 @@
-"""How the commands run a case: check what was asked, show the steps, deliver the report, choose the exit code."""
+"""Run a case for a command: load the agent, show the steps, deliver the report, choose the exit code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from videopath.app.cli.errors import EXIT_ABSTAINED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WAITING
+from videopath.core.choices import ReviewMode
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from videopath.agent import CaseReport, DiagnosticAgent, Step
     from videopath.agent.cases.library import CaseLibrary
     from videopath.agent.graph.steps import Progress
-    from videopath.core.settings import ReviewMode
+    pass  # reimport
 
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """Which agent; what is none comes from the settings."""
+    """Options of the agent; those that are None come from the settings."""
 
     model: str | None = None
     base: str | None = None
@@ -39,14 +40,15 @@ class AgentOptions:
 
 
 def load_agent(options: AgentOptions) -> DiagnosticAgent:
-    """The agent of the command line, else of the settings."""
+    """Load the agent with the options of the command line, else of the settings."""
     from videopath.agent import DiagnosticAgent
     from videopath.core.settings import load_settings
 
     settings = load_settings()
     return DiagnosticAgent.load(
         model=options.model or settings.model,
-        base=options.base or (None if options.model else settings.base),  # a base is that of its own model
+        base=options.base
+        or (None if options.model else settings.base),  # the settings' base belongs to their model
         knowledge=options.knowledge or settings.knowledge,
         review=options.review or settings.review,
         frames=options.frames or settings.frames,
@@ -59,34 +61,47 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
 
 
 def load_agent_of(library: CaseLibrary, case_id: str) -> DiagnosticAgent:
-    """The agent that a case was begun with."""
+    """Load the agent with the settings that a case was started with."""
     from videopath.agent.replay import agent_of, settings_of
     from videopath.core.settings import load_settings
 
-    begun_with = settings_of(library, case_id)
-    return agent_of(begun_with, library.home, accept_licence=load_settings().accept_licence)
+    case_settings = settings_of(library, case_id)
+    return agent_of(case_settings, library.home, accept_licence=load_settings().accept_licence)
 
 
 def follow(
     library: CaseLibrary, case_id: str, run: Callable[[Callable[[Progress], None]], Iterable[Step]]
 ) -> None:
-    """Run a case, show its steps as they finish and, on a terminal, what is written in between."""
+    """Run a case and show its finished steps; on a terminal also the tokens as they are written.
+
+    Args:
+        library: The library that holds the case.
+        case_id: Its id, for the message after Ctrl-C.
+        run: Runs the case and yields its steps; it is called with the callback for progress.
+
+    Raises:
+        typer.Exit: With code 130, after Ctrl-C.
+    """
     from videopath.app.cli.console import StepDisplay
 
     with _resumable(library, case_id), StepDisplay() as display:
 
-        def between(progress: Progress) -> None:
+        def show_progress(progress: Progress) -> None:
             if progress.kind == "token":
                 display.token(progress.text)
             else:
                 display.working(f"{progress.step}: {progress.text}" if progress.text else progress.step)
 
-        for step in run(between):
+        for step in run(show_progress):
             display.finished(step)
 
 
 def deliver(report: CaseReport, *, as_json: bool, out: Path | None = None, strict: bool = False) -> None:
-    """The report on stdout and, when asked, in a folder; leaves with the case's exit code."""
+    """Print the report, write it to ``out`` if that is given, and exit with the case's code.
+
+    Raises:
+        typer.Exit: If the case's exit code is not 0.
+    """
     from videopath.app.cli.console import emit_json, say, stdout
     from videopath.app.cli.summary import summary
 
@@ -109,7 +124,7 @@ def deliver(report: CaseReport, *, as_json: bool, out: Path | None = None, stric
 
 
 def exit_code(report: CaseReport, strict: bool) -> int:
-    """What the process answers for a case."""
+    """Return the exit code for a case."""
     if report.status == "waiting for review":
         return EXIT_WAITING
     if report.status in ("failed", "running"):
@@ -118,14 +133,14 @@ def exit_code(report: CaseReport, strict: bool) -> int:
 
 
 def check_folder(out: Path | None) -> None:
-    """Refuse a folder for results that cannot be made or written before the work begins, not after it."""
+    """Raise ``InputError`` if the folder for results cannot be made or written: before the work, not after it."""
     if out is None:
         return
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder for report and bundle.")
-    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise InputError(f"--out {out} cannot be written; give a folder where you may write.")
+    existing = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise InputError(f"--out {out} cannot be written; give a folder that you can write to.")
 
 
 def _write(report: CaseReport, out: Path) -> None:
@@ -141,14 +156,14 @@ def _write(report: CaseReport, out: Path) -> None:
 
 @contextmanager
 def _resumable(library: CaseLibrary, case_id: str) -> Iterator[None]:
-    """An interrupted case says how it goes on."""
+    """After Ctrl-C, say how the case can be resumed."""
     try:
         yield
     except KeyboardInterrupt as error:
         from videopath.app.cli.console import say
 
         if any(entry.case_id == case_id for entry in library.list()):
-            say(f"Interrupted. Finished steps are kept; go on with: videopath cases resume {case_id}")
+            say(f"Interrupted. The finished steps are kept; continue with: videopath cases resume {case_id}")
         else:
-            say("Interrupted before the case began.")
+            say("Interrupted before the case started.")
         raise typer.Exit(EXIT_INTERRUPTED) from error

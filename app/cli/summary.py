@@ -1,4 +1,4 @@
-"""A case on one screen. Texts from the model are shown as they are: markup in them is not read."""
+"""The summary of a case on the terminal. Markup in texts of the model is not read."""
 
 from __future__ import annotations
 
@@ -40,42 +40,47 @@ if TYPE_CHECKING:
 
 
 def summary(report: CaseReport, state: str = "") -> RenderableType:
-    """What was found, how sure the agent is, and on what it rests. ``state``: the library's word for the status."""
+    """Return the summary of a case, ready to print.
+
+    Args:
+        report: The report.
+        state: The library's word for its status; default: the report's own status.
+    """
     return Group(*_parts(report, state or report.status), "", Text(report.notice, style="yellow"))
 
 
 def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
     yield _headline(report, state)
     if report.status in UNFINISHED:
-        done = ((step.name, f"{step.seconds:.2f}", step.summary) for step in report.steps)
+        rows = ((step.name, f"{step.seconds:.2f}", step.summary) for step in report.steps)
         yield _titled(
-            "Finished steps", table(("step", "seconds", "outcome"), done) if report.steps else "none"
+            "Finished steps", table(("step", "seconds", "outcome"), rows) if report.steps else "none"
         )
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
     if report.review or report.addenda:
         yield _titled("Who said what", *(plain(str(statement)) for statement in statements(report)))
-    yield from _of_the_agent(report)
+    yield from _agent_parts(report)
     if report.differential:
         own, others = by_organ(report.differential)
         yield _titled("Differential", _candidates(own))
         if others:
             yield _titled(other_organs_in_words(others), _candidates(others))
     if report.findings:
-        found = (
+        findings = (
             (moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings
         )
-        yield _titled("Findings, and the moment that shows each that was seen", table(("", "", ""), found))
+        yield _titled("Findings, with the moment that shows each", table(("", "", ""), findings))
     elif report.description:
         yield _titled("Description", plain(report.description))
     if writer := writer_of("description", report):
-        yield plain(f"Description and findings are in the words of {writer}.")
+        yield plain(f"Description and findings were written by {writer}.")
     if report.similar_cases:
         cases = (
             (f"{c.score:.3f}", ranks_of(c), c.id, c.diagnosis, "" if c.kept else c.why)
             for c in report.similar_cases
         )
-        yield _titled("Similar cases", table(("", "ranks", "case", "diagnosis", "not used because"), cases))
+        yield _titled("Similar cases", table(("", "ranks", "case", "diagnosis", "reason dropped"), cases))
     if report.vote:
         yield plain(f"\n{vote_in_words(report.vote)}")
     for sentence in left_out_sentences(report):
@@ -83,13 +88,13 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
     if report.blind_diagnosis:
         after = marked(report, agent_diagnosis(report)) or "none"
         yield plain(
-            f"\nBefore the similar cases: {blind_in_words(report)}. The agent after them: {after}. "
+            f"\nBlind diagnosis: {blind_in_words(report)}. The agent's diagnosis with similar cases: {after}. "
             f"{retrieval_sentence(report)}"
         )
 
 
-def _of_the_agent(report: CaseReport) -> Iterator[RenderableType]:
-    """Its looks, advice and rationale; apart, with its diagnosis and confidence, where the diagnosis is a person's."""
+def _agent_parts(report: CaseReport) -> Iterator[RenderableType]:
+    """The agent's looks, advice and rationale; in a section of their own if the diagnosis is a person's."""
     parts = [plain(line) for line in (*vouchers_in_words(report), *looks_in_words(report))]
     if report.advice:
         parts += [plain("What would help", "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]

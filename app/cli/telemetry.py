@@ -1,13 +1,13 @@
-"""What libraries tell their makers: nothing, unless the user's environment says otherwise."""
+"""Usage statistics of libraries: off unless the user's environment turns them on."""
 
 from __future__ import annotations
 
 import os
 
 USAGE_STATS = "STREAMLIT_BROWSER_GATHER_USAGE_STATS"
-"""Streamlit's own variable; where it is not set, VideoPath turns the statistics off."""
+"""Streamlit's own variable; VideoPath turns the statistics off if it is not set."""
 
 
 def shares_usage_stats() -> bool:
-    """Whether the user's environment lets the pages send Streamlit's statistics."""
+    """Return whether the environment turns on Streamlit's usage statistics."""
     return os.environ.get(USAGE_STATS, "false").strip().lower() == "true"

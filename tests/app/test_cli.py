@@ -123,8 +123,8 @@ def test_an_unforeseen_error_shows_no_traceback() -> None:
     script = """
 import sys
 import videopath.app.cli
-import videopath.app.cli.commands.cases as cases
-cases._library = lambda: 1 / 0
+from videopath.app.cli.commands.cases import browsing
+browsing.open_library = lambda: 1 / 0
 sys.argv = ["videopath", "cases", "list"]
 videopath.app.cli.main()
 """

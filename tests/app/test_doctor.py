@@ -1,4 +1,4 @@
-"""``videopath doctor`` on a whole installation, and where something is missing."""
+"""``videopath doctor`` on a complete installation, and on one that lacks something."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from langsmith.utils import get_env_var
 from typer.testing import CliRunner
 
-from videopath.app.cli.commands import doctor
-from videopath.app.cli.commands.doctor import Check
+from videopath.app.cli import installation
+from videopath.app.cli.installation import Check
 from videopath.app.cli.main import app
 from videopath.app.cli.telemetry import USAGE_STATS, shares_usage_stats
 
@@ -41,8 +41,8 @@ def test_what_is_missing_comes_with_what_to_do(tmp_path: Path, monkeypatch: pyte
     ("environment", "said"),
     [
         ({}, "off"),
-        ({"LANGSMITH_TRACING": "true"}, "not allowed: cases stay here"),
-        ({"LANGCHAIN_TRACING_V2": "true"}, "not allowed: cases stay here"),
+        ({"LANGSMITH_TRACING": "true"}, "not allowed: cases stay on this machine"),
+        ({"LANGCHAIN_TRACING_V2": "true"}, "not allowed: cases stay on this machine"),
         ({"LANGSMITH_TRACING": "true", "VIDEOPATH_TRACING": "1"}, "leave this machine"),
     ],
 )
@@ -66,10 +66,10 @@ def test_statistics_of_the_pages_are_off_unless_the_environment_says_otherwise(
     assert checks_of("_telemetry")[0].found == "off"
     monkeypatch.setenv(USAGE_STATS, "true")
     assert shares_usage_stats()
-    (told,) = checks_of("_telemetry")
-    assert told.ok
-    assert "streamlit" in told.found
-    assert USAGE_STATS in told.advice
+    (telemetry,) = checks_of("_telemetry")
+    assert telemetry.ok
+    assert "streamlit" in telemetry.found
+    assert USAGE_STATS in telemetry.advice
 
 
 def test_whose_paths_visitors_may_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_whose_paths_visitors_may_name_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert "/data/slides" in checks_of("_visitors")[0].found
 
 
-def checks_of(look: str) -> list[Check]:
-    """The findings of one look of the command."""
-    found: list[Check] = getattr(doctor, look)()
-    return found
+def checks_of(name: str) -> list[Check]:
+    """Run one check of the module and return its results."""
+    checks: list[Check] = getattr(installation, name)()
+    return checks

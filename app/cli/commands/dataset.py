@@ -14,11 +14,11 @@ from videopath.app.cli.options import AsJson, Verbose, choice
 if TYPE_CHECKING:
     from videopath.training.validation import DatasetCheck
 
-app = typer.Typer(no_args_is_help=True, help="Instruction data: check, lessons.")
+dataset_app = typer.Typer(no_args_is_help=True, help="Instruction data: check, lessons.")
 _SHOWN = 20
 
 
-@app.command()
+@dataset_app.command()
 def check(
     conversations: Annotated[
         Path, typer.Argument(help="LLaVA JSON, JSON lines, or a YAML mixture.", exists=True, dir_okay=False)
@@ -53,8 +53,7 @@ def check(
     verbose: Verbose = False,
 ) -> None:
     """Say what is wrong with a set of conversations before training; exit 1 where something is."""
-    from videopath.app.cli.commands.evaluate.shared import tracked
-    from videopath.app.cli.console import emit_json, plain, quiet_libraries, stdout
+    from videopath.app.cli.console import collect_with_progress, emit_json, plain, quiet_libraries, stdout
     from videopath.training.validation import check as look
 
     quiet_libraries(verbose)
@@ -65,7 +64,7 @@ def check(
         checkpoint = open_checkpoint(model)
         tokenizer, longest = checkpoint.tokenizer(), checkpoint.config().max_length
     steps = look(conversations, media or conversations.parent, depth, tokenizer, longest)
-    found = tracked(steps, None, "conversations checked")[-1]
+    found = collect_with_progress(steps, None, "conversations checked")[-1]
     if as_json:
         emit_json(json.dumps(found.to_json(), ensure_ascii=False))
     else:
@@ -74,7 +73,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@dataset_app.command()
 def lessons(
     data: Annotated[
         Path,
@@ -92,13 +91,12 @@ def lessons(
 
     Of the training side alone. The default share is what its few steps need: 6,560 examples, 15,000 conversations, 110 MB.
     """
-    from videopath.app.cli.commands.evaluate.shared import tracked
-    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.console import collect_with_progress, quiet_libraries
     from videopath.training.data.lessons import examples_of, write_lessons
 
     quiet_libraries(verbose)
     written = write_lessons(data, out, seed=seed, share=share, workers=workers)
-    tracked(written, examples_of(share), "examples written")
+    collect_with_progress(written, examples_of(share), "examples written")
     typer.echo(out)
 
 

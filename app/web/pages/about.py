@@ -94,9 +94,9 @@ def _machine() -> None:
 
 @st.cache_data(ttl=60 * _MINUTES, show_spinner="Looking around; this takes a few seconds")
 def _looked_around() -> list[tuple[str, bool, str, str]]:
-    from videopath.app.cli.commands.doctor import all_checks
+    from videopath.app.cli.installation import check_installation
 
-    return [(check.name, check.ok, check.found, check.advice) for check in all_checks()]
+    return [(check.name, check.ok, check.found, check.advice) for check in check_installation()]
 
 
 def _licences() -> None:

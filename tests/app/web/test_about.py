@@ -45,10 +45,10 @@ def test_what_doctor_says(app: Callable[..., Any]) -> None:
 
 
 def test_what_is_missing_is_said(app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from videopath.app.cli.commands import doctor
+    from videopath.app.cli import installation
 
-    missing = [doctor.Check("nano weights", False, "damaged: x", "Install again.")]
-    monkeypatch.setattr(doctor, "_LOOKS", (lambda: missing,))
+    missing = [installation.Check("nano weights", False, "damaged: x", "Install again.")]
+    monkeypatch.setattr(installation, "_CHECKS", (lambda: missing,))
     test = app("about").run()
     test.button_group(key="about_part").set_value("This machine").run()
     assert not test.exception

@@ -1,1 +1,1 @@
-"""``videopath evaluate``, one module per subcommand."""
+"""``videopath evaluate``: measure the agent, the model and retrieval on held-out data."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from videopath.app.cli.commands.evaluate.shared import tracked
 from videopath.app.cli.options import AcceptLicence, AsJson, Base, Home, Knowledge, Media, Verbose, choice
+from videopath.core.choices import ControlName, SystemName
 from videopath.core.errors import EngineError, InputError
 
 if TYPE_CHECKING:
-    from videopath.evaluation.testsets.answers import Answer, AskSeveral, Header, SystemName
-    from videopath.evaluation.testsets.controls import Changed, ControlName
+    from videopath.evaluation.testsets.answers import Answer, AskSeveral, Header
+    from videopath.evaluation.testsets.controls import Changed
     from videopath.evaluation.testsets.document import Controlled
     from videopath.evaluation.testsets.judge import Judge, Judgement
     from videopath.evaluation.testsets.sets import Item
@@ -159,6 +159,7 @@ def answers(
     from videopath.evaluation.testsets.answers import check_judge
     from videopath.evaluation.testsets.judge import Judge
     from videopath.evaluation.testsets.sets import read_items
+    from videopath.evaluation.testsets.table import check_metrics
     from videopath.model import load_engine
 
     quiet_libraries(verbose)
@@ -167,6 +168,7 @@ def answers(
     judging = Judge.at(judge, parser, parallel=parallel) if judge else None
     if judge:
         check_judge()
+    check_metrics()
     if html:
         check_html()
     items = read_items(questions, media or questions.parent)
@@ -219,17 +221,20 @@ def _evaluated(
 
 def _answers(run: _Run, system: SystemName) -> list[Answer]:
     """A system's answers to the whole set."""
+    from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.testsets.answers import answer_all
 
     with run.asking(system) as ask:
         file = run.out / system / "answers.jsonl"
         found = answer_all(run.items, ask, run.header(system), file, run.at_once(system))
-        return tracked(found, len(run.items), f"{system}: questions answered")
+        return collect_with_progress(found, len(run.items), f"{system}: questions answered")
 
 
 def _judgements(judge: Judge, found: Sequence[Answer], folder: Path) -> list[Judgement]:
+    from videopath.app.cli.console import collect_with_progress
+
     file = folder / "judgements.jsonl"
-    return tracked(judge.judge(found, file), len(found), f"{folder.name}: answers judged")
+    return collect_with_progress(judge.judge(found, file), len(found), f"{folder.name}: answers judged")
 
 
 def _controlled(
@@ -275,6 +280,7 @@ def _answers_under(
     run: _Run, system: SystemName, control: ControlName, changed: Sequence[Changed]
 ) -> list[Answer]:
     """A system's answers to the questions as a control changes them."""
+    from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.testsets.answers import answer_all
     from videopath.evaluation.testsets.controls import asking_changed
 
@@ -287,11 +293,12 @@ def _answers_under(
             file,
             run.at_once(system),
         )
-        return tracked(found, len(changed), f"{system}, {control}: questions answered")
+        return collect_with_progress(found, len(changed), f"{system}, {control}: questions answered")
 
 
 def _pairs(run: _Run) -> list[Pair]:
     """The near-identical cases of the set; kept beside the answers."""
+    from videopath.app.cli.console import collect_with_progress
     from videopath.core.files import sha256_file
     from videopath.evaluation.testsets.pairs import nearest_pairs, read_pairs, seen, write_pairs
     from videopath.tools.frame_encoders.viewer import load_frame_encoder
@@ -301,7 +308,9 @@ def _pairs(run: _Run) -> list[Pair]:
     pairs = read_pairs(file, *of)
     if pairs is None:
         found = seen(run.items, encoder, run.engine.info.frames)
-        vectors = tracked(found, len({item.video for item in run.items}), "videos seen for pairs")
+        vectors = collect_with_progress(
+            found, len({item.video for item in run.items}), "videos seen for pairs"
+        )
         pairs = nearest_pairs(run.items, dict(vectors))
         write_pairs(file, *of, pairs)
     return pairs
@@ -341,7 +350,7 @@ def _keep(report: SetReport, out: Path, html: bool | None) -> None:
 
 def _show(report: SetReport, as_json: bool) -> None:
     """The figures on stdout. Raises ``EngineError`` where the judge gave none: the others stand all the same."""
-    from videopath.app.cli.commands.evaluate.report import show_report
+    from videopath.app.cli.commands.evaluate.answer_tables import show_report
     from videopath.app.cli.console import emit_json
 
     if as_json:

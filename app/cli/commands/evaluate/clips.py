@@ -8,23 +8,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from videopath.app.cli.commands.evaluate.answers import answers
-from videopath.app.cli.commands.evaluate.html import report
-from videopath.app.cli.commands.evaluate.lab import lab
-from videopath.app.cli.commands.evaluate.retrieval import retrieval
-from videopath.app.cli.commands.evaluate.shared import DEFAULT, OF_A_SET, DefaultGroup, tracked
-from videopath.app.cli.commands.evaluate.write_set import write_set
 from videopath.app.cli.options import AsJson, Home, Verbose, choice
 from videopath.core.errors import InputError
 
-app = typer.Typer(
-    cls=DefaultGroup,
-    help="Figures on held-out data: of a test set (`videopath evaluate SET`), of the agent on clips over tiles "
-    "(`videopath evaluate --data DIR`), and of retrieval.",
-)
 
-
-@app.command(DEFAULT)
 def clips(
     data: Annotated[
         Path,
@@ -71,7 +58,7 @@ def clips(
 
     from videopath.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
-    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.console import collect_with_progress, quiet_libraries
     from videopath.core.files import write_text
     from videopath.evaluation.tiles import atlas as on_atlas
     from videopath.evaluation.tiles import clips as on_clips
@@ -90,7 +77,7 @@ def clips(
             model=model, policy=Policy(max_looks=looks, accept_uncalibrated=True), home=cases
         ) as agent:
             trials: list[Any] = []
-            on_tiles: list[Any] = tracked(
+            on_tiles: list[Any] = collect_with_progress(
                 on_clips.evaluate(
                     agent,
                     samples,
@@ -102,7 +89,7 @@ def clips(
                 len(samples),
                 f"{split} clips over tiles",
             )
-            on_slides: list[Any] = tracked(
+            on_slides: list[Any] = collect_with_progress(
                 on_atlas.evaluate_slides(agent, slides), 2 * len(slides), f"{split} clips of slides"
             )
             card = agent.info.card
@@ -186,10 +173,3 @@ def _atlas_lines(summary: Any) -> list[str]:
             f"  both written      {figures.both}",
         )
     ]
-
-
-app.command(OF_A_SET)(answers)
-app.command("write-set")(write_set)
-app.command()(report)
-app.command()(retrieval)
-app.command()(lab)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videopath.app.cli.commands.evaluate.shared import tracked
 from videopath.app.cli.options import AsJson, Home, Verbose
 
 if TYPE_CHECKING:
@@ -71,8 +70,17 @@ def lab(
     """
     from videopath.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
-    from videopath.app.cli.commands.knowledge.shared import viewer_by_name
-    from videopath.app.cli.console import emit_json, plain, progress_bar, quiet_libraries, say, stdout, table
+    from videopath.app.cli.commands.knowledge.viewers import viewer_by_name
+    from videopath.app.cli.console import (
+        collect_with_progress,
+        emit_json,
+        plain,
+        progress_bar,
+        quiet_libraries,
+        say,
+        stdout,
+        table,
+    )
     from videopath.app.figures import lab as shown
     from videopath.core.files import write_text
     from videopath.core.pathology.sites import canonical_site
@@ -99,7 +107,9 @@ def lab(
         ) as agent:
             questions = [*((case, False) for case in asked), *((case, True) for case in strangers)]
             name = agent.info.name
-            found = tracked(of_lab.answers(agent, held, questions, show), len(questions), "cases asked")
+            found = collect_with_progress(
+                of_lab.answers(agent, held, questions, show), len(questions), "cases asked"
+            )
     if out:
         write_text(out, "".join(answer.model_dump_json() + "\n" for answer in found))
     report = of_lab.summarised(held, found, stain, base.name, name, " + ".join(encoder))

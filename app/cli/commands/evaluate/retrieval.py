@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from videopath.app.cli.commands.evaluate.shared import tracked
 from videopath.app.cli.options import AsJson, Home, Verbose, choice
+from videopath.core.choices import HeldOutSide
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.evaluation.retrieval.context import ContextRow
     from videopath.evaluation.retrieval.effect import Effect
     from videopath.evaluation.retrieval.measurement import RetrievalSet, RetrievalSummary
-    from videopath.evaluation.retrieval.sets import Side, Tiles
+    from videopath.evaluation.retrieval.sets import Tiles
 
 _TEXT = Path("text") / "wsi_bench_conversations.json"
 _CACHE = "retrieval"
@@ -89,7 +89,11 @@ def retrieval(
     Tiles: held-out clips with the model's own descriptions ask a knowledge base of all tiles. WSI-Bench: each
     description asks for the records of other patients. What takes minutes is kept for the next time.
     """
-    from videopath.app.cli.commands.evaluate.tables import context_lines, effect_lines, retrieval_lines
+    from videopath.app.cli.commands.evaluate.retrieval_tables import (
+        context_lines,
+        effect_lines,
+        retrieval_lines,
+    )
     from videopath.app.cli.console import emit_json, quiet_libraries
     from videopath.core.files import write_text
     from videopath.core.settings import load_settings
@@ -140,21 +144,22 @@ def retrieval(
 
 
 def _measured(
-    questions: Callable[[Side], RetrievalSet], split: Side, fit: bool
+    questions: Callable[[HeldOutSide], RetrievalSet], split: HeldOutSide, fit: bool
 ) -> tuple[RetrievalSummary, list[ContextRow]]:
     """All figures of a set; the weights are fitted on the calibration side."""
+    from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.retrieval import measurement as measuring
     from videopath.evaluation.retrieval.context import candidates, context_rows
 
     fitted = None
     if fit:
         known = questions("calibration")
-        grid = tracked(measuring.fit_weights(known), None, f"{known.name}: weights")
+        grid = collect_with_progress(measuring.fit_weights(known), None, f"{known.name}: weights")
         fitted = measuring.chosen_weights(grid, len(known.questions))
     asked = questions(split)
-    rows = tracked(measuring.evaluate_retrieval(asked, fitted), None, f"{asked.name}: views")
+    rows = collect_with_progress(measuring.evaluate_retrieval(asked, fitted), None, f"{asked.name}: views")
     summary = measuring.summarise_retrieval(asked, rows, fitted)
-    found = tracked(candidates(asked), len(asked.questions), f"{asked.name}: evidence")
+    found = collect_with_progress(candidates(asked), len(asked.questions), f"{asked.name}: evidence")
     return summary, context_rows(asked, found)
 
 
@@ -172,17 +177,17 @@ def _tiles(data: Path, model: str, folder: Path) -> Tiles:
     return Tiles(data, engine, lambda media: MediaViewer(encoder, media, FRAMES), folder)
 
 
-def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[Side], RetrievalSet]:
-    from videopath.app.cli.console import progress_bar
+def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[HeldOutSide], RetrievalSet]:
+    from videopath.app.cli.console import collect_with_progress, progress_bar
     from videopath.evaluation.retrieval.sets import tiles_set
     from videopath.evaluation.tiles.clips import held_out
 
     with progress_bar("knowledge base of all tiles") as progress:
         base = tiles.base(progress)
 
-    def questions(side: Side) -> RetrievalSet:
+    def questions(side: HeldOutSide) -> RetrievalSet:
         samples = held_out(tiles.data, side, per_class)
-        seen = tracked(tiles.seen(samples), len(samples), f"{side} clips described")
+        seen = collect_with_progress(tiles.seen(samples), len(samples), f"{side} clips described")
         return tiles_set(tiles, base, samples, seen)
 
     return questions
@@ -190,7 +195,7 @@ def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[Side], Retrie
 
 def _questions_of_text(
     text: Path, folder: Path, per_class: int, words: int
-) -> Callable[[Side], RetrievalSet]:
+) -> Callable[[HeldOutSide], RetrievalSet]:
     from videopath.app.cli.console import progress_bar
     from videopath.evaluation.retrieval.sets import wsi_base, wsi_set
 
@@ -199,11 +204,12 @@ def _questions_of_text(
     return lambda side: wsi_set(base, side, per_class, words)
 
 
-def _effects(tiles: Tiles, split: Side, per_class: int, looks: int, each_rule: bool) -> list[Effect]:
+def _effects(tiles: Tiles, split: HeldOutSide, per_class: int, looks: int, each_rule: bool) -> list[Effect]:
     """The effect on the agent with the starter knowledge and with that of all tiles, by rule of the context."""
     import tempfile
     from contextlib import ExitStack
 
+    from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.retrieval.effect import measure_effect, setups, summarise_effect
     from videopath.evaluation.tiles.clips import held_out
 
@@ -214,4 +220,6 @@ def _effects(tiles: Tiles, split: Side, per_class: int, looks: int, each_rule: b
             for name, agent in setups(tiles.engine, tiles.base(), looks, Path(home), each_rule=each_rule)
         }
         total = len(samples) * len(agents)
-        return summarise_effect(tracked(measure_effect(agents, samples), total, f"{split} clips diagnosed"))
+        return summarise_effect(
+            collect_with_progress(measure_effect(agents, samples), total, f"{split} clips diagnosed")
+        )

@@ -1,4 +1,4 @@
-"""``videopath evaluate write-set``: held-out tiles as a test set for ``videopath evaluate SET``."""
+"""``videopath evaluate write-set``: write held-out tiles as a test set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from videopath.app.cli.commands.evaluate.shared import tracked
 from videopath.app.cli.options import Verbose, choice
 
 
 def write_set(
     data: Annotated[
         Path,
-        typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
+        typer.Option("--data", help="Folder with manifest.csv and the tiles.", exists=True, file_okay=False),
     ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the clips and questions.jsonl.", file_okay=False)
@@ -22,20 +21,22 @@ def write_set(
     split: Annotated[
         Literal["test", "calibration"],
         typer.Option(
-            "--split", help="Which held-out side; default: test.", **choice("--split", "test", "calibration")
+            "--split",
+            help="Held-out split to use; default: test.",
+            **choice("--split", "test", "calibration"),
         ),
     ] = "test",
-    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Tiles per class at most.")] = 1000,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Most tiles of each class.")] = 1000,
     verbose: Verbose = False,
 ) -> None:
     """Write held-out tiles as a test set: clips of eight frames, each with site, diagnosis, group and measured attributes."""
-    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.console import collect_with_progress, quiet_libraries
     from videopath.core.files import write_text
     from videopath.evaluation.tiles.clips import held_out
     from videopath.evaluation.tiles.question_set import QUESTIONS, to_lines, written_questions
 
     quiet_libraries(verbose)
     samples = held_out(data, split, per_class)
-    questions = tracked(written_questions(samples, out), len(samples), f"{split} clips written")
+    questions = collect_with_progress(written_questions(samples, out), len(samples), f"{split} clips written")
     write_text(out / QUESTIONS, to_lines(questions))
     typer.echo(out / QUESTIONS)

@@ -1,1 +1,1 @@
-"""``videopath knowledge``: build, change and inspect knowledge bases."""
+"""``videopath knowledge``: build, change, search and check knowledge bases."""

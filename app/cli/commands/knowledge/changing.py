@@ -10,27 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from videopath.app.cli.commands.knowledge import inspecting as knowledge_looking
-from videopath.app.cli.commands.knowledge.shared import (
-    Folder,
-    MediaFolder,
-    NamedEncoder,
-    OnError,
-    left_out_of,
-    show_info,
-    viewer_by_name,
-    viewer_of,
-)
+from videopath.app.cli.commands.knowledge.options import Folder, MediaFolder, NamedEncoder, OnError
+from videopath.app.cli.commands.knowledge.output import left_out_of, show_info
+from videopath.app.cli.commands.knowledge.viewers import viewer_by_name, viewer_of
 from videopath.app.cli.options import AsJson, Home, Verbose, Yes
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord
     from videopath.knowledge.records.record import LeftOut
-
-app = typer.Typer(
-    no_args_is_help=True, help="Knowledge bases: records of cases, found by what they describe."
-)
 
 Sources = Annotated[
     list[Path] | None,
@@ -48,7 +36,6 @@ Cases = Annotated[
 Note = Annotated[str, typer.Option("--note", help="Why, for the changelog.", show_default=False)]
 
 
-@app.command()
 def build(
     folder: Folder,
     sources: Sources = None,
@@ -96,7 +83,6 @@ def build(
     show_info(base, as_json)
 
 
-@app.command()
 def add(
     folder: Folder,
     sources: Sources = None,
@@ -128,7 +114,6 @@ def add(
     show_info(base, as_json)
 
 
-@app.command()
 def update(
     folder: Folder,
     sources: Sources,
@@ -152,7 +137,6 @@ def update(
     show_info(base, as_json)
 
 
-@app.command()
 def remove(
     folder: Folder,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of records, as search shows them.")],
@@ -178,7 +162,6 @@ def remove(
     show_info(base, as_json)
 
 
-@app.command()
 def merge(folder: Folder, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Write the vectors of a knowledge base anew in one part, without those of removed records."""
     from videopath.app.cli.console import quiet_libraries
@@ -217,6 +200,3 @@ def _signed_cases(known: set[str]) -> list[InstructionRecord]:
         except CaseError as error:
             say(f"Left out: {error}")
     return records
-
-
-knowledge_looking.register(app)

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videopath.app.cli.commands.knowledge.shared import (
+from videopath.app.cli.commands.knowledge.options import (
     MaybeFolder,
     MediaFolder,
     NamedEncoder,
     OnError,
     SearchedBase,
-    left_out_of,
-    show_info,
-    viewer_of,
 )
+from videopath.app.cli.commands.knowledge.output import left_out_of, show_info
+from videopath.app.cli.commands.knowledge.viewers import viewer_of
 from videopath.app.cli.options import AsJson, Exclude, Home, Site, Verbose
 from videopath.core.errors import InputError
 
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
     from videopath.knowledge import Change, KnowledgeBase, Look
     from videopath.knowledge.audit import Overlap
     from videopath.knowledge.voting.measure import ModelMeasure
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the group."""
-    for command in (search, info, measure, log, verify, audit):
-        app.command()(command)
 
 
 def search(
@@ -138,8 +131,7 @@ def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) 
     import tempfile
 
     from videopath.agent import DiagnosticAgent
-    from videopath.app.cli.commands.evaluate.shared import tracked
-    from videopath.app.cli.console import quiet_libraries, say
+    from videopath.app.cli.console import collect_with_progress, quiet_libraries, say
     from videopath.evaluation.calibration import POLICY
     from videopath.evaluation.with_model import chosen, measured_with, trials
 
@@ -151,7 +143,7 @@ def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) 
         tempfile.TemporaryDirectory() as home,
         DiagnosticAgent.load(model, base.folder, policy=POLICY, home=home) as agent,
     ):
-        answers = tracked(trials(agent, records, media, say), len(records), "cases asked")
+        answers = collect_with_progress(trials(agent, records, media, say), len(records), "cases asked")
         found = measured_with(answers, agent.info.name, agent.info.card)
         return {agent.info.weights_sha256: found}
 

@@ -1,1 +1,1 @@
-"""``videopath model``: what a checkpoint is, other layouts of it, and its calibration."""
+"""``videopath model``: inspect, convert, merge and calibrate checkpoints."""

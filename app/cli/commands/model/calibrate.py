@@ -1,4 +1,4 @@
-"""``videopath model calibrate``: fit a checkpoint's confidence on a question set and write it into its card."""
+"""``videopath model calibrate``: fit a checkpoint's confidence on a test set and write it to the card."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint; its card is written.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="Folder of a checkpoint; the calibration is written to its card.")
+    ],
     questions: Annotated[
         Path,
         typer.Argument(
             metavar="SET",
-            help="Questions with their true diagnoses, held out from training.",
+            help="Questions with their true diagnoses, about cases that were not used for training.",
             exists=True,
             dir_okay=False,
         ),
@@ -38,16 +40,16 @@ def calibrate(
     device: Device = None,
     dtype: Dtype = None,
     bundled: Annotated[
-        bool, typer.Option("--bundled", help="Replace the calibration of the bundled model.")
+        bool, typer.Option("--bundled", help="Allow to replace the calibration of the bundled model.")
     ] = False,
     accept_licence: AcceptLicence = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Fit a checkpoint's confidence on questions whose diagnoses are known, and write it into its card.
+    """Fit a checkpoint's confidence on questions with known diagnoses, and write it to its card.
 
-    The agent answers every question; its answers are then reported with a confidence. Use cases that the model was not
-    trained on, and others than those that it is measured on.
+    The agent answers every question; later reports then state a confidence. Use cases that the model was not
+    trained on, and measure it afterwards on other cases again.
     """
     from videopath.app.cli.console import emit_json, quiet_libraries, say
     from videopath.evaluation.calibration import fitted, usable
@@ -61,7 +63,7 @@ def calibrate(
     folder = card_folder(checkpoint, bundled=bundled)
     if not os.access(folder, os.W_OK):
         raise InputError(
-            f"{folder} cannot be written: its card would take the calibration. Copy it elsewhere."
+            f"{folder} is not writable, so its card cannot store the calibration. Copy the folder to another place."
         )
     items = usable(read_items(questions, media or questions.parent))
     engine = load_engine(folder, base=base, device=device, dtype=dtype, accept_licence=accept_licence)
@@ -79,16 +81,15 @@ def calibrate(
         )
         return
     say(
-        f"Fitted on {fitted_on.questions} questions of {fitted_on.set}, {fitted_on.right} answered right. "
-        "It holds for cases like these; what it is worth, another set shows: videopath evaluate SET."
+        f"Fitted on {fitted_on.questions} questions of {fitted_on.set}; {fitted_on.right} were answered correctly. "
+        "The calibration holds for similar cases. Measure it on another test set: videopath evaluate SET."
     )
     typer.echo(folder / "videopath.json")
 
 
 def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item]) -> list[Trial]:
     from videopath.agent import DiagnosticAgent
-    from videopath.app.cli.commands.evaluate.shared import tracked
-    from videopath.app.cli.console import say
+    from videopath.app.cli.console import collect_with_progress, say
     from videopath.evaluation.calibration import POLICY, answered
 
     left_out: list[str] = []
@@ -96,9 +97,11 @@ def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item])
         tempfile.TemporaryDirectory() as home,
         DiagnosticAgent.load(engine, knowledge, policy=POLICY, home=home) as agent,
     ):
-        answers = tracked(answered(agent, items, left_out.append), len(items), "questions answered")
+        answers = collect_with_progress(
+            answered(agent, items, left_out.append), len(items), "questions answered"
+        )
     for sentence in left_out:
-        say(f"Left out, question {sentence}")
+        say(f"Left out: question {sentence}")
     return answers
 
 

@@ -37,7 +37,7 @@ UploadLimit = Annotated[
 _TAKEN_FOR_FOLDERS = ("/", "./", "../", "~", ".\\", "..\\")
 
 
-def app(
+def web_app(
     host: Host = "127.0.0.1",
     port: Port = 8501,
     folder: Folders = None,

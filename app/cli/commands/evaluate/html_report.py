@@ -1,4 +1,4 @@
-"""``videopath evaluate report``: the HTML report of an evaluation on a test set, made again from its document."""
+"""``videopath evaluate report``: write the HTML report of an evaluation again from its report.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def report(
         Path,
         typer.Argument(
             metavar="REPORT",
-            help="report.json, as `videopath evaluate SET` writes it.",
+            help="The report.json that `videopath evaluate SET` wrote.",
             exists=True,
             dir_okay=False,
         ),
@@ -23,7 +23,10 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="The file; default: beside REPORT, as .html.", dir_okay=False, show_default=False
+            "--out",
+            help="File to write; default: next to REPORT, with the suffix .html.",
+            dir_okay=False,
+            show_default=False,
         ),
     ] = None,
     verbose: Verbose = False,

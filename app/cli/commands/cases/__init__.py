@@ -1,0 +1,1 @@
+"""``videopath cases``: the case library."""

@@ -1,0 +1,152 @@
+"""``videopath cases list``, ``show``, ``export`` and ``delete``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from videopath.app.cli import options
+from videopath.app.cli.commands.cases.options import CaseId, open_library
+from videopath.core.choices import EXPORT_FORMATS, ExportFormat
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from videopath.agent.cases.library import CaseLibrary
+
+
+def list_cases(
+    status: Annotated[
+        Literal[
+            "running",
+            "interrupted",
+            "waiting for review",
+            "abstained",
+            "done",
+            "signed",
+            "rejected",
+            "failed",
+        ]
+        | None,
+        typer.Option("--status", help="Only these.", show_default=False),
+    ] = None,
+    site: options.Site = None,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """The cases, newest first. Somebody works on those that run; interrupted ones can be resumed."""
+    from videopath.agent.report.phrases import sureness_in_words
+    from videopath.app.cli.console import emit_json, say, stdout, table
+    from videopath.core.pathology.sites import canonical_site
+
+    library = open_library()
+    entries = library.list(status, canonical_site(site) if site else None)
+    if as_json:
+        emit_json(json.dumps([entry.model_dump() for entry in entries], ensure_ascii=False, indent=2))
+        return
+    if not entries:
+        say(f"There are no such cases in {library.home}.")
+        return
+    rows = (
+        (
+            entry.case_id,
+            entry.state,
+            entry.site or "",
+            entry.diagnosis,
+            "" if entry.status == "signed" else sureness_in_words(entry),
+            entry.updated[:16].replace("T", " "),
+        )
+        for entry in entries
+    )
+    stdout().print(table(("case", "status", "site", "diagnosis", "confidence", "updated"), rows))
+
+
+def show(
+    case_id: CaseId,
+    as_json: options.AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The whole report as Markdown.")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="The steps so far, also of a running case.")] = False,
+    home: options.Home = None,
+) -> None:
+    """Show a case: a summary, the report, or the trace. Of an unfinished one: the steps that it has finished."""
+    from videopath.agent.cases.unfinished import report_so_far
+    from videopath.app.cli.console import emit_json, plain, stdout
+    from videopath.app.cli.summary import summary
+
+    library = open_library()
+    if trace:
+        _show_trace(library, case_id, as_json)
+        return
+    report, entry = report_so_far(library, case_id), library.entry(case_id)
+    if as_json:
+        emit_json(report.to_json())
+    elif markdown:
+        sys.stdout.write(report.to_markdown())
+    else:
+        stdout().print(summary(report, entry.state))
+        if entry.status == "failed" and entry.comment:
+            stdout().print(plain(f"It failed: {entry.comment}"))
+
+
+def export(
+    case_id: CaseId,
+    path: Annotated[
+        Path | None, typer.Argument(help="The file to write; default: ID.FORMAT here.", show_default=False)
+    ] = None,
+    form: Annotated[
+        Literal["zip", "pdf", "md", "json"] | None,
+        typer.Option(
+            "--format",
+            help="zip: the bundle of report, trace, frames and hashes; else the report. Default: as the file ends.",
+            **options.choice("--format", "zip", "pdf", "md", "json"),
+        ),
+    ] = None,
+    with_paths: Annotated[
+        bool, typer.Option("--with-paths", help="Say where the files lie on this machine; else their names.")
+    ] = False,
+    home: options.Home = None,
+) -> None:
+    """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
+    library = open_library()
+    wanted = form if form is not None else _form_of(path)
+    target = path or Path(f"{case_id}.{wanted}")
+    target = target / f"{case_id}.{wanted}" if target.is_dir() else target
+    typer.echo(library.export(case_id, target, wanted, with_paths=with_paths))
+
+
+def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None) -> None:
+    """Delete a case with everything that belongs to it."""
+    from videopath.app.cli.console import say
+
+    library = open_library()
+    entry = library.entry(case_id)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"Deleting case {case_id} needs your word: add --yes.")
+        typer.confirm(f"Delete case {case_id} ({entry.state})?", abort=True, err=True)
+    library.delete(case_id)
+    say(f"Case {case_id} is deleted.")
+
+
+def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:
+    from videopath.agent.cases.trace import TRACE_NAME, read_trace
+    from videopath.app.cli.console import emit_json, stdout, table
+
+    library.entry(case_id)
+    steps = read_trace(library.folder(case_id) / TRACE_NAME)
+    if as_json:
+        emit_json(json.dumps([step.model_dump(mode="json") for step in steps], ensure_ascii=False, indent=2))
+        return
+    rows = ((step.name, f"{step.seconds:.2f}", step.device or "", step.summary) for step in steps)
+    stdout().print(table(("step", "seconds", "device", "outcome"), rows))
+
+
+def _form_of(path: Path | None) -> ExportFormat:
+    """The form of an export by the name of its file."""
+    pass  # reimport
+
+    ending = path.suffix.lower().removeprefix(".") if path else ""
+    return next((form for form in EXPORT_FORMATS if form == ending), "zip")

@@ -1,0 +1,49 @@
+"""``videopath cases replay``: run a case again from its bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videopath.app.cli import options
+
+
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that `cases export` wrote.")],
+    video: Annotated[Path, typer.Argument(help="The case's video.")],
+    model: options.Model = None,
+    base: options.Base = None,
+    knowledge: options.Knowledge = None,
+    device: options.Device = None,
+    accept_licence: options.AcceptLicence = False,
+    as_json: options.AsJson = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Run a case again from its bundle and say whether anything differs; exit code 1 when something does."""
+    from videopath.agent.replay import replay as run
+    from videopath.app.cli.console import StepDisplay, emit_json, quiet_libraries, stdout, table
+
+    quiet_libraries(verbose)
+    with StepDisplay() as display:
+        result = run(
+            bundle,
+            video,
+            model=model,
+            base=base,
+            knowledge=knowledge,
+            device=device,
+            accept_licence=accept_licence,
+            on_step=display.finished,
+        )
+    if as_json:
+        emit_json(result.model_dump_json(indent=2))
+    else:
+        console = stdout()
+        for sentence in (*result.problems, *result.notes):
+            console.print(sentence, markup=False)
+        rows = ((d.field, d.before, d.after) for d in result.differences)
+        console.print(table(("differs", "then", "now"), rows) if result.differences else "Nothing differs.")
+    if not result.same:
+        raise typer.Exit(1)

@@ -1,0 +1,52 @@
+"""What several commands on knowledge bases print: damaged records, and the facts of a base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videopath.knowledge import KnowledgeBase
+    from videopath.knowledge.records.record import LeftOut
+    from videopath.knowledge.storage.manifest import EncoderMark
+
+_NAMED = 10  # damaged records that are named; more are only counted
+
+
+@contextmanager
+def left_out_of(on_error: str) -> Iterator[LeftOut | None]:
+    """Names the first damaged records on stderr and counts them all; with "stop" there is nobody to be told."""
+    from videopath.app.cli.console import say
+
+    damaged: list[str] = []
+    yield (lambda error: damaged.append(str(error))) if on_error == "skip" else None
+    for sentence in damaged[:_NAMED]:
+        say(f"Left out: {sentence}")
+    if damaged:
+        say(f"{len(damaged)} damaged {'entry was' if len(damaged) == 1 else 'entries were'} left out.")
+
+
+def show_info(base: KnowledgeBase, as_json: bool) -> None:
+    from videopath.app.cli.console import emit_json, stdout, table
+
+    info = base.info()
+    if as_json:
+        emit_json(info.model_dump_json(indent=2))
+        return
+    rows = [
+        ("folder", info.folder),
+        ("version", f"{info.version}, data {info.data_sha256[:12]}…"),
+        ("records", f"{info.records} from {info.sources} sources, {info.diagnosed} with a diagnosis"),
+        ("sites", ", ".join(f"{site} {count}" for site, count in info.sites.items())),
+        ("licences", ", ".join(f"{name} {count}" for name, count in info.licences.items())),
+        ("embedder", _encoder_line(info.embedder)),
+        ("pictures", _encoder_line(info.image_encoder)),
+        *((f"{view} vectors", "; ".join(parts)) for view, parts in info.index.items()),
+        ("index", f"{info.index_sha256[:12]}…"),
+    ]
+    stdout().print(table(("", ""), rows))
+
+
+def _encoder_line(mark: EncoderMark | None) -> str:
+    return f"{mark.name} ({mark.sha256[:12]}…)" if mark else "none"
