@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -24,14 +24,16 @@ from videopath.agent.graph.nodes import Nodes
 from videopath.agent.graph.revision import checked_decision, read_decision
 from videopath.agent.graph.state import CaseInput, CaseState, CheckpointMarks
 from videopath.agent.graph.steps import OnProgress, RunContext
+from videopath.agent.graph.view import CaseView
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
-from videopath.agent.report.builder import report_of, save_evidence, unknown_label_of
+from videopath.agent.report.builder import build_report, save_evidence
+from videopath.core.choices import REVIEW_MODES, ReviewMode
 from videopath.core.database import connected, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
-from videopath.core.settings import ReviewMode
+from videopath.model.inference.spec import NANO, EngineSpec, ModelSource
 from videopath.tools.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class DiagnosticAgent:
     @classmethod
     def load(
         cls,
-        model: str | Path | Engine = "nano",
+        model: ModelSource | Engine = NANO,
         knowledge: str | Path | KnowledgeBase | None = None,
         review: ReviewMode = "never",
         *,
@@ -74,34 +76,37 @@ class DiagnosticAgent:
         accept_uncalibrated: bool = False,
         home: str | Path | None = None,
     ) -> DiagnosticAgent:
-        """An agent around a model and a knowledge base; both are loaded by the first case that needs them.
+        """Return an agent with a model and a knowledge base, which the first case that needs them loads.
 
-        ``model``: "nano", a checkpoint folder, a hub id, or an engine. ``base``: the model that a LoRA or a projector
-        goes with; none: the folder that the adapter names. ``knowledge``: a folder or a knowledge base;
-        none: the bundled starter. ``review``: when a person is asked; with "never" the policy's own counts.
-        ``accept_uncalibrated``: report the answers of a model without a fitted confidence, on which the agent abstains
-        otherwise. Raises ``InputError`` for another ``review``.
+        Args:
+            model: "nano" (bundled), a checkpoint folder, a hub id, a spec, or a loaded engine.
+            knowledge: A folder or a knowledge base; default: the bundled starter.
+            review: When a person is asked: "never", "uncertain" or "always". With "never" the policy decides.
+            policy: How careful the agent is; default: ``Policy()``.
+            base: The checkpoint that a LoRA or a projector belongs to; default: the folder that the adapter names.
+            frames: Frames per clip; default: the number in the model's card.
+            device: "cpu", "cuda", "cuda:1" or "mps"; default: the fastest one here.
+            dtype: "float32", "float16" or "bfloat16"; default: the best one for the device.
+            accept_licence: Whether you accept the licence of weights from the hub.
+            accept_uncalibrated: Give out answers of a model whose confidence was never fitted. Otherwise the agent
+                abstains on them.
+            home: Folder of the case library; default: that of the settings.
+
+        Raises:
+            InputError: ``review`` is unknown, or ``base`` is given with a loaded engine.
         """
-        if review not in get_args(ReviewMode):
-            raise InputError(
-                f"review={review!r} is not known; use one of: {', '.join(get_args(ReviewMode))}."
-            )
+        if review not in REVIEW_MODES:
+            raise InputError(f"review={review!r} is not known; use one of: {', '.join(REVIEW_MODES)}.")
         policy = policy or Policy()
         if review != "never":
             policy = policy.model_copy(update={"review": review})
         if accept_uncalibrated:
             policy = policy.model_copy(update={"accept_uncalibrated": True})
-        nodes = load_nodes(
-            model,
-            knowledge,
-            policy,
-            base=base,
-            frames=frames,
-            device=device,
-            dtype=dtype,
-            accept_licence=accept_licence,
-            home=home,
+        engine = None if isinstance(model, str | Path | EngineSpec) else model
+        spec = EngineSpec.of(model if engine is None else engine.info.source).overridden(
+            base=base, device=device, dtype=dtype, accept_licence=accept_licence
         )
+        nodes = load_nodes(spec, knowledge, policy, engine=engine, frames=frames, home=home)
         return cls(nodes, _checkpoints(nodes.library))
 
     @property
@@ -255,9 +260,8 @@ class DiagnosticAgent:
                 f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
                 f"look at it again.{lost}"
             )
-        values: Any = self._values(case_id)
-        unknown = unknown_label_of(values)
-        return checked_decision(decision, settled_look(values["looks"], unknown), values["facts"], unknown)
+        case = self._case(case_id)
+        return checked_decision(decision, settled_look(case), case.facts, case.unknown_label)
 
     def report(self, case_id: str) -> CaseReport:
         """The report of a case that is finished or waits for a review."""
@@ -338,10 +342,9 @@ class DiagnosticAgent:
             self.library.drop_checkpoints(case_id)
 
     def _save_waiting(self, case_id: str) -> None:
-        """The report as it stands, for the person who is asked."""
-        values: Any = self._values(case_id)
-        folder = self.library.folder(case_id)
-        report = report_of(values, save_evidence(folder, self._nodes.sessions, best_look(values["looks"])))
+        """Save the report as it stands, for the person who is asked."""
+        case, folder = self._case(case_id), self.library.folder(case_id)
+        report = build_report(case, save_evidence(folder, self._nodes.sessions, best_look(case.looks)))
         report.status = "waiting for review"
         self.library.save(report)
 
@@ -362,8 +365,8 @@ class DiagnosticAgent:
             raise CaseError(_damaged(case_id, error)) from error
         return found
 
-    def _values(self, case_id: str) -> dict[str, Any]:
-        return self._snapshot(case_id).values
+    def _case(self, case_id: str) -> CaseView:
+        return CaseView(self._snapshot(case_id).values)
 
 
 def _damaged(case_id: str, error: Exception) -> str:

@@ -10,7 +10,8 @@ from videopath.agent.cases.records import Voucher
 from videopath.agent.decision.confidence import confidence, is_calibrated
 from videopath.agent.decision.fusion import Fused
 from videopath.agent.decision.not_known import says_not_known
-from videopath.agent.graph.state import Json, Look
+from videopath.agent.graph.state import Json
+from videopath.agent.graph.view import LookView
 from videopath.agent.policy import Policy
 from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import canonical_site
@@ -257,12 +258,11 @@ def knows_site(site: str | None, card: Card) -> bool:
     return not (site and card.labels) or canonical_site(site) in card.labels
 
 
-def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]:
-    """What would help, in sentences; the most useful first."""
-    final = DiagnoseResult.model_validate(look["final"])
-    values = look["features"]
+def advice(look: LookView, quality: Json, site: str | None, card: Card) -> list[str]:
+    """Return what would help the agent, a sentence each, the most useful first."""
+    final, values = look.final, look.features
     sentences = []
-    if NEVER_MEASURED in look["reasons"]:
+    if NEVER_MEASURED in look.reasons:
         sentences.append(
             "Fit its confidence with `videopath model calibrate`, decide on the case yourself, or accept such answers "
             "(--accept-uncalibrated)."
@@ -281,7 +281,7 @@ def advice(look: Look, quality: Json, site: str | None, card: Card) -> list[str]
         )
     if values.get("samples", 1.0) < _WEAK:
         sentences.append("Repeated answers differ: a longer or steadier view of the tissue would help.")
-    if not RetrieveResult.model_validate(look["retrieved"]).kept:
+    if not look.retrieved.kept:
         sentences.append("No similar case was found: add cases of this kind to the knowledge base.")
     if values.get("description", 1.0) < _WEAK:
         sentences.append(

@@ -6,8 +6,8 @@ intake → describe → diagnose_blind → retrieve → diagnose → verify ─�
             │                           │          │               └→ review ─┬→ report
             └───────────────────────────┴──────────┴──────────────────────────┘
 
-A person who revises sends the case back: to ``describe`` with another segment, to ``retrieve`` with a corrected
-description, to ``diagnose`` without cases that they dropped. It comes back to their review.
+A revision sends the case back: to ``describe`` with another segment, to ``retrieve`` with a corrected description,
+or to ``diagnose`` without the cases that the reviewer dropped. The case then returns to their review.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
 from videopath.agent.graph.nodes import Nodes
-from videopath.agent.graph.routing import goes_on_with, is_revised, wants_closer_look, wants_review
+from videopath.agent.graph.routing import needs_closer_look, needs_review, step_after_review
 from videopath.agent.graph.state import CaseInput, CaseState
 from videopath.agent.graph.steps import RunContext
 from videopath.agent.graph.untraced import UntracedGraph
+from videopath.agent.graph.view import CaseView
 
 CaseGraph = UntracedGraph
 
 
 def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -> CaseGraph:
-    """The compiled graph around these nodes."""
+    """Return the compiled graph around these nodes.
+
+    Args:
+        nodes: The functions of the graph's nodes.
+        checkpointer: Where the state is saved after each step; None saves nothing, or leaves it to a server.
+    """
     graph = StateGraph(CaseState, input_schema=CaseInput, context_schema=RunContext)
 
     graph.add_node("intake", nodes.intake)
@@ -55,14 +61,19 @@ def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -
 
 
 def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]:
-    """Look closer while it may help, then ask a person if the policy says so or one took part, then report."""
-    if is_revised(state):
+    """Return the step after ``verify``.
+
+    A revised case returns to its reviewer. Otherwise: a closer look while it may help, then a review if the policy
+    asks for one, then the report.
+    """
+    case = CaseView(state)
+    if case.revisions:
         return "review"
-    if wants_closer_look(state):
+    if needs_closer_look(case):
         return "look_closer"
-    return "review" if wants_review(state) else "report"
+    return "review" if needs_review(case) else "report"
 
 
 def after_review(state: CaseState) -> Literal["describe", "retrieve", "diagnose", "report"]:
-    """Report a decision that ends the case; a revision goes on at the first step that it changes."""
-    return goes_on_with(state)
+    """Return ``report`` if the decision ended the case, else the first step that the revision changes."""
+    return step_after_review(CaseView(state))

@@ -1,7 +1,7 @@
-"""The nodes of the graph. Each reads the state, asks a tool, and leaves a step in the trace.
+"""The nodes of the graph. Each reads the state, asks a tool, and writes a step to the trace.
 
-A node may run twice when the process dies before its checkpoint; the model calls that it had finished are then read
-from the case's journal.
+If the process dies before a node's checkpoint, the node runs again. It then reads the model calls that it had
+finished from the case's journal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videopath.agent.cases.library import CaseLibrary, new_case_id, now
+from videopath.agent.cases.library import CaseLibrary, new_case_id
 from videopath.agent.cases.records import RunSettings, Step, VideoFacts
 from videopath.agent.cases.trace import TRACE_NAME
 from videopath.agent.decision.blank import chances_of_blank, labels_of_blank
@@ -22,20 +22,15 @@ from videopath.agent.decision.looks import best_look
 from videopath.agent.decision.verdict import Blank, weigh
 from videopath.agent.decision.vocabulary import with_known_terms
 from videopath.agent.graph.closer_look import can_look_closer, closer_request, most_telling
-from videopath.agent.graph.review import asked_decision
-from videopath.agent.graph.revision import (
-    decisions_of,
-    described_for_blind,
-    revised,
-    without_dropped,
-    words_of_model,
-)
-from videopath.agent.graph.routing import is_revised, policy_of, revisions
+from videopath.agent.graph.review import ask_for_decision
+from videopath.agent.graph.revision import revision_update, without_dropped
 from videopath.agent.graph.state import CaseInput, CaseState, Json, Look, checked_input
 from videopath.agent.graph.steps import CaseRuntime, StepDraft, record_step
+from videopath.agent.graph.view import CaseView
 from videopath.agent.policy import Policy
-from videopath.agent.report.builder import engine_of, report_of, save_evidence
+from videopath.agent.report.builder import build_report, save_evidence
 from videopath.agent.report.phrases import choice_in_words, diagnosis_in_words, label_in_words, vote_in_short
+from videopath.core.clock import now
 from videopath.core.errors import CaseError, InputError
 from videopath.core.pathology.sites import canonical_site
 from videopath.model.prompts.questions import describe_question
@@ -43,20 +38,21 @@ from videopath.tools.describe import DescribeTool, located
 from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.journal import JOURNAL_NAME, Journal
 from videopath.tools.retrieve import RetrieveTool
-from videopath.tools.schemas import (
-    ClipInput,
-    DescribeResult,
-    DiagnoseResult,
-    Neighbour,
-    RetrieveResult,
-)
+from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, Neighbour, RetrieveResult
 from videopath.tools.session_pool import LOADING, READING, ClipSession, Recording, SessionPool
 
-_VOTED = 8  # diagnoses of the cases' vote that the model weighs as well, at most
+_MAX_VOTED = 8  # diagnoses of the cases' vote that the model scores as well
 
 
 class Nodes:
-    """What the graph is made of, around one engine, one knowledge base and one case library."""
+    """The nodes' functions, around one engine, one knowledge base and one case library.
+
+    Args:
+        sessions: The pool of clips that are open before the engine.
+        retriever: The search for similar cases.
+        library: Where the cases are kept.
+        settings: The settings of a case that brings none of its own.
+    """
 
     def __init__(
         self, sessions: SessionPool, retriever: RetrieveTool, library: CaseLibrary, settings: RunSettings
@@ -67,7 +63,13 @@ class Nodes:
         self.settings = settings
 
     def intake(self, state: CaseInput, runtime: CaseRuntime) -> Json:
-        """Open and hash the video, sample frames, judge quality, find writing; the model is not needed for it yet."""
+        """Open and hash the video, sample its frames, judge their quality, and look for burned-in writing.
+
+        The model is not loaded yet.
+
+        Raises:
+            InputError: The input is incomplete, the video cannot be read, or the quality gate rejects it.
+        """
         from videopath.media.clip import open_source
         from videopath.media.quality.burned_in import find_writing
         from videopath.media.quality.gate import assess
@@ -76,16 +78,16 @@ class Nodes:
         draft = StepDraft("intake", runtime)
         thread = runtime.execution_info.thread_id if runtime.execution_info else None
         case_id = state.get("case_id") or thread or new_case_id()
-        self.library.folder(case_id)  # an id that is no name is told first
+        self.library.folder(case_id)  # fail fast on an id that is not a file name
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
         draft.activity(READING)
         if self.sessions.refuse:
             self.sessions.refuse(state["video"])
-        open_source(Path(state["video"]))  # an unreadable file is told before anything is loaded for it
+        open_source(Path(state["video"]))  # fail fast on an unreadable file
         request = _first_request(state["video"], settings, self.sessions.frames)
         clip = self.sessions.clip(request)
         draft.activity("opening the knowledge base")
-        self.retriever.open()  # an unusable knowledge base is told before the model's work, not after it
+        self.retriever.open()  # fail fast on an unusable knowledge base
         draft.activity("looking at the frames")
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
@@ -116,14 +118,14 @@ class Nodes:
         return self._finished(case_id, 0, step, update)
 
     def describe(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Say what the clip shows, each finding with its moment."""
-        draft = self._draft("describe", runtime)
-        tool = DescribeTool(sessions=self._recording(state, draft))
-        asked = {"site": state["site"], "max_new_tokens": policy_of(state).description_tokens}
-        result: DescribeResult = tool.invoke({**state["request"], **asked})
+        """Describe what the clip shows, each finding with its moment."""
+        case, draft = CaseView(state), self._draft("describe", runtime)
+        tool = DescribeTool(sessions=self._recording(case, draft))
+        arguments = {"site": case.site, "max_new_tokens": case.policy.description_tokens}
+        result: DescribeResult = tool.invoke({**state["request"], **arguments})
         step = draft.done(
             _shortened(result.description),
-            detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
+            detail={"request": state["request"], **arguments, "result": result.model_dump(mode="json")},
             evidence=[f"frame {finding.frame}" for finding in result.findings],
             hashes={"prompt": result.call.prompt_sha256, "frames": result.frames.sha256},
         )
@@ -133,44 +135,39 @@ class Nodes:
     def diagnose_blind(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose before any similar case is seen."""
         draft = self._draft("diagnose_blind", runtime)
-        result, step = self._diagnosed(state, draft, [], samples=0)
+        result, step = self._diagnose(CaseView(state), draft, [], samples=0)
         return self._next(state, step, blind=result.model_dump(mode="json"))
 
     def retrieve(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Look for similar cases; those of the same video, patient, group or picture never count."""
-        draft = StepDraft("retrieve", runtime)
-        policy, description = policy_of(state), state["described"]["description"]
+        """Search for similar cases. Those of the same video, patient, group or picture are excluded."""
+        case, draft = CaseView(state), StepDraft("retrieve", runtime)
+        policy, description = case.policy, case.described.description
         count = policy.neighbours
-        asked = {
+        arguments = {
             "description": description,
-            "site": state["site"],
-            "exclude_sources": [
-                state["video"],
-                state["facts"]["sha256"],
-                *state["settings"].get("exclude", []),
-            ],
+            "site": case.site,
+            "exclude_sources": [state["video"], case.facts.sha256, *case.settings.exclude],
             "clip": state["request"],
-            "also_shown": _looked_at(state),
+            "also_shown": _earlier_requests(state),
         }
         draft.activity("searching similar cases")
         result = RetrieveResult(query=description, neighbours=[])
         if count:
             tool = RetrieveTool(
                 knowledge=self.retriever.open(),
-                sessions=self._recording(state, draft),
+                sessions=self._recording(case, draft),
                 rules=policy.context,
             )
-            decisions = decisions_of(state.get("review", []))
-            dropped = [record for decision in decisions for record in decision.drop]
-            asked |= {"drop": dropped} if dropped else {}
-            result = without_dropped(tool.invoke({**asked, "k": count}), decisions)
-            if "image" in result.views:  # by the model's own tower, or beside it
+            dropped = [record for decision in case.decisions for record in decision.drop]
+            arguments |= {"drop": dropped} if dropped else {}
+            result = without_dropped(tool.invoke({**arguments, "k": count}), case.decisions)
+            if "image" in result.views:  # the frames were encoded, by the model's own tower or beside it
                 draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
         step = draft.done(
             f"{len(result.kept)} of {len(result.neighbours)} similar cases fit"
             + (f"; {vote_in_short(result.vote)}" if result.vote else "")
             + (f"; {result.excluded_count} may not be used" if result.excluded_count else ""),
-            detail={**asked, "k": count, "result": result.model_dump(mode="json")},
+            detail={**arguments, "k": count, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in result.kept],
             hashes={"index": result.index_sha256} if result.index_sha256 else {},
         )
@@ -179,41 +176,39 @@ class Nodes:
 
     def diagnose(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose again with the similar cases as evidence."""
-        draft = self._draft("diagnose", runtime)
-        retrieved = RetrieveResult.model_validate(state["retrieved"])
-        voted = list(retrieved.vote.shares)[:_VOTED] if retrieved.vote else []
-        result, step = self._diagnosed(state, draft, retrieved.kept, policy_of(state).samples, voted)
+        case, draft = CaseView(state), self._draft("diagnose", runtime)
+        retrieved = case.retrieved
+        voted = list(retrieved.vote.shares)[:_MAX_VOTED] if retrieved.vote else []
+        result, step = self._diagnose(case, draft, retrieved.kept, case.policy.samples, voted)
         return self._next(state, step, final=result.model_dump(mode="json"))
 
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Weigh what speaks for the diagnosis; say why where it is not enough."""
-        draft = self._draft("verify", runtime)
-        recording = self._recording(state, draft)
+        """Weigh what supports the diagnosis; give the reasons if it is not enough."""
+        case, draft = CaseView(state), self._draft("verify", runtime)
+        recording = self._recording(case, draft)
         card = recording.info.card
-        final = DiagnoseResult.model_validate(state["final"])
-        session = recording.open(ClipInput(**state["request"]))
-        described, moments = _with_moments(state, session)
+        session = recording.open(case.request)
+        described, moments = _with_moments(case, session)
         supported = description_support(
-            session, state["site"], state["question"], described.description, final.differential
+            session, case.site, case.question, described.description, case.final.differential
         )
-        retrieved = RetrieveResult.model_validate(state["retrieved"])
-        fused = fuse(final, retrieved.vote, state["site"], card, retrieved.calibration)
+        retrieved = case.retrieved
+        fused = fuse(case.final, retrieved.vote, case.site, card, retrieved.calibration)
         values = features(
             fused.final,
-            DiagnoseResult.model_validate(state["blind"]),
+            case.blind,
             retrieved.neighbours,
             supported.get(fused.final.label),
             retrieved.vote,
         )
-        policy = policy_of(state)
         weighed = weigh(
             fused,
             retrieved,
             values,
-            state["site"],
+            case.site,
             card,
-            policy,
-            self._blank(state, draft, len(described.frames.indices)),
+            case.policy,
+            self._blank(case, draft, len(described.frames.indices)),
         )
         look = Look(
             request=state["request"],
@@ -226,10 +221,9 @@ class Nodes:
             reasons=weighed.reasons,
             vouchers=[voucher.model_dump(mode="json") for voucher in weighed.vouchers],
             calibrated=weighed.calibrated,
-            closer=weighed.closer_may_help
-            and can_look_closer(VideoFacts(**state["facts"]), ClipInput(**state["request"])),
-            revision=revisions(state),
-            corrected=described.description != described_for_blind(state["steps"]),
+            closer=weighed.closer_may_help and can_look_closer(case.facts, case.request),
+            revision=case.revisions,
+            corrected=described.description != case.blind_description,
         )
         step = draft.done(
             f"{label_in_words(fused.final)} ({fused.by}): {weighed}",
@@ -249,9 +243,8 @@ class Nodes:
 
     def look_closer(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Choose a denser, cropped-in clip around the most telling moment."""
-        draft = StepDraft("look_closer", runtime)
-        request, facts = ClipInput(**state["request"]), VideoFacts(**state["facts"])
-        described = DescribeResult.model_validate(state["described"])
+        case, draft = CaseView(state), StepDraft("look_closer", runtime)
+        request, facts, described = case.request, case.facts, case.described
         finding = most_telling(described.findings)
         moment = finding.seconds if finding else described.frames.seconds[len(described.frames.seconds) // 2]
         draft.activity(READING)
@@ -259,7 +252,7 @@ class Nodes:
         view = self.sessions.clip(request.model_copy(update={"frames": 1, **at_moment}))
         closer = closer_request(facts, request, moment, view)
         step = draft.done(
-            _where(closer),
+            _closer_look_in_words(closer),
             detail={
                 "moment": moment,
                 "finding": finding.text if finding else None,
@@ -270,92 +263,94 @@ class Nodes:
         return self._next(state, step, request=closer.model_dump(mode="json"))
 
     def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Ask a person to accept, edit, revise or reject. Runs again from its first line with the answer."""
-        look = best_look(state["looks"])
-        decision = asked_decision(state)
+        """Ask a person to accept, edit, revise or reject. LangGraph runs it again from its start with the answer."""
+        case = CaseView(state)
+        look = best_look(case.looks)
+        decision = ask_for_decision(case)
         draft = StepDraft("review", runtime)
         decision.decided = decision.decided or now()
-        told = decision.model_dump(mode="json")
+        record = decision.model_dump(mode="json")
         step = draft.done(
             f"{decision.action} by {decision.reviewer or 'an unnamed reviewer'}",
-            detail={"decision": told, "changes": decision.changes, "look": state["looks"].index(look)},
+            detail={"decision": record, "changes": decision.changes, "look": case.looks.index(look)},
         )
-        goes_on = revised(decision, look) if decision.action == "revise" else {}
-        return self._next(state, step, review=[told], **goes_on)
+        next_look = revision_update(decision, look) if decision.action == "revise" else {}
+        return self._next(state, step, review=[record], **next_look)
 
     def report(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Write the report with its evidence frames."""
         draft = StepDraft("report", runtime)
         draft.activity("writing the report")
-        folder = self.library.folder(state["case_id"])
-        look = best_look(state["looks"])
-        images = save_evidence(folder, self.sessions, look)
-        draft_report = report_of(state, images)
+        case = CaseView(state)
+        look = best_look(case.looks)
+        images = save_evidence(self.library.folder(case.case_id), self.sessions, look)
+        report = build_report(case, images)
         step = draft.done(
-            f"{diagnosis_in_words(draft_report)}: {draft_report.status}",
-            detail={"look": state["looks"].index(look), "looks": len(state["looks"])},
+            f"{diagnosis_in_words(report)}: {report.status}",
+            detail={"look": case.looks.index(look), "looks": len(case.looks)},
             evidence=sorted(set(images.values())),
         )
         update = self._next(state, step)
-        draft_report.steps.append(step)
-        self.library.save(draft_report)
+        report.steps.append(step)
+        self.library.save(report)
         return update
 
-    def _blank(self, state: CaseState, draft: StepDraft, frames: int) -> Blank:
-        """What the model says of a blank video of as many frames, asked as this case is."""
-        asked = state["site"], state["question"], frames
+    def _blank(self, case: CaseView, draft: StepDraft, frames: int) -> Blank:
+        """Return the model's answers to a blank video of as many frames, with the site and question of the case."""
+        arguments = case.site, case.question, frames
 
-        def said() -> set[str]:
+        def labels() -> set[str]:
             draft.activity("showing the model a blank video")
-            return labels_of_blank(self.sessions, *asked, policy_of(state))
+            return labels_of_blank(self.sessions, *arguments, case.policy)
 
-        return Blank(said, lambda labels: chances_of_blank(self.sessions, *asked, labels))
+        return Blank(labels, lambda candidates: chances_of_blank(self.sessions, *arguments, candidates))
 
-    def _diagnosed(
+    def _diagnose(
         self,
-        state: CaseState,
+        case: CaseView,
         draft: StepDraft,
         kept: list[Neighbour],
         samples: int,
         candidates: Sequence[str] = (),
     ) -> tuple[DiagnoseResult, Step]:
-        asked = {
-            "description": state["described"]["description"],
-            "site": state["site"],
-            "question": state["question"],
+        request = case.state["request"]
+        arguments = {
+            "description": case.described.description,
+            "site": case.site,
+            "question": case.question,
             "neighbours": [neighbour.model_dump(mode="json") for neighbour in kept],
             "samples": samples,
             **({"candidates": list(candidates)} if candidates else {}),
-            "max_new_tokens": policy_of(state).answer_tokens,
+            "max_new_tokens": case.policy.answer_tokens,
         }
-        tool = DiagnoseTool(sessions=self._recording(state, draft))
+        tool = DiagnoseTool(sessions=self._recording(case, draft))
         result = with_known_terms(
-            tool.invoke({**state["request"], **asked}),
+            tool.invoke({**request, **arguments}),
             self.sessions.info.card,
             lambda: self.retriever.open().info().diagnoses,
         )
         step = draft.done(
             choice_in_words(result),
-            detail={"request": state["request"], **asked, "result": result.model_dump(mode="json")},
+            detail={"request": request, **arguments, "result": result.model_dump(mode="json")},
             evidence=[neighbour.id for neighbour in kept],
             hashes={"prompt": result.call.prompt_sha256},
         )
         return result, step
 
-    def _recording(self, state: CaseState, draft: StepDraft) -> Recording:
-        """The pool as this case sees it; refuses another model than the case was begun with."""
-        info, begun_with = self.sessions.info, engine_of(state)
+    def _recording(self, case: CaseView, draft: StepDraft) -> Recording:
+        """Return the pool with the journal of the case; reject a model that the case was not begun with."""
+        info, begun_with = self.sessions.info, case.engine
         if begun_with and info.weights_sha256 != begun_with.weights_sha256:
             raise CaseError(
-                f"Case {state['case_id']} was begun with {begun_with.name} "
+                f"Case {case.case_id} was begun with {begun_with.name} "
                 f"({begun_with.weights_sha256[:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
                 "resume it with that model or begin a new case."
             )
-        journal = Journal(self.library.folder(state["case_id"]) / JOURNAL_NAME)
-        return Recording(self.sessions, journal, state["facts"]["sha256"], draft.token, draft.activity)
+        journal = Journal(self.library.folder(case.case_id) / JOURNAL_NAME)
+        return Recording(self.sessions, journal, case.facts.sha256, draft.token, draft.activity)
 
     def _draft(self, name: str, runtime: CaseRuntime) -> StepDraft:
-        """A step that asks the model; told before the model is loaded, which may take a while."""
+        """Begin a step that asks the model. It is announced before the model is loaded, which may take a while."""
         draft = StepDraft(name, runtime)
         if not self.sessions.loaded:
             draft.activity(LOADING)
@@ -366,32 +361,32 @@ class Nodes:
         return self._finished(state["case_id"], len(state["steps"]), step, update)
 
     def _finished(self, case_id: str, position: int, step: Step, update: Json) -> Json:
-        """The node's update, with its step in the trace."""
+        """Write the step to the trace and return the node's update with it."""
         record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
         return {**update, "steps": [step.model_dump(mode="json")]}
 
 
-def _with_moments(state: CaseState, session: ClipSession) -> tuple[DescribeResult, Json]:
-    """The description with the moments of a reviewer's findings, and what of it goes into the step's detail."""
-    described, own = DescribeResult.model_validate(state["described"]), words_of_model(state["steps"])
-    unknown = (f.text for f in described.findings if f.text not in own or not f.contrast)
-    added = list(unknown) if is_revised(state) else []
-    if not added:
+def _with_moments(case: CaseView, session: ClipSession) -> tuple[DescribeResult, Json]:
+    """Find the moments of a reviewer's findings; return the description with them, and the step's detail on it."""
+    described, own = case.described, case.findings_of_model
+    unplaced = [f.text for f in described.findings if f.text not in own or not f.contrast]
+    if not (case.revisions and unplaced):
         return described, {}
-    found = {f.text: f for f in located(session, describe_question(state["site"]), added, described.frames)}
-    findings = [found.get(finding.text, finding) for finding in described.findings]
-    moments = {finding.text: finding.seconds for finding in found.values()}
+    question = describe_question(case.site)
+    placed = {f.text: f for f in located(session, question, unplaced, described.frames)}
+    findings = [placed.get(finding.text, finding) for finding in described.findings]
+    moments = {finding.text: finding.seconds for finding in placed.values()}
     return described.model_copy(update={"findings": findings}), {"moments_of_reviewers_findings": moments}
 
 
-def _looked_at(state: CaseState) -> list[Json]:
-    """The clips of earlier looks: a copy of the video that shows one of them is a copy for the whole case."""
+def _earlier_requests(state: CaseState) -> list[Json]:
+    """Return the clips of earlier looks: a record that shows one of them is a copy of the case's video."""
     requests = [look["request"] for look in state.get("looks", [])]
     return [r for number, r in enumerate(requests) if r not in (state["request"], *requests[:number])]
 
 
 def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
-    wanted = {
+    fields = {
         "video": video,
         "frames": settings.frames or frames,
         "start": settings.start,
@@ -399,14 +394,14 @@ def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
         "sampling": settings.sampling,
     }
     try:
-        return ClipInput.model_validate(wanted)
+        return ClipInput.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "segment"
-        raise InputError(f"The clip cannot be cut like this ({where}): {first['msg']}.") from error
+        field = ".".join(str(part) for part in first["loc"]) or "segment"
+        raise InputError(f"The clip cannot be cut like this ({field}): {first['msg']}.") from error
 
 
-def _where(request: ClipInput) -> str:
+def _closer_look_in_words(request: ClipInput) -> str:
     segment = (
         f"{request.start:.1f}–{request.end:.1f} s"
         if request.start is not None and request.end is not None
@@ -416,5 +411,5 @@ def _where(request: ClipInput) -> str:
     return f"closer look at {segment}, crop {crop}"
 
 
-def _shortened(text: str, most: int = 160) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shortened(text: str, limit: int = 160) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

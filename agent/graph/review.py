@@ -7,28 +7,30 @@ from langgraph.types import interrupt
 from videopath.agent.cases.records import Decision
 from videopath.agent.decision.looks import settled_look
 from videopath.agent.graph.revision import checked_decision
-from videopath.agent.graph.routing import revisions
-from videopath.agent.graph.state import CaseState, Json
-from videopath.agent.report.builder import is_fitted_look, unknown_label_of
+from videopath.agent.graph.state import Json
+from videopath.agent.graph.view import CaseView
 from videopath.core.errors import CaseError
 
 
-def asked_decision(state: CaseState) -> Decision:
-    """A person's decision; one that cannot be carried out is asked for again, with the reason under ``error``."""
-    look = settled_look(state["looks"], unknown_label_of(state))
+def ask_for_decision(case: CaseView) -> Decision:
+    """Return a person's decision.
+
+    If a decision cannot be carried out, the person is asked again; ``error`` in the question says why.
+    """
+    look = settled_look(case)
     question: Json = {
-        "case_id": state["case_id"],
-        "revision": revisions(state),
-        "diagnosis": look["final"]["label"],
-        "differential": look["final"]["differential"],
-        "description": look["described"]["description"],
-        "findings": [finding["text"] for finding in look["described"]["findings"]],
-        "similar_cases": [case["id"] for case in look["retrieved"]["neighbours"] if case["kept"]],
-        "confidence": look["confidence"] if is_fitted_look(state, look) else None,
-        "reasons": look["reasons"],
+        "case_id": case.case_id,
+        "revision": case.revisions,
+        "diagnosis": look.label,
+        "differential": look.data["final"]["differential"],
+        "description": look.data["described"]["description"],
+        "findings": [finding.text for finding in look.described.findings],
+        "similar_cases": [neighbour.id for neighbour in look.retrieved.kept],
+        "confidence": look.confidence if look.is_calibrated else None,
+        "reasons": look.reasons,
     }
     while True:
         try:
-            return checked_decision(interrupt(question), look, state["facts"], unknown_label_of(state))
+            return checked_decision(interrupt(question), look, case.facts, case.unknown_label)
         except CaseError as error:
             question = {**question, "error": str(error)}

@@ -1,7 +1,7 @@
-"""What a person's decision changes: checked against the look it answers, kept as a difference, never overwritten.
+"""A person's decision: checked against the look that it answers, and turned into the next look.
 
-A look stays in the state as it was. A revision begins the next look from the one that the person saw, with their
-words, without the cases they dropped, or on the segment they chose.
+A look stays in the state as it was. A revision begins the next look from the one that the person saw: with their
+words, without the cases that they dropped, or on the segment that they chose.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from videopath.agent.cases.records import Decision, VideoFacts, reason_of
 from videopath.agent.decision.not_known import says_not_known
 from videopath.agent.decision.verdict import is_no_diagnosis
-from videopath.agent.graph.state import Json, Look
+from videopath.agent.graph.state import Json
+from videopath.agent.graph.view import LookView
 from videopath.core.errors import CaseError
 from videopath.tools.describe import split_sentences
 from videopath.tools.schemas import (
@@ -28,38 +29,55 @@ from videopath.tools.schemas import (
 
 
 def read_decision(answer: Any) -> Decision:
-    """A decision from its fields. Raises ``CaseError`` where they do not make one."""
+    """Return a decision from its fields.
+
+    Raises:
+        CaseError: The fields do not make a decision.
+    """
     try:
         return Decision.model_validate(answer)
     except ValidationError as error:
         raise CaseError(f"The decision is not usable: {reason_of(error)}.") from error
 
 
-def checked_decision(answer: Any, look: Look, facts: Json, unknown_label: str | None = None) -> Decision:
-    """The decision on a look, with what it changes. Raises ``CaseError`` for one that cannot be carried out.
+def checked_decision(
+    answer: Any, look: LookView, facts: VideoFacts, unknown_label: str | None = None
+) -> Decision:
+    """Return the decision on a look, with its ``changes`` filled in.
 
-    ``unknown_label``: what the model says of tissue that it does not know; nobody signs that as a diagnosis.
+    Args:
+        answer: The decision or its fields.
+        look: The look that the person saw.
+        facts: The source; a revision may choose a segment of it.
+        unknown_label: What the model says of tissue that it does not know. It cannot be signed as a diagnosis.
+
+    Raises:
+        CaseError: The decision cannot be carried out.
     """
     decision = read_decision(answer).model_copy()
     decision.changes = changes_of(decision, look)
     if decision.action in ("accept", "edit"):
         refuse_without_diagnosis(
             decision.diagnosis,
-            look["final"]["label"],
-            abstained=bool(look["reasons"]),
+            look.label,
+            abstained=bool(look.reasons),
             unknown_label=unknown_label,
         )
     if decision.action == "revise":
-        _refuse_unusable(decision, look, VideoFacts.model_validate(facts))
+        _refuse_unusable(decision, look, facts)
     return decision
 
 
 def refuse_without_diagnosis(
     typed: str | None, agents: str, *, abstained: bool, unknown_label: str | None
 ) -> None:
-    """Raise ``CaseError`` where what would be signed is not a diagnosis: one rule for all ways to sign.
+    """Raise ``CaseError`` if the label that would be signed is not a diagnosis. All ways to sign use this rule.
 
-    Where the agent abstained or has no diagnosis (``agents``), the person writes it (``typed``).
+    Args:
+        typed: The person's diagnosis, if they wrote one.
+        agents: The agent's label. If it is no diagnosis, or the agent abstained, the person must write one.
+        abstained: Whether the agent abstained.
+        unknown_label: What the model says of tissue that it does not know.
     """
     written = (typed or "").strip()
     if not written and abstained:
@@ -77,21 +95,25 @@ def refuse_without_diagnosis(
         )
 
 
-def changes_of(decision: Decision, look: Look) -> Json:
-    """Each field that is not as it was, from and to: diagnosis, description, findings, similar_cases, segment."""
-    described = DescribeResult.model_validate(look["described"])
+def changes_of(decision: Decision, look: LookView) -> Json:
+    """Return each field that a decision changes as ``{"from": …, "to": …}``.
+
+    The fields are diagnosis, description, findings, similar_cases and segment.
+    """
+    described = look.described
     corrected = corrected_description(decision, described)
-    retrieved = RetrieveResult.model_validate(look["retrieved"])
-    left = [neighbour.id for neighbour in retrieved.kept if neighbour.id not in decision.drop]
-    request, segment = look["request"], decision.segment
+    evidence = [neighbour.id for neighbour in look.retrieved.kept]
     before_and_after: dict[str, tuple[Any, Any]] = {
-        "diagnosis": (look["final"]["label"], decision.diagnosis or look["final"]["label"]),
+        "diagnosis": (look.label, decision.diagnosis or look.label),
         "description": (described.description, corrected.description),
         "findings": ([f.text for f in described.findings], [f.text for f in corrected.findings]),
-        "similar_cases": ([neighbour.id for neighbour in retrieved.kept], left),
+        "similar_cases": (evidence, [name for name in evidence if name not in decision.drop]),
     }
-    if segment is not None:
-        before_and_after["segment"] = ([request["start"], request["end"]], [segment.start, segment.end])
+    if (segment := decision.segment) is not None:
+        before_and_after["segment"] = (
+            [look.request.start, look.request.end],
+            [segment.start, segment.end],
+        )
     return {
         name: {"from": before, "to": after}
         for name, (before, after) in before_and_after.items()
@@ -100,9 +122,10 @@ def changes_of(decision: Decision, look: Look) -> Json:
 
 
 def corrected_description(decision: Decision, described: DescribeResult) -> DescribeResult:
-    """The description with the reviewer's words in place of the model's; the same where they gave none.
+    """Return the description with the reviewer's words in place of the model's.
 
-    Findings without a description are joined to one; a description without findings is split into them.
+    Findings without a description are joined to one; a description without findings is split into findings. If the
+    decision has neither, ``described`` is returned.
     """
     words, findings = decision.description, decision.findings
     if words is None and findings is None:
@@ -115,47 +138,28 @@ def corrected_description(decision: Decision, described: DescribeResult) -> Desc
     return described.model_copy(update={"description": text, "findings": moved})
 
 
-def words_of_model(steps: Sequence[Json]) -> set[str]:
-    """Every finding that the model itself wrote in these steps."""
-    described = (step["detail"]["result"] for step in steps if step["name"] == "describe")
-    return {finding["text"] for result in described for finding in result["findings"]}
-
-
-def described_for_blind(steps: Sequence[Json]) -> str:
-    """The description that the last blind diagnosis rests on: it never sees a reviewer's words."""
-    asked = [step["detail"]["description"] for step in steps if step["name"] == "diagnose_blind"]
-    return asked[-1]
-
-
-def revised(decision: Decision, look: Look) -> Json:
-    """What the next look begins with: an update of the case's state."""
-    request = look["request"]
+def revision_update(decision: Decision, look: LookView) -> Json:
+    """Return the update of the state with which the next look begins."""
+    request = look.data["request"]
     if decision.segment is not None:
         segment = {"start": decision.segment.start, "end": decision.segment.end}
         request = {**request, **segment, "crop": None, "sampling": "uniform"}
-    described = DescribeResult.model_validate(look["described"])
-    retrieved = RetrieveResult.model_validate(look["retrieved"])
     return {
         "request": request,
-        "described": corrected_description(decision, described).model_dump(mode="json"),
-        "blind": look["blind"],
-        "retrieved": without_dropped(retrieved, [decision]).model_dump(mode="json"),
+        "described": corrected_description(decision, look.described).model_dump(mode="json"),
+        "blind": look.data["blind"],
+        "retrieved": without_dropped(look.retrieved, [decision]).model_dump(mode="json"),
     }
 
 
 def without_dropped(retrieved: RetrieveResult, decisions: Iterable[Decision]) -> RetrieveResult:
-    """The similar cases, without as evidence those that a person dropped; they stay listed with the reason."""
-    dropped = {name: _by(decision) for decision in decisions for name in decision.drop}
+    """Return the similar cases; those that a person dropped are no longer evidence and say who dropped them."""
+    dropped = {name: decision.reviewer or "the reviewer" for decision in decisions for name in decision.drop}
     neighbours = [
         _dropped(neighbour, dropped[neighbour.id]) if neighbour.id in dropped else neighbour
         for neighbour in retrieved.neighbours
     ]
     return retrieved.model_copy(update={"neighbours": neighbours})
-
-
-def decisions_of(review: Sequence[Json]) -> list[Decision]:
-    """The decisions in a case's state, in order."""
-    return [Decision.model_validate(answer) for answer in review]
 
 
 def _dropped(neighbour: Neighbour, by: str) -> Neighbour:
@@ -166,12 +170,8 @@ def _dropped(neighbour: Neighbour, by: str) -> Neighbour:
     )
 
 
-def _by(decision: Decision) -> str:
-    return decision.reviewer or "the reviewer"
-
-
 def _moment_of(text: str, findings: Sequence[LocatedFinding], frames: FramesSeen) -> LocatedFinding:
-    """A reviewer's finding at the moment of the model's that is most alike; in the middle where there is none."""
+    """Place a reviewer's finding at the moment of the model's most similar finding, else in the middle."""
     if findings:
         nearest = max(findings, key=lambda f: SequenceMatcher(None, text, f.text, autojunk=False).ratio())
         contrast = nearest.contrast if nearest.text == text else 0.0
@@ -186,25 +186,25 @@ def _moment_of(text: str, findings: Sequence[LocatedFinding], frames: FramesSeen
     )
 
 
-def _refuse_unusable(decision: Decision, look: Look, facts: VideoFacts) -> None:
-    shown = [neighbour["id"] for neighbour in look["retrieved"]["neighbours"]]
-    foreign = [name for name in decision.drop if name not in shown]
-    if foreign:
+def _refuse_unusable(decision: Decision, look: LookView, facts: VideoFacts) -> None:
+    similar = [neighbour.id for neighbour in look.retrieved.neighbours]
+    unknown = [name for name in decision.drop if name not in similar]
+    if unknown:
         raise CaseError(
-            f"{foreign[0]!r} is none of the case's similar cases; it has {', '.join(shown) or 'none'}."
+            f"{unknown[0]!r} is not among the case's similar cases: {', '.join(similar) or 'it has none'}."
         )
     changes = set(decision.changes)
     if not changes:
-        raise CaseError("The revision changes nothing: accept the case, or say what is to be different.")
+        raise CaseError("The revision changes nothing: accept the case, or change something.")
     if decision.segment is None:
         return
     if changes & {"description", "findings"}:
         raise CaseError(
-            "Another segment is described anew by the model: choose it without a description of your own, "
-            "and correct what comes of it."
+            "The model describes another segment itself: choose the segment without a description of your own, "
+            "and correct the description afterwards."
         )
     if facts.kind == "image":
-        raise CaseError("An image has no segments to choose from.")
+        raise CaseError("An image has no segments: revise its description, findings or similar cases.")
     if decision.segment.start >= facts.duration:
         raise CaseError(
             f"The segment begins at {decision.segment.start:g} s; the video ends at {facts.duration:.6g} s."

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from videopath.agent.cases.library import SAVING_NAME, CaseLibrary, load_case_library
+from videopath.agent.cases.records import VideoFacts
 from videopath.agent.graph.revision import checked_decision
+from videopath.agent.graph.view import LookView
 from videopath.core.errors import CaseError
 from videopath.tools.journal import Journal
 
@@ -178,8 +180,10 @@ def test_what_sign_refuses_the_review_refuses(
     decision = {"action": "edit", "diagnosis": typed} if typed else {"action": "accept"}
     ways = (
         lambda: library.sign("case-1", "Dr. A", diagnosis=typed),
-        lambda: decide(decision, label, abstained),
-        lambda: decide({**decision, "action": "edit", "description": "Glands."}, label, abstained),
+        lambda: decide(decision, label, abstained, report.video),
+        lambda: decide(
+            {**decision, "action": "edit", "description": "Glands."}, label, abstained, report.video
+        ),
     )
     for way in ways:
         if signs:
@@ -189,5 +193,6 @@ def test_what_sign_refuses_the_review_refuses(
                 way()
 
 
-def decide(decision: dict[str, object], label: str, abstained: bool) -> None:
-    checked_decision(decision, _look(label, ["Not sure."] if abstained else []), {}, UNKNOWN)
+def decide(decision: dict[str, object], label: str, abstained: bool, facts: VideoFacts) -> None:
+    look = LookView(_look(label, ["Not sure."] if abstained else []))
+    checked_decision(decision, look, facts, UNKNOWN)

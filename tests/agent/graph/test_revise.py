@@ -139,7 +139,7 @@ def test_another_segment_is_described_anew(agent: DiagnosticAgent, small_case: P
     for fields, said in (
         ({"segment": {"start": 9.0, "end": 10.0}}, "ends at 6"),
         ({"segment": {"start": 2.0, "end": 1.0}}, "after its start"),
-        ({"segment": {"start": 0.0, "end": 1.0}, "findings": WORDS}, "described anew"),
+        ({"segment": {"start": 0.0, "end": 1.0}, "findings": WORDS}, "describes another segment itself"),
         ({"diagnosis": "tubular adenoma"}, "diagnoses again"),
         ({}, "takes a description"),
     ):
