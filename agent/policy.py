@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from videopath.core.choices import MAX_ANSWER_TOKENS, MAX_LOOKS, MAX_NEIGHBOURS, MAX_SAMPLES, ReviewMode
 from videopath.core.pathology.labels import normalised_label
-from videopath.core.settings import ReviewMode
 from videopath.tools.context import ContextRules
 
 DEFAULT_THRESHOLD = 0.5
@@ -26,13 +26,18 @@ class Policy(BaseModel):
         description="confidence below which the agent abstains; none: what the model card says",
     )
     max_looks: int = Field(
-        2, ge=0, le=2, description="closer looks at most, while the confidence is below the threshold"
+        MAX_LOOKS,
+        ge=0,
+        le=MAX_LOOKS,
+        description="closer looks at most, while the confidence is below the threshold",
     )
-    samples: int = Field(3, ge=0, le=16, description="sampled answers that are compared with the diagnosis")
-    neighbours: int = Field(5, ge=0, le=50, description="similar cases to look up; 0: none")
+    samples: int = Field(
+        3, ge=0, le=MAX_SAMPLES, description="sampled answers that are compared with the diagnosis"
+    )
+    neighbours: int = Field(5, ge=0, le=MAX_NEIGHBOURS, description="similar cases to look up; 0: none")
     context: ContextRules = Field(default_factory=ContextRules, description="when a similar case is evidence")
-    description_tokens: int = Field(256, ge=1, le=2048)
-    answer_tokens: int = Field(128, ge=1, le=2048)
+    description_tokens: int = Field(256, ge=1, le=MAX_ANSWER_TOKENS)
+    answer_tokens: int = Field(128, ge=1, le=MAX_ANSWER_TOKENS)
     accept_uncalibrated: bool = Field(
         False, description="report the answers of a model whose confidence was never fitted"
     )

@@ -19,9 +19,10 @@ from fuzz_input import Input, Maker
 
 from videopath.agent import DiagnosticAgent, Policy, load_case_library
 from videopath.agent.cases.bundle import read_bundle
-from videopath.agent.cases.library import EXPORT_FORMATS, CaseLibrary
+from videopath.agent.cases.library import CaseLibrary
 from videopath.agent.cases.trace import read_trace
 from videopath.agent.replay import settings_of
+from videopath.core.choices import EXPORT_FORMATS
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
 from videopath.tools.journal import Journal

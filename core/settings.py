@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from platformdirs import user_data_path
 from pydantic import Field, ValidationError, field_validator
@@ -16,9 +16,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from videopath.core.choices import MAX_FRAMES, DtypeName, ReviewMode
 from videopath.core.errors import InputError
-
-ReviewMode = Literal["never", "uncertain", "always"]
 
 
 def home_folder() -> Path:
@@ -38,7 +37,7 @@ class Settings(BaseSettings):
     )
     knowledge: Path | None = Field(None, description="knowledge base folder; none: the bundled starter")
     frames: int | None = Field(
-        None, ge=1, le=512, description="frames per clip; none: what the model was trained with"
+        None, ge=1, le=MAX_FRAMES, description="frames per clip; none: what the model was trained with"
     )
     review: ReviewMode = Field("never", description="when a person is asked")
     accept_uncalibrated: bool = Field(
@@ -48,9 +47,7 @@ class Settings(BaseSettings):
     device: str | None = Field(
         None, description="cpu, cuda, cuda:1, mps; none: chosen, with the reason shown"
     )
-    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
-        None, description="none: chosen by device"
-    )
+    dtype: DtypeName | None = Field(None, description="none: chosen by device")
     embedder: Path | None = Field(
         None, description="folder of an embedder that knowledge bases built with it may load; none: no folder"
     )

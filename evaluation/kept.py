@@ -18,8 +18,8 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from videopath.agent.cases.library import now
 from videopath.agent.cases.records import CaseReport
+from videopath.core.clock import now
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.evaluation.tiles.clips import Outcome, Share

@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from videopath.agent.cases.library import now
+from videopath.core.choices import LAB_SYSTEMS, LabSystem
+from videopath.core.clock import now
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.core.pathology.labels import normalised_label
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
     from videopath.knowledge import Viewer
 
-LabSystem = Literal["agent", "model", "cases", "colour"]
 LABS = "labs"
 """Folder of these reports among the kept evaluations."""
-SYSTEMS: tuple[LabSystem, ...] = ("agent", "model", "cases", "colour")
+SYSTEMS = LAB_SYSTEMS
 Show = Callable[[Path], Path]
 """What is shown in the place of a file: the file, or a copy of it in one colour."""
 

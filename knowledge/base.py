@@ -5,38 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel
 
+from videopath.core.choices import IndexChoice, View
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
 from videopath.core.settings import load_settings
 from videopath.core.text import refuse_unwritable
-from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder, Encoder, Progress
-from videopath.knowledge.index.views import Viewer
-from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
-from videopath.knowledge.records.record import InstructionRecord, LeftOut
+from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder
+from videopath.knowledge.index.encoders import Progress, TextEncoder
+from videopath.knowledge.index.viewer import Viewer
+from videopath.knowledge.query import Excluded, Hit, Query, SearchResult, ViewWeights
+from videopath.knowledge.records.record import InstructionRecord, OnLeftOut
 from videopath.knowledge.search import Searcher
 from videopath.knowledge.storage import building
 from videopath.knowledge.storage.changing import (
     Action,
-    Entry,
+    IncomingRecord,
     first_version,
     measured,
     merged,
     next_version,
     refuse_impossible,
 )
-from videopath.knowledge.storage.generation import Generation, read_generation, verify_folder
-from videopath.knowledge.storage.manifest import Change, EncoderMark, IndexKind, read_manifest
+from videopath.knowledge.storage.manifest import EncoderMark, VersionChange, read_manifest
+from videopath.knowledge.storage.versions import OpenedVersion, read_version, verify_folder
 from videopath.knowledge.voting.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.voting.measure import Measure, ModelMeasure
 from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
 from videopath.knowledge.voting.vote import Vote
 
-__all__ = ["Change", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
+__all__ = ["VersionChange", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
 
 
 class KnowledgeInfo(BaseModel, frozen=True):
@@ -51,7 +52,7 @@ class KnowledgeInfo(BaseModel, frozen=True):
     diagnoses: dict[str, int]
     sites: dict[str, int]
     licences: dict[str, int]
-    views: list[Literal["text", "image", "lexical"]]
+    views: list[View]
     embedder: EncoderMark
     image_encoder: EncoderMark | None
     index: dict[str, list[str]]
@@ -64,7 +65,7 @@ class KnowledgeInfo(BaseModel, frozen=True):
 class _Version:
     """One version of a knowledge base, opened: everything that is asked of it agrees with it."""
 
-    def __init__(self, folder: Path, generation: Generation) -> None:
+    def __init__(self, folder: Path, generation: OpenedVersion) -> None:
         self.folder = folder
         self.generation = generation
         self.searcher = Searcher(generation)
@@ -115,7 +116,7 @@ class KnowledgeBase:
     """
 
     def __init__(
-        self, folder: Path, generation: Generation, embedder: Encoder, *, fixed: bool = False
+        self, folder: Path, generation: OpenedVersion, embedder: TextEncoder, *, fixed: bool = False
     ) -> None:
         self.folder = folder
         self._version = _Version(folder, generation)
@@ -127,12 +128,12 @@ class KnowledgeBase:
         cls,
         folder: str | Path,
         records: Iterable[InstructionRecord],
-        embedder: Encoder | str | None = None,
+        embedder: TextEncoder | str | None = None,
         progress: Progress | None = None,
         *,
         viewer: Viewer | None = None,
-        index: IndexKind | Literal["auto"] = "auto",
-        left_out: LeftOut | None = None,
+        index: IndexChoice = "auto",
+        left_out: OnLeftOut | None = None,
     ) -> KnowledgeBase:
         """Make a knowledge base, in place of the one in the folder if there is one.
 
@@ -154,7 +155,7 @@ class KnowledgeBase:
         return cls(folder, generation, encoder)
 
     @classmethod
-    def open(cls, folder: str | Path, embedder: Encoder | str | None = None) -> KnowledgeBase:
+    def open(cls, folder: str | Path, embedder: TextEncoder | str | None = None) -> KnowledgeBase:
         """Open a knowledge base; nothing is written, so the folder may be read-only.
 
         Without ``embedder`` the one that built it is looked for on this machine, never on the network. Files up to
@@ -170,7 +171,7 @@ class KnowledgeBase:
                 f"The index in {folder} was built with the embedder {built_by.name} ({built_by.sha256[:12]}…), not with "
                 f"{encoder.name} ({encoder.sha256[:12]}…); open it with that one or build it again."
             )
-        return cls(folder, read_generation(folder), encoder, fixed=_is_starter(folder))
+        return cls(folder, read_version(folder), encoder, fixed=_is_starter(folder))
 
     @classmethod
     def starter(cls) -> KnowledgeBase:
@@ -180,7 +181,7 @@ class KnowledgeBase:
         return cls.open(STARTER_FOLDER)
 
     @property
-    def _generation(self) -> Generation:
+    def _generation(self) -> OpenedVersion:
         return self._version.generation
 
     @property
@@ -261,14 +262,14 @@ class KnowledgeBase:
         self._use(measured(self.folder, models))
         return self.measure
 
-    def find(self, query: Query, k: int = 5, weights: Weights | None = None) -> Found:
+    def find(self, query: Query, k: int = 5, weights: ViewWeights | None = None) -> SearchResult:
         """The ``k`` records that are most similar to a query, best first, and what was left out of the search.
 
         Raises ``InputError`` for a site that is not known, ``k`` below 1, or an image vector of another length.
         """
         if k < 1:
             raise InputError(f"{k} results were asked for; at least 1 is possible.")
-        weights = weights or Weights()
+        weights = weights or ViewWeights()
         version = self._version
         mark = version.generation.manifest.image_encoder
         if query.image is not None and mark and np.shape(query.image)[-1] != mark.dimension:
@@ -349,7 +350,7 @@ class KnowledgeBase:
         """Everything that is wrong with the files on disk, a sentence each; empty when they are whole."""
         return verify_folder(self.folder)
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[VersionChange]:
         """What each version changed, the first one first."""
         return list(self._generation.manifest.changes)
 
@@ -373,10 +374,10 @@ class KnowledgeBase:
         self._refuse_other_viewer(viewer)
         seen = [building.looks_at(record, viewer, building.checked_look) for record in new]
         vectors = building.encoded(self._embedder, [record.text for record in new], progress)
-        self._use(next_version(self.folder, action, Entry.joined(new, vectors, seen), gone, note))
+        self._use(next_version(self.folder, action, IncomingRecord.joined(new, vectors, seen), gone, note))
         return len(new) or len(gone)
 
-    def _use(self, generation: Generation) -> None:
+    def _use(self, generation: OpenedVersion) -> None:
         """From now on this version is searched; a search that has begun ends in the one before."""
         self._version = _Version(self.folder, generation)
 
@@ -423,5 +424,5 @@ def _embedder_of(name: str) -> Embedder:
     return Embedder(name, download=False)
 
 
-def _encoder(embedder: Encoder | str) -> Encoder:
+def _encoder(embedder: TextEncoder | str) -> TextEncoder:
     return Embedder(embedder) if isinstance(embedder, str) else embedder

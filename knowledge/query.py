@@ -13,18 +13,17 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel
 
+from videopath.core.choices import VIEWS, View
 from videopath.core.errors import InputError
 from videopath.core.pathology.sites import canonical_site
+from videopath.core.text import has_half_characters
 from videopath.knowledge.records.record import InstructionRecord
-
-View = Literal["text", "image", "lexical"]
-VIEWS: tuple[View, ...] = ("text", "image", "lexical")
 
 _LONGEST_TEXT = 100_000  # characters
 
 
 @dataclass(frozen=True)
-class Weights:
+class ViewWeights:
     """How much each view counts in the fusion; a view of weight 0 is not asked.
 
     Pictures lead where there are any: 20 puts their order before that of the words. The defaults: knowledge/README.md.
@@ -66,7 +65,7 @@ class Query:
     def __post_init__(self) -> None:
         if not self.text.strip() and self.image is None:
             raise InputError("The search text is empty; give a description of the tissue.")
-        if any("\ud800" <= character <= "\udfff" for character in self.text):
+        if has_half_characters(self.text):
             raise InputError("The search text has a character that is not valid; leave it out.")
         if len(self.text) > _LONGEST_TEXT:
             raise InputError(f"The search text is longer than {_LONGEST_TEXT:,} characters; shorten it.")
@@ -105,7 +104,7 @@ class Excluded(BaseModel, frozen=True):
     """What it shares: the name, or how many bits of the fingerprints differ."""
 
 
-class Found(BaseModel, frozen=True):
+class SearchResult(BaseModel, frozen=True):
     """The answer to a query."""
 
     hits: list[Hit]

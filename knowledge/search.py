@@ -9,10 +9,10 @@ from threading import Lock
 
 import numpy as np
 
+from videopath.core.choices import VIEWS, StoredView, View
 from videopath.knowledge.index.fingerprint import NEAR_BITS, distances
-from videopath.knowledge.query import VIEWS, Excluded, Found, Hit, Query, View, Weights
-from videopath.knowledge.storage.generation import Generation
-from videopath.knowledge.storage.manifest import StoredView
+from videopath.knowledge.query import Excluded, Hit, Query, SearchResult, ViewWeights
+from videopath.knowledge.storage.versions import OpenedVersion
 
 _RANK_OFFSET = 60  # of reciprocal rank fusion, as in its paper
 VIEW_DEPTH = 50
@@ -26,13 +26,15 @@ Ranking = list[tuple[int, float]]
 class Searcher:
     """What is asked again and again of one version, kept in memory. May be used from several threads."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: OpenedVersion) -> None:
         self._generation = generation
         self._turn = Lock()
         self._mask_of = cache(self._mask)
         self._fingerprints = cache(generation.store.fingerprints)
 
-    def find(self, query: Query, text_vector: np.ndarray | None, k: int, weights: Weights) -> Found:
+    def find(
+        self, query: Query, text_vector: np.ndarray | None, k: int, weights: ViewWeights
+    ) -> SearchResult:
         """The ``k`` best records; ``text_vector``: the query's text, float32 [dimension]."""
         site = query.canonical_site
         excluded = self._excluded(query)
@@ -50,7 +52,7 @@ class Searcher:
             rankings["lexical"] = self._by_words(query, site, depth, excluded)
         best = fused(rankings, weights)[:k]
         hits = self._hits(best, rankings, questions, weights)
-        return Found(
+        return SearchResult(
             hits=hits, excluded=self._told(excluded), views=[view for view in VIEWS if view in rankings]
         )
 
@@ -112,7 +114,7 @@ class Searcher:
         best: Ranking,
         rankings: dict[View, Ranking],
         questions: dict[StoredView, np.ndarray],
-        weights: Weights,
+        weights: ViewWeights,
     ) -> list[Hit]:
         """The records of the fused list, with their rank and score in every view."""
         rows = [row for row, _ in best]
@@ -181,7 +183,7 @@ class Searcher:
         ]
 
 
-def fused(rankings: dict[View, Ranking], weights: Weights) -> Ranking:
+def fused(rankings: dict[View, Ranking], weights: ViewWeights) -> Ranking:
     """(row, sum over the views of weight / (60 + rank)), best first; equal ones in the order of the rows."""
     total: dict[int, float] = {}
     for view, ranking in rankings.items():
@@ -194,6 +196,6 @@ def _ranked(scores: dict[int, float]) -> Ranking:
     return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _mean_cosine(cosines: dict[StoredView, float], weights: Weights) -> float:
+def _mean_cosine(cosines: dict[StoredView, float], weights: ViewWeights) -> float:
     total = sum(weights.of(view) for view in cosines)
     return sum(weights.of(view) * cosine for view, cosine in cosines.items()) / total if total else 0.0

@@ -8,7 +8,6 @@ of the video.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -17,22 +16,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from videopath.core.choices import MAX_CLIP_FRAMES, SAMPLINGS, Sampling, SourceKind
 from videopath.core.errors import InputError
+from videopath.core.text import refuse_unwritable
+from videopath.media.crop import Crop
 from videopath.media.foreign import read_head, refuse_foreign
 from videopath.media.image.files import is_picture
 from videopath.media.image.samples import fitted
-from videopath.media.image.source import (
-    ALLOWED,
-    IMAGE_SUFFIXES,
-    FolderSource,
-    ImageSource,
-    Kind,
-    Reader,
-    Source,
-)
+from videopath.media.image.source import ALLOWED, IMAGE_SUFFIXES, FolderSource, ImageSource, Reader, Source
 from videopath.media.sampling import (
-    SAMPLINGS,
-    Sampling,
     candidate_indices,
     choose_keyframes,
     thumbnail,
@@ -41,10 +33,6 @@ from videopath.media.sampling import (
 )
 from videopath.media.video.source import video_source
 
-Crop = tuple[float, float, float, float]
-"""(left, top, right, bottom) as shares of the displayed frame, in [0, 1]."""
-
-MAX_FRAMES = 1024
 MIN_SIDE = 16
 """Smallest width and height in pixels that can show anything."""
 MAX_BYTES = 1 << 30
@@ -73,7 +61,7 @@ class Clip:
     sha256: str
     """Of the file's bytes; of a folder: of its frames' names and hashes."""
     sampling: Sampling
-    kind: Kind
+    kind: SourceKind
     reader: Reader
     notes: tuple[str, ...] = ()
     """Sentences on how the source was read, if that was not in the plainest way."""
@@ -141,7 +129,7 @@ def open_clip(
 
 def open_source(path: Path) -> Source:
     """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
-    _refuse_unwritable(path)
+    refuse_unwritable(path, "the video")
     path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
     try:
         if path.is_dir():
@@ -162,23 +150,12 @@ def open_source(path: Path) -> Source:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _refuse_unwritable(path: Path) -> None:
-    """A report names its video, and a name that is no text cannot be written into it."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        name = os.fsencode(path).decode(errors="replace")
-        raise InputError(
-            f"The name of {name} is not written in UTF-8; rename the file or its folder."
-        ) from error
-
-
 def _check_arguments(
     frames: int, start: float | None, end: float | None, sampling: str, crop: Crop | None
 ) -> None:
-    if not (isinstance(frames, Integral) and 1 <= frames <= MAX_FRAMES):
+    if not (isinstance(frames, Integral) and 1 <= frames <= MAX_CLIP_FRAMES):
         raise InputError(
-            f"The number of frames must be a whole one between 1 and {MAX_FRAMES}, not {frames!r}."
+            f"The number of frames must be a whole one between 1 and {MAX_CLIP_FRAMES}, not {frames!r}."
         )
     if sampling not in SAMPLINGS:
         raise InputError(f"Unknown sampling {sampling!r}; there are {', '.join(SAMPLINGS)}.")

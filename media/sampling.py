@@ -6,15 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import cv2
 import numpy as np
 
 from videopath.core.errors import InputError
 
-Sampling = Literal["uniform", "fps", "keyframes"]
-SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 MAX_CANDIDATES = 192
 """Frames that ``keyframes`` looks at, at most, however long the video is."""
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from videopath.core.choices import View
 from videopath.core.pathology.labels import normalised_label
 from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
     from videopath.knowledge import Hit
-    from videopath.knowledge.query import View, Weights
+    from videopath.knowledge.query import ViewWeights
 
 _COSINES: tuple[Literal["text", "image"], ...] = ("text", "image")
 _VIEWS: tuple[View, ...] = (*_COSINES, "lexical")
@@ -63,7 +64,7 @@ def neighbours_of(
     ]
 
 
-def fit_of(hits: Sequence[Hit], site: str | None = None, weights: Weights | None = None) -> list[float]:
+def fit_of(hits: Sequence[Hit], site: str | None = None, weights: ViewWeights | None = None) -> list[float]:
     """How well each hit fits: the mean, by the views' weights, of its cosine over the best one's of the site.
 
     1 is the best in every view with vectors, 0 is unlike in all of them.
@@ -223,10 +224,10 @@ def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
     )
 
 
-def _usual_weights() -> Weights:
-    from videopath.knowledge.query import Weights
+def _usual_weights() -> ViewWeights:
+    from videopath.knowledge.query import ViewWeights
 
-    return Weights()
+    return ViewWeights()
 
 
 def _fit(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
+from videopath.core.choices import MAX_ANSWER_TOKENS
 from videopath.model.prompts.questions import describe_question
 from videopath.model.prompts.template import without_marks
 from videopath.tools.base import TissueTool
@@ -26,7 +27,7 @@ _LONGEST_SCORED = 400  # characters
 class DescribeInput(ClipInput, SiteInput):
     """What ``describe_tissue`` needs."""
 
-    max_new_tokens: int = Field(256, ge=1, le=2048)
+    max_new_tokens: int = Field(256, ge=1, le=MAX_ANSWER_TOKENS)
 
 
 class DescribeTool(TissueTool):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
+from videopath.core.choices import MAX_ANSWER_TOKENS, MAX_SAMPLES
 from videopath.core.pathology.answers import DIAGNOSIS_START, parse_answer
 from videopath.core.pathology.labels import normalised_label
 from videopath.model.prompts.questions import Evidence, diagnose_question
@@ -35,14 +36,14 @@ class DiagnoseInput(ClipInput, SiteInput):
         default_factory=list, description="similar cases; only kept ones are evidence"
     )
     samples: int = Field(
-        0, ge=0, le=16, description="how many sampled answers are compared with the diagnosis"
+        0, ge=0, le=MAX_SAMPLES, description="how many sampled answers are compared with the diagnosis"
     )
     candidates: list[str] = Field(
         default_factory=list,
         max_length=64,
         description="further diagnoses to weigh, such as those that cases voted for",
     )
-    max_new_tokens: int = Field(128, ge=1, le=2048)
+    max_new_tokens: int = Field(128, ge=1, le=MAX_ANSWER_TOKENS)
 
 
 class DiagnoseTool(TissueTool):

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from videopath.core.choices import MAX_FRAMES, Sampling
 from videopath.core.pathology.sites import canonical_site
+from videopath.media.crop import Crop
 
 
 class Record(BaseModel):
@@ -24,16 +26,16 @@ class ClipInput(Record):
 
     video: str = Field(description="path of a video, an image or a folder of frames")
     frames: int | None = Field(
-        None, ge=1, le=512, description="frames to look at; none: what the model was trained with"
+        None, ge=1, le=MAX_FRAMES, description="frames to look at; none: what the model was trained with"
     )
     start: float | None = Field(
         None, ge=0, description="first second of the segment; none: from the beginning"
     )
     end: float | None = Field(None, gt=0, description="last second of the segment; none: to the end")
-    crop: tuple[float, float, float, float] | None = Field(
+    crop: Crop | None = Field(
         None, description="left, top, right, bottom as parts of the frame in [0, 1]; none: the whole frame"
     )
-    sampling: Literal["uniform", "fps", "keyframes"] = "uniform"
+    sampling: Sampling = "uniform"
 
     @model_validator(mode="after")
     def _in_order(self) -> ClipInput:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from videopath.core.choices import DtypeName, NewlinePosition, OnUnreadable, TileLabel, TrainingTemplate
 from videopath.core.errors import InputError
 from videopath.core.yamltext import parse_yaml
 from videopath.training.transfer.parts import Lora, Part
@@ -29,7 +30,7 @@ class Stage(BaseModel):
     trains: Literal["tower", "language", "joint"] = Field(
         description="the tower alone; projector and decoder on a still tower; everything together"
     )
-    tells: Literal["diagnosis", "site"] = Field(
+    tells: TileLabel = Field(
         "diagnosis", description="what a tower stage learns of a tile; a general tower knows sites alone"
     )
     steps: int = Field(gt=0)
@@ -69,7 +70,7 @@ class Rules(BaseModel):
 
     aspect: str | None = Field(None, description="square, pad, anyres, anyres_max_N")
     patch_merge_type: Literal["flat", "spatial_unpad"] | None = None
-    newline_position: Literal["grid", "frame", "one_token", "no_token"] | None = None
+    newline_position: NewlinePosition | None = None
     pinpoints: tuple[tuple[int, int], ...] | None = Field(None, description="(width, height) in pixels")
     max_length: int | None = Field(None, ge=64, description="tokens of a row at most, visuals included")
     temporal_heads: int | None = Field(
@@ -84,7 +85,7 @@ class TransferStage(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9-]+$", description="its folder below --out")
     data: Path = Field(description="conversations or a mixture of them, relative to --data")
-    template: Literal["qwen_1_5", "plain"] = Field(
+    template: TrainingTemplate = Field(
         "qwen_1_5", description="plain: the visual, then the first answer; no questions"
     )
     trains: tuple[Part, ...] = Field(description="parts whose own weights learn")
@@ -99,7 +100,7 @@ class TransferStage(BaseModel):
     steps: int | None = Field(None, gt=0, description="instead of epochs")
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(0, ge=0)
-    on_unreadable: Literal["stop", "skip"] = "stop"
+    on_unreadable: OnUnreadable = "stop"
     save_every: int = Field(1000, gt=0, description="steps")
     keep: int = Field(1, gt=0, description="checkpoints that are kept")
     log_every: int = Field(1, gt=0, description="steps")
@@ -153,9 +154,7 @@ class TransferRecipe(BaseModel):
     seed: int = 42
     start: Start
     geometry: Geometry | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16", description="number format of the checkpoints that the stages write"
-    )
+    dtype: DtypeName = Field("bfloat16", description="number format of the checkpoints that the stages write")
     huggingface: bool = Field(
         True, description="whether each stage's checkpoint is also written in Hugging Face's layout"
     )

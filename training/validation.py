@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from videopath.core.choices import CheckDepth
 from videopath.core.errors import InputError
 from videopath.media.image.files import read_picture
 from videopath.training.data.batches import training_frames
 from videopath.training.data.instructions import Instruction, Modality, entries
 from videopath.training.data.supervision import supervise
-
-Depth = Literal["names", "files", "frames"]
-"""What is looked at of images and videos: nothing, whether the file is there, or the pictures themselves, decoded."""
 
 
 @dataclass
@@ -47,7 +45,7 @@ class DatasetCheck:
 
 
 def check(
-    path: Path, media: Path, depth: Depth = "files", tokenizer: Any = None, max_length: int = 32768
+    path: Path, media: Path, depth: CheckDepth = "files", tokenizer: Any = None, max_length: int = 32768
 ) -> Iterator[DatasetCheck]:
     """The findings so far, after each conversation; the last are those of all.
 
@@ -95,7 +93,7 @@ def _count(found: DatasetCheck, entry: Instruction) -> None:
     found.words.append(entry.words)
 
 
-def _problem(path: Path, modality: Modality, depth: Depth) -> str | None:
+def _problem(path: Path, modality: Modality, depth: CheckDepth) -> str | None:
     if depth == "names":
         return None
     try:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from videopath.agent.cases.library import now
 from videopath.agent.decision.not_known import not_known_in, says_not_known
 from videopath.agent.decision.verdict import is_no_diagnosis
 from videopath.agent.report.statements import is_confirmed, writer_of
+from videopath.core.clock import now
 from videopath.core.errors import CaseError, InputError, KnowledgeError
 
 if TYPE_CHECKING:

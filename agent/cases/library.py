@@ -20,16 +20,14 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
 
 from filelock import BaseFileLock
 from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.lock import LOCK_NAME, is_held, take
-from videopath.agent.cases.records import CaseReport, CaseState, CaseStatus
+from videopath.agent.cases.records import CaseReport
 from videopath.agent.cases.signing import (
     Signature,
     addendum_of,
@@ -37,13 +35,12 @@ from videopath.agent.cases.signing import (
     refuse_to_overwrite,
     words_not_kept,
 )
+from videopath.core.choices import CaseStatus, DisplayedStatus, ExportFormat
+from videopath.core.clock import now, utc
 from videopath.core.database import connected, create_database, reading
 from videopath.core.errors import CaseError
 from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
 from videopath.core.settings import home_folder
-
-ExportFormat = Literal["zip", "pdf", "md", "json"]
-EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 SAVING_NAME = ".saving"
 """Stands in a case's folder while its report and its row are written: a kill may have come between the two."""
@@ -82,21 +79,16 @@ class CaseEntry(BaseModel):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def state(self) -> CaseState:
+    def state(self) -> DisplayedStatus:
         """The status for people: somebody works on a case that runs; one that was begun and left is interrupted."""
         if self.at_work:
             return "running"
         return "interrupted" if self.status == "running" else self.status
 
 
-def now() -> str:
-    """The present moment, ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def new_case_id() -> str:
     """A fresh case id that sorts by time: ``20260131-142501-9f3c1a``."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    return f"{utc():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def load_case_library(home: str | Path | None = None) -> CaseLibrary:
@@ -120,7 +112,7 @@ class CaseLibrary:
             )
         return self.home / "cases" / case_id
 
-    def list(self, status: CaseState | None = None, site: str | None = None) -> list[CaseEntry]:
+    def list(self, status: DisplayedStatus | None = None, site: str | None = None) -> list[CaseEntry]:
         """The cases, newest first; only those in a state or of a site when it is given."""
         if not self.database.exists():
             return []

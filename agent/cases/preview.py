@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from videopath.agent.cases.records import VideoFacts
+from videopath.core.choices import Sampling
 
 if TYPE_CHECKING:
     from videopath.media.quality.burned_in import BurnedIn
     from videopath.media.quality.gate import Quality
-    from videopath.media.sampling import Sampling
 
 THUMBNAIL_SIDE = 320  # pixels of the longer side, at most
 

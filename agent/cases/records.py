@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from videopath.core.choices import CaseStatus, ReviewAction, ReviewMode, SourceKind
 from videopath.core.notice import RESEARCH_USE
+from videopath.core.text import has_half_characters
+from videopath.media.crop import Crop
 from videopath.tools.schemas import Candidate, CasesVote, LeftOut, RestsOn
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
 
-CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
-CaseState = Literal[
-    "running", "interrupted", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
-]
-"""A status as people read it: of the cases that are entered as running, nobody may work on some any more."""
-
 __all__ = [
     "Addendum",
     "Candidate",
     "CaseReport",
-    "CaseState",
-    "CaseStatus",
     "Decision",
     "Finding",
     "LeftOut",
@@ -148,7 +143,7 @@ class Decision(Record):
     ``revise`` lets the agent go on from the reviewer's correction and ask again.
     """
 
-    action: Literal["accept", "edit", "reject", "revise"]
+    action: ReviewAction
     reviewer: str = ""
     diagnosis: str | None = Field(default=None, description="the reviewer's label, with ``edit``")
     description: str | None = Field(
@@ -188,7 +183,7 @@ class Decision(Record):
     @classmethod
     def _valid_text(cls, value: Any) -> Any:
         texts = value if isinstance(value, list) else [value or ""]
-        if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        if any(has_half_characters(text) for text in texts):
             raise ValueError("it has a character that is not valid text")
         return value
 
@@ -225,7 +220,7 @@ class Addendum(Record):
     @field_validator("text", "reviewer", "diagnosis")
     @classmethod
     def _valid_text(cls, value: str | None) -> str | None:
-        if any("\ud800" <= character <= "\udfff" for character in value or ""):
+        if has_half_characters(value or ""):
             raise ValueError("it has a character that is not valid text")
         return value
 
@@ -235,7 +230,7 @@ class VideoFacts(Record):
 
     path: str
     sha256: str
-    kind: Literal["video", "image", "folder"]
+    kind: SourceKind
     reader: str
     fps: float
     duration: float = Field(description="seconds")
@@ -273,7 +268,7 @@ class LookTaken(Record):
     confidence: float | None = Field(default=None, description="none where it was never fitted")
     start: float | None = Field(default=None, description="first second; none: from the beginning")
     end: float | None = None
-    crop: tuple[float, float, float, float] | None = Field(
+    crop: Crop | None = Field(
         default=None, description="left, top, right, bottom as parts of the frame; none: the whole frame"
     )
     reported: bool = Field(default=False, description="whether the report rests on it")
@@ -292,7 +287,7 @@ class RunSettings(Record):
     start: float | None = None
     end: float | None = None
     sampling: str = "uniform"
-    review: Literal["never", "uncertain", "always"] = "never"
+    review: ReviewMode = "never"
     device: str | None = None
     dtype: str | None = None
     seed: int | None = None

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from videopath.media.crop import WHOLE, Crop
 from videopath.tools.schemas import ClipInput, LocatedFinding
 
 if TYPE_CHECKING:
     from videopath.agent.cases.records import VideoFacts
     from videopath.model import Clip
 
-Crop = tuple[float, float, float, float]
-
-_WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
 _SEGMENT_SHARE = 0.25  # of the segment before
 _SHORTEST = 1.0  # seconds
 _CROP_SHARE = 0.5  # of width and height before
@@ -25,7 +23,7 @@ _COLOURED = 20  # of 255, largest minus smallest channel: stained tissue, not gl
 
 def can_look_closer(facts: VideoFacts, request: ClipInput) -> bool:
     """Whether a shorter segment or a smaller crop of this request would still show something new."""
-    return _can_crop(facts, request.crop or _WHOLE) or _can_shorten(facts, request)
+    return _can_crop(facts, request.crop or WHOLE) or _can_shorten(facts, request)
 
 
 def closer_request(facts: VideoFacts, request: ClipInput, moment: float, view: Clip) -> ClipInput:
@@ -34,8 +32,8 @@ def closer_request(facts: VideoFacts, request: ClipInput, moment: float, view: C
         _segment(facts, request, moment) if _can_shorten(facts, request) else (request.start, request.end)
     )
     crop = request.crop
-    if _can_crop(facts, crop or _WHOLE):
-        crop = _within(crop or _WHOLE, tissue_window(view.frames[0]))
+    if _can_crop(facts, crop or WHOLE):
+        crop = _within(crop or WHOLE, tissue_window(view.frames[0]))
     return request.model_copy(update={"start": start, "end": end, "crop": crop, "sampling": "uniform"})
 
 

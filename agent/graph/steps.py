@@ -11,9 +11,9 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from pydantic.json_schema import SkipJsonSchema
 
-from videopath.agent.cases.library import now
 from videopath.agent.cases.records import Step
 from videopath.agent.cases.trace import append_step, trace_file, trace_lines
+from videopath.core.clock import now
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from videopath.core import choices
 from videopath.core.errors import VideoPathError
 
 
@@ -103,35 +104,35 @@ Device = Annotated[
     ),
 ]
 Dtype = Annotated[
-    Literal["float32", "float16", "bfloat16"] | None,
+    choices.DtypeName | None,
     typer.Option(
         "--dtype",
         help="Number format of the weights; default: depends on the device.",
-        **choice("--dtype", "float32", "float16", "bfloat16"),
+        **choice("--dtype", *choices.DTYPE_NAMES),
     ),
 ]
 Review = Annotated[
-    Literal["never", "uncertain", "always"] | None,
+    choices.ReviewMode | None,
     typer.Option(
         "--review",
         help="When a case waits for a person's review; default: never.",
-        **choice("--review", "never", "uncertain", "always"),
+        **choice("--review", *choices.REVIEW_MODES),
     ),
 ]
 Sampling = Annotated[
-    Literal["uniform", "fps", "keyframes"],
+    choices.Sampling,
     typer.Option(
         "--sampling",
         help="How frames are chosen from the video; default: uniform.",
-        **choice("--sampling", "uniform", "fps", "keyframes"),
+        **choice("--sampling", *choices.SAMPLINGS),
     ),
 ]
 Action = Annotated[
-    Literal["accept", "edit", "revise", "reject"] | None,
+    choices.ReviewAction | None,
     typer.Option(
         "--action",
         help="Your decision. After revise the agent continues from your corrections and asks again.",
-        **choice("--action", "accept", "edit", "revise", "reject"),
+        **choice("--action", *choices.REVIEW_ACTIONS),
     ),
 ]
 Site = Annotated[
@@ -153,7 +154,7 @@ Frames = Annotated[
     typer.Option(
         "--frames",
         min=1,
-        max=512,
+        max=choices.MAX_FRAMES,
         help="Number of frames that the model sees; default: the checkpoint's own.",
         show_default=False,
     ),

@@ -21,22 +21,34 @@ if TYPE_CHECKING:
     from videopath.agent import CaseReport, DiagnosticAgent, Step
     from videopath.agent.cases.library import CaseLibrary
     from videopath.agent.graph.steps import Progress
-    pass  # reimport
+    from videopath.model.inference.spec import EngineSpec
 
 
 @dataclass(frozen=True)
 class AgentOptions:
     """Options of the agent; those that are None come from the settings."""
 
-    model: str | None = None
-    base: str | None = None
+    spec: EngineSpec | None = None
     knowledge: Path | None = None
     review: ReviewMode | None = None
     frames: int | None = None
-    device: str | None = None
-    dtype: str | None = None
-    accept_licence: bool = False
     accept_uncalibrated: bool = False
+
+
+def chosen_spec(
+    model: str | None = None,
+    base: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    accept_licence: bool = False,
+) -> EngineSpec:
+    """Return the model of the command line; what is not given comes from the settings."""
+    from videopath.core.settings import load_settings
+    from videopath.model.inference.spec import EngineSpec
+
+    return EngineSpec.from_settings(load_settings()).overridden(
+        model=model, base=base, device=device, dtype=dtype, accept_licence=accept_licence
+    )
 
 
 def load_agent(options: AgentOptions) -> DiagnosticAgent:
@@ -46,15 +58,10 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
 
     settings = load_settings()
     return DiagnosticAgent.load(
-        model=options.model or settings.model,
-        base=options.base
-        or (None if options.model else settings.base),  # the settings' base belongs to their model
+        model=options.spec or chosen_spec(),
         knowledge=options.knowledge or settings.knowledge,
         review=options.review or settings.review,
         frames=options.frames or settings.frames,
-        device=options.device or settings.device,
-        dtype=options.dtype or settings.dtype,
-        accept_licence=options.accept_licence or settings.accept_licence,
         accept_uncalibrated=options.accept_uncalibrated or settings.accept_uncalibrated,
         home=settings.home,
     )
@@ -62,11 +69,12 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
 
 def load_agent_of(library: CaseLibrary, case_id: str) -> DiagnosticAgent:
     """Load the agent with the settings that a case was started with."""
-    from videopath.agent.replay import agent_of, settings_of
+    from videopath.agent.replay import agent_of, settings_of, spec_of
     from videopath.core.settings import load_settings
 
     case_settings = settings_of(library, case_id)
-    return agent_of(case_settings, library.home, accept_licence=load_settings().accept_licence)
+    spec = spec_of(case_settings, accept_licence=load_settings().accept_licence)
+    return agent_of(case_settings, library.home, spec=spec)
 
 
 def follow(

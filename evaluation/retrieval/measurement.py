@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from videopath.core.choices import VIEWS, View
 from videopath.core.errors import InputError
 from videopath.evaluation.retrieval.ranking import (
     DEPTH,
@@ -27,7 +28,7 @@ from videopath.evaluation.retrieval.ranking import (
     judged,
 )
 from videopath.evaluation.tiles.clips import Share
-from videopath.knowledge.query import VIEWS, Query, View, Weights
+from videopath.knowledge.query import Query, ViewWeights
 from videopath.knowledge.search import VIEW_DEPTH, fused
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Row:
 
     system: str
     """A view, several with "+", :data:`FUSED` or :data:`FITTED`."""
-    weights: Weights
+    weights: ViewWeights
     way: Way
     relevance: Relevance
     figures: dict[str, Estimate]
@@ -153,9 +154,9 @@ class Leak:
 class Fit:
     """What each setting of the weights reaches on the side that is not reported."""
 
-    grid: list[tuple[Weights, float, float]]
+    grid: list[tuple[ViewWeights, float, float]]
     """(weights, nDCG@10 by diagnosis without the site, the same with it), best first."""
-    chosen: Weights
+    chosen: ViewWeights
     questions: int
 
 
@@ -214,7 +215,7 @@ def summarise_retrieval(
     )
 
 
-def systems(asked: RetrievalSet, fit: Fit | None = None) -> dict[str, Weights]:
+def systems(asked: RetrievalSet, fit: Fit | None = None) -> dict[str, ViewWeights]:
     """What is compared: each view, the fusion by the default weights, each view left out of it, and the fitted one."""
     views = views_of(asked)
     compared = {"+".join(some): usual_weights(some) for some in _parts(views)}
@@ -224,9 +225,9 @@ def systems(asked: RetrievalSet, fit: Fit | None = None) -> dict[str, Weights]:
     return compared
 
 
-def usual_weights(views: Sequence[View]) -> Weights:
+def usual_weights(views: Sequence[View]) -> ViewWeights:
     """The default weights of these views alone; 1 each where the default of all of them is 0."""
-    usual = {view: Weights().of(view) for view in views}
+    usual = {view: ViewWeights().of(view) for view in views}
     return _weights(usual if any(usual.values()) else dict.fromkeys(views, 1.0))
 
 
@@ -236,7 +237,7 @@ def views_of(asked: RetrievalSet) -> list[View]:
     return [view for view in VIEWS if view != "image" or images]
 
 
-def names_found(asked: RetrievalSet, question: Question, weights: Weights, way: Way) -> list[str]:
+def names_found(asked: RetrievalSet, question: Question, weights: ViewWeights, way: Way) -> list[str]:
     """Ids of the first ten records, best first."""
     query = Query(
         text=question.text_at_site if way.site_given else question.text,
@@ -247,7 +248,7 @@ def names_found(asked: RetrievalSet, question: Question, weights: Weights, way: 
     return _others_found(asked, question, query, weights)
 
 
-def fit_weights(asked: RetrievalSet) -> Iterator[tuple[Weights, float, float]]:
+def fit_weights(asked: RetrievalSet) -> Iterator[tuple[ViewWeights, float, float]]:
     """(weights, nDCG@10 by diagnosis without the site, the same with it) for a small grid of weights."""
     views = views_of(asked)
     seen: set[tuple[float, ...]] = set()
@@ -261,7 +262,7 @@ def fit_weights(asked: RetrievalSet) -> Iterator[tuple[Weights, float, float]]:
             yield weights, without, given
 
 
-def chosen_weights(grid: Iterable[tuple[Weights, float, float]], questions: int) -> Fit:
+def chosen_weights(grid: Iterable[tuple[ViewWeights, float, float]], questions: int) -> Fit:
     """The best weights of a grid by nDCG@10 without the site; of equal ones those with fewer views."""
     ordered = sorted(grid, key=lambda row: (-round(row[1], 9), sum(row[0].of(view) > 0 for view in VIEWS)))
     if not ordered:
@@ -280,7 +281,7 @@ def leak(asked: RetrievalSet) -> Leak:
     )
 
 
-def _own_found(asked: RetrievalSet, weights: Weights, *, by_name: bool, by_frame: bool) -> Share:
+def _own_found(asked: RetrievalSet, weights: ViewWeights, *, by_name: bool, by_frame: bool) -> Share:
     found = []
     for question in asked.questions:
         query = Query(
@@ -294,7 +295,7 @@ def _own_found(asked: RetrievalSet, weights: Weights, *, by_name: bool, by_frame
     return Share.of(found)
 
 
-def _others_found(asked: RetrievalSet, question: Question, query: Query, weights: Weights) -> list[str]:
+def _others_found(asked: RetrievalSet, question: Question, query: Query, weights: ViewWeights) -> list[str]:
     """Ids of the first ten records but the question's own: what ``KnowledgeBase.find`` gives, view by view.
 
     The same questions are asked with many weights, so what each view finds is kept.
@@ -317,9 +318,9 @@ def _found_by(asked: RetrievalSet, question: Question, query: Query, view: View)
     return asked.known[key]
 
 
-def _weights(values: Mapping[View, float]) -> Weights:
+def _weights(values: Mapping[View, float]) -> ViewWeights:
     """These weights, and 0 for every other view."""
-    return Weights(**{view: values.get(view, 0.0) for view in VIEWS})
+    return ViewWeights(**{view: values.get(view, 0.0) for view in VIEWS})
 
 
 def _parts(views: Sequence[View]) -> Iterator[tuple[View, ...]]:
@@ -372,7 +373,7 @@ def _key(one: Member | Question, way: Way, relevance: Relevance) -> str:
     return f"{one.site}: {one.diagnosis}" if way.site_given and one.diagnosis else one.diagnosis
 
 
-def _mean_ndcg(asked: RetrievalSet, weights: Weights, way: Way) -> float:
+def _mean_ndcg(asked: RetrievalSet, weights: ViewWeights, way: Way) -> float:
     rankings = {question.id: names_found(asked, question, weights, way) for question in _ways(asked, way)}
     ranked = _judged(asked, rankings, way, "diagnosis")
     return float(np.mean([one.values[_CHOSEN_BY] for one in ranked.values()])) if ranked else 0.0

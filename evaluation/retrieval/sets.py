@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from videopath.core.choices import HeldOutSide
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.core.jsonl import JsonLines
@@ -42,10 +43,8 @@ from videopath.training.scratch import wording
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase, Viewer
-    from videopath.knowledge.index.embedder import Progress
+    from videopath.knowledge.index.encoders import Progress
     from videopath.model.inference.engine import Engine
-
-Side = Literal["test", "calibration"]
 
 _DESCRIPTION_TOKENS = 256
 _LAYOUT = 1  # of what is kept; with another number it is made anew
@@ -189,7 +188,7 @@ def wsi_base(text: Path, folder: Path, progress: Progress | None = None) -> Know
     return _kept_base(folder / f"wsi-{key}", read_records(text), progress, None)
 
 
-def wsi_set(base: KnowledgeBase, side: Side, per_class: int, words: int = 1) -> RetrievalSet:
+def wsi_set(base: KnowledgeBase, side: HeldOutSide, per_class: int, words: int = 1) -> RetrievalSet:
     """Every description of so many words asks for the other records; its diagnosis is split off and not asked with.
 
     The same TCGA project counts as the same diagnosis. Patients are put on one side or the other by their hashes.
@@ -273,5 +272,5 @@ def _patient(record: InstructionRecord) -> str:
     return record.patient or "/".join(source_path(record.source))
 
 
-def _side(patient: str) -> Side:
+def _side(patient: str) -> HeldOutSide:
     return "calibration" if hashlib.sha256(patient.encode()).digest()[0] % 2 else "test"

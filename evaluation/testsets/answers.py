@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from videopath.core.choices import SystemName
 from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_file
 from videopath.core.installing import require
@@ -28,11 +29,6 @@ from videopath.tools.schemas import Candidate
 if TYPE_CHECKING:
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, LocalEngine, Session
     from videopath.model.inference.session import LocalSession
-
-SystemName = Literal["agent", "model", "blind", "cases", "colour"]
-"""``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent, which sees no similar case. ``cases``:
-the vote of the similar cases alone. ``colour``: six colour numbers alone, the trivial baseline."""
-SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
 
 CONFIDENCE: dict[SystemName, str] = {
     "agent": "the agent's calibrated probability that its diagnosis is right",

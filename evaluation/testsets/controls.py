@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
+from videopath.core.choices import ControlName, SystemName
 from videopath.core.errors import InputError
 from videopath.core.pathology.entities import credit
 from videopath.core.pathology.sites import SITES
 from videopath.evaluation.retrieval.ranking import Estimate
-from videopath.evaluation.testsets.answers import Answer, AskSeveral, SystemName, unanswered
+from videopath.evaluation.testsets.answers import Answer, AskSeveral, unanswered
 from videopath.evaluation.testsets.metrics import BY_NAME, Draws, draw
 from videopath.evaluation.testsets.sets import Item
 from videopath.evaluation.testsets.summary import ControlReport
@@ -31,10 +31,6 @@ from videopath.evaluation.testsets.table import Encode, Table, table
 from videopath.media.clip import open_clip
 from videopath.media.quality.stain import one_colour
 
-ControlName = Literal[
-    "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain", "pairs"
-]
-CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 PAIRS: ControlName = "pairs"
 """The one that asks nothing anew, see :mod:`videopath.evaluation.testsets.pairs`."""
 

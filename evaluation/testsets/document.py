@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import combinations
 
-from videopath.agent.cases.library import now
+from videopath.core.choices import ControlName, SystemName
+from videopath.core.clock import now
 from videopath.core.errors import InputError
 from videopath.core.pathology.entities import entity_of, named
 from videopath.evaluation.kept import reliability, risk_coverage
-from videopath.evaluation.testsets.answers import CONFIDENCE, Answer, SystemName
-from videopath.evaluation.testsets.controls import MEANINGS, ControlName
+from videopath.evaluation.testsets.answers import CONFIDENCE, Answer
+from videopath.evaluation.testsets.controls import MEANINGS
 from videopath.evaluation.testsets.judge import Judge, Judgement
 from videopath.evaluation.testsets.metrics import MEASURES, Drawn, Draws, at_equal_coverage, draw_all, mcnemar
 from videopath.evaluation.testsets.summary import (

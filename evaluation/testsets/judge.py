@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from videopath.core.choices import JudgeParser
+from videopath.core.clock import now
 from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_text
 from videopath.core.jsonl import JsonLines
@@ -32,7 +33,6 @@ from videopath.evaluation.testsets.judge_replies import (
     ASPECTS,
     HIGHEST,
     Aspect,
-    Parser,
     content_of,
     in_question,
     prompts,
@@ -60,7 +60,7 @@ class Judgement(BaseModel):
     cluster: str
     """Patient, case, slide or video of the question."""
     judge: str
-    parser: Parser
+    parser: JudgeParser
     asked_sha256: str
     """Of the prompts, the question, the reference and the answer: what was judged, and how."""
     date: str
@@ -77,7 +77,7 @@ class Judged(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     judge: str
-    parser: Parser
+    parser: JudgeParser
     date: str
     """ISO 8601, UTC: of the last judgement."""
     prompts_sha256: dict[Aspect, str]
@@ -97,7 +97,7 @@ class Judge:
 
     url: str
     model: str
-    parser: Parser = "strict"
+    parser: JudgeParser = "strict"
     tries: int = 3
     """Replies that are asked for at most until one can be read (``strict``)."""
     timeout: float = 60.0
@@ -108,7 +108,7 @@ class Judge:
     """Answers that are judged at a time."""
 
     @classmethod
-    def at(cls, place: str, parser: Parser = "strict", **settings: Any) -> Judge:
+    def at(cls, place: str, parser: JudgeParser = "strict", **settings: Any) -> Judge:
         """A judge from ``http://127.0.0.1:8000/v1#model``. Raises ``InputError`` for another form."""
         url, mark, model = place.partition("#")
         if not mark or not model or not url.startswith(("http://", "https://")):
@@ -186,7 +186,7 @@ class Judge:
         return Judged(
             judge=self.place,
             parser=self.parser,
-            date=max((one.date for one in judgements), default=_now()),
+            date=max((one.date for one in judgements), default=now()),
             prompts_sha256={aspect: sha256_text(self.prompts[aspect]) for aspect in ASPECTS},
             answers=len(judgements),
             failed=sum(bool(one.error) for one in judgements),
@@ -249,7 +249,7 @@ class Judge:
             judge=self.place,
             parser=self.parser,
             asked_sha256=self._asked_sha256(answer),
-            date=_now(),
+            date=now(),
             scores=scores,
             replies=replies,
             error=error,
@@ -326,7 +326,3 @@ def _kept(path: Path | None) -> list[Judgement]:
         return [Judgement.model_validate_json(line) for line in JsonLines(path).read() if line.strip()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no file of judgements: choose another --out, or remove it.") from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
+from videopath.core.choices import JudgeParser
 from videopath.evaluation.testsets.answers import Answer
 
 Aspect = Literal["context", "correctness", "detail"]
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
-Parser = Literal["strict", "published"]
 
 
 HIGHEST = 5
@@ -55,7 +55,7 @@ class _Reply(BaseModel):
     choices: list[_Choice]
 
 
-def prompts(parser: Parser) -> dict[Aspect, str]:
+def prompts(parser: JudgeParser) -> dict[Aspect, str]:
     """What is asked, by aspect, without the answer in question."""
     form = _STRICT_FORM if parser == "strict" else _PUBLISHED_FORM
     return {aspect: f"{_SYSTEM.format(aspect=_ASPECT_PROMPTS[aspect])} {form}" for aspect in ASPECTS}
@@ -66,7 +66,7 @@ def in_question(answer: Answer) -> str:
     return _USER.format(question=answer.question, reference=answer.reference, prediction=answer.text)
 
 
-def response_format(parser: Parser) -> dict[str, Any]:
+def response_format(parser: JudgeParser) -> dict[str, Any]:
     """The schema that ``strict`` asks for, as an argument of the call; ``published`` asks for none."""
     if parser == "published":
         return {}

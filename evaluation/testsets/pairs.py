@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from videopath.core.choices import SystemName
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.core.pathology.entities import named
-from videopath.evaluation.testsets.answers import Answer, SystemName
+from videopath.evaluation.testsets.answers import Answer
 from videopath.evaluation.testsets.controls import rivals, same_answer
 from videopath.evaluation.testsets.sets import Item
 from videopath.evaluation.testsets.summary import Pair, PairsReport

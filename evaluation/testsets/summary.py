@@ -14,12 +14,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from videopath.core.choices import SystemName
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.core.notice import RESEARCH_USE
 from videopath.evaluation.kept import FOLDER, ConfidenceBin, RiskPoint, kept_file
 from videopath.evaluation.retrieval.ranking import Estimate
-from videopath.evaluation.testsets.answers import SystemName
 from videopath.evaluation.testsets.judge import Judged
 from videopath.evaluation.tiles.clips import Share
 

@@ -20,13 +20,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
+from videopath.core.choices import IndexChoice, IndexKind
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge.index.faiss_file import read_index
-from videopath.knowledge.storage.manifest import IndexKind
 
 faiss: Any = import_module("faiss")  # its type stubs lack much of what is used here
 
@@ -76,7 +76,7 @@ def write_vectors(
     rows: np.ndarray,
     chunks: Iterable[np.ndarray],
     dimension: int,
-    kind: IndexKind | Literal["auto"] = "auto",
+    kind: IndexChoice = "auto",
 ) -> tuple[IndexKind, list[Path]]:
     """Write vectors and their index to ``<stem>.<suffix>.part`` files: (kind, files).
 

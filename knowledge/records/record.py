@@ -19,12 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
 from videopath.core.pathology.answers import DIAGNOSIS_START, chosen_option, parse_free_answer
+from videopath.core.text import has_half_characters
 from videopath.knowledge.records.imports import entries
 from videopath.knowledge.records.sources import infer_site, known_site, source_name
 
 UNSPECIFIED_LICENCE = "unspecified"
 _VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
-LeftOut = Callable[[KnowledgeError], None]
+OnLeftOut = Callable[[KnowledgeError], None]
 """Told of each damaged entry that is left out."""
 
 _HUMAN = {"human", "user"}
@@ -85,7 +86,7 @@ class InstructionRecord(BaseModel):
     @field_validator("*")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        if any("\ud800" <= character <= "\udfff" or character == "\0" for character in _characters(value)):
+        if any(has_half_characters(text) or "\0" in text for text in _texts(value)):
             raise ValueError("has a character that is not valid text")
         return value
 
@@ -112,7 +113,7 @@ class InstructionRecord(BaseModel):
 
 
 def read_records(
-    path: str | Path, licence: str | None = None, left_out: LeftOut | None = None
+    path: str | Path, licence: str | None = None, left_out: OnLeftOut | None = None
 ) -> Iterator[InstructionRecord]:
     """Read the records of a JSON list, JSON lines, a CSV table or a folder of Hugging Face ``datasets``.
 
@@ -160,20 +161,19 @@ def canonical_json(record: InstructionRecord) -> str:
     return json.dumps(record.model_dump(exclude_defaults=True), ensure_ascii=False, separators=(",", ":"))
 
 
-def _characters(value: Any) -> Iterator[str]:
-    """The characters of a field's texts."""
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a field."""
     if isinstance(value, str):
-        yield from value
+        yield value
     elif isinstance(value, dict):
         for pair in value.items():
-            for text in pair:
-                yield from text
+            yield from pair
     elif isinstance(value, tuple):
         for media in value:
-            yield from media.path
+            yield media.path
 
 
-def _records_at(place: str, item: Any, licence: str, left_out: LeftOut | None) -> list[InstructionRecord]:
+def _records_at(place: str, item: Any, licence: str, left_out: OnLeftOut | None) -> list[InstructionRecord]:
     """All records of an entry, or none of them."""
     try:
         if isinstance(item, KnowledgeError):

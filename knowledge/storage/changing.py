@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from videopath.core.choices import IndexChoice
+from videopath.core.clock import now
 from videopath.core.errors import KnowledgeError
-from videopath.knowledge.index.embedder import Encoder
-from videopath.knowledge.index.views import Look, Viewer
+from videopath.knowledge.index.encoders import TextEncoder
+from videopath.knowledge.index.viewer import EncodedMedia, Viewer
 from videopath.knowledge.records.record import InstructionRecord
 from videopath.knowledge.search import Searcher
-from videopath.knowledge.storage.building import Filled, Workshop, image_chunks, text_chunks
-from videopath.knowledge.storage.generation import (
-    Generation,
+from videopath.knowledge.storage.building import BuildContents, BuildFolder, image_chunks, text_chunks
+from videopath.knowledge.storage.manifest import (
+    FORMAT,
+    DataFile,
+    EncoderMark,
+    Manifest,
+    Part,
+    VersionChange,
+    read_manifest,
+)
+from videopath.knowledge.storage.store import RecordStore, StoreWriter
+from videopath.knowledge.storage.versions import (
+    OpenedVersion,
     merged_parts,
     opened,
     part_path,
     publish,
-    read_generation,
+    read_version,
     rewritten_parts,
     settled,
     write_part,
     writing,
 )
-from videopath.knowledge.storage.manifest import (
-    FORMAT,
-    Change,
-    DataFile,
-    EncoderMark,
-    IndexKind,
-    Manifest,
-    Part,
-    read_manifest,
-)
-from videopath.knowledge.storage.store import RecordStore, StoreWriter
 from videopath.knowledge.voting.electorate import Electorate
 from videopath.knowledge.voting.measure import ModelMeasure
 
@@ -46,17 +46,20 @@ Action = Literal["add", "update", "remove"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class IncomingRecord:
     """A record that comes in, as it is found by its words and by its clips."""
 
     record: InstructionRecord
     vector: np.ndarray
     """float32 [dimension] of its text."""
-    looks: Sequence[Look]
+    looks: Sequence[EncodedMedia]
 
     @classmethod
     def joined(
-        cls, records: Iterable[InstructionRecord], vectors: np.ndarray, looks: Iterable[Sequence[Look]]
+        cls,
+        records: Iterable[InstructionRecord],
+        vectors: np.ndarray,
+        looks: Iterable[Sequence[EncodedMedia]],
     ) -> list[Self]:
         """Entries of records, their texts' vectors [records, dimension] and their looks."""
         return [cls(*parts) for parts in zip(records, vectors, looks, strict=True)]
@@ -64,12 +67,12 @@ class Entry:
 
 def first_version(
     folder: Path,
-    shop: Workshop,
-    filled: Filled,
-    encoder: Encoder,
+    shop: BuildFolder,
+    filled: BuildContents,
+    encoder: TextEncoder,
     viewer: Viewer | None,
-    index: IndexKind | Literal["auto"],
-) -> Generation:
+    index: IndexChoice,
+) -> OpenedVersion:
     """Make the content of a workshop that of the folder."""
     with writing(folder):
         before = _version_of(folder)
@@ -97,14 +100,14 @@ def first_version(
 
 
 def next_version(
-    folder: Path, action: Action, new: Sequence[Entry], gone: Sequence[str], note: str
-) -> Generation:
+    folder: Path, action: Action, new: Sequence[IncomingRecord], gone: Sequence[str], note: str
+) -> OpenedVersion:
     """Take records out by their ids, put others in, and make that the folder's content.
 
     What another process has changed since is kept. Raises ``KnowledgeError`` as :func:`refuse_impossible`.
     """
     with writing(folder):
-        current = read_generation(folder)
+        current = read_version(folder)
         refuse_impossible(current, [entry.record for entry in new], gone)
         before = current.manifest
         path = part_path(folder, "records")
@@ -128,26 +131,26 @@ def next_version(
         )
 
 
-def merged(folder: Path) -> Generation:
+def merged(folder: Path) -> OpenedVersion:
     """Write every view anew in one part, without vectors of records that were removed."""
     with writing(folder):
-        current = read_generation(folder)
+        current = read_version(folder)
         parts = rewritten_parts(folder, current, _alive(current, [], []))
         version = current.manifest.version + 1
         after = current.manifest.model_copy(update={"version": version, "parts": tuple(parts)})
         return publish(folder, _with_change(after, "merge"))
 
 
-def measured(folder: Path, models: Mapping[str, ModelMeasure] | None = None) -> Generation:
+def measured(folder: Path, models: Mapping[str, ModelMeasure] | None = None) -> OpenedVersion:
     """Measure the vote of the folder's cases anew, as a version of its own; ``models`` come to those that it has."""
     with writing(folder):
-        manifest = read_generation(folder).manifest
+        manifest = read_version(folder).manifest
         after = manifest.model_copy(update={"version": manifest.version + 1})
         known = {**_models(folder), **(models or {})}
         return _published(folder, _with_change(after, "measure"), known)
 
 
-def refuse_impossible(current: Generation, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
+def refuse_impossible(current: OpenedVersion, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
     """Raise ``KnowledgeError`` for ids to take out that are not there, ids to put in that are, and a removal of all."""
     store = current.store
     for record_id in gone:
@@ -165,7 +168,7 @@ def refuse_impossible(current: Generation, new: Sequence[InstructionRecord], gon
         raise KnowledgeError("These are all records of the knowledge base; delete its folder instead.")
 
 
-def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[Entry]) -> list[Part]:
+def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[IncomingRecord]) -> list[Part]:
     vectors = np.stack([entry.vector for entry in new])
     parts = [write_part(folder, "text", np.array(rows, np.int64), [vectors], vectors.shape[1])]
     seen = [(row, look.vectors) for row, entry in zip(rows, new, strict=True) for look in entry.looks]
@@ -176,7 +179,7 @@ def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[Entry]) -> list[P
     return parts
 
 
-def _alive(current: Generation, dead: Sequence[int], born: Sequence[int]) -> np.ndarray:
+def _alive(current: OpenedVersion, dead: Sequence[int], born: Sequence[int]) -> np.ndarray:
     """bool by row: the records of the next version. Vectors of removed records may have the highest rows."""
     rows = current.store.rows()
     held = (int(part.rows[-1]) for parts in current.parts.values() for part in parts)
@@ -189,7 +192,7 @@ def _alive(current: Generation, dead: Sequence[int], born: Sequence[int]) -> np.
 
 def _published(
     folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None = None
-) -> Generation:
+) -> OpenedVersion:
     """Measure the vote of a version whose files are all there, and make it the folder's content.
 
     ``models``: what models were measured to be worth with its cases; none: as the version before has it.
@@ -200,7 +203,7 @@ def _published(
 def _models(folder: Path) -> Mapping[str, ModelMeasure]:
     """Of the version before; nothing where there is none that was measured."""
     try:
-        before = read_generation(folder)
+        before = read_version(folder)
     except KnowledgeError:
         return {}
     mark = before.manifest.image_encoder
@@ -225,10 +228,10 @@ def _measures(folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasur
 
 
 def _with_change(manifest: Manifest, action: str, **fields: Any) -> Manifest:
-    change = Change.model_validate(
+    change = VersionChange.model_validate(
         {
             "version": manifest.version,
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "when": now(),
             "action": action,
             "records": manifest.count,
             "data_sha256": manifest.data_sha256,

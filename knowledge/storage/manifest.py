@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from pydantic import (
     BaseModel,
@@ -17,15 +17,15 @@ from pydantic import (
     model_serializer,
 )
 
+from videopath.core.choices import IndexKind, StoredView
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
+from videopath.knowledge.index.encoders import NamedEncoder
 
 MANIFEST = "manifest.json"
 FORMAT = "videopath-knowledge/2"
 _BEFORE = "videopath-knowledge/1"
 
-StoredView = Literal["text", "image"]
-IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
 """How the vectors of a view are searched: see :mod:`videopath.knowledge.index.vectors`."""
 Views = Literal["whole", "parts"]
 """How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
@@ -41,22 +41,6 @@ class DataFile(BaseModel, frozen=True):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0)
     """Bytes."""
-
-
-class NamedEncoder(Protocol):
-    """What all encoders have, of texts as of pictures."""
-
-    @property
-    def name(self) -> str:
-        """How it is loaded again."""
-
-    @property
-    def sha256(self) -> str:
-        """Hash of its weights."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
 
 
 class EncoderMark(BaseModel, frozen=True):
@@ -113,7 +97,7 @@ class Part(BaseModel, frozen=True):
     files: tuple[DataFile, ...]
 
 
-class Change(BaseModel, frozen=True):
+class VersionChange(BaseModel, frozen=True):
     """What a version changed."""
 
     version: int = Field(ge=1)
@@ -144,7 +128,7 @@ class Manifest(BaseModel):
     image_encoder: EncoderMark | None
     records: DataFile
     parts: tuple[Part, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[VersionChange, ...]
     """Of every version, the first one first."""
     measures: DataFile | None = None
     """What the knowledge base found out about itself; see :mod:`videopath.knowledge.voting.measure`."""

@@ -12,13 +12,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from videopath.core.choices import SourceKind
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_file
 from videopath.media.foreign import PICTURE_LIKE, contents, read_head, refuse_foreign
 from videopath.media.image.files import ALLOWED, PicturesFile, read_picture, single_picture
 from videopath.media.image.samples import fitted
 
-Kind = Literal["video", "image", "folder"]
 Reader = Literal["decord", "pyav", "pillow"]
 Keep = Callable[[np.ndarray], np.ndarray]
 """What is kept of a decoded frame, uint8 [H,W,3] → [h,w,3]: the full frame is let go at once."""
@@ -39,7 +39,7 @@ class Source(Protocol):
     """Something that frames can be read from."""
 
     path: Path
-    kind: Kind
+    kind: SourceKind
     seconds: np.ndarray
     """float64 [N], presentation time of every frame of the source, rising."""
     fps: float
@@ -76,7 +76,7 @@ class ImageSource:
         self.path = path
         self._pictures = PicturesFile(path)
         count = self._pictures.count
-        self.kind: Kind = "image" if count == 1 else "video"
+        self.kind: SourceKind = "image" if count == 1 else "video"
         self.seconds, self.duration = self._pictures.seconds, self._pictures.duration
         self.fps = count / self.duration if self.duration > 0 else 0.0
         self._first = next(self._pictures.frames([0])) if count == 1 else None
@@ -103,7 +103,7 @@ class FolderSource:
     Frames of several sizes are shown whole, each in its own proportions, on a canvas that holds all of them.
     """
 
-    kind: Kind = "folder"
+    kind: SourceKind = "folder"
     fps = 1.0
     notes: tuple[str, ...] = ()
 

@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse.csgraph import connected_components
 
-from videopath.media.clip import Clip, Crop
+from videopath.media.clip import Clip
+from videopath.media.crop import Crop
 from videopath.media.quality.lettering import Rows, find_rows
 
 MAX_FRAMES = 32

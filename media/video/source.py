@@ -17,8 +17,9 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
+from videopath.core.choices import SourceKind
 from videopath.core.errors import InputError
-from videopath.media.image.source import ALLOWED, Keep, Kind, Reader, file_hash
+from videopath.media.image.source import ALLOWED, Keep, Reader, file_hash
 from videopath.media.tone import curve_of, refuse_unreadable_colours
 from videopath.media.video.display import UPRIGHT, Display, Turn, display_of, draw, turned
 from videopath.media.video.streams import Film, read_through
@@ -48,7 +49,7 @@ _SLACK = 3
 class VideoSource:
     """A video file, looked at by PyAV: frame times from the packets, size from the first frame as it is shown."""
 
-    kind: Kind = "video"
+    kind: SourceKind = "video"
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -14,11 +14,10 @@ from typing import Literal, get_args
 import torch
 from torch.nn import functional
 
+from videopath.core.choices import NEWLINE_POSITIONS
 from videopath.core.errors import ModelError
 
-NewlinePosition = Literal["grid", "frame", "one_token", "no_token"]
 PoolMode = Literal["bilinear", "average", "max"]
-NEWLINE_POSITIONS: tuple[str, ...] = get_args(NewlinePosition)
 POOL_MODES: tuple[str, ...] = get_args(PoolMode)
 
 _STRIDE = 2  # the original ignores mm_spatial_pool_stride

@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from videopath.core.choices import NEWLINE_POSITIONS
 from videopath.core.errors import ModelError
 from videopath.model.architecture.config import TEXT_KEYS, VISION_KEYS, LlavaConfig
-from videopath.model.architecture.layout import NEWLINE_POSITIONS, POOL_MODES
+from videopath.model.architecture.layout import POOL_MODES
 from videopath.model.architecture.preprocess import read_pinpoints
 from videopath.model.checkpoints import tensor_names as names
 from videopath.model.checkpoints.weights import Shape

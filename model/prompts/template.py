@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from videopath.core.errors import InputError
+from videopath.core.text import has_half_characters
 
 IMAGE_TAG = "<image>"
 IMAGE_TOKEN_ID = -200
@@ -67,12 +68,8 @@ def tokenise(tokenizer: Any, prompt: str) -> list[int]:
 
 def text_ids(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text without ``<image>``. Raises InputError for half characters, as of names that are no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"The text has a character that is not valid: {error.object[error.start]!a}."
-        ) from error
+    if has_half_characters(text):
+        raise InputError("The text has a character that is not valid (half of a surrogate pair); remove it.")
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

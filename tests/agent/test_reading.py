@@ -18,12 +18,13 @@ import pytest
 
 from videopath.agent import DiagnosticAgent
 from videopath.agent.cases.bundle import read_bundle
-from videopath.agent.cases.library import EXPORT_FORMATS, load_case_library
+from videopath.agent.cases.library import load_case_library
 from videopath.agent.cases.trace import read_trace
 from videopath.agent.replay import settings_of
+from videopath.core.choices import EXPORT_FORMATS
 from videopath.core.errors import CaseError, InputError
 from videopath.knowledge import STARTER_FOLDER, KnowledgeBase, Query
-from videopath.knowledge.storage.generation import verify_folder
+from videopath.knowledge.storage.versions import verify_folder
 from videopath.tools.journal import Journal
 
 NOBODY = 65534

@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from videopath.core.choices import CONTROLS, ControlName
 from videopath.core.errors import InputError
 from videopath.evaluation.testsets.answers import Answer, Ask, Header, answer_all, one_by_one, unanswered
 from videopath.evaluation.testsets.controls import (
-    CONTROLS,
     MEANINGS,
     PAIRS,
-    ControlName,
     asking_changed,
     changed_items,
     control_report,

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from videopath.core.choices import IndexKind
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import KnowledgeBase, verify_folder
 from videopath.knowledge.index.vectors import Vectors, write_vectors
 from videopath.knowledge.records.record import InstructionRecord, read_records
-from videopath.knowledge.storage.manifest import FORMAT, IndexKind
+from videopath.knowledge.storage.manifest import FORMAT
 from videopath.knowledge.storage.store import RecordStore, StoreWriter
 
 _ENDLESS = "CREATE VIEW records AS WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n) SELECT * FROM n"
@@ -113,7 +114,7 @@ def test_a_computed_column_is_not_computed(stored: Path, column: str) -> None:
 
 
 def test_a_question_to_the_records_is_bounded_in_time(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videopath.knowledge.records.opening._PATIENCE", 0.2)
+    monkeypatch.setattr("videopath.knowledge.records.sqlite_file._PATIENCE", 0.2)
     endless = "WITH RECURSIVE n(row) AS (SELECT 1 UNION ALL SELECT row + 1 FROM n) SELECT count(*) FROM n"
     store = RecordStore(stored)
     with pytest.raises(KnowledgeError, match="did not answer within"):

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from videopath.core.choices import IndexKind
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge.index.embedder import unit_rows
 from videopath.knowledge.index.vectors import EXACT_BELOW, Vectors, choose_kind, write_vectors
-from videopath.knowledge.storage.manifest import IndexKind
 
 KINDS: tuple[IndexKind, ...] = ("exact", "hnsw", "ivf", "ivfpq")
 

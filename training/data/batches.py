@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from videopath.core.choices import OnUnreadable, TrainingTemplate
 from videopath.core.errors import InputError
 from videopath.media.clip import open_clip
 from videopath.media.image.files import read_picture
@@ -19,9 +20,8 @@ from videopath.media.sampling import SlowVideoError
 from videopath.model.architecture import preprocess
 from videopath.model.architecture.config import LlavaConfig
 from videopath.training.data.instructions import Instruction
-from videopath.training.data.supervision import IGNORED, Template, supervise
+from videopath.training.data.supervision import IGNORED, supervise
 
-OnUnreadable = Literal["stop", "skip"]
 _SEVERAL = "pad"  # how each of several images is made square, whatever the checkpoint's own rule is
 
 
@@ -61,7 +61,7 @@ class Conversations(Dataset["Ready | str"]):
         tokenizer: Any,
         frames: int,
         on_unreadable: OnUnreadable = "stop",
-        template: Template = "qwen_1_5",
+        template: TrainingTemplate = "qwen_1_5",
     ) -> None:
         self.instructions = instructions
         self._media, self._config, self._tokenizer = media, config, tokenizer

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from videopath.core.choices import TrainingTemplate
 from videopath.model.prompts.template import (
     ASSISTANT,
     IMAGE_TAG,
@@ -23,7 +24,6 @@ from videopath.model.prompts.template import (
 )
 from videopath.training.data.instructions import Instruction
 
-Template = Literal["qwen_1_5", "plain"]
 IGNORED = -100
 
 
@@ -37,7 +37,9 @@ class Supervised:
     """Equally many: the id where it is learned, else -100."""
 
 
-def supervise(instruction: Instruction, tokenizer: Any, template: Template = "qwen_1_5") -> Supervised:
+def supervise(
+    instruction: Instruction, tokenizer: Any, template: TrainingTemplate = "qwen_1_5"
+) -> Supervised:
     """Ids and labels of a conversation.
 
     ``plain`` is the template of stage 0: the visuals, then the first answer and a line break, all of it learned; what was asked

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import SiglipVisionConfig, SiglipVisionModel, Trainer
 
+from videopath.core.choices import TileLabel
 from videopath.media.quality import attributes
 from videopath.model.architecture.network import Network
 from videopath.model.inference.frame_vectors import encode_frames
@@ -28,8 +28,6 @@ from videopath.training.data.corpus import Sample
 from videopath.training.scratch import views
 
 _NEAREST = 5  # groups that a search finds
-Tells = Literal["diagnosis", "site"]
-"""What the tower learns of a tile."""
 ATTRIBUTE_MEAN = np.array([0.22, 0.50, 0.22, 0.12, 0.50, 0.45], dtype=np.float32)
 ATTRIBUTE_STD = np.array([0.16, 0.14, 0.17, 0.17, 0.24, 0.22], dtype=np.float32)
 
@@ -49,7 +47,7 @@ class TowerData:
     with few, but each of its images less."""
 
     @classmethod
-    def read(cls, data: Path, tells: Tells = "diagnosis") -> TowerData:
+    def read(cls, data: Path, tells: TileLabel = "diagnosis") -> TowerData:
         """Read tiles and atlas tiles of the training side; a tile's class is its diagnosis, or its site alone."""
         tiles = [s for s in corpus.read_tiles(data) if s.split == "train"]
         atlas = [s for s in corpus.read_atlas_tiles(data, corpus.read_atlas(data)) if s.split == "train"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videopath.app.cli.options import AsJson, Verbose, choice
+from videopath.core.choices import CHECK_DEPTHS, CheckDepth
 
 if TYPE_CHECKING:
     from videopath.training.validation import DatasetCheck
@@ -34,11 +35,11 @@ def check(
         ),
     ] = None,
     depth: Annotated[
-        Literal["names", "files", "frames"],
+        CheckDepth,
         typer.Option(
             "--depth",
             help="Of images and videos: nothing, whether the files are there, or decode each.",
-            **choice("--depth", "names", "files", "frames"),
+            **choice("--depth", *CHECK_DEPTHS),
         ),
     ] = "files",
     model: Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import streamlit as st
 
@@ -16,10 +15,10 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.runtime.services import Services, owner, services
 from videopath.app.web.runtime.worker import Submission
+from videopath.core.choices import MAX_FRAMES, REVIEW_MODES, ReviewMode
 from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
 from videopath.core.folders import model_named_by_visitor, named_by_visitor
 from videopath.core.pathology.sites import SITES
-from videopath.core.settings import ReviewMode
 
 _REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
 _SAMPLING = {"uniform": "evenly spread", "fps": "one per second", "keyframes": "those that differ"}
@@ -93,7 +92,7 @@ def _choose(shared: Services) -> _Choices | None:
         accept_new_options=True,
         help="Where similar cases are looked for: a name from the list; or type a folder.",
     )
-    modes: tuple[ReviewMode, ...] = get_args(ReviewMode)
+    modes = REVIEW_MODES
     review = second[2].selectbox(
         "A person is asked",
         modes,
@@ -104,7 +103,7 @@ def _choose(shared: Services) -> _Choices | None:
     third = st.columns(4)
     usual = "the model's own"
     frames = third[0].number_input(
-        "Frames", 1, 512, value=shared.settings.frames, step=1, placeholder=usual, key="frames"
+        "Frames", 1, MAX_FRAMES, value=shared.settings.frames, step=1, placeholder=usual, key="frames"
     )
     sampling = third[1].selectbox(
         "Sampling", list(_SAMPLING), format_func=_SAMPLING.__getitem__, key="sampling"

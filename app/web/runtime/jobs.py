@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from videopath.core.settings import ReviewMode
+from videopath.core.choices import ReviewMode
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

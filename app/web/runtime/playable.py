@@ -15,13 +15,11 @@ from filelock import FileLock
 from videopath.core.errors import InputError
 from videopath.core.files import close_to_others, private_folder, replaced_on_success, sha256_text
 from videopath.media.clip import open_source
+from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
 from videopath.media.image.source import Source
 from videopath.media.video.source import VideoSource
 from videopath.model import open_clip
-
-Crop = tuple[float, float, float, float]
-"""(left, top, right, bottom) as shares of the displayed frame, in [0, 1]."""
 
 _PLAYED = {
     ".mp4": {"h264", "vp9", "av1"},

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videopath.app.cli import options
 from videopath.app.cli.commands.cases.options import CaseId, open_library
-from videopath.core.choices import EXPORT_FORMATS, ExportFormat
+from videopath.core.choices import EXPORT_FORMATS, DisplayedStatus, ExportFormat
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,17 +20,7 @@ if TYPE_CHECKING:
 
 def list_cases(
     status: Annotated[
-        Literal[
-            "running",
-            "interrupted",
-            "waiting for review",
-            "abstained",
-            "done",
-            "signed",
-            "rejected",
-            "failed",
-        ]
-        | None,
+        DisplayedStatus | None,
         typer.Option("--status", help="Only these.", show_default=False),
     ] = None,
     site: options.Site = None,
@@ -97,7 +87,7 @@ def export(
         Path | None, typer.Argument(help="The file to write; default: ID.FORMAT here.", show_default=False)
     ] = None,
     form: Annotated[
-        Literal["zip", "pdf", "md", "json"] | None,
+        ExportFormat | None,
         typer.Option(
             "--format",
             help="zip: the bundle of report, trace, frames and hashes; else the report. Default: as the file ends.",
@@ -146,7 +136,5 @@ def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:
 
 def _form_of(path: Path | None) -> ExportFormat:
     """The form of an export by the name of its file."""
-    pass  # reimport
-
     ending = path.suffix.lower().removeprefix(".") if path else ""
     return next((form for form in EXPORT_FORMATS if form == ending), "zip")

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from videopath.app.cli.options import AcceptLicence, AsJson, Base, Home, Knowledge, Media, Verbose, choice
-from videopath.core.choices import ControlName, SystemName
+from videopath.core.choices import CONTROLS, JUDGE_PARSERS, SYSTEMS, ControlName, JudgeParser, SystemName
 from videopath.core.errors import EngineError, InputError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 REPORT = "report.json"
 
-_SYSTEMS = ("agent", "model", "blind", "cases", "colour")
-_CONTROLS = ("blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain", "pairs")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -92,7 +90,7 @@ def answers(
             "--system",
             help="The whole agent, the model asked once, the agent blind to similar cases, the similar cases alone, or their colours "
             "alone, the trivial baseline. Repeatable; default: all.",
-            **choice("--system", *_SYSTEMS),
+            **choice("--system", *SYSTEMS),
         ),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="nano, a checkpoint folder or a hub id.")] = "nano",
@@ -106,7 +104,7 @@ def answers(
     ] = False,
     controls: Annotated[
         list[str] | None,
-        typer.Option("--control", help="One of the controls. Repeatable.", **choice("--control", *_CONTROLS)),
+        typer.Option("--control", help="One of the controls. Repeatable.", **choice("--control", *CONTROLS)),
     ] = None,
     judge: Annotated[
         str | None,
@@ -117,11 +115,11 @@ def answers(
         ),
     ] = None,
     parser: Annotated[
-        Literal["strict", "published"],
+        JudgeParser,
         typer.Option(
             "--parser",
             help="How the judge's replies are read: JSON by a schema, or as the benchmark's own code; default: strict.",
-            **choice("--parser", "strict", "published"),
+            **choice("--parser", *JUDGE_PARSERS),
         ),
     ] = "strict",
     parallel: Annotated[
@@ -163,8 +161,8 @@ def answers(
     from videopath.model import load_engine
 
     quiet_libraries(verbose)
-    chosen = cast("list[SystemName]", [name for name in _SYSTEMS if name in (systems or _SYSTEMS)])
-    asked = [name for name in _CONTROLS if all_controls or name in (controls or [])]
+    chosen = cast("list[SystemName]", [name for name in SYSTEMS if name in (systems or SYSTEMS)])
+    asked = [name for name in CONTROLS if all_controls or name in (controls or [])]
     judging = Judge.at(judge, parser, parallel=parallel) if judge else None
     if judge:
         check_judge()

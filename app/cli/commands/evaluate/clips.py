@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from videopath.app.cli.options import AsJson, Home, Verbose, choice
+from videopath.core.choices import HELD_OUT_SIDES, MAX_LOOKS, HeldOutSide
 from videopath.core.errors import InputError
 
 
@@ -27,13 +28,13 @@ def clips(
         ),
     ] = "tiles",
     split: Annotated[
-        Literal["test", "calibration"],
+        HeldOutSide,
         typer.Option(
-            "--split", help="Which held-out side; default: test.", **choice("--split", "test", "calibration")
+            "--split", help="Which held-out side; default: test.", **choice("--split", *HELD_OUT_SIDES)
         ),
     ] = "test",
     per_class: Annotated[int, typer.Option("--per-class", min=1, help="Tiles per class at most.")] = 1000,
-    looks: Annotated[int, typer.Option("--looks", min=0, max=2, help="Closer looks at most.")] = 2,
+    looks: Annotated[int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="Closer looks at most.")] = 2,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write every outcome here, as JSON lines.")
     ] = None,

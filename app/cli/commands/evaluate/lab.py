@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videopath.app.cli.options import AsJson, Home, Verbose
+from videopath.core.choices import MAX_LOOKS
 
 if TYPE_CHECKING:
     from videopath.evaluation.lab import LabCase, Show
@@ -58,7 +59,7 @@ def lab(
     stain: Annotated[
         bool, typer.Option("--stain", help="The control: all pictures are brought to one colour first.")
     ] = False,
-    looks: Annotated[int, typer.Option("--looks", min=0, max=2, help="Closer looks at most.")] = 2,
+    looks: Annotated[int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="Closer looks at most.")] = 2,
     out: Annotated[Path | None, typer.Option("--out", help="Write every answer here, as JSON lines.")] = None,
     as_json: AsJson = False,
     home: Home = None,

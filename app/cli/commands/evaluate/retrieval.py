@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from videopath.app.cli.options import AsJson, Home, Verbose, choice
-from videopath.core.choices import HeldOutSide
+from videopath.core.choices import HELD_OUT_SIDES, MAX_LOOKS, HeldOutSide
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def retrieval(
         ),
     ] = None,
     split: Annotated[
-        Literal["test", "calibration"],
+        HeldOutSide,
         typer.Option(
             "--split",
             help="Which held-out side, of WSI-Bench: which half of the patients; default: test.",
-            **choice("--split", "test", "calibration"),
+            **choice("--split", *HELD_OUT_SIDES),
         ),
     ] = "test",
     per_class: Annotated[
@@ -69,7 +69,7 @@ def retrieval(
         bool, typer.Option("--rules", help="With --agent: also with each rule of the context switched off.")
     ] = False,
     looks: Annotated[
-        int, typer.Option("--looks", min=0, max=2, help="With --agent: closer looks at most.")
+        int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="With --agent: closer looks at most.")
     ] = 0,
     cache: Annotated[
         Path | None,

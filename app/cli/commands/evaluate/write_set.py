@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from videopath.app.cli.options import Verbose, choice
+from videopath.core.choices import HELD_OUT_SIDES, HeldOutSide
 
 
 def write_set(
@@ -19,11 +20,11 @@ def write_set(
         Path, typer.Option("--out", help="Folder for the clips and questions.jsonl.", file_okay=False)
     ],
     split: Annotated[
-        Literal["test", "calibration"],
+        HeldOutSide,
         typer.Option(
             "--split",
             help="Held-out split to use; default: test.",
-            **choice("--split", "test", "calibration"),
+            **choice("--split", *HELD_OUT_SIDES),
         ),
     ] = "test",
     per_class: Annotated[int, typer.Option("--per-class", min=1, help="Most tiles of each class.")] = 1000,

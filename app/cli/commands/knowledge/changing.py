@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,11 +14,12 @@ from videopath.app.cli.commands.knowledge.options import Folder, MediaFolder, Na
 from videopath.app.cli.commands.knowledge.output import left_out_of, show_info
 from videopath.app.cli.commands.knowledge.viewers import viewer_by_name, viewer_of
 from videopath.app.cli.options import AsJson, Home, Verbose, Yes
+from videopath.core.choices import IndexChoice
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord
-    from videopath.knowledge.records.record import LeftOut
+    from videopath.knowledge.records.record import OnLeftOut
 
 Sources = Annotated[
     list[Path] | None,
@@ -55,7 +56,7 @@ def build(
         ),
     ] = ["tower:nano"],  # noqa: B006 - typer reads it and nothing changes it
     index: Annotated[
-        Literal["auto", "exact", "hnsw", "ivf", "ivfpq"],
+        IndexChoice,
         typer.Option("--index", help="How vectors are searched; auto: by their number and the memory."),
     ] = "auto",
     cases: Cases = False,
@@ -174,7 +175,7 @@ def merge(folder: Folder, as_json: AsJson = False, verbose: Verbose = False) -> 
 
 
 def _records(
-    sources: list[Path] | None, cases: bool, licence: str | None, left_out: LeftOut | None
+    sources: list[Path] | None, cases: bool, licence: str | None, left_out: OnLeftOut | None
 ) -> Iterator[InstructionRecord]:
     from videopath.knowledge import read_records
 

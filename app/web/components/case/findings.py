@@ -15,6 +15,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.runtime.services import services
 from videopath.core.errors import InputError
+from videopath.media.crop import Crop
 from videopath.media.image.source import IMAGE_SUFFIXES
 
 _ZOOMS = (1, 2, 4, 8)
@@ -116,7 +117,7 @@ def _frame(view: CaseView, seconds: float, finding: Finding | None, still: bool)
         st.image(picture, width="stretch", caption=told, alt=told + shows)
 
 
-def crop_of(zoom: int, across: float, down: float) -> tuple[float, float, float, float] | None:
+def crop_of(zoom: int, across: float, down: float) -> Crop | None:
     """Left, top, right, bottom in [0, 1] of a window ``1 / zoom`` wide whose place is ``across``, ``down`` in [0, 1]."""
     if zoom == 1:
         return None
@@ -126,9 +127,7 @@ def crop_of(zoom: int, across: float, down: float) -> tuple[float, float, float,
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _picture(
-    video: str, changed: float, seconds: float, crop: tuple[float, float, float, float] | None
-) -> np.ndarray:
+def _picture(video: str, changed: float, seconds: float, crop: Crop | None) -> np.ndarray:
     """uint8 [H,W,3]; ``changed`` is the file's time of change, so that a new file is read."""
     from videopath.app.web.runtime.playable import frame_at
 

@@ -11,6 +11,7 @@ from videopath.app.web.components.shared.choices import knowledge_bases, knowled
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.runtime.services import Services, owner
 from videopath.app.web.runtime.worker import Submission
+from videopath.core.choices import MAX_FRAMES
 from videopath.core.errors import VideoPathError
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def rerun_form(shared: Services, report: CaseReport) -> None:
             key="again_knowledge",
         )
         frames = columns[2].number_input(
-            "Frames", 1, 512, value=chosen.frames or seen, key="again_frames", help="How many the model sees."
+            "Frames",
+            1,
+            MAX_FRAMES,
+            value=chosen.frames or seen,
+            key="again_frames",
+            help="How many the model sees.",
         )
         if st.form_submit_button("Run it again", key="run_again", type="primary", icon=":material/replay:"):
             as_before = model == chosen.model and frames == seen

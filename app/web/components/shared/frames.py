@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from videopath.core.errors import InputError
+from videopath.media.crop import Crop
 
 _SIDE = 320  # pixels of a thumbnail's longer side
 _WIDTH = 108  # pixels on the page
@@ -44,7 +45,7 @@ def _thumbnails(
     frames: int | None,
     start: float | None,
     end: float | None,
-    crop: tuple[float, float, float, float] | None,
+    crop: Crop | None,
     sampling: Any,
     changed: float,
 ) -> tuple[list[float], list[np.ndarray]]:

@@ -1,0 +1,130 @@
+"""Closed sets of words, and the limits of what a user may ask for.
+
+Each set is a ``Literal`` for type checkers and schemas, with its words in a tuple for checks, options and pages. The
+order is the order in which people see the words. This module imports nothing, so that the command line starts fast.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+# Media
+
+Sampling = Literal["uniform", "fps", "keyframes"]
+"""How frames are chosen from a video."""
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+
+SourceKind = Literal["video", "image", "folder"]
+"""What a clip is taken from."""
+
+MAX_CLIP_FRAMES = 1024
+"""Frames of one clip that ``open_clip`` reads at most."""
+MAX_FRAMES = 512
+"""Frames that a case, a tool call, an option or a setting may ask for; less than a clip can hold."""
+
+# Model
+
+DtypeName = Literal["float32", "float16", "bfloat16"]
+"""Number format of a model's weights."""
+DTYPE_NAMES: tuple[DtypeName, ...] = get_args(DtypeName)
+
+StopReason = Literal["eos", "length", "cancelled"]
+"""Why an answer of the model ended."""
+ScoreReduction = Literal["mean", "sum"]
+"""How the log-probabilities of a label's tokens become one score."""
+
+MAX_ANSWER_TOKENS = 2048
+"""Tokens of one description or answer that a case or a tool call may ask for."""
+
+# Agent
+
+ReviewMode = Literal["never", "uncertain", "always"]
+"""When a case waits for a person."""
+REVIEW_MODES: tuple[ReviewMode, ...] = get_args(ReviewMode)
+
+ReviewAction = Literal["accept", "edit", "revise", "reject"]
+"""What a person decides at a review."""
+REVIEW_ACTIONS: tuple[ReviewAction, ...] = get_args(ReviewAction)
+
+CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
+"""The status of a case as the library stores it."""
+CASE_STATUSES: tuple[CaseStatus, ...] = get_args(CaseStatus)
+
+DisplayedStatus = Literal[
+    "running", "interrupted", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
+]
+"""The status of a case as people see it: "interrupted" is a running case that no process works on."""
+DISPLAYED_STATUSES: tuple[DisplayedStatus, ...] = get_args(DisplayedStatus)
+
+ExportFormat = Literal["zip", "pdf", "md", "json"]
+"""What a case can be exported as."""
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+MAX_LOOKS = 2
+"""Closer looks of one case."""
+MAX_SAMPLES = 16
+"""Sampled answers that are compared with a diagnosis."""
+MAX_NEIGHBOURS = 50
+"""Similar cases that a case looks up."""
+
+# Knowledge
+
+View = Literal["text", "image", "lexical"]
+"""A way to search a knowledge base: by meaning, by picture, by words."""
+VIEWS: tuple[View, ...] = get_args(View)
+
+StoredView = Literal["text", "image"]
+"""A view that has an index of vectors."""
+STORED_VIEWS: tuple[StoredView, ...] = get_args(StoredView)
+
+IndexKind = Literal["exact", "hnsw", "ivf", "ivfpq"]
+"""How an index of vectors is organised."""
+INDEX_KINDS: tuple[IndexKind, ...] = get_args(IndexKind)
+IndexChoice = Literal["auto", "exact", "hnsw", "ivf", "ivfpq"]
+"""An index kind, or "auto": the kind that fits the number of records."""
+INDEX_CHOICES: tuple[IndexChoice, ...] = get_args(IndexChoice)
+
+# Evaluation
+
+SystemName = Literal["agent", "model", "blind", "cases", "colour"]
+"""``agent``: the whole graph. ``model``: asked the question once. ``blind``: the agent without similar cases.
+``cases``: the vote of the similar cases alone. ``colour``: six colour numbers alone, the trivial baseline."""
+SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
+
+LabSystem = Literal["agent", "model", "cases", "colour"]
+"""A system that can be compared across laboratories."""
+LAB_SYSTEMS: tuple[LabSystem, ...] = get_args(LabSystem)
+
+ControlName = Literal[
+    "blank", "other-video", "shuffled", "single-frame", "paraphrase", "wrong-site", "stain", "pairs"
+]
+"""A control of a test set: the same questions with something wrong in the video or the question."""
+CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
+
+HeldOutSide = Literal["test", "calibration"]
+"""Which part of the held-out data is measured."""
+HELD_OUT_SIDES: tuple[HeldOutSide, ...] = get_args(HeldOutSide)
+
+JudgeParser = Literal["strict", "published"]
+"""How a judge's replies are read."""
+JUDGE_PARSERS: tuple[JudgeParser, ...] = get_args(JudgeParser)
+
+# Training
+
+OnUnreadable = Literal["stop", "skip"]
+"""What happens at an entry that cannot be read."""
+ON_UNREADABLE: tuple[OnUnreadable, ...] = get_args(OnUnreadable)
+
+CheckDepth = Literal["names", "files", "frames"]
+"""How far a data set is checked: its entries, also that the files exist, also that they open."""
+CHECK_DEPTHS: tuple[CheckDepth, ...] = get_args(CheckDepth)
+
+NewlinePosition = Literal["grid", "frame", "one_token", "no_token"]
+"""Where LLaVA-NeXT puts its newline token among the visual tokens of a video."""
+NEWLINE_POSITIONS: tuple[NewlinePosition, ...] = get_args(NewlinePosition)
+
+TrainingTemplate = Literal["qwen_1_5", "plain"]
+"""LLaVA-NeXT's names of the conversation templates that a stage trains with."""
+
+TileLabel = Literal["diagnosis", "site"]
+"""What a scratch training's tower learns to tell apart."""
