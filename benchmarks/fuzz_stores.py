@@ -20,9 +20,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from videopath.knowledge import (
+    EncodedMedia,
     InstructionRecord,
     KnowledgeBase,
-    Look,
     Media,
     Query,
     read_records,
@@ -55,11 +55,11 @@ class Letters:
         """Nothing changes."""
         return "same"
 
-    def look(self, media: Media) -> Look:
+    def look(self, media: Media) -> EncodedMedia:
         """What the path says."""
         digest = hashlib.sha256(media.path.encode()).hexdigest()
         prints = np.frombuffer(bytes.fromhex(digest), np.uint8)[:FINGERPRINT_BYTES]
-        return Look(self.encode([media.path]), prints[None], digest)
+        return EncodedMedia(self.encode([media.path]), prints[None], digest)
 
 
 def knowledge(seeds: Path) -> Maker:

@@ -45,7 +45,7 @@ _LEARN = ("cases", "learn", CASE, "base", "--confirm")
 _PRELOADED = (
     "videopath.agent.agent", "videopath.agent.cases.learning", "videopath.agent.replay", "videopath.app.cli.console",
     "videopath.app.cli.running", "videopath.app.cli.summary", "videopath.model.checkpoints.loading", "videopath.model.inference.session",
-    "videopath.knowledge.base", "videopath.knowledge.index.embedder", "videopath.tools.frame_encoders.viewer", "sentence_transformers",
+    "videopath.knowledge.base", "videopath.knowledge.index.embedder", "videopath.tools.frame_encoders.media_viewer", "sentence_transformers",
     "transformers.models.qwen2.modeling_qwen2", "transformers.models.siglip.modeling_siglip", "videopath.agent.report.pdf",
 )  # fmt: skip
 

@@ -20,16 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from videopath.evaluation.tiles.clips import clip_frames
+from videopath.knowledge.index.encoders import FrameEncoder
 from videopath.knowledge.index.fingerprint import fingerprints
 from videopath.knowledge.storage.manifest import EncoderMark
 from videopath.knowledge.voting.electorate import foreign_to, voters_of
-from videopath.knowledge.voting.leaving_out import measure
+from videopath.knowledge.voting.leave_group_out import measure
 from videopath.knowledge.voting.reference import FOLDER, SUFFIX, ReferenceTissue
 from videopath.knowledge.voting.vote import Space
 from videopath.media import synthetic
 from videopath.media.image.files import read_picture
 from videopath.media.quality.stain import colour_numbers
-from videopath.tools.frame_encoders.viewer import FrameEncoder, load_frame_encoder, picture_vector
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.picture_vectors import picture_vector
 from videopath.training.data import corpus
 from videopath.training.data.corpus import Sample
 

@@ -143,7 +143,7 @@ def search(count: int, kind: str, folder: Path) -> dict[str, float]:
 
 def whole(count: int, folder: Path) -> dict[str, object]:
     """Build a knowledge base of so many records and ask its views, alone and fused."""
-    from videopath.knowledge import InstructionRecord, KnowledgeBase, Query, Weights
+    from videopath.knowledge import InstructionRecord, KnowledgeBase, Query, ViewWeights
 
     collection = Collection(count)
     records = (
@@ -164,7 +164,7 @@ def whole(count: int, folder: Path) -> dict[str, object]:
         found: list[list[str]] = [[]] * _QUESTIONS
 
         def ask(number: int, weights: tuple[int, int, int] = weights, found: list[list[str]] = found) -> None:
-            hits = base.find(Query(asked[number]), _K, Weights(*weights)).hits
+            hits = base.find(Query(asked[number]), _K, ViewWeights(*weights)).hits
             found[number] = [hit.record.id for hit in hits]
 
         seconds = timed(ask)

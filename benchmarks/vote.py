@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from videopath.knowledge import InstructionRecord, KnowledgeBase, Look, Media
+from videopath.knowledge import EncodedMedia, InstructionRecord, KnowledgeBase, Media
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
 from videopath.model.inference.engine import NANO
 from videopath.tools import DescribeTool, DiagnoseTool, RetrieveTool
-from videopath.tools.frame_encoders.viewer import TOWER, load_frame_encoder
+from videopath.tools.frame_encoders.loading import TOWER, load_frame_encoder
 from videopath.tools.schemas import ClipInput
 from videopath.tools.session_pool import SessionPool
 
@@ -92,12 +92,14 @@ class _Drawn:
     def stamp(self, media: Media) -> str:
         return media.path
 
-    def look(self, media: Media) -> Look:
+    def look(self, media: Media) -> EncodedMedia:
         number = int(Path(media.path).stem)
         centre = np.random.default_rng(number // _GROUP % _DIAGNOSES).normal(size=self.dimension)
         vector = centre + 0.5 * np.random.default_rng((number, 1)).normal(size=self.dimension)
         prints = np.random.default_rng((number, 2)).integers(0, 255, (1, FINGERPRINT_BYTES), dtype=np.uint8)
-        return Look((vector / np.linalg.norm(vector)).astype(np.float32)[None], prints, f"{number:064x}")
+        return EncodedMedia(
+            (vector / np.linalg.norm(vector)).astype(np.float32)[None], prints, f"{number:064x}"
+        )
 
 
 def _timed(run: Callable[[], object], repeats: int = _REPEATS) -> float:

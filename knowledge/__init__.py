@@ -1,6 +1,6 @@
-"""Instruction data as records, and a searchable knowledge base of them: embeddings, FAISS, SQLite.
+"""Instruction data as records, and a knowledge base of them that is searched by text, picture and words.
 
-Public names are loaded on first use, so that importing this package costs nothing.
+Public names are loaded when they are first used, so that importing this package costs nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videopath.knowledge.base import KnowledgeBase, KnowledgeInfo
     from videopath.knowledge.bundled import STARTER_FOLDER, rebuild_starter, starter_records
-    from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder, Encoder
-    from videopath.knowledge.index.views import Look, Viewer
-    from videopath.knowledge.query import Excluded, Found, Hit, Query, Weights
+    from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder
+    from videopath.knowledge.index.encoders import FrameEncoder, TextEncoder
+    from videopath.knowledge.index.viewer import EncodedMedia, Viewer
+    from videopath.knowledge.query import Excluded, Hit, Query, SearchResult, ViewWeights
     from videopath.knowledge.records.record import (
         InstructionRecord,
         Media,
@@ -22,64 +23,66 @@ if TYPE_CHECKING:
         write_records,
     )
     from videopath.knowledge.records.sources import same_source
-    from videopath.knowledge.storage.generation import verify_folder
-    from videopath.knowledge.storage.manifest import Change
-    from videopath.knowledge.voting.measure import Judged, Measure, judge
+    from videopath.knowledge.storage.manifest import VersionChange
+    from videopath.knowledge.storage.versions import verify_folder
+    from videopath.knowledge.voting.measure import Measure, VoteJudgement, judge
     from videopath.knowledge.voting.vote import Ballot, Vote
 
 _MODULES = {
-    "judge": "videopath.knowledge.voting.measure",
-    "Measure": "videopath.knowledge.voting.measure",
-    "Judged": "videopath.knowledge.voting.measure",
-    "Vote": "videopath.knowledge.voting.vote",
     "Ballot": "videopath.knowledge.voting.vote",
-    "Change": "videopath.knowledge.storage.manifest",
     "DEFAULT_EMBEDDER": "videopath.knowledge.index.embedder",
     "Embedder": "videopath.knowledge.index.embedder",
-    "Encoder": "videopath.knowledge.index.embedder",
+    "EncodedMedia": "videopath.knowledge.index.viewer",
     "Excluded": "videopath.knowledge.query",
-    "Found": "videopath.knowledge.query",
+    "FrameEncoder": "videopath.knowledge.index.encoders",
     "Hit": "videopath.knowledge.query",
     "InstructionRecord": "videopath.knowledge.records.record",
+    "judge": "videopath.knowledge.voting.measure",
     "KnowledgeBase": "videopath.knowledge.base",
     "KnowledgeInfo": "videopath.knowledge.base",
-    "Look": "videopath.knowledge.index.views",
+    "Measure": "videopath.knowledge.voting.measure",
     "Media": "videopath.knowledge.records.record",
     "Query": "videopath.knowledge.query",
-    "STARTER_FOLDER": "videopath.knowledge.bundled",
-    "Viewer": "videopath.knowledge.index.views",
-    "Weights": "videopath.knowledge.query",
     "read_records": "videopath.knowledge.records.record",
     "rebuild_starter": "videopath.knowledge.bundled",
     "same_source": "videopath.knowledge.records.sources",
+    "SearchResult": "videopath.knowledge.query",
+    "STARTER_FOLDER": "videopath.knowledge.bundled",
     "starter_records": "videopath.knowledge.bundled",
+    "TextEncoder": "videopath.knowledge.index.encoders",
     "to_conversation": "videopath.knowledge.records.record",
-    "verify_folder": "videopath.knowledge.storage.generation",
+    "verify_folder": "videopath.knowledge.storage.versions",
+    "VersionChange": "videopath.knowledge.storage.manifest",
+    "Viewer": "videopath.knowledge.index.viewer",
+    "ViewWeights": "videopath.knowledge.query",
+    "Vote": "videopath.knowledge.voting.vote",
+    "VoteJudgement": "videopath.knowledge.voting.measure",
     "write_records": "videopath.knowledge.records.record",
 }
 
 __all__ = [
-    "judge",
-    "Measure",
-    "Judged",
-    "Vote",
-    "Ballot",
     "DEFAULT_EMBEDDER",
     "STARTER_FOLDER",
-    "Change",
+    "Ballot",
     "Embedder",
-    "Encoder",
+    "EncodedMedia",
     "Excluded",
-    "Found",
+    "FrameEncoder",
     "Hit",
     "InstructionRecord",
     "KnowledgeBase",
     "KnowledgeInfo",
-    "Look",
+    "Measure",
     "Media",
     "Query",
+    "SearchResult",
+    "TextEncoder",
+    "VersionChange",
+    "ViewWeights",
     "Viewer",
-    "Weights",
+    "Vote",
+    "VoteJudgement",
+    "judge",
     "read_records",
     "rebuild_starter",
     "same_source",

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from videopath.core.errors import InputError
 from videopath.knowledge.base import KnowledgeBase
 from videopath.knowledge.index.fingerprint import turns_of
-from videopath.knowledge.index.views import Viewer
+from videopath.knowledge.index.viewer import Viewer
 from videopath.knowledge.query import Query
-from videopath.knowledge.records.record import InstructionRecord, LeftOut, read_records
+from videopath.knowledge.records.record import InstructionRecord, OnLeftOut, read_records
 from videopath.knowledge.records.sources import same_source, source_path
 from videopath.knowledge.storage.building import checked_look, looks_at
 from videopath.knowledge.storage.manifest import MANIFEST
@@ -74,7 +74,7 @@ def audit(
     return sorted(found, key=lambda overlap: place[overlap.test])  # stable: reasons stay in their order
 
 
-def records_of(path: str | Path, left_out: LeftOut | None = None) -> Iterable[InstructionRecord]:
+def records_of(path: str | Path, left_out: OnLeftOut | None = None) -> Iterable[InstructionRecord]:
     """The records of a knowledge base's folder, or of anything that :func:`read_records` reads."""
     path = Path(path).expanduser()
     return KnowledgeBase.open(path) if (path / MANIFEST).is_file() else read_records(path, left_out=left_out)

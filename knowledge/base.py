@@ -37,7 +37,7 @@ from videopath.knowledge.voting.measure import Measure, ModelMeasure
 from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
 from videopath.knowledge.voting.vote import Vote
 
-__all__ = ["VersionChange", "EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo"]
+__all__ = ["EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo", "VersionChange"]
 
 
 class KnowledgeInfo(BaseModel, frozen=True):

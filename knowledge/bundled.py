@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from videopath.knowledge.base import KnowledgeBase
-from videopath.knowledge.index.embedder import Progress
+from videopath.knowledge.index.encoders import Progress
 from videopath.knowledge.records.record import InstructionRecord, read_records
 
 STARTER_FOLDER = Path(__file__).parent / "starter"

@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validat
 from videopath.core.errors import InputError
 from videopath.tools.base import TissueTool
 from videopath.tools.context import ContextRules, neighbours_of
-from videopath.tools.frame_encoders.encoders import joined_vectors
+from videopath.tools.frame_encoders.picture_vectors import joined_vectors
 from videopath.tools.schemas import CaseBallot, CasesVote, ClipInput, LeftOut, RetrieveResult, SiteInput
 from videopath.tools.session_pool import Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from videopath.knowledge import Found, KnowledgeBase, Measure, Query, Vote
+    from videopath.knowledge import KnowledgeBase, Measure, Query, SearchResult, Vote
+    from videopath.knowledge.index.encoders import FrameEncoder
     from videopath.knowledge.storage.manifest import EncoderMark
-    from videopath.tools.frame_encoders.viewer import FrameEncoder
 
 DEEPER = 4
 """Times as many are looked at as may be kept: behind many of one diagnosis a rival may stand."""
@@ -164,7 +164,7 @@ class RetrieveTool(TissueTool):
         """What the tiles say that the model was trained on, where these ship and are not the base's own voters."""
         from videopath.knowledge.voting.electorate import reference_electorate
         from videopath.model.inference.frame_vectors import tower_sha256
-        from videopath.tools.frame_encoders.viewer import TOWER
+        from videopath.tools.frame_encoders.loading import TOWER
 
         if clip is None or self.sessions is None or base.fixed:
             return None
@@ -209,7 +209,7 @@ def _encoder_of(mark: EncoderMark, pool: SessionPool) -> FrameEncoder:
     not installed, or has other weights here.
     """
     from videopath.model.inference.frame_vectors import tower_sha256
-    from videopath.tools.frame_encoders.viewer import TOWER, is_loaded_by_name
+    from videopath.tools.frame_encoders.loading import TOWER, is_loaded_by_name
 
     if mark.sha256 == tower_sha256(pool.info):
         return pool.encoder(TOWER)
@@ -269,7 +269,7 @@ def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
     return np.concatenate([turned_fingerprints(pool.clip(clip).frames) for clip in clips])
 
 
-def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftOut], Query]:
+def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[SearchResult, list[LeftOut], Query]:
     """The nearest that may be seen, those that may not, and the query that was asked in the end.
 
     Where the site has fewer than ``k``, the nearest of other sites follow, to be shown as dropped.
@@ -283,7 +283,7 @@ def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[Found, list[LeftO
     return found, excluded, query
 
 
-def _without_own(base: KnowledgeBase, query: Query, k: int) -> tuple[Query, Found, list[LeftOut]]:
+def _without_own(base: KnowledgeBase, query: Query, k: int) -> tuple[Query, SearchResult, list[LeftOut]]:
     """The query that was asked in the end, and what came of it.
 
     A record that shows nearly the same frame is of the same source, patient and group, whatever the video in question

@@ -24,11 +24,11 @@ from videopath.tools.schemas import ClipInput, FramesSeen, ModelCall
 if TYPE_CHECKING:
     import numpy as np
 
+    from videopath.knowledge.index.encoders import FrameEncoder
     from videopath.knowledge.storage.manifest import Views
     from videopath.media.quality.scales import Attributes
     from videopath.model import Clip
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session
-    from videopath.tools.frame_encoders.viewer import FrameEncoder
 
 LOADING = "loading the model"
 READING = "reading the video"
@@ -74,7 +74,7 @@ class SessionPool:
 
     def encoder(self, name: str) -> FrameEncoder:
         """The encoder of frames of a name, which stays loaded; "tower" is that of this engine."""
-        from videopath.tools.frame_encoders.viewer import load_frame_encoder
+        from videopath.tools.frame_encoders.loading import load_frame_encoder
 
         with self._lock:
             if name not in self._encoders:
@@ -244,7 +244,7 @@ class ClipSession:
         import numpy as np
 
         from videopath.model.inference.frame_vectors import tower_sha256
-        from videopath.tools.frame_encoders.viewer import clip_vector, picture_vector
+        from videopath.tools.frame_encoders.picture_vectors import clip_vector, picture_vector
 
         if views == "whole" and encoder.sha256 == tower_sha256(self.recording.info):
             return clip_vector(self.frame_vectors())  # the tower has seen the frames as they are

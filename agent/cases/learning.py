@@ -206,7 +206,8 @@ def _viewer_of(
     report: CaseReport, encoder: str, views: Views = "parts", sha256: str | None = None
 ) -> tuple[Viewer | None, str]:
     """A viewer for the case's own video, by the encoder of this name and hash; or none, and why."""
-    from videopath.tools.frame_encoders.viewer import MediaViewer, is_loaded_by_name, load_frame_encoder
+    from videopath.tools.frame_encoders.loading import is_loaded_by_name, load_frame_encoder
+    from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
     if not is_loaded_by_name(encoder):
         return None, f"the model of {encoder} is not loaded for it"

@@ -22,8 +22,9 @@ from videopath.evaluation.testsets.controls import rivals, same_answer
 from videopath.evaluation.testsets.sets import Item
 from videopath.evaluation.testsets.summary import Pair, PairsReport
 from videopath.evaluation.tiles.clips import Share
+from videopath.knowledge.index.encoders import FrameEncoder
 from videopath.media.clip import open_clip
-from videopath.tools.frame_encoders.viewer import FrameEncoder, clip_vector
+from videopath.tools.frame_encoders.picture_vectors import clip_vector
 
 
 class KeptPairs(BaseModel):

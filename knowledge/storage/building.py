@@ -24,12 +24,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.knowledge.index.embedder import Encoder, Progress, unit_rows
+from videopath.knowledge.index.embedder import unit_rows
+from videopath.knowledge.index.encoders import Progress, TextEncoder
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
-from videopath.knowledge.index.views import Look, Viewer
-from videopath.knowledge.records.record import InstructionRecord, LeftOut, Media
-from videopath.knowledge.storage.generation import not_written
+from videopath.knowledge.index.viewer import EncodedMedia, Viewer
+from videopath.knowledge.records.record import InstructionRecord, Media, OnLeftOut
 from videopath.knowledge.storage.store import StoreWriter
+from videopath.knowledge.storage.versions import not_written
 
 _T = TypeVar("_T")
 _FOLDER = ".building"
@@ -42,7 +43,7 @@ CREATE TABLE IF NOT EXISTS looks (
 """
 
 
-class Workshop:
+class BuildFolder:
     """The folder of one build, and what it has made so far."""
 
     def __init__(self, folder: Path, database: sqlite3.Connection) -> None:
@@ -58,7 +59,7 @@ class Workshop:
             for table in ("texts", "looks")
         )
 
-    def texts_of(self, encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    def texts_of(self, encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
         """Vectors of texts, float32 [len(texts), dimension]; those that are not there yet are embedded and kept."""
         keys = [_key(encoder.sha256, text) for text in texts]
         known = dict(self._found("SELECT key, vector FROM texts WHERE key = ?", keys))
@@ -71,7 +72,7 @@ class Workshop:
             known |= dict(rows)
         return np.stack([np.frombuffer(known[key], np.float32) for key in keys])
 
-    def look_of(self, viewer: Viewer, media: Media) -> Look:
+    def look_of(self, viewer: Viewer, media: Media) -> EncodedMedia:
         """A look at a clip; kept as long as its file does not change."""
         key = _key(viewer.sha256, viewer.name, viewer.stamp(media), media.model_dump_json())
         row = self._database.execute(
@@ -79,7 +80,7 @@ class Workshop:
         ).fetchone()
         if row is not None:
             sha256, vectors, prints = row
-            return Look(
+            return EncodedMedia(
                 np.frombuffer(vectors, np.float32).reshape(-1, viewer.dimension),
                 np.frombuffer(prints, np.uint8).reshape(-1, FINGERPRINT_BYTES),
                 sha256,
@@ -98,7 +99,7 @@ class Workshop:
 
 
 @contextmanager
-def workshop(folder: Path) -> Iterator[Workshop]:
+def workshop(folder: Path) -> Iterator[BuildFolder]:
     """The workshop of a folder; removed after a build that ended well, and after one that made no vector yet.
 
     Raises ``KnowledgeError`` where another process is building there, or the folder cannot be written.
@@ -108,7 +109,7 @@ def workshop(folder: Path) -> Iterator[Workshop]:
     try:
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place / "lock", timeout=0), closing(_database(place)) as database:
-            shop = Workshop(place, database)
+            shop = BuildFolder(place, database)
             try:
                 yield shop
             finally:
@@ -135,7 +136,7 @@ def _database(place: Path) -> sqlite3.Connection:
 
 
 @dataclass(frozen=True)
-class Filled:
+class BuildContents:
     """What a workshop holds once all its vectors are made."""
 
     records: int
@@ -145,13 +146,13 @@ class Filled:
 
 
 def fill(
-    shop: Workshop,
+    shop: BuildFolder,
     records: Iterable[InstructionRecord],
-    encoder: Encoder,
+    encoder: TextEncoder,
     viewer: Viewer | None,
-    left_out: LeftOut | None,
+    left_out: OnLeftOut | None,
     progress: Progress | None,
-) -> Filled:
+) -> BuildContents:
     """Write the records' file and make all vectors.
 
     Raises ``KnowledgeError`` for no records, a repeated id, and a clip that cannot be read; with ``left_out`` such a
@@ -176,11 +177,11 @@ def fill(
         for group in _groups(store.numbered()):
             shop.texts_of(encoder, [record.text for _, record in group])
             tell(len(group))
-        return Filled(len(store), store.data_sha256, np.array(rows, np.int64))
+        return BuildContents(len(store), store.data_sha256, np.array(rows, np.int64))
 
 
 def text_chunks(
-    shop: Workshop, encoder: Encoder, numbered: Iterable[tuple[int, InstructionRecord]]
+    shop: BuildFolder, encoder: TextEncoder, numbered: Iterable[tuple[int, InstructionRecord]]
 ) -> Iterator[np.ndarray]:
     """The vectors of all records, chunk by chunk."""
     for group in _groups(numbered):
@@ -188,7 +189,7 @@ def text_chunks(
 
 
 def image_chunks(
-    shop: Workshop, viewer: Viewer, numbered: Iterable[tuple[int, InstructionRecord]]
+    shop: BuildFolder, viewer: Viewer, numbered: Iterable[tuple[int, InstructionRecord]]
 ) -> Iterator[np.ndarray]:
     """The vectors of all records' clips, chunk by chunk."""
     clips = (media for _, record in numbered for media in record.media)
@@ -197,8 +198,8 @@ def image_chunks(
 
 
 def looks_at(
-    record: InstructionRecord, viewer: Viewer | None, look: Callable[[Viewer, Media], Look]
-) -> list[Look]:
+    record: InstructionRecord, viewer: Viewer | None, look: Callable[[Viewer, Media], EncodedMedia]
+) -> list[EncodedMedia]:
     """What a record's clips look like. Raises ``KnowledgeError`` that names the record where one cannot be read."""
     if viewer is None:
         return []
@@ -208,7 +209,7 @@ def looks_at(
         raise KnowledgeError(f"The record {record.id!r} cannot be seen: {error}") from error
 
 
-def checked_look(viewer: Viewer, media: Media) -> Look:
+def checked_look(viewer: Viewer, media: Media) -> EncodedMedia:
     """A look, refused where the viewer gave something else than it says."""
     look = viewer.look(media)
     good = look.vectors.ndim == 2 and look.vectors.shape[1] == viewer.dimension
@@ -217,10 +218,10 @@ def checked_look(viewer: Viewer, media: Media) -> Look:
             f"The image encoder {viewer.name!r} gave vectors {look.vectors.shape}, not finite ones of "
             f"(clips, {viewer.dimension})."
         )
-    return Look(unit_rows(look.vectors), look.fingerprints, look.sha256)
+    return EncodedMedia(unit_rows(look.vectors), look.fingerprints, look.sha256)
 
 
-def encoded(encoder: Encoder, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+def encoded(encoder: TextEncoder, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
     """Vectors of texts, refused where the encoder gave something else than it says."""
     if not texts:
         return np.zeros((0, encoder.dimension), np.float32)
@@ -246,7 +247,7 @@ class _Counted:
 
 
 def _see(
-    shop: Workshop, store: StoreWriter, viewer: Viewer, left_out: LeftOut | None, tell: _Counted
+    shop: BuildFolder, store: StoreWriter, viewer: Viewer, left_out: OnLeftOut | None, tell: _Counted
 ) -> list[int]:
     rows: list[int] = []
     for row, record in store.numbered():

@@ -22,10 +22,10 @@ import numpy as np
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge.index import lexical
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
-from videopath.knowledge.index.views import Look
-from videopath.knowledge.records.opening import damage_told, in_time, limit_cells, open_read_only
+from videopath.knowledge.index.viewer import EncodedMedia
 from videopath.knowledge.records.record import InstructionRecord, canonical_json
 from videopath.knowledge.records.sources import same_source, source_path
+from videopath.knowledge.records.sqlite_file import damage_as_error, in_time, limit_cells, open_read_only
 
 _TEXTS = ("id", "source", "site", "question", "description", "diagnosis", "licence", "patient", "group")
 _MORE = ("media", "provenance")  # as JSON, since they are only shown
@@ -101,7 +101,7 @@ class StoreWriter:
         """All records with their rows, in row order; they may be removed meanwhile."""
         return _numbered(lambda query, *values: self._database.execute(query, values).fetchall())
 
-    def insert(self, record: InstructionRecord, looks: Iterable[Look] = ()) -> int:
+    def insert(self, record: InstructionRecord, looks: Iterable[EncodedMedia] = ()) -> int:
         """Add a record and say its row. Raises ``KnowledgeError`` for an id that is there already."""
         texts = [getattr(record, name) for name in _TEXTS]
         fields = record.model_dump(mode="json", include=set(_MORE), exclude_defaults=True)
@@ -118,7 +118,7 @@ class StoreWriter:
         self._sum = (self._sum + _number(record)) % _MODULUS
         return row
 
-    def add_looks(self, row: int, looks: Iterable[Look]) -> None:
+    def add_looks(self, row: int, looks: Iterable[EncodedMedia]) -> None:
         """Keep which files a record shows, and the fingerprints of their frames."""
         self._database.executemany(
             "INSERT INTO looks VALUES (?, ?, ?)",
@@ -130,7 +130,7 @@ class StoreWriter:
         found = self._database.execute(f"{_SELECT} WHERE id = ?", (record_id,)).fetchone()
         if found is None:
             raise KnowledgeError(f"The knowledge base has no record {record_id!r}.")
-        with damage_told(self._folder):
+        with damage_as_error(self._folder):
             row, record = int(found[0]), _record(found)
         lexical.remove(self._database, row, record)
         self._database.execute("DELETE FROM looks WHERE row = ?", (row,))
@@ -163,7 +163,7 @@ class RecordStore:
         """All records with their rows, in row order."""
         numbered = _numbered(self._rows)
         while True:
-            with damage_told(self._folder):
+            with damage_as_error(self._folder):
                 found = next(numbered, None)
             if found is None:
                 return
@@ -171,13 +171,13 @@ class RecordStore:
 
     def at(self, rows: Sequence[int]) -> list[InstructionRecord]:
         """The records of the given rows, in that order."""
-        with damage_told(self._folder):
+        with damage_as_error(self._folder):
             return [_record(self._rows(f"{_SELECT} WHERE row = ?", int(row))[0]) for row in rows]
 
     def get(self, record_id: str) -> InstructionRecord | None:
         """The record of an id."""
         found = self._rows(f"{_SELECT} WHERE id = ?", record_id)
-        with damage_told(self._folder):
+        with damage_as_error(self._folder):
             return _record(found[0]) if found else None
 
     def rows(self, site: str | None = None, diagnosed: bool = False) -> np.ndarray:
@@ -187,7 +187,7 @@ class RecordStore:
             site,
             diagnosed,
         )
-        with damage_told(self._folder):
+        with damage_as_error(self._folder):
             return np.fromiter((row for (row,) in found), np.int64, len(found))
 
     def row_of(self, record_id: str) -> int | None:
@@ -198,7 +198,7 @@ class RecordStore:
     def rows_of_source(self, name: str) -> list[int]:
         """Rows whose source is the same video, slide or patient as ``name``."""
         rows = self._rows("SELECT row, source FROM records WHERE source_stem = ?", _stem(name))
-        with damage_told(self._folder):
+        with damage_as_error(self._folder):
             return [row for row, other in rows if same_source(name, other)]
 
     def rows_of_file(self, sha256: str) -> list[int]:
@@ -216,7 +216,7 @@ class RecordStore:
     def fingerprints(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows int64 [n], fingerprints uint8 [n, FINGERPRINT_BYTES]) of all frames of all media."""
         looks = self._rows("SELECT row, fingerprints FROM looks ORDER BY row")
-        with damage_told(self._folder):
+        with damage_as_error(self._folder):
             known = np.frombuffer(b"".join(data for _, data in looks), np.uint8)
             counts = [len(data) // FINGERPRINT_BYTES for _, data in looks]
             rows = np.repeat(np.array([row for row, _ in looks], np.int64), counts)
@@ -236,7 +236,7 @@ class RecordStore:
         self, text: str, depth: int, site: str | None, diagnosed: bool
     ) -> list[tuple[int, float]]:
         """(row, BM25) of the records that share words with a text, best first; see :mod:`knowledge.lexical`."""
-        with self._turn, damage_told(self._folder), in_time(self._database):
+        with self._turn, damage_as_error(self._folder), in_time(self._database):
             return lexical.search(self._database, text, depth, site, diagnosed)
 
     def counts(self, column: str) -> dict[str, int]:
@@ -247,7 +247,7 @@ class RecordStore:
         return {value or "": count for value, count in rows}
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
-        with self._turn, damage_told(self._folder), in_time(self._database):
+        with self._turn, damage_as_error(self._folder), in_time(self._database):
             return self._database.execute(query, values).fetchall()
 
 

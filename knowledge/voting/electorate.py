@@ -17,9 +17,9 @@ from videopath.core.pathology.labels import normalised_label
 from videopath.knowledge.index.fingerprint import NEAR_BITS, distances
 from videopath.knowledge.query import Query
 from videopath.knowledge.search import Searcher
-from videopath.knowledge.storage.generation import Generation
 from videopath.knowledge.storage.manifest import EncoderMark
-from videopath.knowledge.voting.leaving_out import Foreign, measure
+from videopath.knowledge.storage.versions import OpenedVersion
+from videopath.knowledge.voting.leave_group_out import ForeignTissue, measure
 from videopath.knowledge.voting.measure import Measure
 from videopath.knowledge.voting.reference import ReferenceTissue, reference_for, reference_of_encoder
 from videopath.knowledge.voting.vote import Space, Vote, Voters, ballots_of, own_share, shares_of
@@ -30,7 +30,9 @@ _DEPTH = 1000  # records that may vote: the nearest by plain cosine
 class Electorate:
     """The pictures of one version of a knowledge base, as voters. May be used from several threads."""
 
-    def __init__(self, folder: Path, generation: Generation, searcher: Searcher, mark: EncoderMark) -> None:
+    def __init__(
+        self, folder: Path, generation: OpenedVersion, searcher: Searcher, mark: EncoderMark
+    ) -> None:
         self.mark = mark
         self._folder = folder
         self._generation = generation
@@ -104,10 +106,10 @@ class Electorate:
         assert measured is not None
         return self._foreign_in(measured.space).vectors
 
-    def _foreign_in(self, space: Space) -> Foreign:
+    def _foreign_in(self, space: Space) -> ForeignTissue:
         if self._tissue is None:
             nothing = np.zeros(0, str)
-            return Foreign(np.zeros((0, len(space.centre)), np.float32), nothing, nothing)
+            return ForeignTissue(np.zeros((0, len(space.centre)), np.float32), nothing, nothing)
         return foreign_to(self._candidates, self._tissue, space)
 
     def _as_voters(self, rows: np.ndarray, placed: np.ndarray) -> Voters:
@@ -171,10 +173,10 @@ def _by_site(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return {site: list(labels) for site, labels in found.items()}
 
 
-def foreign_to(sites: Iterable[str], tissue: ReferenceTissue, space: Space) -> Foreign:
+def foreign_to(sites: Iterable[str], tissue: ReferenceTissue, space: Space) -> ForeignTissue:
     """The tissue of other organs than these."""
     other = ~np.isin(tissue.sites, list(sites))
-    return Foreign(space.placed(tissue.vectors[other]), tissue.sites[other], tissue.groups[other])
+    return ForeignTissue(space.placed(tissue.vectors[other]), tissue.sites[other], tissue.groups[other])
 
 
 def voters_of(tissue: ReferenceTissue, space: Space) -> Voters:

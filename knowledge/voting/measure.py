@@ -82,7 +82,7 @@ class SiteMeasure(BaseModel, frozen=True):
     """Share of the tissue of other organs that was taken for the base's own; None where there is none to try."""
 
 
-class Point(BaseModel, frozen=True):
+class CurvePoint(BaseModel, frozen=True):
     """The accuracy with so many cases of each diagnosis."""
 
     each: int = Field(ge=1)
@@ -127,7 +127,7 @@ class Measure(BaseModel, frozen=True):
     sites: list[SiteMeasure]
     diagnoses: list[DiagnosisMeasure]
     confusions: list[Confusion]
-    curve: list[Point]
+    curve: list[CurvePoint]
     models: dict[str, ModelMeasure] = {}
     """SHA-256 of a model's weights → what it is worth together with these cases."""
 
@@ -176,7 +176,7 @@ def features_of(vote: Vote) -> dict[str, float]:
     return {"share": vote.share, "margin": vote.margin, "nearness": vote.nearness}
 
 
-class Judged(BaseModel, frozen=True):
+class VoteJudgement(BaseModel, frozen=True):
     """Whether a knowledge base vouches for what its cases voted for."""
 
     diagnosis: str
@@ -192,14 +192,14 @@ class Judged(BaseModel, frozen=True):
     """"90 cases of 57 groups, right in 0.92 of them"."""
 
 
-def judge(vote: Vote, measure: Measure, site_known: bool = True) -> Judged:
+def judge(vote: Vote, measure: Measure, site_known: bool = True) -> VoteJudgement:
     """Whether the base vouches for the leading diagnosis of a vote.
 
     ``site_known``: whether the site was given; else it is that of the nearest case, which was never measured.
     """
     at, of = measure.of_site(vote.site), measure.of_diagnosis(vote.site, vote.leading)
     if at is None or of is None:
-        return Judged(
+        return VoteJudgement(
             diagnosis=vote.leading,
             site=vote.site,
             probability=None,
@@ -214,7 +214,7 @@ def judge(vote: Vote, measure: Measure, site_known: bool = True) -> Judged:
     reasons = [*_not_from_here(vote, at, near, own), *_not_sure(of, chance, at)]
     if not site_known and len(measure.sites) > 1:
         reasons.append("The cases are of several sites, and were measured with the site given: give it.")
-    return Judged(
+    return VoteJudgement(
         diagnosis=vote.leading,
         site=vote.site,
         probability=chance,

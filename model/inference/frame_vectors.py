@@ -40,7 +40,7 @@ def tower_sha256(info: EngineInfo) -> str:
 
 
 class TowerEncoder:
-    """The vision tower of a loaded engine as an encoder of frames; see ``videopath.tools.frame_encoders.viewer.FrameEncoder``."""
+    """The vision tower of a loaded engine as a frame encoder."""
 
     def __init__(self, engine: LocalEngine) -> None:
         self._network = engine.network

@@ -13,7 +13,8 @@ from videopath.core.errors import InputError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.media.synthetic import render_case
 from videopath.model import open_clip
-from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
 
 def _record(name: str, **fields: Any) -> InstructionRecord:

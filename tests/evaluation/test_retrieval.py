@@ -35,7 +35,7 @@ from videopath.evaluation.retrieval.measurement import (
 )
 from videopath.evaluation.retrieval.ranking import METRICS, Estimate, differences, figures, judged
 from videopath.evaluation.retrieval.sets import tile_record, wsi_base, wsi_set
-from videopath.knowledge.query import Query, Weights
+from videopath.knowledge.query import Query, ViewWeights
 from videopath.tools.context import ContextRules
 from videopath.training.data import corpus
 
@@ -165,7 +165,7 @@ def test_an_own_patient_is_found_only_where_it_is_not_excluded_and_the_question_
 ) -> None:
     for question in asked.questions:
         excluded, leaking = (
-            names_found(asked, question, Weights(1, 0, 0), way) for way in (NOT_GIVEN, LEAKING)
+            names_found(asked, question, ViewWeights(1, 0, 0), way) for way in (NOT_GIVEN, LEAKING)
         )
         assert question.id not in excluded + leaking
         assert not [name for name in excluded if asked.members[name].cluster == question.cluster]
@@ -174,9 +174,9 @@ def test_an_own_patient_is_found_only_where_it_is_not_excluded_and_the_question_
     assert (found.without.value, found.by_names.value, found.by_frames) == (1.0, 0.0, None)
 
 
-@pytest.mark.parametrize("weights", [Weights(1, 0, 0), Weights(1, 0, 0.5), Weights(0, 0, 1)])
+@pytest.mark.parametrize("weights", [ViewWeights(1, 0, 0), ViewWeights(1, 0, 0.5), ViewWeights(0, 0, 1)])
 def test_what_is_kept_of_the_views_is_fused_as_the_knowledge_base_does(
-    asked: RetrievalSet, weights: Weights
+    asked: RetrievalSet, weights: ViewWeights
 ) -> None:
     for question in asked.questions:
         query = Query(question.text, exclude=question.own)
@@ -216,8 +216,8 @@ def test_weights_that_rank_alike_are_tried_once_and_the_simplest_of_equals_is_ch
     assert sorted((weights.text, weights.lexical) for weights in tried) == [
         (0.0, 0.25), (1.0, 0.0), (1.0, 0.25), (1.0, 0.5), (1.0, 1.0), (1.0, 2.0),
     ]  # fmt: skip
-    grid = [(Weights(1, 0, 1), 0.5, 0.0), (Weights(1, 0, 0), 0.5, 0.0), (Weights(0, 0, 1), 0.4, 1.0)]
-    assert chosen_weights(grid, 3).chosen == Weights(1, 0, 0)
+    grid = [(ViewWeights(1, 0, 1), 0.5, 0.0), (ViewWeights(1, 0, 0), 0.5, 0.0), (ViewWeights(0, 0, 1), 0.4, 1.0)]
+    assert chosen_weights(grid, 3).chosen == ViewWeights(1, 0, 0)
 
 
 def test_what_was_built_is_used_again(conversations: Path, cache: Path, asked: RetrievalSet) -> None:
@@ -239,7 +239,7 @@ def test_each_view_is_left_out_of_three() -> None:
     found = systems(RetrievalSet("tiles", base, {}, []))
     assert list(found) == ["text", "image", "lexical", "text+image", "text+lexical", "image+lexical", FUSED]
     assert found["text+image"].lexical == 0
-    assert found[FUSED] == Weights()
+    assert found[FUSED] == ViewWeights()
 
 
 def _outcome(blind: str, final: str, kept: int = 1) -> EffectOutcome:

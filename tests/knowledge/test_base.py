@@ -22,13 +22,13 @@ from videopath.knowledge import (
     InstructionRecord,
     KnowledgeBase,
     Query,
-    Weights,
+    ViewWeights,
     read_records,
     verify_folder,
 )
 from videopath.knowledge.storage.manifest import read_manifest
 
-BY_TEXT = Weights(text=1, image=0, lexical=0)
+BY_TEXT = ViewWeights(text=1, image=0, lexical=0)
 
 
 @pytest.fixture

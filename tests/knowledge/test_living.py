@@ -17,7 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videopath.core.errors import KnowledgeError
-from videopath.knowledge import InstructionRecord, KnowledgeBase, Query, Weights, read_records, verify_folder
+from videopath.knowledge import (
+    InstructionRecord,
+    KnowledgeBase,
+    Query,
+    ViewWeights,
+    read_records,
+    verify_folder,
+)
 
 
 @pytest.fixture
@@ -90,7 +97,7 @@ def test_any_history_gives_what_building_at_once_gives(tmp_path_factory, words, 
     assert base.verify() == []
     at_once = KnowledgeBase.build(folder / "b", expected.values(), words.WordEncoder())
     assert base.info().data_sha256 == at_once.info().data_sha256
-    for weights in (Weights(1, 0, 0), Weights(0, 0, 1), Weights(1, 0, 1)):
+    for weights in (ViewWeights(1, 0, 0), ViewWeights(0, 0, 1), ViewWeights(1, 0, 1)):
         found = [
             {h.record.id: h.scores for h in kb.find(Query("pattern 3 with mucin"), 40, weights).hits}
             for kb in (base, at_once)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.knowledge import InstructionRecord, KnowledgeBase, Media, Query, Weights
+from videopath.knowledge import InstructionRecord, KnowledgeBase, Media, Query, ViewWeights
 from videopath.knowledge.audit import audit
 from videopath.knowledge.search import fused
 
@@ -68,14 +68,16 @@ def test_each_view_finds_its_own(base: KnowledgeBase, words: ModuleType) -> None
     assert by_picture.hits[0].scores == {"image": pytest.approx(by_picture.hits[0].score)}
     assert ids(base.find(Query(image=green), 1)) == ["clips"]  # the better of its two clips counts
     assert base.find(Query(image=np.stack([green, red])), 9).hits[0].score > 0.99
-    assert ids(base.find(Query("keratins"), 9, Weights(0, 0, 1))) == ["both", "words"]  # stemmed
-    assert ids(base.find(Query("unlike"), 2, Weights(0, 0, 1))) == ["picture"]  # the diagnosis has words, too
-    assert base.find(Query("zygote"), 2, Weights(0, 0, 1)).hits == []
+    assert ids(base.find(Query("keratins"), 9, ViewWeights(0, 0, 1))) == ["both", "words"]  # stemmed
+    assert ids(base.find(Query("unlike"), 2, ViewWeights(0, 0, 1))) == [
+        "picture"
+    ]  # the diagnosis has words, too
+    assert base.find(Query("zygote"), 2, ViewWeights(0, 0, 1)).hits == []
 
 
 def test_all_views_are_fused_and_each_hit_shows_its_ranks(base: KnowledgeBase, words: ModuleType) -> None:
     asked = Query("keratin pearls in nests", image=words.NamedViewer().vector("red"))
-    found = base.find(asked, 5, Weights(1, 1, 1))
+    found = base.find(asked, 5, ViewWeights(1, 1, 1))
     assert found.views == ["text", "image", "lexical"]
     first = found.hits[0]
     assert first.record.id == "both"  # second by words, first by its picture
@@ -85,8 +87,8 @@ def test_all_views_are_fused_and_each_hit_shows_its_ranks(base: KnowledgeBase, w
     words_only = next(hit for hit in found.hits if hit.record.id == "words")
     assert words_only.ranks == {"text": 1, "lexical": 1}
     assert words_only.score == pytest.approx(words_only.scores["text"])
-    assert base.find(asked, 1, Weights(0.1, 5, 0.1)).hits[0].ranks["image"] == 1
-    assert ids(base.find(asked, 1, Weights(1, 0, 0))) == ["words"]
+    assert base.find(asked, 1, ViewWeights(0.1, 5, 0.1)).hits[0].ranks["image"] == 1
+    assert ids(base.find(asked, 1, ViewWeights(1, 0, 0))) == ["words"]
 
 
 def test_questions_that_cannot_be_asked_are_refused(base: KnowledgeBase) -> None:
@@ -94,7 +96,7 @@ def test_questions_that_cannot_be_asked_are_refused(base: KnowledgeBase) -> None
         base.find(Query(image=np.ones(4, np.float32)))
     for weights in ((0, 0, 0), (-1, 1, 1), (float("nan"), 1, 1)):
         with pytest.raises(InputError, match="weights"):
-            Weights(*weights)
+            ViewWeights(*weights)
     with pytest.raises(InputError, match="empty"):
         Query(" ")
     with pytest.raises(InputError, match="at least 1"):
@@ -110,7 +112,7 @@ def test_questions_that_cannot_be_asked_are_refused(base: KnowledgeBase) -> None
     )
 )
 def test_fusion_is_the_sum_of_reciprocal_ranks(rankings) -> None:
-    weights = Weights(1, 2, 0.5)
+    weights = ViewWeights(1, 2, 0.5)
     ranked = fused(rankings, weights)
     expected: dict[int, float] = {}
     for view, ranking in rankings.items():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.knowledge.voting.leaving_out import Foreign, measure
+from videopath.knowledge.voting.leave_group_out import ForeignTissue, measure
 from videopath.knowledge.voting.measure import Measure, judge
 from videopath.knowledge.voting.vote import (
     NEAREST,
@@ -56,7 +56,7 @@ def centres(rng: np.random.Generator, *names: str, apart: float = 2.0) -> dict[s
 
 
 @pytest.fixture
-def laboratory() -> tuple[Voters, Space, Foreign, dict[str, np.ndarray], np.random.Generator]:
+def laboratory() -> tuple[Voters, Space, ForeignTissue, dict[str, np.ndarray], np.random.Generator]:
     """Three diagnoses of ten patients each, and tissue of six other organs."""
     rng = np.random.default_rng(3)
     own = centres(rng, "adenoma", "adenocarcinoma", "normal mucosa")
@@ -64,11 +64,11 @@ def laboratory() -> tuple[Voters, Space, Foreign, dict[str, np.ndarray], np.rand
     far, sites, groups = clusters(rng, other, 8, 2)
     space = Space.around(far)
     held = voters(space, *clusters(rng, own, 10, 3))
-    foreign = Foreign(space.placed(far), np.array(sites), np.array(groups))
+    foreign = ForeignTissue(space.placed(far), np.array(sites), np.array(groups))
     return held, space, foreign, own, rng
 
 
-def ask(measured: Measure, held: Voters, foreign: Foreign, picture: np.ndarray) -> Vote:
+def ask(measured: Measure, held: Voters, foreign: ForeignTissue, picture: np.ndarray) -> Vote:
     image = measured.space.placed(picture)[0]
     similarities = held.vectors @ image
     ballots = ballots_of(similarities, held, measured.temperature)
@@ -195,7 +195,7 @@ def test_what_cannot_be_told_apart_is_not_vouched_for() -> None:
     )
     space = Space.around(vectors)
     held = voters(space, vectors, diagnoses, groups)
-    nothing = Foreign(np.zeros((0, DIMENSION), np.float32), np.zeros(0, str), np.zeros(0, str))
+    nothing = ForeignTissue(np.zeros((0, DIMENSION), np.float32), np.zeros(0, str), np.zeros(0, str))
     measured = measure(held, space, nothing, "0" * 64)
     assert measured is not None
     of_each = {found.diagnosis: found for found in measured.diagnoses}
@@ -211,5 +211,5 @@ def test_cases_of_one_group_each_alone_are_not_measured() -> None:
     vectors, diagnoses, _ = clusters(rng, centres(rng, "a"), 1, 4)
     space = Space.around(vectors)
     held = voters(space, vectors, diagnoses, ["one"] * 4)
-    nothing = Foreign(np.zeros((0, DIMENSION), np.float32), np.zeros(0, str), np.zeros(0, str))
+    nothing = ForeignTissue(np.zeros((0, DIMENSION), np.float32), np.zeros(0, str), np.zeros(0, str))
     assert measure(held, space, nothing, "0" * 64) is None

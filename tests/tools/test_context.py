@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.knowledge import Hit, InstructionRecord
-from videopath.knowledge.query import Weights
+from videopath.knowledge.query import ViewWeights
 from videopath.tools.context import ContextRules, fit_of, neighbours_of, ranks_in_words
 
 OFF = {"least": 0.0, "ratio": 0.0, "gap": 1.0, "copy_words": 2.0, "rival": 2.0}
@@ -79,9 +79,9 @@ def test_fit_is_judged_in_every_view_with_vectors() -> None:
     text = hit(2, 0.8).model_copy(update={"scores": {"text": 0.8}})
     words = hit(3, 0.0).model_copy(update={"scores": {"lexical": 50.0}})
     assert fit_of([both, text, words]) == pytest.approx([(0.5 / 0.8 + 20) / 21, 1.0, 0.0])
-    weighed = fit_of([both, text, words], weights=Weights(text=1.0, image=0.25))
+    weighed = fit_of([both, text, words], weights=ViewWeights(text=1.0, image=0.25))
     assert weighed == pytest.approx([(0.5 / 0.8 + 0.25) / 1.25, 1.0, 0.0])
-    assert fit_of([both, text, words], weights=Weights(image=0.0))[0] == pytest.approx(0.5 / 0.8)
+    assert fit_of([both, text, words], weights=ViewWeights(image=0.0))[0] == pytest.approx(0.5 / 0.8)
 
 
 def test_the_one_that_fits_best_is_kept_wherever_it_stands() -> None:

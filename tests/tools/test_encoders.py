@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from videopath.core.errors import InputError, ModelError
-from videopath.tools.frame_encoders import encoders
-from videopath.tools.frame_encoders.encoders import JoinedEncoder
-from videopath.tools.frame_encoders.viewer import is_loaded_by_name, load_frame_encoder, picture_vector
+from videopath.tools.frame_encoders.loading import is_loaded_by_name, load_frame_encoder
+from videopath.tools.frame_encoders.picture_vectors import JoinedEncoder, picture_vector
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (2, 300, 400, 3), dtype=np.uint8)
 
@@ -162,4 +161,4 @@ def test_a_model_of_timm_is_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (encoder.name, encoder.dimension, encoder.side) == ("timm:hf-hub:MahmoodLab/UNI", 16, 64)
     with pytest.raises(InputError, match=r"timm cannot load 'unknown': Unknown model \(unknown\)$"):
         load_frame_encoder("timm:unknown")
-    assert encoders.TIMM == "timm"
+    assert networks.TIMM == "timm"

@@ -14,7 +14,9 @@ from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.model import load_engine, open_clip
 from videopath.model.architecture.network import Network
 from videopath.tools import RetrieveTool
-from videopath.tools.frame_encoders.viewer import MediaViewer, clip_vector, load_frame_encoder
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.media_viewer import MediaViewer
+from videopath.tools.frame_encoders.picture_vectors import clip_vector
 from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput
 from videopath.tools.session_pool import Recording, SessionPool
@@ -268,7 +270,7 @@ def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None
     free = MediaViewer(viewer.encoder, None)
     for path in ("~nobody-of-this-name/a.png", "a\0b.png", str(media / "circle")):
         for seen_by in (viewer, free):
-            with pytest.raises(KnowledgeError, match="is no usable path"):
+            with pytest.raises(KnowledgeError, match="is not a usable path"):
                 seen_by.stamp(Media(path=path))
     assert free.look(Media(path=str(tmp_path / "secret.png"))).vectors.shape == (1, 192)
     with pytest.raises(KnowledgeError, match="no whole path"):

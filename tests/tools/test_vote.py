@@ -16,7 +16,9 @@ from videopath.knowledge import InstructionRecord, KnowledgeBase, Media, Query
 from videopath.knowledge.storage.manifest import read_manifest
 from videopath.media.synthetic import render_slide
 from videopath.tools import RetrieveTool
-from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder, picture_vector
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.media_viewer import MediaViewer
+from videopath.tools.frame_encoders.picture_vectors import picture_vector
 
 ENTITIES = {
     "adenocarcinoma of our archive": "colon adenocarcinoma",

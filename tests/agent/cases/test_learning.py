@@ -15,7 +15,8 @@ from videopath.core.errors import CaseError, KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.knowledge import STARTER_FOLDER, InstructionRecord, KnowledgeBase, Media
 from videopath.tools import RetrieveTool
-from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
 
 def test_a_signed_case_is_found_by_the_next_one_but_not_by_itself(

@@ -15,7 +15,8 @@ from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.media.synthetic import render_case
 from videopath.model import open_clip
 from videopath.tools.context import ContextRules
-from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from PIL import Image
 from videopath.app.web.components.knowledge.bases import open_base
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge import Embedder, InstructionRecord, KnowledgeBase, Media
-from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+from videopath.tools.frame_encoders.loading import load_frame_encoder
+from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
 
 @pytest.fixture(scope="session")

@@ -299,7 +299,7 @@ def _pairs(run: _Run) -> list[Pair]:
     from videopath.app.cli.console import collect_with_progress
     from videopath.core.files import sha256_file
     from videopath.evaluation.testsets.pairs import nearest_pairs, read_pairs, seen, write_pairs
-    from videopath.tools.frame_encoders.viewer import load_frame_encoder
+    from videopath.tools.frame_encoders.loading import load_frame_encoder
 
     encoder = load_frame_encoder("tower", engine=run.engine)
     file, of = run.out / "pairs.json", (sha256_file(run.questions), encoder.sha256)

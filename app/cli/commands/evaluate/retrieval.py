@@ -168,7 +168,8 @@ def _tiles(data: Path, model: str, folder: Path) -> Tiles:
     from videopath.evaluation.retrieval.sets import Tiles
     from videopath.evaluation.tiles.clips import FRAMES
     from videopath.model import load_engine
-    from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+    from videopath.tools.frame_encoders.loading import load_frame_encoder
+    from videopath.tools.frame_encoders.media_viewer import MediaViewer
     from videopath.training.data import corpus
 
     corpus.read_tiles(data)  # a folder without tiles is told before a model is loaded for it

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from videopath.evaluation.retrieval.effect import Change, Effect
     from videopath.evaluation.retrieval.measurement import Difference, Fit, RetrievalSummary, Row, Way
     from videopath.evaluation.tiles.clips import Share
-    from videopath.knowledge import Weights
+    from videopath.knowledge import ViewWeights
 
 _SHOWN = ("recall@1", "recall@5", "recall@10", "success@5", "mrr@10", "ndcg@10")
 _GRID_ROWS = 12
@@ -115,7 +115,7 @@ def _percent(share: Share) -> str:
     return f"{share.value:.1%} ({share.low:.1%}–{share.high:.1%})"
 
 
-def _weights(weights: Weights) -> str:
+def _weights(weights: ViewWeights) -> str:
     return f"{weights.text:g} : {weights.image:g} : {weights.lexical:g}"
 
 

@@ -23,7 +23,7 @@ from videopath.app.cli.options import AsJson, Exclude, Home, Site, Verbose
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
-    from videopath.knowledge import Change, KnowledgeBase, Look
+    from videopath.knowledge import EncodedMedia, KnowledgeBase, VersionChange
     from videopath.knowledge.audit import Overlap
     from videopath.knowledge.voting.measure import ModelMeasure
 
@@ -236,13 +236,13 @@ def _opened(folder: Path | None) -> KnowledgeBase:
     return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
 
 
-def _look(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> Look:
+def _look(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> EncodedMedia:
     from videopath.knowledge import Media
 
     return viewer_of(base, None, encoder).look(Media(path=str(image.resolve())))
 
 
-def _change_row(change: Change) -> tuple[str, ...]:
+def _change_row(change: VersionChange) -> tuple[str, ...]:
     counts = {"added": change.added, "updated": change.updated, "removed": change.removed}
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or change.action
     return (

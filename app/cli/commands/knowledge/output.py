@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
-    from videopath.knowledge.records.record import LeftOut
+    from videopath.knowledge.records.record import OnLeftOut
     from videopath.knowledge.storage.manifest import EncoderMark
 
 _NAMED = 10  # damaged records that are named; more are only counted
 
 
 @contextmanager
-def left_out_of(on_error: str) -> Iterator[LeftOut | None]:
+def left_out_of(on_error: str) -> Iterator[OnLeftOut | None]:
     """Names the first damaged records on stderr and counts them all; with "stop" there is nobody to be told."""
     from videopath.app.cli.console import say
 

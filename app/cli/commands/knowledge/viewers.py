@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def viewer_by_name(encoders: str | Sequence[str], media: Path | None, views: Views = "parts") -> Viewer:
     """A viewer of the media in a folder; none: of whole paths."""
-    from videopath.tools.frame_encoders.viewer import MediaViewer, load_frame_encoder
+    from videopath.tools.frame_encoders.loading import load_frame_encoder
+    from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
     return MediaViewer(load_frame_encoder(encoders), media, views=views)
 
@@ -26,7 +27,7 @@ def viewer_of(base: KnowledgeBase, media: Path | None, named: Sequence[str] | No
     A knowledge base may be a stranger's, and its encoder a folder or a hub id.
     """
     from videopath.core.settings import load_settings
-    from videopath.tools.frame_encoders.viewer import TOWER, is_loaded_by_name
+    from videopath.tools.frame_encoders.loading import TOWER, is_loaded_by_name
 
     mark = base.image_encoder
     if mark is None:

@@ -153,7 +153,7 @@ def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -
     from videopath.knowledge.storage.manifest import VIEWS_OF_PICTURES
     from videopath.model.inference.frame_vectors import tower_sha256
     from videopath.tools import DescribeTool
-    from videopath.tools.frame_encoders.viewer import TOWER
+    from videopath.tools.frame_encoders.loading import TOWER
     from videopath.tools.schemas import ClipInput
     from videopath.tools.session_pool import SessionPool
 

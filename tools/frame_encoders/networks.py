@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from videopath.core.errors import InputError, ModelError
-from videopath.knowledge.storage.manifest import EncoderMark
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from videopath.tools.frame_encoders.viewer import FrameEncoder
 
 EFFICIENTNET = "efficientnet-lite0"
 TIMM = "timm"
@@ -79,27 +77,6 @@ class NetworkEncoder:
         small = [np.asarray(Image.fromarray(f).resize(side, Image.Resampling.BICUBIC)) for f in frames]
         pixels = (np.stack(small).astype(np.float32) - self._mean) / self._deviation
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-
-
-class JoinedEncoder:
-    """Several encoders together: their vectors stand one behind the other, so that each counts alike."""
-
-    def __init__(self, encoders: Sequence[FrameEncoder]) -> None:
-        self.encoders = tuple(encoders)
-        mark = EncoderMark.joined([EncoderMark.of(encoder) for encoder in encoders])
-        self.name, self.sha256, self.dimension = mark.name, mark.sha256, mark.dimension
-        self.members = mark.members
-
-    def encode(self, frames: np.ndarray) -> np.ndarray:
-        """Frames uint8 [T, H, W, 3] to float32 [T, dimension], each of length 1."""
-        return joined_vectors([encoder.encode(frames) for encoder in self.encoders])
-
-
-def joined_vectors(vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """Vectors of several encoders, float32 [T, dimension] each, one behind the other: [T, sum], each of length 1."""
-    from videopath.knowledge.index.embedder import unit_rows
-
-    return np.concatenate([unit_rows(part) for part in vectors], axis=1) / np.float32(len(vectors) ** 0.5)
 
 
 def efficientnet_lite0() -> NetworkEncoder:

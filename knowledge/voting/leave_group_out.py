@@ -24,9 +24,9 @@ from videopath.knowledge.voting.measure import (
     WRONG_AT_MOST,
     WRONG_OF_DIAGNOSIS,
     Confusion,
+    CurvePoint,
     DiagnosisMeasure,
     Measure,
-    Point,
     Rate,
     SiteMeasure,
 )
@@ -49,7 +49,7 @@ _SEED = 12
 
 
 def measure(
-    voters: Voters, space: Space, foreign: Foreign, encoder: str, asked: Voters | None = None
+    voters: Voters, space: Space, foreign: ForeignTissue, encoder: str, asked: Voters | None = None
 ) -> Measure | None:
     """Measure the vote of these cases by leaving out each group; None where no case has another group at its site.
 
@@ -85,7 +85,7 @@ def measure(
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ForeignTissue:
     """Tissue of organs that a knowledge base does not have."""
 
     vectors: np.ndarray
@@ -216,7 +216,7 @@ def _sample(voters: Voters, most: int) -> np.ndarray:
 
 
 def _fitted(answers: _Answers, groups: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Weights on all answers, and each answer's probability by weights that were fitted on other groups."""
+    """ViewWeights on all answers, and each answer's probability by weights that were fitted on other groups."""
     count = len(answers.right)
     if count < LEAST_CASES or len(np.unique(groups)) < LEAST_GROUPS:
         return {}, np.zeros(count)
@@ -242,7 +242,7 @@ def _folds(groups: np.ndarray) -> np.ndarray:
     return (order % min(_FOLDS, len(names)))[places]
 
 
-def _limits(voters: Voters, trials: _Trials, site: str, foreign: Foreign) -> _Limits:
+def _limits(voters: Voters, trials: _Trials, site: str, foreign: ForeignTissue) -> _Limits:
     """How near a case from here has to be: the widest limits that keep out tissue of organs that do not even compete.
 
     Half of the other organs compete, the tissue of the others is asked; then the other way round.
@@ -263,7 +263,7 @@ def _limits(voters: Voters, trials: _Trials, site: str, foreign: Foreign) -> _Li
     return best[1]
 
 
-def _foreign_asked(held: Voters, foreign: Foreign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _foreign_asked(held: Voters, foreign: ForeignTissue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of tissue of other organs that is asked: (similarity of the nearest case, share of own places, group)."""
     sites = np.unique(foreign.sites)
     halves = [np.isin(foreign.sites, sites[start::2]) for start in (0, 1)]
@@ -368,7 +368,7 @@ def _confusions(trials: _Trials, answers: _Answers) -> list[Confusion]:
     return sorted(found, key=lambda confusion: (-confusion.cases, confusion.truth, confusion.said))
 
 
-def _curve(voters: Voters, temperature: float) -> list[Point]:
+def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
     """The accuracy with 1, 2, 3, … cases of each diagnosis, as far as half of the diagnoses have as many."""
     keys = np.array([f"{site}\0{name}" for site, name in zip(voters.sites, voters.diagnoses, strict=True)])
     names, counts = np.unique(keys, return_counts=True)
@@ -384,7 +384,7 @@ def _curve(voters: Voters, temperature: float) -> list[Point]:
             if trials is not None:
                 right.append(trials.answers(temperature).right.mean())
         if right:
-            points.append(Point(each=each, accuracy=float(np.mean(right))))
+            points.append(CurvePoint(each=each, accuracy=float(np.mean(right))))
     return points
 
 

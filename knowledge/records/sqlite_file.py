@@ -29,7 +29,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     these are programs, which may run for ever, and no version of VideoPath writes them.
     """
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    with damage_told(path.parent):
+    with damage_as_error(path.parent):
         database = sqlite3.connect(uri, uri=True, check_same_thread=False)
         try:
             limit_cells(database)
@@ -83,7 +83,7 @@ def _programs(database: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def damage_told(folder: Path) -> Iterator[None]:
+def damage_as_error(folder: Path) -> Iterator[None]:
     """Turn what damaged records raise into ``KnowledgeError``."""
     try:
         yield

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from videopath.core.choices import IndexChoice, StoredView
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.core.text import refuse_unwritable
@@ -31,10 +31,8 @@ from videopath.knowledge.index.vectors import Vectors, write_vectors
 from videopath.knowledge.storage.manifest import (
     MANIFEST,
     DataFile,
-    IndexKind,
     Manifest,
     Part,
-    StoredView,
     data_file,
     manifest_bytes,
     read_manifest,
@@ -54,7 +52,7 @@ _BLOCK = 8192  # vectors that are in memory at once
 
 
 @dataclass(frozen=True)
-class Generation:
+class OpenedVersion:
     """One opened version."""
 
     manifest: Manifest
@@ -63,7 +61,7 @@ class Generation:
     """Only of views that there are."""
 
 
-def read_generation(folder: Path) -> Generation:
+def read_version(folder: Path) -> OpenedVersion:
     """Open the folder's knowledge base. Files up to 64 MiB are checked against the manifest, larger ones by size."""
     while True:
         manifest = read_manifest(folder)
@@ -98,13 +96,13 @@ def writing(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def publish(folder: Path, manifest: Manifest) -> Generation:
+def publish(folder: Path, manifest: Manifest) -> OpenedVersion:
     """Make a manifest, whose files are all there, the folder's content. The caller holds :func:`writing`."""
     path = part_path(folder, MANIFEST)
     path.write_bytes(manifest.to_text().encode())
     _renamed(path, MANIFEST)  # from here on the folder holds the new version
     _sync_folder(folder)
-    return read_generation(folder)
+    return read_version(folder)
 
 
 def settled(path: Path, name: str) -> DataFile:
@@ -120,7 +118,7 @@ def write_part(
     rows: np.ndarray,
     chunks: Iterable[np.ndarray],
     dimension: int,
-    kind: IndexKind | Literal["auto"] = "auto",
+    kind: IndexChoice = "auto",
 ) -> Part:
     """Write vectors (their rows int64 [n]; float32 [m, dimension] in chunks) as a part. Holds :func:`writing`."""
     stem = part_path(folder, view).with_suffix("")
@@ -130,7 +128,7 @@ def write_part(
 
 
 def merged_parts(
-    folder: Path, generation: Generation, added: Sequence[Part], alive: np.ndarray
+    folder: Path, generation: OpenedVersion, added: Sequence[Part], alive: np.ndarray
 ) -> list[Part]:
     """The parts of the next version: all as they are, or the small ones of a view in one where there are many.
 
@@ -144,7 +142,7 @@ def merged_parts(
     return parts
 
 
-def rewritten_parts(folder: Path, generation: Generation, alive: np.ndarray) -> list[Part]:
+def rewritten_parts(folder: Path, generation: OpenedVersion, alive: np.ndarray) -> list[Part]:
     """Every view in one part, without what is not alive."""
     return [
         part
@@ -211,7 +209,7 @@ def _joined(folder: Path, view: StoredView, held: Sequence[Part], alive: np.ndar
     return [write_part(folder, view, rows, chunks(), opened[0].dimension)]
 
 
-def opened(folder: Path, manifest: Manifest) -> Generation:
+def opened(folder: Path, manifest: Manifest) -> OpenedVersion:
     """The version of a manifest, whose files are all there. Raises ``KnowledgeError`` where one is damaged."""
     for file in manifest.files:
         if problem := _problem_of_file(folder, file, _CHECKED_AT_OPENING):
@@ -226,7 +224,7 @@ def opened(folder: Path, manifest: Manifest) -> Generation:
     store = RecordStore(folder / manifest.records.name)
     if len(store) != manifest.count:
         raise KnowledgeError(_foreign(folder))
-    return Generation(manifest, store, parts)
+    return OpenedVersion(manifest, store, parts)
 
 
 def _vectors(folder: Path, part: Part) -> Vectors:
@@ -246,7 +244,7 @@ def _problem_of_file(folder: Path, file: DataFile, most: int | None = None) -> s
     return f"{path} is damaged: its SHA-256 is not the one in the manifest; build the knowledge base again."
 
 
-def _problems_of_content(generation: Generation) -> list[str]:
+def _problems_of_content(generation: OpenedVersion) -> list[str]:
     manifest, store = generation.manifest, generation.store
     problems = []
     if data_sha256(store) != manifest.data_sha256:
