@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from videopath.core.choices import View
+from videopath.core.choices import STORED_VIEWS, View
 from videopath.core.pathology.labels import normalised_label
 from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
     from videopath.knowledge import Hit
     from videopath.knowledge.query import ViewWeights
-
-_COSINES: tuple[Literal["text", "image"], ...] = ("text", "image")
-_VIEWS: tuple[View, ...] = (*_COSINES, "lexical")
 
 
 class ContextRules(BaseModel):
@@ -72,11 +69,12 @@ def fit_of(hits: Sequence[Hit], site: str | None = None, weights: ViewWeights | 
     weights = weights or _usual_weights()
     near = [hit for hit in hits if same_site(hit, site)]
     best = {
-        view: max((hit.scores[view] for hit in near if view in hit.scores), default=0.0) for view in _COSINES
+        view: max((hit.scores[view] for hit in near if view in hit.scores), default=0.0)
+        for view in STORED_VIEWS
     }
 
     def fit(hit: Hit) -> float:
-        known = [view for view in _COSINES if view in hit.scores and best[view] > 0 and weights.of(view)]
+        known = [view for view in STORED_VIEWS if view in hit.scores and best[view] > 0 and weights.of(view)]
         total = sum(weights.of(view) for view in known)
         shares = (weights.of(view) * min(1.0, max(0.0, hit.scores[view] / best[view])) for view in known)
         return sum(shares) / total if known else 0.0
@@ -86,7 +84,7 @@ def fit_of(hits: Sequence[Hit], site: str | None = None, weights: ViewWeights | 
 
 def ranks_in_words(ranks: Mapping[str, int] | Mapping[View, int]) -> str:
     """A record's rank in each view: "text 3, image 1, lexical –"; empty where none is known."""
-    return ", ".join(f"{view} {ranks.get(view, '–')}" for view in _VIEWS) if ranks else ""
+    return ", ".join(f"{view} {ranks.get(view, '–')}" for view in VIEWS) if ranks else ""
 
 
 def same_site(hit: Hit, site: str | None) -> bool:
@@ -193,7 +191,7 @@ def _usable(hit: Hit, site: str | None, rules: ContextRules) -> bool:
 
 
 def _nearest(hit: Hit) -> float:
-    return max((hit.scores[view] for view in _COSINES if view in hit.scores), default=0.0)
+    return max((hit.scores[view] for view in STORED_VIEWS if view in hit.scores), default=0.0)
 
 
 def _why(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from videopath.agent.cases.records import CaseReport, Decision
 from videopath.agent.report.phrases import blind_in_words, marked
+from videopath.core.clock import minute
 
 BLIND = "the model, before it saw similar cases"
 AGENT = "the agent"
@@ -29,7 +30,7 @@ class Statement:
     comment: str = ""
 
     def __str__(self) -> str:
-        when = f" on {self.when[:16].replace('T', ' ')} UTC" if self.when else ""
+        when = f" on {minute(self.when)} UTC" if self.when else ""
         act = f" {self.act}{when}" if self.act else ""
         words = [self.diagnosis, f"“{self.comment}”" if self.comment else ""]
         said = "; ".join(word for word in words if word)

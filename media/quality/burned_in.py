@@ -17,7 +17,7 @@ from videopath.media.clip import Clip
 from videopath.media.crop import Crop
 from videopath.media.quality.lettering import Rows, find_rows
 
-MAX_FRAMES = 32
+SEARCHED_FRAMES = 32
 """Frames of a clip that are looked at, evenly spread."""
 
 _CERTAIN = 4.5  # a row's score that stands for itself in a video, which has many rows of cells
@@ -50,13 +50,15 @@ class BurnedIn(BaseModel):
 
 
 def find_writing(clip: Clip) -> BurnedIn:
-    """Look for writing in up to MAX_FRAMES frames of a clip.
+    """Look for writing in up to SEARCHED_FRAMES frames of a clip.
 
     Writing on a plate or an even ground is found nearly always; with an outline, straight on tissue, in two of three
     pictures; without one, in one of three. Letters below some 7 pixels, one or two alone and handwriting are missed.
     """
     _, distinct = np.unique(clip.indices, return_index=True)
-    chosen = distinct[np.unique(np.linspace(0, len(distinct) - 1, min(len(distinct), MAX_FRAMES), dtype=int))]
+    chosen = distinct[
+        np.unique(np.linspace(0, len(distinct) - 1, min(len(distinct), SEARCHED_FRAMES), dtype=int))
+    ]
     rows = [find_rows(clip.frames[i]).above(_POSSIBLE) for i in chosen]
     aspect = clip.frames.shape[2] / clip.frames.shape[1]
     seen = [

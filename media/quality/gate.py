@@ -27,7 +27,7 @@ from videopath.media.quality.overlays import find_overlays, without_overlays
 
 Verdict = Literal["good", "fair", "refused"]
 
-MAX_FRAMES = 16
+JUDGED_FRAMES = 16
 """Frames of a clip that are looked at, evenly spread."""
 TISSUE_FRAMES = 0.15
 """Share of them that must show tissue: a lecture's title cards and empty stretches of glass are no reason to refuse."""
@@ -82,8 +82,8 @@ class _View:
 
 
 def assess(clip: Clip) -> Quality:
-    """Look at up to MAX_FRAMES frames of a clip: tissue, glass, focus, exposure, and whether it is tissue at all."""
-    positions = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), MAX_FRAMES), dtype=int))
+    """Look at up to JUDGED_FRAMES frames of a clip: tissue, glass, focus, exposure, and whether it is tissue at all."""
+    positions = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), JUDGED_FRAMES), dtype=int))
     views = [_look(clip.frames[i]) for i in positions]
     shown = [view for view in views if view.reason is None]
     is_histology = len(shown) >= max(1.0, TISSUE_FRAMES * len(views))

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from videopath.core.choices import ScoreReduction, StopReason
 from videopath.core.errors import ModelError
 from videopath.model.inference.spec import NANO, EngineSpec
 
@@ -46,7 +47,7 @@ class Card(BaseModel):
     calibration: dict[str, float] = Field(
         default={}, description="parameters of the confidence, fitted on held-out clips"
     )
-    score_reduction: Literal["mean", "sum"] = Field(
+    score_reduction: ScoreReduction = Field(
         default="mean", description="how candidates' log-probabilities add up"
     )
     trained_on: str = ""
@@ -117,7 +118,7 @@ class Generation:
     logprobs: list[float]
     """Per token, its natural-log probability in the model's own distribution: before penalty and temperature."""
     seconds: float
-    stopped: Literal["eos", "length", "cancelled"]
+    stopped: StopReason
 
 
 class Session(Protocol):
@@ -155,7 +156,7 @@ class Session(Protocol):
         candidates: Sequence[str],
         *,
         answer_start: str = "",
-        reduce: Literal["mean", "sum"] = "mean",
+        reduce: ScoreReduction = "mean",
     ) -> list[float]:
         """Mean (or summed) natural-log probability of each candidate's tokens after question and ``answer_start``.
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
 
+from videopath.core.choices import ScoreReduction, StopReason
 from videopath.core.errors import EngineError, InputError
 from videopath.media.clip import Clip
 from videopath.model.architecture.network import Network
@@ -74,7 +75,7 @@ class LocalSession:
         candidates: Sequence[str],
         *,
         answer_start: str = "",
-        reduce: Literal["mean", "sum"] = "mean",
+        reduce: ScoreReduction = "mean",
     ) -> list[float]:
         """Log-probability of each candidate as the answer, in one pass where all of them fit into one."""
         if reduce not in ("mean", "sum"):
@@ -174,7 +175,7 @@ class _Answer:
 
     def write(
         self, prefix: Prefix, logits: torch.Tensor, most: int, cancelled: Callable[[], bool] | None
-    ) -> Literal["eos", "length", "cancelled"]:
+    ) -> StopReason:
         """Choose tokens from ``logits`` on, at most ``most``; why it stopped."""
         for number in range(min(most, prefix.room)):
             if cancelled is not None and cancelled():

@@ -12,6 +12,7 @@ import typer
 from videopath.app.cli import options
 from videopath.app.cli.commands.cases.options import CaseId, open_library
 from videopath.core.choices import EXPORT_FORMATS, DisplayedStatus, ExportFormat
+from videopath.core.clock import minute
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 def list_cases(
     status: Annotated[
         DisplayedStatus | None,
-        typer.Option("--status", help="Only these.", show_default=False),
+        typer.Option("--status", help="Only cases with this status.", show_default=False),
     ] = None,
     site: options.Site = None,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """The cases, newest first. Somebody works on those that run; interrupted ones can be resumed."""
+    """List the cases, newest first. A process is working on running cases; interrupted cases can be resumed."""
     from videopath.agent.report.phrases import sureness_in_words
     from videopath.app.cli.console import emit_json, say, stdout, table
     from videopath.core.pathology.sites import canonical_site
@@ -38,7 +39,7 @@ def list_cases(
         emit_json(json.dumps([entry.model_dump() for entry in entries], ensure_ascii=False, indent=2))
         return
     if not entries:
-        say(f"There are no such cases in {library.home}.")
+        say(f"No matching cases in {library.home}.")
         return
     rows = (
         (
@@ -47,7 +48,7 @@ def list_cases(
             entry.site or "",
             entry.diagnosis,
             "" if entry.status == "signed" else sureness_in_words(entry),
-            entry.updated[:16].replace("T", " "),
+            minute(entry.updated),
         )
         for entry in entries
     )
@@ -57,11 +58,13 @@ def list_cases(
 def show(
     case_id: CaseId,
     as_json: options.AsJson = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The whole report as Markdown.")] = False,
-    trace: Annotated[bool, typer.Option("--trace", help="The steps so far, also of a running case.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the whole report as Markdown.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Print the finished steps, also of a running case.")
+    ] = False,
     home: options.Home = None,
 ) -> None:
-    """Show a case: a summary, the report, or the trace. Of an unfinished one: the steps that it has finished."""
+    """Show a case: its summary, report or trace. An unfinished case shows its finished steps."""
     from videopath.agent.cases.unfinished import report_so_far
     from videopath.app.cli.console import emit_json, plain, stdout
     from videopath.app.cli.summary import summary
@@ -78,44 +81,46 @@ def show(
     else:
         stdout().print(summary(report, entry.state))
         if entry.status == "failed" and entry.comment:
-            stdout().print(plain(f"It failed: {entry.comment}"))
+            stdout().print(plain(f"The case failed: {entry.comment}"))
 
 
 def export(
     case_id: CaseId,
     path: Annotated[
-        Path | None, typer.Argument(help="The file to write; default: ID.FORMAT here.", show_default=False)
+        Path | None,
+        typer.Argument(help="File to write; default: ID.FORMAT in this folder.", show_default=False),
     ] = None,
     form: Annotated[
         ExportFormat | None,
         typer.Option(
             "--format",
-            help="zip: the bundle of report, trace, frames and hashes; else the report. Default: as the file ends.",
+            help="zip: the bundle (report, trace, frames, hashes); otherwise the report. Default: the file's suffix.",
             **options.choice("--format", "zip", "pdf", "md", "json"),
         ),
     ] = None,
     with_paths: Annotated[
-        bool, typer.Option("--with-paths", help="Say where the files lie on this machine; else their names.")
+        bool,
+        typer.Option("--with-paths", help="Write full paths of this machine instead of file names."),
     ] = False,
     home: options.Home = None,
 ) -> None:
     """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
     library = open_library()
-    wanted = form if form is not None else _form_of(path)
-    target = path or Path(f"{case_id}.{wanted}")
-    target = target / f"{case_id}.{wanted}" if target.is_dir() else target
-    typer.echo(library.export(case_id, target, wanted, with_paths=with_paths))
+    export_format = form if form is not None else _format_of(path)
+    target = path or Path(f"{case_id}.{export_format}")
+    target = target / f"{case_id}.{export_format}" if target.is_dir() else target
+    typer.echo(library.export(case_id, target, export_format, with_paths=with_paths))
 
 
 def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None) -> None:
-    """Delete a case with everything that belongs to it."""
+    """Delete a case and all its files."""
     from videopath.app.cli.console import say
 
     library = open_library()
     entry = library.entry(case_id)
     if not yes:
         if not sys.stdin.isatty():
-            raise InputError(f"Deleting case {case_id} needs your word: add --yes.")
+            raise InputError(f"Deleting case {case_id} needs your confirmation: add --yes.")
         typer.confirm(f"Delete case {case_id} ({entry.state})?", abort=True, err=True)
     library.delete(case_id)
     say(f"Case {case_id} is deleted.")
@@ -134,7 +139,6 @@ def _show_trace(library: CaseLibrary, case_id: str, as_json: bool) -> None:
     stdout().print(table(("step", "seconds", "device", "outcome"), rows))
 
 
-def _form_of(path: Path | None) -> ExportFormat:
-    """The form of an export by the name of its file."""
-    ending = path.suffix.lower().removeprefix(".") if path else ""
-    return next((form for form in EXPORT_FORMATS if form == ending), "zip")
+def _format_of(path: Path | None) -> ExportFormat:
+    suffix = path.suffix.lower().removeprefix(".") if path else ""
+    return next((known for known in EXPORT_FORMATS if known == suffix), "zip")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videopath.app.cli.options import AcceptLicence, AsJson, Base, Device, Dtype, Knowledge, Media, Verbose
+from videopath.core.clock import today
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _fitted_on(questions: Path, answers: Sequence[Trial], engine: LocalEngine) -
     from videopath.model.inference.engine import CalibratedOn
 
     return CalibratedOn(
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        date=today(),
         set=questions.name,
         set_sha256=sha256_file(questions),
         questions=len(answers),

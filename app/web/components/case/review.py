@@ -16,6 +16,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.runtime.services import Services, owner
+from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
 
 _TOLD = "review_problem"  # in the session: why a decision was not taken
@@ -76,7 +77,7 @@ def reviewed(report: CaseReport) -> None:
         st.subheader("What people decided", anchor=False)
         rows = [
             (
-                d.decided[:16].replace("T", " "),
+                minute(d.decided),
                 d.reviewer or "unnamed",
                 _ACTIONS.get(d.action, d.action),
                 d.comment or "–",

@@ -15,6 +15,7 @@ from videopath.app.web.components.shared.choices import knowledge_name
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.runtime.services import Services
+from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
 from videopath.core.folders import named_by_visitor
 
@@ -146,7 +147,7 @@ def keep_for_addendum(report: CaseReport, fields: str, name: str, comment: str) 
 
 def _signed(report: CaseReport, shared: Services) -> None:
     last = report.review[-1]
-    who = f"Signed by {last.reviewer or 'an unnamed reviewer'} on {last.decided[:16].replace('T', ' ')} UTC."
+    who = f"Signed by {last.reviewer or 'an unnamed reviewer'} on {minute(last.decided)} UTC."
     st.success(inert(who), icon=":material/verified:")
     _addenda(report, shared)
     _learning(report, shared)
@@ -156,7 +157,7 @@ def _addenda(report: CaseReport, shared: Services) -> None:
     """What was added after the signature, and the form to add more."""
     with st.container(key="addenda"):
         for added in report.addenda:
-            st.markdown(inert(f"Addendum by {added.reviewer} on {added.added[:16].replace('T', ' ')} UTC"))
+            st.markdown(inert(f"Addendum by {added.reviewer} on {minute(added.added)} UTC"))
             if added.diagnosis:
                 st.text(f"Diagnosis: {added.diagnosis}")
             st.text(added.text)

@@ -9,6 +9,7 @@ from videopath.agent.report.markdown import confidence_in_words
 from videopath.agent.report.phrases import abstention_in_words, marked
 from videopath.agent.report.statements import agent_diagnosis, statements
 from videopath.app.web.components.shared.tables import table
+from videopath.core.clock import minute
 
 
 def said(report: CaseReport) -> None:
@@ -18,7 +19,7 @@ def said(report: CaseReport) -> None:
     with st.container(key="said"):
         st.subheader("Who said what", anchor=False)
         rows = [
-            (s.who, s.when[:16].replace("T", " ") or "–", s.act or "–", s.diagnosis or "–", s.comment or "–")
+            (s.who, minute(s.when) or "–", s.act or "–", s.diagnosis or "–", s.comment or "–")
             for s in statements(report)
         ]
         table(("who", "when (UTC)", "decision", "diagnosis", "comment"), rows)

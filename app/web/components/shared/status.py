@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
+
+from videopath.core.clock import utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +66,7 @@ def status_badge(status: str, place: int = 0) -> None:
 
 def age(moment: str, now: datetime | None = None) -> str:
     """How long ago an ISO 8601 moment was: "just now", "5 min ago", "3 h ago", "2 days ago"."""
-    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
+    seconds = ((now or utc()) - datetime.fromisoformat(moment)).total_seconds()
     for unit, length in _UNITS:
         count = int(seconds // length)
         if count:
