@@ -117,4 +117,4 @@ def test_fine_tuning_teaches_new_words(run_example: Run) -> None:
     assert shares.keys() == {"before", "after"}
     assert float(shares["before"]) == 0
     assert float(shares["after"]) >= 0.75
-    assert "Nothing is wrong." in printed
+    assert "No problems found." in printed

@@ -36,8 +36,8 @@ def test_a_good_set_is_counted(conversations: Path, videopath: Run) -> None:
     answer = videopath("dataset", "check", conversations, "--model", "nano", "--depth", "frames")
     assert answer.exit_code == 0, answer.stderr
     assert "3 conversations (2 image, 1 text), 3 questions with answers." in answer.stdout
-    assert "tokens of text of a conversation" in answer.stdout
-    assert "Nothing is wrong." in answer.stdout
+    assert "Text tokens per conversation" in answer.stdout
+    assert "No problems found." in answer.stdout
     found = json.loads(videopath("dataset", "check", conversations, "--json").stdout)
     assert (found["conversations"], found["problems"], found["tokens"]) == (3, [], {})
     assert found["words"] == {"least": 6, "median": 7, "largest": 7}

@@ -1,4 +1,4 @@
-"""``videopath dataset``: instruction data."""
+"""``videopath dataset``: check instruction data, and write the lessons of nano-transfer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from videopath.training.validation import DatasetCheck
 
 dataset_app = typer.Typer(no_args_is_help=True, help="Instruction data: check, lessons.")
-_SHOWN = 20
+_LISTED = 20  # problems that are printed; more are only counted
 
 
 @dataset_app.command()
 def check(
     conversations: Annotated[
-        Path, typer.Argument(help="LLaVA JSON, JSON lines, or a YAML mixture.", exists=True, dir_okay=False)
+        Path, typer.Argument(help="LLaVA JSON, JSON lines or a YAML mixture.", exists=True, dir_okay=False)
     ],
     media: Annotated[
         Path | None,
         typer.Option(
             "--media",
-            help="Folder of images and videos; default: that of the file.",
+            help="Folder of the images and videos; default: the folder of the file.",
             exists=True,
             file_okay=False,
             show_default=False,
@@ -38,7 +38,8 @@ def check(
         CheckDepth,
         typer.Option(
             "--depth",
-            help="Of images and videos: nothing, whether the files are there, or decode each.",
+            help="What is checked of images and videos. names: only the entries; files: also that the files exist; "
+            "frames: also that they can be decoded. Default: files.",
             **choice("--depth", *CHECK_DEPTHS),
         ),
     ] = "files",
@@ -46,16 +47,16 @@ def check(
         str | None,
         typer.Option(
             "--model",
-            help="Count tokens by this checkpoint's tokenizer (nano or a folder).",
+            help="Count tokens with the tokenizer of this checkpoint: nano or a folder.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what is wrong with a set of conversations before training; exit 1 where something is."""
+    """Check a set of conversations before training; exit code 1 if anything is wrong."""
     from videopath.app.cli.console import collect_with_progress, emit_json, plain, quiet_libraries, stdout
-    from videopath.training.validation import check as look
+    from videopath.training.validation import check as run
 
     quiet_libraries(verbose)
     tokenizer, longest = None, 32768
@@ -64,13 +65,13 @@ def check(
 
         checkpoint = open_checkpoint(model)
         tokenizer, longest = checkpoint.tokenizer(), checkpoint.config().max_length
-    steps = look(conversations, media or conversations.parent, depth, tokenizer, longest)
-    found = collect_with_progress(steps, None, "conversations checked")[-1]
+    steps = run(conversations, media or conversations.parent, depth, tokenizer, longest)
+    result = collect_with_progress(steps, None, "conversations checked")[-1]
     if as_json:
-        emit_json(json.dumps(found.to_json(), ensure_ascii=False))
+        emit_json(json.dumps(result.to_json(), ensure_ascii=False))
     else:
-        stdout().print(plain("\n".join(_lines(found))))
-    if found.problems:
+        stdout().print(plain("\n".join(_lines(result))))
+    if result.problems:
         raise typer.Exit(1)
 
 
@@ -78,19 +79,23 @@ def check(
 def lessons(
     data: Annotated[
         Path,
-        typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
+        typer.Option("--data", help="Folder with manifest.csv and the tiles.", exists=True, file_okay=False),
     ],
-    out: Annotated[Path, typer.Option("--out", help="A new folder.", file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", help="New folder to write.", file_okay=False)],
     share: Annotated[
-        float, typer.Option("--share", min=0.001, max=10, help="Of the usual number of examples.")
+        float,
+        typer.Option("--share", min=0.001, max=10, help="Number of examples, as a multiple of the full set."),
     ] = 0.32,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Other examples.")] = 0,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that draw; 0: this one.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed writes other examples.")] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes that draw examples; 0: only this process.")
+    ] = 1,
     verbose: Verbose = False,
 ) -> None:
-    """Write the conversations that the recipe nano-transfer learns from: words, captions, images, clips, videos.
+    """Write the conversations for the recipe nano-transfer: words, captions, images, clips, videos.
 
-    Of the training side alone. The default share is what its few steps need: 6,560 examples, 15,000 conversations, 110 MB.
+    Only the training side of the data is used. The default share is enough for the recipe's few steps: 6,560
+    examples, 15,000 conversations, 110 MB.
     """
     from videopath.app.cli.console import collect_with_progress, quiet_libraries
     from videopath.training.data.lessons import examples_of, write_lessons
@@ -101,15 +106,19 @@ def lessons(
     typer.echo(out)
 
 
-def _lines(found: DatasetCheck) -> Iterator[str]:
-    kinds = ", ".join(f"{count:,} {modality}" for modality, count in found.by_modality.most_common())
-    yield f"{found.conversations:,} conversations ({kinds or 'none'}), {found.rounds:,} questions with answers."
-    for what, spread in (("words", found.to_json()["words"]), ("tokens of text", found.to_json()["tokens"])):
+def _lines(result: DatasetCheck) -> Iterator[str]:
+    kinds = ", ".join(f"{count:,} {modality}" for modality, count in result.by_modality.most_common())
+    yield f"{result.conversations:,} conversations ({kinds or 'none'}), {result.rounds:,} questions with answers."
+    facts = result.to_json()
+    for unit, spread in (("Words", facts["words"]), ("Text tokens", facts["tokens"])):
         if spread:
-            yield f"{what} of a conversation: {spread['least']:,} to {spread['largest']:,}, median {spread['median']:,}."
-    for kind, sentences in (("Problem", found.problems), ("Note", found.warnings)):
-        yield from (f"{kind}: {sentence}" for sentence in sentences[:_SHOWN])
-        if len(sentences) > _SHOWN:
-            yield f"… and {len(sentences) - _SHOWN:,} more (--json shows all)."
-    if not found.problems:
-        yield "Nothing is wrong."
+            yield (
+                f"{unit} per conversation: {spread['least']:,} to {spread['largest']:,}, "
+                f"median {spread['median']:,}."
+            )
+    for kind, sentences in (("Problem", result.problems), ("Note", result.warnings)):
+        yield from (f"{kind}: {sentence}" for sentence in sentences[:_LISTED])
+        if len(sentences) > _LISTED:
+            yield f"… and {len(sentences) - _LISTED:,} more (--json shows all)."
+    if not result.problems:
+        yield "No problems found."

@@ -1,4 +1,4 @@
-"""``videopath demo``: a sample case that VideoPath draws itself, diagnosed with nano."""
+"""``videopath demo``: draw a sample case and diagnose it with nano."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ def demo(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Render a sample case (a synthetic H&E slide) and diagnose it with nano."""
+    """Draw a sample case (a synthetic H&E slide) and diagnose it with nano."""
     from videopath.app.cli.console import quiet_libraries, say
-    from videopath.app.cli.running import AgentOptions, check_folder, deliver, follow, load_agent
+    from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec, deliver, follow, load_agent
+    from videopath.model.inference.spec import NANO
 
     quiet_libraries(verbose)
     check_folder(out)
     video, site = _sample()
-    say(f"The sample is synthetic: a drawn H&E slide of {_ENTITY}, panned and zoomed ({video}).")
+    say(f"The sample is synthetic: a drawn H&E slide of {_ENTITY}, with pan and zoom ({video}).")
 
     from videopath.agent.cases.library import new_case_id
 
     case_id = new_case_id()
-    with load_agent(AgentOptions(model="nano", review="never", device=device)) as agent:
+    with load_agent(AgentOptions(chosen_spec(NANO, device=device), review="never")) as agent:
         follow(
             agent.library,
             case_id,
-            lambda between: agent.stream(video, site=site, case_id=case_id, on_progress=between),
+            lambda show: agent.stream(video, site=site, case_id=case_id, on_progress=show),
         )
         deliver(agent.report(case_id), as_json=as_json, out=out)
 
 
 def _sample() -> tuple[Path, str]:
-    """The sample's file, drawn at the first call, and its site."""
+    """The sample's file, which the first call draws, and its site."""
     from videopath.core.settings import load_settings
     from videopath.media.synthetic import ENTITIES, render_case
 

@@ -1,4 +1,4 @@
-"""``videopath diagnose``: a video in, a report out."""
+"""``videopath diagnose``: diagnose a video and print the report."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from videopath.core.text import refuse_unwritable
 
 
 def diagnose(
-    video: Annotated[
-        Path, typer.Argument(help="A video, an image or a folder of frames.", show_default=False)
-    ],
+    video: Annotated[Path, typer.Argument(help="Video, image or folder of frames.", show_default=False)],
     site: options.Site = None,
     question: options.Question = None,
     model: options.Model = None,
@@ -39,13 +37,12 @@ def diagnose(
 ) -> None:
     """Diagnose a video step by step."""
     from videopath.app.cli.console import quiet_libraries
-    from videopath.app.cli.running import AgentOptions, check_folder, deliver, follow, load_agent
+    from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec, deliver, follow, load_agent
     from videopath.core.pathology.sites import canonical_site
 
     quiet_libraries(verbose)
-    chosen = AgentOptions(
-        model, base, knowledge, review, frames, device, dtype, accept_licence, accept_uncalibrated
-    )
+    spec = chosen_spec(model, base, device, dtype, accept_licence)
+    agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated)
     site = canonical_site(site) if site is not None else None
     _check_video(video)
     check_folder(out)
@@ -53,11 +50,11 @@ def diagnose(
     from videopath.agent.cases.request import CaseRequest
 
     request = CaseRequest(video, question, site, start, end, sampling, exclude or ())
-    with load_agent(chosen) as agent:
+    with load_agent(agent_options) as agent:
         follow(
             agent.library,
             request.case_id,
-            lambda between: agent.stream_case(request, on_progress=between),
+            lambda show: agent.stream_case(request, on_progress=show),
         )
         deliver(agent.report(request.case_id), as_json=as_json, out=out, strict=strict)
 

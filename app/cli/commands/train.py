@@ -36,26 +36,34 @@ def train(
     stage: Annotated[
         int | None,
         typer.Option(
-            "--stage", min=0, help="Only this stage of a transfer, from 0; default: all.", show_default=False
+            "--stage",
+            min=0,
+            help="Run only this stage of a transfer, counted from 0; default: all.",
+            show_default=False,
         ),
     ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Change the recipe: seed=3, stages.1.batch=2. Repeatable.", metavar="KEY=VALUE"
+            "--set",
+            help="Change a value of the recipe: seed=3, stages.1.batch=2; can be repeated.",
+            metavar="KEY=VALUE",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue where the run in --out stopped.")
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build the network without weights; say what each stage needs.")
+        bool,
+        typer.Option("--dry-run", help="Build the network without weights and print what each stage needs."),
     ] = False,
     gpus: Annotated[
-        int, typer.Option("--gpus", min=1, help="With --dry-run: GPUs that share the weights.")
+        int, typer.Option("--gpus", min=1, help="With --dry-run: number of GPUs that share the weights.")
     ] = 8,
     accept_licence: AcceptLicence = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a model; it can be interrupted and resumed.
+    """Train a model from a recipe. A run can be interrupted and resumed.
 
     On several GPUs: accelerate launch -m videopath.app.cli train …
     """
@@ -64,61 +72,62 @@ def train(
     from videopath.training.recipe import TransferRecipe, load_recipe
 
     quiet_libraries(verbose)
-    chosen = load_recipe(recipe, changes or [])
+    settings = load_recipe(recipe, changes or [])
     if dry_run:
-        if not isinstance(chosen, TransferRecipe):
-            raise InputError(f"{recipe} trains from nothing; --dry-run is of transfers, like vidrip-7b.")
-        _say_plan(chosen, gpus)
+        if not isinstance(settings, TransferRecipe):
+            raise InputError(
+                f"{recipe} trains from random weights; --dry-run works for transfers, such as vidrip-7b."
+            )
+        _print_plan(settings, gpus)
         return
     if data is None:
-        raise InputError("Nothing to learn from: give --data, or --dry-run to see what the recipe needs.")
+        raise InputError("Training needs --data; use --dry-run to see what the recipe needs.")
     folder = out or Path("runs") / Path(recipe).stem
     if not resume and stage is None and folder.is_dir() and any(folder.iterdir()):
         raise InputError(
-            f"{folder} holds an earlier run: add --resume to go on with it, or choose another --out."
+            f"{folder} holds an earlier run: add --resume to continue it, or choose another --out."
         )
     try:
-        if isinstance(chosen, TransferRecipe):
+        if isinstance(settings, TransferRecipe):
             from videopath.training.transfer.stages import Transfer
 
-            typer.echo(Transfer(chosen, data, folder, say, accept_licence).run(stage))
+            typer.echo(Transfer(settings, data, folder, say, accept_licence).run(stage))
         elif stage is not None:
-            raise InputError(f"{recipe} trains from nothing, all stages in a row; --stage is of transfers.")
+            raise InputError(f"{recipe} trains from random weights, in one run; --stage works for transfers.")
         else:
             from videopath.training.run import train as run
 
-            typer.echo(run(chosen, data, folder, say))
+            typer.echo(run(settings, data, folder, say))
     except KeyboardInterrupt as error:
         say(
-            f"Interrupted. Go on with: videopath train --recipe {recipe} --data {data} --out {folder} --resume"
+            f"Interrupted. Continue with: videopath train --recipe {recipe} --data {data} --out {folder} --resume"
         )
         raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
-def _say_plan(recipe: TransferRecipe, gpus: int) -> None:
-    """A row for each stage."""
+def _print_plan(recipe: TransferRecipe, gpus: int) -> None:
     from videopath.app.cli.console import stdout, table
     from videopath.training.planning import plan
 
     rows = [
         (
-            one.name,
-            f"{one.tensors:,}",
-            f"{one.parameters:,}",
-            ", ".join(f"{part} {count:,}" for part, count in one.learning.items()),
-            f"{one.tokens:,}",
-            f"{one.states_gib:.1f} GiB",
-            f"{one.activations_gib:.1f} GiB",
+            stage.name,
+            f"{stage.tensors:,}",
+            f"{stage.parameters:,}",
+            ", ".join(f"{part} {count:,}" for part, count in stage.learning.items()),
+            f"{stage.tokens:,}",
+            f"{stage.states_gib:.1f} GiB",
+            f"{stage.activations_gib:.1f} GiB",
         )
-        for one in plan(recipe, gpus)
+        for stage in plan(recipe, gpus)
     ]
     head = (
         "stage",
         "tensors",
         "parameters",
-        "learning",
-        "tokens of a row",
-        f"states on each of {gpus}",
-        "activations, about",
+        "trained parameters",
+        "tokens per row",
+        f"states on each of {gpus} GPUs",
+        "activations (estimate)",
     )
     stdout().print(table(head, rows))

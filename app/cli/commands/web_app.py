@@ -17,24 +17,25 @@ Host = Annotated[
     str,
     typer.Option(
         "--host",
-        help="Address to listen on. By another one than this machine's own, visitors see all cases and may name any "
-        "path of this machine; see --folder.",
+        help="Address to listen on. If it is not local, others can reach it: they see all cases and may open any path of "
+        "this machine; see --folder.",
     ),
 ]
 Folders = Annotated[
     list[Path] | None,
     typer.Option(
         "--folder",
-        help="Visitors may name files in this folder alone; may be repeated. Default: $VIDEOPATH_FOLDERS, or anywhere.",
+        help="Visitors may only open files in this folder; can be repeated. Default: $VIDEOPATH_FOLDERS, else any folder.",
         show_default=False,
     ),
 ]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
 UploadLimit = Annotated[
-    int, typer.Option("--upload-limit", min=1, help="Largest upload, in MB; larger files by their path.")
+    int,
+    typer.Option("--upload-limit", min=1, help="Largest upload in MB; open larger files by their path."),
 ]
 
-_TAKEN_FOR_FOLDERS = ("/", "./", "../", "~", ".\\", "..\\")
+_FOLDER_PREFIXES = ("/", "./", "../", "~", ".\\", "..\\")
 
 
 def web_app(
@@ -50,7 +51,7 @@ def web_app(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """The case review in the browser: see every step, correct it, sign out."""
+    """Review cases in the browser: see every step, correct it, sign out."""
     from videopath.app.cli.console import quiet_libraries
     from videopath.core.settings import load_settings
 
@@ -60,7 +61,7 @@ def web_app(
     if accept_uncalibrated:
         _use(accept_uncalibrated="1")
     if folder:
-        _use(folders=os.pathsep.join(str(one.expanduser().absolute()) for one in folder))
+        _use(folders=os.pathsep.join(str(path.expanduser().absolute()) for path in folder))
     settings = load_settings()
     _check_folders(settings.folders)
     _check_model(settings.model)
@@ -74,46 +75,48 @@ def web_app(
 
 
 def _use(**settings: str | None) -> None:
-    """What was given on the command line is what the pages, the worker and its settings file read first."""
+    """Put options into the environment, which the pages and the worker read before the settings file."""
     for name, value in settings.items():
         if value is not None:
             os.environ[f"VIDEOPATH_{name.upper()}"] = value
 
 
 def _check_model(name: str) -> None:
-    """A folder that is not there is told now and not behind the first page; hub ids are looked up when loaded."""
+    """Reject a missing model folder before the server starts; hub ids are checked when they are loaded."""
     folder = Path(name).expanduser()
-    meant = name.startswith(_TAKEN_FOR_FOLDERS) or folder.is_absolute() or "/" not in name
-    if name != "nano" and meant and not folder.is_dir():
-        raise InputError(f"There is no model folder {name}; give 'nano', a checkpoint folder or a hub id.")
+    is_folder = name.startswith(_FOLDER_PREFIXES) or folder.is_absolute() or "/" not in name
+    if name != "nano" and is_folder and not folder.is_dir():
+        raise InputError(
+            f"There is no model folder {name}; give 'nano', a checkpoint folder or a Hugging Face id."
+        )
 
 
 def _check_knowledge(folder: Path | None) -> None:
     if folder is not None and not folder.expanduser().is_dir():
-        raise InputError(f"There is no folder {folder}; give a knowledge base, or none for the starter.")
+        raise InputError(
+            f"There is no folder {folder}; give a knowledge base, or leave out --knowledge for the starter."
+        )
 
 
 def _check_folders(folders: Sequence[Path] | None) -> None:
     for folder in folders or ():
         if not folder.is_dir():
-            raise InputError(
-                f"There is no folder {folder}; visitors are to be confined to folders that exist."
-            )
+            raise InputError(f"There is no folder {folder}; --folder must name a folder that exists.")
 
 
 def _check_address(host: str, port: int) -> None:
-    """Whether one may listen there, before anything is loaded."""
+    """Reject an address that cannot be listened on, before anything is loaded."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
         raise InputError(f"The host {host!r} is not known; give an address of this machine.") from error
-    with socket.socket(family, kind, protocol) as tried:
-        if os.name == "posix":  # as servers do; elsewhere it would let two listen on one port
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, kind, protocol) as probe:
+        if os.name == "posix":  # as servers do; on Windows it would let two processes listen on one port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            tried.bind(address)
+            probe.bind(address)
         except OSError as error:
             raise InputError(
-                f"Port {port} of {host} cannot be listened on ({error.strerror or error}): choose another "
-                "with --port, or an address of this machine with --host."
+                f"The server cannot listen on port {port} of {host} ({error.strerror or error}). Choose another "
+                "port with --port, or an address of this machine with --host."
             ) from error

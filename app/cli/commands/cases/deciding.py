@@ -35,11 +35,17 @@ def resume(
     finding: Findings = None,
     drop: Annotated[
         list[str] | None,
-        typer.Option("--drop", help="A similar case that the model may not see.", show_default=False),
+        typer.Option(
+            "--drop",
+            help="Id of a similar case that the model must not see again; can be repeated.",
+            show_default=False,
+        ),
     ] = None,
     segment: Annotated[
         str | None,
-        typer.Option("--segment", metavar="START-END", help="Seconds to look at.", show_default=False),
+        typer.Option(
+            "--segment", metavar="START-END", help="Seconds to look at instead.", show_default=False
+        ),
     ] = None,
     comment: Comment = "",
     strict: options.Strict = False,
@@ -47,7 +53,7 @@ def resume(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Go on with a case that was stopped, or answer its review."""
+    """Continue an interrupted case, or decide at its review."""
     from videopath.agent.cases.signing import words_not_kept
     from videopath.app.cli.console import quiet_libraries
     from videopath.app.cli.running import deliver, follow, load_agent_of
@@ -55,14 +61,16 @@ def resume(
 
     quiet_libraries(verbose)
     words = {"diagnosis": diagnosis, "description": description, "findings": finding}
-    looks = {"drop": drop or [], "segment": _segment(segment)}
-    _check_decision(action, {name: value for name, value in (words | looks).items() if value})
+    revision = {"drop": drop or [], "segment": _segment(segment)}
+    _check_decision(action, {name: value for name, value in (words | revision).items() if value})
     library = open_library()
     entry = library.entry(case_id)
     if library.finished(case_id):
         if action is not None:
             lost = words_not_kept(diagnosis, description, finding, comment)
-            raise CaseError(f"Case {case_id} is {entry.status}: it does not wait for a decision.{lost}")
+            raise CaseError(
+                f"Case {case_id} does not wait for a decision: its status is {entry.status}.{lost}"
+            )
         deliver(library.get(case_id), as_json=as_json, strict=strict)
         return
     if entry.at_work:
@@ -74,15 +82,15 @@ def resume(
         deliver(library.get(case_id), as_json=as_json)
     decision = None
     if action is not None:
-        decision = {"action": action, "reviewer": reviewer, "comment": comment, **words, **looks}
+        decision = {"action": action, "reviewer": reviewer, "comment": comment, **words, **revision}
     with load_agent_of(library, case_id) as agent:
-        follow(library, case_id, lambda between: agent.stream_resume(case_id, decision, on_progress=between))
+        follow(library, case_id, lambda show: agent.stream_resume(case_id, decision, on_progress=show))
         deliver(library.get(case_id), as_json=as_json, strict=strict)
 
 
 def sign(
     case_id: CaseId,
-    reviewer: Annotated[str, typer.Option("--reviewer", help="Who signs.")],
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Name of the person who signs.")],
     diagnosis: Diagnosis = None,
     description: Description = None,
     finding: Findings = None,
@@ -91,7 +99,7 @@ def sign(
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """Sign a finished case, with your corrections; who, when and the comment are kept."""
+    """Sign a finished case, with your corrections. Name, time and comment are kept."""
     from videopath.app.cli.console import emit_json, say
 
     report = open_library().sign(
@@ -111,16 +119,16 @@ def sign(
 
 def addendum(
     case_id: CaseId,
-    reviewer: Annotated[str, typer.Option("--reviewer", help="Who adds it.")],
-    text: Annotated[str, typer.Option("--text", help="What is added.")],
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Name of the author.")],
+    text: Annotated[str, typer.Option("--text", help="Text of the addendum.")],
     diagnosis: Annotated[
         str | None,
-        typer.Option("--diagnosis", help="Another diagnosis than the one signed.", show_default=False),
+        typer.Option("--diagnosis", help="New diagnosis, if it is not the signed one.", show_default=False),
     ] = None,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """Add to a signed case, with name and time; what was signed stays as it is."""
+    """Add an addendum to a signed case, with name and time. The signed report stays as it is."""
     from videopath.app.cli.console import emit_json, say
 
     report = open_library().add_addendum(case_id, reviewer, text, diagnosis)
@@ -133,30 +141,40 @@ def addendum(
 def learn(
     case_id: CaseId,
     folder: Annotated[
-        Path, typer.Argument(help="A knowledge base; it is made where there is none.", file_okay=False)
+        Path,
+        typer.Argument(
+            help="Folder of a knowledge base; it is created if it does not exist.", file_okay=False
+        ),
     ],
     confirm: Confirm = False,
     description: Description = None,
     finding: Findings = None,
     reviewer: Annotated[
-        str | None, typer.Option("--reviewer", help="Who confirms or writes that.", show_default=False)
+        str | None,
+        typer.Option("--reviewer", help="Name of the person who confirms or writes it.", show_default=False),
     ] = None,
     patient: Annotated[
         str | None,
-        typer.Option("--patient", help="Whose other cases are never answered with it.", show_default=False),
+        typer.Option(
+            "--patient",
+            help="Patient id; the record is never used for other cases of this patient.",
+            show_default=False,
+        ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
-            "--group", help="A study, say: its other cases are never answered with it.", show_default=False
+            "--group",
+            help="Group, such as a study; the record is never used for other cases of this group.",
+            show_default=False,
         ),
     ] = None,
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a signed case a record of a knowledge base, with its pictures and where it is from.
+    """Add a signed case to a knowledge base as a record, with its pictures and provenance.
 
-    Its description is a person's: confirmed with --confirm, or written with --description or --finding.
+    The description must be a person's: confirm it with --confirm, or write it with --description or --finding.
     """
     from videopath.agent.cases.learning import add_to_knowledge
     from videopath.app.cli.console import quiet_libraries
@@ -178,22 +196,20 @@ def learn(
     typer.echo(record)
 
 
-def _check_decision(action: str | None, given: dict[str, Any]) -> None:
-    """What can be told before anything is loaded; the rest is for the agent to say."""
-    own = [f"--{name.removesuffix('s')}" for name in given]
-    if action not in ("edit", "revise") and own:
-        raise InputError(
-            f"{', '.join(own)}: a correction of your own goes with --action edit or --action revise."
-        )
-    if action == "edit" and not {"diagnosis", "description", "findings"} & set(given):
+def _check_decision(action: str | None, corrections: dict[str, Any]) -> None:
+    """Reject wrong combinations of options before anything is loaded; the agent checks the rest."""
+    names = [f"--{name.removesuffix('s')}" for name in corrections]
+    if action not in ("edit", "revise") and names:
+        raise InputError(f"{', '.join(names)} can only be used with --action edit or --action revise.")
+    if action == "edit" and not {"diagnosis", "description", "findings"} & set(corrections):
         raise InputError("--action edit needs --diagnosis, --description or --finding.")
-    if action == "edit" and {"drop", "segment"} & set(given):
-        raise InputError("--drop and --segment go with --action revise: the agent then looks again.")
-    if action == "revise" and "diagnosis" in given:
+    if action == "edit" and {"drop", "segment"} & set(corrections):
+        raise InputError("--drop and --segment need --action revise: the agent then looks again.")
+    if action == "revise" and "diagnosis" in corrections:
         raise InputError(
-            "With --action revise the agent diagnoses again; --diagnosis goes with --action edit."
+            "With --action revise the agent diagnoses again; use --action edit to set the diagnosis."
         )
-    if action == "revise" and not given:
+    if action == "revise" and not corrections:
         raise InputError("--action revise needs --description, --finding, --drop or --segment.")
 
 
@@ -206,12 +222,12 @@ def _segment(text: str | None) -> dict[str, float] | None:
     except ValueError:
         seconds = {"start": 0.0, "end": 0.0}
     if not 0 <= seconds["start"] < seconds["end"] < math.inf:
-        raise InputError(f"--segment {text[:40]!r} is not START-END in seconds, such as 2-4.5.")
+        raise InputError(f"--segment {text[:40]!r} must be START-END in seconds, such as 2-4.5.")
     return seconds
 
 
 def _confirmed_on_terminal(report: CaseReport) -> bool:
-    """Show what would become knowledge and ask for a word on it, where somebody sits there to give it."""
+    """On a terminal, show what the record will say and ask the person to confirm it."""
     from videopath.agent.report.statements import is_confirmed
     from videopath.app.cli.console import say
 
@@ -220,4 +236,4 @@ def _confirmed_on_terminal(report: CaseReport) -> bool:
     say(f"Description: {report.description or 'none'}")
     for finding in report.findings:
         say(f"Finding: {finding.text}")
-    return typer.confirm("Do you confirm description and findings as they stand?", err=True)
+    return typer.confirm("Do you confirm this description and these findings?", err=True)

@@ -9,29 +9,30 @@ import typer
 if TYPE_CHECKING:
     from videopath.agent.cases.library import CaseLibrary
 
-CaseId = Annotated[str, typer.Argument(metavar="ID", help="Case id, as `videopath cases list` shows it.")]
-Reviewer = Annotated[str, typer.Option("--reviewer", help="Who decides or signs.")]
+CaseId = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of the case, as `videopath cases list` shows it.")
+]
+Reviewer = Annotated[str, typer.Option("--reviewer", help="Name of the reviewer.")]
 Description = Annotated[
     str | None,
-    typer.Option("--description", help="Another description than the agent's.", show_default=False),
+    typer.Option("--description", help="Your description, instead of the agent's.", show_default=False),
 ]
 Findings = Annotated[
     list[str] | None,
     typer.Option(
         "--finding",
-        help="A finding in place of the agent's; again for each further one.",
+        help="A finding of yours; together they replace the agent's. Can be repeated.",
         show_default=False,
     ),
 ]
-Comment = Annotated[str, typer.Option("--comment", help="Kept with the decision.")]
+Comment = Annotated[str, typer.Option("--comment", help="Comment, kept with the decision.")]
 Confirm = Annotated[
     bool,
-    typer.Option(
-        "--confirm", help="You have read description and findings and confirm them as they then stand."
-    ),
+    typer.Option("--confirm", help="Confirm that you have read description and findings, with your changes."),
 ]
 Diagnosis = Annotated[
-    str | None, typer.Option("--diagnosis", help="Another diagnosis than the agent's.", show_default=False)
+    str | None,
+    typer.Option("--diagnosis", help="Your diagnosis, instead of the agent's.", show_default=False),
 ]
 
 

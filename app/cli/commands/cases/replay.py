@@ -11,8 +11,8 @@ from videopath.app.cli import options
 
 
 def replay(
-    bundle: Annotated[Path, typer.Argument(help="A bundle that `cases export` wrote.")],
-    video: Annotated[Path, typer.Argument(help="The case's video.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle that `cases export` wrote.")],
+    video: Annotated[Path, typer.Argument(help="Video of the case.")],
     model: options.Model = None,
     base: options.Base = None,
     knowledge: options.Knowledge = None,
@@ -21,7 +21,7 @@ def replay(
     as_json: options.AsJson = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Run a case again from its bundle and say whether anything differs; exit code 1 when something does."""
+    """Run a case again from its bundle and compare the outcomes; exit code 1 if anything differs."""
     from videopath.agent.replay import replay as run
     from videopath.app.cli.console import StepDisplay, emit_json, quiet_libraries, stdout, table
 

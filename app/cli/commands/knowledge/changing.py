@@ -1,4 +1,4 @@
-"""``videopath knowledge``: build, extend, search and check knowledge bases."""
+"""``videopath knowledge build``, ``add``, ``update``, ``remove`` and ``merge``."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 Sources = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Instruction data: JSON, JSON lines, CSV files, folders of Hugging Face datasets, knowledge bases.",
+        help="Instruction data: JSON, JSON lines or CSV files, folders of Hugging Face datasets, or knowledge bases.",
         exists=True,
     ),
 ]
 Licence = Annotated[
-    str | None, typer.Option("--licence", help="Licence of records that name none.", show_default=False)
+    str | None, typer.Option("--licence", help="Licence of records that do not name one.", show_default=False)
 ]
 Cases = Annotated[
-    bool, typer.Option("--cases", help="Also the signed cases of the library that are not in it yet.")
+    bool, typer.Option("--cases", help="Also add the signed cases of the library that are not in it yet.")
 ]
-Note = Annotated[str, typer.Option("--note", help="Why, for the changelog.", show_default=False)]
+Note = Annotated[str, typer.Option("--note", help="Reason of the change, for the log.", show_default=False)]
 
 
 def build(
@@ -51,13 +51,15 @@ def build(
         list[str],
         typer.Option(
             "--image-encoder",
-            help="With --media: the vision tower of a model (tower:NAME), efficientnet-lite0, timm:NAME, hf:NAME, or an "
-            "encoder that is installed by name; may be repeated, to see by several together.",
+            help="With --media: frame encoder. The vision tower of a model (tower:NAME), efficientnet-lite0, timm:NAME, "
+            "hf:NAME, or the name of an installed encoder; repeat it to combine several.",
         ),
-    ] = ["tower:nano"],  # noqa: B006 - typer reads it and nothing changes it
+    ] = ["tower:nano"],  # noqa: B006 - Typer reads the list; nothing changes it
     index: Annotated[
         IndexChoice,
-        typer.Option("--index", help="How vectors are searched; auto: by their number and the memory."),
+        typer.Option(
+            "--index", help="Kind of the vector index; auto: chosen by the number of vectors and the memory."
+        ),
     ] = "auto",
     cases: Cases = False,
     licence: Licence = None,
@@ -66,9 +68,9 @@ def build(
     home: Home = None,
     verbose: Verbose = False,
 ) -> None:
-    """Build a knowledge base from instruction data, in place of the one in FOLDER.
+    """Build a knowledge base from instruction data. It replaces the one in FOLDER.
 
-    A build that was stopped goes on when it is called again.
+    If a build was interrupted, the same command continues it.
     """
     from videopath.app.cli.console import progress_bar, quiet_libraries
     from videopath.knowledge import KnowledgeBase
@@ -97,7 +99,7 @@ def add(
     home: Home = None,
     verbose: Verbose = False,
 ) -> None:
-    """Add records to a knowledge base: all of them or none."""
+    """Add records to a knowledge base, either all or none."""
     from videopath.app.cli.console import progress_bar, quiet_libraries, say
     from videopath.knowledge import KnowledgeBase
 
@@ -111,7 +113,7 @@ def add(
             signed = _signed_cases({record.id for record in base})
             viewer = viewer_of(base, None, encoder) if base.image_encoder and signed else None
             base.add(signed, progress, viewer=viewer, note=note or "signed cases")
-            say(f"{len(signed)} signed cases were added.")
+            say(f"Signed cases added: {len(signed)}.")
     show_info(base, as_json)
 
 
@@ -126,7 +128,7 @@ def update(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put records in the place of those with the same ids: all of them or none."""
+    """Replace the records that have the same ids, either all or none."""
     from videopath.app.cli.console import progress_bar, quiet_libraries
     from videopath.knowledge import KnowledgeBase
 
@@ -140,31 +142,33 @@ def update(
 
 def remove(
     folder: Folder,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of records, as search shows them.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids of the records, as search shows them.")
+    ],
     note: Note = "",
     yes: Yes = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove records from a knowledge base: all of them or none."""
+    """Remove records from a knowledge base, either all or none."""
     from videopath.app.cli.console import quiet_libraries
     from videopath.knowledge import KnowledgeBase
 
     quiet_libraries(verbose)
     base = KnowledgeBase.open(folder)
     for record_id in ids:
-        base.get(record_id)  # an unknown one is told before the question
+        base.get(record_id)  # rejects an unknown id before the question
     if not yes:
         count = len(set(ids))
         if not sys.stdin.isatty():
-            raise InputError(f"Removing {count} of {len(base)} records needs your word: add --yes.")
+            raise InputError(f"Removing {count} of {len(base)} records needs your confirmation: add --yes.")
         typer.confirm(f"Remove {count} of {len(base)} records from {folder}?", abort=True, err=True)
     base.remove(ids, note=note)
     show_info(base, as_json)
 
 
 def merge(folder: Folder, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Write the vectors of a knowledge base anew in one part, without those of removed records."""
+    """Rewrite the vectors of a knowledge base as one part, without those of removed records."""
     from videopath.app.cli.console import quiet_libraries
     from videopath.knowledge import KnowledgeBase
 
@@ -180,13 +184,13 @@ def _records(
     from videopath.knowledge import read_records
 
     if not sources and not cases:
-        raise InputError("There is nothing to read: name files of instruction data, or add --cases.")
+        raise InputError("No records to read: name files of instruction data, or add --cases.")
     for source in sources or ():
         yield from read_records(source, licence, left_out)
 
 
 def _signed_cases(known: set[str]) -> list[InstructionRecord]:
-    """The signed cases of the library as records, without those whose ids are known and those nobody confirmed."""
+    """The signed, confirmed cases of the library as records, without those with a known id."""
     from videopath.agent import load_case_library
     from videopath.agent.cases.learning import record_id, record_of
     from videopath.app.cli.console import say
@@ -199,5 +203,5 @@ def _signed_cases(known: set[str]) -> list[InstructionRecord]:
         try:
             records.append(record_of(library.get(entry.case_id)))
         except CaseError as error:
-            say(f"Left out: {error}")
+            say(f"Skipped: {error}")
     return records

@@ -1,4 +1,4 @@
-"""``videopath knowledge search | info | log | verify | audit``: what looks at a knowledge base and changes nothing."""
+"""``videopath knowledge search``, ``info``, ``measure``, ``log``, ``verify`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -29,105 +29,110 @@ if TYPE_CHECKING:
 
 
 def search(
-    query: Annotated[
-        str, typer.Argument(help="A description of the tissue; may be left out with --image.")
-    ] = "",
+    query: Annotated[str, typer.Argument(help="Description of the tissue; optional with --image.")] = "",
     image: Annotated[
         Path | None,
         typer.Option(
             "--image",
-            help="A video or an image: cases that look like it, where the knowledge base has pictures.",
+            help="Video or image: finds records that look like it, if the knowledge base has pictures.",
             exists=True,
             show_default=False,
         ),
     ] = None,
     encoder: NamedEncoder = None,
     folder: SearchedBase = None,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many cases.")] = 5,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, max=1000, help="Number of records to find.")
+    ] = 5,
     site: Site = None,
     exclude: Exclude = None,
     as_json: AsJson = False,
     home: Home = None,
     verbose: Verbose = False,
 ) -> None:
-    """The cases that are most similar to a description, a picture, or both."""
+    """Find the records that are most similar to a description, a picture, or both."""
     from rich.padding import Padding
 
     from videopath.app.cli.console import emit_json, plain, quiet_libraries, stdout
     from videopath.knowledge import Query
 
     quiet_libraries(verbose)
-    base = _opened(folder)
-    look = _look(base, image, encoder) if image else None
-    asked = Query(
+    base = _open(folder)
+    picture = _encode(base, image, encoder) if image else None
+    request = Query(
         query,
-        image=look.vectors if look else None,
-        fingerprints=None,  # the same picture is what is looked for
+        image=picture.vectors if picture else None,
+        fingerprints=None,  # the same picture may be found
         site=site,
         exclude=tuple(exclude or ()),
     )
-    found = base.find(asked, number)
+    result = base.find(request, number)
     if as_json:
-        emit_json(found.model_dump_json(indent=2))
+        emit_json(result.model_dump_json(indent=2))
         return
     console = stdout()
-    for hit in found.hits:
+    for hit in result.hits:
         record = hit.record
-        ranks = ", ".join(f"{view} {hit.ranks.get(view, '–')}" for view in found.views)
+        ranks = ", ".join(f"{view} {hit.ranks.get(view, '–')}" for view in result.views)
         head = f"{hit.rank}. {record.diagnosis or 'no diagnosis'}  {hit.score:.3f}  {record.id}"
         console.print(plain(head, "bold"))
         console.print(Padding(plain(f"ranks: {ranks}", "dim"), (0, 0, 0, 3)))
         console.print(Padding(plain(record.description), (0, 0, 1, 3)))
-    if found.excluded:
-        console.print(plain(f"{len(found.excluded)} records were left out, as asked."))
+    if result.excluded:
+        console.print(plain(f"Records excluded: {len(result.excluded)}."))
 
 
 def info(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
-    """What a knowledge base holds: counts, embedder, hashes."""
-    show_info(_opened(folder), as_json)
+    """Show what a knowledge base holds: counts, embedder, hashes."""
+    show_info(_open(folder), as_json)
 
 
 def measure(
     folder: MaybeFolder = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Measure now and keep that, as a version of the knowledge base.")
+        bool,
+        typer.Option(
+            "--anew", help="Measure again and store the result as a new version of the knowledge base."
+        ),
     ] = False,
     model: Annotated[
         str | None,
         typer.Option(
             "--model",
-            help="Also ask this model the base's own cases, each with its group left out, and fit how it and the cases are "
-            "fused; kept in the knowledge base.",
+            help="Also ask this model about the base's own cases, each without its group, and fit the fusion of model and "
+            "cases; the result is stored in the knowledge base.",
             show_default=False,
         ),
     ] = None,
-    most: Annotated[int, typer.Option("--cases", min=30, help="With --model: cases that it is asked.")] = 300,
+    limit: Annotated[
+        int, typer.Option("--cases", min=30, help="With --model: most cases that the model is asked about.")
+    ] = 300,
     media: MediaFolder = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """How often the vote of a knowledge base's cases is right, by diagnosis, and what more cases would bring."""
+    """Show how often the vote of a knowledge base's cases is right, by diagnosis, and what more cases would add."""
     from videopath.app.cli.console import emit_json, plain, stdout, table
-    from videopath.app.figures import measure as shown
+    from videopath.app.figures.measure import NOT_MEASURED, summary, tables
 
-    base = _opened(folder)
-    models = _with_model(base, model, most, media) if model else {}
-    found = base.remeasure(models) if anew or models else base.measure
+    base = _open(folder)
+    models = _with_model(base, model, limit, media) if model else {}
+    result = base.remeasure(models) if anew or models else base.measure
     if as_json:
-        emit_json(found.model_dump_json(indent=2) if found else "null")
+        emit_json(result.model_dump_json(indent=2) if result else "null")
         return
     console = stdout()
-    if found is None:
-        console.print(plain(shown.NOT_MEASURED))
+    if result is None:
+        console.print(plain(NOT_MEASURED))
         return
-    console.print(plain(shown.summary(found)), soft_wrap=True)
-    for head, rows in shown.tables(found):
+    console.print(plain(summary(result)), soft_wrap=True)
+    for head, rows in tables(result):
         console.print()
         console.print(table(head, rows))
 
 
-def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) -> dict[str, ModelMeasure]:
-    """SHA-256 of the model's weights → what it is worth together with the base's cases."""
+def _with_model(base: KnowledgeBase, model: str, limit: int, media: Path | None) -> dict[str, ModelMeasure]:
+    """SHA-256 of the model's weights → the measure of model and cases together."""
     import tempfile
 
     from videopath.agent import DiagnosticAgent
@@ -137,29 +142,31 @@ def _with_model(base: KnowledgeBase, model: str, most: int, media: Path | None) 
 
     quiet_libraries(False)
     if base.fixed:
-        raise InputError("The starter is not changed: measure a knowledge base of your own.")
-    records = chosen(base, most, media)
+        raise InputError("The starter cannot be changed: measure your own knowledge base.")
+    records = chosen(base, limit, media)
     with (
         tempfile.TemporaryDirectory() as home,
         DiagnosticAgent.load(model, base.folder, policy=POLICY, home=home) as agent,
     ):
-        answers = collect_with_progress(trials(agent, records, media, say), len(records), "cases asked")
-        found = measured_with(answers, agent.info.name, agent.info.card)
-        return {agent.info.weights_sha256: found}
+        answers = collect_with_progress(trials(agent, records, media, say), len(records), "cases answered")
+        result = measured_with(answers, agent.info.name, agent.info.card)
+        return {agent.info.weights_sha256: result}
 
 
 def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
-    """Compare every file and vector with the manifest; exit code 1 when something is wrong."""
+    """Compare every file and vector with the manifest; exit code 1 if anything is wrong."""
     from videopath.app.cli.console import emit_json, stdout
     from videopath.core.settings import load_settings
     from videopath.knowledge import STARTER_FOLDER, verify_folder
 
-    place = folder or load_settings().knowledge or STARTER_FOLDER
-    problems = verify_folder(place)
+    base_folder = folder or load_settings().knowledge or STARTER_FOLDER
+    problems = verify_folder(base_folder)
     if as_json:
-        emit_json(json.dumps({"folder": str(place), "problems": problems}, ensure_ascii=False, indent=2))
+        emit_json(
+            json.dumps({"folder": str(base_folder), "problems": problems}, ensure_ascii=False, indent=2)
+        )
     else:
-        lines = problems or [f"{place} is whole."]
+        lines = problems or [f"{base_folder} is intact."]
         stdout().print("\n".join(lines), markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
@@ -168,11 +175,11 @@ def verify(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = Non
 def audit(
     test: Annotated[
         Path,
-        typer.Argument(help="The test set: a file that `build` reads, or a knowledge base.", exists=True),
+        typer.Argument(help="Test set: a file that `build` reads, or a knowledge base.", exists=True),
     ],
     folder: Annotated[Path, typer.Argument(metavar="KB", help="Folder of the knowledge base.")],
     near: Annotated[
-        float, typer.Option("--near", help="Cosine from which two descriptions are nearly the same.")
+        float, typer.Option("--near", help="Cosine from which two descriptions count as nearly the same.")
     ] = 0.95,
     media: MediaFolder = None,
     encoder: NamedEncoder = None,
@@ -180,9 +187,9 @@ def audit(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """List what a test set shares with a knowledge base; exit code 1 when it shares anything.
+    """List what a test set shares with a knowledge base; exit code 1 if it shares anything.
 
-    Compared are ids, sources, patients, groups and texts; with --media also the files and pictures themselves.
+    It compares ids, sources, patients, groups and texts; with --media also files and pictures.
     """
     from videopath.app.cli.console import emit_json, plain, quiet_libraries, stdout, table
     from videopath.knowledge import KnowledgeBase
@@ -193,28 +200,30 @@ def audit(
     base = KnowledgeBase.open(folder)
     with left_out_of(on_error) as left_out:
         records = list(records_of(test, left_out))
-    found = overlaps_of(records, base, near, viewer_of(base, media, encoder) if media else None)
+    overlaps = overlaps_of(records, base, near, viewer_of(base, media, encoder) if media else None)
     if as_json:
-        emit_json(json.dumps([overlap.model_dump() for overlap in found], ensure_ascii=False, indent=2))
+        emit_json(json.dumps([overlap.model_dump() for overlap in overlaps], ensure_ascii=False, indent=2))
     else:
-        if found:
+        if overlaps:
             head = ("reason", "test", "knowledge base", "records", "cosine", "shared")
-            stdout().print(table(head, map(_overlap_row, found)))
-        counts = Counter(overlap.reason for overlap in found)
-        told = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "nothing shared"
-        concerned = len({overlap.test for overlap in found})
+            stdout().print(table(head, map(_overlap_row, overlaps)))
+        counts = Counter(overlap.reason for overlap in overlaps)
+        reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "nothing shared"
+        overlapping = len({overlap.test for overlap in overlaps})
         stdout().print(
-            plain(f"{concerned} of {len(records)} test records overlap with {len(base)} records: {told}.")
+            plain(
+                f"{overlapping} of {len(records)} test records overlap with {len(base)} records: {reasons}."
+            )
         )
-    if found:
+    if overlaps:
         raise typer.Exit(1)
 
 
 def log(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) -> None:
-    """What each version of a knowledge base changed, the last one first."""
+    """Show what each version of a knowledge base changed, newest first."""
     from videopath.app.cli.console import emit_json, stdout, table
 
-    changes = _opened(folder).changes()[::-1]
+    changes = _open(folder).changes()[::-1]
     if as_json:
         emit_json(json.dumps([change.model_dump() for change in changes], ensure_ascii=False, indent=2))
         return
@@ -228,7 +237,7 @@ def _overlap_row(overlap: Overlap) -> tuple[str, ...]:
     return (overlap.reason, overlap.test, overlap.base, str(overlap.records), cosine, shared)
 
 
-def _opened(folder: Path | None) -> KnowledgeBase:
+def _open(folder: Path | None) -> KnowledgeBase:
     from videopath.core.settings import load_settings
     from videopath.knowledge import KnowledgeBase
 
@@ -236,7 +245,7 @@ def _opened(folder: Path | None) -> KnowledgeBase:
     return KnowledgeBase.open(folder) if folder else KnowledgeBase.starter()
 
 
-def _look(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> EncodedMedia:
+def _encode(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> EncodedMedia:
     from videopath.knowledge import Media
 
     return viewer_of(base, None, encoder).look(Media(path=str(image.resolve())))
@@ -244,11 +253,11 @@ def _look(base: KnowledgeBase, image: Path, encoder: Sequence[str] | None) -> En
 
 def _change_row(change: VersionChange) -> tuple[str, ...]:
     counts = {"added": change.added, "updated": change.updated, "removed": change.removed}
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or change.action
+    summary = ", ".join(f"{count} {verb}" for verb, count in counts.items() if count)
     return (
         str(change.version),
         change.when,
-        f"{change.action}: {told}" if told != change.action else told,
+        f"{change.action}: {summary}" if summary else change.action,
         str(change.records),
         change.data_sha256[:12],
         change.note,

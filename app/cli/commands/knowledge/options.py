@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from videopath.core.choices import OnUnreadable
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the knowledge base.")]
 MaybeFolder = Annotated[
@@ -19,14 +21,14 @@ SearchedBase = Annotated[
     ),
 ]
 OnError = Annotated[
-    Literal["stop", "skip"],
-    typer.Option("--on-error", help="At a damaged record: stop, or leave it out, name it and count it."),
+    OnUnreadable,
+    typer.Option("--on-error", help="At a damaged record: stop, or skip it and report it."),
 ]
 MediaFolder = Annotated[
     Path | None,
     typer.Option(
         "--media",
-        help="Folder of the records' videos and images: they are then found by what they show, too.",
+        help="Folder of the records' videos and images; the records can then also be found by what they show.",
         exists=True,
         file_okay=False,
         show_default=False,
@@ -36,8 +38,8 @@ NamedEncoder = Annotated[
     list[str] | None,
     typer.Option(
         "--image-encoder",
-        help="Those of the knowledge base that are models other than nano: none is loaded because a knowledge base "
-        "names it.",
+        help="Allow this frame encoder of the knowledge base; needed if it is a model other than nano. Without it no "
+        "model is loaded because a knowledge base names it.",
         show_default=False,
     ),
 ]

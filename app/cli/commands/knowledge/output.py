@@ -11,23 +11,24 @@ if TYPE_CHECKING:
     from videopath.knowledge.records.record import OnLeftOut
     from videopath.knowledge.storage.manifest import EncoderMark
 
-_NAMED = 10  # damaged records that are named; more are only counted
+_LISTED = 10  # damaged records that are named; more are only counted
 
 
 @contextmanager
 def left_out_of(on_error: str) -> Iterator[OnLeftOut | None]:
-    """Names the first damaged records on stderr and counts them all; with "stop" there is nobody to be told."""
+    """Yield a callback for skipped records, and report them on stderr at the end; None for ``on_error`` "stop"."""
     from videopath.app.cli.console import say
 
     damaged: list[str] = []
     yield (lambda error: damaged.append(str(error))) if on_error == "skip" else None
-    for sentence in damaged[:_NAMED]:
-        say(f"Left out: {sentence}")
+    for sentence in damaged[:_LISTED]:
+        say(f"Skipped: {sentence}")
     if damaged:
-        say(f"{len(damaged)} damaged {'entry was' if len(damaged) == 1 else 'entries were'} left out.")
+        say(f"{len(damaged)} damaged {'entry was' if len(damaged) == 1 else 'entries were'} skipped.")
 
 
 def show_info(base: KnowledgeBase, as_json: bool) -> None:
+    """Print what a knowledge base holds, as a table or as JSON."""
     from videopath.app.cli.console import emit_json, stdout, table
 
     info = base.info()
