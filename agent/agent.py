@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -24,7 +26,7 @@ from videopath.agent.graph.nodes import Nodes
 from videopath.agent.graph.revision import checked_decision, read_decision
 from videopath.agent.graph.state import CaseInput, CaseState, CheckpointMarks
 from videopath.agent.graph.steps import OnProgress, RunContext
-from videopath.agent.graph.view import CaseView
+from videopath.agent.graph.view import StateView
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
@@ -39,6 +41,8 @@ from videopath.tools.journal import JOURNAL_NAME
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.inference.engine import Engine, EngineInfo
+
+_log = logging.getLogger(__name__)
 
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
@@ -316,6 +320,8 @@ class DiagnosticAgent:
     def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
         """Run the graph until it ends or waits; the library always knows how far the case is."""
         self.library.set_status(case_id, "running")
+        started = time.monotonic()
+        _log.info("Case %s: %s.", case_id, "begun" if isinstance(inputs, dict) else "resumed")
         try:
             # "updates" alone: the nodes run in this thread, so that an interrupt stops them between two tokens, and
             # a step is told when its checkpoint is on disk. ("custom" would run them in a thread of their own.)
@@ -329,6 +335,13 @@ class DiagnosticAgent:
             for update in updates:
                 yield from _steps_of(update)
         except VideoPathError as error:
+            _log.warning(
+                "Case %s: failed after %.1f s with %s.",
+                case_id,
+                time.monotonic() - started,
+                type(error).__name__,
+            )
+            _log.debug("Case %s: %s", case_id, error)
             self.library.set_status(case_id, "failed", str(error))
             raise
         except sqlite3.Error as error:
@@ -340,6 +353,8 @@ class DiagnosticAgent:
             self._save_waiting(case_id)
         elif self.library.finished(case_id):
             self.library.drop_checkpoints(case_id)
+        status = self.library.entry(case_id).status
+        _log.info("Case %s: %s after %.1f s.", case_id, status, time.monotonic() - started)
 
     def _save_waiting(self, case_id: str) -> None:
         """Save the report as it stands, for the person who is asked."""
@@ -365,8 +380,8 @@ class DiagnosticAgent:
             raise CaseError(_damaged(case_id, error)) from error
         return found
 
-    def _case(self, case_id: str) -> CaseView:
-        return CaseView(self._snapshot(case_id).values)
+    def _case(self, case_id: str) -> StateView:
+        return StateView(self._snapshot(case_id).values)
 
 
 def _damaged(case_id: str, error: Exception) -> str:

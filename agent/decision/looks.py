@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from videopath.agent.cases.records import LookTaken
 from videopath.agent.decision.confidence import probability_of
 from videopath.agent.decision.verdict import is_no_diagnosis
-from videopath.agent.graph.view import CaseView, LookView
+from videopath.agent.graph.view import LookView, StateView
 from videopath.core.pathology.labels import normalised_label
 
 
@@ -25,7 +25,7 @@ def best_look(looks: Sequence[LookView]) -> LookView:
     return max(reversed(latest), key=lambda look: look.confidence)
 
 
-def settled_look(case: CaseView) -> LookView:
+def settled_look(case: StateView) -> LookView:
     """Return the best look of a case.
 
     If another look has another diagnosis, the confidence is lowered and the agent abstains on it.

@@ -22,7 +22,7 @@ from videopath.agent.graph.routing import needs_closer_look, needs_review, step_
 from videopath.agent.graph.state import CaseInput, CaseState
 from videopath.agent.graph.steps import RunContext
 from videopath.agent.graph.untraced import UntracedGraph
-from videopath.agent.graph.view import CaseView
+from videopath.agent.graph.view import StateView
 
 CaseGraph = UntracedGraph
 
@@ -66,7 +66,7 @@ def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]
     A revised case returns to its reviewer. Otherwise: a closer look while it may help, then a review if the policy
     asks for one, then the report.
     """
-    case = CaseView(state)
+    case = StateView(state)
     if case.revisions:
         return "review"
     if needs_closer_look(case):
@@ -76,4 +76,4 @@ def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]
 
 def after_review(state: CaseState) -> Literal["describe", "retrieve", "diagnose", "report"]:
     """Return ``report`` if the decision ended the case, else the first step that the revision changes."""
-    return step_after_review(CaseView(state))
+    return step_after_review(StateView(state))

@@ -26,7 +26,7 @@ from videopath.agent.graph.review import ask_for_decision
 from videopath.agent.graph.revision import revision_update, without_dropped
 from videopath.agent.graph.state import CaseInput, CaseState, Json, Look, checked_input
 from videopath.agent.graph.steps import CaseRuntime, StepDraft, record_step
-from videopath.agent.graph.view import CaseView
+from videopath.agent.graph.view import StateView
 from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
 from videopath.agent.report.phrases import choice_in_words, diagnosis_in_words, label_in_words, vote_in_short
@@ -119,7 +119,7 @@ class Nodes:
 
     def describe(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Describe what the clip shows, each finding with its moment."""
-        case, draft = CaseView(state), self._draft("describe", runtime)
+        case, draft = StateView(state), self._draft("describe", runtime)
         tool = DescribeTool(sessions=self._recording(case, draft))
         arguments = {"site": case.site, "max_new_tokens": case.policy.description_tokens}
         result: DescribeResult = tool.invoke({**state["request"], **arguments})
@@ -135,12 +135,12 @@ class Nodes:
     def diagnose_blind(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose before any similar case is seen."""
         draft = self._draft("diagnose_blind", runtime)
-        result, step = self._diagnose(CaseView(state), draft, [], samples=0)
+        result, step = self._diagnose(StateView(state), draft, [], samples=0)
         return self._next(state, step, blind=result.model_dump(mode="json"))
 
     def retrieve(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Search for similar cases. Those of the same video, patient, group or picture are excluded."""
-        case, draft = CaseView(state), StepDraft("retrieve", runtime)
+        case, draft = StateView(state), StepDraft("retrieve", runtime)
         policy, description = case.policy, case.described.description
         count = policy.neighbours
         arguments = {
@@ -176,7 +176,7 @@ class Nodes:
 
     def diagnose(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose again with the similar cases as evidence."""
-        case, draft = CaseView(state), self._draft("diagnose", runtime)
+        case, draft = StateView(state), self._draft("diagnose", runtime)
         retrieved = case.retrieved
         voted = list(retrieved.vote.shares)[:_MAX_VOTED] if retrieved.vote else []
         result, step = self._diagnose(case, draft, retrieved.kept, case.policy.samples, voted)
@@ -184,7 +184,7 @@ class Nodes:
 
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Weigh what supports the diagnosis; give the reasons if it is not enough."""
-        case, draft = CaseView(state), self._draft("verify", runtime)
+        case, draft = StateView(state), self._draft("verify", runtime)
         recording = self._recording(case, draft)
         card = recording.info.card
         session = recording.open(case.request)
@@ -243,7 +243,7 @@ class Nodes:
 
     def look_closer(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Choose a denser, cropped-in clip around the most telling moment."""
-        case, draft = CaseView(state), StepDraft("look_closer", runtime)
+        case, draft = StateView(state), StepDraft("look_closer", runtime)
         request, facts, described = case.request, case.facts, case.described
         finding = most_telling(described.findings)
         moment = finding.seconds if finding else described.frames.seconds[len(described.frames.seconds) // 2]
@@ -264,7 +264,7 @@ class Nodes:
 
     def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Ask a person to accept, edit, revise or reject. LangGraph runs it again from its start with the answer."""
-        case = CaseView(state)
+        case = StateView(state)
         look = best_look(case.looks)
         decision = ask_for_decision(case)
         draft = StepDraft("review", runtime)
@@ -281,7 +281,7 @@ class Nodes:
         """Write the report with its evidence frames."""
         draft = StepDraft("report", runtime)
         draft.activity("writing the report")
-        case = CaseView(state)
+        case = StateView(state)
         look = best_look(case.looks)
         images = save_evidence(self.library.folder(case.case_id), self.sessions, look)
         report = build_report(case, images)
@@ -295,7 +295,7 @@ class Nodes:
         self.library.save(report)
         return update
 
-    def _blank(self, case: CaseView, draft: StepDraft, frames: int) -> Blank:
+    def _blank(self, case: StateView, draft: StepDraft, frames: int) -> Blank:
         """Return the model's answers to a blank video of as many frames, with the site and question of the case."""
         arguments = case.site, case.question, frames
 
@@ -307,7 +307,7 @@ class Nodes:
 
     def _diagnose(
         self,
-        case: CaseView,
+        case: StateView,
         draft: StepDraft,
         kept: list[Neighbour],
         samples: int,
@@ -337,7 +337,7 @@ class Nodes:
         )
         return result, step
 
-    def _recording(self, case: CaseView, draft: StepDraft) -> Recording:
+    def _recording(self, case: StateView, draft: StepDraft) -> Recording:
         """Return the pool with the journal of the case; reject a model that the case was not begun with."""
         info, begun_with = self.sessions.info, case.engine
         if begun_with and info.weights_sha256 != begun_with.weights_sha256:
@@ -366,7 +366,7 @@ class Nodes:
         return {**update, "steps": [step.model_dump(mode="json")]}
 
 
-def _with_moments(case: CaseView, session: ClipSession) -> tuple[DescribeResult, Json]:
+def _with_moments(case: StateView, session: ClipSession) -> tuple[DescribeResult, Json]:
     """Find the moments of a reviewer's findings; return the description with them, and the step's detail on it."""
     described, own = case.described, case.findings_of_model
     unplaced = [f.text for f in described.findings if f.text not in own or not f.contrast]

@@ -8,11 +8,11 @@ from videopath.agent.cases.records import Decision
 from videopath.agent.decision.looks import settled_look
 from videopath.agent.graph.revision import checked_decision
 from videopath.agent.graph.state import Json
-from videopath.agent.graph.view import CaseView
+from videopath.agent.graph.view import StateView
 from videopath.core.errors import CaseError
 
 
-def ask_for_decision(case: CaseView) -> Decision:
+def ask_for_decision(case: StateView) -> Decision:
     """Return a person's decision.
 
     If a decision cannot be carried out, the person is asked again; ``error`` in the question says why.

@@ -98,7 +98,7 @@ class LookView:
         return self.data.get("calibrated", self.model_is_calibrated)
 
 
-class CaseView:
+class StateView:
     """The state of a case, read from its JSON. A property raises ``KeyError`` until its node has finished.
 
     Args:

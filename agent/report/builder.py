@@ -14,11 +14,11 @@ from videopath.agent.cases.records import CaseReport, Finding, SimilarCase, Vide
 from videopath.agent.decision.looks import looks_taken, settled_look
 from videopath.agent.decision.verdict import advice
 from videopath.agent.graph.revision import corrected_description
-from videopath.agent.graph.view import CaseView, LookView
+from videopath.agent.graph.view import LookView, StateView
 from videopath.core.choices import CaseStatus
 from videopath.core.files import write_bytes
 from videopath.core.pathology.labels import normalised_label
-from videopath.tools.answers.answerable import is_answered
+from videopath.tools.answers.answerable_questions import is_answered
 from videopath.tools.schemas import DescribeResult, DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _PACKAGES = (
 )
 
 
-def build_report(case: CaseView, images: dict[int, str]) -> CaseReport:
+def build_report(case: StateView, images: dict[int, str]) -> CaseReport:
     """Return the report of a verified case. The model is not needed for it.
 
     Args:
@@ -127,7 +127,7 @@ def _png(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _findings(case: CaseView, described: DescribeResult, images: dict[int, str]) -> list[Finding]:
+def _findings(case: StateView, described: DescribeResult, images: dict[int, str]) -> list[Finding]:
     own = case.findings_of_model
     return [
         Finding(
@@ -143,13 +143,13 @@ def _findings(case: CaseView, described: DescribeResult, images: dict[int, str])
     ]
 
 
-def _facts(case: CaseView, described: DescribeResult) -> VideoFacts:
+def _facts(case: StateView, described: DescribeResult) -> VideoFacts:
     """Return the source, with the frames of the look that the report rests on."""
     frames = {"seconds": described.frames.seconds, "indices": described.frames.indices}
     return case.facts.model_copy(update=frames)
 
 
-def _burned_in(case: CaseView) -> dict[str, Any]:
+def _burned_in(case: StateView) -> dict[str, Any]:
     """Return the writing that intake found; cases of early versions have a text there, not a record."""
     writing = case.steps[0].detail["burned_in_text"]
     return writing if isinstance(writing, dict) else {}
@@ -173,7 +173,7 @@ def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:
     ]
 
 
-def _provenance(case: CaseView, look: LookView) -> dict[str, Any]:
+def _provenance(case: StateView, look: LookView) -> dict[str, Any]:
     info, frames = case.model, look.described.frames
     return {
         "weights": info.weights_sha256,
