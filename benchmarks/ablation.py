@@ -170,7 +170,7 @@ def _answers(checkpoint: str, samples: Sequence[Any]) -> list[dict[str, Any]]:
     from videopath.model import load_engine, open_clip
     from videopath.model.prompts.questions import DIAGNOSIS_START, diagnose_question
     from videopath.training.data.corpus import diagnoses_by_site
-    from videopath.training.scratch.wording import describe_attributes
+    from videopath.training.scratch.descriptions import describe_attributes
 
     engine, labels = load_engine(checkpoint), diagnoses_by_site()
     found = []

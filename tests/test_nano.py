@@ -16,7 +16,7 @@ from videopath.model import inspect_checkpoint, open_clip
 from videopath.model.inference.engine import LocalEngine
 from videopath.model.prompts import questions as ask
 from videopath.training.data import corpus
-from videopath.training.scratch import wording
+from videopath.training.scratch import descriptions
 
 _NANO = Path(__file__).resolve().parents[1] / "model" / "nano"
 _PER_CLASS = 4
@@ -57,7 +57,7 @@ def test_nano_reaches_its_floors_on_held_out_groups(
                 reduce="sum",
             )
         right.append(labels[int(np.argmax(scores))] == sample.diagnosis)
-        words += wording.agreement(description, attributes.measure(clip.frames)).values()
+        words += descriptions.agreement(description, attributes.measure(clip.frames)).values()
     assert np.mean(right) >= 0.75, "a sample of 60; the whole test side is in MODEL_CARD.md"
     assert np.mean(words) >= 0.8
 

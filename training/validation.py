@@ -11,7 +11,7 @@ from typing import Any
 from videopath.core.choices import CheckDepth
 from videopath.core.errors import InputError
 from videopath.media.image.files import read_picture
-from videopath.training.data.batches import training_frames
+from videopath.training.data.conversations import training_frames
 from videopath.training.data.instructions import Instruction, Modality, entries
 from videopath.training.data.supervision import supervise
 

@@ -39,7 +39,7 @@ from videopath.model.prompts.questions import describe_question
 from videopath.model.prompts.template import without_marks
 from videopath.training.data import corpus
 from videopath.training.data.corpus import Sample
-from videopath.training.scratch import wording
+from videopath.training.scratch import descriptions
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase, Viewer
@@ -86,7 +86,7 @@ class Tiles:
         """Changes with the data, the model, and what records say."""
         manifest, viewer = sha256_file(self.data / "manifest.csv"), self.viewer_in(self.data)
         models = (self.engine.info.weights_sha256, viewer.sha256, DEFAULT_SHA256)
-        return _key(manifest, *models, *wording.every_sentence())
+        return _key(manifest, *models, *descriptions.every_sentence())
 
     def base(self, progress: Progress | None = None) -> KnowledgeBase:
         """The knowledge base of all tiles, built where it is not kept yet."""
@@ -159,7 +159,7 @@ def tile_record(sample: Sample, data: Path) -> InstructionRecord:
         source=name,
         site=sample.site,
         question=describe_question(sample.site),
-        description=wording.describe(sample.diagnosis, measured, rng),
+        description=descriptions.describe(sample.diagnosis, measured, rng),
         diagnosis=sample.diagnosis,
         media=(Media(path=name, start=None, end=None),),
         group=sample.group,

@@ -27,7 +27,7 @@ from videopath.media.quality.attributes import SCALES, measure
 from videopath.media.quality.stain import colour_numbers, one_colour
 from videopath.training.data import corpus
 from videopath.training.data.corpus import Sample, Split
-from videopath.training.scratch import views, wording
+from videopath.training.scratch import descriptions, views
 
 FRAMES = 8
 _SIDE = 224
@@ -250,7 +250,7 @@ def _outcome(sample: Sample, report: CaseReport, clip: Path, colour: ColourNeigh
         confidence=report.confidence,
         abstained=report.abstained,
         features=verified.detail["features"],
-        attributes=wording.agreement(described.detail["result"]["description"], measure(frames)),
+        attributes=descriptions.agreement(described.detail["result"]["description"], measure(frames)),
         seconds=sum(step.seconds for step in report.steps),
         group=sample.group,
         cases=report.vote.diagnosis if report.vote else "",

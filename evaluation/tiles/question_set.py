@@ -19,7 +19,7 @@ from videopath.media.clip import open_clip
 from videopath.media.quality.attributes import SCALES, measure
 from videopath.model.prompts.questions import one_prompt_answer, one_prompt_question
 from videopath.training.data.corpus import Sample
-from videopath.training.scratch import wording
+from videopath.training.scratch import descriptions
 
 QUESTIONS = "questions.jsonl"
 CLIPS = "clips"
@@ -33,7 +33,7 @@ def written_questions(samples: Iterable[Sample], out: Path) -> Iterator[dict[str
             shutil.rmtree(left)
         clip = write_clip(sample, out / CLIPS)
         measured = measure(open_clip(clip, FRAMES).frames)
-        described = wording.describe(sample.diagnosis, measured, _drawn(sample.path.name))
+        described = descriptions.describe(sample.diagnosis, measured, _drawn(sample.path.name))
         yield {
             "id": f"{sample.label}/{sample.path.stem}",
             "question": one_prompt_question(sample.site),

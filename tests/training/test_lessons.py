@@ -14,9 +14,9 @@ from videopath.core.errors import InputError
 from videopath.model import load_engine, nano, open_clip
 from videopath.training.data import corpus
 from videopath.training.data.instructions import read_instructions
-from videopath.training.data.lessons import LESSONS, examples_of, write_lessons
 from videopath.training.recipe import Recipe, TransferRecipe, load_recipe
-from videopath.training.scratch.tower import TowerData
+from videopath.training.scratch.tower_stage import TowerData
+from videopath.training.transfer.lessons import LESSONS, examples_of, write_lessons
 from videopath.training.transfer.stages import Transfer
 from videopath.training.validation import check
 

@@ -23,10 +23,10 @@ from videopath.model import load_engine, open_clip
 from videopath.model.architecture.network import Network, new_network
 from videopath.training.data import corpus
 from videopath.training.recipe import Recipe, load_recipe
-from videopath.training.run import llava_config, train
-from videopath.training.scratch import views, wording
+from videopath.training.scratch import descriptions, views
 from videopath.training.scratch.examples import Corpus, ExampleMaker
-from videopath.training.scratch.language import LanguagePupil, pack
+from videopath.training.scratch.language_stage import LanguagePupil, pack
+from videopath.training.scratch.stages import llava_config, train
 from videopath.training.scratch.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
 
 _SMALL = {
@@ -65,7 +65,7 @@ def small_recipe() -> Recipe:
 
 @pytest.fixture(scope="module")
 def small_network(small_recipe: Recipe) -> Network:
-    tokenizer = train_tokenizer(wording.every_sentence(), 400)
+    tokenizer = train_tokenizer(descriptions.every_sentence(), 400)
     ends = tuple(tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]))
     return new_network(llava_config(small_recipe, ends), tokenizer)
 
@@ -103,8 +103,8 @@ _VALUES = st.builds(Attributes, *[st.floats(0, 1, width=32) for _ in attributes.
 )
 @settings(max_examples=60, deadline=None)
 def test_description_names_the_measured_levels(measured: Attributes, diagnosis: str, seed: int) -> None:
-    text = wording.describe(diagnosis, measured, np.random.default_rng(seed))
-    assert all(wording.agreement(text, measured).values())
+    text = descriptions.describe(diagnosis, measured, np.random.default_rng(seed))
+    assert all(descriptions.agreement(text, measured).values())
     assert diagnosis.lower() not in text.lower()
 
 
@@ -132,7 +132,7 @@ def test_camera_stays_on_the_field(seed: int, frames: int, height: int, width: i
 
 
 def test_tokenizer_has_the_form_of_qwen2() -> None:
-    tokenizer = train_tokenizer(wording.every_sentence(), 400)
+    tokenizer = train_tokenizer(descriptions.every_sentence(), 400)
     assert tokenizer("\n")["input_ids"] == [198]
     text = "Diagnosis: naïve 12 µm\nRationale: …"
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text

@@ -17,13 +17,13 @@ from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.inference.engine import read_card
 from videopath.model.inference.spec import EngineSpec
-from videopath.training.carried_card import write_carried_card
-from videopath.training.data.batches import Conversations, collate
+from videopath.training.data.conversations import Conversations, collate
+from videopath.training.data.grouped_sampler import grouped_order
 from videopath.training.data.instructions import read_instructions
-from videopath.training.data.order import grouped_order
-from videopath.training.planning import plan
 from videopath.training.recipe import Start, TransferRecipe, load_recipe
+from videopath.training.transfer.carried_card import write_carried_card
 from videopath.training.transfer.loss_model import Pupil
+from videopath.training.transfer.planning import plan
 from videopath.training.transfer.stage_trainer import StageTrainer
 from videopath.training.transfer.stages import LEARNED, Transfer
 from videopath.training.transfer.start import begin

@@ -18,8 +18,8 @@ from videopath.model.checkpoints import tensor_names as names
 from videopath.model.checkpoints.loading import load_network, load_tokenizer
 from videopath.model.checkpoints.saving import save_tokenizer
 from videopath.model.inference.spec import EngineSpec
-from videopath.training.planning import plan
 from videopath.training.recipe import TransferRecipe, load_recipe
+from videopath.training.transfer.planning import plan
 from videopath.training.transfer.stages import LEARNED, Transfer
 from videopath.training.transfer.start import assemble
 

@@ -20,7 +20,7 @@ from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import IMAGE_TAG
-from videopath.training.data.batches import Conversations, collate
+from videopath.training.data.conversations import Conversations, collate
 from videopath.training.data.instructions import Instruction, entries, read_instructions
 from videopath.training.data.supervision import IGNORED, supervise
 from videopath.training.transfer.loss_model import Pupil

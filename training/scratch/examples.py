@@ -25,7 +25,7 @@ from videopath.model.prompts import questions
 from videopath.model.prompts.questions import Evidence
 from videopath.training.data import corpus
 from videopath.training.data.corpus import UNKNOWN, Sample
-from videopath.training.scratch import views, wording
+from videopath.training.scratch import descriptions, views
 from videopath.training.scratch.question_wordings import diagnosis_question
 
 Searches = Mapping[str, Sequence[Sequence[str]]]
@@ -250,7 +250,7 @@ class Teller:
         return None if self.rng.random() < 0.5 else diagnosis_question(self.told_site, self.rng)
 
     def _description(self) -> str:
-        return wording.describe(self.diagnosis, self.measured, self.rng)
+        return descriptions.describe(self.diagnosis, self.measured, self.rng)
 
     def _describe(self) -> Turn:
         return Turn(questions.describe_question(self.told_site), self._description())
@@ -283,14 +283,14 @@ class Teller:
 
     def _diagnose(self, described: str | None, neighbours: Sequence[Evidence]) -> Turn:
         description = (
-            wording.describe(described, self.measured, self.rng)
+            descriptions.describe(described, self.measured, self.rng)
             if described
-            else wording.describe_attributes(self.measured, self.rng)
+            else descriptions.describe_attributes(self.measured, self.rng)
         )
         question = questions.diagnose_question(self.told_site, description, neighbours, self._question())
         return Turn(
             question,
-            questions.diagnosis_answer(self.diagnosis, wording.rationale(self.diagnosis, self.rng)),
+            questions.diagnosis_answer(self.diagnosis, descriptions.rationale(self.diagnosis, self.rng)),
         )
 
     def _doubtful_diagnosis(self) -> str | None:
@@ -324,7 +324,7 @@ class Teller:
             worded = [case for case in self.cases if case.diagnosis == wanted]
         if worded and self.rng.random() < 0.6:
             return worded[int(self.rng.integers(len(worded)))]
-        return Evidence(wanted, wording.describe(wanted, self._other_measures(), self.rng))
+        return Evidence(wanted, descriptions.describe(wanted, self._other_measures(), self.rng))
 
     def _other_diagnosis(self) -> str:
         """Mostly a rival of the same site."""

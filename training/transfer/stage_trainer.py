@@ -17,8 +17,8 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from videopath.core.files import replaced_on_success
 from videopath.core.jsonl import JsonLines
-from videopath.training.data.batches import Conversations, collate
-from videopath.training.data.order import GroupedSampler
+from videopath.training.data.conversations import Conversations, collate
+from videopath.training.data.grouped_sampler import GroupedSampler
 from videopath.training.recipe import TransferStage
 from videopath.training.transfer.loss_model import Pupil
 from videopath.training.transfer.parts import Part, optimiser_groups

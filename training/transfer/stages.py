@@ -33,10 +33,10 @@ from videopath.model.device import DTYPES
 from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora import adapter as adapters
 from videopath.model.lora.peft_export import export_adapter
-from videopath.training.carried_card import write_carried_card
-from videopath.training.data.batches import Conversations
+from videopath.training.data.conversations import Conversations
 from videopath.training.data.instructions import read_instructions
 from videopath.training.recipe import TransferRecipe, TransferStage
+from videopath.training.transfer.carried_card import write_carried_card
 from videopath.training.transfer.loss_model import Pupil
 from videopath.training.transfer.parts import Lora, choose, is_lora
 from videopath.training.transfer.stage_trainer import PUPIL, SKIPPED, Say, StageTrainer

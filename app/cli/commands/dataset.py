@@ -98,7 +98,7 @@ def lessons(
     examples, 15,000 conversations, 110 MB.
     """
     from videopath.app.cli.console import collect_with_progress, quiet_libraries
-    from videopath.training.data.lessons import examples_of, write_lessons
+    from videopath.training.transfer.lessons import examples_of, write_lessons
 
     quiet_libraries(verbose)
     written = write_lessons(data, out, seed=seed, share=share, workers=workers)

@@ -95,7 +95,7 @@ def train(
         elif stage is not None:
             raise InputError(f"{recipe} trains from random weights, in one run; --stage works for transfers.")
         else:
-            from videopath.training.run import train as run
+            from videopath.training.scratch.stages import train as run
 
             typer.echo(run(settings, data, folder, say))
     except KeyboardInterrupt as error:
@@ -107,7 +107,7 @@ def train(
 
 def _print_plan(recipe: TransferRecipe, gpus: int) -> None:
     from videopath.app.cli.console import stdout, table
-    from videopath.training.planning import plan
+    from videopath.training.transfer.planning import plan
 
     rows = [
         (

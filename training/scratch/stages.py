@@ -30,17 +30,16 @@ from videopath.model.device import computes_bfloat16
 from videopath.model.prompts import questions
 from videopath.training.data import corpus
 from videopath.training.recipe import Recipe, Stage
-from videopath.training.scratch import question_wordings as askings
-from videopath.training.scratch import wording
+from videopath.training.scratch import descriptions, question_wordings
 from videopath.training.scratch.examples import Corpus, ExampleMaker, read_evidence
-from videopath.training.scratch.language import (
+from videopath.training.scratch.language_stage import (
     LanguagePupil,
     LanguageTrainer,
     PackedExamples,
     collate,
 )
 from videopath.training.scratch.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
-from videopath.training.scratch.tower import TowerData, TowerPupil, TowerTrainer, TowerViews, searches
+from videopath.training.scratch.tower_stage import TowerData, TowerPupil, TowerTrainer, TowerViews, searches
 
 _SAVE_EVERY = 50
 Say = Callable[[str], None]
@@ -145,7 +144,9 @@ def card(recipe: Recipe, vocabulary: list[str]) -> dict[str, object]:
         "labels": corpus.diagnoses_by_site(),
         "unknown_label": corpus.UNKNOWN,
         "vocabulary": vocabulary,
-        "typical": {d: wording.typical(d) for listed in corpus.diagnoses_by_site().values() for d in listed},
+        "typical": {
+            d: descriptions.typical(d) for listed in corpus.diagnoses_by_site().values() for d in listed
+        },
         "score_reduction": "sum",
         "calibration": {},
     }
@@ -260,10 +261,10 @@ def _texts(recipe: Recipe) -> list[str]:
     diagnoses = [d for listed in corpus.diagnoses_by_site().values() for d in listed]
     cases = read_evidence(recipe.evidence) if recipe.evidence else []
     return [
-        *wording.every_sentence() * 20,
+        *descriptions.every_sentence() * 20,
         *(f"Diagnosis: {diagnosis}\n- {diagnosis}:" for diagnosis in diagnoses * 100),
         *_question_texts(),
-        *askings.every_wording() * 5,
+        *question_wordings.every_wording() * 5,
         *(f"- {case.diagnosis}: {case.description}" for case in cases),
     ]
 

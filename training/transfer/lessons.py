@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.model.prompts.template import IMAGE_TAG
-from videopath.training.scratch import wording
+from videopath.training.scratch import descriptions
 from videopath.training.scratch.examples import Corpus, Example, ExampleMaker, Mixture, Shares, Turn
 
 EVIDENCE = "videopath.knowledge:starter/records.jsonl"
@@ -112,10 +112,10 @@ class _Examples(Dataset[list[dict[str, Any]]]):
         """What is asked about an example, each a conversation of its own."""
         rng = np.random.default_rng((self._seed, index, 1))
         if self._lesson.name == "captions":
-            return [Turn("", wording.describe(example.diagnosis, example.measured, rng))]
+            return [Turn("", descriptions.describe(example.diagnosis, example.measured, rng))]
         if self._lesson.name == "words":
             case = self._cases[int(rng.integers(len(self._cases)))]
-            findings = wording.describe(example.diagnosis, example.measured, rng)
+            findings = descriptions.describe(example.diagnosis, example.measured, rng)
             return [
                 example.turns[-1],  # the diagnosis from a description and similar cases
                 Turn(_TYPICAL.format(example.diagnosis), findings),
