@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from videopath.agent.graph.nodes import Nodes
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
 from videopath.core.text import refuse_unwritable
+from videopath.model.inference.spec import NANO, EngineSpec
 from videopath.tools.retrieve import RetrieveTool
 from videopath.tools.session_pool import SessionPool
 
@@ -20,20 +22,30 @@ if TYPE_CHECKING:
 
 
 def load_nodes(
-    model: str | Path | Engine,
+    spec: EngineSpec,
     knowledge: str | Path | KnowledgeBase | None,
     policy: Policy,
     *,
-    base: str | Path | None = None,
+    engine: Engine | None = None,
     frames: int | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-    accept_licence: bool = False,
     home: str | Path | None = None,
 ) -> Nodes:
-    """The nodes of a graph around a model, a knowledge base, a policy and the case library of ``home``."""
-    base = None if base is None else _kept_whole(base)
-    sessions = _sessions(model, base, device, dtype, accept_licence)
+    """Return the nodes of a graph.
+
+    Args:
+        spec: The model. The first case that needs it loads it.
+        knowledge: A folder or a knowledge base; ``None``: the bundled starter.
+        policy: How careful the agent is.
+        engine: A loaded engine in place of the model. ``spec`` then only says what the case's settings record.
+        frames: Frames per clip; default: the number in the model's card.
+        home: Folder of the case library; default: that of the settings.
+
+    Raises:
+        InputError: ``engine`` is given and the spec has a base, or a name cannot be written.
+    """
+    base = None if spec.base is None else _kept_whole(spec.base)
+    device, dtype = spec.device, spec.dtype
+    sessions = _session_pool(replace(spec, base=base), engine)
     folder = _folder_of(knowledge)
     kept = {"the model": sessions.name, "the base": base, "the knowledge base": folder, "the device": device}
     for what, name in kept.items():
@@ -51,20 +63,18 @@ def load_nodes(
     return Nodes(sessions, RetrieveTool(knowledge=knowledge), load_case_library(home), settings)
 
 
-def _sessions(
-    model: str | Path | Engine, base: str | None, device: str | None, dtype: str | None, accept_licence: bool
-) -> SessionPool:
-    if not isinstance(model, str | Path):
-        if base is not None:
-            raise InputError("An engine that is loaded already takes no base: give the model by its name.")
-        return SessionPool(model)
+def _session_pool(spec: EngineSpec, engine: Engine | None) -> SessionPool:
+    if engine is not None:
+        if spec.base is not None:
+            raise InputError("A loaded engine takes no base: give the model by its name.")
+        return SessionPool(engine)
 
     def load() -> Engine:
-        from videopath.model import load_engine
+        from videopath.model.inference.engine import load_local_engine
 
-        return load_engine(model, base=base, device=device, dtype=dtype, accept_licence=accept_licence)
+        return load_local_engine(spec)
 
-    return SessionPool("nano" if str(model) == "nano" else _kept_whole(model), load=load)
+    return SessionPool(NANO if str(spec.model) == NANO else _kept_whole(spec.model), load=load)
 
 
 def _kept_whole(name: str | Path) -> str:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,6 +18,11 @@ from videopath.agent.cases.records import CaseReport, Decision, RunSettings, Ste
 from videopath.agent.cases.request import CaseRequest
 from videopath.agent.policy import Policy
 from videopath.core.errors import CaseError, InputError
+from videopath.model.inference.spec import EngineSpec
+
+if TYPE_CHECKING:
+    from videopath.knowledge import KnowledgeBase
+    from videopath.model.inference.engine import Engine
 
 TOLERANCE = 1e-4  # of probabilities, similarities and the confidence: kernels differ between machines
 _EXACT = (
@@ -63,9 +68,9 @@ def replay(
     bundle: str | Path,
     video: str | Path,
     *,
-    model: Any = None,
+    model: str | Path | Engine | None = None,
     base: str | None = None,
-    knowledge: Any = None,
+    knowledge: str | Path | KnowledgeBase | None = None,
     device: str | None = None,
     accept_licence: bool = False,
     on_step: Callable[[Step], None] | None = None,
@@ -82,10 +87,11 @@ def replay(
     _refuse_unnamed(then.report.settings, model=model, base=base, knowledge=knowledge)
     settings = then.report.settings.model_copy()
     settings.policy = {**settings.policy, "review": "always" if _was_reviewed(then.report) else "never"}
-    changed: dict[str, Any] = {"model": model, "base": base, "knowledge": knowledge, "device": device}
+    name, engine = (model, None) if isinstance(model, str | Path) else (None, model)
+    spec = spec_of(settings).overridden(model=name, base=base, device=device, accept_licence=accept_licence)
     with (
         tempfile.TemporaryDirectory(prefix="videopath-replay-") as home,
-        agent_of(settings, Path(home), accept_licence=accept_licence, **changed) as agent,
+        agent_of(settings, Path(home), spec=spec, engine=engine, knowledge=knowledge) as agent,
     ):
         case_id = then.report.case_id
         request = dataclasses.replace(CaseRequest.of(then.report, case_id), video=video)
@@ -132,28 +138,41 @@ def agent_of(
     settings: RunSettings,
     home: Path,
     *,
-    model: Any = None,
-    base: str | None = None,
-    knowledge: Any = None,
-    device: str | None = None,
-    accept_licence: bool = False,
+    spec: EngineSpec | None = None,
+    engine: Engine | None = None,
+    knowledge: str | Path | KnowledgeBase | None = None,
 ) -> DiagnosticAgent:
-    """An agent with the settings of a case. What is given stands in for them."""
+    """Return an agent with the settings of a case.
+
+    Args:
+        settings: The settings that the case was started with.
+        home: Folder of the case library.
+        spec: The model; default: that of the settings.
+        engine: A loaded engine in place of the model.
+        knowledge: The knowledge base; default: that of the settings.
+
+    Raises:
+        CaseError: The policy of the settings is not usable.
+    """
+    spec = spec or spec_of(settings)
     try:
         policy = Policy.model_validate(settings.policy)
     except ValidationError as error:
         raise CaseError(f"The policy of the case is not usable: {error.errors()[0]['msg']}.") from error
     return DiagnosticAgent.load(
-        model=model or settings.model,
+        model=engine or spec,
         knowledge=knowledge or settings.knowledge,
         policy=policy,
-        base=base or (None if model else settings.base),
         frames=settings.frames,
-        device=device or settings.device,
-        dtype=settings.dtype,
-        accept_licence=accept_licence,
+        device=spec.device,  # of a loaded engine: for the record
+        dtype=spec.dtype,
         home=home,
     )
+
+
+def spec_of(settings: RunSettings, *, accept_licence: bool = False) -> EngineSpec:
+    """Return the model of a case's settings."""
+    return EngineSpec(settings.model, settings.base, settings.device, settings.dtype, accept_licence)
 
 
 def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:

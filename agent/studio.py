@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from videopath.agent.graph.builder import CaseGraph, build_graph
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
+from videopath.core import log
 from videopath.core.folders import named_by_visitor
 from videopath.core.settings import load_settings
+from videopath.model.inference.spec import EngineSpec
 
 
 def make_graph() -> CaseGraph:
     """The graph around the model and the knowledge base of the settings."""
     settings = load_settings()
+    if settings.log_level:  # the server shows the log
+        logging.getLogger(log.NAME).setLevel(settings.log_level.upper())
     nodes = load_nodes(
-        settings.model,
+        EngineSpec.from_settings(settings),
         settings.knowledge,
         Policy(review=settings.review, accept_uncalibrated=settings.accept_uncalibrated),
-        base=settings.base,
         frames=settings.frames,
-        device=settings.device,
-        dtype=settings.dtype,
-        accept_licence=settings.accept_licence,
         home=settings.home,
     )
     nodes.sessions.refuse = partial(named_by_visitor, settings=settings)

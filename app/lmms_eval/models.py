@@ -7,6 +7,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,7 +22,9 @@ from videopath.app.lmms_eval.questions import item_of
 from videopath.app.lmms_eval.wanted import Decoding, shown_file
 from videopath.core.errors import InputError
 from videopath.evaluation.testsets.answers import asking
-from videopath.model import load_engine, open_clip
+from videopath.media.clip import open_clip
+from videopath.model.inference.engine import load_local_engine
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import text_ids
 
 Unreadable = Literal["stop", "empty"]
@@ -33,11 +36,7 @@ class _Answering(lmms):
 
     def __init__(
         self,
-        pretrained: str,
-        base: str | None,
-        device: str | None,
-        dtype: str | None,
-        accept_licence: bool,
+        spec: EngineSpec,
         unreadable: Unreadable,
         batch_size: int | str,
     ) -> None:
@@ -51,9 +50,7 @@ class _Answering(lmms):
                 f"unreadable={unreadable!r} is not known; use one of: {', '.join(get_args(Unreadable))}."
             )
         self._unreadable = unreadable
-        self._engine = load_engine(
-            pretrained, base=base, device=_own_device(device), dtype=dtype, accept_licence=accept_licence
-        )
+        self._engine = load_local_engine(replace(spec, device=_own_device(spec.device)))
         self.device = self._engine.info.device  # where the harness gathers the results of several processes
 
     def generate_until(self, requests: list[Instance]) -> Iterable[GenerationResult]:
@@ -123,7 +120,8 @@ class VideoPath(_Answering):
         batch_size: int | str = 1,
         max_batch_size: object = None,  # given by the harness
     ) -> None:
-        super().__init__(pretrained, base, device, dtype, accept_licence, unreadable, batch_size)
+        spec = EngineSpec(pretrained, base, device, dtype, accept_licence)
+        super().__init__(spec, unreadable, batch_size)
         self._frames = frames or self._engine.info.frames
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
@@ -191,7 +189,8 @@ class VideoPathAgent(_Answering):
         batch_size: int | str = 1,
         max_batch_size: object = None,  # given by the harness
     ) -> None:
-        super().__init__(pretrained, base, device, dtype, accept_licence, unreadable, batch_size)
+        spec = EngineSpec(pretrained, base, device, dtype, accept_licence)
+        super().__init__(spec, unreadable, batch_size)
         self._held = ExitStack()
         home = Path(self._held.enter_context(tempfile.TemporaryDirectory()))
         self._ask = self._held.enter_context(

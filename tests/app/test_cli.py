@@ -122,11 +122,11 @@ def test_what_the_system_refuses_becomes_a_sentence() -> None:
 def test_an_unforeseen_error_shows_no_traceback() -> None:
     script = """
 import sys
-import videopath.app.cli
 from videopath.app.cli.commands.cases import browsing
+from videopath.app.cli.main import main
 browsing.open_library = lambda: 1 / 0
 sys.argv = ["videopath", "cases", "list"]
-videopath.app.cli.main()
+main()
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert answer.returncode == 1
@@ -352,12 +352,12 @@ def test_a_base_is_that_of_the_model_it_was_given_with(
 ) -> None:
     from videopath.agent import DiagnosticAgent
     from videopath.agent.replay import settings_of
-    from videopath.app.cli.running import AgentOptions, load_agent
+    from videopath.app.cli.running import AgentOptions, chosen_spec, load_agent
     from videopath.core.errors import InputError
     from videopath.model import load_engine
 
     monkeypatch.setenv("VIDEOPATH_BASE", "some/base")
-    for options, base in ((AgentOptions(), "some/base"), (AgentOptions(model="nano"), None)):
+    for options, base in ((AgentOptions(), "some/base"), (AgentOptions(chosen_spec("nano")), None)):
         with load_agent(options) as agent:
             assert settings_of(agent.library, agent.begin(sample)).base == base
     with pytest.raises(InputError, match="takes no base"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,23 +14,25 @@ from videopath.app.cli.errors import os_sentence
 from videopath.core.errors import VideoPathError
 from videopath.core.files import write_text
 from videopath.core.settings import Settings
+from videopath.model.inference.spec import EngineSpec
 
 if TYPE_CHECKING:
     from videopath.model.inference.engine import LocalEngine
 
+_log = logging.getLogger(__name__)
+
 LOADING = "loading the model"
 
 _KEPT = 2  # engines in memory at once: that of the settings and one more
-_Key = tuple[str, str | None, str | None, str | None]
 
 
 class Engines:
-    """Engines by model, base, device and dtype. Only the worker's thread loads them."""
+    """Engines by spec. Only the worker's thread loads them."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
         self._settings = settings
         self._times = home / "cache" / "loading-seconds.json"
-        self._loaded: OrderedDict[_Key, LocalEngine] = OrderedDict()
+        self._loaded: OrderedDict[EngineSpec, LocalEngine] = OrderedDict()
         self.problem: str | None = None
         """Why the settings' model could not be loaded; none: it could, or nobody tried."""
 
@@ -36,32 +40,31 @@ class Engines:
         """Load the settings' model; why it cannot be is kept for the pages, and told again by each case."""
         import videopath.agent.agent  # noqa: F401 - LangGraph takes a second: the first case does not wait for it
 
-        wanted = self._settings
         try:
-            self.get(wanted.model, wanted.base, wanted.device, wanted.dtype)
+            self.get(EngineSpec.from_settings(self._settings))
             self.problem = None
         except (VideoPathError, OSError) as error:
             self.problem = os_sentence(error) if isinstance(error, OSError) else str(error)
+            _log.warning("The model of the settings cannot be loaded: %s", self.problem)
 
-    def get(self, model: str, base: str | None, device: str | None, dtype: str | None) -> LocalEngine:
-        """The engine, loaded now if it was not yet; the one used longest ago makes room for it."""
-        from videopath.model import load_engine
+    def get(self, spec: EngineSpec) -> LocalEngine:
+        """Return the engine of a spec; load it if needed, in place of the one used longest ago."""
+        from videopath.model.inference.engine import load_local_engine
 
-        key = (_whole(model), base and _whole(base), device, dtype)
+        key = _key(spec)
         if key not in self._loaded:
             while len(self._loaded) >= _KEPT:
                 self._loaded.popitem(last=False)
-            begun, accept = time.perf_counter(), self._settings.accept_licence
-            self._loaded[key] = load_engine(
-                model, base=base, device=device, dtype=dtype, accept_licence=accept
-            )
-            self._remember(key[0], time.perf_counter() - begun)
+            started = time.perf_counter()
+            self._loaded[key] = load_local_engine(spec)
+            self._remember(str(key.model), time.perf_counter() - started)
         self._loaded.move_to_end(key)
         return self._loaded[key]
 
     def put(self, model: str, engine: LocalEngine) -> None:
         """Take an engine that is loaded already, on the device and with the dtype that the settings name."""
-        self._loaded[_whole(model), None, self._settings.device, self._settings.dtype] = engine
+        own = self._settings
+        self._loaded[_key(EngineSpec(model, device=own.device, dtype=own.dtype))] = engine
 
     def expected_loading(self, model: str) -> dict[str, float]:
         """Seconds that the model took to load last time, under ``LOADING``; empty when it never was."""
@@ -79,6 +82,12 @@ class Engines:
         except (FileNotFoundError, ValueError):
             return {}
         return {str(name): float(seconds) for name, seconds in found.items()}
+
+
+def _key(spec: EngineSpec) -> EngineSpec:
+    """Return the spec with whole paths; the licence makes no difference to what is loaded."""
+    base = None if spec.base is None else _whole(str(spec.base))
+    return replace(spec, model=_whole(str(spec.model)), base=base, accept_licence=False)
 
 
 def _whole(name: str) -> str:

@@ -6,6 +6,7 @@ when the server is killed is resumed like any other that was interrupted.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -24,12 +25,15 @@ from videopath.app.web.runtime.jobs import Board, Job, JobState, Phase, Submissi
 from videopath.core.errors import CaseError, KnowledgeError, VideoPathError
 from videopath.core.folders import model_named_by_visitor, named_by_visitor
 from videopath.core.settings import Settings
+from videopath.model.inference.spec import EngineSpec
 
 if TYPE_CHECKING:
     from videopath.agent import Decision, DiagnosticAgent, Progress
     from videopath.model.inference.engine import LocalEngine
 
 __all__ = ["JobState", "Phase", "Submission", "Worker"]
+
+_log = logging.getLogger(__name__)
 
 _UNFORESEEN = "VideoPath failed in a way that it should not. The server's log says where; report it, and resume the case."
 
@@ -91,10 +95,8 @@ class Worker:
 
     def ask(self, owner: str, work: Callable[[LocalEngine], Answer]) -> Future[Answer]:
         """Queue a question to the settings' engine that belongs to no case; it takes its turn like the cases."""
-        wanted = self.settings
-        answer, task = question(
-            lambda: self.engines.get(wanted.model, wanted.base, wanted.device, wanted.dtype), work
-        )
+        spec = EngineSpec.from_settings(self.settings)
+        answer, task = question(lambda: self.engines.get(spec), work)
         self._queue.put(owner, task)
         return answer
 
@@ -168,15 +170,14 @@ class Worker:
         """Return an agent with the settings of a submission; its model is never loaded."""
         from videopath.agent import DiagnosticAgent
 
+        spec = EngineSpec.from_settings(self.settings)
+        if submission.model != self.settings.model:
+            spec = spec.overridden(model=submission.model)
         return DiagnosticAgent.load(
-            model=submission.model,
-            base=self.settings.base if submission.model == self.settings.model else None,
+            model=spec,
             knowledge=submission.knowledge,
             review=submission.review,
             frames=submission.frames,
-            device=self.settings.device,
-            dtype=self.settings.dtype,
-            accept_licence=self.settings.accept_licence,
             accept_uncalibrated=submission.accept_uncalibrated,
             home=self.home,
         )
@@ -250,6 +251,8 @@ class Worker:
             self._warming = ("", 0.0)
 
     def _run(self, job: Job) -> None:
+        started = time.monotonic()
+        _log.info("Job of case %s: begun.", job.case_id)
         try:
             try:
                 self._follow(job)
@@ -270,12 +273,19 @@ class Worker:
             )
         finally:
             self._board.update(job, phase="failed", error=_UNFORESEEN)  # none of the above: still open
+            self._log_end(job, time.monotonic() - started)
+
+    def _log_end(self, job: Job, seconds: float) -> None:
+        state = self._board.state(job.case_id)
+        if state is not None:
+            level = logging.ERROR if state.error == _UNFORESEEN else logging.INFO
+            _log.log(level, "Job of case %s: %s after %.1f s.", job.case_id, state.phase, seconds)
 
     def _follow(self, job: Job) -> None:
         from videopath.agent.cases.estimate import expected_activities, expected_seconds
         from videopath.agent.cases.library import load_case_library
         from videopath.agent.cases.trace import TRACE_NAME, read_trace
-        from videopath.agent.replay import agent_of, settings_of
+        from videopath.agent.replay import agent_of, settings_of, spec_of
 
         library = load_case_library(self.home)
         settings = settings_of(library, job.case_id)
@@ -284,10 +294,11 @@ class Worker:
         expected |= self.engines.expected_loading(settings.model)
         self._board.update(job, expected=expected, steps_done=done)
         self._board.update(job, phase="loading", activity=LOADING, step_started=time.time())
-        engine = self.engines.get(settings.model, settings.base, settings.device, settings.dtype)
+        spec = spec_of(settings, accept_licence=self.settings.accept_licence)
+        engine = self.engines.get(spec)
         self._board.update(job, phase="running", activity="", device=engine.info.device)
         _check(job)  # after that: who stopped it while it was loading has let go of the case
-        with agent_of(settings, self.home, model=engine) as agent:
+        with agent_of(settings, self.home, spec=spec, engine=engine) as agent:
             steps = agent.stream_resume(
                 job.case_id, job.decision, on_progress=lambda p: self._hear(job, p), held=True
             )

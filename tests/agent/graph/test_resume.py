@@ -138,8 +138,9 @@ def test_a_case_killed_before_its_first_checkpoint_begins_with_its_inputs(
 ) -> None:
     from videopath.agent.agent import INPUTS_NAME
     from videopath.agent.loading import load_nodes
+    from videopath.model.inference.spec import EngineSpec
 
-    settings = load_nodes("nano", None, POLICY).settings.model_dump(mode="json")
+    settings = load_nodes(EngineSpec(), None, POLICY).settings.model_dump(mode="json")
     folder = agent.library.start("early", str(small_case), "colon", "small")
     with pytest.raises(CaseError, match="before it began"):
         agent.resume("early")
