@@ -17,6 +17,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from videopath.core.errors import InputError
+from videopath.core.log import show_log
+from videopath.core.settings import load_settings
+
 if TYPE_CHECKING:
     from videopath.agent.cases.records import Step
 
@@ -65,14 +69,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Hide the libraries' own progress bars and warnings unless ``verbose``."""
+    """Hide the libraries' own progress bars and warnings unless ``verbose``; show VideoPath's log if it is wanted."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _show_log(verbose)
     if verbose:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     warnings.simplefilter("ignore")
+
+
+def _show_log(verbose: bool) -> None:
+    """Show VideoPath's log from the level of the settings on, else its warnings if ``verbose``."""
+    try:
+        level = load_settings().log_level
+    except InputError:  # a command that needs the settings reports it
+        level = None
+    if level or verbose:
+        show_log(level or "warning")
 
 
 @contextmanager

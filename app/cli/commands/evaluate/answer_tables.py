@@ -1,4 +1,4 @@
-"""The figures of ``videopath evaluate SET`` on the terminal: systems side by side, differences and tests, controls."""
+"""The figures of ``videopath evaluate SET`` on the terminal: systems, differences, controls and pairs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from videopath.app.figures.tables import Measured, Tabled
 if TYPE_CHECKING:
     from videopath.evaluation.testsets.summary import SetReport
 
-_PAIRS_SHOWN = 5
-_ALONE = (4, 7, 8)  # columns of the controls that stand without their interval: a terminal is narrow
+_PAIRS_LISTED = 5
+_WITHOUT_INTERVAL = (4, 7, 8)  # columns of the controls; a terminal is too narrow for all intervals
 
 
 def show_report(report: SetReport) -> None:
-    """All tables on stdout."""
+    """Print all tables of a report."""
     from videopath.app.cli.console import plain, stdout, table
 
     console = stdout()
-    for title, found in _tables(report):
+    for title, figures in _tables(report):
         console.print(plain(title, "bold"), soft_wrap=True)
-        console.print(table(found.head, found.texts()))
+        console.print(table(figures.head, figures.texts()))
         console.print()
     for caution in report.cautions:
         console.print(plain(caution, "bold"), soft_wrap=True)
@@ -43,12 +43,12 @@ def _tables(report: SetReport) -> Iterator[tuple[str, Tabled]]:
         yield f"{differences.title} on the same questions, and McNemar's exact test of accuracy", differences
     if report.controls:
         yield (
-            "Controls: the metric as it was, and with something wrong in what is shown or asked",
+            "Controls: the metric before, and with something wrong in the video or the question",
             _narrow(tables.controls(report)),
         )
     if report.pairs:
         yield "Near-identical cases of different diagnoses: both right", tables.pairs(report)
-        nearest = tables.nearest(report, _PAIRS_SHOWN)
+        nearest = tables.nearest(report, _PAIRS_LISTED)
         yield nearest.title, nearest
 
 
@@ -57,12 +57,12 @@ def _judge_title(report: SetReport) -> str:
     return f"Judge {judged.judge}, {judged.parser} parser, {judged.date}"
 
 
-def _narrow(found: Tabled) -> Tabled:
+def _narrow(figures: Tabled) -> Tabled:
     rows = [
         tuple(
-            cell.value if place in _ALONE and isinstance(cell, Measured) else cell
-            for place, cell in enumerate(row)
+            cell.value if column in _WITHOUT_INTERVAL and isinstance(cell, Measured) else cell
+            for column, cell in enumerate(row)
         )
-        for row in found.rows
+        for row in figures.rows
     ]
-    return replace(found, rows=rows)
+    return replace(figures, rows=rows)

@@ -1,4 +1,4 @@
-"""``videopath evaluate SET``: a test set of questions about videos, system beside system, controlled, judged or not."""
+"""``videopath evaluate SET``: measure systems side by side on a test set, with controls and a judge if asked for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 @dataclass(frozen=True)
 class _Run:
-    """What all parts of an evaluation need."""
+    """The parameters of an evaluation."""
 
     questions: Path
     items: Sequence[Item]
@@ -42,18 +42,18 @@ class _Run:
     out: Path
     batch: int
 
-    def at_once(self, system: SystemName) -> int:
-        """Questions between two writes: an answer of the agent takes long, and is kept as soon as it is known."""
+    def batch_size(self, system: SystemName) -> int:
+        """Questions between two writes; the agent's answers take long, so each is written at once."""
         return self.batch if system == "model" else 1
 
     @contextmanager
     def asking(self, system: SystemName) -> Iterator[AskSeveral]:
-        """A system, its cases in a folder of their own while it is asked."""
+        """Yield a function that asks the system; its cases are in a temporary folder."""
         from videopath.evaluation.testsets.answers import asking_several
 
         with (
             tempfile.TemporaryDirectory() as home,
-            asking_several(system, self.engine, self.knowledge, Path(home), self.at_once(system)) as ask,
+            asking_several(system, self.engine, self.knowledge, Path(home), self.batch_size(system)) as ask,
         ):
             yield ask
 
@@ -69,7 +69,7 @@ def answers(
         Path,
         typer.Argument(
             metavar="SET",
-            help="Test set: question, answer and video_name, or conversations; JSON or JSON lines.",
+            help="Test set, as JSON or JSON lines: question, answer and video_name, or conversations.",
             exists=True,
             dir_okay=False,
         ),
@@ -78,7 +78,8 @@ def answers(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for every answer; what is there already is not asked again. Default: in the home folder, by set and model.",
+            help="Folder for the answers; questions that have an answer there are not asked again. Default: a folder for "
+            "this set and model in the home folder.",
             file_okay=False,
             show_default=False,
         ),
@@ -88,29 +89,33 @@ def answers(
         list[str] | None,
         typer.Option(
             "--system",
-            help="The whole agent, the model asked once, the agent blind to similar cases, the similar cases alone, or their colours "
-            "alone, the trivial baseline. Repeatable; default: all.",
+            help="System to measure. agent: the whole agent; model: the model, asked once; blind: the agent without similar "
+            "cases; cases: the similar cases alone; colour: the baseline by six colour numbers. Can be repeated; "
+            "default: all.",
             **choice("--system", *SYSTEMS),
         ),
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="nano, a checkpoint folder or a hub id.")] = "nano",
+    model: Annotated[
+        str, typer.Option("--model", help="nano, a checkpoint folder or a Hugging Face id.")
+    ] = "nano",
     base: Base = None,
     knowledge: Knowledge = None,
     all_controls: Annotated[
         bool,
-        typer.Option(
-            "--controls", help="All controls that unmask a guesser; each asks every question again."
-        ),
+        typer.Option("--controls", help="Run all controls; each asks every question again."),
     ] = False,
     controls: Annotated[
         list[str] | None,
-        typer.Option("--control", help="One of the controls. Repeatable.", **choice("--control", *CONTROLS)),
+        typer.Option(
+            "--control", help="Run this control; can be repeated.", **choice("--control", *CONTROLS)
+        ),
     ] = None,
     judge: Annotated[
         str | None,
         typer.Option(
             "--judge",
-            help="OpenAI-compatible server and model, URL#model: answers leave this machine for it; the key is in VIDEOPATH_JUDGE_KEY.",
+            help="Judge: URL#model of an OpenAI-compatible server. Answers leave this machine. The key is read from "
+            "VIDEOPATH_JUDGE_KEY.",
             show_default=False,
         ),
     ] = None,
@@ -118,12 +123,13 @@ def answers(
         JudgeParser,
         typer.Option(
             "--parser",
-            help="How the judge's replies are read: JSON by a schema, or as the benchmark's own code; default: strict.",
+            help="How the judge's replies are read. strict: as JSON with a schema; published: as the benchmark's own code "
+            "reads them. Default: strict.",
             **choice("--parser", *JUDGE_PARSERS),
         ),
     ] = "strict",
     parallel: Annotated[
-        int, typer.Option("--judge-parallel", min=1, max=64, help="Answers that are judged at a time.")
+        int, typer.Option("--judge-parallel", min=1, max=64, help="Answers that are judged in parallel.")
     ] = 4,
     batch: Annotated[
         int,
@@ -131,14 +137,14 @@ def answers(
             "--batch",
             min=1,
             max=256,
-            help="Questions that the model alone answers side by side; each holds its clip's memory.",
+            help="Questions that the system `model` answers together; each needs the memory of its clip.",
         ),
     ] = 8,
     html: Annotated[
         bool | None,
         typer.Option(
             "--html/--no-html",
-            help="Also write report.html, with plots; default: if the extra `benchmark` is installed.",
+            help="Also write report.html with plots; default: only if the extra `benchmark` is installed.",
             show_default=False,
         ),
     ] = None,
@@ -149,8 +155,8 @@ def answers(
 ) -> None:
     """Answer a test set and measure the answers, with intervals, differences and tests between the systems.
 
-    An interrupted run goes on when it is called again. All figures are also in report.json and report.html beside the
-    answers, and kept in the home folder for the page Benchmarks of `videopath app`.
+    The same command continues an interrupted run. All figures are also in report.json and report.html next to the
+    answers, and are kept in the home folder for the page Benchmarks of `videopath app`.
     """
     from videopath.app.cli.console import quiet_libraries
     from videopath.app.figures.html import check_html
@@ -161,28 +167,28 @@ def answers(
     from videopath.model import load_engine
 
     quiet_libraries(verbose)
-    chosen = cast("list[SystemName]", [name for name in SYSTEMS if name in (systems or SYSTEMS)])
-    asked = [name for name in CONTROLS if all_controls or name in (controls or [])]
-    judging = Judge.at(judge, parser, parallel=parallel) if judge else None
+    selected_systems = cast("list[SystemName]", [name for name in SYSTEMS if name in (systems or SYSTEMS)])
+    selected_controls = [name for name in CONTROLS if all_controls or name in (controls or [])]
+    judge_model = Judge.at(judge, parser, parallel=parallel) if judge else None
     if judge:
         check_judge()
     check_metrics()
     if html:
         check_html()
     items = read_items(questions, media or questions.parent)
-    if judging:
-        judging.check()
+    if judge_model:
+        judge_model.check()
     engine = load_engine(model, base=base, accept_licence=accept_licence)
     run = _Run(questions, items, engine, knowledge, out or _own_folder(questions, engine), batch)
     with _alone(run.out):
-        report = _evaluated(run, chosen, cast("list[ControlName]", asked), judging)
+        report = _evaluate(run, selected_systems, cast("list[ControlName]", selected_controls), judge_model)
         _keep(report, run.out, html)
     _show(report, as_json)
 
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Two runs in one folder would write over each other's answers."""
+    """Lock the folder: two runs in it would overwrite each other's answers."""
     from filelock import FileLock, Timeout
 
     out.mkdir(parents=True, exist_ok=True)
@@ -191,7 +197,7 @@ def _alone(out: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise InputError(
-            f"Another evaluation writes to {out}: wait for it, or choose another --out."
+            f"Another evaluation is writing to {out}: wait until it ends, or choose another --out."
         ) from error
     try:
         yield
@@ -199,7 +205,7 @@ def _alone(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _evaluated(
+def _evaluate(
     run: _Run, systems: Sequence[SystemName], controls: Sequence[ControlName], judge: Judge | None
 ) -> SetReport:
     from videopath.evaluation.testsets.document import Said, set_facts, set_report
@@ -208,31 +214,31 @@ def _evaluated(
     encode = Embedder().encode
     answered = {system: _answers(run, system) for system in systems}
     controlled = _controlled(run, answered, controls, encode)
-    said = {
-        system: Said(found, _judgements(judge, found, run.out / system) if judge else ())
-        for system, found in answered.items()
+    results = {
+        system: Said(system_answers, _judgements(judge, system_answers, run.out / system) if judge else ())
+        for system, system_answers in answered.items()
     }
     first = run.header(systems[0])
     facts = set_facts(first.set, first.set_sha256, answered[systems[0]])
-    return set_report(facts, run.engine.info, said, encode, judge, controlled)
+    return set_report(facts, run.engine.info, results, encode, judge, controlled)
 
 
 def _answers(run: _Run, system: SystemName) -> list[Answer]:
-    """A system's answers to the whole set."""
+    """The system's answers to the whole set."""
     from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.testsets.answers import answer_all
 
     with run.asking(system) as ask:
         file = run.out / system / "answers.jsonl"
-        found = answer_all(run.items, ask, run.header(system), file, run.at_once(system))
-        return collect_with_progress(found, len(run.items), f"{system}: questions answered")
+        new_answers = answer_all(run.items, ask, run.header(system), file, run.batch_size(system))
+        return collect_with_progress(new_answers, len(run.items), f"{system}: questions answered")
 
 
-def _judgements(judge: Judge, found: Sequence[Answer], folder: Path) -> list[Judgement]:
+def _judgements(judge: Judge, answers: Sequence[Answer], folder: Path) -> list[Judgement]:
     from videopath.app.cli.console import collect_with_progress
 
     file = folder / "judgements.jsonl"
-    return collect_with_progress(judge.judge(found, file), len(found), f"{folder.name}: answers judged")
+    return collect_with_progress(judge.judge(answers, file), len(answers), f"{folder.name}: answers judged")
 
 
 def _controlled(
@@ -241,7 +247,7 @@ def _controlled(
     controls: Sequence[ControlName],
     encode: Encode,
 ) -> Controlled:
-    """What the controls say of each system; one that applies to no question is told and left out."""
+    """The controls of each system, without those that apply to no question."""
     from videopath.evaluation.testsets.controls import PAIRS, changed_items, control_report
     from videopath.evaluation.testsets.document import Controlled
     from videopath.evaluation.testsets.pairs import pairs_report
@@ -270,32 +276,32 @@ def _say_none(control: str) -> None:
     from videopath.app.cli.console import say
 
     say(
-        f"The control {control} applies to no question of this set: it needs two diagnoses at a site, or sites."
+        f"Skipped the control {control}: it applies to no question of this set. It needs two diagnoses of one site, or sites."
     )
 
 
 def _answers_under(
     run: _Run, system: SystemName, control: ControlName, changed: Sequence[Changed]
 ) -> list[Answer]:
-    """A system's answers to the questions as a control changes them."""
+    """The system's answers to the questions as the control changes them."""
     from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.testsets.answers import answer_all
     from videopath.evaluation.testsets.controls import asking_changed
 
     file = run.out / system / "controls" / f"{control}.jsonl"
     with run.asking(system) as ask:
-        found = answer_all(
-            [one.item for one in changed],
+        new_answers = answer_all(
+            [question.item for question in changed],
             asking_changed(changed, ask, run.engine.info.frames),
             run.header(system, control),
             file,
-            run.at_once(system),
+            run.batch_size(system),
         )
-        return collect_with_progress(found, len(changed), f"{system}, {control}: questions answered")
+        return collect_with_progress(new_answers, len(changed), f"{system}, {control}: questions answered")
 
 
 def _pairs(run: _Run) -> list[Pair]:
-    """The near-identical cases of the set; kept beside the answers."""
+    """The near-identical cases of the set; they are kept next to the answers."""
     from videopath.app.cli.console import collect_with_progress
     from videopath.core.files import sha256_file
     from videopath.evaluation.testsets.pairs import nearest_pairs, read_pairs, seen, write_pairs
@@ -305,9 +311,9 @@ def _pairs(run: _Run) -> list[Pair]:
     file, of = run.out / "pairs.json", (sha256_file(run.questions), encoder.sha256)
     pairs = read_pairs(file, *of)
     if pairs is None:
-        found = seen(run.items, encoder, run.engine.info.frames)
+        video_vectors = seen(run.items, encoder, run.engine.info.frames)
         vectors = collect_with_progress(
-            found, len({item.video for item in run.items}), "videos seen for pairs"
+            video_vectors, len({item.video for item in run.items}), "videos encoded for pairs"
         )
         pairs = nearest_pairs(run.items, dict(vectors))
         write_pairs(file, *of, pairs)
@@ -315,7 +321,7 @@ def _pairs(run: _Run) -> list[Pair]:
 
 
 def _own_folder(questions: Path, engine: LocalEngine) -> Path:
-    """Where the answers to a set by a model are kept unless another folder is named."""
+    """The default folder for the answers of a model to a set."""
     from videopath.core.files import sha256_file
     from videopath.core.settings import load_settings
 
@@ -325,7 +331,7 @@ def _own_folder(questions: Path, engine: LocalEngine) -> Path:
 
 
 def _keep(report: SetReport, out: Path, html: bool | None) -> None:
-    """Write the figures; ``html``: with plots, without them, or (None) with them where they can be drawn."""
+    """Write the figures; with plots if ``html`` is True, or if it is None and they can be drawn."""
     from videopath.app.cli.console import say
     from videopath.app.figures.html import REPORT as HTML
     from videopath.app.figures.html import check_html, write_html_report
@@ -340,14 +346,14 @@ def _keep(report: SetReport, out: Path, html: bool | None) -> None:
     try:
         check_html()
     except InputError as reason:
-        say(f"Answers and {REPORT}: {out}. There is no {HTML}: {reason}")
+        say(f"Answers and {REPORT}: {out}. {HTML} was not written: {reason}")
         return
     write_html_report(report, out / HTML)
     say(f"Answers, {REPORT} and {HTML}: {out}")
 
 
 def _show(report: SetReport, as_json: bool) -> None:
-    """The figures on stdout. Raises ``EngineError`` where the judge gave none: the others stand all the same."""
+    """Print the figures. Raises ``EngineError`` afterwards if the judge gave no readable score for a system."""
     from videopath.app.cli.commands.evaluate.answer_tables import show_report
     from videopath.app.cli.console import emit_json
 
@@ -359,7 +365,7 @@ def _show(report: SetReport, as_json: bool) -> None:
         if system.judged and not system.judged.scores:
             reason = next(iter(system.judged.failures), "")
             raise EngineError(
-                f"The judge gave no score that can be read for {system.system} ({reason}); look at the replies in "
-                "judgements.jsonl, and call again: what failed is asked again.",
+                f"The judge gave no readable score for {system.system} ({reason}). Look at the replies in "
+                "judgements.jsonl and run the command again: failed replies are asked again.",
                 retryable=True,
             )

@@ -1,4 +1,4 @@
-"""``videopath evaluate``: the agent on held-out clips, and its retrieval, with figures that can be repeated."""
+"""``videopath evaluate --data DIR``: measure the agent on held-out clips of tiles and slides."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ from videopath.core.errors import InputError
 def clips(
     data: Annotated[
         Path,
-        typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
+        typer.Option("--data", help="Folder with manifest.csv and the tiles.", exists=True, file_okay=False),
     ],
     model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
     which: Annotated[
         Literal["tiles", "atlas", "all"],
         typer.Option(
             "--set",
-            help="Clips over tiles, the atlas slides' own clips, or both; default: tiles.",
+            help="tiles: clips of tiles; atlas: clips of the atlas slides; all: both. Default: tiles.",
             **choice("--set", "tiles", "atlas", "all"),
         ),
     ] = "tiles",
     split: Annotated[
         HeldOutSide,
         typer.Option(
-            "--split", help="Which held-out side; default: test.", **choice("--split", *HELD_OUT_SIDES)
+            "--split", help="Held-out side to measure; default: test.", **choice("--split", *HELD_OUT_SIDES)
         ),
     ] = "test",
-    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Tiles per class at most.")] = 1000,
-    looks: Annotated[int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="Closer looks at most.")] = 2,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Most tiles of each class.")] = 1000,
+    looks: Annotated[
+        int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="Most closer looks of a case.")
+    ] = 2,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write every outcome here, as JSON lines.")
+        Path | None, typer.Option("--out", help="Write every outcome to this file, as JSON lines.")
     ] = None,
     stain: Annotated[
-        bool, typer.Option("--stain", help="The control: all clips are brought to one colour first.")
+        bool, typer.Option("--stain", help="Control: give all clips the same stain colour first.")
     ] = False,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Print confidence weights fitted on these clips.")
+        bool, typer.Option("--calibrate", help="Also fit and print the calibration on these clips.")
     ] = False,
     as_json: AsJson = False,
     home: Home = None,
@@ -50,9 +52,9 @@ def clips(
 ) -> None:
     """Measure the agent on held-out clips.
 
-    Tiles, as clips of eight frames with the site given: accuracy, attribute words, calibration. Atlas slides, whole
-    clips without and with the site: abstention, and whether organ and category are named.
-    The outcomes on tiles are kept in the home folder, for the page Benchmarks of `videopath app`.
+    Tiles are shown as clips of eight frames with the site given; measured are accuracy, attribute words and calibration.
+    Atlas slides are shown as whole clips, without and with the site; measured are abstention and whether organ and
+    category are named. The outcomes on tiles are kept in the home folder for the page Benchmarks of `videopath app`.
     """
     import tempfile
     from dataclasses import asdict
@@ -69,7 +71,7 @@ def clips(
 
     quiet_libraries(verbose)
     if calibrate and which == "atlas":
-        raise InputError("--calibrate is fitted on the tiles: leave out --set atlas.")
+        raise InputError("--calibrate needs the tiles: leave out --set atlas.")
     samples = [] if which == "atlas" else on_clips.held_out(data, split, per_class)
     slides = [] if which == "tiles" else on_atlas.held_out_slides(data, split)
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +107,7 @@ def clips(
 
 
 def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool) -> None:
-    """The figures of what was evaluated, on stdout."""
+    """Print the figures."""
     if as_json:
         figures = {**tiles.to_json(), "calibration": fitted} if tiles else {}
         figures |= {"atlas": atlas.to_json()} if atlas else {}
@@ -116,7 +118,7 @@ def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool
 
 
 def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int, stain: bool) -> None:
-    """Leave the outcomes, and of which model they are, where the pages look for them."""
+    """Keep the outcomes and the model's facts for the page Benchmarks."""
     from videopath.app.cli.console import say
     from videopath.core.settings import load_settings
     from videopath.evaluation.kept import Evaluation, save_evaluation
@@ -133,7 +135,7 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
         f"before retrieval    {summary.blind_accuracy}",
         *(f"{name + ' alone':<19} {share}" for name, share in summary.alone.items()),
         f"helped, hurt        {summary.helped}, {summary.hurt}",
-        f"agent less model, as many answered {summary.equal_coverage or 'none answered'}",
+        f"agent − model at equal coverage {summary.equal_coverage or 'none answered'}",
         f"answered            {summary.coverage}",
         f"accuracy answered   {summary.accuracy_when_answered}",
         f"given out wrongly   {summary.signed_wrongly}",
@@ -144,16 +146,16 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
         f"seconds per clip    {summary.seconds_per_clip:.2f}",
         "by class",
         *(f"  {label:<17} {share}" for label, share in summary.by_class.items()),
-        "confusion (true → said)",
+        "confusion (true → answered)",
         *(
-            f"  {truth} → {said}: {count}"
+            f"  {truth} → {answer}: {count}"
             for truth, row in summary.confusion.items()
-            for said, count in row.items()
-            if said != truth
+            for answer, count in row.items()
+            if answer != truth
         ),
     ]
     if not summary.coverage.value:
-        lines.append("The agent abstained on every clip: accuracy counts the labels that it leaned to.")
+        lines.append("The agent abstained on every clip; accuracy counts its most likely labels.")
     if fitted:
         lines.append("calibration " + json.dumps(fitted))
     return lines

@@ -1,4 +1,4 @@
-"""``videopath evaluate lab``: what the agent is worth with a laboratory's own cases as its knowledge."""
+"""``videopath evaluate lab``: measure the agent with a laboratory's own cases as its knowledge base."""
 
 from __future__ import annotations
 
@@ -33,41 +33,48 @@ def lab(
         Path | None,
         typer.Option(
             "--query",
-            help="CSV of the cases that are asked, of other groups; none: half of --base, by groups.",
+            help="CSV of the test cases, of other groups; default: half of the groups of --base.",
             exists=True,
             dir_okay=False,
         ),
     ] = None,
     site: Annotated[
-        str | None, typer.Option("--site", help="Only the cases of this site.", show_default=False)
+        str | None, typer.Option("--site", help="Use only cases of this site.", show_default=False)
     ] = None,
     foreign: Annotated[
         Path | None,
         typer.Option(
             "--foreign",
-            help="CSV of tissue of other organs: it is asked under the base's site, and none may be answered.",
+            help="CSV of tissue of other organs. It is asked about with the base's site; the agent should abstain.",
             exists=True,
             dir_okay=False,
         ),
     ] = None,
-    foreign_count: Annotated[int, typer.Option("--foreign-count", min=1, help="Of them at most.")] = 100,
-    seed: Annotated[int, typer.Option("--seed", help="Of the halves.")] = 12,
+    foreign_count: Annotated[
+        int, typer.Option("--foreign-count", min=1, help="Most cases of --foreign to use.")
+    ] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the split into halves.")] = 12,
     model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
     encoder: Annotated[
-        list[str], typer.Option("--image-encoder", help="By which the cases are seen; may be repeated.")
-    ] = ["tower:nano"],  # noqa: B006 - typer reads it and nothing changes it
+        list[str],
+        typer.Option("--image-encoder", help="Frame encoder of the knowledge base; can be repeated."),
+    ] = ["tower:nano"],  # noqa: B006 - Typer reads the list; nothing changes it
     stain: Annotated[
-        bool, typer.Option("--stain", help="The control: all pictures are brought to one colour first.")
+        bool, typer.Option("--stain", help="Control: give all pictures the same stain colour first.")
     ] = False,
-    looks: Annotated[int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="Closer looks at most.")] = 2,
-    out: Annotated[Path | None, typer.Option("--out", help="Write every answer here, as JSON lines.")] = None,
+    looks: Annotated[
+        int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="Most closer looks of a case.")
+    ] = 2,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write every answer to this file, as JSON lines.")
+    ] = None,
     as_json: AsJson = False,
     home: Home = None,
     verbose: Verbose = False,
 ) -> None:
-    """Measure the agent with a laboratory's own cases: one half is its knowledge, the other is asked.
+    """Measure the agent with a laboratory's own cases: one half becomes the knowledge base, the other half is the test.
 
-    Beside the agent stand the model alone, the vote of the cases alone, and the colour of the picture alone.
+    It is compared with the model alone, the vote of the cases alone, and the baseline by colour.
     """
     from videopath.agent import DiagnosticAgent
     from videopath.agent.policy import Policy
@@ -82,7 +89,7 @@ def lab(
         stdout,
         table,
     )
-    from videopath.app.figures import lab as shown
+    from videopath.app.figures.lab import SYSTEMS, lines, systems, title
     from videopath.core.files import write_text
     from videopath.core.pathology.sites import canonical_site
     from videopath.core.settings import load_settings
@@ -92,56 +99,56 @@ def lab(
     cases = of_lab.read_cases(base)
     if site:
         cases = [case for case in cases if case.site == canonical_site(site)]
-    held, asked = (cases, of_lab.read_cases(query)) if query else of_lab.halves(cases, seed)
+    base_cases, test_cases = (cases, of_lab.read_cases(query)) if query else of_lab.halves(cases, seed)
     if site and query:
-        asked = [case for case in asked if case.site == canonical_site(site)]
-    of_lab.refuse_shared_groups(held, asked)
-    strangers = _strangers(foreign, held, foreign_count, seed) if foreign else []
-    with tempfile.TemporaryDirectory() as folder, _shown(stain, Path(folder)) as show:
-        with progress_bar("seeing the cases") as progress:
-            of_lab.built(Path(folder) / "base", held, viewer_by_name(encoder, None), show, progress)
+        test_cases = [case for case in test_cases if case.site == canonical_site(site)]
+    of_lab.refuse_shared_groups(base_cases, test_cases)
+    strangers = _strangers(foreign, base_cases, foreign_count, seed) if foreign else []
+    with tempfile.TemporaryDirectory() as folder, _shown_files(stain, Path(folder)) as show:
+        with progress_bar("encoding the cases") as progress:
+            of_lab.built(Path(folder) / "base", base_cases, viewer_by_name(encoder, None), show, progress)
         with DiagnosticAgent.load(
             model=model,
             knowledge=Path(folder) / "base",
             policy=Policy(max_looks=looks),
             home=Path(folder) / "home",
         ) as agent:
-            questions = [*((case, False) for case in asked), *((case, True) for case in strangers)]
+            questions = [*((case, False) for case in test_cases), *((case, True) for case in strangers)]
             name = agent.info.name
-            found = collect_with_progress(
-                of_lab.answers(agent, held, questions, show), len(questions), "cases asked"
+            answers = collect_with_progress(
+                of_lab.answers(agent, base_cases, questions, show), len(questions), "cases answered"
             )
     if out:
-        write_text(out, "".join(answer.model_dump_json() + "\n" for answer in found))
-    report = of_lab.summarised(held, found, stain, base.name, name, " + ".join(encoder))
+        write_text(out, "".join(answer.model_dump_json() + "\n" for answer in answers))
+    report = of_lab.summarised(base_cases, answers, stain, base.name, name, " + ".join(encoder))
     kept = of_lab.save_lab_report(report, load_settings().home)
     if as_json:
         emit_json(report.model_dump_json(indent=2))
         return
     say(f"Kept for the page Benchmarks: {kept}")
     console = stdout()
-    console.print(plain(shown.title(report)), soft_wrap=True)
-    console.print(table(shown.SYSTEMS, shown.systems(report)))
-    for line in shown.lines(report):
+    console.print(plain(title(report)), soft_wrap=True)
+    console.print(table(SYSTEMS, systems(report)))
+    for line in lines(report):
         console.print(plain(line), soft_wrap=True)
 
 
-def _strangers(manifest: Path, held: list[LabCase], count: int, seed: int) -> list[LabCase]:
-    """Tissue of sites that the base does not have, asked under the base's first site; drawn by the seed."""
+def _strangers(manifest: Path, base_cases: list[LabCase], count: int, seed: int) -> list[LabCase]:
+    """Draw tissue of sites that the base does not have, labelled with the base's first site."""
     import numpy as np
 
     from videopath.evaluation.lab import read_cases
 
-    sites = {case.site for case in held}
+    sites = {case.site for case in base_cases}
     others = [case for case in read_cases(manifest) if case.site not in sites]
     drawn = np.random.default_rng(seed).permutation(len(others))[:count]
-    asked_at = sorted(sites)[0]
-    return [others[place].model_copy(update={"site": asked_at}) for place in sorted(drawn)]
+    base_site = sorted(sites)[0]
+    return [others[index].model_copy(update={"site": base_site}) for index in sorted(drawn)]
 
 
 @contextmanager
-def _shown(stain: bool, folder: Path) -> Iterator[Show]:
-    """What is shown in the place of a file: itself, or a copy of its frames in one colour."""
+def _shown_files(stain: bool, folder: Path) -> Iterator[Show]:
+    """Yield a function that returns the file to show: the file itself, or a copy of its frames in one stain colour."""
     import numpy as np
     from PIL import Image
 

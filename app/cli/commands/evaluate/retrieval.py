@@ -1,4 +1,4 @@
-"""``videopath evaluate retrieval``: how good similar cases are, and what they do to the agent's answers."""
+"""``videopath evaluate retrieval``: measure the search for similar cases and its effect on the agent."""
 
 from __future__ import annotations
 
@@ -27,67 +27,74 @@ _CACHE = "retrieval"
 def retrieval(
     data: Annotated[
         Path,
-        typer.Option("--data", help="Folder with manifest.csv and its tiles.", exists=True, file_okay=False),
+        typer.Option("--data", help="Folder with manifest.csv and the tiles.", exists=True, file_okay=False),
     ],
     model: Annotated[str, typer.Option("--model", help="nano, or a checkpoint folder.")] = "nano",
     which: Annotated[
         Literal["tiles", "wsi", "all"],
         typer.Option(
             "--set",
-            help="Clips over tiles, WSI-Bench conversations, or both; default: all.",
+            help="tiles: clips of tiles; wsi: WSI-Bench conversations; all: both. Default: all.",
             **choice("--set", "tiles", "wsi", "all"),
         ),
     ] = "all",
     text: Annotated[
         Path | None,
         typer.Option(
-            "--text", help=f"WSI-Bench conversations; default: {_TEXT} of the data.", show_default=False
+            "--text", help=f"WSI-Bench conversations; default: {_TEXT} in --data.", show_default=False
         ),
     ] = None,
     split: Annotated[
         HeldOutSide,
         typer.Option(
             "--split",
-            help="Which held-out side, of WSI-Bench: which half of the patients; default: test.",
+            help="Held-out side to measure; for WSI-Bench the half of the patients. Default: test.",
             **choice("--split", *HELD_OUT_SIDES),
         ),
     ] = "test",
     per_class: Annotated[
-        int, typer.Option("--per-class", min=1, help="Questions per class at most.")
+        int, typer.Option("--per-class", min=1, help="Most questions of each class.")
     ] = 100_000,
     words: Annotated[
         int,
-        typer.Option("--words", min=1, help="Words that a WSI-Bench description needs to be asked with."),
+        typer.Option(
+            "--words", min=1, help="Fewest words of a WSI-Bench description that is used as a question."
+        ),
     ] = 1,
     fit: Annotated[
-        bool, typer.Option("--fit", help="Fit the views' weights on the calibration side, too.")
+        bool, typer.Option("--fit", help="Also fit the weights of the views on the calibration side.")
     ] = False,
     with_agent: Annotated[
-        bool, typer.Option("--agent", help="Also what similar cases do to the agent's answers on the clips.")
+        bool,
+        typer.Option(
+            "--agent", help="Also measure how similar cases change the agent's answers on the clips."
+        ),
     ] = False,
     each_rule: Annotated[
-        bool, typer.Option("--rules", help="With --agent: also with each rule of the context switched off.")
+        bool, typer.Option("--rules", help="With --agent: also with each context rule switched off.")
     ] = False,
     looks: Annotated[
-        int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="With --agent: closer looks at most.")
+        int, typer.Option("--looks", min=0, max=MAX_LOOKS, help="With --agent: most closer looks of a case.")
     ] = 0,
     cache: Annotated[
         Path | None,
         typer.Option(
             "--cache",
-            help="Folder that keeps knowledge bases and descriptions; default: in the home folder.",
+            help="Folder for built knowledge bases and descriptions; default: a folder in the home folder.",
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write all figures here, as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write all figures to this file, as JSON.")
+    ] = None,
     as_json: AsJson = False,
     home: Home = None,
     verbose: Verbose = False,
 ) -> None:
-    """Measure retrieval: recall, reciprocal rank and nDCG by diagnosis and by site, of each view and fused.
+    """Measure retrieval: recall, reciprocal rank and nDCG by diagnosis and by site, for each view and their fusion.
 
-    Tiles: held-out clips with the model's own descriptions ask a knowledge base of all tiles. WSI-Bench: each
-    description asks for the records of other patients. What takes minutes is kept for the next time.
+    Tiles: held-out clips, with the model's own descriptions, search a knowledge base of all tiles. WSI-Bench: each
+    description searches the records of other patients. Slow results are kept for the next run.
     """
     from videopath.app.cli.commands.evaluate.retrieval_tables import (
         context_lines,
@@ -100,13 +107,11 @@ def retrieval(
 
     quiet_libraries(verbose)
     if fit and split == "calibration":
-        raise InputError(
-            "--fit uses the calibration side: report the figures of the other one (--split test)."
-        )
+        raise InputError("--fit uses the calibration side: measure the other side with --split test.")
     if with_agent and which == "wsi":
         raise InputError("--agent needs clips: leave out --set wsi.")
     if each_rule and not with_agent:
-        raise InputError("--rules is measured on the agent's answers: give --agent, too.")
+        raise InputError("--rules needs the agent's answers: add --agent.")
     folder = cache or load_settings().home / _CACHE
     tiles = None if which == "wsi" else _tiles(data, model, folder)
     measured = []
@@ -146,25 +151,29 @@ def retrieval(
 def _measured(
     questions: Callable[[HeldOutSide], RetrievalSet], split: HeldOutSide, fit: bool
 ) -> tuple[RetrievalSummary, list[ContextRow]]:
-    """All figures of a set; the weights are fitted on the calibration side."""
+    """All figures of a set, with weights fitted on the calibration side if ``fit``."""
     from videopath.app.cli.console import collect_with_progress
     from videopath.evaluation.retrieval import measurement as measuring
     from videopath.evaluation.retrieval.context import candidates, context_rows
 
     fitted = None
     if fit:
-        known = questions("calibration")
-        grid = collect_with_progress(measuring.fit_weights(known), None, f"{known.name}: weights")
-        fitted = measuring.chosen_weights(grid, len(known.questions))
-    asked = questions(split)
-    rows = collect_with_progress(measuring.evaluate_retrieval(asked, fitted), None, f"{asked.name}: views")
-    summary = measuring.summarise_retrieval(asked, rows, fitted)
-    found = collect_with_progress(candidates(asked), len(asked.questions), f"{asked.name}: evidence")
-    return summary, context_rows(asked, found)
+        fit_set = questions("calibration")
+        grid = collect_with_progress(measuring.fit_weights(fit_set), None, f"{fit_set.name}: weights")
+        fitted = measuring.chosen_weights(grid, len(fit_set.questions))
+    measured_set = questions(split)
+    rows = collect_with_progress(
+        measuring.evaluate_retrieval(measured_set, fitted), None, f"{measured_set.name}: views"
+    )
+    summary = measuring.summarise_retrieval(measured_set, rows, fitted)
+    evidence = collect_with_progress(
+        candidates(measured_set), len(measured_set.questions), f"{measured_set.name}: evidence"
+    )
+    return summary, context_rows(measured_set, evidence)
 
 
 def _tiles(data: Path, model: str, folder: Path) -> Tiles:
-    """The tiles, looked at by the model's own tower."""
+    """The tiles, with the model's own vision tower as encoder."""
     from videopath.evaluation.retrieval.sets import Tiles
     from videopath.evaluation.tiles.clips import FRAMES
     from videopath.model import load_engine
@@ -172,7 +181,7 @@ def _tiles(data: Path, model: str, folder: Path) -> Tiles:
     from videopath.tools.frame_encoders.media_viewer import MediaViewer
     from videopath.training.data import corpus
 
-    corpus.read_tiles(data)  # a folder without tiles is told before a model is loaded for it
+    corpus.read_tiles(data)  # fails before the model is loaded if there are no tiles
     engine = load_engine(model)
     encoder = load_frame_encoder("tower", engine=engine)
     return Tiles(data, engine, lambda media: MediaViewer(encoder, media, FRAMES), folder)
@@ -206,7 +215,7 @@ def _questions_of_text(
 
 
 def _effects(tiles: Tiles, split: HeldOutSide, per_class: int, looks: int, each_rule: bool) -> list[Effect]:
-    """The effect on the agent with the starter knowledge and with that of all tiles, by rule of the context."""
+    """The effect on the agent with the starter and with a base of all tiles, by context rule."""
     import tempfile
     from contextlib import ExitStack
 

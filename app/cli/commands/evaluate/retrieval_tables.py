@@ -18,15 +18,15 @@ _CHANGE_HEAD = ("clips", "right blind", "right after", "helped", "hurt", "unchan
 
 
 def retrieval_lines(summary: RetrievalSummary) -> Iterator[str]:
-    """All tables of one set."""
+    """Yield the lines of all tables of one set."""
     yield (
         f"## {summary.name}: {summary.questions:,} questions of {summary.clusters:,} patients or groups, "
         f"{summary.knowledge.records:,} records"
     )
     for way, relevance in dict.fromkeys((row.way, row.relevance) for row in summary.rows):
         rows = [row for row in summary.rows if (row.way, row.relevance) == (way, relevance)]
-        asked = rows[0].figures["ndcg@10"].questions
-        yield f"\n### {_way(way)}, relevant by {relevance} ({asked:,} questions)\n"
+        questions = rows[0].figures["ndcg@10"].questions
+        yield f"\n### {_way(way)}, relevant by {relevance} ({questions:,} questions)\n"
         yield from _table(
             ("view", "weights", *_SHOWN, "nDCG@10 less"),
             (_row(row, summary.differences) for row in rows),
@@ -42,13 +42,13 @@ def retrieval_lines(summary: RetrievalSummary) -> Iterator[str]:
 
 
 def context_lines(rows: Sequence[ContextRow]) -> Iterator[str]:
-    """The evidence that the rules of the context choose, and what each of them gains."""
+    """Yield the lines of the tables of the context rules: the evidence that they choose, and what each rule gains."""
     from videopath.evaluation.retrieval.context import METRICS
 
     if not rows:
         return
-    asked = rows[0].figures["right"].questions
-    yield f"\n### evidence chosen, site given, own patient or group excluded ({asked:,} questions)\n"
+    questions = rows[0].figures["right"].questions
+    yield f"\n### evidence chosen, site given, own patient or group excluded ({questions:,} questions)\n"
     yield from _table(
         ("rules", "kept", *METRICS),
         (
@@ -64,7 +64,7 @@ def context_lines(rows: Sequence[ContextRow]) -> Iterator[str]:
 
 
 def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
-    """The effect on the agent: a row for each set-up, then one for each number of similar cases kept."""
+    """Yield the lines of the effect on the agent, by set-up and by number of similar cases kept."""
     yield "## effect on the agent\n"
     yield from _table(("set-up", *_CHANGE_HEAD), ((e.setup, *_change(e.all)) for e in effects))
     yield "\n### by the number of similar cases kept\n"
@@ -75,7 +75,7 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
 
 
 def _row(row: Row, differences: Sequence[Difference]) -> tuple[str, ...]:
-    """A view's figures, and how much better it or the fusion is, whichever is compared."""
+    """The figures of a view, with its differences to the other views and the fusion."""
     less = [
         f"{difference.figures['ndcg@10']} ({difference.system} − {difference.less})"
         for difference in differences

@@ -23,7 +23,7 @@ def write_set(
         HeldOutSide,
         typer.Option(
             "--split",
-            help="Held-out split to use; default: test.",
+            help="Held-out side to use; default: test.",
             **choice("--split", *HELD_OUT_SIDES),
         ),
     ] = "test",
