@@ -122,7 +122,7 @@ def test_two_runs_do_not_write_to_one_folder(videopath: Run, questions: Path, tm
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"):
         answer = videopath("evaluate", questions, "--out", tmp_path / "out", "--system", "model")
-    assert (answer.exit_code, "Another evaluation writes to" in answer.stderr) == (2, True)
+    assert (answer.exit_code, "Another evaluation is writing to" in answer.stderr) == (2, True)
     assert not (tmp_path / "out" / "model").exists()
 
 

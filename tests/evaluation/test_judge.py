@@ -315,7 +315,7 @@ def test_a_judged_evaluation_keeps_all_figures_when_the_judge_fails(
                  "--judge", server.place, "--judge-parallel", "2"]  # fmt: skip
     server.reply = lambda _: "no"
     failed = CliRunner().invoke(app, arguments)
-    assert (failed.exit_code, "gave no score that can be read" in failed.stderr) == (1, True)
+    assert (failed.exit_code, "gave no readable score" in failed.stderr) == (1, True)
     assert "ROUGE-L" in failed.stdout
     assert read_set_report(out / "report.json").systems[0].judged.failed == 1  # type: ignore[union-attr]
     before = (out / "model" / "answers.jsonl").read_text()
