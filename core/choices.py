@@ -109,6 +109,11 @@ JudgeParser = Literal["strict", "published"]
 """How a judge's replies are read."""
 JUDGE_PARSERS: tuple[JudgeParser, ...] = get_args(JudgeParser)
 
+# Log
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""From which level on the log is shown."""
+
 # Training
 
 OnUnreadable = Literal["stop", "skip"]

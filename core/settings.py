@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from videopath.core.choices import MAX_FRAMES, DtypeName, ReviewMode
+from videopath.core.choices import MAX_FRAMES, DtypeName, LogLevel, ReviewMode
 from videopath.core.errors import InputError
 
 
@@ -60,9 +60,17 @@ class Settings(BaseSettings):
         description="folders that visitors of `videopath app` and of LangGraph's server may name files in, "
         f"separated by {os.pathsep!r}; none: any path that the server can read",
     )
+    log_level: LogLevel | None = Field(
+        None, description="the command line shows its log from this level on: debug, info, warning or error"
+    )
     accept_licence: bool = Field(
         False, description="the licence of downloaded weights (CC BY-NC) is accepted"
     )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("folders", mode="before")
     @classmethod

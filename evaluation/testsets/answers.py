@@ -6,6 +6,7 @@ the agent asks and weighs one case at a time.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ from videopath.tools.schemas import Candidate
 if TYPE_CHECKING:
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, LocalEngine, Session
     from videopath.model.inference.session import LocalSession
+
+_log = logging.getLogger(__name__)
 
 CONFIDENCE: dict[SystemName, str] = {
     "agent": "the agent's calibrated probability that its diagnosis is right",
@@ -244,6 +247,8 @@ def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
         if not error.retryable:
             raise
         found = None
+    if found is None:
+        _log.info("%d questions cannot be answered side by side: one after the other instead.", len(items))
     return found or one_by_one(lambda item: _by_model(engine, item, engine.info.frames))(items)
 
 

@@ -10,6 +10,7 @@ asked again, what failed is.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections import Counter
@@ -43,6 +44,8 @@ from videopath.evaluation.testsets.judge_replies import (
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+_log = logging.getLogger(__name__)
 
 _SHOWN = 100  # characters of a reply that an error shows
 
@@ -240,6 +243,7 @@ class Judge:
                 try:
                     scores[aspect] = self._score(client, aspect, answer, replies[aspect])
                 except _Failed as failure:
+                    _log.warning("The judge gave no score for the aspect %s.", aspect)
                     error = error or f"{aspect}: {failure}"
         if error and self.parser == "published":
             scores = dict.fromkeys(ASPECTS, 0)

@@ -8,6 +8,7 @@ absent, fails, or disagrees about the number, times or size of the frames.
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from videopath.media.image.source import ALLOWED, Keep, Reader, file_hash
 from videopath.media.tone import curve_of, refuse_unreadable_colours
 from videopath.media.video.display import UPRIGHT, Display, Turn, display_of, draw, turned
 from videopath.media.video.streams import Film, read_through
+
+_log = logging.getLogger(__name__)
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
@@ -125,6 +128,8 @@ class VideoSource:
 
     def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
         frames = self.read_decord(indices, keep)
+        if frames is None:
+            _log.debug("%s: read by PyAV, not by decord.", self.path)
         if frames is not None:
             return frames, "decord"
         return self.read_pyav(indices, keep), "pyav"
@@ -278,6 +283,7 @@ def _decord() -> Any:
     try:
         import decord
     except (ImportError, OSError):
+        _log.info("decord cannot be imported: PyAV reads all videos.")
         return None
     decord.logging.set_level(decord.logging.QUIET)
     return decord

@@ -6,6 +6,8 @@ engine behind a server fits as well. :class:`LocalEngine` runs a checkpoint on t
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from videopath.model.architecture.network import Network
     from videopath.model.checkpoints.loading import Checkpoint
     from videopath.model.inference.session import LocalSession
+
+_log = logging.getLogger(__name__)
 
 NANO_FOLDER = Path(str(files("videopath.model.nano")))
 CARD_FILE = "videopath.json"
@@ -252,6 +256,7 @@ def load_local_engine(spec: EngineSpec) -> LocalEngine:
     from videopath.model.checkpoints.weights_hash import weights_sha256
     from videopath.model.device import choose_device
 
+    started = time.monotonic()
     _refuse_servers(str(spec.model))
     source = _source(spec.model)
     choice = choose_device(spec.device, spec.dtype)
@@ -272,6 +277,10 @@ def load_local_engine(spec: EngineSpec) -> LocalEngine:
         frames=card.frames or _FRAMES,
         card=card.card_of(sha256),
     )
+    _log.info(
+        "Engine %s loaded on %s as %s in %.1f s (%s).",
+        info.name, info.device, info.dtype, time.monotonic() - started, info.device_reason,
+    )  # fmt: skip
     return LocalEngine(network, info)
 
 

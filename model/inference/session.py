@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ from videopath.model.inference.engine import Generation
 from videopath.model.inference.frame_vectors import encode_frames
 from videopath.model.inference.prefix import OnFrames, Prefix
 from videopath.model.inference.prefix_cache import side_by_side
+
+_log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -154,6 +157,9 @@ class LocalSession:
             )
         self.clip = self.clip.take(range(0, before - before % 2, 2))
         self.notes.append(f"Out of memory on {device}: {len(self.clip)} of {before} frames are used.")
+        _log.warning(
+            "Out of memory on %s: trying again with %d of %d frames.", device, len(self.clip), before
+        )
 
 
 class _Answer:

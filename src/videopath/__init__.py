@@ -5,6 +5,7 @@ The four names of everyday use are loaded when they are first used, so that impo
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ _HOMES = {
     "load_engine": "videopath.model",
     "open_clip": "videopath.model",
 }
+
+logging.getLogger("videopath").addHandler(logging.NullHandler())
 
 __all__ = ["DiagnosticAgent", "KnowledgeBase", "__version__", "load_engine", "open_clip"]
 
