@@ -1,6 +1,6 @@
-"""VideoPath in lmms-eval: the model and the agent as models of that harness, and tasks for them; see README.md beside this.
+"""VideoPath in lmms-eval: model and agent as models of that harness, and tasks; see README.md in this folder.
 
-Of this package only ``models`` needs lmms-eval, which loads it by the entry point in ``pyproject.toml``.
+Only the module ``models`` needs lmms-eval, which loads it through the entry point in ``pyproject.toml``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MODELS = "videopath.app.lmms_eval.models"
 
 
 def manifests() -> list[Any]:
-    """What the harness registers: the models' names and where their classes are."""
+    """Return the manifests that the harness registers: the names of the models and their classes."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return [

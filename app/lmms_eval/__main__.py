@@ -1,4 +1,4 @@
-"""``python -m videopath.app.lmms_eval``: the folder for lmms-eval's ``--include_path``."""
+"""Print the folder for lmms-eval's ``--include_path``, with ``python -m videopath.app.lmms_eval``."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ app = typer.Typer(
 def folder(
     questions: Annotated[
         Path | None,
-        typer.Option(
-            "--set", help="A test set of your own, to be a task as well.", exists=True, dir_okay=False
-        ),
+        typer.Option("--set", help="Your own test set, to add as a task.", exists=True, dir_okay=False),
     ] = None,
     media: Annotated[
         Path | None,
         typer.Option(
-            "--media", help="Folder of its videos; default: that of the set.", exists=True, file_okay=False
+            "--media",
+            help="Folder of its videos; default: the folder of the set.",
+            exists=True,
+            file_okay=False,
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="The new folder, with the shipped tasks and yours.", file_okay=False)
+        Path,
+        typer.Option("--out", help="New folder for the shipped tasks and yours.", file_okay=False),
     ] = Path("lmms_eval_tasks"),
 ) -> None:
-    """Print the folder of the tasks: the shipped one, or with --set a new one that also holds a task for your set."""
+    """Print the folder of the tasks. With --set, write a new folder that also holds a task for your test set."""
     from videopath.app.lmms_eval import TASKS
 
     if questions is None:
@@ -45,7 +47,7 @@ def folder(
     from videopath.app.lmms_eval.folder import write_tasks
 
     name = write_tasks(questions, media or questions.parent, out)
-    say(f"The task of {questions.name}: --tasks {name}")
+    say(f"Task of {questions.name}: --tasks {name}")
     typer.echo(out.absolute())
 
 

@@ -1,4 +1,4 @@
-"""A test set of one's own as a task of the harness: a folder for its ``--include_path``."""
+"""Write a user's test set as a task of the harness, into a folder for its ``--include_path``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ _QUESTIONS = "questions.jsonl"
 
 
 def write_tasks(questions: Path, media: Path, out: Path) -> str:
-    """Write the shipped tasks and one for the set ``questions`` into the folder ``out``; the new task's name.
+    """Write the shipped tasks and a task for a test set into a folder; return the name of the new task.
 
-    ``questions`` is what ``videopath evaluate SET`` reads, its videos in the folder ``media``. Raises ``InputError`` for
-    the first wrong question.
+    Args:
+        questions: The test set, as ``videopath evaluate SET`` reads it.
+        media: Folder of its videos.
+        out: The folder to write.
+
+    Raises:
+        InputError: For the first wrong question.
     """
     items = read_items(questions, media)
     for shipped in TASKS.iterdir():

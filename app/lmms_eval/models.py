@@ -1,4 +1,4 @@
-"""The model and the agent as lmms-eval calls them. This module needs lmms-eval and is loaded by it."""
+"""The model and the agent as models of lmms-eval. lmms-eval loads this module; it needs lmms-eval."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
+from videopath.app.lmms_eval.decoding import Decoding, visual_file
 from videopath.app.lmms_eval.questions import item_of
-from videopath.app.lmms_eval.wanted import Decoding, shown_file
 from videopath.core.errors import InputError
 from videopath.evaluation.testsets.answers import asking
 from videopath.media.clip import open_clip
@@ -28,11 +28,11 @@ from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import text_ids
 
 Unreadable = Literal["stop", "empty"]
-"""What a question comes to that cannot be asked: the end of the run, or an empty answer that is logged and counts 0."""
+"""What happens at an unreadable question: the run stops, or the answer is empty, is logged and scores 0."""
 
 
 class _Answering(lmms):
-    """Questions about one video or image each, answered one after the other."""
+    """Answers questions about one video or image each, one after the other."""
 
     def __init__(
         self,
@@ -54,47 +54,47 @@ class _Answering(lmms):
         self.device = self._engine.info.device  # where the harness gathers the results of several processes
 
     def generate_until(self, requests: list[Instance]) -> Iterable[GenerationResult]:
-        """The answers as they come: the harness's ``--use_cache`` keeps each at once, not all of them at the end."""
+        """Yield the answers as they come, so that the harness's ``--use_cache`` keeps each one at once."""
         answers = self._answers(requests)
-        return list(answers) if len(requests) == 1 else answers  # single ones are indexed
+        return list(answers) if len(requests) == 1 else answers  # the harness indexes a single answer
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
-        """Raises ``InputError``: a session answers each question by itself."""
+        """Raise ``InputError``: a session answers each question by itself."""
         raise InputError(
             "VideoPath answers single questions, not dialogues: choose a task of type generate_until."
         )
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Raises ``InputError``, except where a subclass can."""
+        """Raise ``InputError`` unless a subclass can score answers."""
         raise InputError(
             "The agent does not score given answers: choose a task of type generate_until, or --model videopath."
         )
 
     def clean(self) -> None:
-        """Give the memory back, before the harness measures the answers."""
+        """Free the memory before the harness measures the answers."""
         del self._engine
         super().clean()
 
     @abstractmethod
     def _answer(
-        self, question: str, wanted: Mapping[str, Any], shown: Path, doc: Mapping[str, Any]
+        self, question: str, settings: Mapping[str, Any], path: Path, doc: Mapping[str, Any]
     ) -> GenerationResult:
-        """The answer to one question about the file ``shown``."""
+        """Answer one question about the file ``path``."""
 
     def _answers(self, requests: list[Instance]) -> Iterator[GenerationResult]:
         with self._progress(len(requests)) as bar:
             for request in requests:
-                answer = self._answered(*request.args)
+                answer = self._answer_request(*request.args)
                 bar.update()
                 yield answer
 
-    def _answered(
-        self, question: str, wanted: Mapping[str, Any], visuals_of: Any, doc_id: int, task: str, split: str
+    def _answer_request(
+        self, question: str, settings: Mapping[str, Any], visuals_of: Any, doc_id: int, task: str, split: str
     ) -> GenerationResult:
         doc = self.task_dict[task][split][doc_id]
         try:
-            with shown_file(visuals_of(doc), task) as shown:
-                return self._answer(question, wanted, shown, doc)
+            with visual_file(visuals_of(doc), task) as path:
+                return self._answer(question, settings, path, doc)
         except InputError as error:
             if self._unreadable == "stop":
                 raise
@@ -106,7 +106,7 @@ class _Answering(lmms):
 
 
 class VideoPath(_Answering):
-    """A checkpoint, asked each question once. ``frames``: per clip; none: the checkpoint's own number."""
+    """A checkpoint, asked each question once; ``frames`` per clip (None: the checkpoint's own number)."""
 
     def __init__(
         self,
@@ -125,43 +125,43 @@ class VideoPath(_Answering):
         self._frames = frames or self._engine.info.frames
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Per given answer, its tokens' mean negative log-probability, and whether it is what greedy decoding writes.
+        """Return the loss of each given answer, and whether greedy decoding would write it.
 
-        The loss and not the log-probability that the interface speaks of: the harness's own models return the loss, and its
-        tasks of type multiple_choice take the smallest number for the choice.
+        The loss is the mean negative log-probability of the tokens. The interface asks for the log-probability, but
+        the harness's own models return the loss, and its multiple-choice tasks choose the smallest number.
         """
-        found: list[tuple[float, bool]] = []
+        scores: list[tuple[float, bool]] = []
         with self._progress(len(requests)) as bar:
             for _, group in groupby(requests, key=_question_of):
-                found += self._scored([request.args for request in group])
-                bar.update(len(found) - bar.n)
-        return found
+                scores += self._score([request.args for request in group])
+                bar.update(len(scores) - bar.n)
+        return scores
 
     def _answer(
-        self, question: str, wanted: Mapping[str, Any], shown: Path, doc: Mapping[str, Any]
+        self, question: str, settings: Mapping[str, Any], path: Path, doc: Mapping[str, Any]
     ) -> GenerationResult:
-        how = Decoding.of(wanted)
-        with self._engine.open(open_clip(shown, self._frames)) as session:
+        decoding = Decoding.of(settings)
+        with self._engine.open(open_clip(path, self._frames)) as session:
             answer = session.generate(
                 question,
-                max_new_tokens=how.max_new_tokens,
-                temperature=how.temperature,
-                top_p=how.top_p,
-                seed=_next_seed() if how.temperature else None,
+                max_new_tokens=decoding.max_new_tokens,
+                temperature=decoding.temperature,
+                top_p=decoding.top_p,
+                seed=_next_seed() if decoding.temperature else None,
             )
             for note in session.notes:
-                logger.warning(f"{shown.name}: {note}")
-        return GenerationResult(how.cut(answer.text), TokenCounts(output_tokens=len(answer.tokens)))
+                logger.warning(f"{path.name}: {note}")
+        return GenerationResult(decoding.cut(answer.text), TokenCounts(output_tokens=len(answer.tokens)))
 
-    def _scored(self, choices: Sequence[tuple[Any, ...]]) -> list[tuple[float, bool]]:
-        """The choices of one question, by their requests' arguments."""
+    def _score(self, choices: Sequence[tuple[Any, ...]]) -> list[tuple[float, bool]]:
+        """Score the choices of one question, which are given as the arguments of their requests."""
         question, _, visuals_of, doc_id, task, split = choices[0]
         doc = self.task_dict[task][split][doc_id]
-        texts = [given if isinstance(given, str) else given(doc) for _, given, *_ in choices]
+        texts = [text if isinstance(text, str) else text(doc) for _, text, *_ in choices]
         tokens = [text_ids(self._engine.network.tokenizer, text) for text in texts]
         with (
-            shown_file(visuals_of(doc), task) as shown,
-            self._engine.open(open_clip(shown, self._frames)) as session,
+            visual_file(visuals_of(doc), task) as path,
+            self._engine.open(open_clip(path, self._frames)) as session,
         ):
             scores = session.score(question, texts)
             written = session.generate(question, max_new_tokens=max(map(len, tokens))).tokens
@@ -169,10 +169,10 @@ class VideoPath(_Answering):
 
 
 class VideoPathAgent(_Answering):
-    """The whole agent: describe, diagnose, retrieve, verify; ``blind``: without similar cases.
+    """The whole agent: describe, diagnose, retrieve, verify; with ``blind`` it sees no similar cases.
 
-    It decides itself how each of its answers is decoded. Site and group are the question's own, where the task names them: no record
-    of the group is used.
+    The agent ignores the task's decoding settings. It uses the site of a question, and no record of its group, if the
+    task names them.
     """
 
     def __init__(
@@ -198,28 +198,28 @@ class VideoPathAgent(_Answering):
         )
 
     def clean(self) -> None:
-        """Close the agent and give the memory back."""
+        """Close the agent and free the memory."""
         self._held.close()
         del self._ask
         super().clean()
 
     def _answer(
-        self, question: str, wanted: Mapping[str, Any], shown: Path, doc: Mapping[str, Any]
+        self, question: str, settings: Mapping[str, Any], path: Path, doc: Mapping[str, Any]
     ) -> GenerationResult:
-        return GenerationResult(self._ask(item_of(doc, shown, question)).text)
+        return GenerationResult(self._ask(item_of(doc, path, question)).text)
 
 
 def _question_of(request: Instance) -> tuple[Any, ...]:
-    question, _, _, *place = request.args
-    return question, *place
+    question, _, _, *document = request.args
+    return question, *document
 
 
 def _own_device(device: str | None) -> str | None:
-    """Of several processes (``torchrun``) each takes the GPU of its own number."""
+    """The GPU of this process's number if several processes run (``torchrun``)."""
     rank = os.environ.get("LOCAL_RANK")
     return f"cuda:{rank}" if rank and device in (None, "cuda") and torch.cuda.is_available() else device
 
 
 def _next_seed() -> int:
-    """Of a sampled answer: from torch's generator, which the harness seeds by ``--seed``."""
+    """A seed for a sampled answer, from torch's generator, which the harness seeds with ``--seed``."""
     return int(torch.randint(2**31, ()))

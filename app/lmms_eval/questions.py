@@ -1,4 +1,4 @@
-"""What the tasks of this package do with a question and its answer; the YAML files in ``tasks`` name these functions."""
+"""Functions of the tasks for questions and answers; the YAML files in ``tasks`` name them."""
 
 from __future__ import annotations
 
@@ -21,40 +21,45 @@ if TYPE_CHECKING:
 
 _PUBLISHED = "VidDiag_Instruct_Test/Test_Videos"  # below HF_HOME, where the harness unpacks the published set
 _CACHE = "~/.cache/huggingface"
-_ONE_AT_A_TIME = threading.Lock()  # the harness measures in several threads; a tokenizer serves one
+_ONE_AT_A_TIME = threading.Lock()  # the harness measures in several threads, but a tokenizer allows only one
 
 
 def checked(questions: Any) -> Any:
-    """The set as it is. Raises ``InputError`` where a column is missing: before any question is asked."""
+    """Return the set unchanged. Raises ``InputError`` before any question is asked if a column is missing."""
     missing = {"question", "answer"} - set(questions.column_names)
     if missing:
         raise InputError(
-            f"The set lacks {' and '.join(sorted(missing))}; it has {', '.join(questions.column_names)}."
+            f"The set lacks the columns {' and '.join(sorted(missing))}; it has {', '.join(questions.column_names)}."
         )
     return questions
 
 
 def video(doc: Mapping[str, Any]) -> list[str]:
-    """The video of a question of a set of one's own, as ``write_tasks`` names it."""
+    """Return the video of a question of a user's set, as ``write_tasks`` wrote it."""
     return [doc["video"]]
 
 
 def published_video(doc: Mapping[str, Any]) -> list[str]:
-    """The video of a question of the published set. Raises ``InputError`` where it is not there."""
+    """Return the video of a question of the published set. Raises ``InputError`` if it is missing."""
     media = Path(os.environ.get("HF_HOME", _CACHE)).expanduser() / _PUBLISHED
-    found = find_video(media, doc["video_name"])
-    if found is None:
+    path = find_video(media, doc["video_name"])
+    if path is None:
         raise InputError(
-            f"The video {doc['video_name']} is not in {media}: let the harness download the set again, or put it there."
+            f"The video {doc['video_name']} is not in {media}. Let the harness download the set again, or copy it there."
         )
-    return [str(found)]
+    return [str(path)]
 
 
 def measure(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """One answer's values in [0, 1] that need no judge, as ``videopath evaluate`` measures them; 0 for an empty answer.
+    """Measure one answer without a judge, as ``videopath evaluate`` does.
 
-    ``answered`` is 1 for any other. Each comes with its group (the video where the set names none), which the harness's intervals
-    take as a whole.
+    Args:
+        doc: The question.
+        results: The answer, as the only element.
+
+    Returns:
+        For each metric the score in [0, 1] and the group of the question (its video if the set names no group); the
+        harness's intervals draw whole groups. ``answered`` is 1 unless the answer is empty; an empty answer scores 0.
     """
     (text,) = results
     item = item_of(doc, Path(doc.get("video") or doc["video_name"]), doc["question"])
@@ -76,7 +81,7 @@ def measure(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, dict[st
 
 
 def item_of(doc: Mapping[str, Any], video: Path, question: str) -> Item:
-    """A question as ``videopath evaluate`` knows it; what only our sets name is empty of others."""
+    """Return a question as ``videopath evaluate`` reads it; fields that the set does not have are empty."""
     return Item(
         id=str(doc.get("id") or ""),
         video=video,
@@ -89,7 +94,7 @@ def item_of(doc: Mapping[str, Any], video: Path, question: str) -> Item:
 
 
 def average(values: Sequence[Mapping[str, Any]]) -> float:
-    """Mean of what ``measure`` gave."""
+    """Return the mean of the scores of ``measure``."""
     return sum(value["score"] for value in values) / len(values)
 
 

@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 
 from videopath.app.lmms_eval import TASKS
 from videopath.app.lmms_eval.__main__ import app
+from videopath.app.lmms_eval.decoding import Decoding, visual_file
 from videopath.app.lmms_eval.questions import average, checked, measure, published_video
-from videopath.app.lmms_eval.wanted import Decoding, shown_file
 from videopath.core.errors import InputError
 from videopath.evaluation.testsets.answers import Answer, asking, unanswered
 from videopath.evaluation.testsets.sets import Item, read_items
@@ -104,7 +104,7 @@ def test_a_set_becomes_a_task_in_a_folder_that_is_printed(tmp_path: Path, sample
 
 
 @pytest.mark.parametrize(
-    ("wanted", "decoding"),
+    ("settings", "decoding"),
     [
         ({}, Decoding(1024, 0.0, 1.0, ())),
         ({"max_new_tokens": 16, "temperature": 0, "top_p": None, "num_beams": 1}, Decoding(16)),
@@ -113,8 +113,8 @@ def test_a_set_becomes_a_task_in_a_folder_that_is_printed(tmp_path: Path, sample
         ({"do_sample": True, "until": ["\n\n", "<|im_end|>"]}, Decoding(1024, 1.0, 1.0, ("<|im_end|>",))),
     ],
 )  # fmt: skip
-def test_an_answer_is_decoded_as_the_task_says(wanted: Mapping[str, Any], decoding: Decoding) -> None:
-    assert Decoding.of(wanted) == decoding
+def test_an_answer_is_decoded_as_the_task_says(settings: Mapping[str, Any], decoding: Decoding) -> None:
+    assert Decoding.of(settings) == decoding
 
 
 def test_an_answer_ends_where_the_task_says() -> None:
@@ -124,13 +124,13 @@ def test_an_answer_ends_where_the_task_says() -> None:
 
 
 def test_a_question_is_about_one_file(tmp_path: Path) -> None:
-    with shown_file([str(tmp_path / "a.mp4")], "t") as shown:
+    with visual_file([str(tmp_path / "a.mp4")], "t") as shown:
         assert shown == tmp_path / "a.mp4"
-    with shown_file([Image.new("RGBA", (40, 30), "red")], "t") as shown:
+    with visual_file([Image.new("RGBA", (40, 30), "red")], "t") as shown:
         clip = open_clip(shown)
     assert (clip.kind, clip.frames.shape, shown.exists()) == ("image", (1, 30, 40, 3), False)
     for visuals in (None, [], ["a.mp4", "b.mp4"], [{"array": 0}]):
-        with pytest.raises(InputError, match="task t shows"), shown_file(visuals, "t"):
+        with pytest.raises(InputError, match="task t shows"), visual_file(visuals, "t"):
             pass
 
 
@@ -171,7 +171,7 @@ def test_answers_are_measured_as_by_the_command() -> None:
 def test_what_a_set_lacks_is_told_before_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = SimpleNamespace(column_names=["question", "answer", "video_name"])
     assert checked(whole) is whole
-    with pytest.raises(InputError, match="lacks answer"):
+    with pytest.raises(InputError, match="lacks the columns answer"):
         checked(SimpleNamespace(column_names=["question", "video_name"]))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     folder = tmp_path / "VidDiag_Instruct_Test" / "Test_Videos"
