@@ -28,8 +28,7 @@ from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.schemas import Candidate
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Engine, EngineInfo, Generation, LocalEngine, Session
-    from videopath.model.inference.session import LocalSession
+    from videopath.model.inference.engine import AnswersTogether, Engine, EngineInfo, Generation, Session
 
 _log = logging.getLogger(__name__)
 
@@ -143,9 +142,9 @@ def asking_several(
     system: SystemName, engine: Engine, knowledge: Any, home: Path, batch: int
 ) -> Iterator[AskSeveral]:
     """The system, ready to be asked: ``model`` on this machine answers up to ``batch`` questions side by side, all else one."""
-    from videopath.model.inference.engine import LocalEngine
+    from videopath.model.inference.engine import AnswersTogether
 
-    if system == "model" and batch > 1 and isinstance(engine, LocalEngine):
+    if system == "model" and batch > 1 and isinstance(engine, AnswersTogether):
         yield lambda items: _together(engine, items)
         return
     with asking(system, engine, knowledge, home) as ask:
@@ -237,7 +236,7 @@ def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
         return _said(item, session, session.generate(item.question, max_new_tokens=_LONGEST))
 
 
-def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
+def _together(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer]:
     """The model's answers to several items: side by side, or one after the other where memory or one question forbids that."""
     try:
         found = _side_by_side(engine, items)
@@ -252,18 +251,17 @@ def _together(engine: LocalEngine, items: Sequence[Item]) -> list[Answer]:
     return found or one_by_one(lambda item: _by_model(engine, item, engine.info.frames))(items)
 
 
-def _side_by_side(engine: LocalEngine, items: Sequence[Item]) -> list[Answer] | None:
+def _side_by_side(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer] | None:
     """The answers, the seconds equal shares of all that it took; none where it took fewer frames to fit into memory.
 
     Fewer frames that only the other clips made necessary would be another question than the one that is asked.
     """
     from videopath.media.clip import open_clip
-    from videopath.model.inference.session import generate_together
 
     begun = time.monotonic()
     answers: dict[str, Answer] = {}
     with ExitStack() as opened:
-        sessions: dict[str, LocalSession] = {}
+        sessions: dict[str, Session] = {}
         for item in items:
             try:
                 clip = open_clip(item.video, engine.info.frames)
@@ -273,7 +271,9 @@ def _side_by_side(engine: LocalEngine, items: Sequence[Item]) -> list[Answer] | 
         seen = [item for item in items if item.id in sessions]
         if seen:
             opened_ones = [sessions[item.id] for item in seen]
-            found = generate_together(opened_ones, [item.question for item in seen], max_new_tokens=_LONGEST)
+            found = engine.generate_together(
+                opened_ones, [item.question for item in seen], max_new_tokens=_LONGEST
+            )
             if any(session.notes for session in opened_ones):
                 return None
             for item, generation in zip(seen, found, strict=True):

@@ -1,7 +1,8 @@
-"""The engine: what can answer questions about a clip, and how one is loaded.
+"""Engines: models that answer questions about a clip.
 
-:class:`Engine` and :class:`Session` are the protocol that the tools work with; nothing of torch is in it, so that an
-engine behind a server fits as well. :class:`LocalEngine` runs a checkpoint on this machine.
+:class:`Engine` and :class:`Session` are the protocols that the tools work with. They do not mention torch, so an engine
+behind a server can implement them as well. :class:`AnswersTogether` and :class:`EncodesFrames` are optional abilities of
+an engine. :class:`LocalEngine` runs a checkpoint on this machine and has both.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -126,15 +127,19 @@ class Generation:
 
 
 class Session(Protocol):
-    """One clip before the model, asked any number of questions; close it or use it in a ``with``."""
+    """One clip before the model, which answers any number of questions about it.
+
+    Use it in a ``with``, or close it. ``frame_vectors`` is optional: a session of an engine that is not
+    :class:`EncodesFrames` raises ``EngineError``.
+    """
 
     @property
     def clip(self) -> Clip:
-        """The frames that the model sees (fewer than were given if memory ran out, see ``notes``)."""
+        """The frames that the model sees: fewer than were given if memory ran out, see ``notes``."""
 
     @property
     def notes(self) -> list[str]:
-        """What did not go as asked, in sentences for the trace."""
+        """Deviations from the request, in sentences for the trace."""
 
     def generate(
         self,
@@ -148,10 +153,21 @@ class Session(Protocol):
         on_token: Callable[[str], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Generation:
-        """Answer a question; temperature 0 is greedy.
+        """Answer a question.
 
-        The answer continues ``answer_start``. ``on_token`` gets the text piece by piece, ``cancelled`` is asked
-        before each token. Raises InputError for a question that does not fit, EngineError when the model fails.
+        Args:
+            question: The question about the clip.
+            max_new_tokens: Most tokens of the answer, at least 1.
+            temperature: 0 takes the most probable token; above 0, tokens are drawn.
+            top_p: Share of probability that tokens are drawn from, in (0, 1].
+            seed: Makes drawn answers repeatable; default: random.
+            answer_start: Text that the answer continues.
+            on_token: Called with the text, piece by piece.
+            cancelled: Called before each token; if it returns true, the answer ends there.
+
+        Raises:
+            InputError: An argument is out of range, or the question is too long.
+            EngineError: The model fails.
         """
 
     def score(
@@ -162,24 +178,26 @@ class Session(Protocol):
         answer_start: str = "",
         reduce: ScoreReduction = "mean",
     ) -> list[float]:
-        """Mean (or summed) natural-log probability of each candidate's tokens after question and ``answer_start``.
+        """Return the natural-log probability of each candidate as the answer, after question and ``answer_start``.
 
-        Candidates are scored exactly as given: leading spaces count, and no end token is added.
+        Candidates are scored exactly as given: leading spaces count, and no end token is added. ``reduce`` says whether
+        the log-probabilities of a candidate's tokens are averaged or summed.
         """
 
     def score_moments(
         self, question: str, texts: Sequence[str], *, answer_start: str = ""
     ) -> list[list[float]]:
-        """``[text][frame]``: mean log-probability of each text when the model sees that one frame of the clip alone."""
+        """Return ``[text][frame]``: the mean log-probability of each text if the model sees only that frame of the clip."""
 
     def frame_vectors(self) -> np.ndarray:
-        """float32 [T, dimension]: each frame of the clip as the model's vision tower sees it, of length 1.
+        """Return each frame of the clip as the vision tower sees it: float32 [T, dimension], each row of length 1.
 
-        EngineError where the engine shows no such thing, as one behind a server.
+        Raises:
+            EngineError: The engine gives no vectors, for example because it runs behind a server.
         """
 
     def close(self) -> None:
-        """Give the memory back; the session answers no more."""
+        """Free the memory; the session then answers no more questions."""
 
     def __enter__(self) -> Self: ...
 
@@ -189,21 +207,54 @@ class Session(Protocol):
 
 
 class Engine(Protocol):
-    """A loaded model."""
+    """A loaded model. Optional abilities are the protocols :class:`AnswersTogether` and :class:`EncodesFrames`."""
 
     @property
     def info(self) -> EngineInfo:
-        """Name, weights, device, card."""
+        """Name, weights, device and card."""
 
     def open(self, clip: Clip, *, on_frames: Callable[[int, int], None] | None = None) -> Session:
-        """Show a clip to the model, once; every answer of the session continues from there.
+        """Encode a clip once; every answer of the session continues from there.
 
-        ``on_frames`` is called with (frames encoded, frames in all) while that goes on; what it raises ends it.
+        Args:
+            clip: The clip.
+            on_frames: Called with (frames encoded, all frames). If it raises, the encoding stops.
         """
 
 
+@runtime_checkable
+class AnswersTogether(Engine, Protocol):
+    """An engine that answers questions about several clips side by side. Optional."""
+
+    def generate_together(
+        self, sessions: Sequence[Session], questions: Sequence[str], *, max_new_tokens: int = 256
+    ) -> list[Generation]:
+        """Answer one question in each of several sessions of this engine, greedily.
+
+        Raises:
+            InputError: ``max_new_tokens`` is below 1, or a question is too long.
+            EngineError: The memory is too small for all sessions at once, or the model fails.
+        """
+
+
+@runtime_checkable
+class EncodesFrames(Engine, Protocol):
+    """An engine that turns frames into vectors with its vision tower. Optional."""
+
+    @property
+    def frame_dimension(self) -> int:
+        """Length of a frame's vector."""
+
+    @property
+    def frame_side(self) -> int:
+        """Side of the square that the tower reads, in pixels."""
+
+    def encode_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Return one vector for each frame, uint8 [T, H, W, 3] RGB: float32 [T, dimension], each of length 1."""
+
+
 class LocalEngine:
-    """A checkpoint on this machine."""
+    """A checkpoint on this machine; see :class:`AnswersTogether` and :class:`EncodesFrames` for its methods."""
 
     def __init__(self, network: Network, info: EngineInfo) -> None:
         self.network = network
@@ -211,14 +262,41 @@ class LocalEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """Name, weights, device, card."""
+        """Name, weights, device and card."""
         return self._info
+
+    @property
+    def frame_dimension(self) -> int:
+        """Length of a frame's vector."""
+        return int(self.network.config.vision_config["hidden_size"])
+
+    @property
+    def frame_side(self) -> int:
+        """Side of the square that the tower reads, in pixels."""
+        return self.network.config.image_size
 
     def open(self, clip: Clip, *, on_frames: Callable[[int, int], None] | None = None) -> LocalSession:
         """Encode the clip and prefill the prompt up to its end, once."""
         from videopath.model.inference.session import LocalSession
 
         return LocalSession(self.network, clip, on_frames)
+
+    def generate_together(
+        self, sessions: Sequence[Session], questions: Sequence[str], *, max_new_tokens: int = 256
+    ) -> list[Generation]:
+        """Answer one question in each of several sessions of this engine, greedily."""
+        from videopath.model.inference import session
+
+        own = [one for one in sessions if isinstance(one, session.LocalSession)]
+        if len(own) < len(sessions):
+            raise TypeError("LocalEngine answers only in its own sessions")
+        return session.generate_together(own, questions, max_new_tokens=max_new_tokens)
+
+    def encode_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Return one vector for each frame, uint8 [T, H, W, 3] RGB: float32 [T, dimension], each of length 1."""
+        from videopath.model.inference.frame_vectors import encode_frames
+
+        return encode_frames(self.network, frames)
 
 
 def load_engine(

@@ -83,13 +83,12 @@ def is_loaded_by_name(name: str, allowed: Collection[str] = ()) -> bool:
 
 def _tower(model: str, engine: Engine | None) -> FrameEncoder:
     from videopath.model import load_engine
-    from videopath.model.inference.engine import NANO, LocalEngine
+    from videopath.model.inference.engine import EncodesFrames
     from videopath.model.inference.frame_vectors import TowerEncoder
+    from videopath.model.inference.spec import NANO
 
     if engine is None or (model and model != engine.info.source):
         engine = load_engine(model or NANO)
-    if not isinstance(engine, LocalEngine):
-        raise InputError(
-            f"The model {engine.info.name} shows no vision tower of its own; name another encoder."
-        )
+    if not isinstance(engine, EncodesFrames):
+        raise InputError(f"The model {engine.info.name} gives no vectors of frames; name another encoder.")
     return TowerEncoder(engine)

@@ -1,4 +1,4 @@
-"""Questions to the engine that belong to no case: queued with the cases, answered by the worker's thread."""
+"""Questions to the engine that belong to no case; they wait in the worker's queue like cases."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, TypeVar
 from videopath.core.errors import EngineError, VideoPathError
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import LocalEngine
+    from videopath.model.inference.engine import Engine
 
 Answer = TypeVar("Answer")
 
-_UNFORESEEN = "VideoPath failed in a way that it should not. The server's log says where; report it."
+_UNEXPECTED = "VideoPath failed unexpectedly. The server's log shows where. Report the problem."
 
 
 def question(
-    engine: Callable[[], LocalEngine], work: Callable[[LocalEngine], Answer]
+    engine: Callable[[], Engine], work: Callable[[Engine], Answer]
 ) -> tuple[Future[Answer], Callable[[], None]]:
-    """What will hold the answer, and what the worker's thread does for it. A cancelled question is not asked."""
+    """Return a future for the answer, and the task for the worker's thread that fills it.
+
+    A question that is cancelled before its turn is not asked.
+
+    Args:
+        engine: Returns the engine.
+        work: Asks the engine.
+    """
     answer: Future[Answer] = Future()
 
     def ask() -> None:
@@ -30,7 +37,7 @@ def question(
         except (VideoPathError, OSError) as error:
             answer.set_exception(error)
         finally:
-            if not answer.done():  # the error goes on to the log
-                answer.set_exception(EngineError(_UNFORESEEN))
+            if not answer.done():  # the error itself is raised and logged
+                answer.set_exception(EngineError(_UNEXPECTED))
 
     return answer, ask

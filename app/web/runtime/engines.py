@@ -1,4 +1,4 @@
-"""The engines of the worker: loaded once, kept while they are used, shared by the cases."""
+"""The engines of the worker: each is loaded once and shared by the cases."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from videopath.core.settings import Settings
 from videopath.model.inference.spec import EngineSpec
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import LocalEngine
+    from videopath.model.inference.engine import Engine
 
 _log = logging.getLogger(__name__)
 
 LOADING = "loading the model"
 
-_KEPT = 2  # engines in memory at once: that of the settings and one more
+_KEPT = 2  # engines in memory at once: the one of the settings and another
 
 
 class Engines:
@@ -32,13 +32,13 @@ class Engines:
     def __init__(self, home: Path, settings: Settings) -> None:
         self._settings = settings
         self._times = home / "cache" / "loading-seconds.json"
-        self._loaded: OrderedDict[EngineSpec, LocalEngine] = OrderedDict()
+        self._loaded: OrderedDict[EngineSpec, Engine] = OrderedDict()
         self.problem: str | None = None
-        """Why the settings' model could not be loaded; none: it could, or nobody tried."""
+        """Why the settings' model could not be loaded; None if it was loaded, or if nobody tried."""
 
     def warm(self) -> None:
-        """Load the settings' model; why it cannot be is kept for the pages, and told again by each case."""
-        import videopath.agent.agent  # noqa: F401 - LangGraph takes a second: the first case does not wait for it
+        """Load the settings' model; if it fails, keep the reason for the pages."""
+        import videopath.agent.agent  # noqa: F401 - loads LangGraph, which takes a second, before the first case
 
         try:
             self.get(EngineSpec.from_settings(self._settings))
@@ -47,8 +47,8 @@ class Engines:
             self.problem = os_sentence(error) if isinstance(error, OSError) else str(error)
             _log.warning("The model of the settings cannot be loaded: %s", self.problem)
 
-    def get(self, spec: EngineSpec) -> LocalEngine:
-        """Return the engine of a spec; load it if needed, in place of the one used longest ago."""
+    def get(self, spec: EngineSpec) -> Engine:
+        """Return the engine of a spec; load it if needed, in place of the least recently used one."""
         from videopath.model.inference.engine import load_local_engine
 
         key = _key(spec)
@@ -61,13 +61,13 @@ class Engines:
         self._loaded.move_to_end(key)
         return self._loaded[key]
 
-    def put(self, model: str, engine: LocalEngine) -> None:
-        """Take an engine that is loaded already, on the device and with the dtype that the settings name."""
+    def put(self, model: str, engine: Engine) -> None:
+        """Add a loaded engine, under the device and dtype of the settings."""
         own = self._settings
         self._loaded[_key(EngineSpec(model, device=own.device, dtype=own.dtype))] = engine
 
     def expected_loading(self, model: str) -> dict[str, float]:
-        """Seconds that the model took to load last time, under ``LOADING``; empty when it never was."""
+        """Return the seconds of the model's last loading, under ``LOADING``; empty if it was never loaded."""
         seconds = self._measured().get(_whole(model))
         return {} if seconds is None else {LOADING: seconds}
 
@@ -85,11 +85,11 @@ class Engines:
 
 
 def _key(spec: EngineSpec) -> EngineSpec:
-    """Return the spec with whole paths; the licence makes no difference to what is loaded."""
+    """The spec with absolute paths; accepting the licence makes no difference to what is loaded."""
     base = None if spec.base is None else _whole(str(spec.base))
     return replace(spec, model=_whole(str(spec.model)), base=base, accept_licence=False)
 
 
 def _whole(name: str) -> str:
-    """A folder with its whole path; nano and a hub id as they are."""
+    """The absolute path of a folder; nano and a hub id stay as they are."""
     return str(Path(name).resolve()) if name != "nano" and Path(name).is_dir() else name

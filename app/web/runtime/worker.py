@@ -1,7 +1,7 @@
-"""The worker: runs the cases one after the other in a thread of the server, whoever looks on or has gone.
+"""The worker: a thread of the server that runs the cases one after the other, also if nobody looks at them.
 
-It knows nothing of Streamlit. A case is in the library from the moment it is submitted, so one that waits or runs
-when the server is killed is resumed like any other that was interrupted.
+It does not depend on Streamlit. A submitted case is in the library at once. If the server is killed, the cases that
+wait or run can therefore be resumed like any interrupted case.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ from videopath.model.inference.spec import EngineSpec
 
 if TYPE_CHECKING:
     from videopath.agent import Decision, DiagnosticAgent, Progress
-    from videopath.model.inference.engine import LocalEngine
+    from videopath.model.inference.engine import Engine
 
 __all__ = ["JobState", "Phase", "Submission", "Worker"]
 
 _log = logging.getLogger(__name__)
 
-_UNFORESEEN = "VideoPath failed in a way that it should not. The server's log says where; report it, and resume the case."
+_UNEXPECTED = (
+    "VideoPath failed unexpectedly. The server's log shows where. Report the problem, and resume the case."
+)
 
 
 class CaseStopped(BaseException):
-    """Ends the run of a case between two tokens. No ``Exception``: nothing on the way may take it for a failure."""
+    """Ends the run of a case between two tokens. Not an ``Exception``, so that no code handles it as a failure."""
 
 
 class Worker:
-    """Runs the cases of one home folder, fair to their owners, one at a time."""
+    """Runs the cases of one home folder, one at a time; the owners take turns."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
         self.home = home
@@ -52,21 +54,22 @@ class Worker:
         self._queue: FairQueue[Job | Callable[[], None]] = FairQueue()
         self._board = Board()
         self._warm = threading.Event()
-        self._warming = ("", 0.0)  # what is loaded before a case needs it, and since when
+        self._warming = ("", 0.0)  # what is being loaded in advance, and since when
         self._start_thread()
 
     def warm(self) -> None:
-        """Load the settings' model before a case needs it, then the embedder; asked again, nothing happens."""
+        """Load the settings' model and the embedder in advance; further calls do nothing."""
         if not self._warm.is_set():
             self._warm.set()
             self._queue.put("", self._warm_model)
             self._queue.put("", self._warm_embedder)
 
     def submit(self, submission: Submission) -> None:
-        """Enter a new case and queue it.
+        """Enter a new case into the library and queue it.
 
-        Raises ``InputError`` for a video, site or question that cannot be used or a path that may not be named,
-        ``CaseError`` when the id is taken.
+        Raises:
+            InputError: If the video, site or question cannot be used, or if visitors may not open a path.
+            CaseError: If the case id is taken.
         """
         submission = self._confined(submission)
         with self._agent_of(submission) as agent:
@@ -74,34 +77,35 @@ class Worker:
         self._enqueue(case_id, submission.owner)
 
     def resume(self, case_id: str, owner: str, decision: Decision | None = None) -> None:
-        """Queue a case that was interrupted, failed or waits for this decision.
+        """Queue a case that was interrupted, that failed, or that waits for this decision.
 
-        A case that is queued or at work here already is left alone. Raises ``CaseError`` for an unknown case, for one
-        that another process works on, and for a decision that is stale, repeated or not asked for.
+        Without a decision, nothing happens if the case is already queued or running here.
+
+        Raises:
+            CaseError: If the case is unknown, if another process works on it, or if the decision is stale, repeated
+                or not asked for.
         """
         from videopath.agent.cases.library import load_case_library
 
         load_case_library(self.home).entry(case_id)
         if self._board.job(case_id) is not None:
             if decision is not None:
-                raise CaseError(
-                    f"Case {case_id} is at work already: somebody else was faster. Look at it again."
-                )
+                raise CaseError(_already_running(case_id))
             return
         if decision is not None:
             self._refuse_stale(case_id, decision)
         if not self._enqueue(case_id, owner, decision) and decision is not None:
-            raise CaseError(f"Case {case_id} is at work already: somebody else was faster. Look at it again.")
+            raise CaseError(_already_running(case_id))
 
-    def ask(self, owner: str, work: Callable[[LocalEngine], Answer]) -> Future[Answer]:
-        """Queue a question to the settings' engine that belongs to no case; it takes its turn like the cases."""
+    def ask(self, owner: str, work: Callable[[Engine], Answer]) -> Future[Answer]:
+        """Queue a question to the settings' engine that belongs to no case; it waits its turn like a case."""
         spec = EngineSpec.from_settings(self.settings)
         answer, task = question(lambda: self.engines.get(spec), work)
         self._queue.put(owner, task)
         return answer
 
     def stop(self, case_id: str) -> None:
-        """Stop a case between two tokens; it stays resumable. Nothing happens to one that is not at work."""
+        """Stop a case between two tokens; it can be resumed. Nothing happens if it is not queued or running."""
         job = self._board.job(case_id)
         if job is None:
             return
@@ -114,18 +118,18 @@ class Worker:
             self._board.update(job, phase="stopping")
 
     def state(self, case_id: str) -> JobState | None:
-        """How far a case is; none when this worker never had it, or it ended long ago."""
+        """Return how far a case is; None if this worker never had it, or if it ended long ago."""
         state = self._board.state(case_id)
         return state and self._placed(state, self._places())
 
     def queue(self) -> list[JobState]:
-        """The cases at work and waiting, in their order."""
+        """Return the running and waiting cases, in their order."""
         places = self._places()
         states = [self._placed(state, places) for state in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Stop what runs and take no more; what is open stays resumable. Says whether all ended in time (seconds)."""
+        """Stop all cases and take no more; they can be resumed. Return whether they ended within ``timeout`` seconds."""
         self._queue.close()
         for state in self._board.open_jobs():
             self.stop(state.case_id)
@@ -133,23 +137,23 @@ class Worker:
         return not self._thread.is_alive()
 
     def _places(self) -> dict[str, int]:
-        """Case → its place among those that wait, from 1."""
+        """Case id → its place among the waiting cases, counted from 1."""
         waiting = [item for item in self._queue.waiting() if isinstance(item, Job)]
         return {job.case_id: place for place, job in enumerate(waiting, start=1)}
 
     def _placed(self, state: JobState, places: dict[str, int]) -> JobState:
-        """A state with its place in the queue. The next case is told what is loaded for it already."""
+        """The state with its place in the queue; the next case shows what is being loaded in advance."""
         place = places.get(state.case_id, 0)
         if state.phase != "queued" or not place:
             return state
-        what, since = self._warming
-        if place > 1 or not what:
+        activity, since = self._warming
+        if place > 1 or not activity:
             return replace(state, position=place)
         expected = self.engines.expected_loading(self.settings.model)
-        return replace(state, phase="loading", activity=what, step_started=since, expected=expected)
+        return replace(state, phase="loading", activity=activity, step_started=since, expected=expected)
 
     def _enqueue(self, case_id: str, owner: str, decision: Decision | None = None) -> bool:
-        """Queue a case, held for this worker from now on; False where it is queued or at work here already."""
+        """Lock a case for this worker and queue it; return False if it is already queued or running here."""
         from videopath.agent.cases.library import load_case_library
         from videopath.agent.cases.signing import decision_not_kept
 
@@ -183,7 +187,7 @@ class Worker:
         )
 
     def _confined(self, submission: Submission) -> Submission:
-        """Return the submission with the files that its paths lead to; raise for one that may not be named."""
+        """Return the submission with resolved paths; raise if visitors may not open one of them."""
         case, knowledge = submission.case, submission.knowledge
         return replace(
             submission,
@@ -202,18 +206,17 @@ class Worker:
             if agent.pending(case_id) is None:
                 lost = decision_not_kept(decision)
                 raise CaseError(
-                    f"Case {case_id} does not wait for a decision: it was given already, by somebody else or in "
+                    f"Case {case_id} no longer waits for a decision: somebody else decided, or you decided in "
                     f"another window. Look at the case again.{lost}"
                 )
-            agent.check(case_id, decision)  # stale, or a revision that cannot be carried out
+            agent.check(case_id, decision)  # rejects a stale decision and an impossible revision
 
     def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._work, name="videopath-worker", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        """Case after case. An error that nobody foresaw ends this thread, with its traceback in the log, and the
-        next cases get another one."""
+        """Run item after item. An unexpected error ends this thread with a traceback in the log; a new thread goes on."""
         try:
             while not self._queue.closed:
                 self._take()
@@ -229,22 +232,22 @@ class Worker:
             item()
 
     def _warm_model(self) -> None:
-        with self._telling(LOADING):
+        with self._warming_up(LOADING):
             self.engines.warm()
 
     def _warm_embedder(self) -> None:
-        """What looks for similar cases takes as long to load as a small model."""
+        """Load the embedder of the search; that takes as long as loading a small model."""
         from videopath.knowledge import KnowledgeBase
 
-        with self._telling("loading the embedder"):
+        with self._warming_up("loading the embedder"):
             try:
                 KnowledgeBase.starter().search("tissue", k=1)
             except KnowledgeError as error:
                 self.engines.problem = self.engines.problem or str(error)
 
     @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
-        self._warming = (what, time.time())
+    def _warming_up(self, activity: str) -> Iterator[None]:
+        self._warming = (activity, time.time())
         try:
             yield
         finally:
@@ -252,7 +255,7 @@ class Worker:
 
     def _run(self, job: Job) -> None:
         started = time.monotonic()
-        _log.info("Job of case %s: begun.", job.case_id)
+        _log.info("Job of case %s: started.", job.case_id)
         try:
             try:
                 self._follow(job)
@@ -269,16 +272,18 @@ class Worker:
             self._board.update(
                 job,
                 phase="failed",
-                error=f"The case library cannot be used ({error}): free its disk and resume.",
+                error=f"The case library cannot be used ({error}). Free disk space, then resume the case.",
             )
         finally:
-            self._board.update(job, phase="failed", error=_UNFORESEEN)  # none of the above: still open
+            self._board.update(
+                job, phase="failed", error=_UNEXPECTED
+            )  # no effect unless the job is still open
             self._log_end(job, time.monotonic() - started)
 
     def _log_end(self, job: Job, seconds: float) -> None:
         state = self._board.state(job.case_id)
         if state is not None:
-            level = logging.ERROR if state.error == _UNFORESEEN else logging.INFO
+            level = logging.ERROR if state.error == _UNEXPECTED else logging.INFO
             _log.log(level, "Job of case %s: %s after %.1f s.", job.case_id, state.phase, seconds)
 
     def _follow(self, job: Job) -> None:
@@ -297,18 +302,20 @@ class Worker:
         spec = spec_of(settings, accept_licence=self.settings.accept_licence)
         engine = self.engines.get(spec)
         self._board.update(job, phase="running", activity="", device=engine.info.device)
-        _check(job)  # after that: who stopped it while it was loading has let go of the case
+        _raise_if_stopped(
+            job
+        )  # a job that was stopped while the model was loading has already released its case
         with agent_of(settings, self.home, spec=spec, engine=engine) as agent:
             steps = agent.stream_resume(
-                job.case_id, job.decision, on_progress=lambda p: self._hear(job, p), held=True
+                job.case_id, job.decision, on_progress=lambda p: self._on_progress(job, p), held=True
             )
             for _ in steps:
                 done += 1
                 self._board.update(job, steps_done=done)
-                _check(job)
+                _raise_if_stopped(job)
 
-    def _hear(self, job: Job, progress: Progress) -> None:
-        _check(job)
+    def _on_progress(self, job: Job, progress: Progress) -> None:
+        _raise_if_stopped(job)
         if progress.kind == "started":
             self._board.begin_step(job, progress.step)
         elif progress.kind == "token":
@@ -317,6 +324,10 @@ class Worker:
             self._board.begin_activity(job, progress.text)
 
 
-def _check(job: Job) -> None:
+def _already_running(case_id: str) -> str:
+    return f"Case {case_id} is already running: somebody else was faster. Look at the case again."
+
+
+def _raise_if_stopped(job: Job) -> None:
     if job.stopped.is_set():
         raise CaseStopped

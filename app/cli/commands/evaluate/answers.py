@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from videopath.evaluation.testsets.sets import Item
     from videopath.evaluation.testsets.summary import Pair, SetReport
     from videopath.evaluation.testsets.table import Encode
-    from videopath.model.inference.engine import LocalEngine
+    from videopath.model.inference.engine import Engine
 
 REPORT = "report.json"
 
@@ -37,7 +37,7 @@ class _Run:
 
     questions: Path
     items: Sequence[Item]
-    engine: LocalEngine
+    engine: Engine
     knowledge: Path | None
     out: Path
     batch: int
@@ -320,7 +320,7 @@ def _pairs(run: _Run) -> list[Pair]:
     return pairs
 
 
-def _own_folder(questions: Path, engine: LocalEngine) -> Path:
+def _own_folder(questions: Path, engine: Engine) -> Path:
     """The default folder for the answers of a model to a set."""
     from videopath.core.files import sha256_file
     from videopath.core.settings import load_settings

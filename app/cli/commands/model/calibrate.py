@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from videopath.evaluation.testsets.sets import Item
     from videopath.evaluation.tiles.fitting import Trial
-    from videopath.model.inference.engine import CalibratedOn, LocalEngine
+    from videopath.model.inference.engine import CalibratedOn, Engine
 
 
 def calibrate(
@@ -87,7 +87,7 @@ def calibrate(
     typer.echo(folder / "videopath.json")
 
 
-def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item]) -> list[Trial]:
+def _answers(engine: Engine, knowledge: Path | None, items: Sequence[Item]) -> list[Trial]:
     from videopath.agent import DiagnosticAgent
     from videopath.app.cli.console import collect_with_progress, say
     from videopath.evaluation.calibration import POLICY, answered
@@ -105,7 +105,7 @@ def _answers(engine: LocalEngine, knowledge: Path | None, items: Sequence[Item])
     return answers
 
 
-def _fitted_on(questions: Path, answers: Sequence[Trial], engine: LocalEngine) -> CalibratedOn:
+def _fitted_on(questions: Path, answers: Sequence[Trial], engine: Engine) -> CalibratedOn:
     from videopath.core.files import sha256_file
     from videopath.evaluation.calibration import right_of
     from videopath.model.inference.engine import CalibratedOn

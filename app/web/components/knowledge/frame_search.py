@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from videopath.knowledge.storage.manifest import Views
-    from videopath.model.inference.engine import LocalEngine
+    from videopath.model.inference.engine import Engine
 
 _ASKED = "frame_that_is_looked_at"
 _LOOK_AGAIN = 0.5  # seconds
@@ -135,7 +135,7 @@ def _frame_of(path: Path, second: float) -> bytes:
 
 
 def _ask(
-    shared: Services, read: Callable[[], tuple[bytes, str]], look: Callable[[bytes, LocalEngine], SeenFrame]
+    shared: Services, read: Callable[[], tuple[bytes, str]], look: Callable[[bytes, Engine], SeenFrame]
 ) -> None:
     try:
         image, name = read()
@@ -148,7 +148,7 @@ def _ask(
     st.session_state[_ASKED] = _Asked(image, name, answer, time.time())
 
 
-def _look(image: bytes, engine: LocalEngine, *, site: str | None, words: bool) -> SeenFrame:
+def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> SeenFrame:
     """What the model sees in an image, and says of it if asked; in the worker's thread."""
     from videopath.knowledge.storage.manifest import VIEWS_OF_PICTURES
     from videopath.model.inference.frame_vectors import tower_sha256
