@@ -1,1 +1,1 @@
-"""The case review in the browser: Streamlit pages, and the worker that runs the cases behind them."""
+"""The case review in the browser: Streamlit pages, and the worker that runs the cases."""

@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for every view: the pages and what stands on all of them."""
+"""The script that Streamlit runs for every page view: the navigation and the parts that all pages have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videopath.core.errors import VideoPathError
 
 
 def main() -> None:
-    """Show the page that was asked for."""
+    """Show the requested page."""
     st.set_page_config(page_title="VideoPath", page_icon=MARK, layout="wide")
     style()
     page = st.navigation(
@@ -47,14 +47,14 @@ def main() -> None:
 
 
 def _page(module: str, title: str, icon: str, path: str, *, default: bool = False) -> Page:
-    """A page whose module is imported when it is shown, so that the first one comes soon."""
+    """Return a page whose module is imported when it is shown, so that the first page appears soon."""
 
-    def show() -> None:
-        shown: Callable[[], None] = import_module(f"videopath.app.web.pages.{module}").show
-        shown()
+    def show_page() -> None:
+        show: Callable[[], None] = import_module(f"videopath.app.web.pages.{module}").show
+        show()
 
-    return st.Page(show, title=title, icon=f":material/{icon}:", url_path=path, default=default)
+    return st.Page(show_page, title=title, icon=f":material/{icon}:", url_path=path, default=default)
 
 
-if __name__ == "__main__":  # as Streamlit runs it
+if __name__ == "__main__":  # Streamlit runs this file as __main__
     main()

@@ -1,4 +1,4 @@
-"""The server behind ``videopath app``: Streamlit in this process, with its settings made for this."""
+"""The server of ``videopath app``: Streamlit in this process, with its options set here."""
 
 from __future__ import annotations
 
@@ -33,28 +33,35 @@ _OPTIONS: dict[str, Any] = {
     "client.showErrorLinks": False,
     "logger.level": "warning",
     "runner.magicEnabled": False,
-    "runner.postScriptGC": False,  # with a model in memory it would take a second after every click
+    "runner.postScriptGC": False,  # with a model in memory a collection takes a second after every click
     "global.developmentMode": False,
     **THEME,
 }
 
 
 def serve(host: str, port: int, upload_limit: int, folders: Sequence[Path] | None = None) -> None:
-    """Serve the pages until Ctrl-C. ``upload_limit`` in MB. What runs then stays resumable.
+    """Serve the pages until Ctrl-C; cases that run then can be resumed.
 
-    ``folders``: to which visitors are confined, for what is said to others than this machine.
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        upload_limit: Largest upload, in MB.
+        folders: Folders that visitors may open files in, for the warning if others can reach the address;
+            None: any folder.
     """
     local = is_local(host)
     more = {
         "server.address": host,
         "server.port": port,
         "server.maxUploadSize": upload_limit,
-        "server.allowedHosts": _LOCAL if local else [],  # no foreign name may be bent to this machine
+        "server.allowedHosts": _LOCAL if local else [],  # no foreign host name may resolve to this machine
         "browser.serverAddress": host,
         "browser.gatherUsageStats": shares_usage_stats(),
     }
     bootstrap.load_config_options({**_OPTIONS, **more})
-    PagesManager.uses_pages_directory = False  # else the first visitor gets the files of pages/ raw
+    PagesManager.uses_pages_directory = (
+        False  # otherwise Streamlit serves the files of pages/ to the first visitor
+    )
     asyncio.run(
         _serve(
             f"http://{f'[{host}]' if ':' in host else host}:{port}",
@@ -62,13 +69,13 @@ def serve(host: str, port: int, upload_limit: int, folders: Sequence[Path] | Non
         )
     )
     if not _closed():
-        say("The model was still at work. No case is lost: those that ran can be resumed.")
+        say("The model was still running. No case is lost: interrupted cases can be resumed.")
         sys.stdout.flush()
-        os._exit(0)  # a thread within the model cannot be ended in any other way
+        os._exit(0)  # a thread inside the model cannot be ended in any other way
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    """Return whether only this machine can reach the address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -76,14 +83,14 @@ def is_local(host: str) -> bool:
 
 
 def warning_to_others(folders: Sequence[Path] | None) -> str:
-    """What whoever opens the pages to others should know."""
+    """Return the warning for a server that others can reach."""
     reach = (
-        "may name any path of this machine that this server can read (--folder confines them)"
+        "can open any path of this machine that this server can read (restrict them with --folder)"
         if folders is None
-        else f"may name files in {', '.join(map(str, folders))} alone"
+        else f"can only open files in {', '.join(map(str, folders))}"
     )
     return (
-        "Others can reach this address. There is no login: whoever does sees and changes all cases, and "
+        "Others can reach this address. There is no login: every visitor can see and change all cases, and "
         f"{reach}."
     )
 
@@ -99,7 +106,7 @@ async def _serve(address: str, warning: str | None) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    say(f"VideoPath listens on {address} (Ctrl-C ends it).")
+    say(f"VideoPath listens on {address} (Ctrl-C stops it).")
     if warning:
         say(warning)
     await server.stopped

@@ -1,1 +1,1 @@
-"""What pages are made of."""
+"""The parts of the pages."""

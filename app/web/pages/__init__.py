@@ -1,1 +1,1 @@
-"""The pages; each has a ``show()``."""
+"""The pages; each module has a function ``show()``."""

@@ -1,1 +1,1 @@
-"""What runs behind the pages: the worker, its queue and engines, uploads."""
+"""The code behind the pages: the worker with its queue and engines, uploads, and video files for browsers."""

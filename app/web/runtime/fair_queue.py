@@ -1,4 +1,4 @@
-"""A queue that is fair to people: owners take turns, however many cases each of them has waiting."""
+"""A fair queue: the owners take turns, no matter how many cases each of them has waiting."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
-    """First the owner who was served longest ago; of each owner, the case that came first."""
+    """Serves the owner who was served longest ago, and of that owner the item that came first."""
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[Item]] = {}
-        self._served: dict[str, int] = {}  # owner → turn at which one of theirs was taken last
+        self._served: dict[str, int] = {}  # owner → turn at which the owner's last item was taken
         self._turn = 0
         self._closed = False
         self._changed = threading.Condition()
 
     def put(self, owner: str, item: Item) -> None:
-        """Line up behind the owner's other items."""
+        """Add an item behind the owner's other items."""
         with self._changed:
             self._lines.setdefault(owner, deque()).append(item)
             self._changed.notify()
 
     def take(self) -> Item | None:
-        """The next item, as soon as there is one; none once the queue is closed."""
+        """Wait for the next item and return it; return None once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._closed)
             if self._closed:
@@ -41,16 +41,16 @@ class FairQueue(Generic[Item]):
             self._served[owner] = self._turn
             return item
 
-    def remove(self, wanted: Callable[[Item], bool]) -> list[Item]:
-        """Take out the items that are ``wanted``, wherever they stand."""
+    def remove(self, matches: Callable[[Item], bool]) -> list[Item]:
+        """Remove all matching items and return them."""
         with self._changed:
-            out = [item for line in self._lines.values() for item in line if wanted(item)]
-            kept = {owner: deque(i for i in line if not wanted(i)) for owner, line in self._lines.items()}
+            removed = [item for line in self._lines.values() for item in line if matches(item)]
+            kept = {owner: deque(i for i in line if not matches(i)) for owner, line in self._lines.items()}
             self._lines = {owner: line for owner, line in kept.items() if line}
-            return out
+            return removed
 
     def waiting(self) -> list[Item]:
-        """The items in the order in which they will be taken if nobody else comes."""
+        """Return the items in the order in which they will be taken if no other item comes."""
         with self._changed:
             lines = {owner: deque(line) for owner, line in self._lines.items()}
             served, turn = dict(self._served), self._turn
@@ -65,14 +65,14 @@ class FairQueue(Generic[Item]):
         return order
 
     def close(self) -> None:
-        """Let ``take`` answer none from now on, also to those who wait in it."""
+        """Close the queue: ``take`` returns None from now on, also in threads that wait in it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the queue was closed."""
         return self._closed
 
 

@@ -1,4 +1,4 @@
-"""What goes into the worker and what it tells: requests, snapshots of jobs, and the board that holds them."""
+"""Submissions to the worker, its jobs, and the board with the state of each job."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
 Phase = Literal["queued", "loading", "running", "stopping", "finished", "failed", "stopped"]
 
 ENDED: tuple[Phase, ...] = ("finished", "failed", "stopped")
-_KEPT = 200  # ended jobs that are still told
+_KEPT = 200  # ended jobs on the board
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A new case with its owner and with the agent that works on it."""
+    """A new case with its owner and the settings of its agent."""
 
     case: CaseRequest
     owner: str
     model: str
     knowledge: Path | None = None  # None: the bundled starter
     review: ReviewMode = "never"
-    frames: int | None = None  # None: what the model was trained with
-    accept_uncalibrated: bool = False  # report answers of a model without a fitted confidence
+    frames: int | None = None  # None: the number that the model was trained with
+    accept_uncalibrated: bool = False  # also report answers of a model without a fitted confidence
 
 
 @dataclass(frozen=True)
 class JobState:
-    """How far a case is: a snapshot, never changed."""
+    """How far a case is: an immutable snapshot."""
 
     case_id: str
     owner: str
     phase: Phase
-    position: int = 0  # 0: at work (or ended); 1: next; …
-    step: str | None = None  # the graph's step at work
+    position: int = 0  # 0: running or ended; 1: next; …
+    step: str | None = None  # the running step of the graph
     step_started: float = 0.0  # time.time()
     text: str = ""  # what the model has written in this step so far
     activity: str = ""  # "loading the model", "encoding the video", "writing", …
     device: str | None = None
     error: str | None = None  # one sentence, with what to do
     steps_done: int = 0
-    expected: dict[str, float] = field(default_factory=dict)  # seconds by step; empty: not known
+    expected: dict[str, float] = field(default_factory=dict)  # seconds by step; empty if not known
 
 
 @dataclass(eq=False)
 class Job:
-    """One run of a case, from the queue to its end. It holds the case's lock all the while."""
+    """One run of a case, from the queue to its end; it holds the case's lock until then."""
 
     case_id: str
     owner: str
@@ -64,20 +64,20 @@ class Job:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def release(self) -> None:
-        """Let go of the case; nothing happens when that was done already."""
+        """Release the case's lock; further calls do nothing."""
         if self.lock.is_locked:
             self.lock.release()
 
 
 class Board:
-    """The latest state of each case's latest job. Safe to use from any thread."""
+    """The current state of each case's latest job. Can be used from any thread."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, tuple[Job, JobState]] = OrderedDict()
         self._lock = threading.RLock()
 
     def enter(self, job: Job) -> bool:
-        """Show a job as queued; False when the case has one that did not end."""
+        """Put a job on the board as queued; return False if the case has an open job."""
         with self._lock:
             if self._open(job.case_id):
                 return False
@@ -87,18 +87,18 @@ class Board:
             return True
 
     def update(self, job: Job, **changes: Any) -> None:
-        """Change what is told of a job; one that ended or gave way to another of its case stays as it is."""
+        """Change the state of a job; nothing happens if it has ended or is no longer the case's latest."""
         with self._lock:
-            shown, state = self._jobs.get(job.case_id, (None, None))
-            if shown is job and state is not None and state.phase not in ENDED:
+            latest, state = self._jobs.get(job.case_id, (None, None))
+            if latest is job and state is not None and state.phase not in ENDED:
                 self._jobs[job.case_id] = (job, replace(state, **changes))
 
     def begin_step(self, job: Job, step: str) -> None:
-        """A step of the graph begins."""
+        """Note that a step of the graph begins."""
         self.update(job, phase="running", step=step, step_started=time.time(), text="", activity="")
 
     def begin_activity(self, job: Job, activity: str) -> None:
-        """Something else begins within the step; what the model has written stays, as a paragraph of its own."""
+        """Note that an activity of the step begins; the text written so far becomes a paragraph."""
         with self._lock:
             state = self.state(job.case_id)
             if state is not None:
@@ -106,24 +106,24 @@ class Board:
                 self.update(job, activity=activity, text=text)
 
     def write(self, job: Job, piece: str, device: str | None) -> None:
-        """The model has written a piece of its answer."""
+        """Add a piece of the model's answer."""
         with self._lock:
             state = self.state(job.case_id)
             if state is not None:
                 self.update(job, text=state.text + piece, activity="writing", device=device)
 
     def job(self, case_id: str) -> Job | None:
-        """The case's job that did not end yet."""
+        """Return the case's open job."""
         with self._lock:
             return self._jobs[case_id][0] if self._open(case_id) else None
 
     def state(self, case_id: str) -> JobState | None:
-        """What is told of a case; none when nothing is known of it."""
+        """Return the state of a case's latest job; None if there is no job."""
         with self._lock:
             return self._jobs[case_id][1] if case_id in self._jobs else None
 
     def open_jobs(self) -> list[JobState]:
-        """The states of all jobs that did not end."""
+        """Return the states of all open jobs."""
         with self._lock:
             return [state for _, state in self._jobs.values() if state.phase not in ENDED]
 

@@ -1,4 +1,4 @@
-"""What a browser can show of a video: the file itself, or an H.264 copy made once; and single frames."""
+"""Videos for the browser: the file itself, or an H.264 copy that is made once; and single frames."""
 
 from __future__ import annotations
 
@@ -27,21 +27,28 @@ _PLAYED = {
     ".webm": {"vp8", "vp9", "av1"},
 }
 _PIXELS = {"yuv420p", "yuvj420p"}  # H.264 in other formats is not played everywhere
-_LARGEST = 1280  # pixels of the longer side of a copy
-_ROUNDED = 0.001  # seconds by which a written moment may lie before its frame
+_MAX_SIDE = 1280  # pixels of the longer side of a copy
+_ROUNDING = 0.001  # seconds by which a rounded moment may lie before its frame
 _TICKS = 90_000  # per second
-_AT_ONCE = 32  # pictures in memory: an animation is decoded from its start for each reading
-_LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for how colours are written
-_MAKER = 2
-"""Counts the ways in which copies were made, so that a copy made in an older way is not shown."""
+_BATCH = 32  # pictures in memory; an animation is decoded from its start for each batch
+_LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for colour range and colour spaces
+_COPY_VERSION = 2
+"""Version of the way in which copies are made, so that old copies are not used."""
 
 
 def playable(path: Path, cache: Path) -> Path:
-    """The file itself when browsers play it, else an H.264 mp4 of it in ``cache``, made on the first call.
+    """Return the file itself if browsers play it, otherwise an H.264 mp4 copy, which the first call makes.
 
-    Browsers differ in what they do with turned, mirrored, interlaced, HDR and not square pictures and with several
-    videos in a file, so all of these are copied as they were looked at. The copy keeps the times of the frames. A
-    folder of frames becomes a video of one frame per second. Raises ``InputError`` for what cannot be read.
+    Browsers treat rotated, mirrored, interlaced and HDR pictures, non-square pixels, and several videos in a file
+    differently. All of these are copied as the model saw them. The copy keeps the times of the frames. A folder of
+    frames becomes a video with one frame per second.
+
+    Args:
+        path: Video, image or folder of frames.
+        cache: Folder for copies.
+
+    Raises:
+        InputError: If the file cannot be read.
     """
     source = open_source(path)
     if _is_played(source):
@@ -50,16 +57,16 @@ def playable(path: Path, cache: Path) -> Path:
     if not copy.exists():
         private_folder(cache)
         close_to_others(cache)
-        with FileLock(copy.with_suffix(".lock"), mode=0o600):  # two tabs ask for the same copy
+        with FileLock(copy.with_suffix(".lock"), mode=0o600):  # two tabs may ask for the same copy
             if not copy.exists():
                 _transcode(source, copy)
     return copy
 
 
 def frame_at(path: Path, seconds: float, crop: Crop | None = None) -> np.ndarray:
-    """uint8 [H,W,3], RGB: the frame that is shown at ``seconds``, at its native resolution, or a crop of it."""
-    shown: np.ndarray = open_clip(path, 1, seconds, seconds + _ROUNDED, crop=crop).frames[0]
-    return shown
+    """Return the frame at ``seconds``, or a crop of it, in native resolution: uint8 [H,W,3], RGB."""
+    frame: np.ndarray = open_clip(path, 1, seconds, seconds + _ROUNDING, crop=crop).frames[0]
+    return frame
 
 
 def _is_played(source: Source) -> bool:
@@ -70,14 +77,14 @@ def _is_played(source: Source) -> bool:
 
 
 def _identity(path: Path) -> str:
-    """A name for the copy of a file as it is now."""
+    """A name for the copy, from the path, time and size of the file."""
     stat = path.stat()
     name = os.fsencode(path.resolve()).hex()
-    return sha256_text(f"{_MAKER} {name} {stat.st_mtime_ns} {stat.st_size}")[:24]
+    return sha256_text(f"{_COPY_VERSION} {name} {stat.st_mtime_ns} {stat.st_size}")[:24]
 
 
 def _transcode(source: Source, copy: Path) -> None:
-    """Every frame at its own time, as it is displayed."""
+    """Write every frame, as it is displayed, at its own time."""
     width, height = _even(source.width, source.height)
     rate = Fraction(source.fps or 1).limit_denominator(1000) or Fraction(1)
     with replaced_on_success(copy, private=True) as part, av.open(str(part), "w", format="mp4") as target:
@@ -88,8 +95,8 @@ def _transcode(source: Source, copy: Path) -> None:
         out.codec_context.color_primaries = out.codec_context.color_trc = _BT709
         latest = -1
         for seconds, picture in _film(source):
-            shown = np.ascontiguousarray(fitted(picture, source.width, source.height))
-            frame = av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(
+            pixels = np.ascontiguousarray(fitted(picture, source.width, source.height))
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
                 width=width, height=height, format="yuv420p", dst_colorspace=_BT601, dst_color_range=_LIMITED
             )
             latest = max(latest + 1, round(seconds * _TICKS))
@@ -97,20 +104,20 @@ def _transcode(source: Source, copy: Path) -> None:
             target.mux(out.encode(frame))
         target.mux(out.encode())
     if latest < 0:
-        raise InputError(f"{source.path.name} holds no picture that can be decoded.")
+        raise InputError(f"{source.path.name} contains no picture that can be decoded.")
 
 
 def _film(source: Source) -> Iterator[tuple[float, np.ndarray]]:
     if isinstance(source, VideoSource):
         yield from source.film()
         return
-    for start in range(0, len(source.seconds), _AT_ONCE):
-        seconds = source.seconds[start : start + _AT_ONCE]
+    for start in range(0, len(source.seconds), _BATCH):
+        seconds = source.seconds[start : start + _BATCH]
         pictures, _ = source.read(list(range(start, start + len(seconds))), np.ascontiguousarray)
         yield from zip(map(float, seconds), pictures, strict=True)
 
 
 def _even(width: int, height: int) -> tuple[int, int]:
-    """The size of a copy: at most ``_LARGEST``, both sides even as H.264 wants them."""
-    scale = min(1.0, _LARGEST / max(width, height))
+    """The size of a copy: at most ``_MAX_SIDE``, and both sides even, as H.264 requires."""
+    scale = min(1.0, _MAX_SIDE / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)

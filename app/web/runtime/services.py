@@ -1,4 +1,4 @@
-"""What all pages share: the case library, the settings, the worker; and who this browser session is."""
+"""The services of all pages: case library, settings and worker; and the name of this browser session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """One per server and home folder."""
+    """The services of one server and home folder."""
 
     home: Path
     settings: Settings
@@ -28,30 +28,30 @@ class Services:
 
 
 def services() -> Services:
-    """The services of this server; made by the first page that asks. Raises ``InputError`` for unusable settings."""
+    """Return the services of this server; the first call creates them. Raises ``InputError`` for unusable settings."""
     return _services(str(load_settings().home.expanduser()))
 
 
 def owner() -> str:
-    """Who asks: a random name of this browser session, so that the queue can be fair."""
+    """Return the random name of this browser session; the queue serves the sessions in turn."""
     if "owner" not in st.session_state:
         st.session_state["owner"] = secrets.token_hex(8)
     return st.session_state["owner"]
 
 
 def close_services() -> bool:
-    """Stop the workers; what they were at stays resumable. Says whether all ended within some seconds."""
+    """Stop the workers; their cases can be resumed. Return whether all ended within a few seconds."""
     _services.clear()
     ended, _ended[:] = all(_ended), []
     return ended
 
 
-_PATIENCE = 8.0  # seconds for a worker to leave what it is at
+_TIMEOUT = 8.0  # seconds for a worker to stop its case
 _ended: list[bool] = []
 
 
-def _close(made: Services) -> None:
-    _ended.append(made.worker.close(_PATIENCE))
+def _close(released: Services) -> None:
+    _ended.append(released.worker.close(_TIMEOUT))
 
 
 @st.cache_resource(show_spinner=False, on_release=_close)

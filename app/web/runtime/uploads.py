@@ -1,4 +1,4 @@
-"""Uploaded files: streamed into the case's folder under a name that can do no harm."""
+"""Uploaded files: written into the case's folder under a safe name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from videopath.core.files import replaced_on_success
 
 _LONGEST = 80  # characters of the stem
 _NOT_KEPT = re.compile(r"[^\w.\- ]+")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # devices, on some systems
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # names of devices on Windows
 
 
 def save_upload(name: str, data: BinaryIO, folder: Path) -> Path:
-    """Write an upload into ``folder`` under its cleaned name, whole or not at all; returns where it is."""
+    """Write an upload into ``folder`` under its safe name, completely or not at all; return its path."""
     path = folder / clean_name(name)
     data.seek(0)
     with replaced_on_success(path, private=True) as part, part.open("wb") as target:
@@ -28,9 +28,10 @@ def save_upload(name: str, data: BinaryIO, folder: Path) -> Path:
 
 
 def clean_name(name: str) -> str:
-    """The last part of a name, of letters, digits, ``_``, ``-``, spaces and one suffix.
+    """Return the last part of a name, reduced to letters, digits, ``_``, ``-``, spaces and one suffix.
 
-    Raises ``InputError`` when the name has no suffix: the reader goes by it.
+    Raises:
+        InputError: If the name has no suffix, from which the reader knows the format.
     """
     last = PurePosixPath(name.replace("\\", "/").replace("\0", "")).name
     plain = unicodedata.normalize("NFC", last).encode("utf-8", "ignore").decode()
@@ -38,7 +39,7 @@ def clean_name(name: str) -> str:
     suffix = re.sub(r"[^a-z0-9]", "", suffix.lower())[:8]
     if not dot or not suffix:
         raise InputError(
-            f"The file {plain[:40]!r} has no ending such as .mp4 or .png, so it is not known what it is."
+            f"The file {plain[:40]!r} has no suffix such as .mp4 or .png, so its format is not known."
         )
     stem = _NOT_KEPT.sub("_", stem.replace(".", "_")).strip(" ._-")[:_LONGEST].strip(" ._-")
     if not stem or _RESERVED.fullmatch(stem):
@@ -47,7 +48,7 @@ def clean_name(name: str) -> str:
 
 
 def discard_upload(path: Path) -> None:
-    """Remove an upload that no case came of, with the folders that were made for it."""
+    """Remove an upload that did not become a case, with its folders if they are empty."""
     path.unlink(missing_ok=True)
     for folder in (path.parent, path.parent.parent):
         if folder.is_dir() and not any(folder.iterdir()):
@@ -55,7 +56,13 @@ def discard_upload(path: Path) -> None:
 
 
 def discard_forgotten(cases: Path, known: Collection[str], older_than: float = 86_400) -> None:
-    """Remove what was uploaded for cases that never began: unknown ones with nothing but an upload, of yesterday."""
+    """Remove old uploads for cases that never started.
+
+    Args:
+        cases: Folder of the cases.
+        known: Ids of the cases in the library.
+        older_than: Age in seconds from which an upload is removed.
+    """
     for folder in cases.glob("*/upload"):
         case = folder.parent
         forgotten = case.name not in known and [part.name for part in case.iterdir()] == ["upload"]
