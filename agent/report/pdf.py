@@ -1,4 +1,4 @@
-"""The report as PDF, as it would be handed on: the outcome first, then what it rests on, then how it was found."""
+"""The report as PDF, to hand on: the outcome first, then what it rests on, then how it was found."""
 
 from __future__ import annotations
 
@@ -13,17 +13,7 @@ from PIL import UnidentifiedImageError
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Image, KeepTogether, Spacer, Table
 
-from videopath.agent.cases.records import CaseReport, Decision, Finding
-from videopath.agent.report.markdown import (
-    STATUS,
-    confidence_in_words,
-    flat,
-    left_out_sentences,
-    moment,
-    ranks_of,
-    shown_change,
-    shown_value,
-)
+from videopath.agent.cases.records import CaseReport, Finding
 from videopath.agent.report.pdf_page import (
     ACCENT,
     BODY,
@@ -46,16 +36,18 @@ from videopath.agent.report.pdf_page import (
     text,
 )
 from videopath.agent.report.phrases import (
-    BALLOTS,
+    BALLOT_COLUMNS,
+    STATUS_IN_WORDS,
     abstention_in_words,
     ballots_in_words,
     basis_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
+    confidence_in_words,
     diagnosis_in_words,
+    left_out_sentences,
     looks_in_words,
-    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -63,40 +55,46 @@ from videopath.agent.report.phrases import (
     vote_in_words,
     vouchers_in_words,
 )
-from videopath.agent.report.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
+from videopath.agent.report.sections import (
+    ADVICE,
+    AGENT_SAID,
+    DIFFERENTIAL_COLUMNS,
+    SIGNED_STAYS,
+    STEP_COLUMNS,
+    Section,
+    provenance_rows,
+    step_rows,
+    video_rows,
+    write_sections,
+)
+from videopath.agent.report.statements import (
+    agent_diagnosis_in_words,
+    retrieval_sentence,
+    statements,
+    writer_of,
+)
+from videopath.agent.report.values import change_in_words, moment
+from videopath.tools.context import ranks_in_words
 
-_FRAME = (62 * mm, 62 * mm)  # the largest that an evidence frame is shown
+_FRAME_SIZE = (62 * mm, 62 * mm)  # an evidence frame is never larger
 _DPI = 220
-_LEAST_SHOWN, _SHOWN_ANYWAY = 0.001, 3  # of the differential: probability, and candidates whatever theirs
-_TURN = threading.Lock()  # ReportLab's fonts are shared by all documents and read through one position
+_MIN_PROBABILITY = 0.001  # of a candidate that the differential shows
+_MIN_CANDIDATES = 3  # that it shows whatever their probability
+_LOCK = threading.Lock()  # all documents share ReportLab's fonts, which are read through one file position
 _SETTLED = ("done", "signed")
 
 
 def to_pdf(report: CaseReport) -> bytes:
-    """The whole report as a PDF document; the same report with the same frames gives the same bytes."""
-    with _TURN:
+    """Return the whole report as a PDF document. The same report with the same frames gives the same bytes."""
+    with _LOCK:
         register_fonts()
-        head = f"VideoPath case report · case {report.case_id} · {STATUS[report.status]}"
-        return document(_parts(report), f"Case {report.case_id}", head, report.notice)
-
-
-def _parts(report: CaseReport) -> list[Flowable]:
-    return [
-        *_outcome(report),
-        *_description(report),
-        *_findings(report),
-        *_differential(report),
-        *_similar_cases(report),
-        *_review(report.review),
-        *_addenda(report),
-        *_video(report),
-        *_steps(report),
-        *_provenance(report),
-    ]
+        head = f"VideoPath case report · case {report.case_id} · {STATUS_IN_WORDS[report.status]}"
+        parts = [part for section in write_sections(report, _WRITERS) for part in section]
+        return document(parts, f"Case {report.case_id}", head, report.notice)
 
 
 def day(moment_utc: str) -> str:
-    """An ISO time as ``2026-01-31 14:25 UTC``; what is none is given back."""
+    """Return an ISO 8601 time in UTC as ``2026-01-31 14:25 UTC``; other texts are returned as they are."""
     date, separator, clock = moment_utc.partition("T")
     return f"{date} {clock[:5]} UTC" if separator and moment_utc.endswith("Z") else moment_utc
 
@@ -122,19 +120,21 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
         yield Spacer(1, 6)
         yield labelled("Question", question_in_words(report))
     if report.has_persons_diagnosis:
-        yield from heading("What the agent said")
-        yield labelled("Diagnosis", marked(report, agent_diagnosis(report)) or "none")
+        yield from heading(AGENT_SAID)
+        yield labelled("Diagnosis", agent_diagnosis_in_words(report) or "none")
         yield from _sureness(report)
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
     if report.advice:
         apart = report.has_persons_diagnosis
-        yield from heading("What would have helped the agent" if apart else "What would help")
+        yield from heading("What would have helped the agent" if apart else ADVICE)
         yield from (text(f"•  {sentence}") for sentence in report.advice)
-    if report.review or report.addenda:
-        yield from heading("Who said what")
-        yield from (text(str(statement), CELL) for statement in statements(report))
+
+
+def _statements(report: CaseReport) -> Iterator[Flowable]:
+    yield from heading(Section.STATEMENTS.value)
+    yield from (text(str(statement), CELL) for statement in statements(report))
 
 
 def _identity(report: CaseReport) -> list[str | Flowable]:
@@ -151,7 +151,7 @@ def _kind(report: CaseReport) -> str:
 
 
 def _verdict(report: CaseReport) -> Iterator[Flowable]:
-    yield text(f"{outcome_title(report)} · {STATUS[report.status]}", LABEL)
+    yield text(f"{outcome_title(report)} · {STATUS_IN_WORDS[report.status]}", LABEL)
     yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
     if report.amended_diagnosis:
         yield labelled("Diagnosis of the latest addendum", report.amended_diagnosis)
@@ -175,8 +175,8 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
 
 
 def _sureness(report: CaseReport) -> Iterator[Flowable]:
-    """How sure the agent is of its own diagnosis."""
-    own = marked(report, agent_diagnosis(report)) or "no diagnosis"
+    """Write the agent's confidence in its own diagnosis, who vouches for it, and what each look said."""
+    own = agent_diagnosis_in_words(report) or "no diagnosis"
     of = f" in {own}" if report.has_persons_diagnosis else ""
     sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
     share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
@@ -190,22 +190,20 @@ def _sureness(report: CaseReport) -> Iterator[Flowable]:
 
 
 def settled_by_agent(report: CaseReport) -> bool:
-    """Whether the agent ended the case and nobody has signed it."""
+    """Return whether the agent ended the case and nobody has signed it."""
     return report.status in ("done", "abstained")
 
 
 def _description(report: CaseReport) -> Iterator[Flowable]:
-    if report.description:
-        writer = writer_of("description", report)
-        yield from heading(f"Description, in the words of {writer}" if writer else "Description")
-        yield text(report.description)
+    writer = writer_of("description", report)
+    title = Section.DESCRIPTION.value
+    yield from heading(f"{title}, in the words of {writer}" if writer else title)
+    yield text(report.description)
 
 
 def _findings(report: CaseReport) -> Iterator[Flowable]:
-    """Each frame once, with the findings that it shows best."""
-    if not report.findings:
-        return
-    yield from heading("Findings, and the frame that shows each that was seen")
+    """Show each frame once, with the findings that it shows best."""
+    yield from heading(Section.FINDINGS.value)
     by_frame: dict[int, list[tuple[int, Finding]]] = {}
     numbered = list(enumerate(report.findings, 1))
     for number, finding in numbered:
@@ -213,11 +211,11 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
             continue
         by_frame.setdefault(finding.frame, []).append((number, finding))
     still = report.video is not None and report.video.kind == "image"
-    for shown in by_frame.values():
-        first = shown[0][1]
+    for findings in by_frame.values():
+        first = findings[0][1]
         where = "still image" if still else f"{moment(first.seconds)}, frame {first.frame}"
         lines: list[Flowable] = [text(where, LABEL)]
-        for number, finding in shown:
+        for number, finding in findings:
             lines += [Spacer(1, 2), text(f"{number}.  {finding.text}  ({basis_in_words(finding)})")]
         picture = _picture(report.folder, first.image)
         row = Table(
@@ -234,7 +232,7 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
 
 
 def _picture(folder: Path | None, name: str | None) -> Image | None:
-    """An evidence frame of the case folder, small enough for its place; none where it is missing or unreadable."""
+    """Return an evidence frame of the case folder, scaled to its place; None if it is missing or unreadable."""
     if folder is None or name is None or not (folder / name).resolve().is_relative_to(folder.resolve()):
         return None
     try:
@@ -242,7 +240,7 @@ def _picture(folder: Path | None, name: str | None) -> Image | None:
             picture = opened.convert("RGB")
     except (OSError, UnidentifiedImageError):
         return None
-    scale = min(_FRAME[0] / picture.width, _FRAME[1] / picture.height)
+    scale = min(_FRAME_SIZE[0] / picture.width, _FRAME_SIZE[1] / picture.height)
     width, height = picture.width * scale, picture.height * scale
     pixels = int(width / 72 * _DPI), int(height / 72 * _DPI)
     if pixels[0] < picture.width:
@@ -250,17 +248,15 @@ def _picture(folder: Path | None, name: str | None) -> Image | None:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     buffer.seek(0)
-    shown = Image(buffer, width, height)
-    shown.hAlign = "LEFT"
-    return shown
+    image = Image(buffer, width, height)
+    image.hAlign = "LEFT"
+    return image
 
 
 def _differential(report: CaseReport) -> Iterator[Flowable]:
-    if not report.differential:
-        return
     own, others = by_organ(report.differential)
-    likely = sum(candidate.probability >= _LEAST_SHOWN for candidate in own)
-    shown = max(likely, _SHOWN_ANYWAY)
+    likely = sum(candidate.probability >= _MIN_PROBABILITY for candidate in own)
+    count = max(likely, _MIN_CANDIDATES)
     rows: list[Sequence[str | Flowable]] = [
         (
             candidate_in_words(c),
@@ -269,23 +265,24 @@ def _differential(report: CaseReport) -> Iterator[Flowable]:
             *readers_in_words(c),
             _named_by(c.support),
         )
-        for c in own[:shown]
+        for c in own[:count]
     ]
-    yield from heading("Differential diagnosis")
+    label, *numbers = DIFFERENTIAL_COLUMNS
+    yield from heading(Section.DIFFERENTIAL.value)
     yield grid(
-        ("diagnosis", "", "probability", "by the model", "by the cases", "named by"),
+        (label, "", *numbers),
         rows,
         (5, 3.4, 2, 1.8, 1.8, 3.6),
     )
     if others:
-        named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_SHOWN_ANYWAY])
-        more = " and others" if len(others) > _SHOWN_ANYWAY else ""
+        named = ", ".join(f"{candidate_in_words(c)} {c.probability:.1%}" for c in others[:_MIN_CANDIDATES])
+        more = " and others" if len(others) > _MIN_CANDIDATES else ""
         yield Spacer(1, 3)
         yield text(f"{other_organs_in_words(others)}: {named}{more}.", CELL)
-    if left := len(own[shown:]):
+    if left := len(own[count:]):
         further = "1 further candidate" if left == 1 else f"{left} further candidates, each"
         yield Spacer(1, 3)
-        yield text(f"{further} below {_LEAST_SHOWN:.1%}.", CELL)
+        yield text(f"{further} below {_MIN_PROBABILITY:.1%}.", CELL)
 
 
 def _named_by(support: Sequence[str]) -> str:
@@ -296,47 +293,51 @@ def _named_by(support: Sequence[str]) -> str:
 
 
 def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
-    if report.similar_cases:
-        yield from heading("Similar cases of the knowledge base")
-        rows = [
-            (
-                "\n".join(part for part in (f"{case.score:.3f}", ranks_of(case)) if part),
-                case.diagnosis,
-                f"{'used' if case.kept else 'not used'}: {case.why or '–'}",
-                case.description,
-                case.id,
-            )
-            for case in report.similar_cases
-        ]
-        yield grid(
-            ("similarity, ranks", "diagnosis", "as evidence", "description", "record"),
-            rows,
-            (2.7, 3.6, 3.2, 7.8, 3.2),
+    rows = [
+        (
+            "\n".join(part for part in (f"{case.score:.3f}", ranks_in_words(case.ranks)) if part),
+            case.diagnosis,
+            f"{'used' if case.kept else 'not used'}: {case.why or '–'}",
+            case.description,
+            case.id,
         )
-    if report.vote:
-        yield Spacer(1, 5)
-        yield text(vote_in_words(report.vote), CELL)
-        yield grid(BALLOTS, ballots_in_words(report.vote), (5.5, 4, 4.5, 1.8, 1.6))
+        for case in report.similar_cases
+    ]
+    columns = ("similarity, ranks", "diagnosis", "as evidence", "description", "record")
+    yield from heading(Section.SIMILAR_CASES.value)
+    yield grid(columns, rows, (2.7, 3.6, 3.2, 7.8, 3.2))
+
+
+def _vote(report: CaseReport) -> Iterator[Flowable]:
+    assert report.vote is not None
+    yield Spacer(1, 5)
+    yield text(vote_in_words(report.vote), CELL)
+    yield grid(BALLOT_COLUMNS, ballots_in_words(report.vote), (5.5, 4, 4.5, 1.8, 1.6))
+
+
+def _left_out(report: CaseReport) -> Iterator[Flowable]:
     for sentence in left_out_sentences(report):
         yield Spacer(1, 3)
         yield text(sentence, CELL)
-    if report.blind_diagnosis:
-        yield Spacer(1, 5)
-        yield labelled("Before the similar cases were seen", blind_in_words(report), CELL)
-        yield labelled("The agent after them", marked(report, agent_diagnosis(report)) or "none", CELL)
-        yield text(retrieval_sentence(report), CELL)
 
 
-def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
-    title = heading("Review by a person")
-    for number, decision in enumerate(decisions, 1):
+def _blind(report: CaseReport) -> Iterator[Flowable]:
+    yield Spacer(1, 5)
+    yield labelled("Before the similar cases were seen", blind_in_words(report), CELL)
+    yield labelled("The agent after them", agent_diagnosis_in_words(report) or "none", CELL)
+    yield text(retrieval_sentence(report), CELL)
+
+
+def _review(report: CaseReport) -> Iterator[Flowable]:
+    title = heading(Section.REVIEW.value)
+    for number, decision in enumerate(report.review, 1):
         who = f"{number}. {decision.action} by {decision.reviewer or 'an unnamed reviewer'}"
         parts: list[Flowable] = [*title, labelled(who, day(decision.decided), BODY)]
         title = []
         if decision.comment:
             parts.append(text(decision.comment))
         rows = [
-            (field.replace("_", " "), *_difference(change["from"], change["to"]))
+            (field.replace("_", " "), *_both_sides(change["from"], change["to"]))
             for field, change in decision.changes.items()
         ]
         if rows:
@@ -345,61 +346,63 @@ def _review(decisions: Sequence[Decision]) -> Iterator[Flowable]:
 
 
 def _addenda(report: CaseReport) -> Iterator[Flowable]:
-    title = heading("Addenda: what was signed stays as it is above")
-    for added in report.addenda:
-        parts: list[Flowable] = [*title, labelled(f"Added by {added.reviewer}", day(added.added), BODY)]
+    title = [*heading(Section.ADDENDA.value), text(SIGNED_STAYS, SMALL)]
+    for addendum in report.addenda:
+        parts: list[Flowable] = [
+            *title,
+            labelled(f"Added by {addendum.reviewer}", day(addendum.added), BODY),
+        ]
         title = []
-        if added.diagnosis:
-            parts.append(labelled("Diagnosis", added.diagnosis, BODY))
-        yield KeepTogether([*parts, text(added.text), Spacer(1, 4)])
+        if addendum.diagnosis:
+            parts.append(labelled("Diagnosis", addendum.diagnosis, BODY))
+        yield KeepTogether([*parts, text(addendum.text), Spacer(1, 4)])
 
 
-def _difference(before: Any, after: Any) -> tuple[str, str]:
-    """Both sides; of lists each entry on its own line, marked where the other side does not have it."""
+def _both_sides(before: Any, after: Any) -> tuple[str, str]:
+    """Return both sides of a change. A list has a line for each entry, marked if the other side lacks it."""
     lists = isinstance(before, list) and isinstance(after, list)
     if not lists or not all(isinstance(entry, str) for entry in (*before, *after)):
-        return shown_change(before), shown_change(after)
-    gone = (f"{'' if entry in after else '− '}{entry}" for entry in before)
-    come = (f"{'' if entry in before else '+ '}{entry}" for entry in after)
-    return "\n".join(gone) or "none", "\n".join(come) or "none"
+        return change_in_words(before), change_in_words(after)
+    removed = (f"{'' if entry in after else '− '}{entry}" for entry in before)
+    added = (f"{'' if entry in before else '+ '}{entry}" for entry in after)
+    return "\n".join(removed) or "none", "\n".join(added) or "none"
 
 
 def _video(report: CaseReport) -> Iterator[Flowable]:
-    video = report.video
-    if video is None:
-        return
-    rows = [("file", video.path), ("SHA-256", video.sha256), ("size", f"{video.width} × {video.height}")]
-    if video.kind != "image":
-        rows.append(("length", f"{moment(video.duration)} at {video.fps:.4g} frames per second"))
-        rows.append(("moments seen", ", ".join(moment(second) for second in video.seconds)))
-    seen = f"{len(video.indices)} of {video.total_frames}, {video.sampling} sampling, {video.reader}"
-    rows.append(("frames seen", seen))
-    rows += [
-        (f"quality: {name}".replace("_", " "), shown_value(value)) for name, value in flat(report.quality)
-    ]
-    yield from heading(f"{_kind(report).capitalize()} and its quality")
+    yield from heading(Section.VIDEO.value)
     if report.burned_in.get("writings"):
         yield text(report.burned_in["sentence"])
         yield Spacer(1, 4)
-    yield _facts(rows)
+    yield _fields([(name.replace("_", " "), value) for name, value in video_rows(report)])
 
 
 def _steps(report: CaseReport) -> Iterator[Flowable]:
-    if report.steps:
-        rows = [
-            (str(number), step.name, f"{step.seconds:.2f}", step.device or "–", step.summary)
-            for number, step in enumerate(report.steps, 1)
-        ]
-        yield from heading("Steps")
-        yield grid(("#", "step", "seconds", "device", "outcome"), rows, (0.8, 3.2, 2, 1.6, 12))
+    yield from heading(Section.STEPS.value)
+    yield grid(STEP_COLUMNS, step_rows(report), (0.8, 3.2, 2, 1.6, 12))
 
 
 def _provenance(report: CaseReport) -> Iterator[Flowable]:
-    rows = [("model", report.model or "–"), ("created", report.created or "–")]
-    rows += [(name, shown_value(value)) for name, value in flat(report.provenance)]
-    yield from heading("Provenance")
-    yield _facts(rows)
+    yield from heading(Section.PROVENANCE.value)
+    yield _fields(provenance_rows(report))
 
 
-def _facts(rows: Sequence[tuple[str, Any]]) -> Table:
-    return grid(("", ""), [(text(name, LABEL), text(str(value), HASHES)) for name, value in rows], (1, 2.5))
+def _fields(rows: Sequence[tuple[str, str]]) -> Table:
+    return grid(("", ""), [(text(name, LABEL), text(value, HASHES)) for name, value in rows], (1, 2.5))
+
+
+_WRITERS = {
+    Section.OUTCOME: _outcome,
+    Section.STATEMENTS: _statements,
+    Section.DESCRIPTION: _description,
+    Section.FINDINGS: _findings,
+    Section.DIFFERENTIAL: _differential,
+    Section.SIMILAR_CASES: _similar_cases,
+    Section.VOTE: _vote,
+    Section.LEFT_OUT: _left_out,
+    Section.BLIND: _blind,
+    Section.REVIEW: _review,
+    Section.ADDENDA: _addenda,
+    Section.VIDEO: _video,
+    Section.STEPS: _steps,
+    Section.PROVENANCE: _provenance,
+}

@@ -1,13 +1,14 @@
-"""What every report says of a diagnosis beside its label, in one place for all writers."""
+"""The sentences of a report, in one place for all writers (Markdown, PDF, page, terminal)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from videopath.agent.cases.records import CaseReport, Finding, LookTaken, Voucher
+from videopath.agent.cases.records import CaseReport, ExcludedRecord, Finding, LookTaken, Voucher
+from videopath.core.choices import CaseStatus
 from videopath.core.pathology.labels import normalised_label
-from videopath.tools.answers.answerable import asks_for_diagnosis
+from videopath.tools.answers.answerable_questions import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
 
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 
 NOT_CALIBRATED = "not calibrated"
 NOT_A_TERM = "not a known term"
+STATUS_IN_WORDS: dict[CaseStatus, str] = {
+    "running": "not finished",
+    "waiting for review": "waiting for a person's review",
+    "abstained": "abstained",
+    "done": "done",
+    "signed": "signed by a person",
+    "rejected": "rejected by a person",
+    "failed": "failed",
+}
+BALLOT_COLUMNS = ("case", "patient, group or source", "diagnosis", "similarity", "weight")
+_NAMED_DECIDING = 3  # deciding cases that are named; more are counted
+_NAMED_EXCLUDED = 5  # records that could not be used, by name; more are counted
 
 
 def outcome_title(report: CaseReport) -> str:
@@ -106,6 +119,44 @@ def abstention_in_words(report: CaseReport) -> str:
     return "The agent abstained: neither its model nor the similar cases vouch for a diagnosis."
 
 
+def confidence_in_words(report: CaseReport) -> str:
+    """Return the agent's confidence; no number if the model's confidence was never fitted.
+
+    Reports of early versions do not record whether it was fitted: they get the number alone.
+    """
+    calibrated = report.provenance.get("calibrated")
+    if calibrated is False:
+        return "none, since this model is not calibrated"
+    return f"{report.confidence:.0%}" + (" (calibrated)" if calibrated else "")
+
+
+def left_out_sentences(report: CaseReport) -> list[str]:
+    """Return what the search for similar cases left out, and why; empty if it used everything."""
+    names = report.settings.exclude
+    excluded = f"Asked to be left out: {', '.join(names)}." if names else ""
+    return [
+        sentence for sentence in (excluded, excluded_sentence(report), *report.retrieval_notes) if sentence
+    ]
+
+
+def excluded_sentence(report: CaseReport) -> str:
+    """Return which records could not be used, and why; empty if all could."""
+    count = report.excluded_count
+    if not count:
+        return ""
+    named = "; ".join(f"{record.id} ({_shared(record)})" for record in report.excluded[:_NAMED_EXCLUDED])
+    more = count - min(_NAMED_EXCLUDED, len(report.excluded))
+    records = f"{count} record{'s' if count > 1 else ''} of the knowledge base could not be used"
+    return f"{records}, since the case could be answered with itself: {named}" + (
+        f"; and {more} more." if more > 0 else "."
+    )
+
+
+def _shared(record: ExcludedRecord) -> str:
+    """Return what a record shares with the case."""
+    return f"{record.reason if ' ' in record.reason else f'same {record.reason}'}: {record.detail}"
+
+
 def basis_in_words(finding: Finding) -> str:
     """What a finding rests on."""
     if finding.by == "reviewer":
@@ -144,7 +195,7 @@ def vote_in_words(vote: CasesVote) -> str:
     said = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of the vote)."
     if not vote.deciding:
         return said
-    named, more = vote.deciding[:_NAMED], len(vote.deciding[_NAMED:])
+    named, more = vote.deciding[:_NAMED_DECIDING], len(vote.deciding[_NAMED_DECIDING:])
     listed = _listed([*named, f"{more} more"] if more else named)
     decided = f" {listed} {'decides' if len(vote.deciding) == 1 else 'decide'} it"
     return (
@@ -160,10 +211,6 @@ def vote_in_short(vote: CasesVote) -> str:
 def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
     """A row for each vote: the nearest case, whose it is, its diagnosis, its similarity and its weight."""
     return [(b.id, b.group, b.diagnosis, f"{b.similarity:.2f}", f"{b.weight:.2f}") for b in vote.ballots]
-
-
-_NAMED = 3  # deciding cases that are named; more are counted
-BALLOTS = ("case", "patient, group or source", "diagnosis", "similarity", "weight")
 
 
 def readers_in_words(candidate: Candidate) -> tuple[str, str]:

@@ -56,6 +56,11 @@ def agent_diagnosis(report: CaseReport) -> str:
     return report.diagnosis
 
 
+def agent_diagnosis_in_words(report: CaseReport) -> str:
+    """Return the agent's own final label, marked if it is not a known term; empty if it has none."""
+    return marked(report, agent_diagnosis(report))
+
+
 def writer_of(field: Literal["diagnosis", "description", "findings"], report: CaseReport) -> str | None:
     """The person whose words stand in a field of the report; none: they are the agent's."""
     last = None

@@ -9,20 +9,15 @@ from rich.padding import Padding
 from rich.text import Text
 
 from videopath.agent.cases.unfinished import UNFINISHED
-from videopath.agent.report.markdown import (
-    confidence_in_words,
-    left_out_sentences,
-    moment,
-    ranks_of,
-)
 from videopath.agent.report.phrases import (
     basis_in_words,
     blind_in_words,
     by_organ,
     candidate_in_words,
+    confidence_in_words,
     diagnosis_in_words,
+    left_out_sentences,
     looks_in_words,
-    marked,
     other_organs_in_words,
     outcome_title,
     question_in_words,
@@ -30,8 +25,16 @@ from videopath.agent.report.phrases import (
     vote_in_words,
     vouchers_in_words,
 )
-from videopath.agent.report.statements import agent_diagnosis, retrieval_sentence, statements, writer_of
+from videopath.agent.report.sections import ADVICE, AGENT_SAID, Section, write_sections
+from videopath.agent.report.statements import (
+    agent_diagnosis_in_words,
+    retrieval_sentence,
+    statements,
+    writer_of,
+)
+from videopath.agent.report.values import moment
 from videopath.app.cli.console import plain, table
+from videopath.tools.context import ranks_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,54 +59,90 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
         yield _titled(
             "Finished steps", table(("step", "seconds", "outcome"), rows) if report.steps else "none"
         )
+    for section in write_sections(report, _WRITERS):
+        yield from section
+
+
+def _outcome(report: CaseReport) -> Iterator[RenderableType]:
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
-    if report.review or report.addenda:
-        yield _titled("Who said what", *(plain(str(statement)) for statement in statements(report)))
     yield from _agent_parts(report)
-    if report.differential:
-        own, others = by_organ(report.differential)
-        yield _titled("Differential", _candidates(own))
-        if others:
-            yield _titled(other_organs_in_words(others), _candidates(others))
-    if report.findings:
-        findings = (
-            (moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings
-        )
-        yield _titled("Findings, with the moment that shows each", table(("", "", ""), findings))
-    elif report.description:
-        yield _titled("Description", plain(report.description))
+
+
+def _statements(report: CaseReport) -> Iterator[RenderableType]:
+    yield _titled(Section.STATEMENTS.value, *(plain(str(statement)) for statement in statements(report)))
+
+
+def _description(report: CaseReport) -> Iterator[RenderableType]:
+    """The description if it has no findings: these are its sentences."""
+    if not report.findings:
+        yield _titled(Section.DESCRIPTION.value, plain(report.description))
     if writer := writer_of("description", report):
-        yield plain(f"Description and findings were written by {writer}.")
-    if report.similar_cases:
-        cases = (
-            (f"{c.score:.3f}", ranks_of(c), c.id, c.diagnosis, "" if c.kept else c.why)
-            for c in report.similar_cases
-        )
-        yield _titled("Similar cases", table(("", "ranks", "case", "diagnosis", "reason dropped"), cases))
-    if report.vote:
-        yield plain(f"\n{vote_in_words(report.vote)}")
-    for sentence in left_out_sentences(report):
-        yield plain(f"\n{sentence}")
-    if report.blind_diagnosis:
-        after = marked(report, agent_diagnosis(report)) or "none"
-        yield plain(
-            f"\nBlind diagnosis: {blind_in_words(report)}. The agent's diagnosis with similar cases: {after}. "
-            f"{retrieval_sentence(report)}"
-        )
+        yield plain(f"\nDescription and findings were written by {writer}.")
+
+
+def _findings(report: CaseReport) -> Iterator[RenderableType]:
+    rows = ((moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings)
+    yield _titled(Section.FINDINGS.value, table(("", "", ""), rows))
+
+
+def _differential(report: CaseReport) -> Iterator[RenderableType]:
+    own, others = by_organ(report.differential)
+    yield _titled(Section.DIFFERENTIAL.value, _candidates(own))
+    if others:
+        yield _titled(other_organs_in_words(others), _candidates(others))
+
+
+def _similar_cases(report: CaseReport) -> Iterator[RenderableType]:
+    rows = (
+        (f"{c.score:.3f}", ranks_in_words(c.ranks), c.id, c.diagnosis, "" if c.kept else c.why)
+        for c in report.similar_cases
+    )
+    columns = ("", "ranks", "case", "diagnosis", "reason dropped")
+    yield _titled(Section.SIMILAR_CASES.value, table(columns, rows))
+
+
+def _vote(report: CaseReport) -> Iterator[RenderableType]:
+    assert report.vote is not None
+    yield plain(f"\n{vote_in_words(report.vote)}")
+
+
+def _left_out(report: CaseReport) -> Iterator[RenderableType]:
+    yield from (plain(f"\n{sentence}") for sentence in left_out_sentences(report))
+
+
+def _blind(report: CaseReport) -> Iterator[RenderableType]:
+    after = agent_diagnosis_in_words(report) or "none"
+    yield plain(
+        f"\nBlind diagnosis: {blind_in_words(report)}. The agent's diagnosis with similar cases: {after}. "
+        f"{retrieval_sentence(report)}"
+    )
+
+
+_WRITERS = {
+    Section.OUTCOME: _outcome,
+    Section.STATEMENTS: _statements,
+    Section.DESCRIPTION: _description,
+    Section.FINDINGS: _findings,
+    Section.DIFFERENTIAL: _differential,
+    Section.SIMILAR_CASES: _similar_cases,
+    Section.VOTE: _vote,
+    Section.LEFT_OUT: _left_out,
+    Section.BLIND: _blind,
+}
 
 
 def _agent_parts(report: CaseReport) -> Iterator[RenderableType]:
     """The agent's looks, advice and rationale; in a section of their own if the diagnosis is a person's."""
     parts = [plain(line) for line in (*vouchers_in_words(report), *looks_in_words(report))]
     if report.advice:
-        parts += [plain("What would help", "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]
+        parts += [plain(ADVICE, "bold"), *(plain(f"- {sentence}") for sentence in report.advice)]
     if report.rationale:
         parts += [plain("Rationale", "bold"), plain(report.rationale)]
     if report.has_persons_diagnosis:
-        agents = marked(report, agent_diagnosis(report)) or "no diagnosis"
+        agents = agent_diagnosis_in_words(report) or "no diagnosis"
         yield _titled(
-            "What the agent said",
+            AGENT_SAID,
             plain(f"{agents}   confidence of the agent {confidence_in_words(report)}"),
             *parts,
         )

@@ -37,22 +37,26 @@ def show() -> None:
 
 
 def _case(view: CaseView, shared: Services) -> None:
-    from videopath.agent.report.markdown import left_out_sentences
+    from videopath.agent.report.phrases import left_out_sentences
+    from videopath.agent.report.sections import Section
     from videopath.app.web.components.case.differential import differential
     from videopath.app.web.components.case.findings import findings
     from videopath.app.web.components.case.graph import graph
     from videopath.app.web.components.case.neighbours import neighbours
     from videopath.app.web.components.case.outcome import blind_sentence, outcome
     from videopath.app.web.components.case.review import refused_decision
+    from videopath.app.web.components.case.statements import said
     from videopath.app.web.components.case.style import case_style
     from videopath.app.web.components.case.timeline import timeline
 
     case_style()
     refused_decision()
     outcome(view, shared)
+    if view.report is not None:
+        said(view.report)
     steps, evidence = st.columns(2, gap="large")
     with steps:
-        st.subheader("Steps", anchor=False)
+        st.subheader(Section.STEPS.value, anchor=False)
         timeline(view)
         with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
             graph(view)
@@ -68,11 +72,9 @@ def _decision(view: CaseView, shared: Services) -> None:
     """What a person has decided and may decide now."""
     from videopath.app.web.components.case.review import review, reviewed
     from videopath.app.web.components.case.signout import signout
-    from videopath.app.web.components.case.statements import said
 
     if view.report is None:
         return
-    said(view.report)
     reviewed(view.report)
     if view.report.status == "waiting for review":
         if view.state != "running":  # another process has it in hand

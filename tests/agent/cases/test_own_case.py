@@ -10,7 +10,7 @@ import pytest
 from videopath.agent import DiagnosticAgent, Policy
 from videopath.agent.cases.learning import add_to_knowledge
 from videopath.agent.replay import replay
-from videopath.agent.report.markdown import excluded_sentence
+from videopath.agent.report.phrases import excluded_sentence
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media
 from videopath.media.synthetic import render_case
 from videopath.model import open_clip

@@ -9,7 +9,7 @@ import pytest
 
 from videopath.agent import DiagnosticAgent
 from videopath.agent.cases.library import load_case_library
-from videopath.agent.report.markdown import confidence_in_words
+from videopath.agent.report.phrases import confidence_in_words
 from videopath.app.cli.summary import summary
 
 

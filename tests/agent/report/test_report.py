@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from videopath.agent.cases.records import CaseReport, Decision, Finding, LeftOut, RunSettings
-from videopath.agent.report.markdown import left_out_sentences, moment, to_markdown
+from videopath.agent.cases.records import CaseReport, Decision, ExcludedRecord, Finding, RunSettings
+from videopath.agent.report.markdown import to_markdown
+from videopath.agent.report.phrases import left_out_sentences
+from videopath.agent.report.values import moment
 from videopath.core.notice import RESEARCH_USE
 
 
@@ -79,7 +81,8 @@ def test_ranks_and_what_was_left_out_are_told(cases: SimpleNamespace) -> None:
     report = cases.report(
         similar_cases=[cases.report().similar_cases[0].model_copy(update=found)],
         excluded=[
-            LeftOut(id=f"r|{number}", source="s", reason="patient", detail="P*7") for number in range(7)
+            ExcludedRecord(id=f"r|{number}", source="s", reason="patient", detail="P*7")
+            for number in range(7)
         ],
         excluded_count=30,
         retrieval_notes=["Pictures were not compared: <b>other</b> weights."],
@@ -90,7 +93,7 @@ def test_ranks_and_what_was_left_out_are_told(cases: SimpleNamespace) -> None:
     assert excluded.startswith("30 records of the knowledge base could not be used")
     assert excluded.endswith("; and 25 more.")
     text = to_markdown(report)
-    picture = LeftOut(id="r8", source="s", reason="near-identical frame", detail="9 bits differ")
+    picture = ExcludedRecord(id="r8", source="s", reason="near-identical frame", detail="9 bits differ")
     told = to_markdown(cases.report(excluded=[picture], excluded_count=1))
     assert "1 record of the knowledge base could not be used" in told
     assert "r8 (near-identical frame: 9 bits differ)." in told

@@ -14,6 +14,7 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
     readers_in_words,
 )
+from videopath.agent.report.sections import DIFFERENTIAL_COLUMNS, Section
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.tables import table
@@ -26,7 +27,7 @@ _SMALL = 0.005  # probability below which a bar tells nothing
 def differential(candidates: Sequence[Candidate]) -> None:
     """The candidates with their probabilities, best first."""
     with st.container(key="differential"):
-        st.subheader("Differential", anchor=False)
+        st.subheader(Section.DIFFERENTIAL.value, anchor=False)
         if not candidates:
             st.text("No diagnosis yet.")
             return
@@ -45,7 +46,7 @@ def _table(candidates: Sequence[Candidate]) -> None:
         (candidate_in_words(c), f"{c.probability:.1%}", *readers_in_words(c), "; ".join(c.support) or "–")
         for c in candidates
     ]
-    table(("diagnosis", "probability", "by the model", "by the cases", "support"), rows)
+    table(DIFFERENTIAL_COLUMNS, rows)
 
 
 def described(candidates: Sequence[Candidate]) -> str:

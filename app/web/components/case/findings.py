@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from videopath.agent.cases.records import Finding
-from videopath.agent.report.markdown import moment
 from videopath.agent.report.phrases import basis_in_words
+from videopath.agent.report.values import moment
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.runtime.services import services

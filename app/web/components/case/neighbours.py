@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from videopath.agent.cases.records import SimilarCase
-from videopath.agent.report.markdown import ranks_of
-from videopath.agent.report.phrases import BALLOTS, ballots_in_words, vote_in_words
+from videopath.agent.report.phrases import BALLOT_COLUMNS, ballots_in_words, vote_in_words
+from videopath.agent.report.sections import Section
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
+from videopath.tools.context import ranks_in_words
 from videopath.tools.schemas import CasesVote
 
 
@@ -22,7 +23,7 @@ def neighbours(
     ``sentence`` says whether they changed the diagnosis, ``left_out`` what was not searched.
     """
     with st.container(key="neighbours"):
-        st.subheader("Similar cases", anchor=False)
+        st.subheader(Section.SIMILAR_CASES.value, anchor=False)
         if sentence:
             st.info(inert(sentence), icon=":material/compare_arrows:")
         if not similar:
@@ -34,9 +35,9 @@ def neighbours(
                 with column:
                     _card(case)
         if vote is not None:
-            st.markdown("**How they voted**")
+            st.markdown(f"**{Section.VOTE.value}**")
             st.text(vote_in_words(vote))
-            table(BALLOTS, ballots_in_words(vote))
+            table(BALLOT_COLUMNS, ballots_in_words(vote))
         for told in left_out:
             st.caption(inert(told))
 
@@ -50,7 +51,7 @@ def _card(case: SimilarCase) -> None:
                 st.badge("dropped", icon=":material/block:", color="gray")
             st.markdown(f"**{inert(case.diagnosis)}**")
         st.progress(min(max(case.score, 0.0), 1.0), text=f"similarity {case.score:.3f}")
-        if ranks := ranks_of(case):
+        if ranks := ranks_in_words(case.ranks):
             st.caption(f"ranks: {ranks}")
         st.text(case.description)
         st.caption(inert(f"{case.id} · from {case.source}" + (f" · {case.why}" if case.why else "")))

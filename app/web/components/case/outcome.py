@@ -7,8 +7,8 @@ from pathlib import PurePath
 import streamlit as st
 
 from videopath.agent.cases.records import CaseReport
-from videopath.agent.report.markdown import confidence_in_words
 from videopath.agent.report.phrases import (
+    confidence_in_words,
     diagnosis_in_words,
     looks_in_words,
     outcome_title,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from videopath.agent import CaseReport, Decision
 from videopath.agent.cases.records import VideoFacts
-from videopath.agent.report.markdown import moment
+from videopath.agent.report.values import moment
 from videopath.app.web.components.case.signout import keep_for_addendum
 from videopath.app.web.components.case.steps import in_words
 from videopath.app.web.components.shared.inert import inert

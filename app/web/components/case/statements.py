@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from videopath.agent import CaseReport
-from videopath.agent.report.markdown import confidence_in_words
-from videopath.agent.report.phrases import abstention_in_words, marked
-from videopath.agent.report.statements import agent_diagnosis, statements
+from videopath.agent.report.phrases import abstention_in_words, confidence_in_words
+from videopath.agent.report.sections import AGENT_SAID, Section
+from videopath.agent.report.statements import agent_diagnosis_in_words, statements
 from videopath.app.web.components.shared.tables import table
 from videopath.core.clock import minute
 
@@ -17,7 +17,7 @@ def said(report: CaseReport) -> None:
     if not (report.review or report.addenda):
         return
     with st.container(key="said"):
-        st.subheader("Who said what", anchor=False)
+        st.subheader(Section.STATEMENTS.value, anchor=False)
         rows = [
             (s.who, minute(s.when) or "–", s.act or "–", s.diagnosis or "–", s.comment or "–")
             for s in statements(report)
@@ -29,8 +29,8 @@ def said(report: CaseReport) -> None:
 
 def _agents(report: CaseReport) -> None:
     with st.container(key="agent_said", gap=None):
-        st.markdown("**What the agent said**")
-        agents = marked(report, agent_diagnosis(report)) or "no diagnosis"
+        st.markdown(f"**{AGENT_SAID}**")
+        agents = agent_diagnosis_in_words(report) or "no diagnosis"
         st.text(f"{agents}, confidence {confidence_in_words(report)}")
         for sentence in (abstention_in_words(report), *report.advice, report.rationale):
             if sentence:

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.agent.report.markdown import left_out_sentences, ranks_of
-from videopath.agent.report.phrases import basis_in_words, by_organ, diagnosis_in_words, other_organs_in_words
+from videopath.agent.report.phrases import (
+    basis_in_words,
+    by_organ,
+    diagnosis_in_words,
+    left_out_sentences,
+    other_organs_in_words,
+)
 from videopath.agent.report.statements import retrieval_sentence, statements
 from videopath.app.web.components.case.charts import differentials, in_words
 from videopath.app.web.components.compare import comparison
@@ -16,6 +21,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.components.shared.status import status_badge
 from videopath.app.web.components.shared.tables import table
+from videopath.tools.context import ranks_in_words
 
 if TYPE_CHECKING:
     from videopath.agent import CaseReport, SimilarCase
@@ -125,7 +131,7 @@ def _case(*runs: SimilarCase) -> None:
         score = said(*(f"{case.score:.2f}" for case in runs))
         used = said(*("kept" if case.kept else "not used" for case in runs))
         st.caption(inert(f"similarity {score} · {used} · {runs[0].source}"))
-        if ranks := said(*map(ranks_of, runs)):
+        if ranks := said(*(ranks_in_words(case.ranks) for case in runs)):
             st.caption(f"ranks: {ranks}")
 
 

@@ -10,8 +10,8 @@ from videopath.agent import CaseReport, Step
 from videopath.agent.cases.library import CaseEntry
 from videopath.agent.cases.records import Candidate, Finding, SimilarCase
 from videopath.agent.cases.trace import TRACE_NAME, read_trace
-from videopath.agent.report.markdown import agent_diagnosis
-from videopath.agent.report.phrases import blind_in_words, marked
+from videopath.agent.report.phrases import blind_in_words
+from videopath.agent.report.statements import agent_diagnosis_in_words
 from videopath.app.web.runtime.jobs import ENDED, JobState
 from videopath.app.web.runtime.services import Services
 from videopath.core.errors import CaseError
@@ -132,7 +132,7 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
             similar=report.similar_cases,
             vote=report.vote,
             blind=blind_in_words(report),
-            final=marked(report, agent_diagnosis(report)),
+            final=agent_diagnosis_in_words(report),
         )
     blind = result_of(steps, "diagnose_blind")
     final = result_of(steps, "verify") or result_of(

@@ -1,0 +1,40 @@
+"""Values as text: moments, changes, and the fields of the quality and the provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def moment(seconds: float) -> str:
+    """Return a presentation time in seconds as minutes and seconds: ``1:04.50``."""
+    minutes, rest = divmod(max(round(seconds, 2), 0.0), 60)
+    return f"{int(minutes)}:{rest:05.2f}"
+
+
+def change_in_words(value: Any) -> str:
+    """Return one side of a decision's ``changes`` as one line: a text, a list of texts, or a segment."""
+    if isinstance(value, list) and len(value) == 2 and not any(isinstance(part, str) for part in value):
+        start, end = value  # a segment
+        return f"{moment(start or 0.0)} to {'the end' if end is None else moment(end)}"
+    return " / ".join(map(str, value)) or "none" if isinstance(value, list) else str(value) or "none"
+
+
+def value_in_words(value: Any) -> str:
+    """Return a value of the quality or the provenance as one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "; ".join(value_in_words(part) for part in value) or "–"
+    return "–" if value is None else str(value)
+
+
+def flat_fields(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested fields, each with its dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flat_fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
