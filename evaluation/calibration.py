@@ -19,7 +19,7 @@ from videopath.evaluation.testsets.sets import Item, first_line
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
 from videopath.model.inference.engine import Card
 from videopath.model.prompts.questions import FIRST_DESCRIBE
-from videopath.tools.answers.answerable import asks_for_diagnosis
+from videopath.tools.answers.answerable_questions import asks_for_diagnosis
 from videopath.tools.schemas import DiagnoseResult
 
 LEAST = 30

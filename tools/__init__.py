@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DescribeTool", "DiagnoseTool", "RetrieveTool", "toolkit"]
 
-_HOMES = {
+_MODULES = {
     "DescribeTool": "videopath.tools.describe",
     "DiagnoseTool": "videopath.tools.diagnose",
     "RetrieveTool": "videopath.tools.retrieve",
@@ -24,7 +24,7 @@ _HOMES = {
 if not TYPE_CHECKING:  # a type checker would take every name for an existing one
 
     def __getattr__(name: str) -> Any:
-        """Import a public name when it is first used: LangChain is not loaded for ``--help``."""
-        if name not in _HOMES:
+        """Import a public name when it is first used, so that ``--help`` does not load LangChain."""
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_MODULES[name]), name)

@@ -1,4 +1,4 @@
-"""What the tools share: how their errors reach whoever called them, and that their runs stay on this machine."""
+"""The base class of the tools: their errors reach Python or the calling model, and their runs stay on this machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from videopath.tools.untraced import tracing_allowed, untraced, without_tracers
 
 
 class TissueTool(BaseTool):
-    """A tool whose errors raise in Python and answer a model.
+    """A LangChain tool that raises its errors in Python and returns them to a model.
 
     ``invoke`` with plain arguments raises :class:`VideoPathError`. A model's tool call (LangGraph's ``ToolNode``, or
-    ``invoke`` with a ``ToolCall``) gets the error's sentences as a tool message of status "error" instead: they say
-    what is allowed, and the model can ask again. LangChain's own ``handle_tool_error`` knows ``ToolException`` alone
+    ``invoke`` with a ``ToolCall``) gets the error's text as a tool message with status "error" instead: the text says
+    what is allowed, and the model can call again. LangChain's own ``handle_tool_error`` handles only ``ToolException``
     and would turn the errors of plain calls into strings as well.
     """
 
@@ -34,14 +34,14 @@ class TissueTool(BaseTool):
         tool_call_id: str | None = None,
         **more: Any,
     ) -> Any:
-        """As LangChain's ``run``, without LangSmith."""
+        """Run like LangChain's ``run``, without LangSmith unless the settings allow it."""
         allowed = tracing_allowed()
-        told = (verbose, start_color, color, without_tracers(callbacks, allowed))
+        options = (verbose, start_color, color, without_tracers(callbacks, allowed))
         try:
             with untraced(allowed):
-                return super().run(tool_input, *told, tool_call_id=tool_call_id, **more)
+                return super().run(tool_input, *options, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
-            return self._told(error, tool_call_id)
+            return self._error_message(error, tool_call_id)
 
     async def arun(
         self,
@@ -54,17 +54,17 @@ class TissueTool(BaseTool):
         tool_call_id: str | None = None,
         **more: Any,
     ) -> Any:
-        """As LangChain's ``arun``, without LangSmith."""
+        """Run like LangChain's ``arun``, without LangSmith unless the settings allow it."""
         allowed = await asyncio.to_thread(tracing_allowed)
-        told = (verbose, start_color, color, without_tracers(callbacks, allowed))
+        options = (verbose, start_color, color, without_tracers(callbacks, allowed))
         try:
             with untraced(allowed):
-                return await super().arun(tool_input, *told, tool_call_id=tool_call_id, **more)
+                return await super().arun(tool_input, *options, tool_call_id=tool_call_id, **more)
         except VideoPathError as error:
-            return self._told(error, tool_call_id)
+            return self._error_message(error, tool_call_id)
 
     def _parse_input(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
-        """As LangChain's; an own error that pydantic wrapped while it checked the arguments comes out as it was."""
+        """Parse like LangChain's; unwrap a ``VideoPathError`` that pydantic wrapped while it checked the arguments."""
         try:
             return super()._parse_input(tool_input, tool_call_id)
         except ValidationError as error:
@@ -73,7 +73,7 @@ class TissueTool(BaseTool):
                 raise own from error
             raise
 
-    def _told(self, error: VideoPathError, tool_call_id: str | None) -> ToolMessage:
+    def _error_message(self, error: VideoPathError, tool_call_id: str | None) -> ToolMessage:
         if tool_call_id is None:
             raise error
         return ToolMessage(str(error), name=self.name, tool_call_id=tool_call_id, status="error")

@@ -1,7 +1,7 @@
-"""Which of the records that were found become evidence: how many follows from their scores, not from a constant.
+"""Context rules: which records that a search found become evidence.
 
-Each rule can be switched off by itself (see :class:`ContextRules`); ``videopath evaluate retrieval`` measures what each
-is worth.
+How many become evidence follows from their scores, not from a fixed number. Each rule can be switched off (see
+:class:`ContextRules`); ``videopath evaluate retrieval`` measures what each rule is worth.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from videopath.core.choices import STORED_VIEWS, View
+from videopath.core.choices import STORED_VIEWS, VIEWS, View
 from videopath.core.pathology.labels import normalised_label
 from videopath.tools.schemas import Neighbour
 
@@ -22,51 +22,62 @@ if TYPE_CHECKING:
 
 
 class ContextRules(BaseModel):
-    """When a record is evidence."""
+    """The rules by which a record becomes evidence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     least: float = Field(
-        0.25, ge=0, le=1, description="cosine below which two cases have nothing in common; 0: off"
+        0.25, ge=0, le=1, description="least cosine; below it two cases have nothing in common; 0: off"
     )
-    ratio: float = Field(0.75, ge=0, le=1, description="fit that is needed, of the best one's; 0: off")
+    ratio: float = Field(0.75, ge=0, le=1, description="least fit, as a share of the best fit; 0: off")
     gap: float = Field(
-        0.15, gt=0, le=1, description="fall in fit from one record to the next that ends the list; 1: off"
+        0.15, gt=0, le=1, description="drop in fit from one record to the next that ends the list; 1: off"
     )
     copy_words: float = Field(
-        0.8, gt=0, description="shared words from which two of one diagnosis are copies; above 1: off"
+        0.8,
+        gt=0,
+        description="share of common words from which two cases of one diagnosis are copies; above 1: off",
     )
     rival: float = Field(
         0.95,
         gt=0,
-        description="fit, of the best one's, with which a second diagnosis is kept in any case; above 1: off",
+        description="fit, as a share of the best fit, from which a second diagnosis is always kept; above 1: off",
     )
 
 
 def neighbours_of(
-    hits: Sequence[Hit], site: str | None, most: int, rules: ContextRules | None = None
+    hits: Sequence[Hit], site: str | None, limit: int, rules: ContextRules | None = None
 ) -> list[Neighbour]:
-    """The hits as neighbours, up to ``most`` of them evidence, and why; in their order.
+    """Return the hits as neighbours, in their order, each with the reason why it is evidence or not.
 
-    Listed are the first ``most``, and those beyond them that are evidence: the one that fits best of all, by which the
-    others are measured, and a rival. Records of another site are never evidence; one without a site fits every site.
+    Args:
+        hits: The hits of a search, best first.
+        site: The canonical site of the case. Records of another site are never evidence; a record without a site fits
+            every site.
+        limit: How many neighbours are evidence at most.
+        rules: The context rules; ``None`` uses the default rules.
+
+    Returns:
+        The first ``limit`` hits, and later hits that are evidence: the hit that fits best, by which the others are
+        measured, and a rival.
     """
     rules = rules or ContextRules()
     fits = fit_of(hits, site)
     reasons = _refusals(hits, fits, site, rules)
-    kept, rival = _chosen(hits, fits, reasons, site, most, rules)
-    listed = sorted({*range(min(most, len(hits))), *kept})
+    kept, rival = _evidence(hits, fits, reasons, site, limit, rules)
+    listed = sorted({*range(min(limit, len(hits))), *kept})
     return [
-        _neighbour(hits[place], place in kept, _why(place, kept, rival, reasons, fits)) for place in listed
+        _neighbour(hits[index], index in kept, _why(index, kept, rival, reasons, fits)) for index in listed
     ]
 
 
 def fit_of(hits: Sequence[Hit], site: str | None = None, weights: ViewWeights | None = None) -> list[float]:
-    """How well each hit fits: the mean, by the views' weights, of its cosine over the best one's of the site.
+    """Return how well each hit fits, in [0, 1].
 
-    1 is the best in every view with vectors, 0 is unlike in all of them.
+    The fit is the weighted mean over the text and image views of the hit's cosine, divided by the best cosine of that
+    view at the site. 1 means best in every view, 0 means unlike in all of them.
     """
-    weights = weights or _usual_weights()
+    weights = weights or _default_weights()
     near = [hit for hit in hits if same_site(hit, site)]
     best = {
         view: max((hit.scores[view] for hit in near if view in hit.scores), default=0.0)
@@ -83,48 +94,50 @@ def fit_of(hits: Sequence[Hit], site: str | None = None, weights: ViewWeights | 
 
 
 def ranks_in_words(ranks: Mapping[str, int] | Mapping[View, int]) -> str:
-    """A record's rank in each view: "text 3, image 1, lexical –"; empty where none is known."""
+    """Return a record's rank in each view, such as "text 3, image 1, lexical –"; empty if no rank is known."""
     return ", ".join(f"{view} {ranks.get(view, '–')}" for view in VIEWS) if ranks else ""
 
 
 def same_site(hit: Hit, site: str | None) -> bool:
-    """A record without a site fits every site."""
+    """Return whether a hit is of the site. A record without a site fits every site."""
     return not site or not hit.record.site or hit.record.site == site
 
 
 def _refusals(
     hits: Sequence[Hit], fits: Sequence[float], site: str | None, rules: ContextRules
 ) -> dict[int, str]:
-    """Place → why the hit is no evidence."""
+    """Return index of a hit → why it is not evidence."""
     reasons: dict[int, str] = {}
-    for place, (hit, fit) in enumerate(zip(hits, fits, strict=True)):
+    for index, (hit, fit) in enumerate(zip(hits, fits, strict=True)):
         if not same_site(hit, site):
-            reasons[place] = f"from another site: {hit.record.site}"
+            reasons[index] = f"from another site: {hit.record.site}"
         elif not _usable(hit, site, rules):
-            reasons[place] = f"too far: similarity {_nearest(hit):.2f}, {rules.least:.2f} is needed"
+            reasons[index] = f"too far: similarity {_nearest(hit):.2f}, {rules.least:.2f} is needed"
         elif fit < rules.ratio:
-            reasons[place] = f"too far: {_fit(fit)}, {rules.ratio:.2f} is needed"
-    left = sorted((fits[place] for place in range(len(hits)) if place not in reasons), reverse=True)
-    edge = next((high for high, low in zip(left, left[1:], strict=False) if high - low > rules.gap), None)
-    for place, fit in enumerate(fits):
-        if edge is not None and place not in reasons and fit < edge:
-            reasons[place] = f"behind a gap: {_fit(fit)}, the one before has {edge:.2f}"
-    first: list[int] = []
-    for place, hit in enumerate(hits):
-        if place in reasons:
+            reasons[index] = f"too far: {_fit(fit)}, {rules.ratio:.2f} is needed"
+    remaining = sorted((fits[index] for index in range(len(hits)) if index not in reasons), reverse=True)
+    edge = next(
+        (high for high, low in zip(remaining, remaining[1:], strict=False) if high - low > rules.gap), None
+    )
+    for index, fit in enumerate(fits):
+        if edge is not None and index not in reasons and fit < edge:
+            reasons[index] = f"behind a gap: {_fit(fit)}, the one before has {edge:.2f}"
+    originals: list[int] = []
+    for index, hit in enumerate(hits):
+        if index in reasons:
             continue
-        twin = next((other for other in first if _copies(hits[other], hit, rules.copy_words)), None)
+        twin = next((other for other in originals if _are_copies(hits[other], hit, rules.copy_words)), None)
         if twin is None:
-            first.append(place)
+            originals.append(index)
         else:
-            reasons[place] = f"nearly the same as {hits[twin].record.id}"
+            reasons[index] = f"nearly the same as {hits[twin].record.id}"
     return reasons
 
 
-def _copies(one: Hit, other: Hit, shared: float) -> bool:
-    """Whether two hits of one diagnosis say the same twice: of one source, patient or group, or in the same words.
+def _are_copies(one: Hit, other: Hit, shared: float) -> bool:
+    """Return whether two hits of one diagnosis are the same case twice: same source, patient, group or nearly same words.
 
-    Where both have pictures words alone are no sign: a laboratory's descriptions are often a template.
+    Words alone do not count if both have pictures: the descriptions of one laboratory often follow a template.
     """
     first, second = one.record, other.record
     if shared > 1 or normalised_label(first.diagnosis) != normalised_label(second.diagnosis):
@@ -142,44 +155,44 @@ def _copies(one: Hit, other: Hit, shared: float) -> bool:
     return bool(words | others) and len(words & others) >= shared * len(words | others)
 
 
-def _chosen(
+def _evidence(
     hits: Sequence[Hit],
     fits: Sequence[float],
     reasons: dict[int, str],
     site: str | None,
-    most: int,
+    limit: int,
     rules: ContextRules,
 ) -> tuple[list[int], int | None]:
-    """The places of the evidence, rising, and that of a rival among them which the other rules had left out."""
-    usable = [place for place in range(len(hits)) if place not in reasons]
-    if not usable or most < 1:
+    """Return the indices of the evidence, rising, and the index of a rival that the other rules had left out."""
+    usable = [index for index in range(len(hits)) if index not in reasons]
+    if not usable or limit < 1:
         return [], None
-    best = max(usable, key=lambda place: fits[place])
-    kept = _first([best], usable, most)
-    rival = _rival(hits, fits, kept, site, rules) if most > 1 else None
-    return (kept, None) if rival is None else (_first([best, rival], usable, most), rival)
+    best = max(usable, key=lambda index: fits[index])
+    kept = _filled_up([best], usable, limit)
+    rival = _rival(hits, fits, kept, site, rules) if limit > 1 else None
+    return (kept, None) if rival is None else (_filled_up([best, rival], usable, limit), rival)
 
 
-def _first(certain: Sequence[int], usable: Sequence[int], most: int) -> list[int]:
-    """``most`` places: those that are certain, then the first of the others."""
-    others = [place for place in usable if place not in certain]
-    return sorted([*certain, *others[: most - len(certain)]])
+def _filled_up(certain: Sequence[int], usable: Sequence[int], limit: int) -> list[int]:
+    """Return up to ``limit`` indices, rising: the certain ones, and the first of the others."""
+    others = [index for index in usable if index not in certain]
+    return sorted([*certain, *others[: limit - len(certain)]])
 
 
 def _rival(
     hits: Sequence[Hit], fits: Sequence[float], kept: Sequence[int], site: str | None, rules: ContextRules
 ) -> int | None:
-    """The first hit of a second diagnosis that fits nearly as well as the best, where all evidence has one diagnosis."""
-    labels = {normalised_label(hits[place].record.diagnosis) for place in kept}
+    """Return the first hit of a second diagnosis that fits nearly as well as the best, if all evidence has one diagnosis."""
+    labels = {normalised_label(hits[index].record.diagnosis) for index in kept}
     if len(labels) != 1 or rules.rival > 1:
         return None
-    needed = rules.rival * max(fits[place] for place in kept)
+    needed = rules.rival * max(fits[index] for index in kept)
     return next(
         (
-            place
-            for place, hit in enumerate(hits)
+            index
+            for index, hit in enumerate(hits)
             if _usable(hit, site, rules)
-            and fits[place] >= needed
+            and fits[index] >= needed
             and normalised_label(hit.record.diagnosis) not in labels
         ),
         None,
@@ -195,13 +208,13 @@ def _nearest(hit: Hit) -> float:
 
 
 def _why(
-    place: int, kept: Sequence[int], rival: int | None, reasons: dict[int, str], fits: Sequence[float]
+    index: int, kept: Sequence[int], rival: int | None, reasons: dict[int, str], fits: Sequence[float]
 ) -> str:
-    if place == rival:
-        return f"a second diagnosis that fits nearly as well: {_fit(fits[place])}"
-    if place in kept:
-        return f"fits: {_fit(fits[place])}"
-    return reasons.get(place, "enough others fit")
+    if index == rival:
+        return f"a second diagnosis that fits nearly as well: {_fit(fits[index])}"
+    if index in kept:
+        return f"fits: {_fit(fits[index])}"
+    return reasons.get(index, "enough others fit")
 
 
 def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
@@ -222,7 +235,7 @@ def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
     )
 
 
-def _usual_weights() -> ViewWeights:
+def _default_weights() -> ViewWeights:
     from videopath.knowledge.query import ViewWeights
 
     return ViewWeights()

@@ -1,4 +1,4 @@
-"""Describe what a clip shows, and find for each sentence the moment that shows it best."""
+"""The describe tool: a description of a clip, and for each sentence the moment that shows it best."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ _LONGEST_SCORED = 400  # characters
 
 
 class DescribeInput(ClipInput, SiteInput):
-    """What ``describe_tissue`` needs."""
+    """The arguments of ``describe_tissue``."""
 
     max_new_tokens: int = Field(256, ge=1, le=MAX_ANSWER_TOKENS)
 
 
 class DescribeTool(TissueTool):
-    """``DescribeTool(engine="nano").invoke({"video": "case.mp4"})`` gives a :class:`DescribeResult`."""
+    """The tool ``describe_tissue``.
+
+    ``DescribeTool(engine="nano").invoke({"video": "case.mp4"})`` returns a :class:`DescribeResult`.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -51,21 +54,21 @@ class DescribeTool(TissueTool):
     def _run(self, site: str | None = None, max_new_tokens: int = 256, **clip: Any) -> DescribeResult:
         session = self.sessions.open(ClipInput(**clip))
         question = describe_question(site)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         answer = session.generate(question, max_new_tokens=max_new_tokens)
         text = without_marks(answer.text).strip()
         frames = session.frames()
         return DescribeResult(
             description=text,
-            findings=found_in(session, question, split_sentences(text), frames, site),
+            findings=findings_of(session, question, split_sentences(text), frames, site),
             frames=frames,
             mean_logprob=sum(answer.logprobs) / max(len(answer.logprobs), 1),
-            call=session.call(question, time.perf_counter() - begun),
+            call=session.call(question, time.perf_counter() - started),
         )
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a description in order, each once; joined by spaces they are the text again, less repeats."""
+    """Return the sentences of a description in order, each once. Joined by spaces they are the text without repeats."""
     pieces: list[str] = []
     for piece in _SENTENCE_END.split(" ".join(text.split())):
         if pieces and _ABBREVIATION.search(pieces[-1]):
@@ -75,44 +78,44 @@ def split_sentences(text: str) -> list[str]:
     return list(dict.fromkeys(pieces))
 
 
-def found_in(
+def findings_of(
     session: ClipSession,
     question: str,
     sentences: Sequence[str],
     frames: FramesSeen,
     site: str | None = None,
 ) -> list[LocatedFinding]:
-    """Each sentence at the frame that shows it best, with what it rests on."""
+    """Return each sentence with the frame that shows it best and with what it rests on."""
     findings, card = located(session, question, sentences, frames), session.recording.info.card
     margins = (
         margins_over_stand_ins(session, question, findings, site) if is_tested(card) and findings else None
     )
-    judged = with_evidence(findings, session.attributes(), card, margins)
+    grounded = with_evidence(findings, session.attributes(), card, margins)
     return [
         finding.model_copy(
             update={"seconds": frames.seconds[finding.position], "frame": frames.indices[finding.position]}
         )
-        for finding in judged
+        for finding in grounded
     ]
 
 
 def margins_over_stand_ins(
     session: ClipSession, question: str, findings: Sequence[LocatedFinding], site: str | None
 ) -> list[float]:
-    """By how much each sentence is more likely on the clip than on any stand-in, in nats a token."""
+    """Return by how many nats per token each finding is more likely on the clip than on any stand-in."""
     texts = [finding.text[:_LONGEST_SCORED] for finding in findings]
     scores = [session.score(question, texts, reduce="mean")]
     frames = len(session.frames().indices)
-    for what in ("blank", "foreign"):
-        with stand_in(session.recording.pool, what, frames, site) as other:
+    for kind in ("blank", "foreign"):
+        with stand_in(session.recording.pool, kind, frames, site) as other:
             scores.append(other.score(question, texts, reduce="mean"))
-    return [here - max(others) for here, *others in zip(*scores, strict=True)]
+    return [own - max(others) for own, *others in zip(*scores, strict=True)]
 
 
 def located(
     session: ClipSession, question: str, sentences: Sequence[str], frames: FramesSeen
 ) -> list[LocatedFinding]:
-    """Each sentence at the frame under which it is most likely."""
+    """Return each sentence with the frame under which it is most likely."""
     texts = [sentence[:_LONGEST_SCORED] for sentence in sentences]
     groups = [texts[start : start + _SCORED_AT_ONCE] for start in range(0, len(texts), _SCORED_AT_ONCE)]
     if len(frames.indices) == 1:

@@ -1,4 +1,4 @@
-"""Diagnose a clip: the model's answer, and a differential from scoring every candidate on the shared prefix."""
+"""The diagnose tool: the model's answer, and a differential from the scores of all candidates."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from videopath.core.choices import MAX_ANSWER_TOKENS, MAX_SAMPLES
 from videopath.core.pathology.answers import DIAGNOSIS_START, parse_answer
 from videopath.core.pathology.labels import normalised_label
 from videopath.model.prompts.questions import Evidence, diagnose_question
-from videopath.tools.answers.answerable import is_answered
-from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, is_of_other_organ
+from videopath.tools.answers.answerable_questions import is_answered
+from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary
+from videopath.tools.answers.organs import is_of_other_organ
 from videopath.tools.base import TissueTool
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
 from videopath.tools.session_pool import ClipSession, Recording, SessionPool, pool_of
@@ -22,18 +23,20 @@ from videopath.tools.session_pool import ClipSession, Recording, SessionPool, po
 if TYPE_CHECKING:
     from videopath.model.inference.engine import Card, Generation
 
-_SHORT_ANSWER = 48  # tokens of a sampled answer: the label stands first
+_SHORT_ANSWER = 48  # tokens of a sampled answer, which begins with the label
 _SAMPLE_TEMPERATURE = 0.7
 _SAMPLE_SEED = 1000
 
 
 class DiagnoseInput(ClipInput, SiteInput):
-    """What ``diagnose_tissue`` needs."""
+    """The arguments of ``diagnose_tissue``."""
 
     description: str = Field(description="the findings, as describe_tissue gave them")
-    question: str | None = Field(None, description="the question to answer; none: what the best diagnosis is")
+    question: str | None = Field(
+        None, description="the question to answer; by default, what the best diagnosis is"
+    )
     neighbours: list[Neighbour] = Field(
-        default_factory=list, description="similar cases; only kept ones are evidence"
+        default_factory=list, description="similar cases; only the kept ones are evidence"
     )
     samples: int = Field(
         0, ge=0, le=MAX_SAMPLES, description="how many sampled answers are compared with the diagnosis"
@@ -47,7 +50,10 @@ class DiagnoseInput(ClipInput, SiteInput):
 
 
 class DiagnoseTool(TissueTool):
-    """``DiagnoseTool(engine="nano").invoke({"video": …, "description": …})`` gives a :class:`DiagnoseResult`."""
+    """The tool ``diagnose_tissue``.
+
+    ``DiagnoseTool(engine="nano").invoke({"video": …, "description": …})`` returns a :class:`DiagnoseResult`.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -75,19 +81,19 @@ class DiagnoseTool(TissueTool):
         max_new_tokens: int = 128,
         **clip: Any,
     ) -> DiagnoseResult:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         session = self.sessions.open(ClipInput(**clip))
-        # the best stands last; neighbours of a caller's own may have no rank
+        # the best stands last; a caller's own neighbours may have no rank
         kept = sorted((n for n in neighbours if n.kept), key=lambda n: (-n.rank, n.score))
-        asked = diagnose_question(
+        prompt = diagnose_question(
             site, description, [Evidence(n.diagnosis, n.description) for n in kept], question
         )
-        text = session.generate(asked, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
+        text = session.generate(prompt, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
         answer = parse_answer(f"{DIAGNOSIS_START}{text}")
         generated = clean_label(answer.diagnosis, question)
-        sampled = sampled_labels(session, asked, samples, question)
+        sampled = sampled_labels(session, prompt, samples, question)
         support = self._support(generated, sampled, kept[::-1], site, candidates)
-        scores = self._scores(session, asked, list(support))
+        scores = self._scores(session, prompt, list(support))
         differential = _differential(support, scores, self._temperature())
         first = max(differential, key=lambda candidate: candidate.probability)
         differential = bound_to_site(differential, site, self.sessions.info.card)
@@ -104,7 +110,7 @@ class DiagnoseTool(TissueTool):
             samples=sampled,
             answer=f"{DIAGNOSIS_START}{text}",
             question_answered=is_answered(question, label, self.sessions.info.card.unknown_label),
-            call=session.call(asked, time.perf_counter() - begun, DIAGNOSIS_START),
+            call=session.call(prompt, time.perf_counter() - started, DIAGNOSIS_START),
         )
 
     def _support(
@@ -115,7 +121,7 @@ class DiagnoseTool(TissueTool):
         site: str | None,
         candidates: Iterable[str],
     ) -> dict[str, list[str]]:
-        """Candidate → where it comes from. Spellings that differ in case alone are one candidate."""
+        """Return candidate → where it comes from. Spellings with the same normalised label are one candidate."""
         card = self.sessions.info.card
         own = [(generated, "model"), *((label, "sample") for label in sampled)]
         named = [(label, source) for label, source in own if is_in_vocabulary(label, card)]
@@ -134,24 +140,27 @@ class DiagnoseTool(TissueTool):
                     sources.append(source)
         return support
 
-    def _scores(self, session: ClipSession, asked: str, labels: list[str]) -> dict[str, float]:
-        """All candidates in one batch; each ends with the line break that follows it in an answer."""
+    def _scores(self, session: ClipSession, prompt: str, labels: list[str]) -> dict[str, float]:
+        """Score all candidates in one batch. Each ends with the line break that follows the label in an answer."""
         if not labels:
             return {}
         reduction = self.sessions.info.card.score_reduction
         texts = [f" {label}\n" for label in labels]
-        scores = session.score(asked, texts, answer_start=DIAGNOSIS_START, reduce=reduction)
+        scores = session.score(prompt, texts, answer_start=DIAGNOSIS_START, reduce=reduction)
         return dict(zip(labels, scores, strict=True))
 
     def _temperature(self) -> float:
         return self.sessions.info.card.calibration.get("temperature", 1.0)
 
 
-def sampled_labels(session: ClipSession, asked: str, samples: int, question: str | None = None) -> list[str]:
-    """The diagnoses of short sampled answers, each with its own fixed seed; an answer without one is an empty text."""
+def sampled_labels(session: ClipSession, prompt: str, samples: int, question: str | None = None) -> list[str]:
+    """Return the diagnoses of short sampled answers, each drawn with its own fixed seed.
+
+    An answer without a diagnosis gives an empty string.
+    """
     answers = [
         session.generate(
-            asked,
+            prompt,
             max_new_tokens=_SHORT_ANSWER,
             temperature=_SAMPLE_TEMPERATURE,
             seed=_SAMPLE_SEED + number,
@@ -163,30 +172,30 @@ def sampled_labels(session: ClipSession, asked: str, samples: int, question: str
 
 
 def _sampled_label(answer: Generation, question: str | None) -> str:
-    """The label of a short answer; empty where the limit may have cut it in the middle."""
+    """Return the label of a short answer; empty if the token limit may have cut it."""
     if answer.stopped == "length" and "\n" not in answer.text.strip():
         return ""
     return clean_label(parse_answer(f"{DIAGNOSIS_START}{answer.text}").diagnosis, question)
 
 
 def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
-    """The diagnoses that the model was trained on for a site; for all of them where the site is not given."""
+    """Return the diagnoses that the card lists for a site, or for all sites if the site is ``None``."""
     if site is None:
         return [label for of_site in labels.values() for label in of_site]
     return labels.get(site, [])
 
 
 def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Probabilities of log-scores; sums to 1."""
+    """Return the probabilities of log-scores; their sum is 1."""
     best = max(scores)
     weights = [math.exp((score - best) / temperature) for score in scores]
     return [weight / sum(weights) for weight in weights]
 
 
 def bound_to_site(candidates: Sequence[Candidate], site: str | None, card: Card) -> list[Candidate]:
-    """The candidates in their order, those of another organ than the one given marked and behind the others.
+    """Return the candidates with those of another organ than ``site`` marked and moved to the end.
 
-    None of them leads: where there is no other, "no diagnosis" does, with a probability of 0.
+    A candidate of another organ never leads. If there are no other candidates, "no diagnosis" leads with probability 0.
     """
     marked = [
         c.model_copy(update={"other_organ": is_of_other_organ(c.label, site, card)}) for c in candidates
@@ -199,7 +208,7 @@ def bound_to_site(candidates: Sequence[Candidate], site: str | None, card: Card)
 def _differential(
     support: dict[str, list[str]], scores: dict[str, float], temperature: float
 ) -> list[Candidate]:
-    """Candidates with probabilities, best first."""
+    """Return the candidates with their probabilities, best first."""
     if not scores:
         return [Candidate(label=NO_DIAGNOSIS, probability=1.0, support=["no answer"])]
     probabilities = softmax(list(scores.values()), temperature)

@@ -1,10 +1,9 @@
-"""Which sentences of a description were seen, and which were only said.
+"""What each finding rests on: measured, seen, typical, or only said.
 
-A sentence is *measured* where it names attributes that can be measured on the pixels, and each is as it is measured on the
-frame that it is shown with. It is *typical* where the model's card lists it as a fact of a diagnosis: it follows from what
-the model takes the tissue for. It was *seen* where it is more likely on that frame than on the clip's others, than on a blank
-frame and than on another clip's tissue, by margins that were fitted for this model. Anything else was *said* by the model,
-and nobody verified it.
+A finding is *measured* if it names attributes that can be measured on pixels, and each of them is so on its frame. It is
+*typical* if the model's card lists it as a fact of a diagnosis, so it follows from what the model takes the tissue for. It
+is *seen* if it is more likely on its frame than on the clip's other frames, on a blank clip and on foreign tissue, by
+margins that were fitted for this model. Every other finding is *said*: the model wrote it, and nothing supports it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from videopath.model.inference.engine import Card
 
 OVER_FRAMES, OVER_STAND_INS = "seen.frames", "seen.stand_ins"
-"""Keys of a card's calibration: by how much a sentence has to be more likely, in nats a token."""
+"""Keys of a card's calibration: by how many nats per token a sentence must be more likely to count as seen."""
 
 
 def with_evidence(
@@ -30,24 +29,29 @@ def with_evidence(
     card: Card,
     margins: Sequence[float] | None = None,
 ) -> list[LocatedFinding]:
-    """The findings with what each rests on; a measured one at the first frame that shows it.
+    """Return the findings with what each rests on.
 
-    ``frames``: what is measured on each frame; ``margins``: by how much each finding is more likely on the clip
-    than on a blank one and on foreign tissue, in nats a token; none where that was not asked.
+    Args:
+        findings: Findings with their frames. A measured finding moves to the first frame that shows it if its own frame
+            does not.
+        frames: What is measured on each frame of the clip.
+        card: The model's card: its typical sentences and its fitted margins.
+        margins: For each finding, by how many nats per token it is more likely on the clip than on any stand-in;
+            ``None`` if that was not scored, so no finding counts as seen.
     """
     known = {normalised_label(text): diagnosis for diagnosis, texts in card.typical.items() for text in texts}
     return [
-        _judged(finding, frames, known.get(normalised_label(finding.text)), margin, card.calibration)
+        _grounded(finding, frames, known.get(normalised_label(finding.text)), margin, card.calibration)
         for finding, margin in zip_longest(findings, margins or ())
     ]
 
 
 def is_tested(card: Card) -> bool:
-    """Whether the model's card says by how much a sentence has to be more likely to be called seen."""
+    """Return whether the model's card has the margins from which a sentence counts as seen."""
     return {OVER_FRAMES, OVER_STAND_INS} <= card.calibration.keys()
 
 
-def _judged(
+def _grounded(
     finding: LocatedFinding,
     frames: Sequence[Attributes],
     typical_of: str | None,
@@ -57,11 +61,11 @@ def _judged(
     if typical_of:
         return finding.model_copy(update={"rests_on": "typical", "typical_of": typical_of})
     if names_attributes(finding.text):
-        shown = [place for place, frame in enumerate(frames) if is_measured(finding.text, frame)]
-        if not shown:
+        matching = [position for position, frame in enumerate(frames) if is_measured(finding.text, frame)]
+        if not matching:
             return finding
-        at = finding.position if finding.position in shown else shown[0]
-        return finding.model_copy(update={"rests_on": "measured", "position": at})
+        position = finding.position if finding.position in matching else matching[0]
+        return finding.model_copy(update={"rests_on": "measured", "position": position})
     seen = (
         margin is not None
         and finding.contrast >= calibration[OVER_FRAMES]

@@ -1,7 +1,7 @@
-"""The journal of a case: every finished model call, on disk before its answer is used.
+"""The journal of a case: every finished model call is on disk before its answer is used.
 
-One JSON line per call, ``{"key": …, "call": …, "answer": …}``, synchronised. A process that was killed reads the
-answers back instead of asking again; the same file is the raw material of a replay.
+It has one JSON line for each call, ``{"key": …, "call": …, "answer": …}``. When a killed process starts again, it reads
+the answers from the journal and does not ask the model again. A replay uses the same file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ JOURNAL_NAME = "calls.jsonl"
 
 
 class Journal:
-    """Finished model calls by key. Safe to use from several threads of one process."""
+    """The finished model calls of a case by key. Several threads of one process may use it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,11 +28,11 @@ class Journal:
 
     @staticmethod
     def key(call: dict[str, Any]) -> str:
-        """The key of a call: SHA-256 of everything that its answer depends on."""
+        """Return the key of a call: the SHA-256 of everything that its answer depends on."""
         return sha256_text(json.dumps(call, sort_keys=True, ensure_ascii=False))
 
     def find(self, call: dict[str, Any]) -> Any | None:
-        """The answer of a finished call, or none."""
+        """Return the answer of a finished call, or ``None``."""
         return self._answers.get(self.key(call))
 
     def add(self, call: dict[str, Any], answer: Any) -> None:
@@ -46,14 +46,14 @@ class Journal:
         return len(self._answers)
 
     def _read(self) -> dict[str, Any]:
-        """What earlier processes finished; a line that is torn or damaged costs its own call alone."""
+        """Read the answers of earlier processes. A damaged line is skipped, and only its call is made again."""
         try:
             lines = self._file.read()
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
         answers: dict[str, Any] = {}
         for line in lines:
-            with suppress(ValueError, KeyError, TypeError, RecursionError):  # that call is made again
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 entry = json.loads(line)
                 answers[entry["key"]] = entry["answer"]
         return answers

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 def toolkit(
     engine: Engine | str | Path = "nano", knowledge: KnowledgeBase | Path | str | None = None
 ) -> list[BaseTool]:
-    """Describe, retrieve and diagnose for a LangChain or LangGraph agent.
+    """Return the tools describe, retrieve and diagnose for a LangChain or LangGraph agent.
 
-    The tools share one pool of sessions: a clip is encoded once, whichever of them asks. Nothing is loaded before
-    the first call. ``knowledge``: a knowledge base or its folder; none: the bundled starter. A video or a site that
-    cannot be used raises ``InputError``; a model that called the tool is told it by a tool message instead.
+    The tools share one session pool, so a clip is encoded once for all of them. Nothing is loaded before the first call.
+
+    Args:
+        engine: An engine, or the name or folder of a model.
+        knowledge: A knowledge base or its folder; ``None`` uses the bundled starter.
+
+    Returns:
+        Three tools. A call raises ``InputError`` for a video or a site that cannot be used; a model that made the call
+        gets a tool message with the error instead.
     """
     sessions: SessionPool | Recording = SessionPool(engine)
     return [

@@ -1,6 +1,6 @@
-"""Clips that stand in for the case's own: an even white one, and drawn tissue of another organ.
+"""Stand-ins: clips in the place of the case's own, either blank or drawn tissue of another organ.
 
-What the model says of these as well, it does not say because of what it sees.
+What the model says of a stand-in as well, it does not say because of what it sees.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from videopath.tools.session_pool import ClipSession, Recording, SessionPool
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
 
-StandIn = Literal["blank", "foreign"]
+StandInKind = Literal["blank", "foreign"]
 
 _SIDE = 384  # pixels
 _WHITE = 255
@@ -24,41 +24,43 @@ _SEED = 12
 
 
 @contextmanager
-def stand_in(pool: SessionPool, what: StandIn, frames: int, site: str | None = None) -> Iterator[ClipSession]:
-    """The pool's engine before a stand-in of ``frames`` frames; ``foreign`` is of another organ than ``site``."""
-    other = _StandInPool(pool, what, site)
+def stand_in(
+    pool: SessionPool, kind: StandInKind, frames: int, site: str | None = None
+) -> Iterator[ClipSession]:
+    """Open a session of the pool's engine on a stand-in of ``frames`` frames; "foreign" is of another organ than ``site``."""
+    stand_ins = _StandInPool(pool, kind, site)
     try:
-        yield Recording(other).open(ClipInput(video=what, frames=frames))
+        yield Recording(stand_ins).open(ClipInput(video=kind, frames=frames))
     finally:
-        other.close()
+        stand_ins.close()
 
 
 class _StandInPool(SessionPool):
-    """The engine of another pool before clips that are no files; nobody else asks it meanwhile."""
+    """A pool with the engine and the lock of another pool, whose clips are stand-ins instead of files."""
 
-    def __init__(self, pool: SessionPool, what: StandIn, site: str | None) -> None:
+    def __init__(self, pool: SessionPool, kind: StandInKind, site: str | None) -> None:
         super().__init__(pool.engine, keep=1)
         self._lock = pool._lock
-        self._what, self._site = what, site
+        self._kind, self._site = kind, site
 
     def clip(self, request: ClipInput) -> Clip:
-        """The stand-in, of as many frames as are asked for."""
-        return _clip(self._what, request.frames or self.frames, self._site)
+        """Return the stand-in with as many frames as the request names."""
+        return _clip(self._kind, request.frames or self.frames, self._site)
 
 
-def _clip(what: StandIn, count: int, site: str | None) -> Clip:
+def _clip(kind: StandInKind, count: int, site: str | None) -> Clip:
     import numpy as np
 
     from videopath.media import synthetic
     from videopath.media.clip import Clip
 
-    if what == "blank":
+    if kind == "blank":
         frames = np.full((count, _SIDE, _SIDE, 3), _WHITE, np.uint8)
     else:
-        entity = next(name for name, of in synthetic.ENTITIES.items() if of != site)
+        entity = next(name for name, organ in synthetic.ENTITIES.items() if organ != site)
         frames = synthetic.render_clip(entity, _SEED, count, _SIDE)
     return Clip(
-        path=Path(what),
+        path=Path(kind),
         frames=frames,
         seconds=np.arange(count, dtype=np.float64),
         indices=np.arange(count, dtype=np.int64),

@@ -1,4 +1,4 @@
-"""Find cases that are alike by what is said and by what is seen, and choose those that become evidence."""
+"""The retrieve tool: it finds similar cases by words and pictures, and chooses those that become evidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from videopath.core.errors import InputError
 from videopath.tools.base import TissueTool
 from videopath.tools.context import ContextRules, neighbours_of
 from videopath.tools.frame_encoders.picture_vectors import joined_vectors
-from videopath.tools.schemas import CaseBallot, CasesVote, ClipInput, LeftOut, RetrieveResult, SiteInput
+from videopath.tools.schemas import (
+    CaseBallot,
+    CasesVote,
+    ClipInput,
+    ExcludedRecord,
+    RetrieveResult,
+    SiteInput,
+)
 from videopath.tools.session_pool import Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
@@ -24,43 +31,42 @@ if TYPE_CHECKING:
     from videopath.knowledge.index.encoders import FrameEncoder
     from videopath.knowledge.storage.manifest import EncoderMark
 
-DEEPER = 4
-"""Times as many are looked at as may be kept: behind many of one diagnosis a rival may stand."""
+SEARCH_DEPTH = 4
+"""How many times ``k`` hits are searched: a rival may stand behind many cases of one diagnosis."""
 
 NEAR_IDENTICAL = "near-identical frame"
-"""Why a record is left out that shows what the clip in question shows."""
+"""The reason of an exclusion: the record shows nearly the same frame as the clip in question."""
 
-_OPENING = RLock()  # a knowledge base is opened by one thread, the others wait for it
-_TOLD = 20  # records that may not be seen, by name; more are counted
+_OPENING = RLock()  # one thread opens a knowledge base, the others wait for it
+_LISTED = 20  # excluded records that are listed by name; further ones are only counted
 
 
 class RetrieveInput(SiteInput):
-    """What ``retrieve_similar_cases`` needs."""
+    """The arguments of ``retrieve_similar_cases``."""
 
-    description: str = Field(description="histological findings to look for")
+    description: str = Field(description="histological findings to search for")
     exclude_sources: list[str] = Field(
         default_factory=list,
-        description="path and SHA-256 of the video in question, its slide, patient or group: "
-        "records of the same are never returned",
+        description="path and SHA-256 of the video in question, its slide, patient or group; "
+        "their records are never returned",
     )
-    drop: list[str] = Field(
-        default_factory=list, description="ids of records that a person does not let vote"
-    )
-    k: int = Field(5, ge=1, le=100, description="how many cases to look at")
+    drop: list[str] = Field(default_factory=list, description="ids of records whose votes a person excluded")
+    k: int = Field(5, ge=1, le=100, description="how many cases to return; more only if they are evidence")
     clip: ClipInput | None = Field(
-        None, description="the clip in question: cases that look like it are found, copies of it left out"
+        None, description="the clip in question: cases that look like it are found, copies of it are excluded"
     )
     also_shown: list[ClipInput] = Field(
         default_factory=list,
-        description="other clips of the same video, such as the whole that `clip` is a part of: "
-        "copies are known by their frames, too",
+        description="other clips of the same video, such as the whole video that `clip` is a part of; "
+        "copies are recognised by their frames, too",
     )
 
 
 class RetrieveTool(TissueTool):
-    """``RetrieveTool().invoke({"description": "…"})`` gives a :class:`RetrieveResult` from the starter knowledge.
+    """The tool ``retrieve_similar_cases``.
 
-    With ``engine=`` (or ``sessions=``) and a clip, a knowledge base with pictures is searched by the picture as well.
+    ``RetrieveTool().invoke({"description": "…"})`` returns a :class:`RetrieveResult` from the bundled starter.
+    With ``engine=`` (or ``sessions=``) and a clip, a knowledge base with pictures is also searched by picture.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -72,7 +78,7 @@ class RetrieveTool(TissueTool):
     )
     args_schema: type[BaseModel] = RetrieveInput
     knowledge: SkipValidation[Any] = Field(
-        None, exclude=True, description="a KnowledgeBase or its folder; none: the bundled starter"
+        None, exclude=True, description="a KnowledgeBase or its folder; by default the bundled starter"
     )
     sessions: SkipValidation[SessionPool | Recording | None] = Field(None, exclude=True)
     rules: ContextRules = Field(default_factory=ContextRules)
@@ -83,7 +89,7 @@ class RetrieveTool(TissueTool):
         return pool_of(values) if "engine" in values else values
 
     def open(self) -> KnowledgeBase:
-        """The knowledge base, opened now if it was not yet; by one thread, however many ask at once."""
+        """Return the knowledge base, and open it at the first call. Several threads open it once."""
         with _OPENING:
             if self.knowledge is None or isinstance(self.knowledge, str | Path):
                 from videopath.knowledge import KnowledgeBase
@@ -94,14 +100,14 @@ class RetrieveTool(TissueTool):
             return self.knowledge
 
     def provenance(self) -> dict[str, str]:
-        """Hashes and version of what was searched; empty as long as nothing was."""
+        """Return the hashes and the version of the knowledge base; empty before it is opened."""
         base = self.knowledge
         if base is None or isinstance(base, str | Path):
             return {}
         info = base.info()
-        found = {"index": info.index_sha256, "data": info.data_sha256, "embedder": info.embedder.sha256}
+        hashes = {"index": info.index_sha256, "data": info.data_sha256, "embedder": info.embedder.sha256}
         encoder = {"image_encoder": info.image_encoder.sha256} if info.image_encoder else {}
-        return {**found, **encoder, "version": str(info.version)}
+        return {**hashes, **encoder, "version": str(info.version)}
 
     def _run(
         self,
@@ -119,7 +125,7 @@ class RetrieveTool(TissueTool):
         notes: list[str] = []
         image = prints = None
         if clip is not None and base.voting_encoder is not None:
-            image, prints, notes = self._seen(base, clip, also_shown)
+            image, prints, notes = self._encoded(base, clip, also_shown)
         if not description.strip():
             if image is None:
                 return RetrieveResult(query=description, neighbours=[], notes=notes)
@@ -132,14 +138,14 @@ class RetrieveTool(TissueTool):
             diagnosed=True,
             exclude=tuple(exclude_sources or ()),
         )
-        found, excluded, query = _found(base, query, k)
+        result, excluded, query = _search(base, query, k)
         return RetrieveResult(
             query=description,
-            neighbours=neighbours_of(found.hits, site, k, self.rules),
+            neighbours=neighbours_of(result.hits, site, k, self.rules),
             index_sha256=base.info().index_sha256,
-            views=list(found.views),
+            views=list(result.views),
             notes=notes,
-            excluded=excluded[:_TOLD],
+            excluded=excluded[:_LISTED],
             excluded_count=len(excluded),
             vote=cases_vote(base, query, drop) if image is not None else None,
             **(self._calibration(base) if image is not None else {}),
@@ -148,20 +154,23 @@ class RetrieveTool(TissueTool):
         )
 
     def _calibration(self, base: KnowledgeBase) -> dict[str, Any]:
-        """What the base measured of this model together with its cases."""
-        measured = base.measure
-        if measured is None or self.sessions is None:
+        """Return the calibration that the base measured for this model together with its cases."""
+        measure = base.measure
+        if measure is None or self.sessions is None:
             return {}
-        found = measured.models.get(self.sessions.info.weights_sha256)
-        return {"calibration": found.calibration, "calibrated_on": str(found)} if found else {}
+        of_model = measure.models.get(self.sessions.info.weights_sha256)
+        return {"calibration": of_model.calibration, "calibrated_on": str(of_model)} if of_model else {}
 
     def _is_own_tower(self, base: KnowledgeBase) -> bool:
         from videopath.model.inference.frame_vectors import tower_sha256
 
-        return self.sessions is not None and _voting(base).sha256 == tower_sha256(self.sessions.info)
+        return self.sessions is not None and _voting_mark(base).sha256 == tower_sha256(self.sessions.info)
 
     def _known_tissue(self, base: KnowledgeBase, query: Query, clip: ClipInput | None) -> CasesVote | None:
-        """What the tiles say that the model was trained on, where these ship and are not the base's own voters."""
+        """Return the vote of the tiles that the model was trained on.
+
+        It is ``None`` if no reference tissue ships for this model, or if that tissue is the base's own voters.
+        """
         from videopath.knowledge.voting.electorate import reference_electorate
         from videopath.model.inference.frame_vectors import tower_sha256
         from videopath.tools.frame_encoders.loading import TOWER
@@ -173,64 +182,78 @@ class RetrieveTool(TissueTool):
         if electorate is None:
             return None
         mark, own = electorate.mark, base.voting_encoder
-        seen = query.image if own and (own.sha256, own.views) == (mark.sha256, mark.views) else None
-        if seen is None:
-            seen = self.sessions.open(clip).picture_vector(pool.encoder(TOWER), mark.views)
-        return _told_vote(electorate.vote(replace(query, image=seen)), electorate.measure, query)
+        image = query.image if own and (own.sha256, own.views) == (mark.sha256, mark.views) else None
+        if image is None:
+            image = self.sessions.open(clip).picture_vector(pool.encoder(TOWER), mark.views)
+        return _judged_vote(electorate.vote(replace(query, image=image)), electorate.measure, query)
 
-    def _seen(
+    def _encoded(
         self, base: KnowledgeBase, clip: ClipInput, also_shown: Sequence[ClipInput]
     ) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
-        """The clip's vector by the encoders of the base's pictures, its fingerprints, and why there is no vector."""
+        """Return the clip's vector by the base's image encoders, its fingerprints, and notes if there is no vector."""
         sessions = self.sessions
         if sessions is None:
-            note = "Pictures were not compared: this tool was given no model (engine=) to see by."
+            note = "Pictures were not compared: this tool has no model to encode them (engine=)."
             return None, None, [note]
         pool = sessions.pool if isinstance(sessions, Recording) else sessions
         prints = _fingerprints(pool, [clip, *also_shown])
         try:
-            encoders = [_encoder_of(mark, pool) for mark in _voting(base).each]
+            encoders = [_encoder_of(mark, pool) for mark in _voting_mark(base).each]
         except InputError as error:
             return None, prints, [f"Pictures were not compared: {error}"]
-        session, views = sessions.open(clip), _voting(base).views
-        return joined_vectors([session.picture_vector(one, views)[None] for one in encoders])[0], prints, []
+        session, views = sessions.open(clip), _voting_mark(base).views
+        return (
+            joined_vectors([session.picture_vector(encoder, views)[None] for encoder in encoders])[0],
+            prints,
+            [],
+        )
 
 
-def _voting(base: KnowledgeBase) -> EncoderMark:
+def _voting_mark(base: KnowledgeBase) -> EncoderMark:
     mark = base.voting_encoder
     assert mark is not None
     return mark
 
 
 def _encoder_of(mark: EncoderMark, pool: SessionPool) -> FrameEncoder:
-    """The encoder of a mark: the model's own tower, or one that is loaded by its name.
+    """Return the encoder of a mark: the model's own tower, or an encoder that is loaded by its name.
 
-    Raises ``InputError`` where it is the tower of another model than nano, which no knowledge base has loaded, where it is
-    not installed, or has other weights here.
+    Raises:
+        InputError: The encoder is the tower of another model (only nano's is loaded because a base names it), is not
+            installed, or has other weights here.
     """
     from videopath.model.inference.frame_vectors import tower_sha256
     from videopath.tools.frame_encoders.loading import TOWER, is_loaded_by_name
 
     if mark.sha256 == tower_sha256(pool.info):
         return pool.encoder(TOWER)
-    told = f"those of the knowledge base were encoded by {mark.name} ({mark.sha256[:12]}…)"
+    encoded_by = f"those of the knowledge base were encoded by {mark.name} ({mark.sha256[:12]}…)"
     if not is_loaded_by_name(mark.name):
-        raise InputError(f"{told}, which is not the tower of {pool.info.name}.")
+        raise InputError(f"{encoded_by}, which is not the tower of {pool.info.name}.")
     try:
         encoder = pool.encoder(mark.name)
     except InputError as error:
-        raise InputError(f"{told}. {error}") from error
+        raise InputError(f"{encoded_by}. {error}") from error
     if encoder.sha256 != mark.sha256:
-        raise InputError(f"{told}; the {mark.name} that is installed has other weights.")
+        raise InputError(f"{encoded_by}; the {mark.name} that is installed has other weights.")
     return encoder
 
 
 def cases_vote(base: KnowledgeBase, query: Query, drop: Sequence[str] = ()) -> CasesVote | None:
-    """The vote of a base's cases on a query's picture, those dropped left out, and whether they vouch for it."""
-    return _told_vote(base.vote(query), base.measure, query, drop)
+    """Return the vote of a base's cases on a query's picture, and whether they vouch for it.
+
+    Args:
+        base: The knowledge base.
+        query: A query with an image.
+        drop: Ids of records whose votes do not count.
+
+    Returns:
+        The vote, or ``None`` if no case votes.
+    """
+    return _judged_vote(base.vote(query), base.measure, query, drop)
 
 
-def _told_vote(
+def _judged_vote(
     vote: Vote | None, measure: Measure | None, query: Query, drop: Sequence[str] = ()
 ) -> CasesVote | None:
     from videopath.knowledge import judge
@@ -241,7 +264,7 @@ def _told_vote(
         vote = vote.without(drop)
     if not vote.ballots:
         return None
-    judged, deciding = judge(vote, measure, site_known=query.site is not None), vote.deciding
+    judgement, deciding = judge(vote, measure, site_known=query.site is not None), vote.deciding
     others = vote.without(deciding)
     return CasesVote(
         diagnosis=vote.leading,
@@ -250,18 +273,18 @@ def _told_vote(
         ballots=[CaseBallot(**ballot.model_dump()) for ballot in vote.ballots],
         nearness=round(vote.nearness, 6),
         own=vote.own,
-        probability=judged.probability,
-        from_here=judged.from_here,
-        vouches=judged.vouches,
-        reasons=judged.reasons,
-        measured_on=judged.measured_on,
+        probability=judgement.probability,
+        from_here=judgement.from_here,
+        vouches=judgement.vouches,
+        reasons=judgement.reasons,
+        measured_on=judgement.measured_on,
         deciding=deciding,
         without=others.leading if others.ballots else "",
     )
 
 
 def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
-    """uint8 [frames, FINGERPRINT_BYTES]: of all clips, in all the ways in which a slide may lie."""
+    """Return the fingerprints of all clips, turned in all eight ways: uint8 [frames, FINGERPRINT_BYTES]."""
     import numpy as np
 
     from videopath.knowledge.index.fingerprint import turned_fingerprints
@@ -269,42 +292,44 @@ def _fingerprints(pool: SessionPool, clips: Sequence[ClipInput]) -> np.ndarray:
     return np.concatenate([turned_fingerprints(pool.clip(clip).frames) for clip in clips])
 
 
-def _found(base: KnowledgeBase, query: Query, k: int) -> tuple[SearchResult, list[LeftOut], Query]:
-    """The nearest that may be seen, those that may not, and the query that was asked in the end.
+def _search(base: KnowledgeBase, query: Query, k: int) -> tuple[SearchResult, list[ExcludedRecord], Query]:
+    """Return the hits, the excluded records, and the final query.
 
-    Where the site has fewer than ``k``, the nearest of other sites follow, to be shown as dropped.
+    If the site has fewer than ``k`` records, the nearest of other sites follow; they are shown as dropped.
     """
-    query, found, excluded = _without_own(base, query, DEEPER * k)
-    if query.site and len(found.hits) < k:
+    query, result, excluded = _search_without_own(base, query, SEARCH_DEPTH * k)
+    if query.site and len(result.hits) < k:
         anywhere = base.find(replace(query, site=None), k)
-        seen = {hit.record.id for hit in found.hits}
-        others = [hit for hit in anywhere.hits if hit.record.id not in seen][: k - len(found.hits)]
-        found = found.model_copy(update={"hits": [*found.hits, *others]})
-    return found, excluded, query
+        ids = {hit.record.id for hit in result.hits}
+        others = [hit for hit in anywhere.hits if hit.record.id not in ids][: k - len(result.hits)]
+        result = result.model_copy(update={"hits": [*result.hits, *others]})
+    return result, excluded, query
 
 
-def _without_own(base: KnowledgeBase, query: Query, k: int) -> tuple[Query, SearchResult, list[LeftOut]]:
-    """The query that was asked in the end, and what came of it.
+def _search_without_own(
+    base: KnowledgeBase, query: Query, k: int
+) -> tuple[Query, SearchResult, list[ExcludedRecord]]:
+    """Search, and search again without the names of records that show nearly the same frame as the query.
 
-    A record that shows nearly the same frame is of the same source, patient and group, whatever the video in question
-    is called: these are then excluded by name as well.
+    Such a record has the source, patient and group of the case, whatever the case's video is called. So the search
+    excludes these names as well.
     """
-    found = base.find(query, k)
-    left_out = {left.id: LeftOut(**left.model_dump()) for left in found.excluded}
-    kin = _names_of(base, [left.id for left in found.excluded if left.reason == NEAR_IDENTICAL])
-    if kin:
-        query = replace(query, exclude=(*query.exclude, *kin))
-        found = base.find(query, k)
-        for left in found.excluded:
-            told = LeftOut(**left.model_dump())
-            if left.detail in kin:
-                told.detail += f", as {kin[left.detail]}, which shows nearly the same frame"
-            left_out.setdefault(left.id, told)
-    return query, found, list(left_out.values())
+    result = base.find(query, k)
+    excluded = {record.id: ExcludedRecord(**record.model_dump()) for record in result.excluded}
+    own_names = _names_of(base, [record.id for record in result.excluded if record.reason == NEAR_IDENTICAL])
+    if own_names:
+        query = replace(query, exclude=(*query.exclude, *own_names))
+        result = base.find(query, k)
+        for record in result.excluded:
+            listed = ExcludedRecord(**record.model_dump())
+            if record.detail in own_names:
+                listed.detail += f", as {own_names[record.detail]}, which shows nearly the same frame"
+            excluded.setdefault(record.id, listed)
+    return query, result, list(excluded.values())
 
 
 def _names_of(base: KnowledgeBase, ids: Sequence[str]) -> dict[str, str]:
-    """Source, patient and group of records → the first record that has it."""
+    """Return source, patient or group of the records → the first record that has it."""
     names: dict[str, str] = {}
     for record in map(base.get, ids):
         for name in (record.source, record.patient, record.group):

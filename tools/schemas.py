@@ -1,4 +1,4 @@
-"""What the tools take and give: plain JSON, so that any agent, trace or checkpoint can hold it."""
+"""The arguments and results of the tools, as plain JSON that any agent, trace or checkpoint can hold."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from videopath.core.pathology.sites import canonical_site
 from videopath.media.crop import Crop
 
 
-class Record(BaseModel):
-    """A record refuses fields that it does not know, so that a misspelt one is never lost."""
+class ToolData(BaseModel):
+    """Base class that rejects unknown fields, so that a misspelt field is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
     def __str__(self) -> str:
-        """JSON: what a chat agent that calls the tool reads."""
+        """Return JSON, which a chat agent that calls the tool reads."""
         return self.model_dump_json()
 
 
-class ClipInput(Record):
-    """Which frames of which video: what a session is opened for."""
+class ClipInput(ToolData):
+    """Which frames of which video a session is opened for."""
 
     video: str = Field(description="path of a video, an image or a folder of frames")
     frames: int | None = Field(
-        None, ge=1, le=MAX_FRAMES, description="frames to look at; none: what the model was trained with"
+        None,
+        ge=1,
+        le=MAX_FRAMES,
+        description="how many frames to look at; by default as many as the model was trained with",
     )
     start: float | None = Field(
-        None, ge=0, description="first second of the segment; none: from the beginning"
+        None, ge=0, description="first second of the segment; by default the beginning"
     )
-    end: float | None = Field(None, gt=0, description="last second of the segment; none: to the end")
+    end: float | None = Field(None, gt=0, description="last second of the segment; by default the end")
     crop: Crop | None = Field(
-        None, description="left, top, right, bottom as parts of the frame in [0, 1]; none: the whole frame"
+        None,
+        description="left, top, right, bottom as shares of the frame in [0, 1]; by default the whole frame",
     )
     sampling: Sampling = "uniform"
 
@@ -48,8 +52,8 @@ class ClipInput(Record):
         return self
 
 
-class SiteInput(Record):
-    """Where the tissue comes from."""
+class SiteInput(ToolData):
+    """The site that the tissue comes from."""
 
     site: str | None = Field(None, description="anatomical site, if known")
 
@@ -59,8 +63,8 @@ class SiteInput(Record):
         return canonical_site(site) if site else None
 
 
-class Candidate(Record):
-    """A diagnosis of the differential."""
+class Candidate(ToolData):
+    """One diagnosis of the differential."""
 
     label: str
     probability: float = Field(ge=0, le=1)
@@ -69,88 +73,94 @@ class Candidate(Record):
         description='where it comes from: "model", "sample", "neighbour:<id>", "cases", "site list", "unknown"',
     )
     of_model: float | None = Field(
-        None, ge=0, le=1, description="its probability by the model alone; none: the model did not weigh it"
+        None, ge=0, le=1, description="its probability by the model alone; null if the model did not score it"
     )
     of_cases: float | None = Field(
-        None, ge=0, le=1, description="its share of the similar cases' vote; none: no case has it"
+        None, ge=0, le=1, description="its share of the similar cases' vote; null if no case has it"
     )
-    other_organ: bool = Field(
-        False, description="whether it names another organ than the site that was given"
-    )
+    other_organ: bool = Field(False, description="whether it names another organ than the given site")
     known_term: bool = Field(
-        True, description="false for what the model wrote in words that no diagnosis is known to have"
+        True, description="false if the model wrote it with words that no known diagnosis has"
     )
 
 
-class Neighbour(Record):
-    """A case of the knowledge base near a description."""
+class Neighbour(ToolData):
+    """A record that a search found, and whether it is evidence."""
 
     id: str
     source: str
     site: str | None
     diagnosis: str
     description: str
-    score: float = Field(description="mean cosine over the views with vectors, in [-1, 1]")
+    score: float = Field(description="mean cosine over the text and image views, in [-1, 1]")
     kept: bool = Field(description="whether it is given to the model as evidence")
     why: str = Field(description="why it was kept or dropped")
-    rank: int = Field(0, description="in the fused list; 1 is the best")
+    rank: int = Field(0, description="rank in the fused list; 1 is the best")
     ranks: dict[str, int] = Field(
         default_factory=dict,
-        description="view (text, image, lexical) → its rank there, where it was found there",
+        description="view (text, image, lexical) → rank there, for the views that found it",
     )
     scores: dict[str, float] = Field(
-        default_factory=dict, description="view → its cosine, or its BM25 in the lexical view"
+        default_factory=dict, description="view → cosine, or BM25 in the lexical view"
     )
-    fused: float = Field(0.0, description="by which it is ranked: sum over the views of weight / (60 + rank)")
+    fused: float = Field(
+        0.0, description="the score of the fused ranking: sum over the views of weight / (60 + rank)"
+    )
 
 
-class LeftOut(Record):
-    """A record that may not be seen, since the case could be answered with itself."""
+class ExcludedRecord(ToolData):
+    """A record that is excluded, since the case could be answered with itself."""
 
     id: str
     source: str
     reason: str = Field(description="source, file, patient, group or near-identical frame")
-    detail: str = Field(description="the name that it shares, or how many bits of the fingerprints differ")
+    detail: str = Field(
+        description="the name that it shares with the case, or how many bits of the fingerprints differ"
+    )
 
 
 RestsOn = Literal["measured", "seen", "typical", "said"]
-"""What a finding rests on: measured on the frame; seen, by a fitted test; typical of a diagnosis; said by the model alone."""
+"""What a finding rests on; see :mod:`videopath.tools.evidence`."""
 
 
-class LocatedFinding(Record):
-    """One sentence of a description with the frame under which the model finds it most likely, and what it rests on."""
+class LocatedFinding(ToolData):
+    """One sentence of a description, the frame under which it is most likely, and what it rests on."""
 
     text: str
     seconds: float = Field(description="presentation time of that frame in the source")
     frame: int = Field(description="number of that frame in the source")
-    position: int = Field(description="place of that frame among the frames looked at")
+    position: int = Field(description="index of that frame among the frames of the clip")
     contrast: float = Field(
-        description="its mean log-probability there minus the mean over all frames; 0 with one frame"
+        description="mean log-probability of its tokens there minus the mean over all frames; 0 with one frame"
     )
-    rests_on: RestsOn = Field("said", description="see :mod:`videopath.tools.evidence`")
-    typical_of: str = Field("", description="the diagnosis that a typical sentence is a fact of")
+    rests_on: RestsOn = Field(
+        "said", description="what supports the sentence: measured, seen, typical or said"
+    )
+    typical_of: str = Field("", description="the diagnosis that a typical sentence belongs to")
 
 
-class ModelCall(Record):
-    """What one question to the model was and cost."""
+class ModelCall(ToolData):
+    """One question to the model, with its time and device."""
 
-    prompt: str = Field(description="as the model read it; <image> stands for the frames")
+    prompt: str = Field(description="the prompt as the model read it; <image> stands for the frames")
     prompt_sha256: str
     seconds: float
     device: str
     model: str
 
 
-class FramesSeen(Record):
-    """Which frames the model saw."""
+class FramesSeen(ToolData):
+    """The frames that the model saw."""
 
     seconds: list[float] = Field(description="presentation times in the source")
     indices: list[int] = Field(description="numbers in the source")
-    sha256: str = Field(description="of the frames' bytes, uint8 RGB")
-    notes: list[str] = Field(default_factory=list, description="what the engine did differently than asked")
+    sha256: str = Field(description="SHA-256 of the frames' bytes, uint8 RGB")
+    notes: list[str] = Field(
+        default_factory=list, description="what the engine did differently from the request"
+    )
 
 
-class DescribeResult(Record):
+class DescribeResult(ToolData):
     """A description of a clip."""
 
     description: str
@@ -160,87 +170,97 @@ class DescribeResult(Record):
     call: ModelCall
 
 
-class CaseBallot(Record):
-    """The vote of one patient, group or source: that of its nearest case."""
+class CaseBallot(ToolData):
+    """The vote of one patient, group or source, cast by its nearest case."""
 
     id: str
     group: str
     diagnosis: str
     similarity: float = Field(description="centred cosine of the pictures, in [-1, 1]")
-    weight: float = Field(description="1 for the nearest of all, less for the others")
+    weight: float = Field(description="1 for the nearest case of all, less for the others")
 
 
-class CasesVote(Record):
-    """What the nearest cases say by their pictures, and whether they vouch for it."""
+class CasesVote(ToolData):
+    """The vote of the nearest cases by their pictures, and whether they vouch for it."""
 
-    diagnosis: str = Field(description="the one that leads")
-    shares: dict[str, float] = Field(description="diagnosis → its share; sums to 1, the largest first")
-    site: str = Field(description="of the cases that voted; empty where it is not known")
+    diagnosis: str = Field(description="the leading diagnosis")
+    shares: dict[str, float] = Field(
+        description="diagnosis → share of the vote; the sum is 1, the largest first"
+    )
+    site: str = Field(description="site of the cases that voted; empty if it is not known")
     ballots: list[CaseBallot] = Field(description="the nearest first")
     nearness: float = Field(description="similarity of the nearest case")
-    own: float = Field(description="share of the nearest places that are not those of other organs' tissue")
-    probability: float | None = Field(description="how often such a vote is right; none: never measured")
+    own: float = Field(
+        description="share of the nearest pictures that are the base's own, not tissue of other organs"
+    )
+    probability: float | None = Field(
+        description="how often such a vote is right; null if it was never measured"
+    )
     from_here: bool = Field(description="whether the picture is like the cases' own")
     vouches: bool = Field(description="whether the vote is enough for a diagnosis")
-    reasons: list[str] = Field(default_factory=list, description="why it is not, with what is missing")
-    measured_on: str = Field("", description="how many cases of how many groups it was measured on")
+    reasons: list[str] = Field(default_factory=list, description="why it is not enough, with what is missing")
+    measured_on: str = Field("", description="how many cases of how many groups were measured")
     deciding: list[str] = Field(
         default_factory=list, description="records without whose votes another diagnosis would lead"
     )
     without: str = Field("", description="the diagnosis that would lead without them")
 
 
-class RetrieveResult(Record):
+class RetrieveResult(ToolData):
     """The nearest cases, best first, with why each was kept or dropped."""
 
     query: str
     neighbours: list[Neighbour]
     index_sha256: str = ""
-    views: list[str] = Field(default_factory=list, description="which took part: text, image, lexical")
-    notes: list[str] = Field(default_factory=list, description="why a view could not take part")
-    excluded: list[LeftOut] = Field(
-        default_factory=list, description="the first of those that may not be seen"
+    views: list[str] = Field(
+        default_factory=list, description="the views that took part: text, image, lexical"
     )
-    excluded_count: int = Field(0, ge=0, description="how many may not be seen in all")
-    vote: CasesVote | None = Field(None, description="of the cases with pictures; none where nobody votes")
+    notes: list[str] = Field(default_factory=list, description="why a view could not take part")
+    excluded: list[ExcludedRecord] = Field(
+        default_factory=list, description="the first of the excluded records"
+    )
+    excluded_count: int = Field(0, ge=0, description="how many records are excluded in total")
+    vote: CasesVote | None = Field(None, description="vote of the cases with pictures; null if no case votes")
     calibration: dict[str, float] = Field(
         default_factory=dict,
-        description="of this model with these cases, in the place of its card's; empty: never fitted",
+        description="calibration of this model with these cases, instead of its card's; empty if it was not fitted",
     )
-    calibrated_on: str = Field("", description="how many cases of how many groups that was fitted on")
+    calibrated_on: str = Field("", description="how many cases of how many groups it was fitted on")
     voters_are_known_tissue: bool = Field(
-        False, description="whether those who voted are the tiles that the model was trained on"
+        False, description="whether the voters are the tiles that the model was trained on"
     )
     known_tissue: CasesVote | None = Field(
-        None, description="of the tiles that the model was trained on, where the cases are others"
+        None, description="vote of the tiles that the model was trained on, if the voters are other cases"
     )
 
     @property
     def kept(self) -> list[Neighbour]:
-        """Those that are evidence, best first."""
+        """The neighbours that are evidence, best first."""
         return [neighbour for neighbour in self.neighbours if neighbour.kept]
 
 
-class DiagnoseResult(Record):
-    """A diagnosis with its rationale and the differential that it was chosen from."""
+class DiagnoseResult(ToolData):
+    """A diagnosis with its rationale and its differential."""
 
     label: str = Field(
-        description='the candidate with the highest score; "no diagnosis" where it is of another organ than the site'
+        description='the candidate with the highest score; "no diagnosis" if that names another organ than the site'
     )
-    foreign: str = Field("", description="the candidate of another organ that has the highest score of all")
-    generated: str = Field(
-        description="the diagnosis that the model wrote by itself; empty when it wrote none"
+    foreign: str = Field(
+        "", description="the candidate with the highest score, if it names another organ than the site"
     )
+    generated: str = Field(description="the diagnosis that the model wrote; empty if it wrote none")
     generated_differs: bool
     rationale: str = Field(description="the model's reasons for the diagnosis that it wrote")
-    differential: list[Candidate] = Field(description="sums to 1, best first, those of other organs last")
+    differential: list[Candidate] = Field(
+        description="the probabilities sum to 1; best first, candidates of other organs last"
+    )
     scores: dict[str, float] = Field(
-        description="candidate → log-probability, mean or sum as the model card says"
+        description="candidate → log-probability over its tokens, mean or sum as the card says"
     )
     samples: list[str] = Field(description="diagnoses of the sampled answers")
-    answer: str = Field(description="the model's answer as it wrote it")
+    answer: str = Field(description="the model's answer, unchanged")
     question_answered: bool | None = Field(
-        None, description="whether a diagnosis answers the question; none where none was asked"
+        None, description="whether the diagnosis answers the question; null if there is no question"
     )
     call: ModelCall
 

@@ -1,8 +1,8 @@
-"""Sessions that several tools share: a clip is encoded and prefilled once, whoever asks next.
+"""The session pool: several tools share sessions, so that a clip is encoded and prefilled once.
 
 ``SessionPool`` loads the engine at the first question and keeps the sessions of the last few clips open.
-``Recording`` is the pool as one case sees it: answers that its journal holds are not asked again, and the session
-of a clip is not even opened before a question needs it.
+``Recording`` is the pool as one case uses it: answers in the case's journal are not asked again, and the session of a
+clip is opened only if a question needs it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OPEN_SESSIONS = 2  # the overview and one closer look; each holds a prefix cach
 
 
 class SessionPool:
-    """Opens an engine's sessions by clip and keeps the latest open. One question at a time."""
+    """The open sessions of one engine, by clip. It answers one question at a time."""
 
     def __init__(
         self,
@@ -50,9 +50,15 @@ class SessionPool:
         load: Callable[[], Engine] | None = None,
         keep: int = _OPEN_SESSIONS,
     ) -> None:
-        """``engine``: an engine, or the name of one that ``load`` (``load_engine`` by default) loads when needed."""
+        """Make a pool.
+
+        Args:
+            engine: An engine, or the name of a model.
+            load: Loads the engine when it is needed; ``load_engine(name)`` by default.
+            keep: How many sessions stay open.
+        """
         self.refuse: Callable[[str], object] | None = None
-        """Raises for a video that may not be opened, where those who name it are others than the user."""
+        """Called with each video's path; raises if it may not be opened. Servers set it for paths that others name."""
         self._engine = None if isinstance(engine, str | Path) else engine
         self.name = str(engine) if isinstance(engine, str | Path) else engine.info.source
         self._load = load
@@ -64,7 +70,7 @@ class SessionPool:
 
     @property
     def engine(self) -> Engine:
-        """The engine, loaded now if it was not yet."""
+        """The engine; the first access loads it."""
         with self._lock:
             if self._engine is None:
                 from videopath.model import load_engine
@@ -73,7 +79,7 @@ class SessionPool:
             return self._engine
 
     def encoder(self, name: str) -> FrameEncoder:
-        """The encoder of frames of a name, which stays loaded; "tower" is that of this engine."""
+        """Return the frame encoder of a name, which stays loaded; "tower" is the tower of this engine."""
         from videopath.tools.frame_encoders.loading import load_frame_encoder
 
         with self._lock:
@@ -83,24 +89,24 @@ class SessionPool:
 
     @property
     def loaded(self) -> bool:
-        """Whether the engine is there already."""
+        """Whether the engine is loaded."""
         return self._engine is not None
 
     @property
     def info(self) -> EngineInfo:
-        """What the engine is."""
+        """The engine's facts; loads the engine."""
         return self.engine.info
 
     @property
     def frames(self) -> int:
-        """Frames per clip unless told otherwise; told without loading the engine where its card is at hand."""
+        """The default number of frames per clip. It is read from the card, without loading the engine if possible."""
         from videopath.model.inference.engine import usual_frames
 
         known = usual_frames(self.name) if self._engine is None else None
         return known or self.info.frames
 
     def clip(self, request: ClipInput) -> Clip:
-        """The frames of a request: those of its session, those decoded last, or decoded now."""
+        """Return the clip of a request: that of its open session, the clip decoded last, or one decoded now."""
         from videopath.model import open_clip
 
         if self.refuse:
@@ -119,23 +125,23 @@ class SessionPool:
 
     @contextmanager
     def session(self, request: ClipInput, on_activity: OnActivity | None = None) -> Iterator[Session]:
-        """The session of a request's clip, for as long as the block runs; nobody else asks meanwhile."""
-        tell = on_activity or _nobody
+        """Hold the session of a request's clip for the block; other threads wait."""
+        notify = on_activity or _ignore
         with self._lock:
             key = _identity(request)
             if key not in self._sessions:
                 if self._latest is None or self._latest[0] != key:
-                    tell(READING)
+                    notify(READING)
                 clip = self.clip(request)
                 while len(self._sessions) >= self._keep:
                     self._sessions.popitem(last=False)[1].close()
-                tell(ENCODING)
-                self._sessions[key] = self.engine.open(clip, on_frames=lambda done, total: tell(ENCODING))
+                notify(ENCODING)
+                self._sessions[key] = self.engine.open(clip, on_frames=lambda done, total: notify(ENCODING))
             self._sessions.move_to_end(key)
             yield self._sessions[key]
 
     def open(self, request: ClipInput) -> ClipSession:
-        """A request's clip to ask questions about, without a journal."""
+        """Return a request's clip to ask questions about, without a journal."""
         return Recording(self).open(request)
 
     def close(self) -> None:
@@ -148,27 +154,27 @@ class SessionPool:
 
 @dataclass(frozen=True)
 class Recording:
-    """The pool as one case sees it."""
+    """The pool as one case uses it, with the case's journal."""
 
     pool: SessionPool
     journal: Journal | None = None
-    video_sha256: str = ""  # of the video that the case was begun with; empty: not checked
+    video_sha256: str = ""  # of the video that the case began with; empty: not checked
     on_token: Callable[[str], None] | None = None
-    on_activity: OnActivity | None = None  # told what begins: reading, encoding, writing, scoring
+    on_activity: OnActivity | None = None  # called with what begins: reading, encoding, writing, scoring
 
     @property
     def info(self) -> EngineInfo:
-        """What the engine is."""
+        """The engine's facts."""
         return self.pool.info
 
     def open(self, request: ClipInput) -> ClipSession:
-        """A request's clip to ask questions about."""
+        """Return a request's clip to ask questions about."""
         return ClipSession(self, request)
 
 
 @dataclass(frozen=True)
 class ClipSession:
-    """Questions about one clip. The engine's session is opened by the first that the journal cannot answer."""
+    """Questions about one clip. The first question that the journal cannot answer opens the engine's session."""
 
     recording: Recording
     request: ClipInput
@@ -184,12 +190,12 @@ class ClipSession:
         object.__setattr__(self, "_scope", scope)
 
     def frames(self) -> FramesSeen:
-        """Which frames the model sees."""
+        """Return which frames the model sees."""
         answer = self._answered("frames", {}, READING, lambda session: _frames_of(session).model_dump())
         return FramesSeen.model_validate(answer)
 
     def generate(self, question: str, **settings: Any) -> Generation:
-        """An answer; ``settings`` are those of the engine's ``Session.generate``."""
+        """Return the model's answer. ``settings`` are the options of the engine's ``Session.generate``."""
         from videopath.model.inference.engine import Generation
 
         def ask(session: Session) -> dict[str, Any]:
@@ -198,7 +204,7 @@ class ClipSession:
         return Generation(**self._answered("generate", {"question": question, **settings}, WRITING, ask))
 
     def score(self, question: str, candidates: Sequence[str], **settings: Any) -> list[float]:
-        """The log-probability of each candidate as the answer."""
+        """Return the log-probability of each candidate as the answer. ``settings`` are those of ``Session.score``."""
         arguments = {"question": question, "texts": list(candidates), **settings}
         return self._answered(
             "score",
@@ -208,7 +214,7 @@ class ClipSession:
         )
 
     def score_moments(self, question: str, texts: Sequence[str]) -> list[list[float]]:
-        """``[text][frame]``: the log-probability of each text when the model sees that frame alone."""
+        """Return ``[text][frame]``: the log-probability of each text if the model sees only that frame."""
         arguments = {"question": question, "texts": list(texts)}
         return self._answered(
             "score_moments",
@@ -218,46 +224,49 @@ class ClipSession:
         )
 
     def frame_vectors(self) -> np.ndarray:
-        """float32 [T, dimension]: each frame as the model's vision tower sees it, of length 1."""
+        """Return the vectors of the frames by the model's vision tower: float32 [T, dimension], each of length 1."""
         import numpy as np
 
-        found = self._answered(
+        vectors = self._answered(
             "frame_vectors", {}, ENCODING, lambda session: session.frame_vectors().tolist()
         )
-        return np.array(found, np.float32)
+        return np.array(vectors, np.float32)
 
     def attributes(self) -> list[Attributes]:
-        """What is measured on the pixels of each frame."""
+        """Return the attributes that are measured on the pixels of each frame."""
         from videopath.media.quality.attributes import measure
         from videopath.media.quality.scales import NAMES, Attributes
 
-        found = self._answered(
+        frames = self._answered(
             "attributes",
             {},
             READING,
             lambda session: [measure(frame[None]).as_array().tolist() for frame in session.clip.frames],
         )
-        return [Attributes(**dict(zip(NAMES, values, strict=True))) for values in found]
+        return [Attributes(**dict(zip(NAMES, values, strict=True))) for values in frames]
 
     def picture_vector(self, encoder: FrameEncoder, views: Views) -> np.ndarray:
-        """float32 [dimension]: the clip as an encoder sees it, of length 1; by the model's own tower, or beside it."""
+        """Return the clip's vector by an encoder, float32 [dimension] of length 1.
+
+        The model's own tower is not run again if the frames are shown whole.
+        """
         import numpy as np
 
         from videopath.model.inference.frame_vectors import tower_sha256
         from videopath.tools.frame_encoders.picture_vectors import clip_vector, picture_vector
 
         if views == "whole" and encoder.sha256 == tower_sha256(self.recording.info):
-            return clip_vector(self.frame_vectors())  # the tower has seen the frames as they are
-        found = self._answered(
+            return clip_vector(self.frame_vectors())  # the session has encoded whole frames
+        vector = self._answered(
             "picture_vector",
             {"encoder": encoder.sha256, "views": views},
             ENCODING,
             lambda session: picture_vector(encoder, session.clip.frames, views).tolist(),
         )
-        return np.array(found, np.float32)
+        return np.array(vector, np.float32)
 
     def call(self, question: str, seconds: float, answer_start: str = "") -> ModelCall:
-        """What a question was, for the trace."""
+        """Return the record of a question for the trace. ``seconds``: how long it took."""
         from videopath.model.prompts.template import build_prompt
 
         info = self.recording.info
@@ -275,13 +284,13 @@ class ClipSession:
     ) -> Any:
         journal = self.recording.journal
         call = {**self._scope, "method": method, "arguments": arguments}
-        found = None if journal is None else journal.find(call)
-        if found is not None:
-            return found
-        tell = self.recording.on_activity or _nobody
-        with self.recording.pool.session(self.request, tell) as session:
+        known = None if journal is None else journal.find(call)
+        if known is not None:
+            return known
+        notify = self.recording.on_activity or _ignore
+        with self.recording.pool.session(self.request, notify) as session:
             self._refuse_other_video(session)
-            tell(activity)
+            notify(activity)
             answer = ask(session)
         if journal is not None:
             journal.add(call, answer)
@@ -291,7 +300,7 @@ class ClipSession:
         expected = self.recording.video_sha256
         if expected and session.clip.sha256 != expected:
             raise InputError(
-                f"{self.request.video} is not the file that the case was begun with: its SHA-256 is now "
+                f"{self.request.video} is not the file that the case began with: its SHA-256 is now "
                 f"{session.clip.sha256[:12]}…, not {expected[:12]}…. Put the file back or begin a new case."
             )
 
@@ -307,7 +316,7 @@ def _frames_of(session: Session) -> FramesSeen:
 
 
 def _identity(request: ClipInput) -> str:
-    """A request with its file's size and time of change, so that a replaced file is read again."""
+    """Return a key of the request and its file's size and time of change, so that a replaced file is read again."""
     path = Path(request.video)
     stat = path.stat() if path.exists() else None
     return f"{request.model_dump_json()} {stat.st_size if stat else 0} {stat.st_mtime_ns if stat else 0}"
@@ -317,12 +326,12 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _nobody(_: str) -> None:
-    """Nobody listens."""
+def _ignore(_: str) -> None:
+    """Ignore an activity."""
 
 
 def pool_of(values: dict[str, Any]) -> dict[str, Any]:
-    """A tool's arguments with ``engine=`` (an engine or its name; none: nano) replaced by ``sessions=``."""
+    """Return a tool's arguments with ``engine=`` (an engine or its name; nano by default) replaced by ``sessions=``."""
     values = dict(values)
     engine = values.pop("engine", None)
     values.setdefault("sessions", SessionPool(engine or "nano"))

@@ -1,7 +1,7 @@
-"""Runs that LangSmith does not see.
+"""Runs without LangSmith.
 
-``LANGSMITH_TRACING`` in the environment makes LangChain send every input and every output away. A case leaves this
-machine only if VideoPath's own setting ``tracing`` says so.
+If ``LANGSMITH_TRACING`` is set in the environment, LangChain sends every input and output to LangSmith. A case leaves
+this machine only if VideoPath's own setting ``tracing`` allows it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def tracing_allowed() -> bool:
-    """Whether the setting allows it. Reads a file: not for an event loop, which servers guard against waiting."""
+    """Return whether the setting allows tracing. It reads a file, so an event loop must not call it directly."""
     return load_settings().tracing
 
 
 @contextmanager
 def untraced(allowed: bool) -> Iterator[None]:
-    """Within the block LangChain adds no tracer, unless it is allowed. Nothing outside of it changes."""
+    """Keep LangChain from adding a tracer within the block, unless tracing is allowed."""
     from langchain_core.tracers.context import tracing_v2_callback_var
     from langsmith import tracing_context
 
@@ -39,7 +39,7 @@ def untraced(allowed: bool) -> Iterator[None]:
 
 
 def without_tracers(callbacks: Callbacks, allowed: bool) -> Callbacks:
-    """The callbacks of a run, less LangSmith's: those of a traced run that this one is a part of."""
+    """Return the callbacks of a run without those of LangSmith, which a traced outer run passes on."""
     from langchain_core.callbacks import CallbackManager
     from langchain_core.tracers.langchain import LangChainTracer
 

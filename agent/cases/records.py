@@ -14,7 +14,7 @@ from videopath.core.choices import CaseStatus, ReviewAction, ReviewMode, SourceK
 from videopath.core.notice import RESEARCH_USE
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop
-from videopath.tools.schemas import Candidate, CasesVote, LeftOut, RestsOn
+from videopath.tools.schemas import Candidate, CasesVote, ExcludedRecord, RestsOn
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
@@ -25,7 +25,7 @@ __all__ = [
     "CaseReport",
     "Decision",
     "Finding",
-    "LeftOut",
+    "ExcludedRecord",
     "LookTaken",
     "RunSettings",
     "Segment",
@@ -332,7 +332,7 @@ class CaseReport(Record):
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)
-    excluded: list[LeftOut] = Field(
+    excluded: list[ExcludedRecord] = Field(
         default_factory=list,
         description="the first of the records that could not be used: the case's own video, patient, group or frames",
     )

@@ -15,7 +15,7 @@ from videopath.evaluation.retrieval.measurement import Question, RetrievalSet, u
 from videopath.evaluation.retrieval.ranking import Estimate, Ranked, differences, figures
 from videopath.knowledge.query import Hit, Query
 from videopath.tools.context import ContextRules, fit_of, neighbours_of
-from videopath.tools.retrieve import DEEPER
+from videopath.tools.retrieve import SEARCH_DEPTH
 
 MOST = 5
 """Pieces of evidence at most, as the agent's policy has it."""
@@ -109,7 +109,7 @@ def _candidates(asked: RetrievalSet, question: Question) -> Candidates:
     found = asked.base.find(query, _HIDDEN_DEPTH, usual_weights(views_of(asked))).hits
     hits = [hit for hit in found if hit.record.id != question.asks]
     hidden = [hit for hit in hits if not _is_right(asked, question, hit)]
-    return Candidates(question, hits[: DEEPER * MOST], hidden[: DEEPER * MOST])
+    return Candidates(question, hits[: SEARCH_DEPTH * MOST], hidden[: SEARCH_DEPTH * MOST])
 
 
 def _evidence(hits: Sequence[Hit], question: Question, rules: ContextRules) -> list[Hit]:

@@ -17,7 +17,7 @@ from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.clips import Share
 from videopath.model.inference.engine import Card
-from videopath.tools.answers.labels import sites_of
+from videopath.tools.answers.organs import sites_of
 from videopath.training.data import corpus
 from videopath.training.data.corpus import Sample, Split
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent.cases.library import load_case_library
-from videopath.agent.cases.records import CaseReport, Decision, LeftOut, RunSettings
+from videopath.agent.cases.records import CaseReport, Decision, ExcludedRecord, RunSettings
 from videopath.agent.replay import TOLERANCE, differences, replay, settings_of
 from videopath.core.errors import CaseError, InputError
 from videopath.model import open_clip
@@ -68,7 +68,7 @@ def test_scores_of_the_views_are_compared_and_what_was_left_out(cases: SimpleNam
 
     assert _fields(seen(0.7), seen(0.70001)) == []
     assert _fields(seen(0.7), seen(0.8)) == ["similar_cases: r1, text"]
-    left_out = LeftOut(id="r9", source="s", reason="patient", detail="P")
+    left_out = ExcludedRecord(id="r9", source="s", reason="patient", detail="P")
     assert _fields(seen(0.7), seen(0.7, excluded=[left_out], excluded_count=1)) == ["excluded"]
     before = seen(0.7)
     before.settings.policy = {}  # of a version without these rules

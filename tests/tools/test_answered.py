@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from videopath.model.prompts.questions import default_question, one_prompt_question
-from videopath.tools.answers.answerable import is_answered
+from videopath.tools.answers.answerable_questions import is_answered
 
 LABEL = "colon adenocarcinoma"
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from videopath.core.errors import InputError, ModelError
+from videopath.tools.frame_encoders import networks
 from videopath.tools.frame_encoders.loading import is_loaded_by_name, load_frame_encoder
 from videopath.tools.frame_encoders.picture_vectors import JoinedEncoder, picture_vector
 

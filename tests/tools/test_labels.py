@@ -6,7 +6,8 @@ import pytest
 
 from videopath.core.pathology.terms import is_term
 from videopath.model.inference.engine import Card
-from videopath.tools.answers.labels import clean_label, is_of_other_organ
+from videopath.tools.answers.labels import clean_label
+from videopath.tools.answers.organs import is_of_other_organ
 
 CARD = Card(
     labels={"colon": ["benign colon tissue", "colon adenocarcinoma"], "lymph node": ["follicular lymphoma"]},

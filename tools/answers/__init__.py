@@ -1,1 +1,1 @@
-"""What a model's answer says: its label, and whether the question can be answered by one."""
+"""A model's answer: its label, the organ it names, and whether it answers the question."""

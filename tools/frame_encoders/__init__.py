@@ -1,1 +1,1 @@
-"""Encoders of frames by name, and the viewer that a knowledge base is built with."""
+"""Frame encoders by name, one vector for a clip, and the viewer that a knowledge base is built with."""

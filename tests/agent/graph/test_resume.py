@@ -128,7 +128,7 @@ def test_a_video_that_changed_meanwhile_is_refused(
     next(stream)
     stream.close()
     render_case(video, "benign colon tissue", seed=3, seconds=6, size=(320, 256))
-    with pytest.raises(InputError, match="not the file that the case was begun with"):
+    with pytest.raises(InputError, match="not the file that the case began with"):
         agent.resume("swapped")
     assert agent.library.entry("swapped").status == "failed"
 

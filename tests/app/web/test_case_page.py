@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from videopath.agent import DiagnosticAgent, load_case_library
-from videopath.agent.cases.records import LeftOut
+from videopath.agent.cases.records import ExcludedRecord
 from videopath.agent.report.phrases import basis_in_words
 
 App = Callable[..., Any]
@@ -62,7 +62,7 @@ def test_a_similar_case_shows_its_ranks_and_the_page_what_was_left_out(app: App,
     library = load_case_library(home)
     report = library.get("done")
     left_out = {"id": "r<1>", "source": "s", "reason": "patient", "detail": "P 7"}
-    report.excluded, report.excluded_count = [LeftOut(**left_out)], 1
+    report.excluded, report.excluded_count = [ExcludedRecord(**left_out)], 1
     report.retrieval_notes = ["Pictures were not compared."]
     report.similar_cases[0].ranks = {"text": 3, "image": 1}
     retrieved = next(step for step in report.steps if step.name == "retrieve")

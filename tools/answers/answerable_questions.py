@@ -1,7 +1,7 @@
-"""Whether a question is one that a diagnosis answers.
+"""Questions that a diagnosis answers.
 
-The agent says one thing of a case: a diagnosis. A question that asks for something else (a count, a grade, a place, a
-marker) stays open, and the report says so. What is not clearly a question for a diagnosis counts as one that is not.
+The agent gives one answer to a case: a diagnosis. A question for something else (a count, a grade, a place, a marker)
+stays open, and the report says so. A question counts as open unless it clearly asks for a diagnosis.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _IS_IT = re.compile(
 
 
 def is_answered(question: str | None, label: str, unknown_label: str | None = None) -> bool | None:
-    """Whether a case's label answers its question; none where nothing was asked."""
+    """Return whether a case's label answers its question, or ``None`` if there is no question."""
     if not question:
         return None
     if normalised_label(label) in {"", NO_DIAGNOSIS, normalised_label(unknown_label or "")}:
@@ -63,12 +63,12 @@ def is_answered(question: str | None, label: str, unknown_label: str | None = No
 
 
 def asks_for_diagnosis(question: str) -> bool:
-    """Whether a diagnosis answers the question."""
+    """Return whether a diagnosis answers the question: every task in it must ask for one."""
     question = question.replace(FIRST_DESCRIBE, "").strip()
     sentences = [part for part in re.split(r"(?<=[?.!])\s+", question) if words_of(part)]
     tasks = [
         sentence for sentence in sentences if _TASK.search(sentence)
-    ] or sentences  # the rest tells of the case
+    ] or sentences  # other sentences describe the case
     return bool(tasks) and all(_asks(_GROUNDS.sub("", task)) for task in tasks)
 
 
