@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _LAYERS = {
     "core": 0, "media": 1, "model": 2, "knowledge": 2, "tools": 3, "training": 3, "agent": 4, "evaluation": 5, "app": 6,
 }  # fmt: skip
+_NAMED_MODULE = re.compile(rf"(videopath\.(?:{'|'.join(_LAYERS)})(?:\.\w+)*)(?::\S*)?$")
+"""A text that is the name of a module, perhaps with an attribute or a file behind a colon."""
 _PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text())
 _NEEDS_LMMS_EVAL = "videopath.app.lmms_eval.models"  # tested in an environment that has it
 _LARGEST_FILE = 24_000_000  # bytes
@@ -37,7 +40,10 @@ def _modules() -> Iterator[tuple[str, Path]]:
 
 
 def _imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Names that a module imports, with the line, wherever in the file they are imported."""
+    """Names that a module imports, with the line, wherever in the file they are imported.
+
+    Texts that name a module count as imports: ``import_module("videopath.x")``, tables of lazy names, entry points.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -45,6 +51,10 @@ def _imports(path: Path) -> Iterator[tuple[str, int]]:
             yield "." * node.level + (node.module or ""), node.lineno
             if node.module == "videopath":
                 yield from ((f"videopath.{alias.name}", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = _NAMED_MODULE.match(node.value)
+            if named:
+                yield named[1], node.lineno
 
 
 def test_every_room_has_its_link() -> None:
@@ -75,6 +85,18 @@ def test_nothing_imports_upwards() -> None:
             if other != layer and _LAYERS[other] >= _LAYERS[layer]:
                 wrong.append(f"{path.relative_to(_ROOT)}:{line} imports {imported}")
     assert wrong == []
+
+
+def test_imports_by_name_are_seen(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""Uses videopath.app only in words."""\n'
+        'import_module("videopath.app.web")\n'
+        '_HOMES = {"Step": "videopath.agent.cases.records", "main": "videopath.app.cli.main:main"}\n'
+        '_FILES = ("videopath.json", "videopath.agent is a room")\n'
+    )
+    names = ["videopath.app.web", "videopath.agent.cases.records", "videopath.app.cli.main"]
+    assert sorted(_imports(module)) == sorted(zip(names, (2, 3, 3), strict=True))
 
 
 def test_imports_are_absolute_and_never_bare() -> None:
