@@ -11,7 +11,7 @@ from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.status import STATUSES, open_jobs, status_of
 from videopath.app.web.components.worklist.case_row import CHOSEN, case_row
 from videopath.app.web.components.worklist.deletion import deletion_dialog
-from videopath.app.web.components.worklist.filters import ORDERS, Row, same_video_first, sift
+from videopath.app.web.components.worklist.filters import ORDERS, WorklistRow, same_video_first, sift
 from videopath.app.web.runtime.services import Services, services
 from videopath.app.web.runtime.worker import JobState
 
@@ -36,9 +36,9 @@ def show() -> None:
         _watch(shared, _digest(rows, jobs))
 
 
-def _rows(shared: Services) -> tuple[list[Row], dict[str, JobState]]:
+def _rows(shared: Services) -> tuple[list[WorklistRow], dict[str, JobState]]:
     jobs = open_jobs(shared.worker.queue())
-    return [Row(entry, status_of(entry, jobs)) for entry in shared.library.list()], jobs
+    return [WorklistRow(entry, status_of(entry, jobs)) for entry in shared.library.list()], jobs
 
 
 def _nothing_yet() -> None:
@@ -51,7 +51,7 @@ def _nothing_yet() -> None:
     st.caption("Without a video at hand, `videopath demo` renders a sample case and diagnoses it.")
 
 
-def _sifted(rows: Sequence[Row]) -> list[Row]:
+def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
     """Ask for filter, words and order, and say how much is shown."""
     counts = Counter(row.status for row in rows)
     chosen = st.session_state.get("filter_status") or []
@@ -76,7 +76,7 @@ def _sifted(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _comparison(rows: Sequence[Row]) -> None:
+def _comparison(rows: Sequence[WorklistRow]) -> None:
     """The cases chosen to be compared, where one is."""
     there = {row.entry.case_id: row for row in rows}
     chosen = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in there]
@@ -98,7 +98,7 @@ def _choose_none() -> None:
     st.session_state.pop(CHOSEN, None)
 
 
-def _page_of(shared: Services, found: Sequence[Row], jobs: Mapping[str, JobState]) -> None:
+def _page_of(shared: Services, found: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> None:
     if not found:
         st.info("No case is like that: take away a filter or a word.", icon=":material/filter_alt_off:")
         return
@@ -122,7 +122,7 @@ def _watch(shared: Services, shown: str) -> None:
         st.rerun()
 
 
-def _digest(rows: Sequence[Row], jobs: Mapping[str, JobState]) -> str:
+def _digest(rows: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> str:
     """What the page shows of the cases that are at work."""
     steps = sorted(f"{job.case_id} {job.phase} {job.position} {job.step}" for job in jobs.values())
     return "\n".join([str(Counter(row.status for row in rows)), *steps])

@@ -102,7 +102,7 @@ def test_a_folder_that_is_not_there_confines_nobody(
 
 @pytest.mark.parametrize(
     ("folders", "said"),
-    [(None, "may name any path of this machine"), ([Path("/data")], "may name files in /data alone")],
+    [(None, "can open any path of this machine"), ([Path("/data")], "can only open files in /data")],
 )
 def test_who_opens_it_to_others_is_told(folders: list[Path] | None, said: str) -> None:
     assert said in warning_to_others(folders)

@@ -48,8 +48,8 @@ def test_every_name_is_cleaned_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "video", "..", "/", "video."])
-def test_a_name_without_an_ending_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="ending"):
+def test_a_name_without_a_suffix_is_rejected(name: str) -> None:
+    with pytest.raises(InputError, match="suffix"):
         clean_name(name)
 
 

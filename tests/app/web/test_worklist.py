@@ -13,7 +13,7 @@ import pytest
 from videopath.agent import load_case_library
 from videopath.agent.cases.library import CaseEntry
 from videopath.app.web.components.shared.status import STATUSES, age, status_of
-from videopath.app.web.components.worklist.filters import NO_SITE, ORDERS, Row, same_video_first, sift
+from videopath.app.web.components.worklist.filters import NO_SITE, ORDERS, WorklistRow, same_video_first, sift
 from videopath.app.web.runtime.worker import JobState
 
 _BADGES = {
@@ -155,7 +155,10 @@ def test_thousands_of_cases_are_shown_by_the_page(app: Callable[..., Any], own_h
 
 
 def test_sifting_finds_every_word_in_any_case() -> None:
-    rows = [Row(_entry("a"), "done"), Row(_entry("b", diagnosis="", video="/v/Tübingen.MP4"), "failed")]
+    rows = [
+        WorklistRow(_entry("a"), "done"),
+        WorklistRow(_entry("b", diagnosis="", video="/v/Tübingen.MP4"), "failed"),
+    ]
     assert [row.entry.case_id for row in sift(rows, words="ADENO colon")] == ["a"]
     assert [row.entry.case_id for row in sift(rows, words="tübingen")] == ["b"]
     assert sift(rows, statuses=["signed"]) == []
@@ -164,14 +167,14 @@ def test_sifting_finds_every_word_in_any_case() -> None:
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.name)
 def test_every_order_takes_rows_without_values(order: Any) -> None:
     rows = [
-        Row(_entry("a"), "done"),
-        Row(_entry("b", site=None, diagnosis="", confidence=None, model=""), "running"),
+        WorklistRow(_entry("a"), "done"),
+        WorklistRow(_entry("b", site=None, diagnosis="", confidence=None, model=""), "running"),
     ]
     assert {row.entry.case_id for row in sift(rows, order=order)} == {"a", "b"}
 
 
 def test_runs_of_one_video_come_first_in_their_order() -> None:
-    rows = [Row(_entry(name, video=video), "done") for name, video in ("ax", "by", "cx", "dy")]
+    rows = [WorklistRow(_entry(name, video=video), "done") for name, video in ("ax", "by", "cx", "dy")]
     assert [row.entry.case_id for row in same_video_first(rows, "y")] == ["b", "d", "a", "c"]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.web.components.new_case.video_choice import IMAGE_ENDINGS
+from videopath.app.web.components.new_case.video_choice import IMAGE_SUFFIXES
 from videopath.app.web.runtime.services import Services, owner
 from videopath.core.errors import InputError, VideoPathError
 from videopath.core.folders import named_by_visitor
@@ -26,7 +26,7 @@ from videopath.core.pathology.sites import SITES
 if TYPE_CHECKING:
     import numpy as np
 
-    from videopath.knowledge.storage.manifest import Views
+    from videopath.knowledge.storage.manifest import FrameViews
     from videopath.model.inference.engine import Engine
 
 _ASKED = "frame_that_is_looked_at"
@@ -49,7 +49,7 @@ class SeenFrame:
 
     description: str | None
     """None where it was not asked for."""
-    vectors: dict[Views, np.ndarray]
+    vectors: dict[FrameViews, np.ndarray]
     """How the frame was shown → float32 [dimension], of the model's vision tower."""
     tower_sha256: str
     """Pictures compare only with those of the same tower."""
@@ -89,7 +89,7 @@ def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
 
 def _source(shared: Services) -> Callable[[], tuple[bytes, str]]:
     """The widgets of the form, and what reads the frame that was given in them."""
-    upload = st.file_uploader("An image", type=IMAGE_ENDINGS, key="frame_upload")
+    upload = st.file_uploader("An image", type=IMAGE_SUFFIXES, key="frame_upload")
     left, right = st.columns([3, 1])
     path = left.text_input("or the path of a video or an image on the server", key="frame_path")
     second = right.number_input("at second", 0.0, step=0.5, key="frame_second")
@@ -150,7 +150,7 @@ def _ask(
 
 def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> SeenFrame:
     """What the model sees in an image, and says of it if asked; in the worker's thread."""
-    from videopath.knowledge.storage.manifest import VIEWS_OF_PICTURES
+    from videopath.knowledge.storage.manifest import FRAME_VIEWS
     from videopath.model.inference.frame_vectors import tower_sha256
     from videopath.tools import DescribeTool
     from videopath.tools.frame_encoders.loading import TOWER
@@ -165,7 +165,7 @@ def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> See
         if words:
             described = DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
         session, tower = sessions.open(ClipInput(video=str(path))), sessions.encoder(TOWER)
-        vectors = {views: session.picture_vector(tower, views) for views in VIEWS_OF_PICTURES}
+        vectors = {views: session.picture_vector(tower, views) for views in FRAME_VIEWS}
     return SeenFrame(described, vectors, tower_sha256(engine.info))
 
 

@@ -1,4 +1,4 @@
-"""Where a new case's video comes from: an upload, kept in the case's folder, or a path on the server."""
+"""The video of a new case: an upload, which is kept in the case's folder, or a path on the server."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from videopath.core.folders import named_by_visitor
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-_ENDINGS = ["mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv", "mpg", "mpeg", "gif"]
-IMAGE_ENDINGS = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "heic", "heif", "avif"]
-_DRAFT = "draft"  # the case id of the case that is being put together
-_SAVED = "draft_upload"  # the upload that was written last: its id, and where it is
+_VIDEO_SUFFIXES = ["mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv", "mpg", "mpeg", "gif"]
+IMAGE_SUFFIXES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "heic", "heif", "avif"]
+_DRAFT = "draft"  # in the session: the id of the next case
+_SAVED = "draft_upload"  # in the session: id and path of the upload that was saved last
 
 
 def draft_id() -> str:
-    """The id that the case will have: its upload is in its folder before it is begun."""
+    """Return the id of the next case; its upload is in its folder before the case starts."""
     from videopath.agent import new_case_id
 
     if _DRAFT not in st.session_state:
@@ -33,32 +33,32 @@ def draft_id() -> str:
 
 
 def forget_draft() -> None:
-    """The case was begun: the next one gets an id of its own."""
+    """Forget the draft after its case has started; the next case gets a new id."""
     for name in (_DRAFT, _SAVED):
         st.session_state.pop(name, None)
 
 
 def choose_video(shared: Services) -> Path | None:
-    """Ask for the video; none while there is none."""
+    """Ask for the video; return None as long as there is none."""
     left, right = st.columns(2)
     with left:
         uploaded = st.file_uploader(
-            "Upload a video or an image", type=[*_ENDINGS, *IMAGE_ENDINGS], key="upload"
+            "Upload a video or an image", type=[*_VIDEO_SUFFIXES, *IMAGE_SUFFIXES], key="upload"
         )
     with right:
         path = st.text_input(
             "Or a path on the server",
             key="video_path",
             placeholder="/data/slides/case.mp4",
-            help="A video, an image or a folder of frames. A large file need not pass through the browser.",
+            help="A video, an image or a folder of frames. Use it for files that are too large for an upload.",
         )
     if uploaded is not None:
-        return _kept(shared, uploaded)
+        return _save(shared, uploaded)
     _discard(shared)
-    return _named(shared, path.strip().strip("\"'")) if path.strip() else None
+    return _path_of(shared, path.strip().strip("\"'")) if path.strip() else None
 
 
-def _named(shared: Services, path: str) -> Path | None:
+def _path_of(shared: Services, path: str) -> Path | None:
     try:
         return named_by_visitor(path, shared.settings)
     except InputError as error:
@@ -66,8 +66,8 @@ def _named(shared: Services, path: str) -> Path | None:
         return None
 
 
-def _kept(shared: Services, uploaded: UploadedFile) -> Path | None:
-    """Where the upload is on disk; written once, its forerunner removed."""
+def _save(shared: Services, uploaded: UploadedFile) -> Path | None:
+    """Save the upload once, in place of an earlier one; return its path."""
     saved = st.session_state.get(_SAVED)
     if saved and saved[0] == uploaded.file_id:
         return saved[1]
@@ -76,9 +76,9 @@ def _kept(shared: Services, uploaded: UploadedFile) -> Path | None:
     try:
         with st.spinner("Saving the upload…"):
             path = save_upload(uploaded.name, uploaded, folder)
-    except (InputError, OSError) as error:  # a full disk is told like a wrong name
-        told = os_sentence(error) if isinstance(error, OSError) else str(error)
-        st.error(inert(told), icon=":material/error:")
+    except (InputError, OSError) as error:  # a wrong name, or a full disk
+        message = os_sentence(error) if isinstance(error, OSError) else str(error)
+        st.error(inert(message), icon=":material/error:")
         return None
     st.session_state[_SAVED] = (uploaded.file_id, path)
     return path

@@ -1,4 +1,4 @@
-"""The line that stands on every page."""
+"""The notice at the top of every page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from videopath.core.notice import RESEARCH_USE
 
 
 def banner() -> None:
-    """Say that this is for research only."""
+    """Show that VideoPath is for research only."""
     with st.container(key="banner"):
         st.warning(RESEARCH_USE, icon=":material/science:")

@@ -1,4 +1,4 @@
-"""What there is to choose from: models and knowledge bases."""
+"""The models and knowledge bases that the pages offer."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _MANIFEST = "manifest.json"  # of every knowledge base
 
 
 def models(shared: Services, used: Iterable[str] = ()) -> list[str]:
-    """The settings' model, nano, and those that cases were begun with."""
+    """Return the names of the settings' model, nano, and the models that cases ``used``."""
     return list(dict.fromkeys([shared.settings.model, "nano", *used]))
 
 
 def knowledge_bases(shared: Services) -> dict[str, Path | None]:
-    """Name → folder: the settings' own first if there is one, the starter (no folder), those of the home folder."""
+    """Return name → folder: the settings' base, the starter (None), and the bases of the home folder."""
     own = shared.settings.knowledge
-    found: dict[str, Path | None] = {str(own): own} if own else {}
-    found[STARTER] = None
+    folders: dict[str, Path | None] = {str(own): own} if own else {}
+    folders[STARTER] = None
     for manifest in sorted((shared.home / "knowledge").glob(f"*/{_MANIFEST}")):
-        found[manifest.parent.name] = manifest.parent
-    return found
+        folders[manifest.parent.name] = manifest.parent
+    return folders
 
 
 def knowledge_name(folder: str | Path | None) -> str:
-    """What a knowledge base is called on the pages."""
+    """Return the name of a knowledge base on the pages; None is the starter."""
     return Path(folder).name if folder else STARTER

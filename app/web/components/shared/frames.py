@@ -1,4 +1,4 @@
-"""Frames as small pictures, decoded once."""
+"""Frames as thumbnails; they are decoded once."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from videopath.media.crop import Crop
 
 _SIDE = 320  # pixels of a thumbnail's longer side
 _WIDTH = 108  # pixels on the page
-_MANY, _TALL = 18, 480  # more frames than that scroll within so many pixels
+_MANY, _HEIGHT = 18, 480  # more frames than _MANY scroll in a box of _HEIGHT pixels
 
 
 def show_frames(request: dict[str, Any]) -> None:
-    """The frames of a ``ClipInput`` with their moments; a sentence where the video is no longer there."""
+    """Show the frames of a ``ClipInput`` with their moments, or a sentence if the video cannot be read."""
     try:
         seconds, pictures = _thumbnails(**request, changed=_changed(request["video"]))
     except InputError as error:
         st.text(f"The frames cannot be shown: {error}")
         return
     times = Counter(seconds)
-    shown = dict(zip(seconds, pictures, strict=True))  # a short segment shows frames several times
-    told = [_told(second, times[second], still=len(pictures) == 1) for second in shown]
-    with st.container(height=_TALL if len(shown) > _MANY else "content", border=False):
+    frames = dict(zip(seconds, pictures, strict=True))  # a clip of a short segment repeats frames
+    captions = [_caption(second, times[second], still=len(pictures) == 1) for second in frames]
+    with st.container(height=_HEIGHT if len(frames) > _MANY else "content", border=False):
         st.image(
-            list(shown.values()), caption=told, width=_WIDTH, alt=[f"frame at {moment}" for moment in told]
+            list(frames.values()),
+            caption=captions,
+            width=_WIDTH,
+            alt=[f"frame at {caption}" for caption in captions],
         )
 
 
-def _told(second: float, times: int, *, still: bool) -> str:
+def _caption(second: float, times: int, *, still: bool) -> str:
     if still:
         return "still image"
     return f"{second:.2f} s" + (f", {times} times" if times > 1 else "")
@@ -49,7 +52,7 @@ def _thumbnails(
     sampling: Any,
     changed: float,
 ) -> tuple[list[float], list[np.ndarray]]:
-    """Moments and pictures uint8 [h,w,3]; ``changed`` is the file's time of change, so that a new file is read."""
+    """Moments and pictures uint8 [h,w,3]; ``changed`` is the file's time of change, so that a new file is read again."""
     import cv2
 
     from videopath.model import open_clip

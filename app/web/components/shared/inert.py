@@ -1,4 +1,4 @@
-"""Text of a model, a record, a file or a person, made safe for where Streamlit reads Markdown."""
+"""Text of models, records, files and people, made safe for places where Streamlit reads Markdown."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=@])")
 _REPLACED_LATER = re.compile(
     r":(?=[\w+/-]+:)|:(?=//)|\bwww(?=\.)|@(?=\w)|<(?=-)|-(?=[->])|[<>~](?==)", re.IGNORECASE
 )
-_JOINER = "\N{WORD JOINER}"  # not seen, and no place to break the line at
+_JOINER = "\N{WORD JOINER}"  # invisible, and no line break
 
 
 def inert(text: str) -> str:
-    """The text on one line, as plain text where Streamlit reads Markdown.
+    """Return the text on one line, so that Streamlit's Markdown shows it unchanged.
 
-    Every mark of Markdown is escaped, and with it HTML, ``:red[…]`` and ``$formulas$``. ``:shortcodes:``, addresses,
-    e-mail addresses, ``->`` and ``>=`` are looked for when the escapes are gone: there an unseen character stands
-    between.
+    All marks of Markdown, HTML, ``:red[…]`` and ``$formulas$`` are escaped. Streamlit replaces ``:shortcodes:``, web
+    and e-mail addresses, ``->`` and ``>=`` after it has read the escapes; an invisible character splits these.
     """
     return _MARKS.sub(r"\\\1", _REPLACED_LATER.sub(rf"\g<0>{_JOINER}", " ".join(text.split())))

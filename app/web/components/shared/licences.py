@@ -1,4 +1,4 @@
-"""Under which licences VideoPath and the packages that it uses stand, as their own metadata say."""
+"""The licences of VideoPath and of the packages that it uses, from their metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DISTRIBUTION = "videopath-agent"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PREFIX = "License :: "
-_LONGEST = 120  # of a licence's name; longer is the whole licence
+_MAX_NAME = 120  # characters; a longer text is a whole licence, not its name
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,21 @@ class Package:
 
 
 def own_version() -> str:
-    """Of VideoPath."""
+    """Return the version of VideoPath."""
     return metadata.version(DISTRIBUTION)
 
 
 def own_licence() -> str:
-    """The whole text of VideoPath's licence; its name where the text is not at hand."""
-    kept = metadata.distribution(DISTRIBUTION)
-    for path in kept.files or ():
+    """Return the text of VideoPath's licence, or its name if the text is not installed."""
+    distribution = metadata.distribution(DISTRIBUTION)
+    for path in distribution.files or ():
         if path.name == "LICENSE":
             return path.read_text(encoding="utf-8")
-    return kept.metadata["License-Expression"]
+    return distribution.metadata["License-Expression"]
 
 
 def used_packages() -> list[Package]:
-    """What VideoPath needs directly and is installed here, by name."""
+    """Return the installed packages that VideoPath depends on directly, sorted by name."""
     required = metadata.requires(DISTRIBUTION) or []
     names = {match[0] for text in required if "extra ==" not in text and (match := _NAME.match(text))}
     return [package for name in sorted(names, key=str.lower) if (package := _package(name))]
@@ -46,7 +46,7 @@ def used_packages() -> list[Package]:
 def _package(name: str) -> Package | None:
     try:
         facts = metadata.metadata(name)
-    except metadata.PackageNotFoundError:  # for another system
+    except metadata.PackageNotFoundError:  # needed only on another system
         return None
     return Package(name, facts["Version"], _licence(facts))
 
@@ -54,7 +54,7 @@ def _package(name: str) -> Package | None:
 def _licence(facts: metadata.PackageMetadata) -> str:
     names = [name for name in ("License-Expression", "License") if name in facts]
     stated = facts[names[0]] if names else ""
-    if stated.strip() and len(stated) <= _LONGEST:
+    if stated.strip() and len(stated) <= _MAX_NAME:
         return " ".join(stated.split())
     classified = [c for c in facts.get_all("Classifier") or [] if c.startswith(_PREFIX)]
     return ", ".join(c.rpartition(" :: ")[2] for c in classified) or "see its own documentation"

@@ -1,4 +1,4 @@
-"""Ways from page to page."""
+"""Navigation from page to page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from importlib import import_module
 import streamlit as st
 from streamlit.navigation.page import Page
 
-_MODULES = {"new": "new_case"}  # where a page's module is not called as its url path
+_MODULES = {"new": "new_case"}  # url paths that differ from the module's name
 
 
 def case_page() -> Page:
-    """The page of one case; ``?id=`` says of which."""
+    """Return the page of one case; ``?id=`` in the address names the case."""
     from videopath.app.web.pages import case
 
     return st.Page(case.show, title="Case", icon=":material/clinical_notes:", url_path="case")
@@ -23,6 +23,6 @@ def open_case(case_id: str) -> None:
 
 
 def go(path: str, **query: str) -> None:
-    """Go to the page of a url path: "new", "worklist", "compare", …"""
+    """Go to the page with a url path, such as "new", "worklist" or "compare"."""
     module = import_module(f"videopath.app.web.pages.{_MODULES.get(path, path)}")
     st.switch_page(st.Page(module.show, url_path=path, default=path == "new"), query_params=query)

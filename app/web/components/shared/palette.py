@@ -1,4 +1,4 @@
-"""Colours for what is drawn and cannot take them from the page: graph and charts."""
+"""Colours of graph and charts, which do not take them from the page."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from videopath.app.figures.palette import DARK, LIGHT, Palette
 
 
 def palette() -> Palette:
-    """That of the theme which this browser shows."""
+    """Return the palette of the theme that this browser shows."""
     return DARK if st.context.theme.type == "dark" else LIGHT

@@ -1,4 +1,4 @@
-"""How far a case is, in words with an icon; colour only repeats what the word says."""
+"""The status of a case as a word with an icon; the colour only repeats the word."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ Colour = Literal["red", "orange", "blue", "green", "violet", "gray"]
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a status is shown."""
+class StatusStyle:
+    """Icon and colour of a status."""
 
     icon: str
     colour: Colour
 
 
-STATUSES: dict[str, Look] = {
-    "running": Look(":material/progress_activity:", "blue"),
-    "queued": Look(":material/hourglass_top:", "blue"),
-    "interrupted": Look(":material/pause_circle:", "orange"),
-    "waiting for review": Look(":material/rate_review:", "violet"),
-    "abstained": Look(":material/help:", "orange"),
-    "done": Look(":material/check_circle:", "green"),
-    "signed": Look(":material/verified:", "green"),
-    "rejected": Look(":material/thumb_down:", "gray"),
-    "failed": Look(":material/error:", "red"),
+STATUSES: dict[str, StatusStyle] = {
+    "running": StatusStyle(":material/progress_activity:", "blue"),
+    "queued": StatusStyle(":material/hourglass_top:", "blue"),
+    "interrupted": StatusStyle(":material/pause_circle:", "orange"),
+    "waiting for review": StatusStyle(":material/rate_review:", "violet"),
+    "abstained": StatusStyle(":material/help:", "orange"),
+    "done": StatusStyle(":material/check_circle:", "green"),
+    "signed": StatusStyle(":material/verified:", "green"),
+    "rejected": StatusStyle(":material/thumb_down:", "gray"),
+    "failed": StatusStyle(":material/error:", "red"),
 }
-"""Every status that a case can be in, in the order in which the filter names them."""
+"""All statuses of a case, in the order of the filter."""
 
 RESUMABLE = ("interrupted", "failed")
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60))
 
 
 def open_jobs(states: list[JobState]) -> dict[str, JobState]:
-    """The worker's open jobs by case."""
+    """Return the worker's open jobs by case id."""
     return {state.case_id: state for state in states}
 
 
 def status_of(entry: CaseEntry, jobs: Mapping[str, JobState]) -> str:
-    """One of ``STATUSES``: the library's state, by the case's lock; this server's worker knows which cases wait."""
+    """Return one of ``STATUSES``: "queued" or "running" for the worker's jobs, otherwise the library's state."""
     job = jobs.get(entry.case_id)
     if job is not None:
         return "queued" if job.phase == "queued" else "running"
@@ -58,14 +58,14 @@ def status_of(entry: CaseEntry, jobs: Mapping[str, JobState]) -> str:
 
 
 def status_badge(status: str, place: int = 0) -> None:
-    """The status as a badge; ``place`` in the queue where it is known (1: next)."""
-    look = STATUSES[status]
+    """Show the status as a badge; ``place`` is the place in the queue (1: next; 0: not known)."""
+    style = STATUSES[status]
     words = f"{status}, place {place}" if status == "queued" and place else status
-    st.badge(words, icon=look.icon, color=look.colour)
+    st.badge(words, icon=style.icon, color=style.colour)
 
 
 def age(moment: str, now: datetime | None = None) -> str:
-    """How long ago an ISO 8601 moment was: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    """Return how long ago an ISO 8601 moment was: "just now", "5 min ago", "3 h ago", "2 days ago"."""
     seconds = ((now or utc()) - datetime.fromisoformat(moment)).total_seconds()
     for unit, length in _UNITS:
         count = int(seconds // length)

@@ -1,4 +1,4 @@
-"""How the pages look: one accent colour, light and dark, and what narrow screens need."""
+"""The style of all pages: themes with one accent colour, and rules for narrow screens."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ THEME = {
     "theme.dark.secondaryBackgroundColor": "#1A2327",
     "theme.dark.textColor": "#E6EDEE",
 }
-"""Streamlit's options; each colour has at least 4.5:1 on what it stands on (WCAG AA)."""
+"""Streamlit's options; each colour has a contrast of at least 4.5:1 with its background (WCAG AA)."""
 
 BUTTON_TEXT = {"light": "#FFFFFF", "dark": "#0F1518"}
-"""On a primary button; Streamlit itself writes white on every accent."""
+"""Text colour of primary buttons; Streamlit itself always writes white."""
 
 _CSS = """
 <style>
@@ -30,7 +30,7 @@ _CSS = """
 .st-key-preview [data-testid="stImage"] { gap: 0.4rem; }
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap; overflow-wrap: anywhere; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
-:is(input:not([type="checkbox"], [type="radio"]), textarea):focus-visible { outline: none; }  /* their border tells it */
+:is(input:not([type="checkbox"], [type="radio"]), textarea):focus-visible { outline: none; }  /* their border shows the focus */
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 4.4rem 0.9rem 2rem; }
   h1 { font-size: 1.6rem !important; }
@@ -46,7 +46,7 @@ MARK = """
   <path d="M14 11.5v13l11-6.5z" fill="#1F939B" stroke="#1F939B" stroke-width="1.6" stroke-linejoin="round"/>
 </svg>
 """.strip()
-"""The mark in the browser's tab; a named icon there would be fetched from the internet."""
+"""The icon of the browser's tab; a named icon would be fetched from the internet."""
 
 _LOGO = """
 <svg xmlns="http://www.w3.org/2000/svg" width="176" height="36" viewBox="0 0 176 36" role="img">
@@ -60,6 +60,6 @@ _LOGO = """
 
 
 def style() -> None:
-    """Apply what the theme's options cannot say."""
+    """Show the logo, and apply the rules that the theme's options cannot express."""
     st.logo(_LOGO.strip(), size="large")
     st.html(_CSS % BUTTON_TEXT)

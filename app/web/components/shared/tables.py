@@ -1,4 +1,4 @@
-"""Small tables whose every cell is inert text."""
+"""Small tables; Markdown in their cells is not read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from videopath.app.web.components.shared.inert import inert
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Draw rows under a head; words of models, records and people may stand in any cell."""
+    """Draw a table; cells may hold words of models, records and people."""
     cells = [[inert(cell) for cell in row] for row in rows]
-    columns = {name: [row[place] for row in cells] for place, name in enumerate(head)}
+    columns = {name: [row[index] for row in cells] for index, name in enumerate(head)}
     st.table(columns, border="horizontal", hide_index=True)

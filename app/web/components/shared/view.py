@@ -1,4 +1,4 @@
-"""What the case page knows of a case when it is drawn: its row, its report or trace, and the worker's job."""
+"""The state of a case when its page is drawn: library entry, report or trace, and the worker's job."""
 
 from __future__ import annotations
 
@@ -28,48 +28,48 @@ TITLES = {
     "review": "Review",
     "report": "Report",
 }
-"""The steps of the graph in a person's words."""
+"""The names of the graph's steps on the pages."""
 
 _REPORTED = ("waiting for review", "abstained", "done", "signed", "rejected")
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What there is to check, as far as the case has come."""
+class CaseEvidence:
+    """The results of a case so far, for a person to check."""
 
     findings: list[Finding] = field(default_factory=list)
     differential: list[Candidate] = field(default_factory=list)
     similar: list[SimilarCase] = field(default_factory=list)
     blind: str = ""
     vote: CasesVote | None = None
-    final: str = ""  # the agent's own label; a person's stands in the report
+    final: str = ""  # the agent's own label; a person's diagnosis is in the report
 
 
 @dataclass(frozen=True)
 class CaseView:
-    """One case at the moment of drawing."""
+    """One case when its page is drawn."""
 
     entry: CaseEntry
     folder: Path
     steps: list[Step]
-    report: CaseReport | None  # none while the case is at work, and when it was never finished
+    report: CaseReport | None  # None while the case runs, and if it never finished
     job: JobState | None
-    evidence: Evidence
+    evidence: CaseEvidence
     problem: str = ""  # why the report or the trace cannot be read
 
     @property
     def case_id(self) -> str:
-        """The id in the address."""
+        """The case's id."""
         return self.entry.case_id
 
     @property
     def active(self) -> bool:
-        """Whether the worker has it in hand or in its queue."""
+        """Whether the case is in the worker's queue or running there."""
         return self.job is not None and self.job.phase not in ENDED
 
     @property
     def state(self) -> str:
-        """A phase of the worker, "stopped", or the library's state: "running" where another process is at it."""
+        """A phase of the worker, "stopped", or the library's state ("running": in another process)."""
         if self.job is not None and self.active:
             return self.job.phase
         if self.entry.state != "interrupted":
@@ -80,7 +80,7 @@ class CaseView:
 
     @property
     def late_problem(self) -> str:
-        """Why the agent did not take a decision that it was sent: the case waits as it did."""
+        """Why a decision failed after it was sent; the case still waits for a review."""
         failed = self.job is not None and self.job.phase == "failed"
         return (
             (self.job.error or "")
@@ -91,15 +91,13 @@ class CaseView:
     @property
     def error(self) -> str:
         """Why the case failed, in one sentence."""
-        told = self.job.error if self.job is not None and self.job.phase == "failed" else None
-        return told or self.entry.comment or ""
+        error = self.job.error if self.job is not None and self.job.phase == "failed" else None
+        return error or self.entry.comment or ""
 
 
 def load_view(shared: Services, case_id: str) -> CaseView:
-    """A case as it stands now. Raises ``CaseError`` when there is none of this id."""
-    job = shared.worker.state(
-        case_id
-    )  # before the row: one that ends in between is then drawn as ended next time
+    """Load the current state of a case. Raises ``CaseError`` if the id is not known."""
+    job = shared.worker.state(case_id)  # read before the entry, so that a job cannot end unnoticed in between
     entry = shared.library.entry(case_id)
     folder = shared.library.folder(case_id)
     active = job is not None and job.phase not in ENDED
@@ -114,19 +112,19 @@ def load_view(shared: Services, case_id: str) -> CaseView:
 
 
 def title_of(step: str) -> str:
-    """A step's name in words; of one that this page does not know, its own."""
+    """Return the name of a step on the pages; an unknown step keeps its own name."""
     return TITLES.get(step, step.replace("_", " "))
 
 
 def result_of(steps: list[Step], name: str) -> dict[str, Any]:
-    """What the latest step of this name found; empty when there is none."""
-    found: list[dict[str, Any]] = [step.detail.get("result") or {} for step in steps if step.name == name]
-    return found[-1] if found else {}
+    """Return the result of the latest step with this name; empty if there is none."""
+    results: list[dict[str, Any]] = [step.detail.get("result") or {} for step in steps if step.name == name]
+    return results[-1] if results else {}
 
 
-def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
+def _evidence(report: CaseReport | None, steps: list[Step]) -> CaseEvidence:
     if report is not None:
-        return Evidence(
+        return CaseEvidence(
             findings=report.findings,
             differential=report.differential,
             similar=report.similar_cases,
@@ -135,20 +133,18 @@ def _evidence(report: CaseReport | None, steps: list[Step]) -> Evidence:
             final=agent_diagnosis_in_words(report),
         )
     blind = result_of(steps, "diagnose_blind")
-    final = result_of(steps, "verify") or result_of(
-        steps, "diagnose"
-    )  # fused with the cases' vote, once it is
-    return Evidence(
+    final = result_of(steps, "verify") or result_of(steps, "diagnose")  # verify fuses model and cases
+    return CaseEvidence(
         findings=[
-            Finding(text=found["text"], seconds=found["seconds"], frame=found["frame"])
-            for found in result_of(steps, "describe").get("findings", [])
+            Finding(text=finding["text"], seconds=finding["seconds"], frame=finding["frame"])
+            for finding in result_of(steps, "describe").get("findings", [])
         ],
-        differential=[Candidate(**found) for found in (final or blind).get("differential", [])],
+        differential=[Candidate(**candidate) for candidate in (final or blind).get("differential", [])],
         similar=[
-            SimilarCase(**{name: found[name] for name in SimilarCase.model_fields if name in found})
-            for found in result_of(steps, "retrieve").get("neighbours", [])
+            SimilarCase(**{name: case[name] for name in SimilarCase.model_fields if name in case})
+            for case in result_of(steps, "retrieve").get("neighbours", [])
         ],
-        vote=CasesVote(**found) if (found := result_of(steps, "retrieve").get("vote")) else None,
+        vote=CasesVote(**vote) if (vote := result_of(steps, "retrieve").get("vote")) else None,
         blind=blind.get("label", ""),
         final=final.get("label", ""),
     )

@@ -1,4 +1,4 @@
-"""Which cases the worklist shows, and in which order. Plain Python: thousands of rows are sifted at each click."""
+"""Filter and order of the worklist. It uses plain Python, because every click filters thousands of rows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NO_SITE = "site not given"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A case with its status as the pages show it."""
+class WorklistRow:
+    """A case with its status on the pages."""
 
     entry: CaseEntry
     status: str
 
     @property
     def site(self) -> str:
-        """The site, or that none was given."""
+        """The site, or ``NO_SITE``."""
         return self.entry.site or NO_SITE
 
     @property
@@ -32,54 +32,61 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Order:
-    """A way to sort."""
+class SortOrder:
+    """An order of the worklist."""
 
     name: str
-    key: Callable[[Row], Any]
+    key: Callable[[WorklistRow], Any]
     reverse: bool = False
 
 
 ORDERS = (
-    Order("newest first", lambda row: row.entry.created, reverse=True),
-    Order("oldest first", lambda row: row.entry.created),
-    Order("surest first", lambda row: row.entry.confidence or 0.0, reverse=True),
-    Order("least sure first", lambda row: 2.0 if row.entry.confidence is None else row.entry.confidence),
-    Order("diagnosis, A to Z", lambda row: (not row.entry.diagnosis, row.entry.diagnosis.casefold())),
-    Order("site, A to Z", lambda row: (row.entry.site is None, row.site)),
-    Order("status", lambda row: row.status),
-    Order("model", lambda row: row.entry.model),
+    SortOrder("newest first", lambda row: row.entry.created, reverse=True),
+    SortOrder("oldest first", lambda row: row.entry.created),
+    SortOrder("highest confidence first", lambda row: row.entry.confidence or 0.0, reverse=True),
+    SortOrder(
+        "lowest confidence first", lambda row: 2.0 if row.entry.confidence is None else row.entry.confidence
+    ),
+    SortOrder("diagnosis, A to Z", lambda row: (not row.entry.diagnosis, row.entry.diagnosis.casefold())),
+    SortOrder("site, A to Z", lambda row: (row.entry.site is None, row.site)),
+    SortOrder("status", lambda row: row.status),
+    SortOrder("model", lambda row: row.entry.model),
 )
 
 
 def sift(
-    rows: Sequence[Row],
+    rows: Sequence[WorklistRow],
     *,
     statuses: Collection[str] = (),
     sites: Collection[str] = (),
     words: str = "",
-    order: Order = ORDERS[0],
-) -> list[Row]:
-    """The rows of these statuses and sites (none: all) in which every one of the words occurs, sorted.
+    order: SortOrder = ORDERS[0],
+) -> list[WorklistRow]:
+    """Return the matching rows, sorted.
 
-    Words are looked for in case id, path of the video and diagnosis, whatever their case.
+    Args:
+        rows: All rows.
+        statuses: Statuses to keep; empty: all.
+        sites: Sites to keep; empty: all.
+        words: Words that must all occur in case id, path of the video or diagnosis; upper and lower case are equal.
+        order: The order.
     """
-    wanted = words.casefold().split()
-    found = [
+    search_words = words.casefold().split()
+    matching = [
         row
         for row in rows
         if (not statuses or row.status in statuses)
         and (not sites or row.site in sites)
-        and _has(row.entry, wanted)
+        and _contains(row.entry, search_words)
     ]
-    return sorted(found, key=order.key, reverse=order.reverse)
+    return sorted(matching, key=order.key, reverse=order.reverse)
 
 
-def same_video_first(rows: Sequence[Row], video: str) -> list[Row]:
-    """The other runs of a video before the rest; within both, the order stays."""
+def same_video_first(rows: Sequence[WorklistRow], video: str) -> list[WorklistRow]:
+    """Return the rows with the runs of a video first; the order is otherwise the same."""
     return sorted(rows, key=lambda row: row.entry.video != video)
 
 
-def _has(entry: CaseEntry, wanted: Sequence[str]) -> bool:
+def _contains(entry: CaseEntry, words: Sequence[str]) -> bool:
     text = f"{entry.case_id}\n{entry.video}\n{entry.diagnosis}".casefold()
-    return all(word in text for word in wanted)
+    return all(word in text for word in words)
