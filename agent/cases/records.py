@@ -1,6 +1,6 @@
-"""What a case is made of, as plain JSON-able records.
+"""The records of a case: plain data that becomes JSON.
 
-``CaseReport`` is the result that callers hold; everything in it survives ``to_json`` and ``from_json`` unchanged.
+``CaseReport`` is the result that callers hold. ``to_json`` and ``from_json`` keep all of it.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ __all__ = [
 
 
 def reason_of(error: ValidationError) -> str:
-    """The first thing that is wrong with a record, after the field that it is in."""
+    """Return the first error of a record, after the name of its field."""
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
+    field = ".".join(map(str, first["loc"]))
     reason = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {reason}" if place else reason
+    return f"{field}: {reason}" if field else reason
 
 
 class Record(BaseModel):
-    """A record refuses fields that it does not know, so that a misspelt one is never lost."""
+    """A record that rejects unknown fields, so that a misspelt one is never lost."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,48 +63,46 @@ class Finding(Record):
     by: Literal["model", "reviewer"] = Field(default="model", description="whose words these are")
     rests_on: RestsOn = Field(
         default="said",
-        description="measured or seen on that frame; typical of a diagnosis; said by the model alone",
+        description="measured or seen on that frame, typical of a diagnosis, or only said by the model",
     )
-    typical_of: str = Field(default="", description="the diagnosis that a typical sentence is a fact of")
+    typical_of: str = Field(default="", description="the diagnosis that the finding is typical of")
 
     @property
     def was_seen(self) -> bool:
-        """Whether its moment shows it: measured, seen by a fitted test, or a person's words."""
+        """Whether its frame shows it: measured, seen by a fitted test, or a person's words."""
         return self.by == "reviewer" or self.rests_on in ("measured", "seen")
 
 
 class SimilarCase(Record):
-    """A case of the knowledge base that looks alike."""
+    """A similar case: a record of the knowledge base that was found for a case."""
 
     id: str
     source: str
     diagnosis: str
     description: str
     score: float = Field(description="mean cosine over the views with vectors, in [-1, 1]")
-    kept: bool = Field(default=True, description="whether the model saw it as evidence")
-    why: str = Field(default="", description="why it was kept or left out")
-    rank: int = Field(default=0, description="in the fused list; 1 is the best, 0 is not known")
+    kept: bool = Field(default=True, description="whether the model was shown it as evidence")
+    why: str = Field(default="", description="why it was kept or dropped")
+    rank: int = Field(default=0, description="in the fused list; 1 is the best, 0: not known")
     ranks: dict[str, int] = Field(
         default_factory=dict,
-        description="view (text, image, lexical) → its rank there, where it was found there",
+        description="view (text, image, lexical) → its rank in the views that found it",
     )
     scores: dict[str, float] = Field(
-        default_factory=dict, description="view → its cosine, or its BM25 in the lexical view"
+        default_factory=dict, description="view → its cosine; its BM25 score in the lexical view"
     )
 
 
 class Voucher(Record):
-    """Whether the model, by its card, or the similar cases, by what was measured on them, vouch for a diagnosis."""
+    """Whether the model (by its card) or the similar cases (by their measure) vouch for a diagnosis."""
 
     by: Literal["model", "cases"]
     probability: float | None = Field(
-        default=None, description="how often it is right with such an answer; none: not known"
+        default=None, description="how often an answer like this is right; None: not known"
     )
-    threshold: float = Field(default=0.0, description="probability that is needed")
-    measured_on: str = Field(
-        default="", description="how many cases of how many groups; empty: never measured"
-    )
-    reasons: list[str] = Field(default_factory=list, description="why it does not vouch; empty: it does")
+    threshold: float = Field(default=0.0, description="the least probability that vouches")
+    measured_on: str = Field(default="", description="the number of cases and groups; empty: never measured")
+    reasons: list[str] = Field(default_factory=list, description="why it does not vouch; empty if it does")
 
 
 class Step(Record):
@@ -112,13 +110,15 @@ class Step(Record):
 
     name: str
     summary: str
-    detail: dict[str, Any] = Field(default_factory=dict, description="what went in and what came out")
+    detail: dict[str, Any] = Field(default_factory=dict, description="input and output of the step")
     started: str = Field(description="ISO 8601, UTC")
     seconds: float = Field(ge=0)
-    evidence: list[str] = Field(default_factory=list, description="frames and record ids that it rests on")
+    evidence: list[str] = Field(
+        default_factory=list, description="frames and record ids that the step rests on"
+    )
     model: str | None = None
     device: str | None = None
-    hashes: dict[str, str] = Field(default_factory=dict, description="SHA-256 by what was hashed")
+    hashes: dict[str, str] = Field(default_factory=dict, description="name of the input → its SHA-256")
 
 
 class Segment(Record):
@@ -137,45 +137,45 @@ class Segment(Record):
 
 
 class Decision(Record):
-    """What a person decided at a review.
+    """A person's decision at a review.
 
-    ``accept`` and ``reject`` end the case, ``edit`` ends it with the reviewer's words in place of the agent's, and
-    ``revise`` lets the agent go on from the reviewer's correction and ask again.
+    ``accept`` and ``reject`` end the case. ``edit`` ends it with the reviewer's words in place of the agent's.
+    ``revise`` sends it back: the agent continues from the correction and asks again.
     """
 
     action: ReviewAction
     reviewer: str = ""
-    diagnosis: str | None = Field(default=None, description="the reviewer's label, with ``edit``")
+    diagnosis: str | None = Field(default=None, description="the reviewer's diagnosis; goes with ``edit``")
     description: str | None = Field(
-        default=None, description="the reviewer's text, with ``edit`` or ``revise``"
+        default=None, description="the reviewer's text; goes with ``edit`` or ``revise``"
     )
     findings: list[str] | None = Field(
         default=None,
-        description="the reviewer's findings in place of the model's, with ``edit`` or ``revise``",
+        description="the reviewer's findings in place of the model's; go with ``edit`` or ``revise``",
     )
     drop: list[str] = Field(
-        default_factory=list, description="similar cases that the model may not see, with ``revise``"
+        default_factory=list, description="ids of similar cases that are no evidence; go with ``revise``"
     )
     segment: Segment | None = Field(
-        default=None, description="the part of the video to look at, with ``revise``"
+        default=None, description="the part of the video to look at; goes with ``revise``"
     )
     comment: str = ""
     interrupt_id: str | None = Field(
-        default=None, description="the review that this answers; a stale one is refused"
+        default=None, description="the review that this answers; the id of an earlier review is rejected"
     )
     decided: str = Field(default="", description="ISO 8601, UTC")
     confirmed: bool = Field(
-        default=False, description="the person confirmed description and findings as they then stood"
+        default=False, description="whether the person confirmed description and findings"
     )
     changes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description='what it changed: field → {"from": …, "to": …}; filled in by the agent',
+        description='field → {"from": …, "to": …}; the agent fills it in',
     )
 
     @field_validator("findings")
     @classmethod
-    def _without_blank_ones(cls, findings: list[str] | None) -> list[str] | None:
-        """Each finding as one line; blank lines are none."""
+    def _without_blank_lines(cls, findings: list[str] | None) -> list[str] | None:
+        """Make each finding one line, and leave out blank ones."""
         lines = [" ".join(finding.split()) for finding in findings or []]
         return None if findings is None else [line for line in lines if line]
 
@@ -188,34 +188,34 @@ class Decision(Record):
         return value
 
     @model_validator(mode="after")
-    def _words_go_with_their_action(self) -> Decision:
-        """No word of the reviewer is lost, and an edit or a revision without any is none."""
+    def _fields_go_with_the_action(self) -> Decision:
+        """Reject fields that the action does not use, and an edit or a revision without any."""
         words = bool(self.description) or self.findings is not None
-        looks = bool(self.drop) or self.segment is not None
+        reruns = bool(self.drop) or self.segment is not None
         if self.action == "edit":
-            if looks:
+            if reruns:
                 raise ValueError('dropped cases and a segment go with "revise", not with "edit"')
             if not (words or self.diagnosis):
                 raise ValueError('"edit" takes a diagnosis, a description or findings of your own')
         elif self.action == "revise":
             if self.diagnosis:
                 raise ValueError(
-                    'with "revise" the agent diagnoses again; a diagnosis of your own goes with "edit"'
+                    '"revise" takes no diagnosis, since the agent diagnoses again; use "edit" for your own'
                 )
-            if not (words or looks):
+            if not (words or reruns):
                 raise ValueError('"revise" takes a description, findings, cases to drop or a segment')
-        elif words or looks or self.diagnosis:
-            raise ValueError(f'"{self.action}" takes no correction: use "edit" or "revise" for it')
+        elif words or reruns or self.diagnosis:
+            raise ValueError(f'"{self.action}" takes no correction: use "edit" or "revise"')
         return self
 
 
 class Addendum(Record):
-    """What a person adds to a signed case; what was signed stays as it is."""
+    """What a person adds to a signed case. The signed report itself stays as it is."""
 
     text: str
     reviewer: str
     added: str = Field(default="", description="ISO 8601, UTC")
-    diagnosis: str | None = Field(default=None, description="another diagnosis than the one that was signed")
+    diagnosis: str | None = Field(default=None, description="a diagnosis that differs from the signed one")
 
     @field_validator("text", "reviewer", "diagnosis")
     @classmethod
@@ -226,7 +226,7 @@ class Addendum(Record):
 
 
 class VideoFacts(Record):
-    """The source and which of its frames the model saw."""
+    """The source, and which of its frames the model saw."""
 
     path: str
     sha256: str
@@ -243,7 +243,7 @@ class VideoFacts(Record):
 
     @classmethod
     def of(cls, clip: Clip) -> VideoFacts:
-        """The facts of an opened clip."""
+        """Return the facts of an opened clip."""
         return cls(
             path=str(clip.path),
             sha256=clip.sha256,
@@ -261,27 +261,28 @@ class VideoFacts(Record):
 
 
 class LookTaken(Record):
-    """What one look at the video said."""
+    """The result of one look at the video."""
 
     diagnosis: str
-    probability: float = Field(ge=0, le=1, description="of the diagnosis in the differential of this look")
-    confidence: float | None = Field(default=None, description="none where it was never fitted")
-    start: float | None = Field(default=None, description="first second; none: from the beginning")
+    probability: float = Field(ge=0, le=1, description="of the diagnosis, in the differential of this look")
+    confidence: float | None = Field(default=None, description="None if it was never fitted")
+    start: float | None = Field(default=None, description="first second; None: the beginning")
     end: float | None = None
     crop: Crop | None = Field(
-        default=None, description="left, top, right, bottom as parts of the frame; none: the whole frame"
+        default=None,
+        description="left, top, right, bottom as shares of width and height; None: the whole frame",
     )
     reported: bool = Field(default=False, description="whether the report rests on it")
     revision: int = Field(default=0, description="how many revisions of a person came before it")
 
 
 class RunSettings(Record):
-    """What was asked for: enough to run the case again."""
+    """The settings of a case: enough to run it again."""
 
     model: str = "nano"
-    base: str | None = Field(default=None, description="what a LoRA or a projector goes with")
+    base: str | None = Field(default=None, description="the base checkpoint of a LoRA or a projector")
     knowledge: str | None = Field(
-        default=None, description="folder of the knowledge base; none: the bundled starter"
+        default=None, description="folder of the knowledge base; None: the bundled starter"
     )
     frames: int | None = None
     start: float | None = None
@@ -291,9 +292,9 @@ class RunSettings(Record):
     device: str | None = None
     dtype: str | None = None
     seed: int | None = None
-    policy: dict[str, Any] = Field(default_factory=dict, description="thresholds of the policy")
+    policy: dict[str, Any] = Field(default_factory=dict, description="the policy's fields")
     exclude: list[str] = Field(
-        default_factory=list, description="sources, patients or groups whose records may not be used"
+        default_factory=list, description="sources, patients or groups whose records are excluded"
     )
 
 
@@ -303,60 +304,62 @@ class CaseReport(Record):
     case_id: str
     status: CaseStatus
     created: str = Field(default="", description="ISO 8601, UTC")
-    video: VideoFacts | None = Field(default=None, description="none only when intake did not finish")
+    video: VideoFacts | None = Field(default=None, description="None if intake did not finish")
     site: str | None = None
     question: str | None = None
     question_answered: bool | None = Field(
         default=None,
-        description="whether the diagnosis answers the question; none where none was asked or not known",
+        description="whether the diagnosis answers the question; None if no question was asked, or it is not known",
     )
 
-    diagnosis: str = Field(default="", description="the signed-out label")
+    diagnosis: str = Field(default="", description="the label of the outcome")
     differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
     confidence: float = Field(
-        default=0.0, ge=0, le=1, description="calibrated; 0 where the model's confidence was never fitted"
+        default=0.0, ge=0, le=1, description="calibrated; 0 if the model's confidence was never fitted"
     )
     abstained: bool = Field(
         default=False,
-        description="neither the model nor the cases vouch for the diagnosis, or the looks disagree",
+        description="whether the agent gives no diagnosis out: nobody vouches for it, or the looks disagree",
     )
     vouchers: list[Voucher] = Field(
         default_factory=list,
-        description="the model, and the similar cases where they voted: whether each vouches for the diagnosis",
+        description="whether the model, and the similar cases if they voted, vouch for the diagnosis",
     )
-    vote: CasesVote | None = Field(default=None, description="of the similar cases, by their pictures")
+    vote: CasesVote | None = Field(
+        default=None, description="the vote of the similar cases, by their pictures"
+    )
     rationale: str = ""
     looks: list[LookTaken] = Field(
-        default_factory=list, description="what each look at the video said, in order; empty where not known"
+        default_factory=list, description="the result of each look, in order; empty if not known"
     )
     description: str = ""
     findings: list[Finding] = Field(default_factory=list)
     similar_cases: list[SimilarCase] = Field(default_factory=list)
     excluded: list[ExcludedRecord] = Field(
         default_factory=list,
-        description="the first of the records that could not be used: the case's own video, patient, group or frames",
+        description="the first of the excluded records: those of the case's own video, patient, group or frames",
     )
-    excluded_count: int = Field(default=0, ge=0, description="how many could not be used in all")
+    excluded_count: int = Field(default=0, ge=0, description="the number of all excluded records")
     retrieval_notes: list[str] = Field(
-        default_factory=list, description="why a view of similarity could not take part"
+        default_factory=list, description="why a view could not take part in the search"
     )
-    blind_diagnosis: str = Field(default="", description="before any similar case was seen")
-    blind_known_term: bool = Field(
-        default=True, description="false where it is written in words that no diagnosis is known to have"
-    )
+    blind_diagnosis: str = Field(default="", description="the diagnosis before any similar case was seen")
+    blind_known_term: bool = Field(default=True, description="whether the blind diagnosis is a known term")
     changed_by_retrieval: bool = False
 
     quality: dict[str, Any] = Field(
-        default_factory=dict, description="the quality gate's verdict and sentences"
+        default_factory=dict, description="verdict and sentences of the quality gate"
     )
     burned_in: dict[str, Any] = Field(
         default_factory=dict,
-        description="writing in the frames, where it was looked for: places and a sentence",
+        description="burned-in writing: its places and a sentence; empty if it was not looked for",
     )
-    advice: list[str] = Field(default_factory=list, description="what would help when the agent abstains")
+    advice: list[str] = Field(
+        default_factory=list, description="what would help; empty unless the agent abstains"
+    )
     review: list[Decision] = Field(default_factory=list)
     addenda: list[Addendum] = Field(
-        default_factory=list, description="added to a signed case, in order; they overwrite nothing"
+        default_factory=list, description="additions to the signed case, in order"
     )
     steps: list[Step] = Field(default_factory=list)
     model: str = ""
@@ -368,53 +371,74 @@ class CaseReport(Record):
     notice: str = RESEARCH_USE
 
     folder: Path | None = Field(
-        default=None, exclude=True, description="where trace and frames are; not part of the JSON"
+        default=None, exclude=True, description="the folder of trace and frames; not part of the JSON"
     )
 
     @property
     def has_persons_diagnosis(self) -> bool:
-        """Whether the diagnosis is a person's: confidence, advice and rationale of the agent are then not of it."""
+        """Whether the diagnosis is a person's. The agent's confidence, advice and rationale then belong to its own."""
         edited = any(decision.action == "edit" and decision.diagnosis for decision in self.review)
         return self.status == "signed" or edited
 
     @property
     def amended_diagnosis(self) -> str | None:
-        """The diagnosis of the latest addendum that gives another than the one that was signed; none: no such."""
-        return next((added.diagnosis for added in reversed(self.addenda) if added.diagnosis), None)
+        """The diagnosis of the latest addendum that has one; None if no addendum has."""
+        return next((addendum.diagnosis for addendum in reversed(self.addenda) if addendum.diagnosis), None)
 
     def to_json(self) -> str:
-        """The whole report as one JSON document, indented by two, paths included; see ``without_paths``."""
+        """Return the whole report as one JSON document, with whole paths; see :meth:`without_paths`."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, folder: Path | None = None) -> CaseReport:
-        """Read what ``to_json`` wrote. Raises pydantic's ``ValidationError`` when it is something else."""
+        """Read a report that :meth:`to_json` wrote.
+
+        Args:
+            text: The JSON document.
+            folder: The case folder, with trace and frames.
+
+        Raises:
+            pydantic.ValidationError: The text is not a report.
+        """
         report = cls.model_validate_json(text)
         report.folder = folder
         return report
 
     def without_paths(self) -> CaseReport:
-        """The report as it is handed on: files and folders by their names, not by where they lie on this machine."""
+        """Return a copy to hand on, with the names of files and folders instead of their whole paths."""
         from videopath.agent.cases.redaction import without_paths
 
         return without_paths(self)
 
     def to_markdown(self, *, with_paths: bool = False) -> str:
-        """The report for people; ``with_paths``: it says where the files lie on this machine."""
+        """Return the report for people as Markdown.
+
+        Args:
+            with_paths: Write whole paths, not only the names of files and folders.
+        """
         from videopath.agent.report.markdown import to_markdown
 
         return to_markdown(self if with_paths else self.without_paths())
 
     def to_pdf(self, *, with_paths: bool = False) -> bytes:
-        """The report as a document to hand on, with the evidence frames of ``folder``; else as ``to_markdown``."""
+        """Return the report as a PDF with the evidence frames of ``folder``.
+
+        Args:
+            with_paths: Write whole paths, not only the names of files and folders.
+        """
         from videopath.agent.report.pdf import to_pdf
 
         return to_pdf(self if with_paths else self.without_paths())
 
     def save_bundle(self, path: str | Path, *, with_paths: bool = False) -> Path:
-        """Write a zip with report, trace, evidence frames and a manifest of SHA-256 of everything.
+        """Write the bundle: a zip with report, trace, evidence frames, and a manifest of their SHA-256.
 
-        ``with_paths``: it says where the files lie on this machine; else it has their names alone.
+        Args:
+            path: The zip file to write.
+            with_paths: Write whole paths, not only the names of files and folders.
+
+        Returns:
+            The path of the zip file.
         """
         from videopath.agent.cases.bundle import save_bundle
 
