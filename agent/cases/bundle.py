@@ -1,6 +1,6 @@
-"""The bundle: one zip that holds a case's report, trace, evidence frames and a manifest of SHA-256 of them all.
+"""The bundle: one zip with a case's report, trace, evidence frames, and a manifest of their SHA-256.
 
-The same case gives the same bytes: members are sorted and carry one fixed time.
+The same case gives the same bytes: the members are sorted and have one fixed time.
 """
 
 from __future__ import annotations
@@ -34,37 +34,40 @@ MARKDOWN_NAME = "report.md"
 FRAMES_FOLDER = "frames"
 _FORMAT = "videopath-bundle"
 _VERSION = 1
-_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
-_LARGEST = 512 << 20  # bytes of all members unpacked: a bundle is small, a zip bomb is not
-_LARGEST_TEXT = 64 << 20  # bytes of a member that is read whole
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that zip can store
+_MAX_BYTES = 512 << 20  # of all members unpacked: guards against zip bombs
+_MAX_TEXT_BYTES = 64 << 20  # of a member that is read whole
 _TEXTS = (MANIFEST_NAME, REPORT_NAME, TRACE_NAME)
 _CHUNK = 1 << 20
 _DAMAGE = (
     OSError, ValueError, OverflowError, EOFError, NotImplementedError, RuntimeError,
     struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
-"""What zipfile raises for damage: an offset before the file's beginning is an ``OSError`` or a ``ValueError``."""
-_Member = bytes | Path  # what is made for the bundle, or a file that is copied into it
+"""What zipfile raises for a damaged zip, such as an offset before the file's beginning (``OSError``, ``ValueError``)."""
+_Member = bytes | Path  # the content, or a file to copy
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was read and whose hashes were compared."""
+    """A bundle that was read and compared with its manifest."""
 
     path: Path
     report: CaseReport
     steps: list[Step]
     manifest: dict[str, Any]
-    problems: list[str]  # what differs from the manifest, one sentence each; empty when nothing does
+    problems: list[str]  # a sentence for each difference from the manifest
 
 
 def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> Path:
-    """Write the bundle, whole or not at all, and return its path.
+    """Write the bundle and return its path. An interrupted write leaves no file.
 
-    Trace and frames come from ``report.folder``; the report's own steps stand in for a trace that is
-    missing or damaged. The paths of files are left out unless ``with_paths`` is set.
+    Args:
+        report: The report. Trace and frames come from ``report.folder``; if the trace is missing or damaged, the
+            report's own steps are written.
+        path: The zip file to write.
+        with_paths: Write whole paths, not only the names of files and folders.
     """
-    steps = _traced(report)
+    steps = _steps_of_trace(report)
     if not with_paths:
         steps, report = steps_without_paths(steps, report), without_paths(report)
     members = _members(report, steps)
@@ -74,9 +77,9 @@ def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> 
             info = zipfile.ZipInfo(name, _TIME)
             info.external_attr = 0o644 << 16
             info.create_system = 3  # the same bytes on every system
-            stored = name.endswith(".png")
-            info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-            with _opened(members[name]) as source, archive.open(info, "w") as target:
+            is_compressed = name.endswith(".png")
+            info.compress_type = zipfile.ZIP_STORED if is_compressed else zipfile.ZIP_DEFLATED
+            with _open(members[name]) as source, archive.open(info, "w") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
     return path
 
@@ -84,8 +87,10 @@ def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> 
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle and compare every member with its manifest.
 
-    Raises ``InputError`` when the file is not a bundle at all; members that are changed, missing or added are
-    told in ``problems``.
+    Members that were changed, removed or added are listed in ``problems``.
+
+    Raises:
+        InputError: The file is not a bundle, or its report or trace cannot be read.
     """
     texts, hashes, problems = _read_members(path)
     manifest = _read_manifest(path, texts.get(MANIFEST_NAME, b""))
@@ -98,12 +103,12 @@ def read_bundle(path: Path) -> Bundle:
             f"{path} is not a usable bundle: its report or its trace is missing or damaged."
         ) from error
     if steps != report.steps:
-        problems.append(f"{TRACE_NAME} and {REPORT_NAME} do not tell the same steps.")
+        problems.append(f"{TRACE_NAME} and {REPORT_NAME} have different steps.")
     return Bundle(path, report, steps, manifest, problems)
 
 
-def _traced(report: CaseReport) -> list[Step]:
-    """The steps of the trace on disk; the report's own where there is none or it is damaged."""
+def _steps_of_trace(report: CaseReport) -> list[Step]:
+    """Return the steps of the trace on disk, or the report's own if the trace is missing or damaged."""
     path = report.folder / TRACE_NAME if report.folder else None
     if path is not None and path.is_file():
         with suppress(CaseError):
@@ -114,7 +119,7 @@ def _traced(report: CaseReport) -> list[Step]:
 def _members(report: CaseReport, steps: list[Step]) -> dict[str, _Member]:
     members: dict[str, _Member] = {
         REPORT_NAME: report.to_json().encode(),
-        MARKDOWN_NAME: report.to_markdown(with_paths=True).encode(),  # those that the report still has
+        MARKDOWN_NAME: report.to_markdown(with_paths=True).encode(),  # the paths that the report still has
         TRACE_NAME: trace_text(steps).encode(),
     }
     folder = report.folder
@@ -135,7 +140,7 @@ def _manifest(report: CaseReport, members: dict[str, _Member]) -> dict[str, Any]
     }
 
 
-def _opened(member: _Member) -> BinaryIO:
+def _open(member: _Member) -> BinaryIO:
     return member.open("rb") if isinstance(member, Path) else io.BytesIO(member)
 
 
@@ -148,13 +153,13 @@ def _json_bytes(value: dict[str, Any]) -> bytes:
 
 
 def _read_members(path: Path) -> tuple[dict[str, bytes], dict[str, str], list[str]]:
-    """The members that are read, the hash of every one but the manifest, and the problems with their names."""
+    """Return the text members, the hash of every member but the manifest, and problems with member names."""
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-            _refuse(path, infos)
+            _check_members(path, infos)
             counts = Counter(info.filename for info in infos)
-            problems = [f"{name} stands {n} times in the bundle." for name, n in counts.items() if n > 1]
+            problems = [f"{name} is {n} times in the bundle." for name, n in counts.items() if n > 1]
             texts = {info.filename: archive.read(info) for info in infos if info.filename in _TEXTS}
             hashes = {
                 info.filename: _member_sha256(archive, info)
@@ -168,7 +173,7 @@ def _read_members(path: Path) -> tuple[dict[str, bytes], dict[str, str], list[st
         raise InputError(f"There is no bundle {path}.") from error
     except IsADirectoryError as error:
         raise InputError(
-            f"{path} is a folder; a bundle is a zip that `videopath cases export` wrote."
+            f"{path} is a folder; give a zip file that `videopath cases export` wrote."
         ) from error
     except _DAMAGE as error:
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
@@ -177,17 +182,20 @@ def _read_members(path: Path) -> tuple[dict[str, bytes], dict[str, str], list[st
         ) from error
 
 
-def _refuse(path: Path, infos: list[zipfile.ZipInfo]) -> None:
-    if sum(info.file_size for info in infos) > _LARGEST:
-        raise InputError(f"{path} unpacks to more than {_LARGEST >> 20} MiB: this is not a VideoPath bundle.")
+def _check_members(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    """Raise ``InputError`` for members that are too large or have an unsafe name."""
+    if sum(info.file_size for info in infos) > _MAX_BYTES:
+        raise InputError(
+            f"{path} unpacks to more than {_MAX_BYTES >> 20} MiB: this is not a VideoPath bundle."
+        )
     for info in infos:
-        if not _safe(info.filename):
+        if not _is_safe(info.filename):
             raise InputError(
-                f"{path} has a member with an unsafe name ({info.filename!r}): it is not opened."
+                f"{path} has a member with an unsafe name ({info.filename!r}), so it is not opened."
             )
-        if info.filename in _TEXTS and info.file_size > _LARGEST_TEXT:
+        if info.filename in _TEXTS and info.file_size > _MAX_TEXT_BYTES:
             raise InputError(
-                f"{path} has a {info.filename} of more than {_LARGEST_TEXT >> 20} MiB: "
+                f"{path} has a {info.filename} of more than {_MAX_TEXT_BYTES >> 20} MiB: "
                 "this is not a VideoPath bundle."
             )
 
@@ -197,26 +205,24 @@ def _member_sha256(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _safe(name: str) -> bool:
-    parts = PurePosixPath(name)
-    return not parts.is_absolute() and ".." not in parts.parts and "\\" not in name
+def _is_safe(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
 
 
 def _read_manifest(path: Path, data: bytes) -> dict[str, Any]:
     try:
         manifest = parse_json(data, MANIFEST_NAME)
     except InputError as error:
-        raise InputError(
-            f"{path} is a zip without a readable {MANIFEST_NAME}: it is not a VideoPath bundle."
-        ) from error
-    known = (
+        raise InputError(f"{path} has no readable {MANIFEST_NAME}: it is not a VideoPath bundle.") from error
+    is_bundle = (
         isinstance(manifest, dict)
         and manifest.get("format") == _FORMAT
         and isinstance(manifest.get("files"), dict)
     )
-    if not known or manifest.get("version") != _VERSION:
+    if not is_bundle or manifest.get("version") != _VERSION:
         raise InputError(
-            f"{path} is not a VideoPath bundle of version {_VERSION}, the only one that is known."
+            f"{path} is not a VideoPath bundle of version {_VERSION}, the only version that can be read."
         )
     return manifest
 
@@ -230,5 +236,5 @@ def _differences(hashes: dict[str, str], files: dict[str, str]) -> list[str]:
     ]
     for name in sorted(files.keys() & hashes.keys()):
         if hashes[name] != files[name]:
-            problems.append(f"{name} was changed: its SHA-256 is not the manifest's.")
+            problems.append(f"{name} was changed: its SHA-256 is not the one in the manifest.")
     return problems

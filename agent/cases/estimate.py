@@ -1,4 +1,4 @@
-"""How long a case will take, from how long earlier ones took with the same model."""
+"""Estimates of how long a case takes, from earlier cases of the same model."""
 
 from __future__ import annotations
 
@@ -14,47 +14,52 @@ from videopath.agent.cases.trace import DAMAGED, TRACE_NAME, read_trace
 from videopath.agent.graph.steps import ACTIVITIES
 from videopath.core.errors import CaseError
 
-_CASES = 20  # the latest ones of the model; machines and settings change
-_BY_A_PERSON = "review"  # lasts as long as the person takes
+_MAX_CASES = 20  # the latest of the model: machines and settings change
+_REVIEW = "review"  # takes as long as the person takes
 
 
 def expected_seconds(library: CaseLibrary, model: str) -> dict[str, float]:
-    """Median seconds by step over the latest cases of a model; empty when there are none.
+    """Return the median seconds of each step, over the latest 20 cases of a model.
 
-    ``model``: its name in reports, or what the cases were begun with ("nano", a folder, a hub id).
+    Args:
+        library: The library with the cases.
+        model: Its name in reports, or what the cases were begun with ("nano", a folder, a hub id).
+
+    Returns:
+        Step name → seconds; empty if there is no such case.
     """
     return _medians((step.name, step.seconds) for step in _steps(library, model))
 
 
 def expected_activities(library: CaseLibrary, model: str) -> dict[str, float]:
-    """Median seconds by what ``Progress`` tells as an activity, such as "loading the model" or "writing"."""
-    found: Iterator[tuple[str, float]] = (
+    """Return the median seconds of each activity, such as "loading the model", as :func:`expected_seconds` does."""
+    durations: Iterator[tuple[str, float]] = (
         (activity, seconds)
         for step in _steps(library, model)
         for activity, seconds in step.detail.get(ACTIVITIES, {}).items()
     )
-    return _medians(found)
+    return _medians(durations)
 
 
 def _medians(values: Iterator[tuple[str, float]]) -> dict[str, float]:
-    found: dict[str, list[float]] = defaultdict(list)
+    by_name: dict[str, list[float]] = defaultdict(list)
     for name, seconds in values:
-        found[name].append(seconds)
-    return {name: round(median(seconds), 3) for name, seconds in found.items()}
+        by_name[name].append(seconds)
+    return {name: round(median(seconds), 3) for name, seconds in by_name.items()}
 
 
 def _steps(library: CaseLibrary, model: str) -> Iterator[Step]:
-    cases = (entry for entry in library.list() if model in _names(library, entry))
-    for entry, _ in zip(cases, range(_CASES), strict=False):
+    cases = (entry for entry in library.list() if model in _model_names(library, entry))
+    for entry, _ in zip(cases, range(_MAX_CASES), strict=False):
         try:
             steps = read_trace(library.folder(entry.case_id) / TRACE_NAME)
         except CaseError:
-            continue  # a trace that cannot be read says nothing about time
-        yield from (step for step in steps if step.name not in (_BY_A_PERSON, DAMAGED))
+            continue  # an unreadable trace has no times
+        yield from (step for step in steps if step.name not in (_REVIEW, DAMAGED))
 
 
-def _names(library: CaseLibrary, entry: CaseEntry) -> set[str]:
-    """What a case's model is called: by its report, and by what it was begun with."""
+def _model_names(library: CaseLibrary, entry: CaseEntry) -> set[str]:
+    """Return the names of a case's model: that of its report, and what the case was begun with."""
     try:
         inputs: Any = json.loads((library.folder(entry.case_id) / INPUTS_NAME).read_bytes())
         return {entry.model, str(inputs["settings"]["model"])}

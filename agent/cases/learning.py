@@ -1,6 +1,6 @@
-"""Signed cases as knowledge: what a person has confirmed helps with the next case.
+"""Learning from a case: a signed case becomes a record of a knowledge base.
 
-A record's source is the SHA-256 of its video: the same video under any name is never answered with itself.
+The source of the record is the SHA-256 of its video. So a video under another name is never answered with itself.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from videopath.core.errors import CaseError, InputError, KnowledgeError
 if TYPE_CHECKING:
     from videopath.agent.cases.records import CaseReport
     from videopath.knowledge import InstructionRecord, Viewer
-    from videopath.knowledge.storage.manifest import Views
+    from videopath.knowledge.storage.manifest import FrameViews
 
 LICENCE = "own case, not licensed to others"
 
 
 def record_id(case_id: str) -> str:
-    """The id of the record that a case becomes."""
+    """Return the id of the record that a case becomes."""
     return f"case-{case_id}"
 
 
@@ -41,15 +41,23 @@ def record_of(
     confirmed: bool = False,
     reviewer: str | None = None,
 ) -> InstructionRecord:
-    """A signed case as an instruction record.
+    """Return a signed case as an instruction record.
 
-    Description and findings must be a person's: written or confirmed at the signature, written here
-    (``description``, ``findings``), or confirmed here as they stand (``confirmed``), by ``reviewer``. The diagnosis is the one that was
-    signed, or that of an addendum. ``patient``, ``group``: whose other cases may not be answered with it, where that
-    is known.
+    A person must have written or confirmed its description, at the signature or here. Its diagnosis is the signed one,
+    or that of the latest addendum.
 
-    Raises ``CaseError`` for a case that nobody signed, whose description nobody confirmed, or whose words say that
-    their writer does not know the tissue.
+    Args:
+        report: The report of the case.
+        patient: Patient id; the record is never used for other cases of this patient.
+        group: Group id; the record is never used for other cases of this group.
+        description: A person's description, in place of the report's.
+        findings: A person's findings; those that the description lacks are added to it.
+        confirmed: Whether ``reviewer`` confirms the description as it is.
+        reviewer: Who wrote or confirmed it here.
+
+    Raises:
+        CaseError: The case is not signed, nobody confirmed its description, or its words say that their writer does
+            not know the tissue.
     """
     from videopath.knowledge import InstructionRecord, Media
     from videopath.model.prompts.questions import default_question
@@ -80,7 +88,7 @@ def record_of(
 
 
 def not_confirmed(report: CaseReport) -> str:
-    """Why a signed case does not become knowledge as it is, and what to do."""
+    """Return why a signed case does not become a record, and what to do."""
     return (
         f"The description of case {report.case_id} is the agent's, and nobody has confirmed it: "
         f"“{_short(report.description)}” Read it and confirm it (`videopath cases learn {report.case_id} FOLDER "
@@ -89,7 +97,7 @@ def not_confirmed(report: CaseReport) -> str:
 
 
 def _written(description: str | None, findings: Sequence[str] | None) -> str | None:
-    """What a person wrote for the record: the description, and the findings that do not stand in it."""
+    """Return what a person wrote for the record: the description, and the findings that it lacks."""
     text = " ".join((description or "").split())
     lines = (" ".join(line.split()) for line in findings or ())
     parts = [text, *(line for line in lines if line not in text)]
@@ -97,35 +105,35 @@ def _written(description: str | None, findings: Sequence[str] | None) -> str | N
 
 
 def _refuse_not_known(report: CaseReport, description: str, diagnosis: str) -> None:
-    """No sentence by which a model says that it does not know becomes knowledge, whoever confirmed it."""
+    """Reject words by which a model says that it does not know, even if a person confirmed them."""
     own = report.provenance.get("unknown_label")
     if is_no_diagnosis(diagnosis, own) or says_not_known(diagnosis, own):
         raise CaseError(
-            f"Case {report.case_id} has no diagnosis ({diagnosis or 'none'}): it does not become knowledge. "
-            f"Give one in an addendum: `videopath cases addendum {report.case_id} --diagnosis …`."
+            f"Case {report.case_id} has no diagnosis ({diagnosis or 'none'}), so it does not become a record. "
+            f"Give a diagnosis in an addendum: `videopath cases addendum {report.case_id} --diagnosis …`."
         )
-    if said := not_known_in(description, own):
+    if sentences := not_known_in(description, own):
         raise CaseError(
-            f"The description of case {report.case_id} says that its writer does not know the tissue (“{said[0]}”): "
-            "write what is seen (--description, --finding)."
+            f"The description of case {report.case_id} says that its writer does not know the tissue (“{sentences[0]}”): "
+            "write what you see (--description, --finding)."
         )
 
 
 def _description_of(report: CaseReport, written: str | None, reviewer: str | None) -> dict[str, str]:
-    """Whose words the description is, and who confirmed it: at the signature, or now."""
-    here = (reviewer or "").strip() or "a person who gave no name"
+    """Return who wrote the description, and who confirmed it, at the signature or now."""
+    person = (reviewer or "").strip() or "a person who gave no name"
     if written is not None:
-        return {"description by": here, "written": now()}
+        return {"description by": person, "written": now()}
     if writer := writer_of("description", report):
         return {"description by": writer}
     if is_confirmed(report):
         return {"description by": f"the agent, confirmed by {report.review[-1].reviewer}"}
-    return {"description by": f"the agent, confirmed by {here}", "confirmed": now()}
+    return {"description by": f"the agent, confirmed by {person}", "confirmed": now()}
 
 
 def provenance_of(report: CaseReport) -> dict[str, str]:
-    """Where the record of a signed case comes from: case, model, and who signed or corrected what, and when."""
-    said = {
+    """Return the provenance of a record: the case, the model, and who signed or corrected what, and when."""
+    provenance = {
         "case": report.case_id,
         "model": report.model,
         "weights": str(report.provenance.get("weights", "")),
@@ -133,17 +141,22 @@ def provenance_of(report: CaseReport) -> dict[str, str]:
     }
     if report.review:
         last = report.review[-1]
-        said |= {"reviewer": last.reviewer, "decided": last.decided, "decision": last.action}
+        provenance |= {"reviewer": last.reviewer, "decided": last.decided, "decision": last.action}
         corrected = (f"{name} by {d.reviewer or 'a reviewer'}" for d in report.review for name in d.changes)
-        said["corrected"] = ", ".join(dict.fromkeys(corrected))
-        said |= {
+        provenance["corrected"] = ", ".join(dict.fromkeys(corrected))
+        provenance |= {
             f"{name} before": _short(change["from"])
             for d in report.review
             for name, change in d.changes.items()
         }
-    if added := [addendum for addendum in report.addenda if addendum.diagnosis]:
-        said |= {"amended by": added[-1].reviewer, "amended": added[-1].added, "signed as": report.diagnosis}
-    return {name: value for name, value in said.items() if value}
+    if amending := [addendum for addendum in report.addenda if addendum.diagnosis]:
+        last_one = amending[-1]
+        provenance |= {
+            "amended by": last_one.reviewer,
+            "amended": last_one.added,
+            "signed as": report.diagnosis,
+        }
+    return {name: value for name, value in provenance.items() if value}
 
 
 def add_to_knowledge(
@@ -158,15 +171,26 @@ def add_to_knowledge(
     confirmed: bool = False,
     reviewer: str | None = None,
 ) -> str:
-    """Add a signed case to a knowledge base, made where the folder has none, and return the record's id.
+    """Add a signed case to a knowledge base and return the id of the record.
 
-    It is found by its pictures, too, where its video is still what it was and the knowledge base has pictures (a new
-    one has, of a case of nano): seen by ``viewer``, else by the encoder that the knowledge base names, unless that is
-    the tower of a model which would have to be loaded for it. Where its pictures could not be seen, the change log
-    says why. The other arguments are as in :func:`record_of`.
+    The record gets image vectors if the video is unchanged and the knowledge base has an image view; a new base has
+    one if the case is nano's. If the frames cannot be encoded, the change log says why.
 
-    Raises ``CaseError`` as :func:`record_of` and for a case that is in it already, ``KnowledgeError`` for a folder that
-    cannot be used.
+    Args:
+        report: The report of the case.
+        folder: The knowledge base; it is created if the folder has none.
+        viewer: What encodes the frames. By default the encoder that the base names, unless a model would have to be
+            loaded for it.
+        patient: As in :func:`record_of`, like the arguments after it.
+        group: See :func:`record_of`.
+        description: See :func:`record_of`.
+        findings: See :func:`record_of`.
+        confirmed: See :func:`record_of`.
+        reviewer: See :func:`record_of`.
+
+    Raises:
+        CaseError: As in :func:`record_of`, or the case is already in the knowledge base.
+        KnowledgeError: The folder cannot be used.
     """
     from videopath.knowledge import STARTER_FOLDER, KnowledgeBase
     from videopath.knowledge.storage.manifest import MANIFEST
@@ -183,17 +207,17 @@ def add_to_knowledge(
     folder = Path(folder).expanduser()
     if folder.resolve() == STARTER_FOLDER.resolve():
         raise KnowledgeError(
-            "The starter knowledge base is part of VideoPath and is not changed; name a folder of your own, "
-            "it is made where there is none."
+            "The starter knowledge base is part of VideoPath and is never changed: give a folder of your own. "
+            "It is created if it does not exist."
         )
-    with _one_at_a_time(folder):
+    with _folder_lock(folder):
         if not (folder / MANIFEST).exists():
             viewer = viewer or _viewer_of(report, f"tower:{report.settings.model}")[0]
             KnowledgeBase.build(folder, [record], viewer=viewer)
             return record.id
         base = KnowledgeBase.open(folder)
-        if any(known.id == record.id for known in base):
-            raise CaseError(f"Case {report.case_id} is in the knowledge base {folder} already: {record.id}.")
+        if any(other.id == record.id for other in base):
+            raise CaseError(f"Case {report.case_id} is already in the knowledge base {folder}: {record.id}.")
         note, mark = f"signed case {report.case_id}", base.image_encoder
         if viewer is None and mark is not None:
             viewer, why_not = _viewer_of(report, mark.name, mark.views, mark.sha256)
@@ -203,27 +227,29 @@ def add_to_knowledge(
 
 
 def _viewer_of(
-    report: CaseReport, encoder: str, views: Views = "parts", sha256: str | None = None
+    report: CaseReport, encoder: str, views: FrameViews = "parts", sha256: str | None = None
 ) -> tuple[Viewer | None, str]:
-    """A viewer for the case's own video, by the encoder of this name and hash; or none, and why."""
+    """Return a viewer of the case's video with this encoder; or None, and why there is none."""
     from videopath.tools.frame_encoders.loading import is_loaded_by_name, load_frame_encoder
     from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
     if not is_loaded_by_name(encoder):
         return None, f"the model of {encoder} is not loaded for it"
-    if why_not := _why_not_the_same(report):
+    if why_not := _why_video_differs(report):
         return None, why_not
     try:
         viewer = MediaViewer(load_frame_encoder(encoder), None, views=views)
-    except InputError as error:  # the encoder is not installed here: the words are worth keeping without it
+    except (
+        InputError
+    ) as error:  # the encoder is not installed here; the record is still useful without image vectors
         return None, str(error)
     if sha256 not in (None, viewer.sha256):
         return None, f"{encoder} has other weights here"
     return viewer, ""
 
 
-def _why_not_the_same(report: CaseReport) -> str:
-    """Why the case's video is no longer what was signed; empty where it is."""
+def _why_video_differs(report: CaseReport) -> str:
+    """Return why the case's video is not the one that was signed; empty if it is."""
     from videopath.media.clip import open_source
 
     assert report.video is not None
@@ -237,17 +263,17 @@ def _why_not_the_same(report: CaseReport) -> str:
     return "" if same else f"{path} is another file now"
 
 
-def _short(value: Any, most: int = 300) -> str:
+def _short(value: Any, limit: int = 300) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _one_at_a_time(folder: Path) -> FileLock:
-    """Two people who sign at once do not make the same knowledge base twice."""
+def _folder_lock(folder: Path) -> FileLock:
+    """Return a lock beside the folder, so that two people do not create the same knowledge base at once."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(folder.parent / f".{folder.name}.lock")
     except OSError as error:
         raise KnowledgeError(
-            f"The knowledge base {folder} cannot be written: {error.strerror or error}; choose a folder that can."
+            f"The knowledge base {folder} cannot be written ({error.strerror or error}): choose another folder."
         ) from error

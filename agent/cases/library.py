@@ -1,15 +1,16 @@
 """The case library: one folder per case and one SQLite table over them all.
 
-    $VIDEOPATH_HOME/cases.sqlite                  what ``videopath cases list`` shows
-    $VIDEOPATH_HOME/cases/<case_id>/inputs.json   what the case was begun with
-                                   /report.json   the report, when there is one
+    $VIDEOPATH_HOME/cases.sqlite                  a row for each case
+    $VIDEOPATH_HOME/cases/<case_id>/inputs.json   the inputs of the graph
+                                   /report.json   the report
                                    /report.md
-                                   /trace.jsonl   the steps, while they finish
+                                   /trace.jsonl   the finished steps
                                    /frames/*.png  the evidence frames
-    $VIDEOPATH_HOME/checkpoints.sqlite            the graph's own checkpoints of unfinished cases, by case id
+    $VIDEOPATH_HOME/checkpoints.sqlite            the graph's checkpoints of unfinished cases, by case id
 
-All of it is for its owner alone, and so are the copies of videos in $VIDEOPATH_HOME/cache; a library of an earlier
-version becomes so when it is written to. Reading never creates or changes anything. Writers from several processes wait for each other (write-ahead log).
+Only the owner of the home folder can read it, including the copies of videos in $VIDEOPATH_HOME/cache. A library of
+an earlier version gets these permissions when it is written to. Reading never creates or changes anything. Writers of
+several processes wait for each other (write-ahead log).
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ from videopath.agent.cases.signing import (
 )
 from videopath.core.choices import CaseStatus, DisplayedStatus, ExportFormat
 from videopath.core.clock import now, utc
-from videopath.core.database import connected, create_database, reading
+from videopath.core.database import connect, create_database, open_read_only
 from videopath.core.errors import CaseError
 from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
 from videopath.core.settings import home_folder
 
 SAVING_NAME = ".saving"
-"""Stands in a case's folder while its report and its row are written: a kill may have come between the two."""
+"""A file in the case folder while report and row are written. If it is left there, a kill came between the two."""
 INPUTS_NAME = "inputs.json"
-"""What a case was begun with, in its folder."""
+"""The file with the inputs of the graph, in the case folder."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-_WAIT = 30.0  # seconds that a writer waits for another
-_LITTLE_SPACE = 1 << 20  # bytes
+_WAIT = 30.0  # seconds that a writer waits for another one
+_MIN_FREE_SPACE = 1 << 20  # bytes
 _FINISHED = ("done", "abstained", "signed", "rejected")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
@@ -61,7 +62,7 @@ CREATE TABLE IF NOT EXISTS cases (
 
 
 class CaseEntry(BaseModel):
-    """A row of the library."""
+    """A case as the library lists it: one row of its table."""
 
     case_id: str
     status: CaseStatus
@@ -75,45 +76,58 @@ class CaseEntry(BaseModel):
     signed_by: str | None = None
     signed_at: str | None = None
     comment: str | None = None
-    at_work: bool = Field(default=False, description="whether somebody works on this unfinished case")
+    at_work: bool = Field(default=False, description="whether a process works on this unfinished case")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def state(self) -> DisplayedStatus:
-        """The status for people: somebody works on a case that runs; one that was begun and left is interrupted."""
+        """The status that people see: a running case that no process works on is "interrupted"."""
         if self.at_work:
             return "running"
         return "interrupted" if self.status == "running" else self.status
 
 
 def new_case_id() -> str:
-    """A fresh case id that sorts by time: ``20260131-142501-9f3c1a``."""
+    """Return a new case id that sorts by time: ``20260131-142501-9f3c1a``."""
     return f"{utc():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def load_case_library(home: str | Path | None = None) -> CaseLibrary:
-    """The library of a home folder; none: ``$VIDEOPATH_HOME`` or the platform's folder."""
+    """Return the library of a home folder; the default is ``$VIDEOPATH_HOME``, else the platform's folder."""
     return CaseLibrary(Path(home).expanduser() if home is not None else home_folder())
 
 
 class CaseLibrary:
-    """All cases of one home folder."""
+    """All cases of one home folder.
+
+    Args:
+        home: The home folder; it is created when the first case is entered.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "cases.sqlite"
-        self._is_private = False  # as far as this process has looked
+        self._is_private = False  # whether this process has checked the permissions
 
     def folder(self, case_id: str) -> Path:
-        """The folder of a case, whether or not it exists. Raises ``CaseError`` for an id that is no file name."""
+        """Return the folder of a case, whether or not it exists.
+
+        Raises:
+            CaseError: The id is not a safe file name.
+        """
         if not _SAFE_ID.fullmatch(case_id):
             raise CaseError(
-                f"{case_id[:80]!r} is not a case id: letters, digits, '-' and '_' only, at most 80."
+                f"{case_id[:80]!r} is not a case id: use letters, digits, '-' and '_', at most 80 characters."
             )
         return self.home / "cases" / case_id
 
     def list(self, status: DisplayedStatus | None = None, site: str | None = None) -> list[CaseEntry]:
-        """The cases, newest first; only those in a state or of a site when it is given."""
+        """Return the cases, newest first.
+
+        Args:
+            status: Only cases that people see with this status.
+            site: Only cases of this canonical site.
+        """
         if not self.database.exists():
             return []
         with self._reading() as database:
@@ -125,7 +139,11 @@ class CaseLibrary:
         return [entry for entry in entries if status in (None, entry.state)]
 
     def entry(self, case_id: str) -> CaseEntry:
-        """The row of a case. Raises ``CaseError`` when there is none."""
+        """Return the row of a case.
+
+        Raises:
+            CaseError: The case is unknown.
+        """
         self.folder(case_id)
         row = None
         if self.database.exists():
@@ -133,21 +151,21 @@ class CaseLibrary:
                 row = database.execute("SELECT * FROM cases WHERE case_id = ?", (case_id,)).fetchone()
         if row is None:
             raise CaseError(
-                f"There is no case {case_id} in {self.home}: `videopath cases list` shows those there are."
+                f"There is no case {case_id} in {self.home}: `videopath cases list` shows all cases."
             )
         return self._entry_from(row)
 
     def _listed(self, row: sqlite3.Row) -> CaseEntry:
-        """A row for the list; one that this version does not understand is listed as failed, with the reason."""
+        """Return a row for the list; a row that this version does not understand is listed as failed, with the reason."""
         try:
             return self._entry_from(row)
         except CaseError as error:
-            kept = {name: str(value or "") for name, value in dict(row).items()}
-            known = {name: kept.get(name, "") for name in ("case_id", "video", "created", "updated")}
-            return CaseEntry(status="failed", comment=str(error), **known)
+            values = {name: str(value or "") for name, value in dict(row).items()}
+            fields = {name: values.get(name, "") for name in ("case_id", "video", "created", "updated")}
+            return CaseEntry(status="failed", comment=str(error), **fields)
 
     def _entry_from(self, row: sqlite3.Row) -> CaseEntry:
-        """The row, or what the report says where a kill came after the report of a finished case and before its row."""
+        """Return the row; if a kill came between the report of a finished case and its row, what the report says."""
         try:
             entry = CaseEntry(**dict(row))
         except ValidationError as error:
@@ -166,9 +184,10 @@ class CaseLibrary:
         return _entry_of(report) if report.status in _FINISHED else entry
 
     def get(self, case_id: str) -> CaseReport:
-        """The report of a case.
+        """Return the report of a case.
 
-        Raises ``CaseError`` when the case is unknown, has no report yet, or its report is damaged.
+        Raises:
+            CaseError: The case is unknown, has no report yet, or its report is damaged.
         """
         entry, folder = self.entry(case_id), self.folder(case_id)
         try:
@@ -180,12 +199,14 @@ class CaseLibrary:
         except OSError as error:
             raise CaseError(f"{folder / REPORT_NAME} cannot be read: {error.strerror or error}.") from error
         except ValidationError as error:
-            raise CaseError(
-                f"{folder / REPORT_NAME} is damaged or was changed: it is not a report."
-            ) from error
+            raise CaseError(f"{folder / REPORT_NAME} was damaged or changed: it is not a report.") from error
 
     def start(self, case_id: str, video: str, site: str | None, model: str) -> Path:
-        """Enter a new case as running and make its folder. Raises ``CaseError`` when the id is taken."""
+        """Enter a new case as running and return its new folder.
+
+        Raises:
+            CaseError: The id is taken.
+        """
         folder, moment = self.folder(case_id), now()
         entry = CaseEntry(
             case_id=case_id,
@@ -201,16 +222,22 @@ class CaseLibrary:
                 _insert(database, entry)
             except sqlite3.IntegrityError as error:
                 raise CaseError(
-                    f"There is a case {case_id} already: leave the id out or choose another."
+                    f"There is already a case {case_id}: choose another id, or leave it out."
                 ) from error
             private_folder(folder)
         return folder
 
     @contextmanager
     def working(self, case_id: str, wait: float = 0.0, lost: str = "") -> Iterator[None]:
-        """Only one process works on a case; the lock of a killed one is free again.
+        """Hold the lock of a case within the block, so that only this process works on it.
 
-        Raises ``CaseError`` if the lock is not free within ``wait`` seconds.
+        Args:
+            case_id: The case.
+            wait: How long to wait for another process, in seconds.
+            lost: What a person typed for this case, from ``words_not_kept``; it is added to the error.
+
+        Raises:
+            CaseError: The lock is not free in time.
         """
         lock = self.take(case_id, wait, lost)
         try:
@@ -219,11 +246,15 @@ class CaseLibrary:
             lock.release()
 
     def take(self, case_id: str, wait: float = 0.0, lost: str = "") -> BaseFileLock:
-        """The case's lock, held until its ``release``; raises as ``working`` does."""
+        """Return the case's lock, held until its ``release``. Arguments and errors are those of :meth:`working`."""
         return take(self.folder(case_id), wait, lost)
 
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
-        """Note how far a case is; ``comment`` says why it failed. Raises ``CaseError`` for a signed case."""
+        """Set the status of a case; ``comment`` says why it failed.
+
+        Raises:
+            CaseError: The case is signed.
+        """
         if self.entry(case_id).status == "signed":
             raise CaseError(f"Case {case_id} is signed and stays as signed.")
         with self._connect() as database:
@@ -233,9 +264,10 @@ class CaseLibrary:
             )
 
     def save(self, report: CaseReport) -> Path:
-        """Write the report of a case (JSON and Markdown) and its row; returns the case folder.
+        """Write the report of a case (JSON and Markdown) and its row; return the case folder.
 
-        Raises ``CaseError`` if the case is signed and the report says something else than what was signed.
+        Raises:
+            CaseError: The case is signed, and the report differs from what was signed.
         """
         folder = self.folder(report.case_id)
         refuse_to_overwrite(folder / REPORT_NAME, report)
@@ -259,12 +291,21 @@ class CaseLibrary:
         findings: Sequence[str] | None = None,
         confirmed: bool = False,
     ) -> CaseReport:
-        """Sign a finished case; who, when and the comment are kept in report and row.
+        """Sign a finished case and return its report.
 
-        ``diagnosis``, ``description`` and ``findings`` replace the agent's; a case without a diagnosis cannot be
-        signed without one. ``confirmed``: the person has read description and findings as they are signed and
-        confirms them, so that the case may become knowledge. One person signs: a second signature raises
-        ``CaseError`` and repeats the words that it would have lost.
+        Args:
+            case_id: The case.
+            reviewer: Who signs.
+            comment: The person's comment; report and row keep it with the name and the time.
+            diagnosis: Replaces the agent's. It must be given if the agent has none or abstained.
+            description: Replaces the agent's.
+            findings: Replace the agent's.
+            confirmed: Whether the person has read and confirms description and findings. Only then, or if the
+                person wrote them, can the case become knowledge.
+
+        Raises:
+            CaseError: The case is unknown, not finished or already signed, or the diagnosis is missing. The message
+                repeats the words that were not kept.
         """
         signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed)
         self.entry(case_id)
@@ -272,7 +313,7 @@ class CaseLibrary:
         lost = words_not_kept(diagnosis, description, findings, comment)
         with self.working(case_id, _WAIT, lost):
             entry = self.entry(case_id)
-            signature.refuse_where_signed(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
+            signature.refuse_unsignable(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
             report = self.get(case_id)
             apply_signature(signature, report, now())
             self.save(report)
@@ -282,10 +323,16 @@ class CaseLibrary:
     def add_addendum(
         self, case_id: str, reviewer: str, text: str, diagnosis: str | None = None
     ) -> CaseReport:
-        """Add to a signed case what a person has to say later, with name and time; what was signed stays.
+        """Add an addendum to a signed case and return its report. What was signed stays as it is.
 
-        ``diagnosis``: another one than the one that was signed. Raises ``CaseError`` for a case that nobody signed,
-        and without a name or a text.
+        Args:
+            case_id: The case.
+            reviewer: Who adds it.
+            text: What they add.
+            diagnosis: A diagnosis that differs from the signed one.
+
+        Raises:
+            CaseError: The case is unknown or not signed, or the name or the text is empty.
         """
         self.entry(case_id)
         with self.working(case_id, wait=_WAIT):
@@ -295,16 +342,20 @@ class CaseLibrary:
         return report
 
     def delete(self, case_id: str) -> None:
-        """Remove a case with its folder and the graph's checkpoints. Raises ``CaseError`` while it is worked on."""
+        """Delete a case with its folder and its checkpoints.
+
+        Raises:
+            CaseError: The case is unknown, or a process works on it.
+        """
         self.entry(case_id)
         folder = self.folder(case_id)
-        with self.working(case_id) if folder.exists() else nullcontext():  # none where a deletion was killed
+        with self.working(case_id) if folder.exists() else nullcontext():  # no folder: a deletion was killed
             self.discard(case_id)
 
     def discard(self, case_id: str) -> None:
-        """Remove a case for the one who holds its lock; the lock goes last, so nobody begins with what is left.
+        """Delete a case; the caller holds its lock. The lock is deleted last, so that nobody works on a half-deleted case.
 
-        A case whose deletion was killed is still listed and can be deleted again.
+        If the deletion is killed, the case is still listed and can be deleted again.
         """
         folder = self.folder(case_id)
         for part in folder.iterdir() if folder.exists() else ():
@@ -317,22 +368,22 @@ class CaseLibrary:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
         shutil.rmtree(
             folder, ignore_errors=True
-        )  # one who waits for the lock may make it again: there is no case to it
+        )  # a process that waits for the lock may create the folder again; it belongs to no case
 
     def finished(self, case_id: str) -> bool:
-        """Whether a case has come to its end: nothing of it is left to be done but to sign it."""
+        """Return whether a case has ended: only a signature may follow."""
         return self.entry(case_id).status in _FINISHED
 
     def drop_checkpoints(self, case_id: str) -> None:
-        """Remove the graph's checkpoints of a case: a finished one has no use for them, its folder holds all.
+        """Delete the checkpoints of a case. A finished case does not need them: its folder holds everything.
 
-        The space is that of the next case: the file grows with the cases at work, not with those that were done.
+        The next case reuses the space, so the file grows with the cases at work, not with the finished ones.
         """
         checkpoints = self.home / "checkpoints.sqlite"
         if not checkpoints.exists():
             return
         try:
-            with closing(connected(checkpoints, timeout=_WAIT)) as database, database:
+            with closing(connect(checkpoints, timeout=_WAIT)) as database, database:
                 names = database.execute(
                     "SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')"
                 ).fetchall()
@@ -344,9 +395,19 @@ class CaseLibrary:
     def export(
         self, case_id: str, path: str | Path, form: ExportFormat = "zip", *, with_paths: bool = False
     ) -> Path:
-        """Write the bundle of a case, or its report as PDF, Markdown or JSON, to ``path`` and return it.
+        """Export a case.
 
-        ``with_paths``: it says where the files lie on this machine; else it has their names and hashes alone.
+        Args:
+            case_id: The case.
+            path: The file to write.
+            form: The bundle ("zip"), or the report as "pdf", "md" or "json".
+            with_paths: Write whole paths, not only the names of files and folders.
+
+        Returns:
+            ``path``.
+
+        Raises:
+            CaseError: The case has no report that can be read.
         """
         report, path = self.get(case_id), Path(path)
         if form == "zip":
@@ -360,9 +421,9 @@ class CaseLibrary:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that writes nothing."""
+        """Open a connection that only reads."""
         try:
-            with reading(self.database, _WAIT) as database:
+            with open_read_only(self.database, _WAIT) as database:
                 database.row_factory = sqlite3.Row
                 yield database
         except (sqlite3.DatabaseError, OSError) as error:
@@ -370,12 +431,12 @@ class CaseLibrary:
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose changes are kept when the block ends well."""
+        """Open a connection; its changes are committed if the block ends without an error."""
         try:
             create_database(self.database)
             if not self._is_private:
                 self._close_to_others()
-            with closing(connected(self.database, timeout=_WAIT)) as database:
+            with closing(connect(self.database, timeout=_WAIT)) as database:
                 database.row_factory = sqlite3.Row
                 database.execute(_TABLE)
                 with database:
@@ -386,7 +447,10 @@ class CaseLibrary:
             raise CaseError(self.why_unusable(error, self.database)) from error
 
     def _close_to_others(self) -> None:
-        """Earlier versions left all to the umask. A folder comes after what is in it: open, it says that work is left."""
+        """Restrict files of earlier versions to their owner.
+
+        A folder is restricted after its contents: while it is open to others, the work is not finished.
+        """
         for database in self.home.glob("*.sqlite*"):
             close_to_others(database)
         for folder in (self.home / "cache", self.home / "cases"):
@@ -397,8 +461,8 @@ class CaseLibrary:
         self._is_private = True
 
     def why_unusable(self, error: Exception, file: Path) -> str:
-        """Why a database in this library could not be used: SQLite calls a full disk an I/O error, so look for oneself."""
-        if self.home.exists() and shutil.disk_usage(self.home).free < _LITTLE_SPACE:
+        """Return why a database could not be used. SQLite reports a full disk as an I/O error, so the disk is checked."""
+        if self.home.exists() and shutil.disk_usage(self.home).free < _MIN_FREE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
         return (
             f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
@@ -414,7 +478,7 @@ def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "
 
 
 def _upsert(database: sqlite3.Connection, entry: CaseEntry) -> None:
-    """Insert the row or bring it up to date; the moment of creation stays."""
+    """Insert or update the row; the time of creation stays."""
     changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created", "at_work")]
     updates = ", ".join(f"{name} = excluded.{name}" for name in changing)
     _insert(database, entry, f"ON CONFLICT(case_id) DO UPDATE SET {updates}")

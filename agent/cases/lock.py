@@ -1,6 +1,6 @@
-"""The lock of a case: who holds it works on the case, and everybody may ask whether somebody does.
+"""The lock of a case: its holder works on the case, and everybody can see whether it is held.
 
-The operating system frees the lock of a process that ends, however it ends. Asking makes no file and writes nothing.
+The operating system frees the lock when its process ends, however it ends. Checking it writes nothing.
 """
 
 from __future__ import annotations
@@ -15,61 +15,66 @@ from filelock import BaseFileLock, FileLock, Timeout
 from videopath.core.errors import CaseError
 
 LOCK_NAME = ".lock"
-WHILE_ASKED = 0.5
-"""Seconds that a holder-to-be waits at least: somebody may be asking just now, which takes some microseconds."""
+MIN_WAIT = 0.5
+"""Seconds that :func:`take` waits at least: a check by another process holds the lock for some microseconds."""
 
 
 def take(folder: Path, wait: float = 0.0, lost: str = "") -> BaseFileLock:
-    """The lock of the case in ``folder``, held; its ``release`` gives it back.
+    """Take the lock of the case in ``folder`` and return it; its ``release`` frees it.
 
-    Raises ``CaseError`` if it is not free within ``wait`` seconds, or if the case is gone. ``lost``: what a person typed
-    for this case, as ``words_not_kept`` says it, to be told with that.
+    Args:
+        folder: The case folder.
+        wait: How long to wait for another holder, in seconds.
+        lost: What a person typed for this case, from ``words_not_kept``; it is added to the error.
+
+    Raises:
+        CaseError: The lock is not free in time, or the case was deleted.
     """
-    if not folder.is_dir():  # the lock would make it
+    if not folder.is_dir():  # taking the lock would create it
         raise CaseError(
-            f"The folder of case {folder.name} is gone, as when a case is deleted: delete the case to end that.{lost}"
+            f"The folder of case {folder.name} is gone, as if it was deleted: delete the case.{lost}"
         )
     lock = FileLock(folder / LOCK_NAME, thread_local=False, mode=0o600)
     try:
-        lock.acquire(timeout=max(wait, WHILE_ASKED))
+        lock.acquire(timeout=max(wait, MIN_WAIT))
     except Timeout as error:
         raise CaseError(
-            f"Case {folder.name} is being worked on by another process: wait for it to finish.{lost}"
+            f"Another process works on case {folder.name}: wait for it to finish.{lost}"
         ) from error
     return lock
 
 
 def is_held(folder: Path) -> bool:
-    """Whether somebody works on the case in ``folder``, in this process or in another one."""
+    """Return whether this or another process works on the case in ``folder``."""
     try:
         descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY)
-    except OSError:  # there is no lock file: nobody has worked on it yet
+    except OSError:  # no lock file: nobody has worked on the case yet
         return False
     try:
-        return not _shared(descriptor)
+        return not _can_share(descriptor)
     finally:
         os.close(descriptor)
 
 
 if sys.platform == "win32":  # pragma: no cover
 
-    def _shared(descriptor: int) -> bool:
+    def _can_share(descriptor: int) -> bool:
         import msvcrt
 
         return _granted(lambda: msvcrt.locking(descriptor, msvcrt.LK_NBRLCK, 1))
 
 else:
 
-    def _shared(descriptor: int) -> bool:
-        """Whether the lock may be shared at this moment; those who ask at once do not disturb each other."""
+    def _can_share(descriptor: int) -> bool:
+        """Return whether a shared lock is granted now: checks at the same time do not disturb each other."""
         import fcntl
 
         return _granted(lambda: fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB))
 
 
-def _granted(ask: Callable[[], None]) -> bool:
+def _granted(take_lock: Callable[[], None]) -> bool:
     try:
-        ask()
+        take_lock()
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""A look at a video before anything expensive: what it is, how good, and its sampled frames as small pictures."""
+"""The preview of a video: its facts, its quality, and its sampled frames as small pictures, without a model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from videopath.media.quality.burned_in import BurnedIn
     from videopath.media.quality.gate import Quality
 
-THUMBNAIL_SIDE = 320  # pixels of the longer side, at most
+THUMBNAIL_SIDE = 320  # largest longer side, pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """What a person sees before a case is begun."""
+    """What a person sees of a video before a case is begun."""
 
     facts: VideoFacts
     quality: Quality
     burned_in: BurnedIn
-    """Writing in the frames, which may name the patient or give the diagnosis away."""
+    """Burned-in writing, which may name the patient or give the diagnosis away."""
     thumbnails: np.ndarray
     """uint8 [T,h,w,3], RGB, the frames of ``facts.seconds``; long side 320 pixels at most."""
 
@@ -38,20 +38,31 @@ def preview(
     end: float | None = None,
     sampling: Sampling = "uniform",
 ) -> Preview:
-    """Sample a video as a case would and judge its quality; no model is loaded.
+    """Sample a video as a case would, and judge its quality. No model is loaded.
 
-    A refused video is no error here: ``quality.verdict`` says so. Raises ``InputError`` for what cannot be read.
+    Args:
+        video: A video, an image or a folder of frames.
+        frames: How many frames are sampled.
+        start: First second of the segment; None: the beginning.
+        end: Last second of the segment; None: the end.
+        sampling: How the frames are chosen.
+
+    Returns:
+        The preview. If the quality gate rejects the video, ``quality.verdict`` is "refused".
+
+    Raises:
+        InputError: The video cannot be read.
     """
     from videopath.media.clip import open_clip
     from videopath.media.quality.burned_in import find_writing
     from videopath.media.quality.gate import assess
 
     clip = open_clip(video, frames, start, end, sampling)
-    thumbnails = np.stack([_small(frame) for frame in clip.frames])  # [T,h,w,3]
+    thumbnails = np.stack([_thumbnail(frame) for frame in clip.frames])  # [T,h,w,3]
     return Preview(VideoFacts.of(clip), assess(clip), find_writing(clip), thumbnails)
 
 
-def _small(frame: np.ndarray) -> np.ndarray:
+def _thumbnail(frame: np.ndarray) -> np.ndarray:
     import cv2
 
     height, width = frame.shape[:2]

@@ -1,6 +1,6 @@
-"""A case as it is handed on: files and folders by their names, not by where they lie on this machine.
+"""Redaction of a case that is handed on: names of files and folders instead of their whole paths.
 
-A folder may tell a patient's name or a user's; the SHA-256 beside it says which file is meant.
+A folder may contain the name of a patient or a user. The SHA-256 beside it still identifies the file.
 """
 
 from __future__ import annotations
@@ -12,56 +12,56 @@ from typing import Any
 
 from videopath.agent.cases.records import CaseReport, Step
 
-_LONGEST = 4096  # characters of a path
+_MAX_PATH = 4096  # characters
 _ENCODER = re.compile(r"\btower:((?:/|[A-Za-z]:[\\/]).+?)(?= \([0-9a-f]{12}…\)|$)", re.MULTILINE)
-"""The tower of a model's folder, as knowledge bases name their encoder; in a sentence its hash follows."""
+"""The image encoder of a knowledge base: the vision tower of a model folder; in a sentence its hash follows."""
 
 
 def without_paths(report: CaseReport) -> CaseReport:
-    """The report with the names of files and folders in place of their whole paths."""
-    shared = CaseReport.model_validate(_shortened(report.model_dump(mode="json"), _known(report)))
-    shared.folder = report.folder
-    return shared
+    """Return a copy of the report with the names of files and folders instead of their whole paths."""
+    redacted = CaseReport.model_validate(_redacted(report.model_dump(mode="json"), _replacements(report)))
+    redacted.folder = report.folder
+    return redacted
 
 
 def steps_without_paths(steps: list[Step], report: CaseReport) -> list[Step]:
-    """The steps of a trace as those of its report become."""
-    known = _known(report)
-    return [Step.model_validate(_shortened(step.model_dump(mode="json"), known)) for step in steps]
+    """Return copies of the steps of a trace, redacted as the steps of its report."""
+    replacements = _replacements(report)
+    return [Step.model_validate(_redacted(step.model_dump(mode="json"), replacements)) for step in steps]
 
 
-def _known(report: CaseReport) -> dict[str, str]:
-    """What is replaced within sentences, the longest first: whole paths of the case, their folders, the user's home."""
+def _replacements(report: CaseReport) -> dict[str, str]:
+    """Return what is replaced within sentences, longest first: the case's paths, their folders, the user's home."""
     paths = {text: path for text in _texts(report.model_dump(mode="json")) if (path := _absolute(text))}
     folders = {text.removesuffix(path.name): "" for text, path in paths.items() if len(path.parts) > 2}
     home = {} if len(Path.home().parts) < 2 else {str(Path.home()): "~"}
-    found = {**home, **folders, **{text: path.name for text, path in paths.items() if len(path.parts) > 2}}
-    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+    names = {text: path.name for text, path in paths.items() if len(path.parts) > 2}
+    return dict(sorted({**home, **folders, **names}.items(), key=lambda item: -len(item[0])))
 
 
-def _shortened(value: Any, known: dict[str, str]) -> Any:
+def _redacted(value: Any, replacements: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {name: _shortened(one, known) for name, one in value.items()}
+        return {name: _redacted(part, replacements) for name, part in value.items()}
     if isinstance(value, list):
-        return [_shortened(one, known) for one in value]
+        return [_redacted(part, replacements) for part in value]
     if not isinstance(value, str):
         return value
     if path := _absolute(value):
         return path.name
     value = _ENCODER.sub(_tower_by_name, value)
-    for whole, name in known.items():
-        value = value.replace(whole, name)
+    for path_text, name in replacements.items():
+        value = value.replace(path_text, name)
     return value
 
 
-def _tower_by_name(found: re.Match[str]) -> str:
-    path = _absolute(found[1])
-    return f"tower:{path.name}" if path else found[0]
+def _tower_by_name(match: re.Match[str]) -> str:
+    path = _absolute(match[1])
+    return f"tower:{path.name}" if path else match[0]
 
 
 def _absolute(text: str) -> PurePath | None:
-    """The text as a path, if it is a whole one and nothing else."""
-    if len(text) > _LONGEST or "\n" in text:
+    """Return the text as a path; None unless it is an absolute path and nothing else."""
+    if len(text) > _MAX_PATH or "\n" in text:
         return None
     posix, windows = PurePosixPath(text), PureWindowsPath(text)
     if posix.is_absolute() and posix.name:
@@ -73,5 +73,5 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _texts(one)
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)

@@ -1,4 +1,4 @@
-"""The signature under a finished case, and what is added to a signed one. Nothing signed is overwritten."""
+"""Signatures of finished cases, and addenda to signed ones. Nothing signed is overwritten."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIGNABLE = ("done", "abstained")
 
 @dataclass(frozen=True)
 class Signature:
-    """What a person signs with, as it was typed."""
+    """A signature as a person typed it."""
 
     reviewer: str
     comment: str = ""
@@ -29,17 +29,17 @@ class Signature:
     confirmed: bool = False
 
     def refuse_unnamed(self) -> None:
-        """Raise ``CaseError`` without a name."""
+        """Raise ``CaseError`` if the name is empty."""
         if not self.reviewer.strip():
             raise CaseError("A signature needs a name: give the reviewer.")
 
-    def refuse_where_signed(self, case_id: str, by: str | None, when: str | None, status: str) -> None:
-        """Raise ``CaseError`` for a case that cannot be signed, or not any more: it repeats what was typed."""
+    def refuse_unsignable(self, case_id: str, by: str | None, when: str | None, status: str) -> None:
+        """Raise ``CaseError`` for a case that is signed or not finished; the message repeats what was typed."""
         if status == "signed":
             lost = words_not_kept(self.diagnosis, self.description, self.findings, self.comment)
             raise CaseError(
                 f"Case {case_id} was signed by {by} on {when}; it stays as signed.{lost} "
-                f"What you have to add goes into an addendum: `videopath cases addendum {case_id}`."
+                f"Add an addendum instead: `videopath cases addendum {case_id}`."
             )
         if status not in _SIGNABLE:
             raise CaseError(f"Case {case_id} is {status}: only a finished case can be signed.")
@@ -48,7 +48,7 @@ class Signature:
 def words_not_kept(
     diagnosis: str | None, description: str | None, findings: Sequence[str] | None, comment: str = ""
 ) -> str:
-    """Each word that a person typed in vain, after its field's name, to end a sentence's message with."""
+    """Return a sentence with what a person typed in vain, after each field's name; it ends an error message."""
     typed = {
         "diagnosis": diagnosis or "",
         "description": description or "",
@@ -60,14 +60,23 @@ def words_not_kept(
 
 
 def decision_not_kept(decision: Decision | None) -> str:
-    """``words_not_kept`` of a decision that cannot be taken now; empty without one."""
+    """Return :func:`words_not_kept` for a decision that cannot be taken now; empty if there is no decision."""
     if decision is None:
         return ""
     return words_not_kept(decision.diagnosis, decision.description, decision.findings, decision.comment)
 
 
 def apply_signature(signature: Signature, report: CaseReport, moment: str) -> None:
-    """Sign the report: the person's words stand in it in place of the agent's."""
+    """Sign the report: the person's words replace the agent's.
+
+    Args:
+        signature: What the person typed.
+        report: The report; it is changed.
+        moment: When it is signed, ISO 8601.
+
+    Raises:
+        CaseError: What would be signed is not a diagnosis, or a text is not valid.
+    """
     decision = _decision(signature, report, moment)
     refuse_without_diagnosis(
         signature.diagnosis,
@@ -85,15 +94,19 @@ def apply_signature(signature: Signature, report: CaseReport, moment: str) -> No
 
 
 def addendum_of(report: CaseReport, reviewer: str, text: str, diagnosis: str | None, moment: str) -> Addendum:
-    """An addendum to a report. Raises ``CaseError`` for one that cannot be added."""
+    """Return an addendum to a report.
+
+    Raises:
+        CaseError: The report is not signed, the name or the text is empty, or the diagnosis is none.
+    """
     if report.status != "signed":
         raise CaseError(
-            f"Case {report.case_id} is {report.status}: an addendum goes to a signed case; correct this one and sign it."
+            f"Case {report.case_id} is {report.status}: only a signed case takes an addendum. Correct this case and sign it."
         )
     if not reviewer.strip():
         raise CaseError("An addendum needs a name: give the reviewer.")
     if not text.strip():
-        raise CaseError("An addendum needs a text: say what you add, or why the diagnosis is another.")
+        raise CaseError("An addendum needs a text: write what you add, or why the diagnosis changes.")
     other = (diagnosis or "").strip() or None
     if other:
         refuse_without_diagnosis(
@@ -106,15 +119,18 @@ def addendum_of(report: CaseReport, reviewer: str, text: str, diagnosis: str | N
 
 
 def refuse_to_overwrite(path: Path, report: CaseReport) -> None:
-    """Raise ``CaseError`` if what is signed there would change. A step that runs again after a kill writes the same."""
+    """Raise ``CaseError`` if saving the report would change what is signed.
+
+    A step that runs again after a kill saves the same report, which is allowed.
+    """
     try:
-        kept = CaseReport.from_json(path.read_bytes())
+        saved = CaseReport.from_json(path.read_bytes())
     except (FileNotFoundError, IsADirectoryError, ValidationError):
         return
-    if kept.status != "signed":
+    if saved.status != "signed":
         return
-    same = _signed_words(kept) == _signed_words(report)
-    if not same or report.addenda[: len(kept.addenda)] != kept.addenda:
+    same = _signed_words(saved) == _signed_words(report)
+    if not same or report.addenda[: len(saved.addenda)] != saved.addenda:
         raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
 
 
@@ -124,16 +140,16 @@ def _signed_words(report: CaseReport) -> tuple[object, ...]:
 
 
 def _decision(signature: Signature, report: CaseReport, moment: str) -> Decision:
-    """The decision that signs a report, with what it changes."""
-    said: dict[str, Any] = {
+    """Return the decision that signs a report, with its changes."""
+    before: dict[str, Any] = {
         "diagnosis": report.diagnosis,
         "description": report.description,
         "findings": [finding.text for finding in report.findings],
     }
     changes = {
-        name: {"from": said[name], "to": word}
+        name: {"from": before[name], "to": word}
         for name, word in _words(signature).items()
-        if word is not None and word != said[name]
+        if word is not None and word != before[name]
     }
     new: dict[str, Any] = {name: change["to"] for name, change in changes.items()}
     try:
@@ -151,10 +167,10 @@ def _decision(signature: Signature, report: CaseReport, moment: str) -> Decision
 
 
 def _words(signature: Signature) -> dict[str, Any]:
-    """The person's words by field; none: as it was.
+    """Return the person's words by field; None keeps the agent's.
 
-    As in a review, findings alone are the description and a description alone is its findings: the agent's words do
-    not stay beside a person's other ones.
+    As in a review, findings without a description become the description, and the other way round: the agent's words
+    never stay beside a person's.
     """
     description = (signature.description or "").strip() or None
     findings = None if signature.findings is None else _lines(signature.findings)
@@ -175,7 +191,7 @@ def _lines(findings: Sequence[str]) -> list[str]:
 
 
 def _finding_of(text: str, report: CaseReport) -> Finding:
-    """A person's finding, at the middle of the frames that were seen."""
+    """Return a person's finding, placed at the middle frame."""
     frames = report.video
     middle = len(frames.indices) // 2 if frames else 0
     return Finding(

@@ -1,7 +1,7 @@
 """The trace: one JSON line per finished step, on disk before the next step starts.
 
-A line is written by a single ``write`` and synchronised, so the file can be read while the case runs. A kill in
-the middle of a line leaves a torn tail: readers leave it out, the next writer removes it.
+The file can be read while the case runs. A kill in the middle of a line leaves a torn tail: readers ignore it, the
+next writer removes it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from videopath.core.jsonl import JsonLines, whole_lines
 
 TRACE_NAME = "trace.jsonl"
 DAMAGED = "damaged"
-"""The name of what stands in the place of a step that cannot be read."""
+"""The name of the step that replaces one that cannot be read."""
 
 
 def trace_text(steps: Iterable[Step]) -> str:
-    """Steps as the text of a trace."""
+    """Return the text of a trace with these steps."""
     return "".join(_line_of(step) + "\n" for step in steps)
 
 
@@ -36,21 +36,27 @@ def trace_file(path: Path) -> JsonLines:
 
 
 def append_step(path: Path, step: Step) -> None:
-    """Append a step to the trace at ``path`` and wait until it is on disk; a missing file is made."""
+    """Append a step to the trace at ``path`` and wait until it is on disk. A missing file is created."""
     trace_file(path).append(_line_of(step))
 
 
 def read_trace(path: Path) -> list[Step]:
-    """The finished steps so far; an absent file is an empty trace.
+    """Return the finished steps; none if the file is missing.
 
-    A damaged line costs that line alone: a step named "damaged" stands in its place and says so. Raises ``CaseError``
-    when the file cannot be read at all.
+    A step named "damaged" replaces each line that cannot be read, and says so.
+
+    Raises:
+        CaseError: The file cannot be read at all.
     """
     return [_step_of(number, line, path.name) for number, line in enumerate(trace_lines(path), 1)]
 
 
 def trace_lines(path: Path) -> list[bytes]:
-    """The whole lines of a trace as they are on disk, each with its newline."""
+    """Return the whole lines of a trace as they are on disk, each with its newline.
+
+    Raises:
+        CaseError: The file cannot be read.
+    """
     try:
         return trace_file(path).read()
     except OSError as error:
@@ -58,9 +64,10 @@ def trace_lines(path: Path) -> list[bytes]:
 
 
 def parse_trace(data: bytes, name: str = TRACE_NAME) -> Iterator[Step]:
-    """The steps of a trace's bytes; a torn last line is left out.
+    """Yield the steps of a trace's bytes; a torn last line is ignored.
 
-    Raises ``CaseError`` naming the line when a whole line is not a step.
+    Raises:
+        CaseError: A whole line is not a step; the message names the line.
     """
     for number, line in enumerate(whole_lines(data), 1):
         try:

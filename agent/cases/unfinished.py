@@ -1,4 +1,4 @@
-"""What there is of a case that is not finished: its steps so far, as a report without an outcome."""
+"""The report of an unfinished case: its steps so far, without an outcome."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ UNFINISHED = ("running", "failed")
 
 
 def report_so_far(library: CaseLibrary, case_id: str) -> CaseReport:
-    """The report of a case, or the finished steps of an unfinished one; nothing is written.
+    """Return the report of a case; of an unfinished one, a report with its finished steps. Nothing is written.
 
-    Raises ``CaseError`` when the case is unknown, or its report or its trace is damaged.
+    Raises:
+        CaseError: The case is unknown, or its report or its trace is damaged.
     """
     entry = library.entry(case_id)
     if entry.status not in UNFINISHED:

@@ -88,7 +88,7 @@ def test_an_addendum_needs_a_name_a_text_and_no_empty_diagnosis(
 
 
 def test_only_a_signed_case_has_an_addendum(library: CaseLibrary) -> None:
-    with pytest.raises(CaseError, match="goes to a signed case"):
+    with pytest.raises(CaseError, match="only a signed case takes an addendum"):
         library.add_addendum("case-1", "Dr. B", TEXT)
     with pytest.raises(CaseError, match="no case nobody"):
         library.add_addendum("nobody", "Dr. B", TEXT)

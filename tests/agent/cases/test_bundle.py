@@ -134,7 +134,7 @@ def test_a_name_that_stands_twice_is_told(finished: CaseReport, tmp_path: Path) 
     path = finished.save_bundle(tmp_path / "case.zip")
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("report.md", archive.read("report.md"))
-    assert read_bundle(path).problems == ["report.md stands 2 times in the bundle."]
+    assert read_bundle(path).problems == ["report.md is 2 times in the bundle."]
 
 
 def test_frames_are_copied_and_compared_piece_by_piece(finished: CaseReport, tmp_path: Path) -> None:

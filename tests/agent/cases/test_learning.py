@@ -45,7 +45,7 @@ def test_only_signed_cases_and_each_once(tmp_path: Path, cases: SimpleNamespace)
     assert not folder.exists()
     signed = cases.report(status="signed")
     add_to_knowledge(signed, folder, confirmed=True)
-    with pytest.raises(CaseError, match="already: case-case-1"):
+    with pytest.raises(CaseError, match="already in the knowledge base"):
         add_to_knowledge(signed, folder, confirmed=True)
     with pytest.raises(KnowledgeError, match="starter"):
         add_to_knowledge(signed, STARTER_FOLDER, confirmed=True)

@@ -87,7 +87,7 @@ def test_an_unfinished_case_that_somebody_took_up_again_is_at_work_for_all(
         assert status_of(library.entry("case-1"), {}) == "running"
         result = CliRunner().invoke(app, ["cases", "resume", "case-1"])
         assert result.exit_code == 1
-        assert "being worked on" in result.output
+        assert "works on case case-1" in result.output
     assert library.entry("case-1").state == status
 
 
