@@ -31,7 +31,7 @@ from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
 from videopath.core.choices import REVIEW_MODES, ReviewMode
-from videopath.core.database import connected, create_database
+from videopath.core.database import connect, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
@@ -404,7 +404,7 @@ def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
     path = library.home / "checkpoints.sqlite"
     try:
         create_database(path)
-        connection = connected(path, check_same_thread=False)
+        connection = connect(path, check_same_thread=False)
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
         raise CaseError(library.why_unusable(error, path)) from error

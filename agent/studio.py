@@ -9,7 +9,7 @@ from videopath.agent.graph.builder import CaseGraph, build_graph
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.core import log
-from videopath.core.folders import named_by_visitor
+from videopath.core.folders import visitor_path
 from videopath.core.settings import load_settings
 from videopath.model.inference.spec import EngineSpec
 
@@ -26,5 +26,5 @@ def make_graph() -> CaseGraph:
         frames=settings.frames,
         home=settings.home,
     )
-    nodes.sessions.refuse = partial(named_by_visitor, settings=settings)
+    nodes.sessions.refuse = partial(visitor_path, settings=settings)
     return build_graph(nodes)

@@ -40,7 +40,7 @@ def create_database(path: Path) -> None:
             database.execute("PRAGMA journal_mode=WAL")
 
 
-def connected(path: Path | str, **options: Any) -> sqlite3.Connection:
+def connect(path: Path | str, **options: Any) -> sqlite3.Connection:
     """``sqlite3.connect``, with a first look into the file. Raises ``sqlite3.Error`` alone.
 
     What SQLite says of damage may quote bytes that are not UTF-8; Python then raises an error of its own.
@@ -58,7 +58,7 @@ def connected(path: Path | str, **options: Any) -> sqlite3.Connection:
 
 
 @contextmanager
-def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
     """A connection that only reads, also on a read-only or a full disk, with all that was committed.
 
     ``timeout``: seconds to wait for a writer. Text that is not UTF-8 is read with replacement marks. Raises
@@ -82,7 +82,7 @@ def reading(path: Path, timeout: float = 5.0) -> Iterator[sqlite3.Connection]:
 
 def _for_reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
     """A connection that reads, and has looked into its file."""
-    database = connected(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout)
+    database = connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=timeout)
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
     database.text_factory = lambda data: data.decode(errors="replace")
     return database

@@ -16,7 +16,7 @@ _OWN = ("cases", "knowledge")
 """Folders of the home folder that visitors see in any case: uploads, and the knowledge bases of the pages."""
 
 
-def named_by_visitor(path: str | Path, settings: Settings) -> Path:
+def visitor_path(path: str | Path, settings: Settings) -> Path:
     """The file or folder that a visitor names, links followed where the setting confines visitors.
 
     Raises:
@@ -41,7 +41,7 @@ def named_by_visitor(path: str | Path, settings: Settings) -> Path:
     return found
 
 
-def model_named_by_visitor(name: str, settings: Settings) -> str:
+def visitor_model(name: str, settings: Settings) -> str:
     """The model that a visitor names: nano, the setting's own, or a folder as above; hub ids only where all is free.
 
     Raises:
@@ -49,7 +49,7 @@ def model_named_by_visitor(name: str, settings: Settings) -> str:
     """
     if settings.folders is None or name in ("nano", settings.model):
         return name
-    return str(named_by_visitor(name, settings))
+    return str(visitor_path(name, settings))
 
 
 def _allowed(settings: Settings, folders: Iterable[Path]) -> Iterable[Path]:

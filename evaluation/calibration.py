@@ -13,11 +13,11 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
 from videopath.core.pathology.answers import parse_answer
-from videopath.core.pathology.entities import named
+from videopath.core.pathology.entities import comparable_name
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.testsets.sets import Item, first_line
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
-from videopath.model.inference.engine import Card
+from videopath.model.card import Card
 from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.answers.answerable_questions import asks_for_diagnosis
 from videopath.tools.schemas import DiagnoseResult
@@ -61,7 +61,7 @@ def answered(
             on_unreadable(f"{item.id}: {first_line(error)}")
             continue
         agent.library.delete(report.case_id)
-        trial = trial_of(report, named(truth_of(item)), item.cluster)
+        trial = trial_of(report, comparable_name(truth_of(item)), item.cluster)
         yield replace(trial, final=_by_entity(trial.final), blind=_by_entity(trial.blind))
 
 
@@ -83,7 +83,7 @@ def fitted(trials: Sequence[Trial], card: Card) -> dict[str, float]:
 
 def _by_entity(result: DiagnoseResult) -> DiagnoseResult:
     """The result with the label by the entity's own name, as the truth has it: a synonym is right, too."""
-    known = named(result.label)
+    known = comparable_name(result.label)
     if not known or normalised_label(known) == normalised_label(result.label):
         return result
     renamed = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def cuts_of(
+def fit_cuts(
     truth: np.ndarray,
     said: np.ndarray,
     chances: np.ndarray,

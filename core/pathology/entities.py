@@ -38,7 +38,7 @@ def entity_of(diagnosis: str) -> str | None:
     return _names().get(_plain(diagnosis))
 
 
-def named(diagnosis: str) -> str:
+def comparable_name(diagnosis: str) -> str:
     """The entity's own name; of a diagnosis that is not in the table its words, evened out. Equal for what is worth 1."""
     return entity_of(diagnosis) or _plain(diagnosis)
 
@@ -60,7 +60,7 @@ def credit(said: str, truth: str) -> float:
     return PARENT if one in parents_of(other) else 0.0
 
 
-def mentioned(text: str) -> str:
+def find_diagnosis(text: str) -> str:
     """The diagnosis that a free answer names: behind "diagnosis:" where that stands, else anywhere; empty for none.
 
     The longest name counts, of equally long ones the first. What is denied ("no evidence of malignancy") is no mention.

@@ -22,7 +22,7 @@ from videopath.core.files import sha256_file
 from videopath.core.installing import require
 from videopath.core.jsonl import JsonLines, whole_lines
 from videopath.core.pathology.answers import DIAGNOSIS_START, ParsedAnswer, parse_answer
-from videopath.core.pathology.entities import mentioned, named
+from videopath.core.pathology.entities import comparable_name, find_diagnosis
 from videopath.evaluation.testsets.sets import Item, first_line
 from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.schemas import Candidate
@@ -85,12 +85,12 @@ class Answer(BaseModel):
         """The diagnosis that it names, by the entity's own name; empty for none. A free answer is searched for names."""
         text = self.text.strip()
         bare = text if len(text) <= _LONGEST_DIAGNOSIS and "\n" not in text else ""
-        return named(self.diagnosis or mentioned(text) or bare)
+        return comparable_name(self.diagnosis or find_diagnosis(text) or bare)
 
     @property
     def right(self) -> bool:
         """Whether it names the true diagnosis or another name of it; never where the set names none."""
-        return bool(self.truth) and self.said == named(self.truth or "")
+        return bool(self.truth) and self.said == comparable_name(self.truth or "")
 
 
 class Header(BaseModel):

@@ -11,7 +11,7 @@ from itertools import combinations
 from videopath.core.choices import ControlName, SystemName
 from videopath.core.clock import now
 from videopath.core.errors import InputError
-from videopath.core.pathology.entities import entity_of, named
+from videopath.core.pathology.entities import comparable_name, entity_of
 from videopath.evaluation.kept import reliability, risk_coverage
 from videopath.evaluation.testsets.answers import CONFIDENCE, Answer
 from videopath.evaluation.testsets.controls import MEANINGS
@@ -196,7 +196,7 @@ def _confusion(found: Table, spelt: Mapping[str, str]) -> dict[str, dict[str, in
 def _spelling(answers: Sequence[Answer]) -> dict[str, str]:
     """Diagnoses that the table of entities does not hold → how the set writes them ("NILM" stays in capitals)."""
     return {
-        named(answer.truth): answer.truth
+        comparable_name(answer.truth): answer.truth
         for answer in answers
         if answer.truth and entity_of(answer.truth) is None
     }

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from videopath.core.choices import SystemName
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
-from videopath.core.pathology.entities import named
+from videopath.core.pathology.entities import comparable_name
 from videopath.evaluation.testsets.answers import Answer
 from videopath.evaluation.testsets.controls import rivals, same_answer
 from videopath.evaluation.testsets.sets import Item
@@ -110,7 +110,7 @@ def write_pairs(path: Path, set_sha256: str, encoder_sha256: str, pairs: Sequenc
 
 def _guessed(items: Sequence[Item]) -> dict[str, float]:
     """Question → how often its true diagnosis is drawn by who draws among those of its site as often as the set has them."""
-    truths = [(item.id, item.site, named(item.diagnosis)) for item in items if item.diagnosis]
+    truths = [(item.id, item.site, comparable_name(item.diagnosis)) for item in items if item.diagnosis]
     return {
         name: sum((site, truth) == (other_site, other) for _, other_site, other in truths)
         / sum(site == other_site for _, other_site, _ in truths)

@@ -9,7 +9,7 @@ import numpy as np
 
 from videopath.core.errors import InputError
 from videopath.core.installing import require
-from videopath.core.pathology.entities import credit, entity_of, named
+from videopath.core.pathology.entities import comparable_name, credit, entity_of
 from videopath.evaluation.testsets.answers import Answer
 from videopath.media.quality.attributes import SCALES
 
@@ -58,7 +58,7 @@ def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
     values = measured(answers, encode) if encode else {}
     sure = all(answer.error or answer.confidence is not None for answer in answers)
     ranks = any(answer.differential for answer in answers)
-    truths = {named(a.truth) for a in answers if a.truth}
+    truths = {comparable_name(a.truth) for a in answers if a.truth}
     columns = {
         **{name: [values.get(a.id, {}).get(name, np.nan) for a in answers] for name in ("rouge_l", "similarity", "diagnosis")},
         "right": [float(a.right) if a.truth else np.nan for a in answers],
@@ -72,7 +72,7 @@ def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
     return Table(
         ids=[a.id for a in answers],
         clusters=np.array([a.cluster for a in answers]),
-        truth=np.array([named(a.truth) if a.truth else "" for a in answers]),
+        truth=np.array([comparable_name(a.truth) if a.truth else "" for a in answers]),
         said=np.array([a.said for a in answers]),
         columns={name: np.array(values, float) for name, values in columns.items()},
     )
@@ -126,8 +126,8 @@ def _names_one(answer: Answer, truths: Set[str]) -> bool:
 
 
 def _among_first(answer: Answer) -> bool:
-    truth = named(answer.truth or "")
-    return any(named(candidate.label) == truth for candidate in answer.differential[:TOP])
+    truth = comparable_name(answer.truth or "")
+    return any(comparable_name(candidate.label) == truth for candidate in answer.differential[:TOP])
 
 
 def _mean(hits: Iterable[bool]) -> float:

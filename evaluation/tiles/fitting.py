@@ -15,10 +15,10 @@ from videopath.agent.cases.records import CaseReport
 from videopath.agent.decision.confidence import FEATURES, features
 from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, Fused, fuse
 from videopath.agent.policy import NEEDED
-from videopath.core.fitting.cuts import cuts_of
+from videopath.core.fitting.cuts import fit_cuts
 from videopath.core.fitting.logistic import INTERCEPT, fit_weights, probability
 from videopath.core.pathology.labels import normalised_label
-from videopath.model.inference.engine import Card
+from videopath.model.card import Card
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
 WRONG_AT_MOST = 0.05
@@ -108,7 +108,7 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     weights = fit_weights(FEATURES, table, truth == said)
     chances = _left_out(table, truth == said, np.array([trial.group for trial in trials]))
     usable = np.array([trial.may_be_known for trial in trials])
-    cuts = cuts_of(truth, said, chances, WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable)
+    cuts = fit_cuts(truth, said, chances, WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable)
     least = min(cuts.values(), default=_NEVER)
     needed = {label: cuts.get(label, _NEVER) for label in np.unique(said).tolist()}
     return {

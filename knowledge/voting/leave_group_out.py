@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from videopath.core.fitting.cuts import cuts_of
+from videopath.core.fitting.cuts import fit_cuts
 from videopath.core.fitting.logistic import fit_weights, probability
 from videopath.knowledge.voting.measure import (
     FEATURES,
@@ -295,7 +295,7 @@ def _cuts(
     for site in np.unique(trials.sites):
         at = trials.sites == site
         usable = (from_here & (chances > 0))[at]
-        of_label = cuts_of(
+        of_label = fit_cuts(
             trials.truth[at], answers.said[at], chances[at], WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable
         )
         cuts |= {(str(site), label): min(cut, 1.0) for label, cut in of_label.items()}

@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 
-from videopath.core.database import connected, create_database, reading
+from videopath.core.database import connect, create_database, open_read_only
 
 _WRITERS, _ROUNDS = 6, 60
 
@@ -49,6 +49,6 @@ def test_damage_whose_description_is_not_utf8_is_an_error_of_sqlite(tmp_path: Pa
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE namen (a)")
     path.write_bytes(path.read_bytes().replace(b"namen (a)", b"nam\xe9n (a"))
-    for opened in (lambda: connected(path), lambda: reading(path).__enter__()):
+    for opened in (lambda: connect(path), lambda: open_read_only(path).__enter__()):
         with pytest.raises(sqlite3.DatabaseError):
             opened()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.core.pathology import entities
-from videopath.core.pathology.entities import PARENT, credit, entity_of, mentioned, parents_of
+from videopath.core.pathology.entities import PARENT, credit, entity_of, find_diagnosis, parents_of
 from videopath.training.data import corpus
 
 
@@ -62,7 +62,7 @@ def test_no_name_means_two_things_and_every_class_of_nano_is_known() -> None:
     ],
 )
 def test_what_a_free_answer_names(text: str, entity: str) -> None:
-    assert mentioned(text) == entity
+    assert find_diagnosis(text) == entity
 
 
 @given(st.text(), st.text())

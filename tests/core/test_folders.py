@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from videopath.core.errors import InputError
-from videopath.core.folders import model_named_by_visitor, named_by_visitor
+from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.settings import Settings, load_settings
 
 
@@ -32,7 +32,7 @@ def confined(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     "path", ["slides/case.mp4", "slides/../slides/case.mp4", "more", "more/not-there.mp4"]
 )
 def test_what_lies_in_a_named_folder_may_be_named(confined: Settings, tmp_path: Path, path: str) -> None:
-    assert named_by_visitor(f"{tmp_path}/{path}", confined) == (tmp_path / path).resolve()
+    assert visitor_path(f"{tmp_path}/{path}", confined) == (tmp_path / path).resolve()
 
 
 @pytest.mark.parametrize(
@@ -50,35 +50,35 @@ def test_what_lies_in_a_named_folder_may_be_named(confined: Settings, tmp_path: 
 )
 def test_what_lies_or_leads_elsewhere_may_not(confined: Settings, tmp_path: Path, path: str) -> None:
     with pytest.raises(InputError):
-        named_by_visitor(f"{tmp_path}/{path}", confined)
+        visitor_path(f"{tmp_path}/{path}", confined)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "~nobody-of-this-name/a.mp4", "a\0b", "relative.mp4", "~"])
 def test_other_places_may_not(confined: Settings, path: str) -> None:
     with pytest.raises(InputError, match=r"^[^\n]*$"):
-        named_by_visitor(path, confined)
+        visitor_path(path, confined)
 
 
 def test_uploads_and_the_pages_own_knowledge_bases_may(confined: Settings, own_home: Path) -> None:
     for place in (own_home / "cases" / "1" / "upload" / "a.mp4", own_home / "knowledge" / "ward 3"):
-        assert named_by_visitor(place, confined) == place
+        assert visitor_path(place, confined) == place
 
 
 def test_a_model_is_a_named_folder_nano_or_the_settings_own(confined: Settings, tmp_path: Path) -> None:
-    assert model_named_by_visitor("nano", confined) == "nano"
-    assert model_named_by_visitor(str(tmp_path / "more"), confined) == str(tmp_path / "more")
+    assert visitor_model("nano", confined) == "nano"
+    assert visitor_model(str(tmp_path / "more"), confined) == str(tmp_path / "more")
     for name in ("stranger/model", str(tmp_path / "slides-of-others")):
         with pytest.raises(InputError, match="outside"):
-            model_named_by_visitor(name, confined)
+            visitor_model(name, confined)
     own = confined.model_copy(update={"model": "stranger/model"})
-    assert model_named_by_visitor("stranger/model", own) == "stranger/model"
+    assert visitor_model("stranger/model", own) == "stranger/model"
 
 
 def test_without_the_setting_any_path_may_be_named(own_home: Path) -> None:
     settings = load_settings()
     assert settings.folders is None
-    assert named_by_visitor("/etc/passwd", settings) == Path("/etc/passwd")
-    assert model_named_by_visitor("stranger/model", settings) == "stranger/model"
+    assert visitor_path("/etc/passwd", settings) == Path("/etc/passwd")
+    assert visitor_model("stranger/model", settings) == "stranger/model"
 
 
 @pytest.mark.parametrize("value", ["", " ", f"/a{os.pathsep}"])

@@ -20,7 +20,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.runtime.services import Services, services
 from videopath.core.errors import InputError, KnowledgeError
-from videopath.core.folders import named_by_visitor
+from videopath.core.folders import visitor_path
 from videopath.core.pathology.sites import SITES
 from videopath.tools.context import ranks_in_words
 
@@ -72,7 +72,7 @@ def _chosen(shared: Services) -> Path | None:
     )
     if name is None:
         return None
-    return bases[name] if name in bases else named_by_visitor(name, shared.settings)
+    return bases[name] if name in bases else visitor_path(name, shared.settings)
 
 
 def _info(base: KnowledgeBase, fixed: bool) -> None:

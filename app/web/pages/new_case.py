@@ -17,7 +17,7 @@ from videopath.app.web.runtime.services import Services, owner, services
 from videopath.app.web.runtime.worker import Submission
 from videopath.core.choices import MAX_FRAMES, REVIEW_MODES, ReviewMode
 from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
-from videopath.core.folders import model_named_by_visitor, named_by_visitor
+from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.pathology.sites import SITES
 
 _REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
@@ -125,8 +125,8 @@ def _choose(shared: Services) -> _Choices | None:
     )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     try:
-        named = model_named_by_visitor(model or shared.settings.model, shared.settings)
-        knowledge = bases[base] if base in bases else named_by_visitor(base, shared.settings)
+        named = visitor_model(model or shared.settings.model, shared.settings)
+        knowledge = bases[base] if base in bases else visitor_path(base, shared.settings)
     except InputError as error:
         st.error(inert(str(error)), icon=":material/error:")
         return None

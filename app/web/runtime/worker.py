@@ -23,7 +23,7 @@ from videopath.app.web.runtime.engines import LOADING, Engines
 from videopath.app.web.runtime.fair_queue import FairQueue
 from videopath.app.web.runtime.jobs import Board, Job, JobState, Phase, Submission
 from videopath.core.errors import CaseError, KnowledgeError, VideoPathError
-from videopath.core.folders import model_named_by_visitor, named_by_visitor
+from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.settings import Settings
 from videopath.model.inference.spec import EngineSpec
 
@@ -191,9 +191,9 @@ class Worker:
         case, knowledge = submission.case, submission.knowledge
         return replace(
             submission,
-            case=replace(case, video=named_by_visitor(Path(case.video), self.settings)),
-            model=model_named_by_visitor(submission.model, self.settings),
-            knowledge=knowledge and named_by_visitor(knowledge, self.settings),
+            case=replace(case, video=visitor_path(Path(case.video), self.settings)),
+            model=visitor_model(submission.model, self.settings),
+            knowledge=knowledge and visitor_path(knowledge, self.settings),
         )
 
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:

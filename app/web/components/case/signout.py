@@ -17,7 +17,7 @@ from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.runtime.services import Services
 from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
-from videopath.core.folders import named_by_visitor
+from videopath.core.folders import visitor_path
 
 _TOLD = "signout_problem"  # in the session: why it was not signed or added
 _LOST = "signout_lost"  # in the session: what a person typed who came too late to sign
@@ -251,7 +251,7 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
         {"confirmed": True} if unchanged else {"description": description, "findings": findings}
     )
     try:
-        named_by_visitor(folder, shared.settings)
+        visitor_path(folder, shared.settings)
         record = add_to_knowledge(
             report, folder, patient=patient, group=group, reviewer=state["record_name"], **words
         )

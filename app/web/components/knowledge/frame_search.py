@@ -20,7 +20,7 @@ import streamlit as st
 from videopath.app.web.components.new_case.video_choice import IMAGE_SUFFIXES
 from videopath.app.web.runtime.services import Services, owner
 from videopath.core.errors import InputError, VideoPathError
-from videopath.core.folders import named_by_visitor
+from videopath.core.folders import visitor_path
 from videopath.core.pathology.sites import SITES
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _source(shared: Services) -> Callable[[], tuple[bytes, str]]:
         if not path.strip():
             raise InputError("There is no frame: upload an image, or give the path of a video.")
         return _frame_of(
-            named_by_visitor(path.strip(), shared.settings), second
+            visitor_path(path.strip(), shared.settings), second
         ), f"{Path(path).name}, {second:.1f} s"
 
     return read

@@ -12,7 +12,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.runtime.services import Services
 from videopath.app.web.runtime.uploads import discard_upload, save_upload
 from videopath.core.errors import InputError
-from videopath.core.folders import named_by_visitor
+from videopath.core.folders import visitor_path
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -60,7 +60,7 @@ def choose_video(shared: Services) -> Path | None:
 
 def _path_of(shared: Services, path: str) -> Path | None:
     try:
-        return named_by_visitor(path, shared.settings)
+        return visitor_path(path, shared.settings)
     except InputError as error:
         st.error(inert(str(error)), icon=":material/error:")
         return None
