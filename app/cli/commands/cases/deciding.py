@@ -75,7 +75,7 @@ def resume(
         return
     if entry.at_work:
         raise CaseError(
-            f"Case {case_id} is being worked on by another process: wait for it to finish."
+            f"Another process works on case {case_id}: wait for it to finish."
             + words_not_kept(diagnosis, description, finding, comment)
         )
     if entry.status == "waiting for review" and action is None:
