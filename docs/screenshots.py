@@ -172,7 +172,7 @@ def _running(browser: Browser, video: Path) -> bytes:
         browser.choose("site", "oral cavity")
         browser.says("Good quality", "preview")
         browser.click("start_case")
-        browser.until(lambda: "is at work now" in browser.text("timeline"), "the case runs", _PATIENCE)
+        browser.until(lambda: "is running" in browser.text("timeline"), "the case runs", _PATIENCE)
         while browser.has("stop"):
             picture = browser.picture() if _writes(browser) else b""
             if picture and _writes(browser):
@@ -182,7 +182,7 @@ def _running(browser: Browser, video: Path) -> bytes:
 
 def _writes(browser: Browser) -> bool:
     """Whether a good part of an answer stands on the page, with the mark of its end."""
-    text, mark, _ = browser.text("timeline").rpartition("at work now")[2].partition("▌")
+    text, mark, _ = browser.text("timeline").rpartition("is running")[2].partition("▌")
     return bool(mark) and len(text) > _WRITTEN
 
 

@@ -103,7 +103,7 @@ def test_a_case_from_its_video_to_its_signature(
     case_id = _begin_watched(browser, clip)
     browser.find("accept")  # the agent has done what it can and asks
     seen = browser.run("return window.seen.join('\\n')")
-    assert "is at work now" in seen
+    assert "is running" in seen
     assert "▌" in seen  # what the model writes, while it writes
     _findings_lead_through_the_video(browser, _report(home, case_id))
     _revise(browser, home, case_id)
@@ -194,12 +194,12 @@ def test_a_run_outlives_its_tab_and_two_windows_do_not_overrule_each_other(
 ) -> None:
     case_id = _begin(browser, clip, site="colon", review_mode="always", frames="32", question=_MARKUP)
     first = browser.driver.current_window_handle
-    browser.says("is at work now", "timeline")
+    browser.says("is running", "timeline")
     browser.driver.refresh()
-    browser.says("is at work now", "timeline")
+    browser.says("is running", "timeline")
     second = browser.window()
     browser.go(f"case?id={case_id}")
-    browser.says("is at work now", "timeline")
+    browser.says("is running", "timeline")
     browser.click("stop")
     browser.says("interrupted")
     browser.look_at(first)

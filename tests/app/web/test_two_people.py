@@ -85,7 +85,7 @@ def test_a_case_that_another_process_works_on_is_shown_as_such_until_it_is_left(
         browser.says("running", "row_runs")
         assert not browser.has("resume_runs")
         browser.go("case?id=runs")
-        browser.says("Another process works on this case")
+        browser.says("Another process is working on this case")
         assert not browser.has("resume")
     finally:
         os.kill(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The chart of two differentials. It says in words what its colours say, and has a text for those who cannot see it."""
+"""The chart of two differentials. Words repeat what its colours show, and a text describes it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from videopath.agent.cases.records import Candidate
 
-_SLOT = 22  # pixels of a line: a diagnosis, under it a bar for each run
-_LABELS = 8  # of a differential, at most
+_SLOT = 22  # pixels of a line: a diagnosis, or the bar of a run below it
+_LABELS = 8  # most diagnoses of a differential
 
 
 def differentials(
     first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str]
 ) -> altair.LayerChart:
-    """Two differentials: under each diagnosis a bar for each run, with the run's name and the probability."""
+    """Draw two differentials: below each diagnosis a bar for each run, with the run's name and the probability."""
     import altair as alt
-    import pandas  # noqa: F401 - whole, before altair asks for it: the worker may be importing it right now
+    import pandas  # noqa: F401 - imported before altair needs it: the worker's thread may be importing it now
 
     ink = palette()
     labels, bars = _lines(first, second, names)
@@ -50,7 +50,7 @@ def differentials(
 
 
 def in_words(first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str]) -> str:
-    """The chart for those who cannot see it."""
+    """Return the chart in words."""
     return "; ".join(
         f"{name}: " + ", ".join(f"{c.label} {c.probability:.0%}" for c in candidates[:_LABELS])
         for name, candidates in zip(names, (first, second), strict=True)
@@ -60,20 +60,20 @@ def in_words(first: Sequence[Candidate], second: Sequence[Candidate], names: tup
 def _lines(
     first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lines with a diagnosis and those with a bar, numbered from above."""
+    """The lines with a diagnosis and the lines with a bar, numbered from the top."""
     runs = [{c.label: c.probability for c in run} for run in (first, second)]
-    found = dict.fromkeys(label for run in runs for label in run)
-    labels = sorted(found, key=lambda label: -max(run.get(label, 0.0) for run in runs))[:_LABELS]
-    titles = [{"slot": 3 * place, "label": label} for place, label in enumerate(labels)]
+    distinct = dict.fromkeys(label for run in runs for label in run)
+    labels = sorted(distinct, key=lambda label: -max(run.get(label, 0.0) for run in runs))[:_LABELS]
+    titles = [{"slot": 3 * index, "label": label} for index, label in enumerate(labels)]
     bars = [
         {
-            "slot": 3 * place + 1 + number,
+            "slot": 3 * index + 1 + number,
             "label": label,
             "run": name,
             "probability": run.get(label, 0.0),
             "words": f"{name}  {run[label]:.1%}" if label in run else f"{name}  not considered",
         }
-        for place, label in enumerate(labels)
+        for index, label in enumerate(labels)
         for number, (name, run) in enumerate(zip(names, runs, strict=True))
     ]
     return titles, bars

@@ -1,4 +1,4 @@
-"""The differential as bars with their numbers, and as a table for those who cannot see them."""
+"""The differential as bars with numbers, and as a table for people who cannot see the bars."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.tables import table
 
-_ROW = 44  # pixels of a candidate: its name, under it its bar
-_FEWEST, _MOST = 3, 8  # bars; the table has them all
-_SMALL = 0.005  # probability below which a bar tells nothing
+_ROW = 44  # pixels of a candidate: its name and its bar below
+_FEWEST, _MOST = 3, 8  # bars; the table has all candidates
+_SMALL = 0.005  # probability below which a bar cannot be seen
 
 
 def differential(candidates: Sequence[Candidate]) -> None:
-    """The candidates with their probabilities, best first."""
+    """Draw the candidates with their probabilities, best first."""
     with st.container(key="differential"):
         st.subheader(Section.DIFFERENTIAL.value, anchor=False)
         if not candidates:
             st.text("No diagnosis yet.")
             return
         own, others = by_organ(candidates)
-        shown = [c for n, c in enumerate(own[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
-        st.vega_lite_chart(spec=_bars(shown), width="stretch", alt=described(shown))
-        with st.expander(f"All {len(own)} as a table, with what supports each", type="compact"):
+        charted = [c for n, c in enumerate(own[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
+        st.vega_lite_chart(spec=_bars(charted), width="stretch", alt=described(charted))
+        with st.expander(f"Table of all {len(own)}, with their support", type="compact"):
             _table(own)
         if others:
             with st.expander(inert(other_organs_in_words(others)), type="compact", key="other_organs"):
@@ -50,18 +50,18 @@ def _table(candidates: Sequence[Candidate]) -> None:
 
 
 def described(candidates: Sequence[Candidate]) -> str:
-    """The chart in words."""
+    """Return the chart in words."""
     return "Differential: " + ", ".join(f"{candidate_in_words(c)} {c.probability:.0%}" for c in candidates)
 
 
 def _bars(candidates: Sequence[Candidate]) -> dict[str, Any]:
-    """A Vega-Lite chart: each name above its bar, the number at the bar's end."""
+    """A Vega-Lite chart: each name above its bar, the number at the end of the bar."""
     ink = palette()
     rows = [
-        {"place": place, "label": candidate_in_words(c), "probability": c.probability}
-        for place, c in enumerate(candidates)
+        {"rank": rank, "label": candidate_in_words(c), "probability": c.probability}
+        for rank, c in enumerate(candidates)
     ]
-    colour = {"condition": {"test": "datum.place == 0", "value": ink.accent}, "value": ink.soft}
+    colour = {"condition": {"test": "datum.rank == 0", "value": ink.accent}, "value": ink.soft}
     number = {"field": "probability", "type": "quantitative", "format": ".1%"}
     label = {"field": "label", "type": "nominal"}
     text = {"type": "text", "align": "left", "color": ink.text}
@@ -71,7 +71,7 @@ def _bars(candidates: Sequence[Candidate]) -> dict[str, Any]:
         "background": "transparent",
         "config": {"view": {"stroke": None}},
         "encoding": {
-            "y": {"field": "place", "type": "ordinal", "axis": None, "scale": {"padding": 0}},
+            "y": {"field": "rank", "type": "ordinal", "axis": None, "scale": {"padding": 0}},
             "x": {
                 "field": "probability",
                 "type": "quantitative",

@@ -1,4 +1,4 @@
-"""The agent's graph as a picture, with the path that a case took."""
+"""The agent's graph as a picture, with the path of a case."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from videopath.app.web.runtime.services import services
 
 START, END = "__start__", "__end__"
 
-Edge = tuple[str, str, bool]  # from, to, whether a choice
+Edge = tuple[str, str, bool]  # from, to, whether the edge is conditional
 
 
 def graph(view: CaseView) -> None:
-    """The picture: steps taken have a thick border and their numbers, steps not taken a dashed one."""
+    """Draw the graph: steps taken have a thick border and numbers, other steps a dashed border."""
     path = path_of(view.steps, finished=bool(view.report) and not view.active)
     running = view.job.step if view.job and view.active else None
     with st.container(key="graph"):
         st.graphviz_chart(dot(_edges(), path, running), width="stretch", alt=described(path, running))
         st.caption(
-            "Thick: the path of this case, with the order of its steps. Dashed: ways that were not taken."
+            "Thick: the path of this case, with its steps numbered. Dashed: steps that were not taken."
         )
 
 
 def path_of(steps: list[Step], *, finished: bool) -> list[str]:
-    """The nodes in the order in which they were taken."""
+    """Return the nodes in the order in which they were visited."""
     names = [step.name for step in steps]
     ended = finished and names[-1:] == ["report"]
     return [START, *names, *([END] if ended else [])]
 
 
 def described(path: list[str], running: str | None) -> str:
-    """The path in words."""
+    """Return the path in words."""
     named = ", ".join(title_of(name).lower() for name in path if name not in (START, END)) or "none yet"
     return f"The graph of the agent. Steps taken, in order: {named}." + (
-        f" At work now: {title_of(running).lower()}." if running else ""
+        f" Running now: {title_of(running).lower()}." if running else ""
     )
 
 
 def dot(edges: list[Edge], path: list[str], running: str | None) -> str:
-    """Graphviz text; the browser draws it."""
+    """Return the graph as Graphviz text, which the browser draws."""
     ink = palette()
     lines = [
         "digraph {",
@@ -57,14 +57,14 @@ def dot(edges: list[Edge], path: list[str], running: str | None) -> str:
 
 
 def steps_to_come(step: str | None) -> list[str]:
-    """The steps that follow for certain: up to the next choice."""
-    following: dict[str, list[str]] = {}
+    """Return the steps that are certain to follow ``step``: up to the next choice."""
+    targets: dict[str, list[str]] = {}
     for source, target, _ in _edges():
-        following.setdefault(source, []).append(target)
-    coming, at = [], step or START
-    while len(following.get(at, [])) == 1 and following[at][0] != END and following[at][0] not in coming:
-        at = following[at][0]
-        coming.append(at)
+        targets.setdefault(source, []).append(target)
+    coming, node = [], step or START
+    while len(targets.get(node, [])) == 1 and targets[node][0] != END and targets[node][0] not in coming:
+        node = targets[node][0]
+        coming.append(node)
     return coming
 
 
@@ -72,10 +72,10 @@ def _node(name: str, path: list[str], running: str | None) -> str:
     ink = palette()
     if name in (START, END):
         return f'"{name}" [label="{"start" if name == START else "end"}", shape=plaintext];'
-    order = [str(place) for place, taken in enumerate(path) if taken == name]
+    order = [str(number) for number, visited in enumerate(path) if visited == name]
     label = title_of(name) + (f"\\n{', '.join(order)}" if order else "")
     if name == running:
-        return f'"{name}" [label="{label}\\nat work", peripheries=2, penwidth=2.5, color="{ink.accent}"];'
+        return f'"{name}" [label="{label}\\nrunning", peripheries=2, penwidth=2.5, color="{ink.accent}"];'
     if order:
         return f'"{name}" [label="{label}", penwidth=2.5, color="{ink.accent}"];'
     return f'"{name}" [label="{label}", style="rounded,dashed", fontcolor="{ink.soft}"];'
@@ -84,8 +84,8 @@ def _node(name: str, path: list[str], running: str | None) -> str:
 def _edge(edge: Edge, path: list[str]) -> str:
     source, target, _ = edge
     taken = (source, target) in zip(path, path[1:], strict=False)
-    look = f'penwidth=2.5, color="{palette().accent}"' if taken else "style=dashed"
-    return f'"{source}" -> "{target}" [{look}];'
+    style = f'penwidth=2.5, color="{palette().accent}"' if taken else "style=dashed"
+    return f'"{source}" -> "{target}" [{style}];'
 
 
 def _edges() -> list[Edge]:
@@ -94,7 +94,7 @@ def _edges() -> list[Edge]:
 
 @st.cache_resource(show_spinner=False)
 def _edges_of(home: str) -> list[Edge]:
-    """The edges of the graph that the agent runs; no model is loaded for it."""
+    """The edges of the agent's graph; no model is loaded."""
     from videopath.agent import DiagnosticAgent
 
     with DiagnosticAgent.load(home=home) as agent:

@@ -1,4 +1,4 @@
-"""Similar cases as cards, and what they did to the answer."""
+"""Similar cases as cards, and how they changed the answer."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from videopath.tools.schemas import CasesVote
 def neighbours(
     similar: Sequence[SimilarCase], sentence: str, left_out: Sequence[str] = (), vote: CasesVote | None = None
 ) -> None:
-    """The cards as they came, and how the cases voted.
+    """Draw the similar cases and their vote.
 
-    ``sentence`` says whether they changed the diagnosis, ``left_out`` what was not searched.
+    Args:
+        similar: The similar cases.
+        sentence: Whether they changed the diagnosis; may be empty.
+        left_out: Sentences on records that the search left out.
+        vote: The vote of the cases.
     """
     with st.container(key="neighbours"):
         st.subheader(Section.SIMILAR_CASES.value, anchor=False)
         if sentence:
             st.info(inert(sentence), icon=":material/compare_arrows:")
         if not similar:
-            st.text("No similar case was looked up yet, or none was found.")
-        for first in range(
-            0, len(similar), 2
-        ):  # by rows, so that one column on a narrow screen keeps the order
+            st.text("No similar case was found, or the search has not run yet.")
+        for first in range(0, len(similar), 2):  # row by row: a narrow screen with one column keeps the order
             for column, case in zip(st.columns(2), similar[first : first + 2], strict=False):
                 with column:
                     _card(case)
@@ -38,8 +40,8 @@ def neighbours(
             st.markdown(f"**{Section.VOTE.value}**")
             st.text(vote_in_words(vote))
             table(BALLOT_COLUMNS, ballots_in_words(vote))
-        for told in left_out:
-            st.caption(inert(told))
+        for excluded in left_out:
+            st.caption(inert(excluded))
 
 
 def _card(case: SimilarCase) -> None:

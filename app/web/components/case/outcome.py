@@ -1,4 +1,4 @@
-"""The head of a case: what was found, how sure the agent is, and how far the case has come."""
+"""The head of the case page: diagnosis, confidence, status, and what can be done now."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from videopath.app.web.components.shared.view import CaseView, load_view
 from videopath.app.web.runtime.services import Services, owner
 from videopath.core.errors import VideoPathError
 
-_LIKE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
+_STATUS_OF_PHASE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
 _RESUMABLE = ("interrupted", "stopped", "failed")
-_LOOK = 2.0  # seconds between two looks at a case that another process works on
-_SHOWN = "case_problem"  # in the session: what a button's work ended in
+_INTERVAL = 2.0  # seconds between two checks of a case that another process works on
+_PROBLEM = "case_problem"  # in the session: why a case could not be resumed
 
 
 def outcome(view: CaseView, shared: Services) -> None:
-    """Diagnosis, status, confidence, and what can be done now."""
+    """Draw diagnosis, status and confidence, and the buttons for what can be done now."""
     with st.container(key="outcome"):
         st.title(inert(_headline(view)), anchor=False)
         with st.container(horizontal=True, vertical_alignment="center"):
-            look = STATUSES[_LIKE.get(view.state, view.state)]
-            st.badge(view.state, icon=look.icon, color=look.colour)
+            style = STATUSES[_STATUS_OF_PHASE.get(view.state, view.state)]
+            st.badge(view.state, icon=style.icon, color=style.colour)
             report = view.report
             if report is not None and report.diagnosis and not report.has_persons_diagnosis:
                 st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
@@ -53,20 +53,20 @@ def outcome(view: CaseView, shared: Services) -> None:
         )
         st.caption(" · ".join(inert(fact) for fact in facts))
         if view.report is not None:
-            _limits(view.report)
-        told = st.session_state.pop(_SHOWN, "")
-        if told:
-            st.error(inert(told), icon=":material/error:")
-        _what_now(view, shared)
+            _basis(view.report)
+        problem = st.session_state.pop(_PROBLEM, "")
+        if problem:
+            st.error(inert(problem), icon=":material/error:")
+        _next_action(view, shared)
 
 
 def unknown(why: str = "") -> None:
-    """No id in the address, or one that cannot be shown, and why."""
+    """Draw the page if the address names no case, or a case that cannot be shown (``why``)."""
     st.title("Case", anchor=False)
     if why:
         st.error(inert(why), icon=":material/error:")
     else:
-        st.info("Choose a case in the worklist, or begin a new one.", icon=":material/info:")
+        st.info("Choose a case in the worklist, or start a new case.", icon=":material/info:")
     with st.container(horizontal=True):
         if st.button("Worklist", key="to_worklist", icon=":material/list_alt:"):
             go("worklist")
@@ -75,15 +75,18 @@ def unknown(why: str = "") -> None:
 
 
 def blind_sentence(view: CaseView) -> str:
-    """The blind against the final diagnosis; empty before both are there."""
+    """Compare the blind with the final diagnosis in a sentence; empty until both exist."""
     blind, final = view.evidence.blind, view.evidence.final
     if not blind or not final:
         return ""
     if blind == final:
-        return f"The model said “{blind}” before it saw the similar cases and after them: they did not change its answer."
+        return f"The model answered “{blind}” both without and with the similar cases: they did not change its answer."
     if view.report is not None:
-        return f"Before it saw the similar cases the model said “{blind}”, after them “{final}”. {retrieval_sentence(view.report)}"
-    return f"Before it saw the similar cases the model said “{blind}”; they changed its answer to “{final}”."
+        return (
+            f"Without the similar cases the model answered “{blind}”, with them “{final}”. "
+            f"{retrieval_sentence(view.report)}"
+        )
+    return f"Without the similar cases the model answered “{blind}”; they changed its answer to “{final}”."
 
 
 def _headline(view: CaseView) -> str:
@@ -97,8 +100,8 @@ def _headline(view: CaseView) -> str:
     return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
 
 
-def _limits(report: CaseReport) -> None:
-    """The question, answered or not, who vouches for the diagnosis, and what was seen at other looks."""
+def _basis(report: CaseReport) -> None:
+    """The question, who vouches for the diagnosis, and the results of other looks."""
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
     lines = [*(() if report.has_persons_diagnosis else vouchers_in_words(report)), *looks_in_words(report)]
@@ -108,48 +111,48 @@ def _limits(report: CaseReport) -> None:
                 st.text(line)
 
 
-def _what_now(view: CaseView, shared: Services) -> None:
-    """One line on what the state means, with the button that goes with it."""
+def _next_action(view: CaseView, shared: Services) -> None:
+    """What the state means, with the button for it."""
     report = view.report
     if view.late_problem:
-        st.error(inert(f"The decision was not taken. {view.late_problem}"), icon=":material/sync_problem:")
+        st.error(inert(f"Your decision was not used. {view.late_problem}"), icon=":material/sync_problem:")
     if view.problem:
         st.error(inert(view.problem), icon=":material/error:")
     if view.active:
         _stop(view, shared)
     elif view.state == "running":
-        st.info("Another process works on this case.", icon=":material/progress_activity:")
-        st.fragment(_went_on, run_every=_LOOK)(shared, view)
+        st.info("Another process is working on this case.", icon=":material/progress_activity:")
+        st.fragment(_redraw_if_changed, run_every=_INTERVAL)(shared, view)
     elif view.state == "failed":
         st.error(inert(f"The case failed. {view.error}"), icon=":material/error:")
         _resume(view, shared, "Try again")
     elif view.state in _RESUMABLE:
         st.warning(
-            "The case was interrupted. Its finished steps are kept; it goes on where it was.",
+            "The case was interrupted. Its finished steps are kept; it continues from there.",
             icon=":material/pause_circle:",
         )
         _resume(view, shared, "Resume")
     elif view.state == "waiting for review":
         st.info(
-            "The case waits for a person: check the evidence, then decide below.",
+            "The case waits for a review: check the evidence, then decide below.",
             icon=":material/rate_review:",
         )
     elif view.state == "abstained":
         st.warning(
-            "The agent abstained: this is no diagnosis to sign out.",
+            "The agent abstained: it gives out no diagnosis.",
             icon=":material/help:",
         )
     if report is not None and report.burned_in.get("writings"):
         st.warning(inert(report.burned_in["sentence"]), icon=":material/text_fields:")
     if report is not None and report.advice and view.state in ("abstained", "waiting for review"):
         with st.container(key="advice"):
-            st.markdown("**Why it is not sure, and what would help**")
+            st.markdown("**Why the agent is not sure, and what would help**")
             for sentence in report.advice:
                 st.text(f"• {sentence}")
 
 
-def _went_on(shared: Services, drawn: CaseView) -> None:
-    """Draw the page again when the case that another process works on got further, or was left."""
+def _redraw_if_changed(shared: Services, drawn: CaseView) -> None:
+    """Draw the page again if the other process has finished a step, or has ended."""
     now = load_view(shared, drawn.case_id)
     if (now.state, len(now.steps)) != (drawn.state, len(drawn.steps)):
         st.rerun()
@@ -167,19 +170,19 @@ def _stop(view: CaseView, shared: Services) -> None:
     )
 
 
-def _resume(view: CaseView, shared: Services, word: str) -> None:
+def _resume(view: CaseView, shared: Services, label: str) -> None:
     st.button(
-        word,
+        label,
         key="resume",
         icon=":material/play_arrow:",
         type="primary",
-        on_click=_go_on,
+        on_click=_queue,
         args=(shared, view.case_id),
     )
 
 
-def _go_on(shared: Services, case_id: str) -> None:
+def _queue(shared: Services, case_id: str) -> None:
     try:
         shared.worker.resume(case_id, owner())
     except VideoPathError as error:
-        st.session_state[_SHOWN] = str(error)
+        st.session_state[_PROBLEM] = str(error)

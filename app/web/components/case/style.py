@@ -1,4 +1,4 @@
-"""What the case page needs beside the common style."""
+"""The style of the case page, in addition to the common style."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 _CSS = """
 <style>
-/* The page is drawn again while a case runs: what is about to be replaced stays as it is. */
+/* The page is drawn again while a case runs; old parts do not fade before they are replaced. */
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 .st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }
 .st-key-findings button > div { justify-content: flex-start; }
@@ -24,5 +24,5 @@ _CSS = """
 
 
 def case_style() -> None:
-    """Apply it."""
+    """Apply the style of the case page."""
     st.html(_CSS)
