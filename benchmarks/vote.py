@@ -22,7 +22,7 @@ from videopath.knowledge import EncodedMedia, InstructionRecord, KnowledgeBase, 
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
-from videopath.model.inference.engine import NANO
+from videopath.model.inference.spec import NANO
 from videopath.tools import DescribeTool, DiagnoseTool, RetrieveTool
 from videopath.tools.frame_encoders.loading import TOWER, load_frame_encoder
 from videopath.tools.schemas import ClipInput

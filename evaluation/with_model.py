@@ -17,7 +17,7 @@ from videopath.knowledge.voting.measure import ModelMeasure
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
 MOST = 300
 """Cases that are asked, unless told otherwise."""

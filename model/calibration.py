@@ -1,57 +1,111 @@
-"""The calibration in a checkpoint's card: written by one command, and of no use for other weights."""
+"""The calibration of a model: what was fitted on cases whose diagnosis is known.
+
+A calibration is a mapping from keys to numbers. It is stored in a checkpoint's card, and with a knowledge base for a model
+that was measured together with its cases. This module is the only place that knows the keys.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from videopath.core.errors import InputError, ModelError
-from videopath.core.files import write_text
-from videopath.model.checkpoints.weights_hash import weights_sha256
-from videopath.model.inference.engine import CARD_FILE, NANO, NANO_FOLDER, CalibratedOn, read_card
+from videopath.core.pathology.labels import normalised_label
+
+CONFIDENCE = "confidence."
+"""Before the name of a feature, or before "intercept": the weights of the confidence."""
+TEMPERATURE = "temperature"
+THRESHOLD = "abstain_threshold"
+"""The confidence from which any diagnosis is given out."""
+THRESHOLD_OF = f"{THRESHOLD}."
+"""Before a normalised label: the confidence that this diagnosis needs."""
+FUSION_OF_MODEL, FUSION_OF_CASES = "fusion.model", "fusion.cases"
+SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS = "seen.frames", "seen.stand_ins"
+
+FEATURES = ("top_probability", "margin", "samples", "neighbours", "description", "blind", "cases")
+"""Features of the confidence, see :func:`videopath.agent.decision.confidence.features`.
+
+"cases" was added later: a card that was calibrated before gives it no weight.
+"""
+DEFAULT_WEIGHTS = {
+    "confidence.intercept": -3.0,
+    "confidence.top_probability": 2.0,
+    "confidence.margin": 1.0,
+    "confidence.samples": 1.0,
+    "confidence.neighbours": 0.5,
+    "confidence.description": 1.5,
+    "confidence.blind": 1.0,
+}
+"""Chosen, not fitted: with all features at 1 the confidence is 0.98, with all at 0 it is 0.05, with all at 0.5 it is 0.62."""
+DEFAULT_THRESHOLD = 0.5
+UNDECIDED = 0.5
+"""A feature without evidence for or against the diagnosis."""
 
 
-def card_folder(checkpoint: str | Path, *, bundled: bool = False) -> Path:
-    """The folder whose card a calibration of this checkpoint is written into.
+class FusionExponents(NamedTuple):
+    """Exponents a and b of the fused differential, model^a × cases^b."""
 
-    Raises ``InputError`` for what is no folder, and for the bundled model unless ``bundled`` says that it is meant.
+    model: float
+    cases: float
+
+
+class SeenMargins(NamedTuple):
+    """By how many nats per token a sentence must be more likely to count as seen."""
+
+    frames: float
+    """On its frame than on the clip's other frames."""
+    stand_ins: float
+    """On the clip than on any stand-in."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A calibration with named values instead of keys.
+
+    Attributes:
+        parameters: The numbers by key, as a card holds them. Keys that are missing have defaults.
     """
-    folder = NANO_FOLDER if str(checkpoint) == NANO else Path(checkpoint).expanduser()
-    if not folder.is_dir():
-        raise InputError(
-            f"{checkpoint} is no folder on this machine: a calibration is written into a checkpoint's own folder. "
-            "Download or convert the checkpoint, and give its folder."
+
+    parameters: Mapping[str, float]
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the confidence was fitted for this model: every weight has a number."""
+        return DEFAULT_WEIGHTS.keys() <= self.parameters.keys()
+
+    @property
+    def temperature(self) -> float:
+        """Scores of candidates are divided by it before they become probabilities."""
+        return self.parameters.get(TEMPERATURE, 1.0)
+
+    @property
+    def exponents(self) -> FusionExponents | None:
+        """How model and cases are fused; ``None`` if that was not fitted."""
+        if not {FUSION_OF_MODEL, FUSION_OF_CASES} <= self.parameters.keys():
+            return None
+        return FusionExponents(self.parameters[FUSION_OF_MODEL], self.parameters[FUSION_OF_CASES])
+
+    @property
+    def seen_margins(self) -> SeenMargins | None:
+        """From where a sentence counts as seen; ``None`` if that was not fitted."""
+        if not {SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS} <= self.parameters.keys():
+            return None
+        return SeenMargins(self.parameters[SEEN_OVER_FRAMES], self.parameters[SEEN_OVER_STAND_INS])
+
+    def threshold(self, label: str = "") -> float:
+        """Return the confidence from which a diagnosis is given out; a label may need more than the others."""
+        usual = self.parameters.get(THRESHOLD, DEFAULT_THRESHOLD)
+        return max(usual, self.parameters.get(f"{THRESHOLD_OF}{normalised_label(label)}", 0.0))
+
+    def confidence(self, features: Mapping[str, float]) -> float:
+        """Return the probability in [0, 1] that a diagnosis with these features is right.
+
+        Missing features count as undecided. It is a probability only if the calibration is fitted.
+        """
+        weights = {**DEFAULT_WEIGHTS, **self.parameters}
+        total = weights[f"{CONFIDENCE}intercept"]
+        total += sum(
+            weights.get(f"{CONFIDENCE}{name}", 0.0) * features.get(name, UNDECIDED) for name in FEATURES
         )
-    if folder.resolve() == NANO_FOLDER.resolve() and not bundled:
-        raise InputError(
-            "The bundled model has its calibration, which is part of the installation: copy its folder and calibrate "
-            "the copy, or say --bundled if you mean to replace it."
-        )
-    return folder
-
-
-def write_calibration(folder: Path, calibration: dict[str, float], fitted_on: CalibratedOn) -> None:
-    """Put a calibration into the card of a checkpoint; everything else in it stays as it is."""
-    read_card(folder)  # a broken card is told, not replaced
-    path = folder / CARD_FILE
-    card: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
-    card["calibration"] = {**card.get("calibration", {}), **calibration}
-    card["calibrated_on"] = fitted_on.model_dump(mode="json")
-    try:
-        write_text(path, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise ModelError(f"{path} cannot be written ({error.strerror}): make the folder writable.") from error
-
-
-def move_calibration(before: Sequence[Path], folder: Path) -> None:
-    """Let the copied card of a converted checkpoint name its own weights; the network is the one that was calibrated.
-
-    A calibration that did not fit the weights ``before`` fits these no better: it stays without effect.
-    """
-    fitted_on = read_card(folder).calibrated_on
-    if fitted_on is None or fitted_on.weights_sha256 != weights_sha256(before):
-        return
-    after = weights_sha256(sorted(folder.glob("*.safetensors")))
-    write_calibration(folder, {}, fitted_on.model_copy(update={"weights_sha256": after}))
+        return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))

@@ -21,7 +21,8 @@ from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighb
 from videopath.tools.session_pool import ClipSession, Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card, Generation
+    from videopath.model.card import Card
+    from videopath.model.inference.engine import Generation
 
 _SHORT_ANSWER = 48  # tokens of a sampled answer, which begins with the label
 _SAMPLE_TEMPERATURE = 0.7

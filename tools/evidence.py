@@ -17,7 +17,7 @@ from videopath.media.quality.scales import Attributes, is_measured, names_attrib
 from videopath.tools.schemas import LocatedFinding
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
 OVER_FRAMES, OVER_STAND_INS = "seen.frames", "seen.stand_ins"
 """Keys of a card's calibration: by how many nats per token a sentence must be more likely to count as seen."""

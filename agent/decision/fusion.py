@@ -1,8 +1,8 @@
-"""One differential out of two: the model's, and that of the similar cases' vote.
+"""Fusion of the model's differential with the similar cases' vote.
 
-Where both speak of the same diagnoses they are fused as model^a × cases^b, with weights that were fitted for this model.
-Where the cases have diagnoses of their own, a likelihood of the model says nothing about these: the cases lead if they
-vouch for their answer, or the model does not know the site; else the model does.
+If both know the same diagnoses, they are fused as model^a × cases^b, with exponents that were fitted for this model. If
+the cases have diagnoses that the model does not know, its probabilities cannot judge them: then the cases lead if they
+vouch for their answer or the model does not know its own, and the model leads otherwise.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from videopath.tools.answers.labels import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
 OF_MODEL, OF_CASES = "fusion.model", "fusion.cases"
 """Keys of a card's calibration: the exponents."""
 
 Basis = Literal["model", "cases", "fused"]
-"""By what the candidates of a differential are ordered."""
+"""What orders the candidates of a differential."""
 CASES = "cases"
 
-_LEAST = 1e-4  # of a candidate that one of the two does not know
+_MIN_PROBABILITY = 1e-4  # of a candidate that only the model or only the cases have
 
 
 @dataclass(frozen=True)
-class Fused:
-    """A diagnosis by the model and the cases together."""
+class FusedDiagnosis:
+    """A diagnosis by the model and the similar cases together."""
 
     final: DiagnoseResult
     basis: Basis
 
     @property
     def of_model(self) -> str:
-        """The model's own first answer; empty where it has none."""
+        """The model's own first candidate; empty if it has none."""
         return _first(self.final, "of_model")
 
     @property
     def by(self) -> str:
-        """Whose first answer the label is: "by the model", "by the cases", "by both", or by neither alone."""
+        """Whose first candidate the label is: "by the model", "by the cases", "by both" or "by neither alone"."""
         first = {name: _first(self.final, name) for name in ("of_model", "of_cases")}
         named = [
             who
@@ -59,25 +59,32 @@ def fuse(
     site: str | None,
     card: Card,
     calibration: Mapping[str, float] | None = None,
-) -> Fused:
-    """The model's diagnosis with the cases' vote beside it, or in its place.
+) -> FusedDiagnosis:
+    """Fuse the model's diagnosis with the similar cases' vote.
 
-    ``calibration``: what was fitted of this model with these very cases, if that was done; else the card's.
+    Args:
+        final: The model's diagnosis.
+        vote: The vote; None leaves the model's diagnosis as it is.
+        site: The canonical site; None if it was not given.
+        card: The model's card.
+        calibration: What was fitted for this model together with these cases; empty or None uses the card's.
     """
     of_model = [
         candidate.model_copy(update={"of_model": candidate.probability}) for candidate in final.differential
     ]
     if vote is None:
-        return Fused(final.model_copy(update={"differential": of_model}), "model")
+        return FusedDiagnosis(final.model_copy(update={"differential": of_model}), "model")
     candidates = _with_cases(of_model, vote)
     own = {OF_MODEL, OF_CASES} <= (calibration or {}).keys()
     basis = "fused" if own else _basis(final, vote, site, card)
-    chances = _chances(candidates, basis, calibration if calibration and own else card.calibration)
+    probabilities = _probabilities(
+        candidates, basis, calibration if calibration and own else card.calibration
+    )
     ordered = sorted(
-        (c.model_copy(update={"probability": p}) for c, p in zip(candidates, chances, strict=True)),
+        (c.model_copy(update={"probability": p}) for c, p in zip(candidates, probabilities, strict=True)),
         key=lambda candidate: (candidate.other_organ, -candidate.probability, -(candidate.of_cases or 0.0)),
     )
-    # Where the model leads, its own "no diagnosis" (another organ, or none written) stays what it is.
+    # If the model leads, its own "no diagnosis" (another organ, or none written) stays.
     label = final.label if basis == "model" else ordered[0].label
     update = {
         "differential": ordered,
@@ -85,11 +92,11 @@ def fuse(
         "foreign": final.foreign if label == NO_DIAGNOSIS else "",
         "generated_differs": normalised_label(final.generated) != normalised_label(label),
     }
-    return Fused(final.model_copy(update=update), basis)
+    return FusedDiagnosis(final.model_copy(update=update), basis)
 
 
 def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card) -> Basis:
-    """The cases lead where they vouch, and where the model's answer is none that its card knows."""
+    """Return what orders the candidates: the cases lead if they vouch, or if the card does not know the model's label."""
     known = (
         {normalised_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
     )
@@ -101,7 +108,7 @@ def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card)
 
 
 def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
-    """The model's candidates with their shares of the vote, then those that only cases have."""
+    """Return the model's candidates with their shares of the vote, then those that only the cases have."""
     shares = {normalised_label(label): share for label, share in vote.shares.items()}
     named = {normalised_label(candidate.label) for candidate in of_model}
     both = [
@@ -123,8 +130,10 @@ def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
     return [*both, *alone]
 
 
-def _chances(candidates: list[Candidate], basis: Basis, calibration: Mapping[str, float]) -> list[float]:
-    """The candidates' probabilities in the fused differential; together 1."""
+def _probabilities(
+    candidates: list[Candidate], basis: Basis, calibration: Mapping[str, float]
+) -> list[float]:
+    """Return the candidates' probabilities in the fused differential; they sum to 1."""
     if basis == "model":
         return [candidate.probability for candidate in candidates]
     if basis == "cases":
@@ -132,14 +141,14 @@ def _chances(candidates: list[Candidate], basis: Basis, calibration: Mapping[str
     weights = [
         0.0
         if candidate.other_organ
-        else max(candidate.of_model or 0.0, _LEAST) ** calibration[OF_MODEL]
-        * max(candidate.of_cases or 0.0, _LEAST) ** calibration[OF_CASES]
+        else max(candidate.of_model or 0.0, _MIN_PROBABILITY) ** calibration[OF_MODEL]
+        * max(candidate.of_cases or 0.0, _MIN_PROBABILITY) ** calibration[OF_CASES]
         for candidate in candidates
     ]
     return [weight / sum(weights) for weight in weights]
 
 
 def _first(final: DiagnoseResult, name: str) -> str:
-    """The first answer of one of the two."""
+    """Return the first candidate by the field ``name``; empty if none has it."""
     known = [candidate for candidate in final.differential if getattr(candidate, name) is not None]
     return max(known, key=lambda candidate: getattr(candidate, name)).label if known else ""

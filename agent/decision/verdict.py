@@ -1,4 +1,4 @@
-"""Whether a look is enough for a diagnosis, and what would help when it is not."""
+"""The verdict on a look: whether it is enough for a diagnosis, and what would help if it is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from videopath.agent.cases.records import Voucher
 from videopath.agent.decision.confidence import confidence, is_calibrated
-from videopath.agent.decision.fusion import Fused
+from videopath.agent.decision.fusion import FusedDiagnosis
 from videopath.agent.decision.not_known import says_not_known
 from videopath.agent.graph.state import Json
 from videopath.agent.graph.view import LookView
@@ -19,60 +19,71 @@ from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
 NEVER_MEASURED = "This model is not calibrated: how often it is right was never measured."
 
-_WEAK = 0.5  # a feature below it speaks against the diagnosis
-_CLOSE = 0.2  # margin below which two candidates are close
+_WEAK = 0.5  # a feature below it counts against the diagnosis
+_CLOSE = 0.2  # two candidates with a smaller margin are close
 _FAIR = "fair"
 
 
 def is_no_diagnosis(label: str, unknown_label: str | None) -> bool:
-    """Whether a label says that there is no diagnosis: empty, or the model's word for tissue that it does not know."""
+    """Return whether a label is no diagnosis: empty, "no diagnosis", or the model's unknown label."""
     return normalised_label(label) in {"", NO_DIAGNOSIS, normalised_label(unknown_label or "")}
 
 
 @dataclass(frozen=True)
-class Blank:
-    """What the model says of a blank video; asked only where it matters."""
+class BlankAnswers:
+    """The model's answers to a blank video. Each is computed only if it matters."""
 
-    said: Callable[[], set[str]]
-    """Labels, as ``normalised_label`` gives them: asked of a model that nobody calibrated, at the cost of a look."""
-    chances: Callable[[Sequence[str]], dict[str, float]]
-    """Labels → the probability of each among them; one pass."""
+    labels: Callable[[], set[str]]
+    """Return its diagnoses, normalised. Used for a model without a calibration; costs as much as a look."""
+    probabilities: Callable[[Sequence[str]], dict[str, float]]
+    """Labels → the probability of each among them. Costs one pass."""
 
 
 @dataclass(frozen=True)
-class Weighed:
+class Verdict:
     """What a look is worth."""
 
-    sure: float
-    """How strongly all of it speaks for the label, in [0, 1]: a probability only where ``calibrated``."""
+    confidence: float
+    """In [0, 1]; a probability only if ``calibrated``."""
     threshold: float
+    """The confidence that is needed, in [0, 1]."""
     reasons: list[str]
-    """Why the agent abstains; empty: it does not."""
+    """Why the agent abstains; empty if it does not."""
     calibrated: bool
     closer_may_help: bool
     """Whether another look at the video could settle it."""
     vouchers: list[Voucher]
-    """The model, and the similar cases where they voted: whether each vouches for the label."""
+    """Whether the model, and the similar cases if they voted, vouch for the label."""
 
     def __str__(self) -> str:
-        said = f"confidence {self.sure:.2f}" if self.calibrated else "not calibrated"
-        return said + (", not enough" if self.reasons else f", {vouched_in_words(self.vouchers)}")
+        confidence = f"confidence {self.confidence:.2f}" if self.calibrated else "not calibrated"
+        return confidence + (", not enough" if self.reasons else f", {vouched_in_words(self.vouchers)}")
 
 
 def weigh(
-    fused: Fused,
+    fused: FusedDiagnosis,
     retrieved: RetrieveResult,
     values: dict[str, float],
     site: str | None,
     card: Card,
     policy: Policy,
-    blank: Blank,
-) -> Weighed:
-    """Weigh a look by its features ``values``: who vouches for its label, the model or the similar cases?"""
+    blank: BlankAnswers,
+) -> Verdict:
+    """Decide whether the model or the similar cases vouch for the label of a look.
+
+    Args:
+        fused: The diagnosis of the look.
+        retrieved: Its similar cases, with their vote and with what was measured of them.
+        values: The features of the look, each in [0, 1].
+        site: The canonical site; None if it was not given.
+        card: The model's card.
+        policy: The policy of the case.
+        blank: The model's answers to a blank video.
+    """
     final = fused.final
     cases = _cases_vouch(final, retrieved.vote, policy)
     if retrieved.calibration:
@@ -85,7 +96,7 @@ def weigh(
     if cases and fused.basis == "cases":
         unsure = [*cases.reasons, *model.reasons] if cases.reasons else []
         reasons = [*_disagreement(fused, site, card), *unsure]
-        return Weighed(
+        return Verdict(
             cases.probability or 0.0,
             cases.threshold,
             reasons,
@@ -96,7 +107,7 @@ def weigh(
     reasons = model.reasons
     if reasons and cases and cases.reasons:
         reasons = [*reasons, f"The similar cases do not vouch for it either: {cases.reasons[0]}"]
-    return Weighed(
+    return Verdict(
         model.probability or 0.0,
         model.threshold,
         reasons,
@@ -106,8 +117,8 @@ def weigh(
     )
 
 
-def _disagreement(fused: Fused, site: str | None, card: Card) -> list[str]:
-    """Why a label of the cases is not enough where the model knows it, too, and says another one."""
+def _disagreement(fused: FusedDiagnosis, site: str | None, card: Card) -> list[str]:
+    """Return why the cases' label is not enough, if the model knows this label but gives another one."""
     known = set(map(normalised_label, card.labels.get(canonical_site(site), []))) if site else set()
     own = normalised_label(fused.of_model)
     if own == normalised_label(fused.final.label) or not {own, normalised_label(fused.final.label)} <= known:
@@ -119,7 +130,7 @@ def _disagreement(fused: Fused, site: str | None, card: Card) -> list[str]:
 
 
 def _cases_vouch(final: DiagnoseResult, vote: CasesVote | None, policy: Policy) -> Voucher | None:
-    """Whether the similar cases vouch for the label; None where no case voted."""
+    """Return whether the similar cases vouch for the label; None if no case voted."""
     if vote is None:
         return None
     needed = policy.abstain_threshold or 0.0
@@ -138,24 +149,24 @@ def _cases_vouch(final: DiagnoseResult, vote: CasesVote | None, policy: Policy) 
 
 
 def _model_vouches(
-    fused: Fused,
+    fused: FusedDiagnosis,
     retrieved: RetrieveResult,
     values: dict[str, float],
     site: str | None,
     card: Card,
     policy: Policy,
-    blank: Blank,
+    blank: BlankAnswers,
 ) -> Voucher:
-    """Whether the model's card vouches for the label."""
+    """Return whether the model vouches for the label, by its card."""
     final, calibrated = fused.final, is_calibrated(card.calibration)
     threshold = policy.threshold(card.calibration, final.label)
-    reasons = [*no_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
+    reasons = [*reasons_against_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
     if not reasons and policy.show_blank and _is_said_of_blank(final, calibrated, blank):
         reasons = [f"The model says {final.label!r} of a blank video as well."]
-    sure = None if reasons else confidence(values, card.calibration)
-    if sure is not None and sure < threshold:
+    value = None if reasons else confidence(values, card.calibration)
+    if value is not None and value < threshold:
         reasons = [
-            f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for {final.label!r}."
+            f"The confidence {value:.2f} is below {threshold:.2f}, which is needed for {final.label!r}."
             if calibrated
             else "Too little speaks for the diagnosis, by weights that were not fitted to this model."
         ]
@@ -163,43 +174,45 @@ def _model_vouches(
         reasons = [*reasons, NEVER_MEASURED]
     return Voucher(
         by="model",
-        probability=sure,
+        probability=value,
         threshold=threshold,
         measured_on="the clips of its card" if calibrated else "",
         reasons=reasons,
     )
 
 
-def _is_said_of_blank(final: DiagnoseResult, calibrated: bool, blank: Blank) -> bool:
-    """Whether the label does not rest on the picture.
+def _is_said_of_blank(final: DiagnoseResult, calibrated: bool, blank: BlankAnswers) -> bool:
+    """Return whether the label does not rest on the picture.
 
-    Of a calibrated model: it is as likely of a blank video. Of one that nobody calibrated: it is said of one.
+    For a calibrated model: it is at least as likely for a blank video. For another model: it is the answer to one.
     """
     if not calibrated:
-        return normalised_label(final.label) in blank.said()
+        return normalised_label(final.label) in blank.labels()
     own = [c for c in final.differential if c.of_model is not None and not c.other_organ]
     of_label = next((c for c in own if c.label == final.label), None)
     if of_label is None or len(own) < 2:
         return False
-    chances = blank.chances([candidate.label for candidate in own])
-    return (of_label.of_model or 0.0) <= chances[final.label]
+    probabilities = blank.probabilities([candidate.label for candidate in own])
+    return (of_label.of_model or 0.0) <= probabilities[final.label]
 
 
-def _both_vouch(fused: Fused, retrieved: RetrieveResult, values: dict[str, float], policy: Policy) -> Voucher:
-    """Whether the model vouches for the label by what was measured of it together with these very cases."""
+def _both_vouch(
+    fused: FusedDiagnosis, retrieved: RetrieveResult, values: dict[str, float], policy: Policy
+) -> Voucher:
+    """Return whether the model vouches for the label, by what was measured of it together with these cases."""
     label, vote = fused.final.label, retrieved.vote
-    sure = confidence(values, retrieved.calibration)
+    value = confidence(values, retrieved.calibration)
     threshold = policy.threshold(retrieved.calibration, label)
     reasons = []
     if vote is None or normalised_label(label) not in map(normalised_label, vote.shares):
         reasons = [f"How often the model is right with {label!r} was never measured: no case here has it."]
     elif not vote.from_here:
         reasons = ["The picture is unlike the cases that the model was measured on."]
-    elif sure < threshold:
-        reasons = [f"The confidence {sure:.2f} is below {threshold:.2f}, which is needed for {label!r}."]
+    elif value < threshold:
+        reasons = [f"The confidence {value:.2f} is below {threshold:.2f}, which is needed for {label!r}."]
     return Voucher(
         by="model",
-        probability=None if reasons else sure,
+        probability=None if reasons else value,
         threshold=threshold,
         measured_on=retrieved.calibrated_on,
         reasons=reasons,
@@ -209,9 +222,9 @@ def _both_vouch(fused: Fused, retrieved: RetrieveResult, values: dict[str, float
 def _unlike_known_tissue(
     retrieved: RetrieveResult, final: DiagnoseResult, site: str | None, card: Card
 ) -> list[str]:
-    """Why a calibrated model cannot vouch for tissue that is unlike what it was measured on; empty where it is like it.
+    """Return why a calibrated model cannot vouch for this tissue; empty if it is like the tissue it was measured on.
 
-    Told by the tiles that it was trained on, where these ship: the knowledge base's voters, or beside them.
+    The tiles that the model was trained on decide, if they ship: as the voters of the knowledge base, or beside them.
     """
     known = retrieved.known_tissue or (retrieved.vote if retrieved.voters_are_known_tissue else None)
     if known is None or known.from_here or not (is_calibrated(card.calibration) and knows_site(site, card)):
@@ -220,7 +233,7 @@ def _unlike_known_tissue(
 
 
 def vouched_in_words(vouchers: Sequence[Voucher]) -> str:
-    """Who vouches for a label: "vouched for by the model and the similar cases"; "nobody vouches for it"."""
+    """Return who vouches: "vouched for by the model and the similar cases", or "nobody vouches for it"."""
     named = [_NAMES[voucher.by] for voucher in vouchers if not voucher.reasons]
     return f"vouched for by {' and '.join(named)}" if named else "nobody vouches for it"
 
@@ -228,8 +241,8 @@ def vouched_in_words(vouchers: Sequence[Voucher]) -> str:
 _NAMES = {"model": "the model", "cases": "the similar cases"}
 
 
-def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
-    """Reasons why no confidence at all can be claimed for a label, whatever the scores say."""
+def reasons_against_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
+    """Return the reasons why nothing can be claimed for a label, whatever its confidence."""
     label = final.label
     if final.foreign and knows_site(site, card):
         return [f"The model takes this for {final.foreign}, which is not of the {site}."]
@@ -244,7 +257,7 @@ def no_claim(final: DiagnoseResult, site: str | None, card: Card) -> list[str]:
     if not final.leading.known_term:
         return [f"{label!r} is not a known term."]
     if card.labels and not _is_listed(label, card):
-        # The confidence was calibrated on the card's diagnoses; of another it says nothing.
+        # The confidence was calibrated on the card's diagnoses, not on others.
         return [f"How often the model is right with {label!r} was never measured."]
     return []
 
@@ -254,7 +267,7 @@ def _is_listed(label: str, card: Card) -> bool:
 
 
 def knows_site(site: str | None, card: Card) -> bool:
-    """False only for a model that names the sites it knows, and not this one."""
+    """Return False only if the card names the sites that the model knows, and not this one."""
     return not (site and card.labels) or canonical_site(site) in card.labels
 
 

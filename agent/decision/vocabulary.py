@@ -1,4 +1,4 @@
-"""Which labels are terms of pathology: a model may write words that do not exist."""
+"""The check whether labels are terms of pathology: a model may write words that do not exist."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, DiagnoseResult
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
-_WRITTEN = {"model", "sample"}  # support of a candidate that nobody but the model has named
+_WRITTEN = {"model", "sample"}  # the support of a candidate that only the model wrote
 
 
-def with_known_terms(
-    result: DiagnoseResult, card: Card, learned: Callable[[], Collection[str]]
+def mark_unknown_terms(
+    result: DiagnoseResult, card: Card, base_diagnoses: Callable[[], Collection[str]]
 ) -> DiagnoseResult:
-    """A diagnosis, its candidates marked that are no known terms.
+    """Return the diagnosis; its candidates that are not known terms are marked with ``known_term=False``.
 
-    Known are the labels of the card, the entities of the evaluation, the diagnoses of the knowledge base (``learned``,
-    asked only where it matters) and what is made of known words.
+    Known terms are the labels of the card, the entities, the diagnoses of the knowledge base, and names that consist of
+    known words.
+
+    Args:
+        result: The diagnosis.
+        card: The model's card.
+        base_diagnoses: Returns the diagnoses of the knowledge base; called only if it matters.
     """
-    differential = [_marked(candidate, card, learned) for candidate in result.differential]
+    differential = [_marked(candidate, card, base_diagnoses) for candidate in result.differential]
     return result.model_copy(update={"differential": differential})
 
 
-def is_known(label: str, card: Card, learned: Callable[[], Collection[str]]) -> bool:
-    """Whether a label is a known term."""
+def is_known(label: str, card: Card, base_diagnoses: Callable[[], Collection[str]]) -> bool:
+    """Return whether a label is a known term; see :func:`mark_unknown_terms`."""
     from videopath.core.pathology.entities import entity_of
 
     listed = [
@@ -39,17 +44,17 @@ def is_known(label: str, card: Card, learned: Callable[[], Collection[str]]) -> 
     ]
     if normalised_label(label) in map(normalised_label, listed) or _is_term(label) or entity_of(label):
         return True
-    names = [*listed, *learned()]
+    names = [*listed, *base_diagnoses()]
     words = {word for name in names for word in words_of(name)}
     return normalised_label(label) in map(normalised_label, names) or _is_term(label, words)
 
 
 def _is_term(label: str, more: Collection[str] = ()) -> bool:
-    """Whether its words are known, and one of them says what it is."""
+    """Return whether all words are known, and one of them names a disease or a tissue."""
     return is_term(label, more) and names_disease(label)
 
 
-def _marked(candidate: Candidate, card: Card, learned: Callable[[], Collection[str]]) -> Candidate:
-    if not set(candidate.support) <= _WRITTEN or is_known(candidate.label, card, learned):
+def _marked(candidate: Candidate, card: Card, base_diagnoses: Callable[[], Collection[str]]) -> Candidate:
+    if not set(candidate.support) <= _WRITTEN or is_known(candidate.label, card, base_diagnoses):
         return candidate
     return candidate.model_copy(update={"known_term": False})

@@ -16,7 +16,7 @@ from videopath.agent.cases.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.clips import Share
-from videopath.model.inference.engine import Card
+from videopath.model.card import Card
 from videopath.tools.answers.organs import sites_of
 from videopath.training.data import corpus
 from videopath.training.data.corpus import Sample, Split

@@ -13,7 +13,7 @@ import numpy as np
 
 from videopath.agent.cases.records import CaseReport
 from videopath.agent.decision.confidence import FEATURES, features
-from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, Fused, fuse
+from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, FusedDiagnosis, fuse
 from videopath.agent.policy import NEEDED
 from videopath.core.fitting.cuts import fit_cuts
 from videopath.core.fitting.logistic import INTERCEPT, fit_weights, probability
@@ -63,7 +63,7 @@ class Trial:
         known = self.retrieved.vote if self.own else self.known_tissue
         return known is None or known.from_here
 
-    def fuse(self, card: Card) -> Fused:
+    def fuse(self, card: Card) -> FusedDiagnosis:
         """The diagnosis by model and cases."""
         calibration = card.calibration if self.own else None
         return fuse(self.final, self.retrieved.vote, self.site, card, calibration)

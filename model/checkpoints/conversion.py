@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from videopath.core.errors import InputError, ModelError
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model.architecture.config import LlavaConfig
-from videopath.model.calibration import move_calibration
-from videopath.model.card import card_text
+from videopath.model.card import CARD_FILE, card_text, carry_calibration_over, read_card
 from videopath.model.checkpoints import tensor_names as names
 from videopath.model.checkpoints.hf_settings import differences, write_card, write_settings
 from videopath.model.checkpoints.loading import (
@@ -31,7 +30,7 @@ from videopath.model.checkpoints.loading import (
 from videopath.model.checkpoints.saving import write_json, write_original_settings
 from videopath.model.checkpoints.weights import Shape
 from videopath.model.device import DTYPES
-from videopath.model.inference.engine import CARD_FILE, read_card, weight_files
+from videopath.model.inference.engine import weight_files
 from videopath.model.inference.spec import ModelSource
 from videopath.model.lora.adapter import BaseLayer
 
@@ -107,7 +106,7 @@ def _copy_cards(checkpoint: Checkpoint, target: Path) -> None:
     source = checkpoint.folder
     if (source / CARD_FILE).is_file():
         shutil.copyfile(source / CARD_FILE, target / CARD_FILE)
-        move_calibration(weight_files(checkpoint), target)
+        carry_calibration_over(weight_files(checkpoint), target)
     written = card_text(source)
     if written is not None:
         write_text(target / "MODEL_CARD.md", written)

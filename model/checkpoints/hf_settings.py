@@ -14,9 +14,9 @@ import torch
 from videopath.core.files import write_text
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import hf_config
+from videopath.model.card import CardFile
 from videopath.model.checkpoints.hf_marks import Marks, marks_of, save_marked_tokenizer
 from videopath.model.checkpoints.saving import write_json
-from videopath.model.inference.engine import CardFile
 
 _PROCESSOR = "LlavaOnevisionProcessor"
 _FEWEST_TILES = 9

@@ -8,7 +8,8 @@ from pathlib import Path
 from videopath.core.errors import ModelError
 from videopath.core.files import write_text
 from videopath.core.settings import home_folder, load_settings
-from videopath.model.inference.engine import NANO, NANO_FOLDER
+from videopath.model.card import NANO_FOLDER
+from videopath.model.inference.spec import NANO
 
 LICENCES = {
     "trinhvg/ViDRiP_LLaVA_video": "CC BY-NC 3.0 (non-commercial use only)",

@@ -11,15 +11,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from videopath.core.choices import ScoreReduction, StopReason
 from videopath.core.errors import ModelError
+from videopath.model.card import NANO_FOLDER, Card, read_card
 from videopath.model.inference.spec import NANO, EngineSpec
 
 if TYPE_CHECKING:
@@ -32,66 +32,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-NANO_FOLDER = Path(str(files("videopath.model.nano")))
-CARD_FILE = "videopath.json"
 _SERVERS = ("openai", "http", "https")
 _FRAMES = 32  # of the original's inference
-
-
-class Card(BaseModel):
-    """What a checkpoint says about itself beyond its weights (``videopath.json``)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    labels: dict[str, list[str]] = Field(
-        default={}, description="site → diagnoses that the model was trained on"
-    )
-    unknown_label: str | None = Field(
-        default=None, description="the answer that means: not a tissue that this model knows"
-    )
-    calibration: dict[str, float] = Field(
-        default={}, description="parameters of the confidence, fitted on held-out clips"
-    )
-    score_reduction: ScoreReduction = Field(
-        default="mean", description="how candidates' log-probabilities add up"
-    )
-    trained_on: str = ""
-    vocabulary: list[str] = Field(
-        default=[],
-        description="beside its labels, all that it was trained to write; empty: it may write any",
-    )
-    typical: dict[str, list[str]] = Field(
-        default={},
-        description="diagnosis → sentences that it writes of it as a whole, whatever the picture shows",
-    )
-
-
-class CalibratedOn(BaseModel):
-    """What a checkpoint's confidence was fitted on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    date: str = Field(description="ISO 8601")
-    set: str = Field(description="name of the question set")
-    set_sha256: str
-    questions: int = Field(ge=0)
-    right: int = Field(ge=0, description="of these, answered right")
-    weights_sha256: str = Field(description="of the weights that answered: of others it says nothing")
-
-
-class CardFile(Card):
-    """``videopath.json`` of a checkpoint folder: the card, and what :class:`EngineInfo` takes from it."""
-
-    name: str | None = None
-    frames: int | None = Field(default=None, ge=1)
-    licence: str | None = None
-    calibrated_on: CalibratedOn | None = None
-
-    def card_of(self, sha256: str) -> Card:
-        """The card for weights of this hash: a calibration that was fitted on others is left out."""
-        card = Card(**self.model_dump(include=set(Card.model_fields)))
-        fits = self.calibrated_on is None or self.calibrated_on.weights_sha256 == sha256
-        return card if fits else card.model_copy(update={"calibration": {}})
 
 
 class EngineInfo(BaseModel):
@@ -370,21 +312,6 @@ def usual_frames(name: str | Path) -> int | None:
 
 def _source(name: str | Path) -> str:
     return str(NANO_FOLDER) if str(name) == NANO else str(name)
-
-
-def read_card(folder: Path) -> CardFile:
-    """The card of a checkpoint folder; an empty one where there is none. Raises ModelError for one that is broken."""
-    path = folder / CARD_FILE
-    if not path.is_file():
-        return CardFile()
-    try:
-        return CardFile.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ModelError(
-            f"{path} is not a usable card: {place}: {first['msg']}. Correct or remove it."
-        ) from error
 
 
 def weight_files(checkpoint: Checkpoint | None) -> list[Path]:

@@ -69,7 +69,8 @@ def made_set_report() -> Callable[..., Any]:
     """``made_set_report("agent", "model", questions=45)``: a document of made answers; ``truth=False`` names no diagnosis."""
     from videopath.evaluation.testsets.answers import Answer
     from videopath.evaluation.testsets.document import Said, set_facts, set_report
-    from videopath.model.inference.engine import Card, EngineInfo
+    from videopath.model.card import Card
+    from videopath.model.inference.engine import EngineInfo
 
     diagnoses = LABELS["colon"]
     info = EngineInfo(

@@ -21,8 +21,8 @@ from videopath.evaluation.calibration import fitted
 from videopath.evaluation.tiles.fitting import Trial
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
+from videopath.model.card import Card, read_card
 from videopath.model.checkpoints.conversion import convert
-from videopath.model.inference.engine import Card, read_card
 
 TRUTHS = ("benign colon tissue", "colon adenocarcinoma")
 
@@ -129,7 +129,7 @@ def test_answers_of_one_kind_fit_nothing(trial: Callable[..., Trial]) -> None:
 def test_the_bundled_card_is_not_replaced_by_accident(
     name: str | None, picture: Path, tmp_path: Path, run: Callable[..., Result]
 ) -> None:
-    from videopath.model.inference.engine import NANO_FOLDER
+    from videopath.model.card import NANO_FOLDER
 
     before = read_card(NANO_FOLDER)
     questions = question_set(tmp_path / "set.json", picture, 30)
@@ -137,4 +137,4 @@ def test_the_bundled_card_is_not_replaced_by_accident(
     assert (refused.exit_code, "--bundled" in refused.stderr) == (2, True)
     assert read_card(NANO_FOLDER) == before
     hub = run("model", "calibrate", "some/model", questions, "--media", picture.parent)
-    assert (hub.exit_code, "no folder" in hub.stderr) == (2, True)
+    assert (hub.exit_code, "not a folder" in hub.stderr) == (2, True)

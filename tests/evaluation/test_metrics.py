@@ -23,7 +23,8 @@ from videopath.evaluation.testsets.document import Said, set_facts, set_report
 from videopath.evaluation.testsets.metrics import BY_NAME, Draws, draw, draw_all, mcnemar
 from videopath.evaluation.testsets.summary import NOTHING, OTHER, SetReport
 from videopath.evaluation.testsets.table import Table, attribute_agreement, measured, table
-from videopath.model.inference.engine import Card, EngineInfo
+from videopath.model.card import Card
+from videopath.model.inference.engine import EngineInfo
 from videopath.tools.schemas import Candidate
 
 TRUTHS = ("colon adenocarcinoma", "benign colon tissue", "lung adenocarcinoma")

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from videopath.core.errors import ModelError
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import new_network
+from videopath.model.card import read_card
 from videopath.model.checkpoints.loading import load_network, open_checkpoint
 from videopath.model.checkpoints.saving import save_original
-from videopath.model.inference.engine import read_card
 from videopath.model.inference.spec import EngineSpec
 
 SINGLE, SHARD = "pytorch_model.bin", "pytorch_model-00001-of-00001.bin"

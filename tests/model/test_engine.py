@@ -20,9 +20,10 @@ from videopath.core.files import sha256_file
 from videopath.media.clip import Clip
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network, new_network
+from videopath.model.card import Card
 from videopath.model.checkpoints.weights_hash import weights_sha256
 from videopath.model.inference.decoding import Chooser, TextStream
-from videopath.model.inference.engine import Card, EngineInfo, LocalEngine, load_engine
+from videopath.model.inference.engine import EngineInfo, LocalEngine, load_engine
 from videopath.model.inference.prefix import Prefix
 from videopath.model.inference.session import LocalSession
 from videopath.model.inference.spec import EngineSpec

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from videopath.media.quality.attributes import SCALES, Attributes, is_measured, measure
-from videopath.model.inference.engine import Card
+from videopath.model.card import Card
 from videopath.tools.describe import DescribeTool
 from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS, is_tested, with_evidence
 from videopath.tools.schemas import LocatedFinding

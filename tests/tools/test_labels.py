@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from videopath.core.pathology.terms import is_term
-from videopath.model.inference.engine import Card
+from videopath.model.card import Card
 from videopath.tools.answers.labels import clean_label
 from videopath.tools.answers.organs import is_of_other_organ
 

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from videopath.core.errors import InputError
 from videopath.model import load_engine, nano
 from videopath.model.architecture.network import Network
+from videopath.model.card import read_card
 from videopath.model.checkpoints.loading import load_network
-from videopath.model.inference.engine import read_card
 from videopath.model.inference.spec import EngineSpec
 from videopath.training.data.conversations import Conversations, collate
 from videopath.training.data.grouped_sampler import grouped_order
 from videopath.training.data.instructions import read_instructions
-from videopath.training.recipe import Start, TransferRecipe, load_recipe
+from videopath.training.recipe import StartWeights, TransferRecipe, load_recipe
 from videopath.training.transfer.carried_card import write_carried_card
 from videopath.training.transfer.loss_model import Pupil
 from videopath.training.transfer.planning import plan
@@ -115,7 +115,7 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
 
 
 def test_nano_is_a_name_in_a_recipe_too(recipe: TransferRecipe, tmp_path: Path) -> None:
-    named = recipe.model_copy(update={"start": Start(checkpoint="nano")})
+    named = recipe.model_copy(update={"start": StartWeights(checkpoint="nano")})
     assert plan(named, 1)[0].tensors > 100
     assert begin(named.start, 0).config == load_engine("nano").network.config
     write_carried_card(named, tmp_path)

@@ -19,7 +19,7 @@ from videopath.model.prompts.questions import (
 from videopath.model.prompts.template import without_marks
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
 NO_DIAGNOSIS = "no diagnosis"
 """The label if the model wrote no diagnosis and there is no other candidate."""

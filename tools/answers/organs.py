@@ -9,7 +9,7 @@ from videopath.core.pathology.sites import SITES, canonical_site
 from videopath.core.pathology.terms import words_of
 
 if TYPE_CHECKING:
-    from videopath.model.inference.engine import Card
+    from videopath.model.card import Card
 
 _ORGANS = {
     "adrenal gland": "adrenal adrenocortical", "appendix": "appendiceal appendix", "bladder": "bladder",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from videopath.core.files import write_text
+from videopath.model.card import CARD_FILE, CardFile, read_card
 from videopath.model.checkpoints.hub import licence_of, resolve
-from videopath.model.inference.engine import CARD_FILE, CardFile, read_card
 from videopath.training.recipe import TransferRecipe
 
 

@@ -16,7 +16,8 @@ from videopath.agent.decision.confidence import DEFAULTS
 from videopath.agent.report.phrases import sureness_in_words
 from videopath.app.cli.summary import summary
 from videopath.core.errors import CaseError
-from videopath.model.inference.engine import Card, EngineInfo, Generation
+from videopath.model.card import Card
+from videopath.model.inference.engine import EngineInfo, Generation
 
 CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
 LABELS = {"colon": [BENIGN, CANCER], "lung": ["benign lung tissue", "lung adenocarcinoma"]}

@@ -11,12 +11,12 @@ import pytest
 
 from videopath.agent.decision.confidence import DEFAULTS, confidence, features
 from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, fuse
-from videopath.agent.decision.verdict import Blank, Weighed, weigh
+from videopath.agent.decision.verdict import BlankAnswers, Verdict, weigh
 from videopath.agent.policy import Policy
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration
 from videopath.evaluation.tiles.grounding import seen_margins
 from videopath.media.synthetic import render_case
-from videopath.model.inference.engine import Card
+from videopath.model.card import Card
 from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
@@ -36,7 +36,7 @@ def weighed(
     policy: Policy | None = None,
     of_blank: float = 0.0,
     **found: object,
-) -> Weighed:
+) -> Verdict:
     retrieved = RetrieveResult.model_validate({"query": "", "neighbours": [], "vote": vote, **found})
     fused = fuse(final, vote, site, card)
     values = features(fused.final, final, [], 0.9, vote)
@@ -47,7 +47,7 @@ def weighed(
         site,
         card,
         policy or Policy(),
-        Blank(said=set, chances=lambda labels: dict.fromkeys(labels, of_blank)),
+        BlankAnswers(labels=set, probabilities=lambda labels: dict.fromkeys(labels, of_blank)),
     )
 
 
@@ -92,7 +92,7 @@ def test_a_laboratory_has_diagnoses_of_its_own(diagnosed: Diagnosed, voted: Vote
     found = weighed(diagnosed({"adenoma": 0.99, "mucosa": 0.01}), vote, LISTED)
     fused = fuse(diagnosed({"adenoma": 0.99, "mucosa": 0.01}), vote, "colon", LISTED)
     assert (fused.basis, fused.final.label) == ("cases", "villous adenoma")
-    assert (found.reasons, found.sure, found.calibrated) == ([], 0.96, True)
+    assert (found.reasons, found.confidence, found.calibrated) == ([], 0.96, True)
     assert [(v.by, bool(v.reasons)) for v in found.vouchers] == [("model", True), ("cases", False)]
     assert "vouched for by the similar cases" in str(found)
 
@@ -113,7 +113,7 @@ def test_a_model_that_nobody_calibrated_is_vouched_for_by_the_cases(
     free = Card()
     vote = voted({"adenoma": 0.9, "mucosa": 0.1})
     found = weighed(diagnosed({"adenoma": 0.7, "carcinoma": 0.3}), vote, free)
-    assert (found.reasons, found.calibrated, found.sure) == ([], True, 0.96)
+    assert (found.reasons, found.calibrated, found.confidence) == ([], True, 0.96)
     alone = weighed(diagnosed({"adenoma": 0.7, "carcinoma": 0.3}), None, free)
     assert not alone.calibrated
     assert any("never measured" in reason for reason in alone.reasons)

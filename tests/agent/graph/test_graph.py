@@ -29,7 +29,8 @@ from videopath.agent.graph.builder import build_graph
 from videopath.agent.graph.steps import RunContext
 from videopath.core.errors import CaseError, InputError
 from videopath.knowledge import STARTER_FOLDER
-from videopath.model.inference.engine import Card, EngineInfo, Generation
+from videopath.model.card import Card
+from videopath.model.inference.engine import EngineInfo, Generation
 from videopath.tools.answers.organs import sites_of
 
 CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"

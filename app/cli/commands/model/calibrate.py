@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from videopath.evaluation.testsets.sets import Item
     from videopath.evaluation.tiles.fitting import Trial
-    from videopath.model.inference.engine import CalibratedOn, Engine
+    from videopath.model.card import CalibratedOn
+    from videopath.model.inference.engine import Engine
 
 
 def calibrate(
@@ -56,7 +57,7 @@ def calibrate(
     from videopath.evaluation.testsets.sets import read_items
     from videopath.evaluation.tiles.grounding import seen_margins
     from videopath.model import load_engine
-    from videopath.model.calibration import card_folder, write_calibration
+    from videopath.model.card import card_folder, write_calibration
     from videopath.tools.session_pool import SessionPool
 
     quiet_libraries(verbose)
@@ -108,7 +109,7 @@ def _answers(engine: Engine, knowledge: Path | None, items: Sequence[Item]) -> l
 def _fitted_on(questions: Path, answers: Sequence[Trial], engine: Engine) -> CalibratedOn:
     from videopath.core.files import sha256_file
     from videopath.evaluation.calibration import right_of
-    from videopath.model.inference.engine import CalibratedOn
+    from videopath.model.card import CalibratedOn
 
     return CalibratedOn(
         date=today(),
