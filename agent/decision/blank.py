@@ -1,7 +1,7 @@
-"""What the model says of nothing: the label that it gives a blank video.
+"""The model's answers to a blank video.
 
-A model that says the same of a blank video as of a case has not looked. It is asked once for each engine, site and
-question, and only if its confidence is not calibrated: a calibration already tells what an answer is worth.
+If the model gives a case the same diagnosis as a blank video, the diagnosis does not rest on the picture. The answers
+are kept for each engine, site and question.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from videopath.tools.schemas import DiagnoseResult
 from videopath.tools.session_pool import SessionPool
 
 _Key = tuple[str | None, str | None, int, int, int]
-_known: WeakKeyDictionary[object, dict[_Key, set[str]]] = WeakKeyDictionary()
-_chances: WeakKeyDictionary[
+_labels: WeakKeyDictionary[object, dict[_Key, set[str]]] = WeakKeyDictionary()
+_probabilities: WeakKeyDictionary[
     object, dict[tuple[str | None, str | None, int, tuple[str, ...]], dict[str, float]]
 ] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -29,48 +29,56 @@ _lock = threading.Lock()
 def labels_of_blank(
     pool: SessionPool, site: str | None, question: str | None, frames: int, policy: Policy
 ) -> set[str]:
-    """What the model says of a blank video of ``frames`` frames, as ``normalised_label`` gives it.
+    """Return the model's diagnoses of a blank video, normalised: the one with the highest score, and the written one.
 
-    The label with the highest score, and the one that it writes by itself.
+    Args:
+        pool: The pool with the engine.
+        site: The site of the case.
+        question: The question of the case.
+        frames: How many frames the blank video has.
+        policy: The policy of the case.
     """
     engine = pool.engine
     key = (site, question, frames, policy.description_tokens, policy.answer_tokens)
     with _lock:
-        found = _known.setdefault(engine, {}).get(key)
-    if found is None:
-        found = _asked(pool, site, question, frames, policy)
+        labels = _labels.setdefault(engine, {}).get(key)
+    if labels is None:
+        labels = _ask(pool, site, question, frames, policy)
         with _lock:
-            _known[engine][key] = found
-    return found
+            _labels[engine][key] = labels
+    return labels
 
 
-def _asked(
-    pool: SessionPool, site: str | None, question: str | None, frames: int, policy: Policy
-) -> set[str]:
+def _ask(pool: SessionPool, site: str | None, question: str | None, frames: int, policy: Policy) -> set[str]:
     with stand_in(pool, "blank", frames) as session:
         described = session.generate(describe_question(site), max_new_tokens=policy.description_tokens)
-        asked = {
+        arguments = {
             "description": described.text.strip(),
             "site": site,
             "question": question,
             "max_new_tokens": policy.answer_tokens,
         }
         tool = DiagnoseTool(sessions=session.recording)
-        result: DiagnoseResult = tool.invoke({**session.request.model_dump(), **asked})
+        result: DiagnoseResult = tool.invoke({**session.request.model_dump(), **arguments})
     return {normalised_label(label) for label in (result.label, result.generated) if label}
 
 
-def chances_of_blank(
+def probabilities_of_blank(
     pool: SessionPool, site: str | None, question: str | None, frames: int, labels: Sequence[str]
 ) -> dict[str, float]:
-    """Label → its probability among these of a blank video of ``frames`` frames, asked for once without a description.
+    """Return the probability of each label for a blank video, without a description. This costs one pass.
 
-    A label that is as likely of nothing does not rest on the picture. One pass costs far less than a look.
+    Args:
+        pool: The pool with the engine.
+        site: The site of the case.
+        question: The question of the case.
+        frames: How many frames the blank video has.
+        labels: The labels; their probabilities sum to 1.
     """
     key = (site, question, frames, tuple(labels))
     with _lock:
-        found = _chances.setdefault(pool.engine, {}).get(key)
-    if found is None:
+        probabilities = _probabilities.setdefault(pool.engine, {}).get(key)
+    if probabilities is None:
         card = pool.info.card
         with stand_in(pool, "blank", frames) as session:
             scores = session.score(
@@ -79,7 +87,9 @@ def chances_of_blank(
                 answer_start=DIAGNOSIS_START,
                 reduce=card.score_reduction,
             )
-        found = dict(zip(labels, softmax(scores, card.calibration.get("temperature", 1.0)), strict=True))
+        probabilities = dict(
+            zip(labels, softmax(scores, card.calibration.get("temperature", 1.0)), strict=True)
+        )
         with _lock:
-            _chances[pool.engine][key] = found
-    return found
+            _probabilities[pool.engine][key] = probabilities
+    return probabilities

@@ -1,8 +1,8 @@
-"""How sure the agent may be: six features of a look, weighed by a logistic function.
+"""The confidence: a logistic function of the features of a look.
 
-The weights come from the model card (``calibration``, keys ``confidence.intercept`` and ``confidence.<feature>``),
-fitted on held-out clips. A card without them gets the defaults below, which were chosen, not fitted: everything in
-favour gives 0.98, everything against 0.05, and everything undecided 0.62.
+The weights come from the model card (``calibration``, keys ``confidence.intercept`` and ``confidence.<feature>``); they
+were fitted on held-out clips. A card without them gets the defaults below, which were chosen, not fitted. They give
+0.98 if all features are 1, 0.05 if all are 0, and 0.62 if all are undecided.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ DEFAULTS = {
 }
 
 FEATURES = (*(key.removeprefix("confidence.") for key in DEFAULTS if key != "confidence.intercept"), "cases")
-"""The share of the cases' vote came later: a card that was calibrated before gives it no weight."""
-_UNDECIDED = 0.5  # a feature that nothing speaks for or against
+"""The names of the features. A card that was calibrated before ``cases`` existed gives it no weight."""
+_UNDECIDED = 0.5  # a feature without evidence for or against
 
 
 def features(
@@ -38,13 +38,19 @@ def features(
     description_probability: float | None,
     vote: CasesVote | None = None,
 ) -> dict[str, float]:
-    """What speaks for the diagnosis, each in [0, 1]; 0.5 where there is nothing to tell from.
+    """Return the features of a look, each in [0, 1]; 0.5 without evidence for or against.
 
-    ``top_probability`` and ``margin``: of the differential (both 0 with a single candidate: nothing was compared);
-    ``samples``: share of the sampled answers that agree; ``neighbours``: share of the kept neighbours that agree,
-    weighted by similarity; ``description``: ``description_probability``, of the label when the description alone is
-    put before it in the original one-prompt form; ``blind``: probability of the label before any neighbour was seen;
-    ``cases``: its share of the similar cases' vote.
+    ``top_probability`` and ``margin`` of the differential (both 0 with a single candidate); ``samples``: the share of
+    sampled answers that agree; ``neighbours``: the share of kept neighbours that agree, weighted by similarity;
+    ``description``: the probability of the label after the description alone; ``blind``: its probability in the blind
+    diagnosis; ``cases``: its share of the similar cases' vote.
+
+    Args:
+        final: The diagnosis of the look.
+        blind: The blind diagnosis.
+        neighbours: The similar cases.
+        description_probability: See :func:`description_support`; None if there was nothing to compare.
+        vote: The similar cases' vote; None if no case voted.
     """
     return {
         "top_probability": final.differential[0].probability if len(final.differential) > 1 else 0.0,
@@ -66,12 +72,12 @@ def features(
 
 
 def is_calibrated(calibration: dict[str, float]) -> bool:
-    """Whether the confidence of this model was fitted: the weights of all features come from its card."""
+    """Return whether the confidence was fitted: the card has a weight for each feature of :data:`DEFAULTS`."""
     return DEFAULTS.keys() <= calibration.keys()
 
 
 def confidence(values: dict[str, float], calibration: dict[str, float]) -> float:
-    """The calibrated probability in [0, 1] that the diagnosis is right. Missing features count as undecided."""
+    """Return the confidence in [0, 1]. A missing feature counts as undecided."""
     weights = {**DEFAULTS, **calibration}
     total = weights["confidence.intercept"]
     total += sum(weights.get(f"confidence.{name}", 0.0) * values.get(name, _UNDECIDED) for name in FEATURES)
@@ -85,9 +91,13 @@ def description_support(
     description: str,
     differential: Sequence[Candidate],
 ) -> dict[str, float]:
-    """Candidate → its probability after the description in the original one-prompt form, without neighbours.
+    """Return the probability of each candidate after the description alone, without similar cases.
 
-    A second way of asking: a description that leads elsewhere shows here. Empty where there is nothing to compare.
+    It is low if the description points to another diagnosis. The prompt is the published model's original form, which
+    asks for description and diagnosis at once.
+
+    Returns:
+        Candidate → probability; empty with fewer than two candidates or without a description.
     """
     if len(differential) < 2 or not description:
         return {}
@@ -98,17 +108,18 @@ def description_support(
         answer_start=f"{description}\n{DIAGNOSIS_START}",
         reduce=card.score_reduction,
     )
-    chances = softmax(scores, card.calibration.get("temperature", 1.0))
-    return {candidate.label: chance for candidate, chance in zip(differential, chances, strict=True)}
+    probabilities = softmax(scores, card.calibration.get("temperature", 1.0))
+    labels = (candidate.label for candidate in differential)
+    return dict(zip(labels, probabilities, strict=True))
 
 
 def margin(differential: Sequence[Candidate]) -> float:
-    """How far the first candidate is before the second; 0 with a single one."""
+    """Return how far the first candidate is ahead of the second; 0 with a single one."""
     return differential[0].probability - differential[1].probability if len(differential) > 1 else 0.0
 
 
 def probability_of(label: str, differential: Sequence[Candidate]) -> float:
-    """A label's probability in a differential; 0 where it is not a candidate."""
+    """Return the probability of a label in a differential; 0 if it is not a candidate."""
     return sum(c.probability for c in differential if normalised_label(c.label) == normalised_label(label))
 
 
@@ -119,6 +130,6 @@ def _share_of(label: str, vote: CasesVote) -> float:
 
 
 def _share(votes: Sequence[tuple[bool, float]]) -> float:
-    """The weighted share of votes in favour."""
+    """Return the weighted share of votes in favour."""
     total = sum(weight for _, weight in votes)
     return sum(weight for agrees, weight in votes if agrees) / total if total > 0 else _UNDECIDED

@@ -1,8 +1,8 @@
 """Fusion of the model's differential with the similar cases' vote.
 
 If both know the same diagnoses, they are fused as model^a × cases^b, with exponents that were fitted for this model. If
-the cases have diagnoses that the model does not know, its probabilities cannot judge them: then the cases lead if they
-vouch for their answer or the model does not know its own, and the model leads otherwise.
+the cases have diagnoses that the model does not know, its probabilities cannot judge them. Then the cases lead if they
+vouch for their answer, or if the model's label is not on its card for this site; else the model leads.
 """
 
 from __future__ import annotations

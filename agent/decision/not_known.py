@@ -1,4 +1,4 @@
-"""Sentences by which a model says that it does not know: they describe no tissue and never become knowledge."""
+"""Sentences by which a model says that it does not know. They describe no tissue and never become knowledge."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _NAMED = r"(?:tissue|organ|specimen|sample|slide|image|picture|video|pattern|dia
 _OPEN = r"(?:not known|unknown|unclear|uncertain|undetermined|indeterminate|inconclusive|unidentified|unrecogni[sz]ed|unfamiliar)"
 _WITHIN = r"\b[^.;]{0,80}?\b"
 _SAYINGS = (
-    # The writer speaks of itself, as a model or of what it was taught: no sentence about tissue does.
+    # The writer speaks of itself as a model, or of its training; sentences about tissue do not.
     rf"\b{_MACHINE}",
     rf"\b{_NOT}{_WITHIN}{_TAUGHT}\b",
     rf"\b(?:the|this) system\b{_WITHIN}{_NOT}{_WITHIN}{_KNOW}\b",
     r"\b(?:as an ai|my training|training (?:data|set))\b",
     r"\bout[- ]of[- ](?:distribution|domain)\b",
-    # "I" and "we" count before a verb of knowing alone: a numeral is no speaker, and "we do not see mitoses" is seen.
+    # "I" and "we" count only before a verb of knowing: "I" may be a numeral, and "we do not see mitoses" is a finding.
     rf"\b(?:i|we) (?:do not|don['’]t|did not|cannot|can not|can['’]t|could not|am not|are not)\b[^.;]{{0,40}}?"
     rf"\b(?:{_KNOW}|sure|certain|able)\b(?<!\bseen)",
     r"\b(?:i|we)(?: am| are|['’]m|['’]re) (?:sorry|unsure|uncertain|unable|not (?:sure|certain|able))\b",
@@ -44,7 +44,7 @@ _SAYINGS = (
     r"\b(?:not|n['’]t) (?:allow|permit) (?:for )?(?:a|any) diagnosis\b",
     r"\b(?:insufficient|not enough) information\b",
     r"\bnot (?:specific|sufficient|clear) (?:enough )?for an?y? diagnosis\b",
-    # A sentence that is nothing but that.
+    # The whole sentence says only this.
     rf"^\W*(?:(?:the |a )?(?:diagnosis|tissue|answer|label)\W+)?(?:is |was |remains )?(?:{_OPEN}|not recogni[sz]ed|abstain(?:s|ed)?|"
     rf"no diagnosis|not sure|n/?a|none|(?:can ?not|can['’]t|could not|unable to) (?:be )?{_KNOW})\W*$",
 )
@@ -52,9 +52,11 @@ _SAYING = re.compile("|".join(_SAYINGS), re.IGNORECASE)
 
 
 def says_not_known(sentence: str, unknown_label: str | None = None) -> bool:
-    """Whether a sentence or a label says that its writer does not know, whatever model wrote it.
+    """Return whether a sentence or a label says that its writer does not know.
 
-    ``unknown_label``: the model's own words for it.
+    Args:
+        sentence: A sentence or a label of any model.
+        unknown_label: The model's own label for tissue that it does not know.
     """
     text = " ".join(sentence.split())
     own = normalised_label(unknown_label or "")
@@ -62,12 +64,12 @@ def says_not_known(sentence: str, unknown_label: str | None = None) -> bool:
 
 
 def not_known_in(text: str, unknown_label: str | None = None) -> list[str]:
-    """The sentences of a text that say so."""
+    """Return the sentences of a text that say that its writer does not know."""
     return [sentence for sentence in split_sentences(text) if says_not_known(sentence, unknown_label)]
 
 
 def without_not_known(text: str, unknown_label: str | None = None) -> str:
-    """The text without the sentences that say so; as it is where there are none."""
+    """Return the text without the sentences that say that its writer does not know."""
     if not not_known_in(text, unknown_label):
         return text
     return " ".join(s for s in split_sentences(text) if not says_not_known(s, unknown_label))

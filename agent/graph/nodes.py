@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from videopath.agent.cases.library import CaseLibrary, new_case_id
 from videopath.agent.cases.records import RunSettings, Step, VideoFacts
 from videopath.agent.cases.trace import TRACE_NAME
-from videopath.agent.decision.blank import chances_of_blank, labels_of_blank
+from videopath.agent.decision.blank import labels_of_blank, probabilities_of_blank
 from videopath.agent.decision.confidence import description_support, features
 from videopath.agent.decision.fusion import fuse
 from videopath.agent.decision.looks import best_look
-from videopath.agent.decision.verdict import Blank, weigh
-from videopath.agent.decision.vocabulary import with_known_terms
+from videopath.agent.decision.verdict import BlankAnswers, weigh
+from videopath.agent.decision.vocabulary import mark_unknown_terms
 from videopath.agent.graph.closer_look import can_look_closer, closer_request, most_telling
 from videopath.agent.graph.review import ask_for_decision
 from videopath.agent.graph.revision import revision_update, without_dropped
@@ -201,7 +201,7 @@ class Nodes:
             supported.get(fused.final.label),
             retrieved.vote,
         )
-        weighed = weigh(
+        verdict = weigh(
             fused,
             retrieved,
             values,
@@ -217,25 +217,25 @@ class Nodes:
             retrieved=state["retrieved"],
             final=fused.final.model_dump(mode="json"),
             features=values,
-            confidence=weighed.sure,
-            reasons=weighed.reasons,
-            vouchers=[voucher.model_dump(mode="json") for voucher in weighed.vouchers],
-            calibrated=weighed.calibrated,
-            closer=weighed.closer_may_help and can_look_closer(case.facts, case.request),
+            confidence=verdict.confidence,
+            reasons=verdict.reasons,
+            vouchers=[voucher.model_dump(mode="json") for voucher in verdict.vouchers],
+            calibrated=verdict.calibrated,
+            closer=verdict.closer_may_help and can_look_closer(case.facts, case.request),
             revision=case.revisions,
             corrected=described.description != case.blind_description,
         )
         step = draft.done(
-            f"{label_in_words(fused.final)} ({fused.by}): {weighed}",
+            f"{label_in_words(fused.final)} ({fused.by}): {verdict}",
             detail={
                 "result": fused.final.model_dump(mode="json"),
                 "basis": fused.basis,
-                "vouchers": [voucher.model_dump(mode="json") for voucher in weighed.vouchers],
+                "vouchers": [voucher.model_dump(mode="json") for voucher in verdict.vouchers],
                 "description_support": supported,
                 "features": values,
-                "confidence": weighed.sure if weighed.calibrated else None,
-                "threshold": weighed.threshold,
-                "reasons": weighed.reasons,
+                "confidence": verdict.confidence if verdict.calibrated else None,
+                "threshold": verdict.threshold,
+                "reasons": verdict.reasons,
                 **moments,
             },
         )
@@ -295,7 +295,7 @@ class Nodes:
         self.library.save(report)
         return update
 
-    def _blank(self, case: StateView, draft: StepDraft, frames: int) -> Blank:
+    def _blank(self, case: StateView, draft: StepDraft, frames: int) -> BlankAnswers:
         """Return the model's answers to a blank video of as many frames, with the site and question of the case."""
         arguments = case.site, case.question, frames
 
@@ -303,7 +303,9 @@ class Nodes:
             draft.activity("showing the model a blank video")
             return labels_of_blank(self.sessions, *arguments, case.policy)
 
-        return Blank(labels, lambda candidates: chances_of_blank(self.sessions, *arguments, candidates))
+        return BlankAnswers(
+            labels, lambda candidates: probabilities_of_blank(self.sessions, *arguments, candidates)
+        )
 
     def _diagnose(
         self,
@@ -324,7 +326,7 @@ class Nodes:
             "max_new_tokens": case.policy.answer_tokens,
         }
         tool = DiagnoseTool(sessions=self._recording(case, draft))
-        result = with_known_terms(
+        result = mark_unknown_terms(
             tool.invoke({**request, **arguments}),
             self.sessions.info.card,
             lambda: self.retriever.open().info().diagnoses,
