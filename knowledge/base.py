@@ -1,4 +1,4 @@
-"""The knowledge base: instruction records that are found by what they say and by what they show."""
+"""The knowledge base: instruction records that are found by text, picture and words."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from videopath.knowledge.query import Excluded, Hit, Query, SearchResult, ViewWe
 from videopath.knowledge.records.record import InstructionRecord, OnLeftOut
 from videopath.knowledge.search import Searcher
 from videopath.knowledge.storage import building
-from videopath.knowledge.storage.changing import (
+from videopath.knowledge.storage.manifest import EncoderMark, VersionChange, read_manifest
+from videopath.knowledge.storage.new_versions import (
     Action,
     IncomingRecord,
-    first_version,
-    measured,
-    merged,
-    next_version,
-    refuse_impossible,
+    check_change,
+    publish_change,
+    publish_first_version,
+    publish_measurement,
+    publish_merge,
 )
-from videopath.knowledge.storage.manifest import EncoderMark, VersionChange, read_manifest
 from videopath.knowledge.storage.versions import OpenedVersion, read_version, verify_folder
 from videopath.knowledge.voting.electorate import Electorate, ReferenceElectorate, reference_electorate
 from videopath.knowledge.voting.measure import Measure, ModelMeasure
@@ -41,14 +41,14 @@ __all__ = ["EncoderMark", "Hit", "KnowledgeBase", "KnowledgeInfo", "VersionChang
 
 
 class KnowledgeInfo(BaseModel, frozen=True):
-    """What a knowledge base holds, and the hashes that a report states."""
+    """Counts of a knowledge base, its encoders, and the hashes that a report states."""
 
     folder: str
     version: int
     records: int
     sources: int
     diagnosed: int
-    """Records that name a diagnosis."""
+    """How many records name a diagnosis."""
     diagnoses: dict[str, int]
     sites: dict[str, int]
     licences: dict[str, int]
@@ -62,27 +62,27 @@ class KnowledgeInfo(BaseModel, frozen=True):
     index_sha256: str
 
 
-class _Version:
-    """One version of a knowledge base, opened: everything that is asked of it agrees with it."""
+class _SearchableVersion:
+    """One opened version of a knowledge base, with what searching it needs."""
 
-    def __init__(self, folder: Path, generation: OpenedVersion) -> None:
+    def __init__(self, folder: Path, opened: OpenedVersion) -> None:
         self.folder = folder
-        self.generation = generation
-        self.searcher = Searcher(generation)
+        self.opened = opened
+        self.searcher = Searcher(opened)
 
     @once_property
     def electorate(self) -> Electorate | ReferenceElectorate | None:
-        """Who votes; the starter, whose records have no pictures, has the reference tissue for it."""
-        mark = self.generation.manifest.image_encoder
-        if mark is not None and self.generation.parts.get("image"):
-            return Electorate(self.folder, self.generation, self.searcher, mark)
+        """Who votes. The starter's records have no pictures, so the reference tissue votes for it."""
+        mark = self.opened.manifest.image_encoder
+        if mark is not None and self.opened.parts.get("image"):
+            return Electorate(self.folder, self.opened, self.searcher, mark)
         tissue = reference_of(STARTER_ENCODER) if _is_starter(self.folder) else None
         return reference_electorate(tissue.mark.sha256) if tissue else None
 
     @once_property
     def info(self) -> KnowledgeInfo:
         """Counts, encoders and hashes."""
-        manifest, store = self.generation.manifest, self.generation.store
+        manifest, store = self.opened.manifest, self.opened.store
         diagnoses = store.counts("diagnosis")
         diagnoses.pop("", None)
         index: dict[str, list[str]] = {}
@@ -108,18 +108,18 @@ class _Version:
 
 
 class KnowledgeBase:
-    """Records in SQLite with FAISS indexes over their descriptions and, if built with a viewer, their clips.
+    """Records in SQLite with FAISS indexes over their descriptions and, if built with a viewer, over their clips.
 
-    Make one with :meth:`build`, :meth:`open` or :meth:`starter`. Searching is safe from several threads and
-    processes; one process writes at a time, the others see the version that they opened. The embedder is loaded by
-    the first search or addition.
+    Make one with :meth:`build`, :meth:`open` or :meth:`starter`. Several threads and processes may search at the same
+    time. One process writes at a time, and the others keep the version that they opened. The first search or addition
+    loads the embedder.
     """
 
     def __init__(
-        self, folder: Path, generation: OpenedVersion, embedder: TextEncoder, *, fixed: bool = False
+        self, folder: Path, opened: OpenedVersion, embedder: TextEncoder, *, fixed: bool = False
     ) -> None:
         self.folder = folder
-        self._version = _Version(folder, generation)
+        self._version = _SearchableVersion(folder, opened)
         self._embedder = embedder
         self._fixed = fixed
 
@@ -135,32 +135,46 @@ class KnowledgeBase:
         index: IndexChoice = "auto",
         left_out: OnLeftOut | None = None,
     ) -> KnowledgeBase:
-        """Make a knowledge base, in place of the one in the folder if there is one.
+        """Build a knowledge base; it replaces the one in the folder.
 
-        ``embedder``: a model's name or folder, an encoder of your own, or ``None`` for all-MiniLM-L6-v2. ``viewer``
-        sees the records' clips; without one there is no image view. ``index``: how vectors are searched, by itself
-        chosen by their number. ``left_out`` is told of each record whose clip cannot be read, instead of stopping.
-        ``progress`` is called with (texts and clips done, in all). Records are read one after the other and memory
-        is bounded; a build that is killed goes on when the same is built again.
-        Raises ``KnowledgeError``, and leaves the folder's knowledge base as it was, for damaged records, an id that
-        occurs twice, no records at all, or a folder that cannot be written.
+        Records are read one after the other, so memory stays bounded. If a build is killed, the same build continues
+        where it stopped.
+
+        Args:
+            folder: The folder of the knowledge base. It is made if it is missing.
+            records: The records; their ids must be unique.
+            embedder: The name or folder of a sentence-transformers model, a text encoder of your own, or ``None`` for
+                all-MiniLM-L6-v2.
+            progress: Called with (texts and clips done, total).
+            viewer: Encodes the records' clips. Without a viewer there is no image view.
+            index: How vectors are searched; "auto" chooses by their number.
+            left_out: Called with the error of each record whose clip cannot be read. Without it, the build stops there.
+
+        Raises:
+            KnowledgeError: A record is damaged, an id occurs twice, there are no records, or the folder cannot be
+                written. The folder's knowledge base stays as it was.
         """
         folder = Path(folder).expanduser()
         refuse_unwritable(folder.absolute(), "the knowledge base", KnowledgeError)
         encoder = _encoder(embedder or DEFAULT_EMBEDDER)
         with building.workshop(folder) as shop:
             filled = building.fill(shop, records, encoder, viewer, left_out, progress)
-            generation = first_version(folder, shop, filled, encoder, viewer, index)
+            opened = publish_first_version(folder, shop, filled, encoder, viewer, index)
             shop.done = True
-        return cls(folder, generation, encoder)
+        return cls(folder, opened, encoder)
 
     @classmethod
     def open(cls, folder: str | Path, embedder: TextEncoder | str | None = None) -> KnowledgeBase:
-        """Open a knowledge base; nothing is written, so the folder may be read-only.
+        """Open a knowledge base. Nothing is written, so the folder may be read-only.
 
-        Without ``embedder`` the one that built it is looked for on this machine, never on the network. Files up to
-        64 MiB are checked against their hashes, larger ones by size (:meth:`verify` reads all). Raises
-        ``KnowledgeError`` when there is none, it is damaged, or its embedder is another one.
+        Files up to 64 MiB are checked against their hashes, larger files only by size; :meth:`verify` reads all of them.
+
+        Args:
+            folder: The folder of the knowledge base.
+            embedder: The embedder that built it. By default it is looked for on this machine, never on the network.
+
+        Raises:
+            KnowledgeError: There is no knowledge base, it is damaged, or its embedder is another one.
         """
         folder = Path(folder).expanduser()
         refuse_unwritable(folder.absolute(), "the knowledge base", KnowledgeError)
@@ -175,35 +189,35 @@ class KnowledgeBase:
 
     @classmethod
     def starter(cls) -> KnowledgeBase:
-        """The knowledge base that ships with VideoPath: its own descriptions of more than 80 entities. Not changeable."""
+        """Open the bundled starter: the project's own descriptions of more than 80 entities. It is never changed."""
         from videopath.knowledge.bundled import STARTER_FOLDER
 
         return cls.open(STARTER_FOLDER)
 
     @property
-    def _generation(self) -> OpenedVersion:
-        return self._version.generation
+    def _opened(self) -> OpenedVersion:
+        return self._version.opened
 
     @property
     def fixed(self) -> bool:
-        """Whether it is the bundled starter, which is not changed."""
+        """Whether it is the bundled starter, which is never changed."""
         return self._fixed
 
     @property
     def image_encoder(self) -> EncoderMark | None:
-        """What made the vectors of the image view; none where there is no such view."""
-        return self._generation.manifest.image_encoder
+        """The encoder of the image view, or ``None`` if there is no image view."""
+        return self._opened.manifest.image_encoder
 
     def __len__(self) -> int:
-        return self._generation.manifest.count
+        return self._opened.manifest.count
 
     def __iter__(self) -> Iterator[InstructionRecord]:
-        return iter(self._generation.store)
+        return iter(self._opened.store)
 
     def get(self, record_id: str) -> InstructionRecord:
-        """The record of an id; ``KnowledgeError`` when there is none."""
+        """Return the record of an id. Raises ``KnowledgeError`` if there is none."""
         refuse_unwritable(record_id, "the record", KnowledgeError)
-        record = self._generation.store.get(record_id)
+        record = self._opened.store.get(record_id)
         if record is None:
             raise KnowledgeError(f"The knowledge base {self.folder} has no record {record_id!r}.")
         return record
@@ -216,11 +230,21 @@ class KnowledgeBase:
         viewer: Viewer | None = None,
         note: str = "",
     ) -> int:
-        """Add records and say how many; all of them or, on an error or a kill, none.
+        """Add records: all of them or, on an error or a kill, none.
 
-        Records with clips are seen by ``viewer`` where the knowledge base has an image view; without a viewer they
-        are found by their words alone. Raises ``KnowledgeError`` for an id that is there already, a clip that cannot
-        be read, a viewer of another encoder, and for the bundled starter.
+        Args:
+            records: The new records.
+            progress: Called with (texts done, total).
+            viewer: Encodes the records' clips for the image view. Without a viewer they are found only by their text
+                and words.
+            note: A note for the list of changes.
+
+        Returns:
+            How many records were added.
+
+        Raises:
+            KnowledgeError: An id exists already, a clip cannot be read, the viewer has another encoder, or this is the
+                bundled starter.
         """
         new = list(records)
         return self._changed("add", new, [], progress, viewer, note)
@@ -233,71 +257,97 @@ class KnowledgeBase:
         viewer: Viewer | None = None,
         note: str = "",
     ) -> int:
-        """Put records in the place of those with the same ids and say how many; all of them or none.
+        """Replace the records with the same ids: all of them or none. The new records move to the end.
 
-        They stand last from then on. Raises as :meth:`add`, and for an id that is not there.
+        Arguments and errors are those of :meth:`add`; an id that does not exist raises ``KnowledgeError`` as well.
+
+        Returns:
+            How many records were replaced.
         """
         new = list(records)
         return self._changed("update", new, [record.id for record in new], progress, viewer, note)
 
     def remove(self, ids: Iterable[str], *, note: str = "") -> int:
-        """Remove the records of these ids and say how many; all of them or, on an error or a kill, none.
+        """Remove the records of these ids: all of them or, on an error or a kill, none.
 
-        Raises ``KnowledgeError`` for an id that is not there, for the last records of all, and for the bundled starter.
+        Returns:
+            How many records were removed.
+
+        Raises:
+            KnowledgeError: An id does not exist, no record would be left, or this is the bundled starter.
         """
         return self._changed("remove", [], list(dict.fromkeys(ids)), None, None, note)
 
     def merge(self) -> None:
-        """Write every view anew in one part, without the vectors of removed records. Searching gives the same."""
+        """Rewrite each view as one part, without the vectors of removed records. Searches return the same."""
         self._refuse_fixed()
-        self._use(merged(self.folder))
+        self._use(publish_merge(self.folder))
 
     def remeasure(self, models: Mapping[str, ModelMeasure] | None = None) -> Measure | None:
-        """Measure the vote of the cases anew, as a version of its own; a build and every change do so by themselves.
+        """Measure the vote of the cases again and store it as a new version. A build and every change also measure.
 
-        ``models``: SHA-256 of weights → what a model was measured to be worth with these cases. Raises ``KnowledgeError``
-        for the bundled starter.
+        Args:
+            models: SHA-256 of a model's weights → the measured worth of that model together with these cases.
+
+        Returns:
+            The measure, or ``None`` if the vote cannot be measured.
+
+        Raises:
+            KnowledgeError: This is the bundled starter.
         """
         self._refuse_fixed()
-        self._use(measured(self.folder, models))
+        self._use(publish_measurement(self.folder, models))
         return self.measure
 
     def find(self, query: Query, k: int = 5, weights: ViewWeights | None = None) -> SearchResult:
-        """The ``k`` records that are most similar to a query, best first, and what was left out of the search.
+        """Search by text, picture and words.
 
-        Raises ``InputError`` for a site that is not known, ``k`` below 1, or an image vector of another length.
+        Args:
+            query: What to search for, and what to exclude.
+            k: How many hits to return; at least 1.
+            weights: How much each view counts; ``None`` uses the default weights.
+
+        Returns:
+            The hits, best first, and the records that were excluded.
+
+        Raises:
+            InputError: The site is not known, ``k`` is below 1, or the image vector has another length.
         """
         if k < 1:
-            raise InputError(f"{k} results were asked for; at least 1 is possible.")
+            raise InputError(f"k is {k}; ask for at least 1 result.")
         weights = weights or ViewWeights()
         version = self._version
-        mark = version.generation.manifest.image_encoder
+        mark = version.opened.manifest.image_encoder
         if query.image is not None and mark and np.shape(query.image)[-1] != mark.dimension:
             raise InputError(
                 f"The image vector has {np.shape(query.image)[-1]} numbers; those of {mark.name} have {mark.dimension}."
             )
-        asked = query.text.strip()
-        vector = self.embedded([asked])[0] if asked and weights.text else None
+        text = query.text.strip()
+        vector = self.embedded([text])[0] if text and weights.text else None
         return version.searcher.find(query, vector, k, weights)
 
     @property
     def voting_encoder(self) -> EncoderMark | None:
-        """What the picture of a query has to be encoded by to be voted on; none where no case has a picture."""
+        """The encoder that a query's picture needs for a vote, or ``None`` if no case has a picture."""
         electorate = self._version.electorate
         return electorate.mark if electorate else None
 
     @property
     def measure(self) -> Measure | None:
-        """How often the vote of its cases is right; none where that cannot be told."""
+        """How often the vote of the cases is right, or ``None`` if that cannot be measured."""
         electorate = self._version.electorate
         return electorate.measure if electorate else None
 
     def vote(self, query: Query) -> Vote | None:
-        """What the cases nearest to the query's picture say, one vote a patient, group or source; see :class:`Vote`.
+        """Let the cases nearest to the query's picture vote, with one vote for each patient, group or source.
 
-        What the query excludes does not vote, nor do records without a diagnosis. None where nobody votes: there are no
-        pictures, none at this site, or it was never measured. Raises ``InputError`` for a query without an image, or
-        with one of another length.
+        Records that the query excludes and records without a diagnosis do not vote.
+
+        Returns:
+            The vote, or ``None`` if no case votes: no case of the site has a picture, or the vote was never measured.
+
+        Raises:
+            InputError: The query has no image, or an image vector of another length.
         """
         electorate = self._version.electorate
         if electorate is None:
@@ -309,7 +359,7 @@ class KnowledgeBase:
         return electorate.vote(replace(query, diagnosed=True))
 
     def excluded(self, query: Query) -> list[Excluded]:
-        """The records that a query leaves out, without a search: what :meth:`find` tells beside its hits."""
+        """Return the records that a query excludes, without a search."""
         return self._version.searcher.excluded(query)
 
     def search(
@@ -321,41 +371,50 @@ class KnowledgeBase:
         *,
         diagnosed: bool = False,
     ) -> list[Hit]:
-        """The ``k`` records most similar to a text, best first; fewer only where there are fewer.
+        """Search by text.
 
-        ``site``: only of this site (any known name of it; ``InputError`` for others). ``exclude_source``: files,
-        videos, slides, patients or groups whose records are never returned. ``diagnosed``: only records that name a
-        diagnosis.
+        Args:
+            query: A description of the tissue.
+            k: How many hits to return; at least 1.
+            site: Only records of this site, by any known name of it.
+            exclude_source: Files, videos, slides, patients or groups whose records are never returned.
+            diagnosed: Only records that name a diagnosis.
+
+        Returns:
+            Up to ``k`` hits, best first.
+
+        Raises:
+            InputError: The text is empty, the site is not known, or ``k`` is below 1.
         """
         named = [exclude_source] if isinstance(exclude_source, str | Path) else exclude_source or ()
         excluded = tuple(str(source) for source in named)
         return self.find(Query(query, site=site, diagnosed=diagnosed, exclude=excluded), k).hits
 
     def vectors(self) -> np.ndarray:
-        """The vectors of the records in their order, float32 [records, dimension], each of length 1."""
-        generation = self._generation
-        rows = generation.store.rows()
-        found = np.zeros((len(rows), self._embedder.dimension), np.float32)
-        for part in generation.parts["text"]:
-            places = np.searchsorted(rows, part.rows)
-            known = np.flatnonzero(rows[np.minimum(places, len(rows) - 1)] == part.rows)
-            found[places[known]] = part.all()[known]
-        return found
+        """Return the text vectors of the records in their order: float32 [records, dimension], each of length 1."""
+        opened = self._opened
+        rows = opened.store.rows()
+        vectors = np.zeros((len(rows), self._embedder.dimension), np.float32)
+        for part in opened.parts["text"]:
+            indices = np.searchsorted(rows, part.rows)
+            known = np.flatnonzero(rows[np.minimum(indices, len(rows) - 1)] == part.rows)
+            vectors[indices[known]] = part.all()[known]
+        return vectors
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts as this knowledge base's embedder sees them, float32 [texts, dimension], each of length 1."""
+        """Encode texts by this knowledge base's embedder: float32 [texts, dimension], each of length 1."""
         return building.encoded(self._embedder, texts)
 
     def verify(self) -> list[str]:
-        """Everything that is wrong with the files on disk, a sentence each; empty when they are whole."""
+        """Return one sentence for each problem of the files on disk; empty if they are whole."""
         return verify_folder(self.folder)
 
     def changes(self) -> list[VersionChange]:
-        """What each version changed, the first one first."""
-        return list(self._generation.manifest.changes)
+        """Return what each version changed, the first version first."""
+        return list(self._opened.manifest.changes)
 
     def info(self) -> KnowledgeInfo:
-        """Counts by site, diagnosis and licence, the encoders, and the hashes."""
+        """Return counts by site, diagnosis and licence, the encoders, and the hashes."""
         return self._version.info
 
     def _changed(
@@ -370,26 +429,26 @@ class KnowledgeBase:
         self._refuse_fixed()
         if not new and not gone:
             return 0
-        refuse_impossible(self._generation, new, gone)
+        check_change(self._opened, new, gone)
         self._refuse_other_viewer(viewer)
-        seen = [building.looks_at(record, viewer, building.checked_look) for record in new]
+        media = [building.looks_at(record, viewer, building.checked_look) for record in new]
         vectors = building.encoded(self._embedder, [record.text for record in new], progress)
-        self._use(next_version(self.folder, action, IncomingRecord.joined(new, vectors, seen), gone, note))
+        self._use(publish_change(self.folder, action, IncomingRecord.joined(new, vectors, media), gone, note))
         return len(new) or len(gone)
 
-    def _use(self, generation: OpenedVersion) -> None:
-        """From now on this version is searched; a search that has begun ends in the one before."""
-        self._version = _Version(self.folder, generation)
+    def _use(self, opened: OpenedVersion) -> None:
+        """Search this version from now on. A search that has begun ends in the version before."""
+        self._version = _SearchableVersion(self.folder, opened)
 
     def _refuse_other_viewer(self, viewer: Viewer | None) -> None:
         if viewer is None:
             return
-        mark, given = self.image_encoder, EncoderMark.of(viewer)
-        if mark is not None and mark.sha256 == given.sha256:
-            if mark.views == given.views:
+        mark, new = self.image_encoder, EncoderMark.of(viewer)
+        if mark is not None and mark.sha256 == new.sha256:
+            if mark.views == new.views:
                 return
             raise KnowledgeError(
-                f"The pictures in {self.folder} were shown to {mark.name} as {mark.views!r}, not as {given.views!r}; add "
+                f"The pictures in {self.folder} were shown to {mark.name} as {mark.views!r}, not as {new.views!r}; add "
                 "records in the same way, or build the knowledge base again."
             )
         raise KnowledgeError(
@@ -400,7 +459,7 @@ class KnowledgeBase:
     def _refuse_fixed(self) -> None:
         if self._fixed:
             raise KnowledgeError(
-                "The starter knowledge base is part of VideoPath and is not changed; "
+                "The starter knowledge base is part of VideoPath and cannot be changed; "
                 "build one of your own with: videopath knowledge build."
             )
 
@@ -412,14 +471,14 @@ def _is_starter(folder: Path) -> bool:
 
 
 def _embedder_of(name: str) -> Embedder:
-    """The embedder that a manifest names. A manifest may be a stranger's: no folder is loaded because it says so."""
+    """Return the embedder that a manifest names. A stranger may have written it, so it never loads a folder by itself."""
     folder = Path(name).expanduser()
     if name not in ("", DEFAULT_EMBEDDER) and folder.is_dir():
         allowed = load_settings().embedder
         if allowed is None or allowed.expanduser().resolve() != folder.resolve():
             raise KnowledgeError(
-                f"This knowledge base was built with the embedder in the folder {name}, which is not loaded because a "
-                f"knowledge base says so: if you trust it, set VIDEOPATH_EMBEDDER={name}, or open with embedder=."
+                f"This knowledge base was built with the embedder in the folder {name}, which is not loaded only because "
+                f"a knowledge base names it: if you trust it, set VIDEOPATH_EMBEDDER={name}, or open with embedder=."
             )
     return Embedder(name, download=False)
 

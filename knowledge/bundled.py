@@ -1,4 +1,4 @@
-"""The starter knowledge base: VideoPath's own descriptions, shipped as text with a ready index beside it."""
+"""The bundled starter: the project's own descriptions, shipped as text with a ready index."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from videopath.knowledge.records.record import InstructionRecord, read_records
 
 STARTER_FOLDER = Path(__file__).parent / "starter"
 RECORDS_FILE = "records.jsonl"
-"""The source of truth; index, SQLite file and manifest are made from it."""
+"""The text file that index, SQLite file and manifest are made from."""
 
 
 def starter_records() -> list[InstructionRecord]:
-    """The starter's records as written in its text file."""
+    """Return the starter's records from its text file."""
     return list(read_records(STARTER_FOLDER / RECORDS_FILE))
 
 
 def rebuild_starter(folder: str | Path = STARTER_FOLDER, progress: Progress | None = None) -> KnowledgeBase:
-    """Make the starter's index from its records: for contributors, after a change of ``records.jsonl``."""
+    """Rebuild the starter's index from its records. Contributors run it after a change of ``records.jsonl``."""
     return KnowledgeBase.build(folder, starter_records(), progress=progress)

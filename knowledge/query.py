@@ -1,8 +1,8 @@
-"""What is asked of a knowledge base, and what it answers.
+"""The query of a knowledge base and its result.
 
-A record is seen in up to three views: ``text`` (cosine of its description to the question's), ``image`` (cosine of its
-clips to the question's clip) and ``lexical`` (BM25 over the words of description and diagnosis). The views' ranks are
-fused by weighted reciprocal rank (Cormack, Clarke and Büttcher, SIGIR 2009).
+A record has up to three views: ``text`` (cosine of its description to the query's text), ``image`` (cosine of its clips
+to the query's clip) and ``lexical`` (BM25 over the words of description and diagnosis). The ranks of the views are fused
+by weighted reciprocal rank (Cormack, Clarke and Büttcher, SIGIR 2009).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _LONGEST_TEXT = 100_000  # characters
 
 @dataclass(frozen=True)
 class ViewWeights:
-    """How much each view counts in the fusion; a view of weight 0 is not asked.
+    """How much each view counts in the fusion. A view of weight 0 is not searched.
 
-    Pictures lead where there are any: 20 puts their order before that of the words. The defaults: knowledge/README.md.
+    If there are pictures, they lead: weight 20 puts their order before that of the words. knowledge/README.md has the
+    measurements behind the defaults.
     """
 
     text: float = 1.0
@@ -41,24 +42,24 @@ class ViewWeights:
             )
 
     def of(self, view: View) -> float:
-        """The weight of a view."""
+        """Return the weight of a view."""
         return float(getattr(self, view))
 
 
 @dataclass(frozen=True)
 class Query:
-    """A question to a knowledge base: words, a clip, or both."""
+    """What to search for: a text, a clip, or both."""
 
     text: str = ""
-    """A description of the tissue; empty: neither the text nor the lexical view takes part."""
+    """A description of the tissue. If it is empty, the text and lexical views do not take part."""
     image: np.ndarray | None = None
-    """float32 [dimension] or [clips, dimension] by the knowledge base's own image encoder."""
+    """float32 [dimension] or [clips, dimension], by the encoder of the image view."""
     fingerprints: np.ndarray | None = None
-    """uint8 [frames, FINGERPRINT_BYTES] of the clip in question: records that show nearly the same frame are left out."""
+    """uint8 [frames, FINGERPRINT_BYTES] of the clip: records that show nearly the same frame are excluded."""
     site: str | None = None
-    """Only records of this site, by any known name of it."""
+    """Search only records of this site, by any known name of it."""
     diagnosed: bool = False
-    """Only records that name a diagnosis."""
+    """Search only records that name a diagnosis."""
     exclude: tuple[str, ...] = ()
     """Files, source videos, slides, SHA-256 of files, patients or groups whose records are never returned."""
 
@@ -72,44 +73,44 @@ class Query:
 
     @property
     def canonical_site(self) -> str | None:
-        """The site by its own name. Raises ``InputError`` for one that is not known."""
+        """The canonical name of the site. Raises ``InputError`` if the site is not known."""
         return canonical_site(self.site) if self.site else None
 
 
 class Hit(BaseModel, frozen=True):
-    """A record that was found."""
+    """A record that the search found."""
 
     record: InstructionRecord
     score: float
-    """Mean cosine of record and question over the views that have vectors of both, by the views' weights, in [-1, 1];
-    0 for a record that only its words found."""
+    """Weighted mean over the text and image views of the cosine to the query, in [-1, 1]; 0 if only the lexical view
+    found the record."""
     rank: int
-    """1 for the first of the fused list."""
+    """Rank in the fused list; 1 is the best."""
     ranks: dict[View, int]
-    """Its rank in each view that found it."""
+    """The rank in each view that found the record."""
     scores: dict[View, float]
-    """Its cosine in ``text`` and ``image``, also where that view ranks it too low to count, and its BM25 in
-    ``lexical`` where that found it."""
+    """The cosine in ``text`` and ``image``, even if the view ranks the record too low to count, and BM25 in ``lexical``
+    if that view found the record."""
     fused: float
     """Sum over the views of weight / (60 + rank)."""
 
 
 class Excluded(BaseModel, frozen=True):
-    """A record that was left out since the case could be answered with itself."""
+    """A record that was excluded, since the case could be answered with itself."""
 
     id: str
     source: str
     reason: Literal["source", "file", "patient", "group", "near-identical frame"]
     detail: str
-    """What it shares: the name, or how many bits of the fingerprints differ."""
+    """The shared name, or how many bits of the fingerprints differ."""
 
 
 class SearchResult(BaseModel, frozen=True):
-    """The answer to a query."""
+    """The result of a query."""
 
     hits: list[Hit]
     """Best first."""
     excluded: list[Excluded]
-    """Whatever their site; in the order of the records."""
+    """The excluded records of all sites, in the order of the records."""
     views: list[View]
     """The views that took part."""

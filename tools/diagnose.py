@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validat
 from videopath.core.choices import MAX_ANSWER_TOKENS, MAX_SAMPLES
 from videopath.core.pathology.answers import DIAGNOSIS_START, parse_answer
 from videopath.core.pathology.labels import normalised_label
+from videopath.model.calibration import Calibration
 from videopath.model.prompts.questions import Evidence, diagnose_question
 from videopath.tools.answers.answerable_questions import is_answered
 from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary
@@ -151,7 +152,7 @@ class DiagnoseTool(TissueTool):
         return dict(zip(labels, scores, strict=True))
 
     def _temperature(self) -> float:
-        return self.sessions.info.card.calibration.get("temperature", 1.0)
+        return Calibration(self.sessions.info.card.calibration).temperature
 
 
 def sampled_labels(session: ClipSession, prompt: str, samples: int, question: str | None = None) -> list[str]:

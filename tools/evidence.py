@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 
 from videopath.core.pathology.labels import normalised_label
 from videopath.media.quality.scales import Attributes, is_measured, names_attributes
+from videopath.model.calibration import Calibration, SeenMargins
 from videopath.tools.schemas import LocatedFinding
 
 if TYPE_CHECKING:
     from videopath.model.card import Card
-
-OVER_FRAMES, OVER_STAND_INS = "seen.frames", "seen.stand_ins"
-"""Keys of a card's calibration: by how many nats per token a sentence must be more likely to count as seen."""
 
 
 def with_evidence(
@@ -39,16 +37,17 @@ def with_evidence(
         margins: For each finding, by how many nats per token it is more likely on the clip than on any stand-in;
             ``None`` if that was not scored, so no finding counts as seen.
     """
+    seen_margins = Calibration(card.calibration).seen_margins
     known = {normalised_label(text): diagnosis for diagnosis, texts in card.typical.items() for text in texts}
     return [
-        _grounded(finding, frames, known.get(normalised_label(finding.text)), margin, card.calibration)
+        _grounded(finding, frames, known.get(normalised_label(finding.text)), margin, seen_margins)
         for finding, margin in zip_longest(findings, margins or ())
     ]
 
 
 def is_tested(card: Card) -> bool:
     """Return whether the model's card has the margins from which a sentence counts as seen."""
-    return {OVER_FRAMES, OVER_STAND_INS} <= card.calibration.keys()
+    return Calibration(card.calibration).seen_margins is not None
 
 
 def _grounded(
@@ -56,7 +55,7 @@ def _grounded(
     frames: Sequence[Attributes],
     typical_of: str | None,
     margin: float | None,
-    calibration: dict[str, float],
+    seen_margins: SeenMargins | None,
 ) -> LocatedFinding:
     if typical_of:
         return finding.model_copy(update={"rests_on": "typical", "typical_of": typical_of})
@@ -68,7 +67,8 @@ def _grounded(
         return finding.model_copy(update={"rests_on": "measured", "position": position})
     seen = (
         margin is not None
-        and finding.contrast >= calibration[OVER_FRAMES]
-        and margin >= calibration[OVER_STAND_INS]
+        and seen_margins is not None
+        and finding.contrast >= seen_margins.frames
+        and margin >= seen_margins.stand_ins
     )
     return finding.model_copy(update={"rests_on": "seen"}) if seen else finding

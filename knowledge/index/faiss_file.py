@@ -1,7 +1,7 @@
-"""FAISS's files, looked at before FAISS reads them: it takes sizes in a file at their word.
+"""Reading FAISS files safely: the sizes in a file are checked before FAISS reads it.
 
-A size beyond the file's end would be allocated, and FAISS's reader of memory-mapped files (1.12 to 1.15) reads past the
-end of a file that is cut within a header, which ends the process.
+FAISS trusts the sizes in a file. It would allocate a size beyond the file's end, and its reader of memory-mapped files
+(1.12 to 1.15) reads past the end of a file that is cut within a header, which ends the process.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import IO, Any
 
 faiss: Any = import_module("faiss")
 
-_HEADER = struct.Struct("<4siqqq?i")  # mark, dimension, vectors, two that are not used, trained, metric
+_HEADER = struct.Struct("<4siqqq?i")  # mark, dimension, vectors, two unused numbers, trained, metric
 _COUNT = struct.Struct("<Q")
 _LAYOUTS: dict[bytes, tuple[str | int, ...]] = {
     b"IxFI": ("floats",),
     b"IHNs": (8, 4, 4, 8, 4, "scalars of the graph", "header", "scalars of the codes", 4, 1),
 }
-"""Mark → what follows the header: a list of numbers of so many bytes each, or a part of known length."""
+"""Mark → what follows the header: a list whose items have so many bytes, or a part of known length."""
 _LENGTHS = {"header": _HEADER.size, "scalars of the graph": 20, "scalars of the codes": 28}
-_ROOM = 64 << 20  # bytes
-_LIMIT = threading.Lock()
+_EXTRA_ROOM = 64 << 20  # bytes
+_LIMIT_LOCK = threading.Lock()
 
 
 def read_index(path: Path, flags: int) -> Any:
-    """FAISS's index of a file. Raises ``ValueError``, ``OSError`` or ``RuntimeError`` for a damaged one."""
-    refuse_impossible_sizes(path)
+    """Read a FAISS index. A damaged file raises ``ValueError``, ``OSError`` or ``RuntimeError``."""
+    check_sizes(path)
     try:
         with _limited_to(path.stat().st_size):
             return faiss.read_index(str(path), flags)
@@ -38,11 +38,8 @@ def read_index(path: Path, flags: int) -> Any:
         raise ValueError("it names a size that this machine has no memory for") from error
 
 
-def refuse_impossible_sizes(path: Path) -> None:
-    """Raise ``ValueError`` unless the sizes in a memory-mapped kind of file are those of the file.
-
-    Marks of other layouts are left to FAISS.
-    """
+def check_sizes(path: Path) -> None:
+    """Raise ``ValueError`` if the sizes in the file do not match the file. FAISS itself checks files of other layouts."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         header = stream.read(_HEADER.size)
@@ -58,7 +55,7 @@ def refuse_impossible_sizes(path: Path) -> None:
 
 
 def _skip(stream: IO[bytes], part: str | int, size: int) -> None:
-    """Go past a part. Raises ``ValueError`` where it ends beyond the file."""
+    """Skip a part. Raises ``ValueError`` if it ends beyond the file."""
     if isinstance(part, str) and part in _LENGTHS:
         length = _LENGTHS[part]
     else:
@@ -73,18 +70,17 @@ def _skip(stream: IO[bytes], part: str | int, size: int) -> None:
 
 @contextmanager
 def _limited_to(size: int) -> Iterator[None]:
-    """No list that FAISS makes meanwhile may be much larger than the file (FAISS 1.15 and newer).
+    """Limit the size of each list that FAISS allocates within the block (FAISS 1.15 and newer).
 
-    The tables that it computes for product codes are larger than the file; it never makes them for cosines, but asks
-    for their room.
+    The limit is larger than the file, because FAISS asks for the room of product code tables even if it never makes them.
     """
     setting = getattr(faiss, "set_deserialization_vector_byte_limit", None)
     if setting is None:
         yield
         return
-    with _LIMIT:  # it is one for the process
+    with _LIMIT_LOCK:  # the limit holds for the whole process
         before = faiss.get_deserialization_vector_byte_limit()
-        setting(_ROOM + 16 * size)
+        setting(_EXTRA_ROOM + 16 * size)
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """The lexical view: SQLite's FTS5 over descriptions and diagnoses, ranked by BM25 (Robertson and Zaragoza, 2009).
 
-A question is a whole description. Its most frequent words are in nearly every record and would be scored in all of
-them for next to nothing, so its rarest words are looked up first, until they fill a budget of places.
+A query is a whole description. Its most frequent words are in nearly every record, so scoring them takes long and tells
+little. Its rarest words are looked up first, until they fill a budget of occurrences.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ CREATE VIRTUAL TABLE words USING fts5(
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
 CREATE TABLE terms (term TEXT PRIMARY KEY, records INTEGER NOT NULL) WITHOUT ROWID;
 """
-"""``terms``: in how many records a term occurs; counted once for each version, since FTS5 counts anew at each look."""
+"""Table ``terms``: in how many records a term occurs. It is counted once for each version: FTS5 counts at each query."""
 
-_PLACES = 50_000  # of a question's terms in the records, at most; reached only beyond some thousand records
+_MAX_OCCURRENCES = 50_000  # of a query's terms in the records; reached only beyond some thousand records
 _WORD = re.compile(r"\w+")
 
 
@@ -35,7 +35,7 @@ def insert(database: sqlite3.Connection, row: int, record: InstructionRecord) ->
 
 
 def remove(database: sqlite3.Connection, row: int, record: InstructionRecord) -> None:
-    """Take a record's words out; they must be those that were indexed."""
+    """Remove a record's words; they must be the words that were indexed."""
     database.execute(
         "INSERT INTO words (words, rowid, description, diagnosis) VALUES ('delete', ?, ?, ?)",
         (row, record.description, record.diagnosis),
@@ -56,42 +56,42 @@ def count_terms(database: sqlite3.Connection) -> None:
 def search(
     database: sqlite3.Connection, text: str, depth: int, site: str | None, diagnosed: bool
 ) -> list[tuple[int, float]]:
-    """(row, BM25) of the records that share words with a text, best first; a higher BM25 is better."""
-    asked = _question(database, text)
-    if not asked:
+    """Return (row, BM25) of the records that share words with a text, best first. A higher BM25 is better."""
+    match = _match_expression(database, text)
+    if not match:
         return []
-    found = database.execute(
+    ranking = database.execute(
         "SELECT words.rowid, -rank FROM words JOIN records ON records.row = words.rowid "
         "WHERE words MATCH ?1 AND (?2 IS NULL OR site = ?2) AND (NOT ?3 OR records.diagnosis != '') "
         "ORDER BY rank, words.rowid LIMIT ?4",
-        (asked, site, diagnosed, depth),
+        (match, site, diagnosed, depth),
     )
-    return [(int(row), float(score)) for row, score in found]
+    return [(int(row), float(score)) for row, score in ranking]
 
 
-def _question(database: sqlite3.Connection, text: str) -> str:
-    """The FTS5 query of a text: its rarest words, any of which may occur; empty where none occurs at all."""
+def _match_expression(database: sqlite3.Connection, text: str) -> str:
+    """Return the FTS5 query of a text: its rarest words joined by OR; empty if no word occurs in any record."""
     counted = []
     for word, term in _terms(text):
-        found = database.execute("SELECT records FROM terms WHERE term = ?", (term,)).fetchone()
-        if found:
-            counted.append((int(found[0]), word))
+        count = database.execute("SELECT records FROM terms WHERE term = ?", (term,)).fetchone()
+        if count:
+            counted.append((int(count[0]), word))
     chosen: list[str] = []
-    places = 0
+    occurrences = 0
     for count, word in sorted(counted):
-        places += count
-        if chosen and places > _PLACES:
+        occurrences += count
+        if chosen and occurrences > _MAX_OCCURRENCES:
             break
         chosen.append(f'"{word}"')
     return " OR ".join(chosen)
 
 
 def _terms(text: str) -> list[tuple[str, str]]:
-    """(word, its term as FTS5 stems it) of a text's different terms."""
+    """Return (word, term as FTS5 stems it) for each different term of a text."""
     words = list(dict.fromkeys(_WORD.findall(text.lower())))
     with closing(sqlite3.connect(":memory:")) as tokenizer:
-        tokenizer.execute(f"CREATE VIRTUAL TABLE asked USING fts5(word, tokenize='{_TOKENS}')")
-        tokenizer.execute("CREATE VIRTUAL TABLE found USING fts5vocab(asked, instance)")
-        tokenizer.executemany("INSERT INTO asked (rowid, word) VALUES (?, ?)", enumerate(words))
-        terms = tokenizer.execute("SELECT term, min(doc) FROM found GROUP BY term").fetchall()
-    return [(words[place], term) for term, place in terms]
+        tokenizer.execute(f"CREATE VIRTUAL TABLE input USING fts5(word, tokenize='{_TOKENS}')")
+        tokenizer.execute("CREATE VIRTUAL TABLE stemmed USING fts5vocab(input, instance)")
+        tokenizer.executemany("INSERT INTO input (rowid, word) VALUES (?, ?)", enumerate(words))
+        terms = tokenizer.execute("SELECT term, min(doc) FROM stemmed GROUP BY term").fetchall()
+    return [(words[index], term) for term, index in terms]

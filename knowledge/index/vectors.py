@@ -1,16 +1,16 @@
-"""Vectors on disk, searched by FAISS from memory-mapped files.
+"""The vectors of a view on disk, searched by FAISS from memory-mapped files.
 
 ``exact``
-    every vector is compared (``IndexFlatIP``, float32).
+    compares every vector (``IndexFlatIP``, float32).
 ``hnsw``
-    a graph over vectors of 8 bits a number (Malkov and Yashunin, TPAMI 2020): quickest, most memory.
+    a graph over vectors with 8 bits a number (Malkov and Yashunin, TPAMI 2020): fastest, most memory.
 ``ivf``
-    inverted lists of vectors of 8 bits a number (Sivic and Zisserman, ICCV 2003): less memory, quick to build.
+    inverted lists of vectors with 8 bits a number (Sivic and Zisserman, ICCV 2003): less memory, fast to build.
 ``ivfpq``
-    inverted lists of product codes, two bits a number (Jégou, Douze and Schmid, TPAMI 2011): least memory.
+    inverted lists of product codes with two bits a number (Jégou, Douze and Schmid, TPAMI 2011): least memory.
 
-The approximate kinds only choose candidates: these are ranked by their vectors themselves, which lie beside the index
-in float16 and are read from disk as they are needed. So every cosine that is given is that of the stored vectors.
+The approximate kinds only choose candidates. The candidates are ranked by their stored vectors, which lie beside the
+index in float16 and are read from disk when they are needed. So every cosine that is returned is that of stored vectors.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from videopath.core.choices import IndexChoice, IndexKind
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge.index.faiss_file import read_index
 
-faiss: Any = import_module("faiss")  # its type stubs lack much of what is used here
+faiss: Any = import_module("faiss")  # its type stubs lack much that is used here
 
 EXACT_BELOW = 200_000
-"""Vectors from which an approximate kind is chosen."""
+"""From this many vectors an approximate kind is chosen."""
 
-_ROW, _NUMBER = np.dtype("<i8"), np.dtype("<f2")  # of the files beside the index, which hold nothing else
-_LEAST = 1_000  # vectors below which any kind is searched exactly: there is nothing to train on
+_ROW, _NUMBER = np.dtype("<i8"), np.dtype("<f2")  # formats of the files beside the index
+_LEAST = 1_000  # fewer vectors are always searched exactly: there is too little to train on
 _BLOCK = 16_384  # vectors that are in memory at once
 _LINKS = 32  # of a node in the graph; its lowest layer has twice as many
 _BUILD_EFFORT = 80  # candidates while the graph is built
 _EFFORT = 160  # candidates while it is searched
-_PROBES = 0.04  # of the lists that are searched
+_PROBES = 0.04  # share of the lists that are searched
 _FETCHED: dict[IndexKind, int] = {"hnsw": 4, "ivf": 4, "ivfpq": 16}
-"""Candidates that are ranked anew for each that is asked for: the coarser the codes, the more."""
-_FEW = 20_000  # allowed vectors that are compared one by one rather than looked for among all
+"""Candidates that are ranked for each requested hit; coarser codes need more."""
+_FEW = 20_000  # up to this many allowed vectors are compared one by one
 _SLACK = 1e-3  # between a score of an approximate index and the cosine of the stored vectors
 _TIE = 1e-6  # cosines that differ by less are equal but for rounding
 _CLASSES: dict[IndexKind, str] = {
@@ -55,10 +55,16 @@ _SEED = 1234
 
 
 def choose_kind(count: int, dimension: int, memory: int | None = None) -> IndexKind:
-    """How ``count`` vectors are searched best; ``memory``: bytes there are, none: what this machine has free now.
+    """Return how ``count`` vectors are searched best.
 
-    Exactly below 200,000; else by the graph where it fits into half of the memory, by lists where these do, and by
-    product codes elsewhere.
+    Args:
+        count: How many vectors.
+        dimension: Their length.
+        memory: Bytes of memory; by default what this machine has free.
+
+    Returns:
+        "exact" below 200,000 vectors; else "hnsw" if the graph fits into half of the memory, "ivf" if the lists fit, and
+        "ivfpq" otherwise.
     """
     if count < EXACT_BELOW:
         return "exact"
@@ -78,11 +84,21 @@ def write_vectors(
     dimension: int,
     kind: IndexChoice = "auto",
 ) -> tuple[IndexKind, list[Path]]:
-    """Write vectors and their index to ``<stem>.<suffix>.part`` files: (kind, files).
+    """Write vectors and their index to ``<stem>.<suffix>.part`` files.
 
-    ``rows``: int64 [n], never falling, the record's row of each vector; ``chunks``: float32 [m, dimension] unit rows,
-    n in all, taken one after the other, so that memory holds the index and a sample to train it on at most. Fewer than a thousand vectors are
-    always searched exactly. Raises ``KnowledgeError`` where the chunks are not as many as the rows.
+    Args:
+        stem: The beginning of the paths.
+        rows: int64 [n], never falling: the record's row of each vector.
+        chunks: float32 [m, dimension] with rows of length 1, n rows in total. They are read one after the other, so memory
+            holds at most the index and a training sample.
+        dimension: The length of a vector.
+        kind: How the vectors are searched; fewer than a thousand vectors are always searched exactly.
+
+    Returns:
+        The kind that was written, and the files.
+
+    Raises:
+        KnowledgeError: The chunks do not have as many vectors as there are rows.
     """
     if kind == "auto":
         kind = choose_kind(len(rows), dimension)
@@ -95,19 +111,19 @@ def write_vectors(
         for chunk in chunks:
             index.add(np.ascontiguousarray(chunk, np.float32))
         written = index.ntotal
-        used = [paths["rows"], paths["faiss"]]
+        files = [paths["rows"], paths["faiss"]]
     else:
         written = _store(paths["vectors"], len(rows), dimension, chunks)
         index = _trained(kind, _mapped(paths["vectors"], dimension))
-        used = [paths["rows"], paths["faiss"], paths["vectors"]]
+        files = [paths["rows"], paths["faiss"], paths["vectors"]]
     if written != len(rows):
-        raise KnowledgeError(f"{written} vectors were given for {len(rows)} rows; they must be as many.")
+        raise KnowledgeError(f"There are {written} vectors for {len(rows)} rows; the numbers must be equal.")
     _write_index(index, paths["faiss"])
-    return kind, used
+    return kind, files
 
 
 class Vectors:
-    """Written vectors, memory-mapped. May be searched from several threads."""
+    """Memory-mapped vectors with their index. Several threads may search them."""
 
     def __init__(self, kind: IndexKind, index: Any, rows: np.ndarray, stored: np.ndarray) -> None:
         self.kind = kind
@@ -120,7 +136,7 @@ class Vectors:
 
     @classmethod
     def open(cls, kind: IndexKind, files: Sequence[Path]) -> Self:
-        """Open what :func:`write_vectors` wrote. Raises ``KnowledgeError`` for anything else."""
+        """Open the files that :func:`write_vectors` wrote. Raises ``KnowledgeError`` if they are damaged."""
         by_suffix = {path.suffix.removeprefix("."): path for path in files}
         try:
             rows = np.fromfile(by_suffix["rows"], _ROW)
@@ -147,64 +163,71 @@ class Vectors:
     def search(
         self, query: np.ndarray, depth: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of the nearest vectors: (rows int64 [m], cosines float32 [m]), best first, ``m`` up to ``depth``.
+        """Return the rows of the nearest vectors, each row once with its best cosine.
 
-        ``query``: float32 [dimension], or [q, dimension] of which the best counts. A row with several vectors comes
-        once, with its best. ``allowed``: bool by row, rows beyond its end are not; the same array may be given again
-        and is then not looked through again. Raises ``InputError`` for a ``depth`` below 1.
+        Args:
+            query: float32 [dimension], or [q, dimension], of which the best cosine counts.
+            depth: How many rows to return at most; at least 1.
+            allowed: bool by row; rows beyond its end are not allowed. Pass the same array again to reuse its selection.
+
+        Returns:
+            (rows int64 [m], cosines float32 [m]), best first, with m up to ``depth``.
+
+        Raises:
+            InputError: ``depth`` is below 1.
         """
         if depth < 1:
             raise InputError(f"A search needs a depth of 1 or more, not {depth}.")
-        questions = np.ascontiguousarray(np.atleast_2d(query), np.float32)
-        selection = None if allowed is None else self._selection(_Same(allowed))
+        queries = np.ascontiguousarray(np.atleast_2d(query), np.float32)
+        selection = None if allowed is None else self._selection(_IdentityKey(allowed))
         count = len(self) if selection is None else selection.count
         if count == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         if self.kind != "exact" and selection is not None and count <= _FEW:
-            return self._ranked(questions, np.flatnonzero(selection.mask), depth)
-        # one more than is asked for shows whether equal ones are beyond the cut
-        wanted = depth + 1 if self.kind == "exact" else max(_FETCHED[self.kind] * depth, 64)
+            return self._ranked(queries, np.flatnonzero(selection.mask), depth)
+        # one more than requested shows whether equal vectors lie beyond the cut
+        count_to_fetch = depth + 1 if self.kind == "exact" else max(_FETCHED[self.kind] * depth, 64)
         while True:
-            places, unseen = self._nearest(questions, min(wanted, count), selection)
-            rows, cosines = self._ranked(questions, places, depth)
-            if wanted >= count or (len(rows) == depth and cosines[-1] >= unseen):
+            indices, unseen = self._nearest(queries, min(count_to_fetch, count), selection)
+            rows, cosines = self._ranked(queries, indices, depth)
+            if count_to_fetch >= count or (len(rows) == depth and cosines[-1] >= unseen):
                 return rows, cosines
-            wanted *= 4  # several vectors of the same rows filled the list
+            count_to_fetch *= 4  # several vectors of the same rows filled the list
 
     def cosines(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """float32 [len(rows)]: the best cosine of each row's vectors; NaN for a row that has none here."""
-        questions = np.ascontiguousarray(np.atleast_2d(query), np.float32)
+        """Return the best cosine of each row's vectors: float32 [len(rows)], NaN for a row without vectors here."""
+        queries = np.ascontiguousarray(np.atleast_2d(query), np.float32)
         first, last = (np.searchsorted(self.rows, rows, side) for side in ("left", "right"))
-        found = np.full(len(rows), np.nan, np.float32)
-        for at in np.flatnonzero(last > first):
-            vectors = np.asarray(self._stored[first[at] : last[at]], np.float32)  # [vectors of the row, d]
-            found[at] = float((vectors @ questions.T).max())
-        return found
+        cosines = np.full(len(rows), np.nan, np.float32)
+        for index in np.flatnonzero(last > first):
+            vectors = np.asarray(
+                self._stored[first[index] : last[index]], np.float32
+            )  # [vectors of the row, d]
+            cosines[index] = float((vectors @ queries.T).max())
+        return cosines
 
     def all(self) -> np.ndarray:
-        """The vectors in their order, float32 or float16 [n, dimension]; read from disk as it is used."""
+        """Return all vectors in their order, float32 or float16 [n, dimension]; they are read from disk when used."""
         return self._stored
 
     def _nearest(
-        self, questions: np.ndarray, count: int, selection: _Selection | None
+        self, queries: np.ndarray, count: int, selection: _Selection | None
     ) -> tuple[np.ndarray, float]:
-        """Places of the candidates of all questions, each once; and the most that any other may score."""
+        """Return the indices of the candidates of all queries, each once, and the highest score that another may have."""
         share = 1.0 if selection is None else selection.count / len(self)
-        scores, places = self._index.search(
-            questions, count, params=self._parameters(count, share, selection)
-        )
-        found = np.unique(places[places >= 0])
-        if len(found) and found[-1] >= len(self):
+        scores, indices = self._index.search(queries, count, params=self._parameters(count, share, selection))
+        candidates = np.unique(indices[indices >= 0])
+        if len(candidates) and candidates[-1] >= len(self):
             raise KnowledgeError(
-                "The index of the knowledge base names a vector that is not there; build the knowledge base again."
+                "The index of the knowledge base names a vector that does not exist; build the knowledge base again."
             )
-        return found, float(scores[:, -1].max()) + (_TIE if self.kind == "exact" else -_SLACK)
+        return candidates, float(scores[:, -1].max()) + (_TIE if self.kind == "exact" else -_SLACK)
 
     def _parameters(self, count: int, share: float, selection: _Selection | None) -> Any:
         chosen = {} if selection is None or selection.count == len(self) else {"sel": selection.selector}
         if self.kind == "exact":
             return faiss.SearchParameters(**chosen) if chosen else None
-        wider = min(8.0, 1.0 / share)  # where much may not be seen, more must be looked at
+        wider = min(8.0, 1.0 / share)  # the fewer vectors are allowed, the more must be visited
         if self.kind == "hnsw":
             effort = int(max(_EFFORT, count) * wider)
             return faiss.SearchParametersHNSW(efSearch=effort, **chosen)
@@ -213,22 +236,22 @@ class Vectors:
         kind = faiss.IVFPQSearchParameters if self.kind == "ivfpq" else faiss.SearchParametersIVF
         return kind(nprobe=probes, **chosen)
 
-    def _ranked(self, questions: np.ndarray, places: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of these places by the cosines of their stored vectors."""
-        vectors = np.asarray(self._stored[places], np.float32)
-        best = (vectors @ questions.T).max(axis=1)  # [places]
-        rows = self.rows[places]
+    def _ranked(self, queries: np.ndarray, indices: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rank the rows of these vectors by the cosines of the stored vectors."""
+        vectors = np.asarray(self._stored[indices], np.float32)
+        best = (vectors @ queries.T).max(axis=1)  # [indices]
+        rows = self.rows[indices]
         order = np.lexsort((rows, -best))
-        _, firsts = np.unique(rows[order], return_index=True)  # the best place of each row
+        _, firsts = np.unique(rows[order], return_index=True)  # the best vector of each row
         order = order[np.sort(firsts)][:depth]
         return rows[order], best[order].astype(np.float32)
 
-    def _new_selection(self, allowed: _Same) -> _Selection:
+    def _new_selection(self, allowed: _IdentityKey) -> _Selection:
         return _Selection(self.rows, allowed.array)
 
 
 class _Selection:
-    """Which vectors may be found."""
+    """The vectors that a search may return."""
 
     def __init__(self, rows: np.ndarray, allowed: np.ndarray) -> None:
         inside = rows < len(allowed)
@@ -239,8 +262,8 @@ class _Selection:
         self.selector = faiss.IDSelectorBitmap(self._bits)
 
 
-class _Same:
-    """An array as a key: the very same array is the same key, and lives as long as the key does."""
+class _IdentityKey:
+    """An array as a cache key by identity. The key keeps the array alive."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
@@ -249,21 +272,21 @@ class _Same:
         return id(self.array)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.array is self.array
+        return isinstance(other, _IdentityKey) and other.array is self.array
 
 
 def _flat_vectors(index: Any) -> np.ndarray:
-    """float32 [n, d]: a view of a flat index's memory; valid as long as the index is."""
+    """Return a flat index's memory as float32 [n, d]; valid as long as the index lives."""
     return faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
 
 
 def _mapped(path: Path, dimension: int) -> np.ndarray:
-    """float16 [n, d] of a file that :func:`_store` wrote. Raises ``ValueError`` where its size is none of them."""
+    """Map a file that :func:`_store` wrote as float16 [n, d]. Raises ``ValueError`` if its size does not fit."""
     return np.memmap(path, _NUMBER, "r").reshape(-1, dimension)
 
 
 def _store(path: Path, count: int, dimension: int, chunks: Iterable[np.ndarray]) -> int:
-    """Write the vectors in float16; how many came, up to one too many."""
+    """Write the vectors in float16 and return their number; more than ``count`` if there are too many."""
     stored = np.memmap(path, _NUMBER, "w+", shape=(count, dimension))
     start = 0
     for chunk in chunks:
@@ -276,7 +299,7 @@ def _store(path: Path, count: int, dimension: int, chunks: Iterable[np.ndarray])
 
 
 def _trained(kind: IndexKind, stored: np.ndarray) -> Any:
-    """An approximate index over stored vectors [n, d]."""
+    """Train and fill an approximate index over stored vectors [n, d]."""
     count, dimension = stored.shape
     lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
     if kind == "hnsw":
@@ -296,9 +319,9 @@ def _trained(kind: IndexKind, stored: np.ndarray) -> Any:
 
 
 def _write_index(index: Any, path: Path) -> None:
-    """Write an index. Raises ``OSError`` when not every byte could be written.
+    """Write an index. Raises ``OSError`` if not every byte could be written.
 
-    FAISS's own writer raises ``RuntimeError`` on a full disk, or nothing at all if the last bytes are missing.
+    FAISS's own writer raises ``RuntimeError`` on a full disk, or nothing if the last bytes are missing.
     """
     with path.open("wb") as stream:
         failed: list[OSError] = []
@@ -317,12 +340,12 @@ def _write_index(index: Any, path: Path) -> None:
 
 
 def _subspaces(dimension: int) -> int:
-    """Of a product code: four numbers each, where that divides the dimension."""
+    """Return how many parts a product code has: one for four numbers, if that divides the dimension."""
     return next(size for size in range(max(1, dimension // 4), 0, -1) if dimension % size == 0)
 
 
 def _bits(count: int) -> int:
-    """Of a code: 256 centroids where there are vectors enough to find them."""
+    """Return the bits of a code: 8 (256 centroids) if there are enough vectors to find that many."""
     return max(1, min(8, int(math.log2(count / 39))))
 
 

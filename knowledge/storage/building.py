@@ -30,7 +30,7 @@ from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.knowledge.index.viewer import EncodedMedia, Viewer
 from videopath.knowledge.records.record import InstructionRecord, Media, OnLeftOut
 from videopath.knowledge.storage.store import StoreWriter
-from videopath.knowledge.storage.versions import not_written
+from videopath.knowledge.storage.versions import write_error
 
 _T = TypeVar("_T")
 _FOLDER = ".building"
@@ -119,7 +119,7 @@ def workshop(folder: Path) -> Iterator[BuildFolder]:
             f"Another process is building the knowledge base {folder}; wait until it has ended."
         ) from error
     except (OSError, sqlite3.Error) as error:
-        raise not_written(folder, error) from error
+        raise write_error(folder, error) from error
     finally:
         if shop is not None and shop.done:
             shutil.rmtree(place, ignore_errors=True)

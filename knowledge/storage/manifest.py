@@ -27,11 +27,11 @@ FORMAT = "videopath-knowledge/2"
 _BEFORE = "videopath-knowledge/1"
 
 """How the vectors of a view are searched: see :mod:`videopath.knowledge.index.vectors`."""
-Views = Literal["whole", "parts"]
+FrameViews = Literal["whole", "parts"]
 """How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
 JOIN = " + "
 """Between the names of encoders that are used together."""
-VIEWS_OF_PICTURES: tuple[Views, ...] = ("whole", "parts")
+FRAME_VIEWS: tuple[FrameViews, ...] = ("whole", "parts")
 
 
 class DataFile(BaseModel, frozen=True):
@@ -49,7 +49,7 @@ class EncoderMark(BaseModel, frozen=True):
     name: str
     sha256: str
     dimension: int = Field(ge=1)
-    views: Views = "whole"
+    views: FrameViews = "whole"
     """Of pictures."""
     members: tuple[EncoderMark, ...] = ()
     """Of several encoders together: each one, in the order in which their vectors stand one behind the other."""

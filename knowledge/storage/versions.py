@@ -66,27 +66,27 @@ def read_version(folder: Path) -> OpenedVersion:
     while True:
         manifest = read_manifest(folder)
         try:
-            return opened(folder, manifest)
+            return open_version(folder, manifest)
         except KnowledgeError:
             if read_manifest(folder) == manifest:
                 raise  # else another process replaced the version while it was read: take the new one
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def write_lock(folder: Path) -> Iterator[None]:
     """Hold the folder for one writer at a time; it is made where it is missing, and removed again if left empty."""
     try:
         made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None
     except OSError as error:
-        raise not_written(folder, error) from error
+        raise write_error(folder, error) from error
     try:
         if handle is not None:
             _lock(handle)
         yield
     except (OSError, sqlite3.Error) as error:
-        raise not_written(folder, error) from error
+        raise write_error(folder, error) from error
     finally:
         if handle is not None:
             os.close(handle)  # this lets the lock go
@@ -98,14 +98,14 @@ def writing(folder: Path) -> Iterator[None]:
 
 def publish(folder: Path, manifest: Manifest) -> OpenedVersion:
     """Make a manifest, whose files are all there, the folder's content. The caller holds :func:`writing`."""
-    path = part_path(folder, MANIFEST)
+    path = temporary_path(folder, MANIFEST)
     path.write_bytes(manifest.to_text().encode())
     _renamed(path, MANIFEST)  # from here on the folder holds the new version
     _sync_folder(folder)
     return read_version(folder)
 
 
-def settled(path: Path, name: str) -> DataFile:
+def name_by_hash(path: Path, name: str) -> DataFile:
     """Give a written file its name for good: "records.sqlite" becomes "records-<hash>.sqlite"."""
     file = data_file(path, name)
     _renamed(path, file.name)
@@ -121,13 +121,13 @@ def write_part(
     kind: IndexChoice = "auto",
 ) -> Part:
     """Write vectors (their rows int64 [n]; float32 [m, dimension] in chunks) as a part. Holds :func:`writing`."""
-    stem = part_path(folder, view).with_suffix("")
+    stem = temporary_path(folder, view).with_suffix("")
     written, paths = write_vectors(stem, rows, chunks, dimension, kind)
-    files = tuple(settled(path, f"{view}.{_suffix(path)}") for path in paths)
+    files = tuple(name_by_hash(path, f"{view}.{_suffix(path)}") for path in paths)
     return Part(view=view, kind=written, vectors=len(rows), files=files)
 
 
-def merged_parts(
+def merge_parts(
     folder: Path, generation: OpenedVersion, added: Sequence[Part], alive: np.ndarray
 ) -> list[Part]:
     """The parts of the next version: all as they are, or the small ones of a view in one where there are many.
@@ -142,7 +142,7 @@ def merged_parts(
     return parts
 
 
-def rewritten_parts(folder: Path, generation: OpenedVersion, alive: np.ndarray) -> list[Part]:
+def rewrite_parts(folder: Path, generation: OpenedVersion, alive: np.ndarray) -> list[Part]:
     """Every view in one part, without what is not alive."""
     return [
         part
@@ -162,21 +162,21 @@ def verify_folder(folder: str | Path) -> list[str]:
     problems = [problem for file in manifest.files if (problem := _problem_of_file(folder, file))]
     if not problems:
         try:
-            problems = _problems_of_content(opened(folder, manifest))
+            problems = _problems_of_content(open_version(folder, manifest))
         except KnowledgeError as error:
             problems = [str(error)]
     replaced_meanwhile = bool(problems) and manifest_bytes(folder) != manifest.to_text().encode()
     return verify_folder(folder) if replaced_meanwhile else problems
 
 
-def part_path(folder: Path, name: str) -> Path:
+def temporary_path(folder: Path, name: str) -> Path:
     """A temporary name; what a killed process of the same number left under it is removed."""
     path = folder / f".{name}.{os.getpid()}.part"
     path.unlink(missing_ok=True)
     return path
 
 
-def not_written(folder: Path, error: Exception) -> KnowledgeError:
+def write_error(folder: Path, error: Exception) -> KnowledgeError:
     """The error of a folder that cannot be written."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return KnowledgeError(
@@ -209,7 +209,7 @@ def _joined(folder: Path, view: StoredView, held: Sequence[Part], alive: np.ndar
     return [write_part(folder, view, rows, chunks(), opened[0].dimension)]
 
 
-def opened(folder: Path, manifest: Manifest) -> OpenedVersion:
+def open_version(folder: Path, manifest: Manifest) -> OpenedVersion:
     """The version of a manifest, whose files are all there. Raises ``KnowledgeError`` where one is damaged."""
     for file in manifest.files:
         if problem := _problem_of_file(folder, file, _CHECKED_AT_OPENING):

@@ -13,7 +13,7 @@ from videopath.tools.frame_encoders.picture_vectors import picture_vector
 if TYPE_CHECKING:
     from videopath.knowledge import EncodedMedia, Media
     from videopath.knowledge.index.encoders import FrameEncoder
-    from videopath.knowledge.storage.manifest import EncoderMark, Views
+    from videopath.knowledge.storage.manifest import EncoderMark, FrameViews
 
 _FRAMES = 8
 
@@ -35,7 +35,7 @@ class MediaViewer:
         encoder: FrameEncoder,
         folder: str | Path | None,
         frames: int = _FRAMES,
-        views: Views = "parts",
+        views: FrameViews = "parts",
     ) -> None:
         self.encoder = encoder
         self.views = views

@@ -11,7 +11,7 @@ from videopath.knowledge.storage.manifest import EncoderMark
 
 if TYPE_CHECKING:
     from videopath.knowledge.index.encoders import FrameEncoder
-    from videopath.knowledge.storage.manifest import Views
+    from videopath.knowledge.storage.manifest import FrameViews
 
 _DEFAULT_SIDE = 224  # pixels, of an encoder that does not say what it reads
 _LARGE = 1.5  # a frame this many times as large as what the encoder reads is shown in quadrants
@@ -45,7 +45,7 @@ def joined_vectors(vectors: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([unit_rows(part) for part in vectors], axis=1) / np.float32(len(vectors) ** 0.5)
 
 
-def picture_vector(encoder: FrameEncoder, frames: np.ndarray, views: Views) -> np.ndarray:
+def picture_vector(encoder: FrameEncoder, frames: np.ndarray, views: FrameViews) -> np.ndarray:
     """Return one vector for a clip: the mean over its frames or their quadrants.
 
     Args:
@@ -69,7 +69,7 @@ def clip_vector(frame_vectors: np.ndarray) -> np.ndarray:
     return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
 
-def _viewed(frames: np.ndarray, views: Views, side: int) -> np.ndarray:
+def _viewed(frames: np.ndarray, views: FrameViews, side: int) -> np.ndarray:
     height, width = frames.shape[1:3]
     if views == "whole" or min(height, width) < _LARGE * side:
         return frames

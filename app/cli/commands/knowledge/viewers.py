@@ -10,10 +10,10 @@ from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase, Viewer
-    from videopath.knowledge.storage.manifest import Views
+    from videopath.knowledge.storage.manifest import FrameViews
 
 
-def viewer_by_name(encoders: str | Sequence[str], media: Path | None, views: Views = "parts") -> Viewer:
+def viewer_by_name(encoders: str | Sequence[str], media: Path | None, views: FrameViews = "parts") -> Viewer:
     """Return a viewer with these encoders.
 
     Args:

@@ -29,15 +29,15 @@ from videopath.knowledge.storage.manifest import (
 from videopath.knowledge.storage.store import RecordStore, StoreWriter
 from videopath.knowledge.storage.versions import (
     OpenedVersion,
-    merged_parts,
-    opened,
-    part_path,
+    merge_parts,
+    name_by_hash,
+    open_version,
     publish,
     read_version,
-    rewritten_parts,
-    settled,
+    rewrite_parts,
+    temporary_path,
+    write_lock,
     write_part,
-    writing,
 )
 from videopath.knowledge.voting.electorate import Electorate
 from videopath.knowledge.voting.measure import ModelMeasure
@@ -65,7 +65,7 @@ class IncomingRecord:
         return [cls(*parts) for parts in zip(records, vectors, looks, strict=True)]
 
 
-def first_version(
+def publish_first_version(
     folder: Path,
     shop: BuildFolder,
     filled: BuildContents,
@@ -74,7 +74,7 @@ def first_version(
     index: IndexChoice,
 ) -> OpenedVersion:
     """Make the content of a workshop that of the folder."""
-    with writing(folder):
+    with write_lock(folder):
         before = _version_of(folder)
         store = RecordStore(shop.records)
         text = text_chunks(shop, encoder, store.numbered())
@@ -83,7 +83,7 @@ def first_version(
             images = image_chunks(shop, viewer, store.numbered())
             parts.append(write_part(folder, "image", filled.image_rows, images, viewer.dimension, index))
         store.close()
-        path = part_path(folder, "records")
+        path = temporary_path(folder, "records")
         shop.records.replace(path)
         manifest = Manifest(
             format=FORMAT,
@@ -92,25 +92,25 @@ def first_version(
             data_sha256=filled.data_sha256,
             embedder=EncoderMark.of(encoder),
             image_encoder=None if viewer is None else EncoderMark.of(viewer),
-            records=settled(path, "records.sqlite"),
+            records=name_by_hash(path, "records.sqlite"),
             parts=tuple(parts),
             changes=(),
         )
         return _published(folder, _with_change(manifest, "build", added=filled.records))
 
 
-def next_version(
+def publish_change(
     folder: Path, action: Action, new: Sequence[IncomingRecord], gone: Sequence[str], note: str
 ) -> OpenedVersion:
     """Take records out by their ids, put others in, and make that the folder's content.
 
-    What another process has changed since is kept. Raises ``KnowledgeError`` as :func:`refuse_impossible`.
+    What another process has changed since is kept. Raises ``KnowledgeError`` as :func:`check_change`.
     """
-    with writing(folder):
+    with write_lock(folder):
         current = read_version(folder)
-        refuse_impossible(current, [entry.record for entry in new], gone)
+        check_change(current, [entry.record for entry in new], gone)
         before = current.manifest
-        path = part_path(folder, "records")
+        path = temporary_path(folder, "records")
         with StoreWriter(path, folder / before.records.name, before.data_sha256) as store:
             dead = [store.remove(record_id) for record_id in gone]
             rows = [store.insert(entry.record, entry.looks) for entry in new]
@@ -121,8 +121,8 @@ def next_version(
                 "version": before.version + 1,
                 "count": count,
                 "data_sha256": data_sha256,
-                "records": settled(path, "records.sqlite"),
-                "parts": tuple(merged_parts(folder, current, added, _alive(current, dead, rows))),
+                "records": name_by_hash(path, "records.sqlite"),
+                "parts": tuple(merge_parts(folder, current, added, _alive(current, dead, rows))),
             }
         )
         changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
@@ -131,26 +131,26 @@ def next_version(
         )
 
 
-def merged(folder: Path) -> OpenedVersion:
+def publish_merge(folder: Path) -> OpenedVersion:
     """Write every view anew in one part, without vectors of records that were removed."""
-    with writing(folder):
+    with write_lock(folder):
         current = read_version(folder)
-        parts = rewritten_parts(folder, current, _alive(current, [], []))
+        parts = rewrite_parts(folder, current, _alive(current, [], []))
         version = current.manifest.version + 1
         after = current.manifest.model_copy(update={"version": version, "parts": tuple(parts)})
         return publish(folder, _with_change(after, "merge"))
 
 
-def measured(folder: Path, models: Mapping[str, ModelMeasure] | None = None) -> OpenedVersion:
+def publish_measurement(folder: Path, models: Mapping[str, ModelMeasure] | None = None) -> OpenedVersion:
     """Measure the vote of the folder's cases anew, as a version of its own; ``models`` come to those that it has."""
-    with writing(folder):
+    with write_lock(folder):
         manifest = read_version(folder).manifest
         after = manifest.model_copy(update={"version": manifest.version + 1})
         known = {**_models(folder), **(models or {})}
         return _published(folder, _with_change(after, "measure"), known)
 
 
-def refuse_impossible(current: OpenedVersion, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
+def check_change(current: OpenedVersion, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
     """Raise ``KnowledgeError`` for ids to take out that are not there, ids to put in that are, and a removal of all."""
     store = current.store
     for record_id in gone:
@@ -216,15 +216,15 @@ def _models(folder: Path) -> Mapping[str, ModelMeasure]:
 def _measures(folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None) -> DataFile | None:
     if manifest.image_encoder is None or not manifest.parts_of("image"):
         return None
-    generation = opened(folder, manifest.model_copy(update={"measures": None}))
+    generation = open_version(folder, manifest.model_copy(update={"measures": None}))
     electorate = Electorate(folder, generation, Searcher(generation), manifest.image_encoder)
     measured = electorate.measured()
     if measured is None:
         return None
     measured = measured.model_copy(update={"models": models if models is not None else _models(folder)})
-    path = part_path(folder, "measures")
+    path = temporary_path(folder, "measures")
     path.write_text(measured.model_dump_json(), encoding="utf-8")
-    return settled(path, "measures.json")
+    return name_by_hash(path, "measures.json")
 
 
 def _with_change(manifest: Manifest, action: str, **fields: Any) -> Manifest:
