@@ -1,4 +1,4 @@
-"""About: the version, what is here and what is missing, the model's card, licences."""
+"""The page About: version, model card, check of the installation, licences."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _HUB = "https://huggingface.co/"
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 _WIDE_TABLES = "<style>.st-key-model_card table { display: block; overflow-x: auto; }</style>"
-_MINUTES = 10  # that a look around is kept
+_MINUTES = 10  # for which the result of the check is kept
 
 
 def show() -> None:
-    """The version, and the part that is chosen."""
+    """Draw the version and the chosen part."""
     st.title("About")
     st.text(
         f"VideoPath {own_version()}: step-by-step, checkable diagnosis of pathology videos by a LangGraph agent around "
@@ -35,7 +35,7 @@ def show() -> None:
 
 
 def _model() -> None:
-    """What the model says of itself, and the card that lies with it."""
+    """The facts that the checkpoint states, and its model card."""
     from videopath.model.card import card_facts, card_text
     from videopath.model.checkpoints.hub import licence_of
 
@@ -53,34 +53,34 @@ def _model() -> None:
         ("trained on", facts.trained_on or "not stated"),
         *((f"diagnoses, {site}", ", ".join(labels)) for site, labels in facts.labels.items()),
     ]
-    with st.expander("In short, as the checkpoint states it", expanded=text is None):
-        table(("", "of these weights"), rows)
+    with st.expander("Facts from the checkpoint", expanded=text is None):
+        table(("", "these weights"), rows)
     if text is not None:
         st.html(_WIDE_TABLES)
         with st.container(border=True, key="model_card"):
             if name == "nano":
                 st.markdown(_as_part_of_the_page(text))
             else:
-                st.text(text)  # somebody else's
+                st.text(text)  # a stranger's card: without Markdown
         return
-    st.info("No card lies with these weights.", icon=":material/description:")
+    st.info("These weights have no model card.", icon=":material/description:")
     if licence_of(name):
-        st.link_button("Its page on the hub", _HUB + name, icon=":material/open_in_new:")
+        st.link_button("Page on Hugging Face", _HUB + name, icon=":material/open_in_new:")
 
 
 def _as_part_of_the_page(card: str) -> str:
-    """The card without its title, comments, and with headings below the page's own."""
+    """The card without title and comments, with headings smaller than the page's own."""
     body = _COMMENT.sub("", card).split("\n", 1)[1] if card.startswith("# ") else _COMMENT.sub("", card)
     return _HEADING.sub(r"##\1 ", body)
 
 
 def _machine() -> None:
-    """What ``videopath doctor`` finds."""
+    """The results of ``videopath doctor``."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("The same as `videopath doctor` says.", width="stretch")
-        if st.button("Look again", key="look_again", icon=":material/refresh:"):
-            _looked_around.clear()
-    checks = _looked_around()
+        st.caption("These are the results of `videopath doctor`.", width="stretch")
+        if st.button("Check again", key="look_again", icon=":material/refresh:"):
+            _checks.clear()
+    checks = _checks()
     missing = [name for name, ok, _, _ in checks if not ok]
     if missing:
         st.error(inert(f"Something is missing: {', '.join(missing)}."), icon=":material/error:")
@@ -92,22 +92,22 @@ def _machine() -> None:
     )
 
 
-@st.cache_data(ttl=60 * _MINUTES, show_spinner="Looking around; this takes a few seconds")
-def _looked_around() -> list[tuple[str, bool, str, str]]:
+@st.cache_data(ttl=60 * _MINUTES, show_spinner="Checking; this takes a few seconds")
+def _checks() -> list[tuple[str, bool, str, str]]:
     from videopath.app.cli.installation import check_installation
 
     return [(check.name, check.ok, check.found, check.advice) for check in check_installation()]
 
 
 def _licences() -> None:
-    """The project's own licence and those of what it uses."""
+    """The licences of VideoPath and of the packages that it uses."""
     st.markdown(
-        "VideoPath's code is under the **Apache License 2.0**. The weights of VideoPath-nano and the data that they "
-        "were trained on carry their own licences: see the model card."
+        "VideoPath's code is under the **Apache License 2.0**. The weights of VideoPath-nano and their training data "
+        "have their own licences: see the model card."
     )
-    with st.expander("The whole text"):
+    with st.expander("Text of the licence"):
         st.text(own_licence())
-    st.subheader("What it uses", anchor=False)
+    st.subheader("Packages that VideoPath uses", anchor=False)
     table(("package", "version", "licence"), ((p.name, p.version, p.licence) for p in used_packages()))
 
 

@@ -1,4 +1,4 @@
-"""The figures of the evaluations that were kept, on clips over tiles and on test sets, as plots and as tables."""
+"""The page Benchmarks: the figures of kept evaluations, as plots and tables."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from videopath.evaluation.tiles.clips import Share, Summary
 
 _NONE_YET = """
-There is no evaluation on this machine yet. These measure the agent on held-out clips, agent, model, similar cases and
-colour alone on a test set, and the agent with your own cases as knowledge, and leave their figures here; DIR holds
-`manifest.csv` and its tiles, SET questions and videos, CASES.csv path, site, diagnosis and group:
+There is no evaluation on this machine yet. The commands below keep their figures for this page. The first measures the
+agent on held-out clips; DIR holds `manifest.csv` and the tiles. The second measures agent, model, similar cases and
+colour on a test set; SET holds the questions. The third measures the agent with your own cases as knowledge base;
+CASES.csv holds path, site, diagnosis and group.
 """
 
 
 def show() -> None:
-    """The last evaluation, or one that is chosen."""
+    """Draw the latest evaluation, or the chosen one."""
     from videopath.evaluation.kept import list_evaluations
     from videopath.evaluation.lab import list_lab_reports
     from videopath.evaluation.testsets.summary import list_set_reports
@@ -43,7 +44,7 @@ def show() -> None:
         st.code("videopath evaluate --data DIR", language="bash")
         st.code("videopath evaluate SET", language="bash")
         st.code("videopath evaluate lab --base CASES.csv", language="bash")
-        st.caption("What was measured of the bundled model stands in its model card, on the page About.")
+        st.caption("The figures of the bundled model are in its model card, on the page About.")
         return
     file: Path = files[0]
     if len(files) > 1:
@@ -62,13 +63,13 @@ def _show_set(file: Path) -> None:
 
 
 def _show_lab(file: Path) -> None:
-    from videopath.app.figures import lab as shown
+    from videopath.app.figures.lab import SYSTEMS, lines, systems, title
     from videopath.evaluation.lab import read_lab_report
 
     report = read_lab_report(file)
-    st.caption(inert(f"{shown.title(report)} · {age(report.created)}"))
-    table(shown.SYSTEMS, shown.systems(report))
-    for line in shown.lines(report):
+    st.caption(inert(f"{title(report)} · {age(report.created)}"))
+    table(SYSTEMS, systems(report))
+    for line in lines(report):
         st.text(line)
 
 
@@ -99,7 +100,7 @@ def _head(evaluation: Evaluation) -> None:
         f"weights {evaluation.weights_sha256[:12]}",
         f"VideoPath {evaluation.version}",
         f"{len(evaluation.outcomes):,} clips of the {evaluation.split} side"
-        + (", all in one colour (a control)" if evaluation.stain else ""),
+        + (", all in one stain colour (a control)" if evaluation.stain else ""),
         f"at most {evaluation.looks} closer looks",
         age(evaluation.created),
     )
@@ -118,11 +119,11 @@ def _figures(summary: Summary) -> None:
         f"worst diagnosis {summary.worst[0]}, {summary.worst[1]} given out wrongly",
         *alone,
         f"similar cases helped {summary.helped}, hurt {summary.hurt}",
-        f"agent less model, as many answered {summary.equal_coverage or 'none answered'}",
+        f"agent − model at equal coverage {summary.equal_coverage or 'none answered'}",
     ]
     st.caption(inert("; ".join(lines)))
     st.caption(
-        f"Each with its 95% interval. Mean over the classes {summary.mean_class_accuracy:.1%}; "
+        f"With 95% intervals. Mean over the classes {summary.mean_class_accuracy:.1%}; "
         f"{summary.seconds_per_clip:.1f} s per clip for the whole agent."
     )
 
@@ -159,15 +160,13 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
         risk = 1 - summary.accuracy_when_answered.value
         here = (summary.coverage.value, risk) if summary.accuracy_when_answered.count else None
         words = (
-            f"From all clips answered, {points[-1].risk:.0%} wrong, to the surest {points[0].coverage:.0%}, "
-        )
-        words += (
-            f"{points[0].risk:.0%} wrong; the agent answers {summary.coverage.value:.0%}, {risk:.0%} wrong"
+            f"If all clips are answered, {points[-1].risk:.0%} are wrong; of the {points[0].coverage:.0%} with the highest "
+            f"confidence {points[0].risk:.0%} are wrong; the agent answers {summary.coverage.value:.0%}, {risk:.0%} of them wrong"
         )
         chart = plots.risk_coverage([plots.Curve("agent", points, here)], palette())
         st.altair_chart(chart, width="stretch", key="risk_coverage", alt=words)
         st.caption(
-            f"The diamond is where the agent draws the line. Area under the curve {worth.risk_area:.3f}; 0 is best."
+            f"The diamond shows the agent's threshold. Area under the curve {worth.risk_area:.3f}; 0 is best."
         )
     with right:
         st.subheader("Calibration")
@@ -176,24 +175,24 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
         auroc = (
             ""
             if worth.auroc is None
-            else f"; right answers rank above wrong ones {worth.auroc:.0%} of the time"
+            else f"; a right answer has a higher confidence than a wrong one in {worth.auroc:.0%} of pairs"
         )
         st.caption(
-            f"The numbers count clips. Calibration error {summary.calibration_error:.3f}, Brier score "
+            f"The numbers are counts of clips. Calibration error {summary.calibration_error:.3f}, Brier score "
             f"{worth.brier:.3f}{auroc}."
         )
 
 
 def _confusion(summary: Summary) -> None:
-    st.subheader("What was taken for what")
+    st.subheader("Confusions")
     wrong = [
-        (truth, said, count)
+        (truth, answer, count)
         for truth, row in summary.confusion.items()
-        for said, count in row.items()
-        if said != truth
+        for answer, count in row.items()
+        if answer != truth
     ]
     if not wrong:
-        st.text("Every clip was named rightly.")
+        st.text("All clips were diagnosed correctly.")
         return
     rows = sorted(wrong, key=lambda row: -row[2])
-    table(("true", "said", "clips"), [(truth, said, str(count)) for truth, said, count in rows])
+    table(("true", "answered", "clips"), [(truth, answer, str(count)) for truth, answer, count in rows])

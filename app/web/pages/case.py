@@ -1,4 +1,4 @@
-"""One case: its steps as they happen, its evidence, its review, its sign-out."""
+"""The page of one case: its steps as they happen, its evidence, its review and its sign-out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from videopath.core.errors import CaseError
 if TYPE_CHECKING:
     from videopath.app.web.components.shared.view import CaseView
 
-_LAST = "last_case"  # in the session: the case that the page shows when its address names none
+_LAST = "last_case"  # in the session: the case to show if the address names none
 
 
 def show() -> None:
-    """The case that the address names."""
+    """Draw the case that the address names."""
     from videopath.app.web.components.case.outcome import unknown
     from videopath.app.web.components.shared.view import load_view
 
@@ -62,14 +62,14 @@ def _case(view: CaseView, shared: Services) -> None:
             graph(view)
         differential(view.evidence.differential)
     with evidence:
-        st.fragment(findings)(view)  # a click in it draws only this again
+        st.fragment(findings)(view)  # a click draws only this part again
     left_out = left_out_sentences(view.report) if view.report else []
     neighbours(view.evidence.similar, blind_sentence(view), left_out, view.evidence.vote)
     _decision(view, shared)
 
 
 def _decision(view: CaseView, shared: Services) -> None:
-    """What a person has decided and may decide now."""
+    """The decisions of people, and the form for the next one."""
     from videopath.app.web.components.case.review import review, reviewed
     from videopath.app.web.components.case.signout import signout
 
@@ -77,7 +77,7 @@ def _decision(view: CaseView, shared: Services) -> None:
         return
     reviewed(view.report)
     if view.report.status == "waiting for review":
-        if view.state != "running":  # another process has it in hand
+        if view.state != "running":  # unless another process works on it
             review(view, shared)
     else:
         signout(view, shared)

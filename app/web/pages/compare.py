@@ -1,4 +1,4 @@
-"""Two runs of one case side by side: what was asked differently, and what came out."""
+"""The page Compare: two runs of one case side by side."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.web.components.compare import comparison
-from videopath.app.web.components.compare import sections as beside
+from videopath.app.web.components.compare import comparison, sections
 from videopath.app.web.components.compare.rerun import rerun_form
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.status import age
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def show() -> None:
-    """Choose two cases, then see where they part."""
+    """Draw the choice of two cases, and their comparison."""
     shared = services()
     st.title("Compare")
     entries = [entry for entry in shared.library.list() if entry.diagnosis]
@@ -34,23 +33,23 @@ def show() -> None:
     if first is None or second is None:
         return
     if not comparison.same_video(first, second):
-        st.warning("These are runs of two different videos.", icon=":material/warning:")
-    beside.outcomes(first, second)
-    beside.asked(first, second)
-    beside.differential(first, second)
-    beside.findings(first, second)
-    beside.similar(first, second)
-    beside.steps(first, second)
-    st.subheader("Run it again with another model, knowledge or number of frames")
+        st.warning("The two cases have different videos.", icon=":material/warning:")
+    sections.outcomes(first, second)
+    sections.settings(first, second)
+    sections.differential(first, second)
+    sections.findings(first, second)
+    sections.similar(first, second)
+    sections.steps(first, second)
+    st.subheader("Run again with another model, knowledge base or number of frames")
     again = st.segmented_control(
-        "Run", beside.NAMES, default="A", key="again_which", label_visibility="collapsed"
+        "Run", sections.NAMES, default="A", key="again_which", label_visibility="collapsed"
     )
     rerun_form(shared, second if again == "B" else first)
 
 
 def _too_few(shared: Services, entries: Sequence[CaseEntry]) -> None:
     st.info(
-        "Two cases with a diagnosis are needed; run one again, or begin a new one.",
+        "A comparison needs two cases with a diagnosis: run a case again, or start a new case.",
         icon=":material/compare_arrows:",
     )
     if st.button("New case", key="another_case", icon=":material/add_circle:"):
@@ -58,13 +57,13 @@ def _too_few(shared: Services, entries: Sequence[CaseEntry]) -> None:
     for entry in entries:
         report = _report(shared, entry)
         if report is not None:
-            st.subheader("Run it again")
+            st.subheader("Run again")
             st.text(_label(entry))
             rerun_form(shared, report)
 
 
 def _chosen(entries: Sequence[CaseEntry]) -> tuple[CaseEntry, CaseEntry]:
-    """Both cases; they stand in the address, so that the page can be kept and sent."""
+    """Both cases; their ids are in the address, so that the page can be bookmarked and sent."""
     by_id = {entry.case_id: entry for entry in entries}
     left, right = st.columns(2)
     with left:
@@ -77,10 +76,10 @@ def _chosen(entries: Sequence[CaseEntry]) -> tuple[CaseEntry, CaseEntry]:
     return one, other
 
 
-def _select(name: str, ids: list[str], entries: dict[str, CaseEntry], wanted: str | None) -> str:
+def _select(name: str, ids: list[str], entries: dict[str, CaseEntry], default: str | None) -> str:
     key = f"run_{name.lower()}"
     if st.session_state.get(key) not in ids:
-        st.session_state[key] = wanted if wanted in ids else ids[0]
+        st.session_state[key] = default if default in ids else ids[0]
     chosen: str = st.selectbox(
         f"Run {name}", ids, format_func=lambda case_id: _label(entries[case_id]), key=key
     )

@@ -1,4 +1,4 @@
-"""Knowledge bases: what is in them, what is found in them, records added and removed."""
+"""The page Knowledge: search a knowledge base, look through its records, add and remove records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROWS = 10  # records on one page
 
 
 def show() -> None:
-    """Choose a knowledge base, then search, look through or change it."""
+    """Draw the choice of a knowledge base, and the tabs to search and change it."""
     shared = services()
     st.title("Knowledge")
     try:
@@ -68,7 +68,7 @@ def _chosen(shared: Services) -> Path | None:
         format_func=lambda name: knowledge_name(bases.get(name, name)),
         key="knowledge_base",
         accept_new_options=True,
-        help="A name from the list; or type the folder of a knowledge base.",
+        help="A name from the list, or type the folder of a knowledge base.",
     )
     if name is None:
         return None
@@ -86,7 +86,7 @@ def _info(base: KnowledgeBase, fixed: bool) -> None:
             ("sites", len(info.sites)),
         ):
             st.metric(label, f"{value:,}", border=True, width=140)
-    with st.expander("What is in it, and by which embedder it is searched"):
+    with st.expander("Contents, embedder and index"):
         counts = [
             ("sites", _counted(info.sites)),
             ("licences", _counted(info.licences)),
@@ -102,7 +102,7 @@ def _info(base: KnowledgeBase, fixed: bool) -> None:
             ("index", info.index_sha256[:12]),
             ("folder", "part of VideoPath" if fixed else info.folder),
         ]
-        table(("", "of this knowledge base"), counts)
+        table(("", "this knowledge base"), counts)
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -112,11 +112,14 @@ def _counted(counts: dict[str, int]) -> str:
 def _search(base: KnowledgeBase, fixed: bool) -> None:
     with st.form("text_search", border=False):
         query = st.text_area(
-            "What is seen", key="query", height=90, placeholder="Crowded, angulated glands with dark nuclei"
+            "What the pictures show",
+            key="query",
+            height=90,
+            placeholder="Crowded, angulated glands with dark nuclei",
         )
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         site = left.selectbox("Site", list(SITES), index=None, placeholder="every site", key="query_site")
-        number = right.number_input("How many", 1, 50, 5, key="query_number")
+        number = right.number_input("Number of records", 1, 50, 5, key="query_number")
         st.form_submit_button("Search", key="search_text", type="primary", icon=":material/search:")
     if query.strip():
         with st.spinner("Searching"):
@@ -125,24 +128,26 @@ def _search(base: KnowledgeBase, fixed: bool) -> None:
 
 
 def _by_frame(base: KnowledgeBase, seen: SeenFrame, fixed: bool) -> None:
-    """The cases like a frame, by the picture itself where the pictures here were seen by the same model."""
+    """The records that are similar to a frame; by the picture if the base has pictures of the same tower."""
     from videopath.knowledge import Query
 
     mark = base.image_encoder
     image = seen.vectors[mark.views] if mark is not None and mark.sha256 == seen.tower_sha256 else None
     if mark is not None and image is None:
-        told = f"The pictures here were seen by {mark.name}, not by the model that looked at the frame"
-        st.warning(inert(f"{told}: they cannot be compared. Search by its words."), icon=":material/image:")
+        reason = f"The pictures of this base were encoded by {mark.name}, the frame by the vision tower of the model"
+        st.warning(
+            inert(f"{reason}: they cannot be compared. Search by the description."), icon=":material/image:"
+        )
     words = seen.description or ""
     if words.strip() or image is not None:
         _hits(base.find(Query(words, image=image), 5).hits, "frame", fixed)
     elif seen.description is None:
-        st.info("The frame was not described: search again.", icon=":material/search_off:")
+        st.info("The frame has no description: search again.", icon=":material/search_off:")
 
 
 def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
     if not hits:
-        st.info("There is no record of this site here.", icon=":material/search_off:")
+        st.info("This knowledge base has no record of this site.", icon=":material/search_off:")
     for hit in hits:
         record_card(hit.record, place, score=hit.score, ranks=ranks_in_words(hit.ranks), fixed=fixed)
 
@@ -150,7 +155,7 @@ def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
 def _all(base: KnowledgeBase, fixed: bool) -> None:
     pages = -(-len(base) // _ROWS)
     if st.session_state.get("records_page", 1) > pages:
-        del st.session_state["records_page"]  # a record was removed, or another knowledge base chosen
+        del st.session_state["records_page"]  # records were removed, or another knowledge base was chosen
     page = st.session_state.get("records_page", 1)
     st.caption(f"{len(base):,} records")
     for record in islice(base, (page - 1) * _ROWS, page * _ROWS):

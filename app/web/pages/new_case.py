@@ -1,4 +1,4 @@
-"""A new case: a video, what is known of it, and how it shall be worked on."""
+"""The page New case: a video, the facts that are known, and the settings of the agent."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from videopath.core.pathology.sites import SITES
 
 _REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
 _SAMPLING = {"uniform": "evenly spread", "fps": "one per second", "keyframes": "those that differ"}
-_FRAMES = 32  # where the model is not at hand to be asked
+_FRAMES = 32  # if the model's own number cannot be read
 
 
 @dataclass(frozen=True)
 class _Choices:
-    """What was chosen beside the video."""
+    """The values of the form, without the video."""
 
     site: str | None
     question: str | None
@@ -49,7 +49,7 @@ class _Choices:
 
 
 def show() -> None:
-    """Ask for a video, show it as the model will see it, and begin."""
+    """Ask for a video, show the frames that the model will see, and start the case."""
     shared = services()
     st.title("New case")
     if shared.worker.engines.problem:
@@ -58,22 +58,27 @@ def show() -> None:
     choices = _choose(shared)
     ready = video is not None and choices is not None and _previewed(video, choices)
     if video is None:
-        st.info("Give a video: its frames and its quality are shown here before anything runs.")
-    _tell_of_the_queue(shared)
+        st.info("Choose a video: its frames and its quality are shown here before the case starts.")
+    _queue_length(shared)
     if st.button("Start", key="start_case", type="primary", icon=":material/play_arrow:", disabled=not ready):
         assert video is not None
         assert choices is not None
-        _begin(shared, video, choices)
+        _start(shared, video, choices)
 
 
 def _choose(shared: Services) -> _Choices | None:
-    """The form beside the video, each row a list on a narrow screen; none, with why, for what may not be named."""
+    """Draw the form; return None, with the reason on the page, if visitors may not open a path."""
     first = st.columns([1, 2])
     site = first[0].selectbox(
-        "Site", list(SITES), index=None, placeholder="not given", key="site", help="Where the tissue is from."
+        "Site",
+        list(SITES),
+        index=None,
+        placeholder="not given",
+        key="site",
+        help="Organ that the tissue comes from.",
     )
     question = first[1].text_input(
-        "Question", key="question", max_chars=2000, placeholder="none: the best diagnosis"
+        "Question", key="question", max_chars=2000, placeholder="default: the most likely diagnosis"
     )
     bases = knowledge_bases(shared)
     second = st.columns(3)
@@ -82,7 +87,7 @@ def _choose(shared: Services) -> _Choices | None:
         models(shared),
         key="model",
         accept_new_options=True,
-        help="A name from the list; or type a checkpoint folder or a hub id.",
+        help="A name from the list, or type a checkpoint folder or a Hugging Face id.",
     )
     base = second[1].selectbox(
         "Knowledge base",
@@ -90,11 +95,11 @@ def _choose(shared: Services) -> _Choices | None:
         format_func=lambda name: knowledge_name(bases.get(name, name)),
         key="knowledge",
         accept_new_options=True,
-        help="Where similar cases are looked for: a name from the list; or type a folder.",
+        help="Where similar cases are searched: a name from the list, or type a folder.",
     )
     modes = REVIEW_MODES
     review = second[2].selectbox(
-        "A person is asked",
+        "Review by a person",
         modes,
         index=modes.index(shared.settings.review),
         format_func=_REVIEW.__getitem__,
@@ -111,17 +116,18 @@ def _choose(shared: Services) -> _Choices | None:
     start = third[2].number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
     end = third[3].number_input("To second", 0.0, value=None, placeholder="end", key="end")
     excluded = st.text_input(
-        "Never compare with",
+        "Exclude from the search",
         key="exclude",
-        placeholder="nothing more",
-        help="Patients, groups, slides or videos whose records may not be used, separated by commas. The video itself, what "
-        "shows the same frames, and what belongs to them are left out in any case.",
+        placeholder="only this video",
+        help="Patients, groups, slides or videos, separated by commas; their records are not used. Records of this video, "
+        "and records that show the same frames, are always excluded.",
     )
     uncalibrated = st.checkbox(
         "Report answers of a model that is not calibrated",
         value=shared.settings.accept_uncalibrated,
         key="accept_uncalibrated",
-        help="Nobody fitted the confidence of such a model. Without this the agent asks a person, or abstains where none is asked.",
+        help="The confidence of such a model was never fitted. Without this option the agent asks for a review, or abstains "
+        "if there is no review.",
     )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     try:
@@ -137,11 +143,11 @@ def _choose(shared: Services) -> _Choices | None:
 
 
 def _previewed(video: Path, choices: _Choices) -> bool:
-    """Whether the video was shown and may be worked on."""
-    seen = preview_strip(
+    """Show the preview; return whether the video can be used."""
+    preview = preview_strip(
         video, choices.frames or _usual(choices.model), choices.start, choices.end, choices.sampling
     )
-    return seen is not None and seen.quality.verdict != "refused"
+    return preview is not None and preview.quality.verdict != "refused"
 
 
 def _usual(model: str) -> int:
@@ -150,18 +156,18 @@ def _usual(model: str) -> int:
     try:
         return usual_frames(model) or _FRAMES
     except ModelError:
-        return _FRAMES  # what is wrong with it is said when it is loaded
+        return _FRAMES  # loading the model will report the error
 
 
-def _tell_of_the_queue(shared: Services) -> None:
+def _queue_length(shared: Services) -> None:
     ahead = len(shared.worker.queue())
     if ahead:
         st.caption(
-            f"{ahead} {'case is' if ahead == 1 else 'cases are'} at work or waiting now; turns are fair."
+            f"{ahead} {'case is' if ahead == 1 else 'cases are'} running or waiting now; visitors take turns."
         )
 
 
-def _begin(shared: Services, video: Path, choices: _Choices) -> None:
+def _start(shared: Services, video: Path, choices: _Choices) -> None:
     submission = Submission(
         choices.request(video, draft_id()),
         owner(),
@@ -175,7 +181,7 @@ def _begin(shared: Services, video: Path, choices: _Choices) -> None:
         _check_knowledge(choices.knowledge)
         shared.worker.submit(submission)
     except VideoPathError as error:
-        st.error(inert(f"The case was not begun. {error}"), icon=":material/error:")
+        st.error(inert(f"The case was not started. {error}"), icon=":material/error:")
         return
     forget_draft()
     open_case(submission.case.case_id)

@@ -1,4 +1,4 @@
-"""The worklist: every case of this home folder, to find, open, resume, compare or delete."""
+"""The page Worklist: all cases of the home folder, to find, open, resume, compare or delete."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from videopath.app.web.components.worklist.filters import ORDERS, WorklistRow, s
 from videopath.app.web.runtime.services import Services, services
 from videopath.app.web.runtime.worker import JobState
 
-_ROWS = 20  # on one page
-_LOOK_AGAIN = 3.0  # seconds, while a case is at work
+_ROWS = 20  # cases on one page
+_INTERVAL = 3.0  # seconds between two checks while a case runs
 
 
 def show() -> None:
-    """The cases, a page of them at a time."""
+    """Draw the cases, a page at a time."""
     shared = services()
     rows, jobs = _rows(shared)
     st.title("Worklist")
     if not rows:
         _nothing_yet()
         return
-    found = _sifted(rows)
+    matching = _sifted(rows)
     _comparison(rows)
     deletion_dialog(shared)
     with st.container(key="worklist"):
-        _page_of(shared, found, jobs)
+        _page_of(shared, matching, jobs)
     if jobs or any(row.status == "running" for row in rows):
         _watch(shared, _digest(rows, jobs))
 
@@ -43,16 +43,16 @@ def _rows(shared: Services) -> tuple[list[WorklistRow], dict[str, JobState]]:
 
 def _nothing_yet() -> None:
     st.info(
-        "There is no case yet. Begin with a video or an image of a slide: its path on this machine, or an upload.",
+        "There are no cases yet. Start with a video or an image of a slide: give its path on this machine, or upload it.",
         icon=":material/inbox:",
     )
     if st.button("New case", key="first_case", type="primary", icon=":material/add_circle:"):
         go("new")
-    st.caption("Without a video at hand, `videopath demo` renders a sample case and diagnoses it.")
+    st.caption("If you have no video, `videopath demo` draws a sample case and diagnoses it.")
 
 
 def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
-    """Ask for filter, words and order, and say how much is shown."""
+    """Ask for filter, words and order, and return the matching rows."""
     counts = Counter(row.status for row in rows)
     chosen = st.session_state.get("filter_status") or []
     statuses = st.pills(
@@ -70,25 +70,25 @@ def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
         "Site", sorted({row.site for row in rows}), key="filter_site", placeholder="every site"
     )
     by = order.selectbox("Order", ORDERS, format_func=lambda option: option.name, key="sort")
-    found = sift(rows, statuses=statuses, sites=of_sites, words=text, order=by)
-    number = f"{len(found):,} of {len(rows):,}" if len(found) < len(rows) else f"{len(rows):,}"
+    matching = sift(rows, statuses=statuses, sites=of_sites, words=text, order=by)
+    number = f"{len(matching):,} of {len(rows):,}" if len(matching) < len(rows) else f"{len(rows):,}"
     st.caption(f"{number} case{'' if len(rows) == 1 else 's'}")
-    return found
+    return matching
 
 
 def _comparison(rows: Sequence[WorklistRow]) -> None:
-    """The cases chosen to be compared, where one is."""
-    there = {row.entry.case_id: row for row in rows}
-    chosen = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in there]
+    """The cases that are chosen for a comparison, if any."""
+    by_id = {row.entry.case_id: row for row in rows}
+    chosen = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in by_id]
     st.session_state[CHOSEN] = chosen
     if not chosen:
         return
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", key="comparison", gap="medium"
     ):
-        st.text(" and ".join(f"{there[case_id].video} ({case_id})" for case_id in chosen), width="stretch")
+        st.text(" and ".join(f"{by_id[case_id].video} ({case_id})" for case_id in chosen), width="stretch")
         if len(chosen) == 1:
-            st.caption("Choose one more; other runs of this video come first.")
+            st.caption("Choose another case; runs of the same video come first.")
         elif st.button("Compare", key="compare_chosen", type="primary", icon=":material/compare_arrows:"):
             go("compare", a=chosen[0], b=chosen[1])
         st.button("Clear", key="clear_chosen", type="tertiary", on_click=_choose_none)
@@ -98,31 +98,31 @@ def _choose_none() -> None:
     st.session_state.pop(CHOSEN, None)
 
 
-def _page_of(shared: Services, found: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> None:
-    if not found:
-        st.info("No case is like that: take away a filter or a word.", icon=":material/filter_alt_off:")
+def _page_of(shared: Services, rows: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> None:
+    if not rows:
+        st.info("No case matches: remove a filter or a word.", icon=":material/filter_alt_off:")
         return
     chosen = st.session_state.get(CHOSEN, [])
     if len(chosen) == 1:
-        found = same_video_first(found, shared.library.entry(chosen[0]).video)
-    pages = -(-len(found) // _ROWS)
+        rows = same_video_first(rows, shared.library.entry(chosen[0]).video)
+    pages = -(-len(rows) // _ROWS)
     if st.session_state.get("page", 1) > pages:
         del st.session_state["page"]  # fewer cases are left
     number = st.session_state.get("page", 1)
-    for row in found[(number - 1) * _ROWS : number * _ROWS]:
+    for row in rows[(number - 1) * _ROWS : number * _ROWS]:
         case_row(shared, row, jobs.get(row.entry.case_id))
     if pages > 1:
         st.pagination(pages, key="page")
 
 
-@st.fragment(run_every=_LOOK_AGAIN)
-def _watch(shared: Services, shown: str) -> None:
-    """Draw the page again when a case got further."""
-    if _digest(*_rows(shared)) != shown:
+@st.fragment(run_every=_INTERVAL)
+def _watch(shared: Services, drawn: str) -> None:
+    """Draw the page again when a case has made progress; ``drawn`` is the digest of the page."""
+    if _digest(*_rows(shared)) != drawn:
         st.rerun()
 
 
 def _digest(rows: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> str:
-    """What the page shows of the cases that are at work."""
+    """The statuses, and the progress of running cases, as text."""
     steps = sorted(f"{job.case_id} {job.phase} {job.position} {job.step}" for job in jobs.values())
     return "\n".join([str(Counter(row.status for row in rows)), *steps])

@@ -87,7 +87,7 @@ def test_a_model_without_a_card(
     monkeypatch.setenv("VIDEOPATH_MODEL", str(tmp_path))
     test = app("about").run()
     assert not test.exception
-    assert "No card" in test.info[0].value
+    assert "no model card" in test.info[0].value
     (tmp_path / "videopath.json").write_text("{")
     test = app("about").run()
     assert not test.exception

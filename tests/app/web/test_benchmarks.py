@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from videopath.agent.decision.confidence import FEATURES
 from videopath.app.figures.sections import sections
 from videopath.evaluation.kept import Evaluation, list_evaluations, save_evaluation
 from videopath.evaluation.lab import LabAnswer, LabCase, save_lab_report, summarised
 from videopath.evaluation.testsets.summary import save_set_report
 from videopath.evaluation.tiles.clips import Outcome
 from videopath.media.quality.attributes import SCALES
+from videopath.model.calibration import FEATURES
 
 _TRUTHS = {"colon_n": "benign colon tissue", "colon_aca": "colon adenocarcinoma"}
 

@@ -114,7 +114,7 @@ def test_a_step_opens_to_prompt_answer_frames_and_hashes(app: App, home: Path) -
     assert any("<|im_start|>user" in code for code in codes)
     assert report.description in codes
     shown = " ".join(str(table.value.to_dict()) for table in page.table)
-    for word in ("log-probability", "moment", "similarity", "of the prompt", "needed for one"):
+    for word in ("log-probability", "moment", "similarity", "of the prompt", "threshold"):
         assert word in shown
     eight = [images for images in page.get("image") if len(images.proto.imgs) == 8]
     assert len(eight) >= 3  # of intake, description and both diagnoses
@@ -261,11 +261,11 @@ def test_a_review_is_not_taken_without_a_name_or_with_changes_that_it_would_lose
     assert not page.exception
     assert any("waits for a person" in info.value for info in page.info)
     page.button(key="accept").click().run()
-    assert "needs your name" in page.error[0].value
+    assert "name is missing" in page.error[0].value
     page.text_input(key="reviewer").input("Dr Ash")
     page.text_area(key="edited_description").input("Nothing of note.")
     page.button(key="accept").click().run()
-    assert "would lose" in page.error[0].value
+    assert "would drop" in page.error[0].value
     assert page.text_area(key="edited_description").value == "Nothing of note."
     assert load_case_library(home).entry("waiting").status == "waiting for review"
 
@@ -291,7 +291,7 @@ def test_a_revision_sends_the_agent_on_and_asks_again(app: App, home: Path) -> N
     page.text_area(key="edited_findings").input("Back-to-back glands.\nNecrosis in the lumen.")
     page.slider(key="segment").set_range(0.5, 2.0)
     page.button(key="revise").click().run()
-    assert "described anew" in page.error[0].value
+    assert "will describe the new segment" in page.error[0].value
     page.slider(key="segment").set_range(0.0, 3.0)
     page.button(key="revise").click().run()
     _until(page, lambda: _has(page, "accept"))
@@ -310,7 +310,7 @@ def test_a_stale_page_is_refused_with_the_reason(app: App, home: Path, nano_engi
     page.text_input(key="reviewer").input("Dr Ash")
     page.button(key="accept").click().run()
     assert not page.exception
-    assert "Your decision was not taken" in page.error[0].value
+    assert "Your decision was not used" in page.error[0].value
     report = load_case_library(home).get("waiting")
     assert (report.status, report.review[-1].reviewer) == ("rejected", "Dr Birch")
     assert any("rejected" in warning.value for warning in page.warning)

@@ -28,7 +28,7 @@ def _case(case_id: str) -> SimilarCase:
 
 def test_an_empty_library_says_what_is_needed(app: Callable[..., Any]) -> None:
     test = app("compare").run()
-    assert "Two cases" in test.info[0].value
+    assert "two cases" in test.info[0].value
     assert test.button(key="another_case")
 
 
@@ -56,7 +56,7 @@ def test_cases_of_the_same_video_are_offered_first(app: Callable[..., Any], home
     library.save(report)
     test = app("compare", a="done", b="foreign").run()
     assert test.selectbox(key="run_b").options[-1].startswith("other.mp4")
-    assert "two different videos" in test.warning[0].value
+    assert "different videos" in test.warning[0].value
     test.selectbox(key="run_b").set_value("signed").run()
     assert not test.warning
     assert test.query_params["b"] == "signed"

@@ -15,7 +15,7 @@ from videopath.agent import load_case_library
 from videopath.app.web.server import warning_to_others
 from videopath.core.errors import InputError
 
-OUTSIDE = "lies outside of the folders"
+OUTSIDE = "lies outside of the allowed folders"
 
 
 @pytest.fixture

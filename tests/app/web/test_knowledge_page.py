@@ -152,7 +152,7 @@ def test_a_record_beside_the_starter_begins_a_base_of_ones_own(
     test.text_input(key="add_source").set_value("slide 1")
     test.text_input(key="new_base").set_value("../outside")
     test.button(key="add").click().run()
-    assert "name needs letters" in _all_text(test)
+    assert "name must start with a letter" in _all_text(test)
     test.text_input(key="new_base").set_value("my cases")
     test.button(key="add").click().run()
     assert not test.exception
@@ -273,12 +273,12 @@ def test_pictures_of_another_model_are_not_compared(
     test = _search_frame(app, clip)
     test.button(key="search_frame").click().run()
     said = _looked(test, "cannot be compared")
-    assert "The frame was not described: search again." in said
+    assert "The frame has no description: search again." in said
     assert _found_by_frame(test) == []
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("", "There is no frame"), ("/nowhere/a.mp4", "There is no file or folder")]
+    ("path", "said"), [("", "No frame was given"), ("/nowhere/a.mp4", "There is no file or folder")]
 )
 def test_a_frame_that_cannot_be_used_is_told(app: Callable[..., Any], path: str, said: str) -> None:
     test = app("knowledge").run()

@@ -46,7 +46,7 @@ def test_without_a_video_nothing_can_be_started(app: App) -> None:
     shown = app("new_case").run()
     assert not shown.exception
     assert _start(shown).disabled
-    assert "Give a video" in shown.info[0].value
+    assert "Choose a video" in shown.info[0].value
 
 
 def test_the_frames_and_the_verdict_come_before_anything_runs(app: App, clip: Path, own_home: Path) -> None:

@@ -157,7 +157,7 @@ def _revise(browser: Browser, home: Path, case_id: str) -> None:
     browser.until(lambda: len(_steps(home, case_id)) > before, "the agent goes on", _RUN)
     browser.until(lambda: browser.has("accept") and not browser.has("stop"), "the agent asks again", _RUN)
     browser.says("Mature fat cells", "findings")
-    browser.says("sent the agent on", "reviewed")
+    browser.says("revised", "reviewed")
     report = _report(home, case_id)
     assert report.review[0].changes["findings"]["to"] == ["Mature fat cells lie under the mucosa."]
 
@@ -214,7 +214,7 @@ def test_a_run_outlives_its_tab_and_two_windows_do_not_overrule_each_other(
     _sign_with_markup(browser)
     browser.look_at(second)
     browser.click("accept")
-    browser.says("Your decision was not taken")
+    browser.says("Your decision was not used")
     browser.says("Signed by")
     assert [decision.reviewer for decision in _report(home, case_id).review] == [_MARKUP]
     _text_stays_text(browser, case_id)
@@ -235,7 +235,7 @@ def _text_stays_text(browser: Browser, case_id: str) -> None:
     browser.until(lambda: "<img src=x" in browser.text("preview"), "the report is unfolded")
     for step in browser.keys("step_")[-_OPENED:]:
         browser.unfold(step)
-        browser.says("How it was done", step)
+        browser.says("Run", step)
     _nothing_came_alive(browser)
     browser.go("worklist")
     browser.says("<img src=x onerror=", f"row_{case_id}")

@@ -130,7 +130,7 @@ def test_where_the_agent_abstained_the_person_writes_the_diagnosis(
     browser.write("reviewer", "Dr Vesalius")
     browser.write("comment", "of my own")
     browser.click("accept")
-    browser.says("write the diagnosis that you sign")
+    browser.says("write the diagnosis that you want to sign")
     assert library.entry("waits").status == "waiting for review"
     assert browser.find("comment", "textarea").get_attribute("value") == "of my own"
     browser.write("edited_diagnosis", "tubular adenoma")

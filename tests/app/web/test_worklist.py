@@ -47,7 +47,7 @@ def _entry(case_id: str, **fields: Any) -> CaseEntry:
 
 def test_an_empty_library_says_how_to_begin(app: Callable[..., Any]) -> None:
     test = app("worklist").run()
-    assert "no case yet" in test.info[0].value
+    assert "no cases yet" in test.info[0].value
     assert test.button(key="first_case").label == "New case"
 
 
@@ -73,7 +73,7 @@ def test_filter_search_and_order(app: Callable[..., Any], home: Path) -> None:
     assert _shown(test) == ["interrupted"]
     test.text_input(key="search").set_value("no such case").run()
     assert _shown(test) == []
-    assert "take away a filter" in test.info[0].value
+    assert "remove a filter" in test.info[0].value
     test.text_input(key="search").set_value("").run()
     newest = _shown(test)
     test.selectbox(key="sort").set_value(ORDERS[1]).run()

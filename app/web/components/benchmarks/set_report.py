@@ -1,4 +1,4 @@
-"""An evaluation on a test set: the sections of its HTML report, and both to take away."""
+"""An evaluation on a test set: the sections of its HTML report, and downloads of figures and report."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from videopath.app.figures.tables import Tabled
     from videopath.evaluation.testsets.summary import SetReport
 
-_IN_A_ROW = 2  # plots
+_PLOTS_PER_ROW = 2
 
 
 def set_report(report: SetReport, file: Path) -> None:
-    """Draw a document that was read from a file."""
+    """Draw a report that was read from a file."""
     _head(report)
     for section in sections(report):
         st.subheader(section.title, anchor=section.key)
@@ -48,9 +48,11 @@ def _head(report: SetReport) -> None:
     st.caption(inert(" · ".join(facts)))
 
 
-def _plots(shown: Sequence[Figure]) -> None:
-    for row in (shown[place : place + _IN_A_ROW] for place in range(0, len(shown), _IN_A_ROW)):
-        for column, figure in zip(st.columns(min(len(shown), _IN_A_ROW), gap="large"), row, strict=False):
+def _plots(figures: Sequence[Figure]) -> None:
+    for row in (figures[index : index + _PLOTS_PER_ROW] for index in range(0, len(figures), _PLOTS_PER_ROW)):
+        for column, figure in zip(
+            st.columns(min(len(figures), _PLOTS_PER_ROW), gap="large"), row, strict=False
+        ):
             with column:
                 if figure.title:
                     st.markdown(f"**{inert(figure.title)}**")
@@ -58,13 +60,13 @@ def _plots(shown: Sequence[Figure]) -> None:
                 st.altair_chart(chart, width="stretch", key=figure.key, alt=figure.words)
 
 
-def _tables(shown: Sequence[Tabled]) -> None:
-    for one in shown:
-        with st.expander(inert(one.title)) if one.folded else nullcontext():
-            table(one.head, one.texts())
-        if one.notes:
+def _tables(tables: Sequence[Tabled]) -> None:
+    for figures in tables:
+        with st.expander(inert(figures.title)) if figures.folded else nullcontext():
+            table(figures.head, figures.texts())
+        if figures.notes:
             with st.expander("What the metrics mean"):
-                table((one.head[0], "meaning"), one.notes.items())
+                table((figures.head[0], "meaning"), figures.notes.items())
 
 
 def _downloads(report: SetReport, file: Path) -> None:
@@ -80,7 +82,9 @@ def _downloads(report: SetReport, file: Path) -> None:
             icon=":material/download:",
         )
         if find_spec("vl_convert") is None:
-            st.caption(inert("The HTML report needs VideoPath's extra benchmark, which is not installed."))
+            st.caption(
+                inert("The HTML report needs the extra “benchmark” of VideoPath, which is not installed.")
+            )
             return
         st.download_button(
             "Download the HTML report",

@@ -1,4 +1,4 @@
-"""Findings as chips: a click jumps the video to the moment and shows its frame large, with zoom."""
+"""Findings as buttons: a click moves the video to the moment and shows its frame, with zoom."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ _SEEK = """
 
 
 def findings(view: CaseView) -> None:
-    """The chips, the player and the frame."""
-    found = view.evidence.findings
+    """Draw the findings, the player and the frame."""
+    all_findings = view.evidence.findings
     still = _is_still(view)
     chosen = _chosen(view)
     st.subheader("Findings", anchor=False)
     with st.container(key="findings", gap="xsmall"):
-        if not found:
-            st.text("No finding yet." if view.active else "The description holds no finding.")
-        for number, finding in enumerate(found, 1):
-            _chip(view, number, finding, still, shown=chosen == number)
-    seconds = found[chosen - 1].seconds if chosen else _first_moment(view)
+        if not all_findings:
+            st.text("No finding yet." if view.active else "The description contains no finding.")
+        for number, finding in enumerate(all_findings, 1):
+            _button(view, number, finding, still, selected=chosen == number)
+    seconds = all_findings[chosen - 1].seconds if chosen else _first_moment(view)
     if not still:
         _player(Path(view.entry.video), seconds, clicks=st.session_state.get(_key(view, "clicks"), 0))
-    _frame(view, seconds, found[chosen - 1] if chosen else None, still)
+    _frame(view, seconds, all_findings[chosen - 1] if chosen else None, still)
 
 
-def _chip(view: CaseView, number: int, finding: Finding, still: bool, *, shown: bool) -> None:
+def _button(view: CaseView, number: int, finding: Finding, still: bool, *, selected: bool) -> None:
     if not finding.was_seen:
         st.caption(f"{inert(finding.text)} – {inert(basis_in_words(finding))}")
         return
     when = "still image" if still else moment(finding.seconds)
     st.button(
         f"**{when}** {inert(finding.text)} – {inert(basis_in_words(finding))}"
-        + (" (shown)" if shown else ""),
+        + (" (shown)" if selected else ""),
         key=f"finding_{number}",
-        icon=":material/visibility:" if shown else ":material/play_circle:",
+        icon=":material/visibility:" if selected else ":material/play_circle:",
         width="stretch",
         on_click=_choose,
         args=(view, number),
@@ -75,23 +75,23 @@ def _player(video: Path, seconds: float, clicks: int) -> None:
     with st.container(key="player"):
         if not video.exists():
             st.error(
-                inert(f"The video is no longer at {video}: put it back to see it here."),
+                inert(f"The video is no longer at {video}. Put it back to see it here."),
                 icon=":material/error:",
             )
             return
         try:
             with st.spinner("Preparing the video for the browser…", show_time=True):
-                shown = playable(video, services().home / "cache")
+                file = playable(video, services().home / "cache")
         except InputError as error:
             st.error(inert(f"The video cannot be shown: {error}"), icon=":material/error:")
             return
-        st.video(shown, start_time=int(seconds), alt=f"The video of the case, at {moment(seconds)}")
-        if clicks:  # Streamlit jumps to whole seconds, and not again to where it jumped last
+        st.video(file, start_time=int(seconds), alt=f"The video of the case, at {moment(seconds)}")
+        if clicks:  # Streamlit only jumps to whole seconds, and not twice to the same
             st.html(_SEEK % (seconds, clicks), unsafe_allow_javascript=True)
 
 
 def _frame(view: CaseView, seconds: float, finding: Finding | None, still: bool) -> None:
-    """The frame at native resolution, the whole of it or a part."""
+    """The frame, or a part of it, in native resolution."""
     with st.container(key="zoom"):
         zoom = st.segmented_control(
             "Zoom of the frame",
@@ -112,9 +112,9 @@ def _frame(view: CaseView, seconds: float, finding: Finding | None, still: bool)
             return
         where = "Still image" if still else f"Frame at {moment(seconds)}"
         height, width = picture.shape[:2]
-        told = f"{where}, {zoom or 1}×: {width} × {height} pixels of the source"
-        shows = f"; {finding.text}" if finding else ""
-        st.image(picture, width="stretch", caption=told, alt=told + shows)
+        caption = f"{where}, {zoom or 1}×: {width} × {height} pixels of the source"
+        finding_text = f"; {finding.text}" if finding else ""
+        st.image(picture, width="stretch", caption=caption, alt=caption + finding_text)
 
 
 def crop_of(zoom: int, across: float, down: float) -> Crop | None:
@@ -128,14 +128,14 @@ def crop_of(zoom: int, across: float, down: float) -> Crop | None:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _picture(video: str, changed: float, seconds: float, crop: Crop | None) -> np.ndarray:
-    """uint8 [H,W,3]; ``changed`` is the file's time of change, so that a new file is read."""
+    """uint8 [H,W,3]; ``changed`` is the file's time of change, so that a new file is read again."""
     from videopath.app.web.runtime.playable import frame_at
 
     return frame_at(Path(video), seconds, crop)
 
 
 def _chosen(view: CaseView) -> int:
-    """The number of the finding that is shown, from 1; 0: none yet."""
+    """The number of the selected finding, from 1; 0 if none is selected."""
     chosen = st.session_state.get(_key(view, "finding"), 0)
     return chosen if chosen <= len(view.evidence.findings) else 0
 
@@ -146,13 +146,13 @@ def _first_moment(view: CaseView) -> float:
 
 
 def _is_still(view: CaseView) -> bool:
-    """A single image: no moments, nothing to play."""
+    """Whether the case is a single image, without moments and without a player."""
     facts = _facts(view)
     return facts["kind"] == "image" if facts else Path(view.entry.video).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _facts(view: CaseView) -> dict[str, Any] | None:
-    """What the intake found out about the video; none before it is done."""
+    """The facts about the video from the intake; None before it has finished."""
     return next((step.detail.get("facts") for step in view.steps if step.name == "intake"), None)
 
 

@@ -1,4 +1,4 @@
-"""Sign-out: the signature, the report as it will be read, downloads, and the way into a knowledge base."""
+"""Sign-out: signature, addenda, preview and downloads of the report, and learning from the case."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
 from videopath.core.folders import visitor_path
 
-_TOLD = "signout_problem"  # in the session: why it was not signed or added
-_LOST = "signout_lost"  # in the session: what a person typed who came too late to sign
-_FILLED = "signout_filled"  # in the session: what the forms were filled in for
-_ADDED = "signout_added"  # in the session: what was added where
+_PROBLEM = "signout_problem"  # in the session: why a form was not used
+_TOO_LATE = "signout_lost"  # in the session: the text of a person who was too late to sign
+_FILLED = "signout_filled"  # in the session: the case and state that the forms were filled for
+_ADDED = "signout_added"  # in the session: the record that was added
 _FRAME_LINK = re.compile(r"\[(\d+)\]\(frames/[^)\s]*\)")
 _HEADING = re.compile(r"^#+ ", re.MULTILINE)
 _STREAMLIT_MARKS = re.compile(
     r"\$|:(?=[\w+/-]+:)|:(?=[a-z-]+\\\[)|:(?=//)|\bwww(?=\\?\.)|@(?=\w)", re.IGNORECASE
-)  # addresses are looked for when the escapes are gone
+)  # Streamlit looks for addresses after it has read the escapes
 
 
 def signout(view: CaseView, shared: Services) -> None:
-    """What follows a finished case."""
+    """Draw the part of the page that follows a finished case."""
     assert view.report is not None
     report = view.report
     st.subheader("Sign out and export", anchor=False)
-    told = st.session_state.pop(_TOLD, "")
-    if told:
-        st.error(inert(told), icon=":material/error:")
+    problem = st.session_state.pop(_PROBLEM, "")
+    if problem:
+        st.error(inert(problem), icon=":material/error:")
     if report.status in ("done", "abstained"):
         _signature(report, shared)
     elif report.status == "signed":
@@ -45,20 +45,20 @@ def signout(view: CaseView, shared: Services) -> None:
     elif report.status == "rejected":
         st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
     _downloads(report)
-    with st.expander("The report as it is exported", icon=":material/description:", key="preview"):
+    with st.expander("Preview of the exported report", icon=":material/description:", key="preview"):
         st.markdown(previewed(report.to_markdown()))
 
 
 def previewed(markdown: str) -> str:
-    """The report's Markdown for Streamlit: links into the bundle lead nowhere here, and Streamlit reads more marks."""
-    text = _HEADING.sub(r"##\g<0>", _FRAME_LINK.sub(r"\1", markdown))  # below the page's own headings
+    """Return the report's Markdown for Streamlit: without links into the bundle and Streamlit's own marks."""
+    text = _HEADING.sub(r"##\g<0>", _FRAME_LINK.sub(r"\1", markdown))  # smaller than the page's own headings
     return _STREAMLIT_MARKS.sub(
         lambda mark: f"\\{mark[0]}" if mark[0] == "$" else f"{mark[0]}\N{WORD JOINER}", text
     )
 
 
 def _signature(report: CaseReport, shared: Services) -> None:
-    """The form to sign with: all that the report says may be corrected."""
+    """The form to sign the case, with corrections."""
     _fill_in(
         report,
         {
@@ -72,13 +72,13 @@ def _signature(report: CaseReport, shared: Services) -> None:
     )
     with st.form("signature", border=True):
         if report.status == "abstained":
-            st.text("The agent abstained: give the diagnosis that you sign.")
+            st.text("The agent abstained: write the diagnosis that you want to sign.")
         st.text_input("Diagnosis to sign", placeholder=report.diagnosis, key="sign_diagnosis")
         st.text_area(
             "Description",
             key="sign_description",
             height=120,
-            help="Left empty: the findings are the description.",
+            help="If it is empty, the findings become the description.",
         )
         st.text_area("Findings, one on each line", key="sign_findings", height=140)
         st.checkbox("I have read description and findings and confirm them", key="sign_confirm")
@@ -95,13 +95,13 @@ def _signature(report: CaseReport, shared: Services) -> None:
         )
 
 
-def _fill_in(report: CaseReport, begin: dict[str, Any]) -> None:
-    """A form begins as the report stands; what was typed stays until another case, or another state, is shown."""
-    state, shown = st.session_state, (report.case_id, report.status, len(report.addenda))
-    another = state.get(_FILLED) != shown
-    state[_FILLED] = shown
-    for key, value in begin.items():
-        if another or key not in state:
+def _fill_in(report: CaseReport, defaults: dict[str, Any]) -> None:
+    """Fill a form from the report if another case, or another state of the case, is shown than before."""
+    state, current = st.session_state, (report.case_id, report.status, len(report.addenda))
+    changed = state.get(_FILLED) != current
+    state[_FILLED] = current
+    for key, value in defaults.items():
+        if changed or key not in state:
             state[key] = value
 
 
@@ -118,15 +118,19 @@ def _sign(report: CaseReport, shared: Services) -> None:
             confirmed=state["sign_confirm"],
         )
     except VideoPathError as error:
-        state[_TOLD] = str(error)
+        state[_PROBLEM] = str(error)
         if shared.library.entry(report.case_id).status == "signed":
             keep_for_addendum(report, "sign_", "sign_name", "sign_comment")
 
 
 def keep_for_addendum(report: CaseReport, fields: str, name: str, comment: str) -> None:
-    """What stood in the form of a person who came too late goes into the form of an addendum, to be added or copied.
+    """Move the text of a person who was too late to sign into the form of an addendum.
 
-    ``fields`` is what the form's keys begin with; ``name`` and ``comment`` are the keys of those two.
+    Args:
+        report: The report that the form was drawn for.
+        fields: Prefix of the form's keys.
+        name: Key of the person's name.
+        comment: Key of the comment.
     """
     state = st.session_state
     changed = [
@@ -138,7 +142,7 @@ def keep_for_addendum(report: CaseReport, fields: str, name: str, comment: str) 
         )
         if state[key].strip() not in ("", before.strip())
     ]
-    state[_LOST] = {
+    state[_TOO_LATE] = {
         "addendum_diagnosis": state[f"{fields}diagnosis"].strip(),
         "addendum_text": "\n".join(f"{word}: {text}" for word, text in changed),
         "addendum_name": state[name].strip(),
@@ -154,24 +158,26 @@ def _signed(report: CaseReport, shared: Services) -> None:
 
 
 def _addenda(report: CaseReport, shared: Services) -> None:
-    """What was added after the signature, and the form to add more."""
+    """The addenda, and the form for another one."""
     with st.container(key="addenda"):
         for added in report.addenda:
             st.markdown(inert(f"Addendum by {added.reviewer} on {minute(added.added)} UTC"))
             if added.diagnosis:
                 st.text(f"Diagnosis: {added.diagnosis}")
             st.text(added.text)
-    typed = st.session_state.pop(_LOST, {})
-    begin = {"addendum_diagnosis": "", "addendum_text": "", "addendum_name": "", **_record_of(report)}
-    _fill_in(report, begin)
+    typed = st.session_state.pop(_TOO_LATE, {})
+    defaults = {"addendum_diagnosis": "", "addendum_text": "", "addendum_name": "", **_record_of(report)}
+    _fill_in(report, defaults)
     st.session_state.update(typed)
     with (
         st.expander("Add an addendum", icon=":material/note_add:", expanded=bool(typed), key="addendum_fold"),
         st.form("addendum", border=False),
     ):
-        st.text_area("What you add; what was signed stays", key="addendum_text", height=120)
-        other, name = st.columns(2)
-        other.text_input("Another diagnosis, where there is one", key="addendum_diagnosis")
+        st.text_area(
+            "Text of the addendum; the signed report stays as it is", key="addendum_text", height=120
+        )
+        diagnosis, name = st.columns(2)
+        diagnosis.text_input("New diagnosis, if it changes", key="addendum_diagnosis")
         name.text_input("Your name", key="addendum_name")
         st.form_submit_button(
             "Add the addendum",
@@ -189,11 +195,11 @@ def _append(report: CaseReport, shared: Services) -> None:
             report.case_id, state["addendum_name"], state["addendum_text"], state["addendum_diagnosis"]
         )
     except VideoPathError as error:
-        state[_TOLD] = str(error)
+        state[_PROBLEM] = str(error)
 
 
 def _record_of(report: CaseReport) -> dict[str, Any]:
-    """What the form of a record begins with: no sentence by which the model says that it does not know."""
+    """The defaults of the record's form, without sentences in which the model says that it does not know."""
     from videopath.agent.decision.not_known import not_known_in, without_not_known
 
     own = report.provenance.get("unknown_label")
@@ -209,24 +215,26 @@ def _record_of(report: CaseReport) -> dict[str, Any]:
 
 
 def _learning(report: CaseReport, shared: Services) -> None:
-    """The way into a knowledge base: a person confirms or writes what will be learned."""
+    """The form to learn from the case: a person confirms or writes what the record will say."""
     folder = _knowledge_folder(report, shared)
     added = st.session_state.pop(_ADDED, "")
     if added:
         st.success(inert(added), icon=":material/library_add_check:")
     with st.form("record", border=True):
-        st.markdown("**What other cases learn from this one**")
+        st.markdown("**Learn from this case**")
         st.text_input("Diagnosis", report.amended_diagnosis or report.diagnosis, disabled=True)
         st.text_area("Description", key="record_description", height=120)
         st.text_area("Findings, one on each line", key="record_findings", height=140)
         patient, group = st.columns(2)
-        whose = "Cases of the same are then never answered with this one."
-        patient.text_input("Patient", key="record_patient", placeholder="not given", help=whose)
-        group.text_input("Group", key="record_group", placeholder="not given", help=f"A study, say. {whose}")
+        never = "The record is never used for other cases of this"
+        patient.text_input("Patient", key="record_patient", placeholder="not given", help=f"{never} patient.")
+        group.text_input(
+            "Group", key="record_group", placeholder="not given", help=f"For example a study. {never} group."
+        )
         st.text_input("Your name", key="record_name")
         st.checkbox("I have read description and findings and confirm them", key="record_confirm")
         st.form_submit_button(
-            f"Add it to the knowledge base “{inert(knowledge_name(folder))}”",
+            f"Add to the knowledge base “{inert(knowledge_name(folder))}”",
             key="add_to_knowledge",
             icon=":material/library_add:",
             on_click=_add,
@@ -239,12 +247,12 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
 
     state = st.session_state
     if not state["record_confirm"]:
-        state[_TOLD] = "Nothing was added: read description and findings, correct them, and confirm them."
+        state[_PROBLEM] = "Nothing was added: read and correct description and findings, then confirm them."
         return
     description, findings = state["record_description"], state["record_findings"].splitlines()
     unchanged = description == report.description and state["record_findings"] == _lines(report)
     if not unchanged and not f"{description}{''.join(findings)}".strip():
-        state[_TOLD] = "Nothing was added: write a description or a finding."
+        state[_PROBLEM] = "Nothing was added: write a description or a finding."
         return
     patient, group = (state[key].strip() or None for key in ("record_patient", "record_group"))
     words: dict[str, Any] = (
@@ -256,7 +264,7 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
             report, folder, patient=patient, group=group, reviewer=state["record_name"], **words
         )
     except VideoPathError as error:
-        state[_TOLD] = str(error)
+        state[_PROBLEM] = str(error)
         return
     state[_ADDED] = f"Added as {record} to {knowledge_name(folder)}."
 
@@ -266,7 +274,7 @@ def _lines(report: CaseReport) -> str:
 
 
 def _knowledge_folder(report: CaseReport, shared: Services) -> Path:
-    """That which the case was worked on with; the bundled starter is not changed, so another stands beside it."""
+    """The knowledge base of the case; the starter cannot be changed, so its cases go to a base of their own."""
     from videopath.knowledge.bundled import STARTER_FOLDER
 
     own = report.settings.knowledge or shared.settings.knowledge
@@ -284,10 +292,10 @@ def _downloads(report: CaseReport) -> None:
         ("bundle", "Bundle", f"{name}.zip", "application/zip", lambda: _bundle(report)),
     )
     with st.container(horizontal=True, key="downloads"):
-        for key, word, file_name, mime, made in kinds:
+        for key, label, file_name, mime, content in kinds:
             st.download_button(
-                word,
-                made,
+                label,
+                content,
                 file_name=file_name,
                 mime=mime,
                 key=f"download_{key}",
@@ -297,6 +305,6 @@ def _downloads(report: CaseReport) -> None:
 
 
 def _bundle(report: CaseReport) -> bytes:
-    """Report, trace, evidence frames and manifest in one zip."""
+    """Report, trace, evidence frames and manifest as one zip."""
     with tempfile.TemporaryDirectory() as folder:
         return report.save_bundle(Path(folder) / f"{report.case_id}.zip").read_bytes()

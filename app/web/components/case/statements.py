@@ -1,4 +1,4 @@
-"""Who said what of a case, in order; what belongs to the agent stands apart from a person's diagnosis."""
+"""The statements of model, agent and people on a case, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from videopath.core.clock import minute
 
 
 def said(report: CaseReport) -> None:
-    """The statements of model, agent and people; nothing where the agent alone spoke."""
+    """Draw the statements of model, agent and people; nothing if there is no decision or addendum of a person."""
     if not (report.review or report.addenda):
         return
     with st.container(key="said"):
@@ -24,10 +24,10 @@ def said(report: CaseReport) -> None:
         ]
         table(("who", "when (UTC)", "decision", "diagnosis", "comment"), rows)
         if report.has_persons_diagnosis:
-            _agents(report)
+            _agent_part(report)
 
 
-def _agents(report: CaseReport) -> None:
+def _agent_part(report: CaseReport) -> None:
     with st.container(key="agent_said", gap=None):
         st.markdown(f"**{AGENT_SAID}**")
         agents = agent_diagnosis_in_words(report) or "no diagnosis"

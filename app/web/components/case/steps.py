@@ -1,4 +1,4 @@
-"""What an opened step shows: prompt, raw answer, frames looked at, scores, hashes."""
+"""The content of an opened step: prompt, raw answer, frames, scores, hashes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from videopath.tools.context import ranks_in_words
 
 
 def show_step(step: Step) -> None:
-    """Everything that the trace holds of a step, the telling parts first."""
+    """Show everything in the trace of a step, the most important parts first."""
     detail = step.detail
     result: dict[str, Any] = detail.get("result") or {}
     _words(detail)
     if prompt := (result.get("call") or {}).get("prompt"):
-        _raw("Prompt, as the model read it", prompt)
+        _raw("Prompt to the model", prompt)
     if answer := result.get("answer") or result.get("description"):
-        _raw("Answer, as the model wrote it", answer)
+        _raw("Answer of the model", answer)
     if isinstance(detail.get("request"), dict):
-        st.markdown("**Frames looked at**")
+        st.markdown("**Frames that the model saw**")
         show_frames(detail["request"])
     _scores(detail, result)
     _differences(detail.get("changes") or {})
     _facts(step)
-    with st.popover("Everything, as JSON", icon=":material/data_object:"):
+    with st.popover("Whole step as JSON", icon=":material/data_object:"):
         st.json(step.model_dump(mode="json"), expanded=1)
 
 
 def _words(detail: dict[str, Any]) -> None:
-    """Sentences of the quality gate, on burned-in writing, of the verification; the query; a person's comment."""
+    """Sentences of the quality gate and the verification, on burned-in writing, the query, and a person's comment."""
     quality = detail.get("quality") or {}
     writing = detail.get("burned_in_text") or {}
-    told = [writing["sentence"]] if isinstance(writing, dict) and writing.get("sentence") else []
-    for sentence in [*quality.get("sentences", []), *told, *detail.get("reasons", [])]:
+    on_writing = [writing["sentence"]] if isinstance(writing, dict) and writing.get("sentence") else []
+    for sentence in [*quality.get("sentences", []), *on_writing, *detail.get("reasons", [])]:
         st.text(f"• {sentence}")
     if detail.get("description") and "k" in detail:
         _raw("Searched for", detail["description"])
@@ -55,7 +55,7 @@ def _raw(title: str, text: str) -> None:
 
 def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
     if findings := result.get("findings"):
-        head = ("moment", "finding", "how much likelier there (log)")
+        head = ("moment", "finding", "log-likelihood gain at this moment")
         _table("Findings", head, ((f"{f['seconds']:.2f} s", f["text"], f["contrast"]) for f in findings))
     if result.get("scores"):
         probability = {c["label"]: f"{c['probability']:.1%}" for c in result["differential"]}
@@ -65,7 +65,7 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
     if result.get("samples"):
         _table("Sampled answers", ("diagnosis",), ([sample] for sample in result["samples"]))
     if neighbours := result.get("neighbours"):
-        found = (
+        rows = (
             (
                 n["id"],
                 n["score"],
@@ -75,19 +75,19 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
             )
             for n in neighbours
         )
-        _table("Similar cases", ("case", "similarity", "ranks", "used", "why"), found)
+        _table("Similar cases", ("case", "similarity", "ranks", "used", "why"), rows)
     if excluded := result.get("excluded"):
-        left_out = ((e["id"], e["source"], e["reason"], e["detail"]) for e in excluded)
-        _table("Left out of the search", ("case", "from", "since it shares", "which is"), left_out)
+        rows = ((e["id"], e["source"], e["reason"], e["detail"]) for e in excluded)
+        _table("Excluded from the search", ("case", "source", "shared", "value"), rows)
     for note in result.get("notes", []):
         st.text(note)
     if features := detail.get("features"):
         named = [(name.replace("_", " "), value) for name, value in features.items()]
-        _table("What speaks for the diagnosis", ("feature", "in [0, 1]"), named)
+        _table("Features of the confidence", ("feature", "in [0, 1]"), named)
     if "threshold" in detail:
         confidence = detail["confidence"]
         row = ("not calibrated" if confidence is None else confidence, detail["threshold"])
-        _table("Confidence", ("of this diagnosis", "needed for one"), [row])
+        _table("Confidence", ("of this diagnosis", "threshold"), [row])
 
 
 def _differences(changes: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def _differences(changes: dict[str, Any]) -> None:
 
 
 def _facts(step: Step) -> None:
-    rows: list[tuple[str, Any]] = [("began", step.started), ("device", step.device)]
+    rows: list[tuple[str, Any]] = [("started", step.started), ("device", step.device)]
     if step.model:
         rows.append(("model", step.model))
     rows += [
@@ -107,7 +107,7 @@ def _facts(step: Step) -> None:
     rows += [(f"SHA-256 of the {name}", digest) for name, digest in step.hashes.items()]
     if step.evidence:
         rows.append(("rests on", ", ".join(step.evidence)))
-    _table("How it was done", ("", "value"), rows)
+    _table("Run", ("", "value"), rows)
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -116,7 +116,7 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> No
 
 
 def in_words(value: Any) -> str:
-    """A value of a trace on one line."""
+    """Return a value of a trace on one line."""
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list | tuple):

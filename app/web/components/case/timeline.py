@@ -72,9 +72,7 @@ def _live(drawn: JobState, done: int, last: str | None, since: float) -> None:
         return
     number, name = done + 1, job.step or job.phase
     label = (
-        f"**{number} · {inert(title_of(job.step))}** is running"
-        if job.step
-        else f"**{_PHASES[job.phase]}**"
+        f"**{number} · {inert(title_of(job.step))}** is running" if job.step else f"**{_PHASES[job.phase]}**"
     )
     with (
         st.container(key=f"step_{number}_{name}"),

@@ -1,4 +1,4 @@
-"""Two reports of one case, put beside each other. Plain Python; the page draws what comes out."""
+"""Two reports of one case side by side, in plain Python; the page draws the result."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from videopath.app.web.components.shared.choices import knowledge_name
 if TYPE_CHECKING:
     from videopath.agent import CaseReport, SimilarCase, Step
 
-_ASKED = ("start", "end", "sampling", "review", "device", "dtype", "seed", "base")
+_SETTINGS = ("start", "end", "sampling", "review", "device", "dtype", "seed", "base")
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One thing of both runs, in words."""
+class SettingPair:
+    """One setting of both runs, in words."""
 
     name: str
     first: str
@@ -25,13 +25,13 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the runs are not alike in it."""
+        """Whether the runs differ in this setting."""
         return self.first != self.second
 
 
 @dataclass(frozen=True)
-class Shared:
-    """The similar cases of both runs, by id."""
+class SimilarCaseSets:
+    """The similar cases of two runs: found by both, or by one of them."""
 
     both: list[tuple[SimilarCase, SimilarCase]]
     only_first: list[SimilarCase]
@@ -40,7 +40,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class StepPair:
-    """The same step of both runs; none where a run did not take it."""
+    """The same step of both runs; None if a run did not take it."""
 
     name: str
     first: Step | None
@@ -48,23 +48,23 @@ class StepPair:
 
 
 def same_video(first: CaseReport, second: CaseReport) -> bool:
-    """Whether both looked at the same bytes."""
+    """Return whether both runs saw the same file, by its hash."""
     return bool(first.video and second.video and first.video.sha256 == second.video.sha256)
 
 
-def settings(first: CaseReport, second: CaseReport) -> list[Pair]:
-    """What was asked of both runs, and with what; the policy's values only where they differ."""
-    one, other = dict(_asked(first)), dict(_asked(second))
-    names = dict.fromkeys([*one, *other])
-    pairs = [Pair(name, one.get(name, "not set"), other.get(name, "not set")) for name in names]
+def settings(first: CaseReport, second: CaseReport) -> list[SettingPair]:
+    """Return request and settings of both runs; values of the policy only if they differ."""
+    ours, theirs = dict(_settings_of(first)), dict(_settings_of(second))
+    names = dict.fromkeys([*ours, *theirs])
+    pairs = [SettingPair(name, ours.get(name, "not set"), theirs.get(name, "not set")) for name in names]
     return [pair for pair in pairs if pair.differs or not pair.name.startswith("policy: ")]
 
 
-def similar(first: CaseReport, second: CaseReport) -> Shared:
-    """Which similar cases both runs found, and which only one of them; in the order of the scores."""
+def similar(first: CaseReport, second: CaseReport) -> SimilarCaseSets:
+    """Return the similar cases that both runs found, and those of one run only, in the order of their scores."""
     ours = {case.id: case for case in first.similar_cases}
     theirs = {case.id: case for case in second.similar_cases}
-    return Shared(
+    return SimilarCaseSets(
         both=[(case, theirs[case.id]) for case in ours.values() if case.id in theirs],
         only_first=[case for case in ours.values() if case.id not in theirs],
         only_second=[case for case in theirs.values() if case.id not in ours],
@@ -72,45 +72,45 @@ def similar(first: CaseReport, second: CaseReport) -> Shared:
 
 
 def steps(first: CaseReport, second: CaseReport) -> list[StepPair]:
-    """The steps of both runs; the second describe of one stands beside the second describe of the other."""
+    """Return the steps of both runs in pairs: the second describe of one run with the second of the other."""
     ours, theirs = _numbered(first.steps), _numbered(second.steps)
     return [StepPair(name, ours.get(name), theirs.get(name)) for name in _merged(list(ours), list(theirs))]
 
 
-def _asked(report: CaseReport) -> Iterator[tuple[str, str]]:
-    chosen = report.settings
+def _settings_of(report: CaseReport) -> Iterator[tuple[str, str]]:
+    run_settings = report.settings
     yield "model", report.model
     yield "weights", str(report.provenance.get("weights", ""))[:12]
-    yield "knowledge", knowledge_name(chosen.knowledge)
+    yield "knowledge", knowledge_name(run_settings.knowledge)
     yield "frames", str(len(report.video.seconds)) if report.video else "none"
     yield "site", report.site or "not given"
     yield "question", report.question or "the best diagnosis"
-    values = chosen.model_dump()
-    for name in _ASKED:
+    values = run_settings.model_dump()
+    for name in _SETTINGS:
         if values.get(name) is not None:
             yield name, str(values[name])
-    if chosen.exclude:
-        yield "left out of the search", ", ".join(chosen.exclude)
-    for name, value in chosen.policy.items():
-        if name not in _ASKED:  # the review mode stands in both
+    if run_settings.exclude:
+        yield "excluded from the search", ", ".join(run_settings.exclude)
+    for name, value in run_settings.policy.items():
+        if name not in _SETTINGS:  # settings and policy both hold the review mode
             yield f"policy: {name.replace('_', ' ')}", "not set" if value is None else str(value)
 
 
 def _numbered(taken: Sequence[Step]) -> dict[str, Step]:
-    seen: Counter[str] = Counter()
-    found = {}
+    counts: Counter[str] = Counter()
+    by_name = {}
     for step in taken:
-        seen[step.name] += 1
+        counts[step.name] += 1
         name = step.name.replace("_", " ")
-        found[name if seen[step.name] == 1 else f"{name} ({seen[step.name]})"] = step
-    return found
+        by_name[name if counts[step.name] == 1 else f"{name} ({counts[step.name]})"] = step
+    return by_name
 
 
 def _merged(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
-    """All names, each run's in its own order: what only the second has comes after what it follows there."""
-    names, place = list(ours), 0
+    """All names in order; a name that only the second run has follows its predecessor in that run."""
+    names, position = list(ours), 0
     for name in theirs:
         if name not in names:
-            names.insert(place, name)
-        place = names.index(name) + 1
+            names.insert(position, name)
+        position = names.index(name) + 1
     return names

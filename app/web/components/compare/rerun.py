@@ -1,4 +1,4 @@
-"""Run a case once more with one thing changed."""
+"""Run a case again with another model, knowledge base or number of frames."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 
 def rerun_form(shared: Services, report: CaseReport) -> None:
-    """Ask what shall be different and hand the case to the worker as a new one."""
+    """Ask for the changes and submit the case to the worker as a new case."""
     if report.video is None:
-        st.info("Its video was never read, so there is nothing to run again.")
+        st.info("The video of this case was never read, so the case cannot be run again.")
         return
-    chosen, seen = report.settings, len(report.video.seconds)
+    settings, clip_frames = report.settings, len(report.video.seconds)
     bases = knowledge_bases(shared)
-    if chosen.knowledge and Path(chosen.knowledge) not in bases.values():
-        bases[chosen.knowledge] = Path(chosen.knowledge)
+    if settings.knowledge and Path(settings.knowledge) not in bases.values():
+        bases[settings.knowledge] = Path(settings.knowledge)
     used = [entry.model for entry in shared.library.list()]
-    names = models(shared, [chosen.model, *used])
+    names = models(shared, [settings.model, *used])
     with st.form("again", border=False):
         columns = st.columns(3)
         model = columns[0].selectbox(
             "Model",
             names,
-            index=names.index(chosen.model),
+            index=names.index(settings.model),
             key="again_model",
             accept_new_options=True,
-            help="A name from the list, a checkpoint folder or a hub id.",
+            help="A name from the list, a checkpoint folder or a Hugging Face id.",
         )
         base = columns[1].selectbox(
-            "Knowledge",
+            "Knowledge base",
             list(bases),
-            index=_place(bases, chosen.knowledge),
+            index=_index_of(bases, settings.knowledge),
             format_func=lambda name: knowledge_name(bases[name]),
             key="again_knowledge",
         )
@@ -50,18 +50,18 @@ def rerun_form(shared: Services, report: CaseReport) -> None:
             "Frames",
             1,
             MAX_FRAMES,
-            value=chosen.frames or seen,
+            value=settings.frames or clip_frames,
             key="again_frames",
-            help="How many the model sees.",
+            help="Number of frames that the model sees.",
         )
-        if st.form_submit_button("Run it again", key="run_again", type="primary", icon=":material/replay:"):
-            as_before = model == chosen.model and frames == seen
-            _submit(shared, report, model, bases[base], chosen.frames if as_before else frames)
+        if st.form_submit_button("Run again", key="run_again", type="primary", icon=":material/replay:"):
+            unchanged = model == settings.model and frames == clip_frames
+            _submit(shared, report, model, bases[base], settings.frames if unchanged else frames)
 
 
-def _place(bases: dict[str, Path | None], folder: str | None) -> int:
-    wanted = Path(folder) if folder else None
-    return list(bases.values()).index(wanted)
+def _index_of(bases: dict[str, Path | None], folder: str | None) -> int:
+    path = Path(folder) if folder else None
+    return list(bases.values()).index(path)
 
 
 def _submit(
@@ -81,7 +81,7 @@ def _submit(
     try:
         shared.worker.submit(submission)
     except VideoPathError as error:
-        st.error("It was not begun.", icon=":material/error:")
+        st.error("The case was not started.", icon=":material/error:")
         st.text(str(error))
         return
     open_case(submission.case.case_id)

@@ -1,4 +1,4 @@
-"""The drawings of the comparison of two runs, each a section of the page."""
+"""The sections of the page Compare."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = ("A", "B")
 
 
 def outcomes(first: CaseReport, second: CaseReport) -> None:
-    """Diagnosis, status and confidence of both."""
+    """Draw diagnosis, status and confidence of both runs."""
     with st.container(key="outcomes"):
         for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
             with column, st.container(border=True):
@@ -46,7 +46,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
                 st.metric(
                     "confidence of the agent" if report.has_persons_diagnosis else "confidence",
                     f"{report.confidence:.0%}" if fitted else "not calibrated",
-                    delta=f"{100 * change:+.0f} points against A"
+                    delta=f"{100 * change:+.0f} points from A"
                     if name == "B" and comparable and abs(change) >= 0.005
                     else None,
                     delta_color="off",
@@ -59,21 +59,21 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
                     open_case(report.case_id)
 
 
-def asked(first: CaseReport, second: CaseReport) -> None:
-    """The settings that differ; those that do not, folded away."""
-    st.subheader("What was asked")
+def settings(first: CaseReport, second: CaseReport) -> None:
+    """Draw the settings that differ; the others are folded."""
+    st.subheader("Settings")
     pairs = comparison.settings(first, second)
     differing = [pair for pair in pairs if pair.differs]
     if differing:
         table(("differs", *NAMES), [(pair.name, pair.first, pair.second) for pair in differing])
     else:
-        st.info("Both runs were asked the same, by the same model.", icon=":material/equal:")
-    with st.expander("What was the same"):
+        st.info("Both runs have the same question, model and settings.", icon=":material/equal:")
+    with st.expander("Equal settings"):
         table(("", "both"), [(pair.name, pair.first) for pair in pairs if not pair.differs])
 
 
 def differential(first: CaseReport, second: CaseReport) -> None:
-    """Both differentials in one chart."""
+    """Draw both differentials in one chart."""
     st.subheader("Differential")
     (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
     runs = (own, own_too, NAMES)
@@ -85,7 +85,7 @@ def differential(first: CaseReport, second: CaseReport) -> None:
 
 
 def findings(first: CaseReport, second: CaseReport) -> None:
-    """What was seen, and which of it only one run saw."""
+    """Draw the findings of both runs, and mark those of one run only."""
     st.subheader("Findings")
     said = [{finding.text for finding in report.findings} for report in (first, second)]
     for name, report, other, column in zip(NAMES, (first, second), said[::-1], st.columns(2), strict=True):
@@ -98,54 +98,54 @@ def findings(first: CaseReport, second: CaseReport) -> None:
 
 
 def similar(first: CaseReport, second: CaseReport) -> None:
-    """The similar cases of both runs and of one alone."""
+    """Draw the similar cases of both runs, and those of one run only."""
     st.subheader("Similar cases")
-    found = comparison.similar(first, second)
+    sets = comparison.similar(first, second)
     both, ours, theirs = st.columns(3)
     with both:
-        st.caption(f"found by both: {len(found.both)}")
-        for case, again in found.both:
+        st.caption(f"found by both: {len(sets.both)}")
+        for case, again in sets.both:
             _case(case, again)
-    for name, cases, column in (("A", found.only_first, ours), ("B", found.only_second, theirs)):
+    for name, cases, column in (("A", sets.only_first, ours), ("B", sets.only_second, theirs)):
         with column:
             st.caption(f"only by {name}: {len(cases)}")
             for case in cases:
                 _case(case)
     left_out = [
-        (name, told)
+        (name, sentence)
         for name, report in zip(NAMES, (first, second), strict=True)
-        for told in left_out_sentences(report)
+        for sentence in left_out_sentences(report)
     ]
-    for name, told in left_out:
-        st.caption(inert(f"{name}: {told}"))
+    for name, sentence in left_out:
+        st.caption(inert(f"{name}: {sentence}"))
 
 
 def _case(*runs: SimilarCase) -> None:
-    """A similar case as one run or both found it; what differs is said of both."""
+    """A similar case of one run or both; values that differ are joined."""
 
-    def said(*words: str) -> str:
+    def joined(*words: str) -> str:
         return " and ".join(dict.fromkeys(word for word in words if word))
 
     with st.container(border=True, gap=None):
         st.markdown(f"**{inert(runs[0].diagnosis or 'no diagnosis')}**")
-        score = said(*(f"{case.score:.2f}" for case in runs))
-        used = said(*("kept" if case.kept else "not used" for case in runs))
+        score = joined(*(f"{case.score:.2f}" for case in runs))
+        used = joined(*("kept" if case.kept else "dropped" for case in runs))
         st.caption(inert(f"similarity {score} · {used} · {runs[0].source}"))
-        if ranks := said(*(ranks_in_words(case.ranks) for case in runs)):
+        if ranks := joined(*(ranks_in_words(case.ranks) for case in runs)):
             st.caption(f"ranks: {ranks}")
 
 
 def steps(first: CaseReport, second: CaseReport) -> None:
-    """How long each step took, and what it said."""
+    """Draw the times and summaries of the steps."""
     st.subheader("Steps")
     pairs = comparison.steps(first, second)
     rows = [
         (pair.name, *(f"{step.seconds:.1f} s" if step else "not taken" for step in (pair.first, pair.second)))
         for pair in pairs
     ]
-    whole = (f"{sum(step.seconds for step in report.steps):.1f} s" for report in (first, second))
-    table(("step", *NAMES), [*rows, ("together", *whole)])
-    with st.expander("What each step said"):
+    totals = (f"{sum(step.seconds for step in report.steps):.1f} s" for report in (first, second))
+    table(("step", *NAMES), [*rows, ("total", *totals)])
+    with st.expander("Summaries of the steps"):
         table(
             ("step", *NAMES),
             [(p.name, *(step.summary if step else "" for step in (p.first, p.second))) for p in pairs],

@@ -1,4 +1,4 @@
-"""Knowledge bases, opened once and kept while they are used."""
+"""Knowledge bases that are opened once and shared by the pages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 def open_base(folder: Path | None) -> KnowledgeBase:
-    """The knowledge base of a folder, none: the bundled starter. Raises ``KnowledgeError`` where there is none.
+    """Return the knowledge base of a folder; it is opened again if somebody changed it.
 
-    Opened anew when somebody else changed it.
+    Args:
+        folder: The folder; None: the bundled starter.
+
+    Raises:
+        KnowledgeError: If the folder is not a knowledge base.
     """
     from videopath.knowledge import STARTER_FOLDER
     from videopath.knowledge.storage.manifest import MANIFEST

@@ -1,6 +1,6 @@
-"""Search by a frame: by the picture itself where the knowledge base has pictures of the model's tower, and by words.
+"""Search by a frame: by the picture if the knowledge base has pictures of the model's tower, and by a description.
 
-The description is made by the worker, in its turn; the page looks on and can be left meanwhile.
+The worker encodes and describes the frame when it is its turn; the page can be left meanwhile.
 """
 
 from __future__ import annotations
@@ -29,47 +29,49 @@ if TYPE_CHECKING:
     from videopath.knowledge.storage.manifest import FrameViews
     from videopath.model.inference.engine import Engine
 
-_ASKED = "frame_that_is_looked_at"
-_LOOK_AGAIN = 0.5  # seconds
+_PENDING = "frame_that_is_looked_at"  # in the session: the frame of the search
+_INTERVAL = 0.5  # seconds between two checks of the answer
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A frame that the model was asked to look at."""
+class _PendingFrame:
+    """A frame that waits for the model, or was seen by it."""
 
     image: bytes
     name: str
     answer: Future[SeenFrame]
-    begun: float
+    started: float
 
 
 @dataclass(frozen=True)
 class SeenFrame:
-    """A frame as the model sees it."""
+    """The model's description and vectors of a frame."""
 
     description: str | None
-    """None where it was not asked for."""
+    """None if no description was requested."""
     vectors: dict[FrameViews, np.ndarray]
-    """How the frame was shown → float32 [dimension], of the model's vision tower."""
+    """Views of the frame → float32 [dimension], from the model's vision tower."""
     tower_sha256: str
-    """Pictures compare only with those of the same tower."""
+    """Hash of the tower; vectors can only be compared with those of the same tower."""
 
 
 def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
-    """Ask for a frame; what the model sees in it, once it has looked.
+    """Ask for a frame, and return the model's result when it is ready.
 
-    ``pictures``: whether the knowledge base has any; without them the frame's words are all that can be searched.
+    Args:
+        shared: The services.
+        pictures: Whether the knowledge base has pictures; without them only the description can be searched.
     """
     st.caption(
-        "The model looks at the frame: found are the cases whose pictures are most like it."
+        "The model encodes the frame; the search finds the records with the most similar pictures."
         if pictures
-        else "This knowledge base has no pictures: the model describes the frame, and its words are searched."
+        else "This knowledge base has no pictures: the model describes the frame, and the description is searched."
     )
     with st.form("frame_search", border=False):
         read = _source(shared)
         site = st.selectbox("Site", list(SITES), index=None, placeholder="not given", key="frame_site")
         words = st.checkbox(
-            "Describe it and search by the words as well",
+            "Also describe the frame and search by the description",
             value=not pictures,
             disabled=not pictures,
             key="frame_words" if pictures else "frame_words_only",
@@ -78,27 +80,27 @@ def frame_search(shared: Services, pictures: bool) -> SeenFrame | None:
             "Search", key="search_frame", type="primary", icon=":material/image_search:"
         ):
             _ask(shared, read, partial(_look, site=site, words=words))
-    asked: _Asked | None = st.session_state.get(_ASKED)
-    if asked is None:
+    pending: _PendingFrame | None = st.session_state.get(_PENDING)
+    if pending is None:
         return None
-    if not asked.answer.done():
-        _look_on(asked)
+    if not pending.answer.done():
+        _wait(pending)
         return None
-    return _described(asked)
+    return _show(pending)
 
 
 def _source(shared: Services) -> Callable[[], tuple[bytes, str]]:
-    """The widgets of the form, and what reads the frame that was given in them."""
+    """Draw the widgets of the form; return a function that reads the frame and its name."""
     upload = st.file_uploader("An image", type=IMAGE_SUFFIXES, key="frame_upload")
     left, right = st.columns([3, 1])
-    path = left.text_input("or the path of a video or an image on the server", key="frame_path")
-    second = right.number_input("at second", 0.0, step=0.5, key="frame_second")
+    path = left.text_input("Or a path of a video or an image on the server", key="frame_path")
+    second = right.number_input("At second", 0.0, step=0.5, key="frame_second")
 
     def read() -> tuple[bytes, str]:
         if upload is not None:
             return _png_of(upload.getvalue(), upload.name), upload.name
         if not path.strip():
-            raise InputError("There is no frame: upload an image, or give the path of a video.")
+            raise InputError("No frame was given: upload an image, or give the path of a video.")
         return _frame_of(
             visitor_path(path.strip(), shared.settings), second
         ), f"{Path(path).name}, {second:.1f} s"
@@ -107,7 +109,7 @@ def _source(shared: Services) -> Callable[[], tuple[bytes, str]]:
 
 
 def _png_of(image: bytes, name: str) -> bytes:
-    """An uploaded image of any kind as it is shown, in a kind that browsers show."""
+    """An uploaded image of any format as PNG, as it is displayed."""
     from videopath.media.image.files import read_picture
 
     with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
@@ -129,7 +131,7 @@ def _frame_of(path: Path, second: float) -> bytes:
 
     if not path.exists():
         raise InputError(
-            f"There is no file or folder {path} on the server: give the path of a video or an image."
+            f"There is no file or folder {path} on the server; give the path of a video or an image."
         )
     return _png(frame_at(path, second))
 
@@ -140,16 +142,16 @@ def _ask(
     try:
         image, name = read()
     except (VideoPathError, OSError) as error:
-        st.session_state.pop(_ASKED, None)
+        st.session_state.pop(_PENDING, None)
         st.error("The frame cannot be used.", icon=":material/error:")
         st.text(str(error))
         return
     answer = shared.worker.ask(owner(), partial(look, image))
-    st.session_state[_ASKED] = _Asked(image, name, answer, time.time())
+    st.session_state[_PENDING] = _PendingFrame(image, name, answer, time.time())
 
 
 def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> SeenFrame:
-    """What the model sees in an image, and says of it if asked; in the worker's thread."""
+    """Encode an image, and describe it if ``words``; runs in the worker's thread."""
     from videopath.knowledge.storage.manifest import FRAME_VIEWS
     from videopath.model.inference.frame_vectors import tower_sha256
     from videopath.tools import DescribeTool
@@ -169,24 +171,24 @@ def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> See
     return SeenFrame(described, vectors, tower_sha256(engine.info))
 
 
-@st.fragment(run_every=_LOOK_AGAIN)
-def _look_on(asked: _Asked) -> None:
-    if asked.answer.done():
+@st.fragment(run_every=_INTERVAL)
+def _wait(pending: _PendingFrame) -> None:
+    if pending.answer.done():
         st.rerun()
-    waiting = "waits for its turn" if not asked.answer.running() else "looks at the frame"
-    st.status(f"The model {waiting}: {time.time() - asked.begun:.0f} s", state="running")
+    activity = "The model sees the frame" if pending.answer.running() else "In the queue"
+    st.status(f"{activity}: {time.time() - pending.started:.0f} s", state="running")
 
 
-def _described(asked: _Asked) -> SeenFrame | None:
-    error = asked.answer.exception()
+def _show(pending: _PendingFrame) -> SeenFrame | None:
+    error = pending.answer.exception()
     if error is not None:
-        st.error("The frame was not looked at.", icon=":material/error:")
+        st.error("The model could not see the frame.", icon=":material/error:")
         st.text(str(error))
         return None
-    seen = asked.answer.result()
+    seen = pending.answer.result()
     picture, words = st.columns([1, 2])
-    picture.image(asked.image, width="stretch", alt="The frame that was looked at")
-    picture.text(asked.name)
+    picture.image(pending.image, width="stretch", alt="The frame of the search")
+    picture.text(pending.name)
     if seen.description is not None:
         words.caption("The model's description")
         words.text(seen.description or "The model wrote nothing.")

@@ -1,4 +1,4 @@
-"""What a knowledge base found out about its own cases."""
+"""The measure of a knowledge base: how often the vote of its cases is right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.app.figures import measure as shown
+from videopath.app.figures.measure import NOT_MEASURED, diagnoses, summary, tables
 from videopath.app.figures.plots import Dot, dots
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def measure_of(base: KnowledgeBase) -> None:
-    """How often the vote of its cases is right; nothing for a base without pictures."""
+    """Draw the measure; nothing for a base without pictures."""
     if base.voting_encoder is None:
         return
-    with st.expander("How often its cases are right"):
-        found = base.measure
-        if found is None:
-            st.info(shown.NOT_MEASURED, icon=":material/straighten:")
+    with st.expander("How often the vote of its cases is right"):
+        measure = base.measure
+        if measure is None:
+            st.info(NOT_MEASURED, icon=":material/straighten:")
             return
-        st.write(inert(shown.summary(found)))
-        words = "; ".join(f"{row[0]} {row[4]}" for row in shown.diagnoses(found))
-        st.altair_chart(_plot(found), width="stretch", key="measure_by_diagnosis", alt=words)
-        for head, rows in shown.tables(found):
+        st.write(inert(summary(measure)))
+        words = "; ".join(f"{row[0]} {row[4]}" for row in diagnoses(measure))
+        st.altair_chart(_plot(measure), width="stretch", key="measure_by_diagnosis", alt=words)
+        for head, rows in tables(measure):
             table(head, rows)
 
 
 def _plot(measure: Measure) -> Plot:
     rows = {
-        f"{found.diagnosis} ({found.cases} of {found.groups} groups)": [
-            Dot("cases", found.accuracy.value, found.accuracy.low, found.accuracy.high)
+        f"{row.diagnosis} ({row.cases} of {row.groups} groups)": [
+            Dot("cases", row.accuracy.value, row.accuracy.low, row.accuracy.high)
         ]
-        for found in measure.diagnoses
-        if found.accuracy
+        for row in measure.diagnoses
+        if row.accuracy
     }
-    return dots(rows, "share that is right, its own group left out", palette())
+    return dots(rows, "share of right votes, own group left out", palette())

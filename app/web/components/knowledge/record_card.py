@@ -1,4 +1,4 @@
-"""A record of a knowledge base: what it says and where it comes from."""
+"""A record of a knowledge base as a card: its text and its origin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from videopath.app.web.runtime.services import services
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord
 
-_OWN = "case-"  # how the ids of records begin that were made of signed cases
+_CASE_PREFIX = "case-"  # of the ids of records from signed cases
 
 
 def record_card(
@@ -25,25 +25,33 @@ def record_card(
     ranks: str = "",
     fixed: bool = False,
 ) -> None:
-    """Draw a record; ``place`` tells the same record apart that is shown twice, ``fixed`` ones cannot be removed."""
+    """Draw a record.
+
+    Args:
+        record: The record.
+        place: Name of the part of the page; it keeps the keys unique if a record is drawn twice.
+        score: Similarity to the query.
+        ranks: Ranks in the views, as text.
+        fixed: Whether the record cannot be removed.
+    """
     with st.container(border=True, gap="xsmall", key=f"record_{place}_{record.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{inert(record.diagnosis or 'no diagnosis')}**", width="stretch")
             _buttons(record, place, fixed)
         if score is not None:
-            told = f"similarity {score:.3f}" + (f" · ranks: {ranks}" if ranks else "")
-            st.progress(min(max(score, 0.0), 1.0), text=told)
-        st.text(record.description or "No description: it is found by its diagnosis.")
+            text = f"similarity {score:.3f}" + (f" · ranks: {ranks}" if ranks else "")
+            st.progress(min(max(score, 0.0), 1.0), text=text)
+        st.text(record.description or "No description; the search finds this record by its diagnosis.")
         st.caption(inert(f"{record.site or 'site not given'} · from {record.source} · {record.licence}"))
-        st.caption(inert(f"{record.id} · asked: {record.question}"))
+        st.caption(inert(f"{record.id} · question: {record.question}"))
         if record.provenance:
             st.caption(inert(" · ".join(f"{name}: {value}" for name, value in record.provenance.items())))
 
 
 def _buttons(record: InstructionRecord, place: str, fixed: bool) -> None:
-    case_id = record.id.removeprefix(_OWN)
+    case_id = record.id.removeprefix(_CASE_PREFIX)
     is_case = case_id != record.id and any(e.case_id == case_id for e in services().library.list())
-    if is_case and st.button("Open its case", key=f"case_{place}_{record.id}", type="tertiary"):
+    if is_case and st.button("Open case", key=f"case_{place}_{record.id}", type="tertiary"):
         open_case(case_id)
     if not fixed:
         st.button(

@@ -1,4 +1,4 @@
-"""A record of one's own, added to a knowledge base."""
+"""The form to add a record to a knowledge base."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NAME = re.compile(r"[\w][\w .-]{0,59}")
 
 
 def record_form(shared: Services, base: KnowledgeBase, *, fixed: bool) -> None:
-    """Ask for a record and add it; into a new knowledge base where the chosen one is ``fixed``."""
-    _tell_of_the_last()
+    """Ask for a record and add it; if the chosen base is ``fixed``, add it to a new one."""
+    _confirm_last()
     if fixed:
         st.info(
-            "The starter is part of VideoPath and stays as it is. What you add here begins a knowledge base of your own.",
+            "The starter is part of VideoPath and cannot be changed. Your record starts a new knowledge base.",
             icon=":material/lock:",
         )
     with st.form("add_record", border=False):
@@ -45,14 +45,14 @@ def _fields() -> dict[str, str | None]:
         "Description",
         key="add_description",
         height=120,
-        placeholder="What is seen; this is what a search finds.",
+        placeholder="What the pictures show; searches compare this text.",
     )
     second = st.columns(2)
     source = second[0].text_input(
         "Source",
         key="add_source",
         placeholder="the video or slide",
-        help="Its own cases are never shown to it.",
+        help="The record is never used for cases of this source.",
     )
     licence = second[1].text_input("Licence", key="add_licence", placeholder="own case")
     question = st.text_input("Question", key="add_question", placeholder="the best diagnosis")
@@ -65,7 +65,7 @@ def _add(shared: Services, base: KnowledgeBase | None, name: str, values: dict[s
     try:
         record = _record(values)
     except ValidationError as error:
-        _tell_what_is_wrong(error)
+        _show_problems(error)
         return
     try:
         folder = _new_folder(shared.home, name) if base is None else None
@@ -77,7 +77,7 @@ def _add(shared: Services, base: KnowledgeBase | None, name: str, values: dict[s
             else:
                 return
     except VideoPathError as error:
-        st.error("It was not added.", icon=":material/error:")
+        st.error("The record was not added.", icon=":material/error:")
         st.text(str(error))
         return
     st.session_state[_ADDED] = folder.name if folder else record.id
@@ -101,7 +101,7 @@ def _record(values: dict[str, str | None]) -> InstructionRecord:
     )
 
 
-def _tell_what_is_wrong(error: ValidationError) -> None:
+def _show_problems(error: ValidationError) -> None:
     for problem in error.errors():
         words = problem["msg"].removeprefix("Value error, ")
         field = " ".join(str(part) for part in problem["loc"]) or "the record"
@@ -109,16 +109,16 @@ def _tell_what_is_wrong(error: ValidationError) -> None:
 
 
 def _new_folder(home: Path, name: str) -> Path | None:
-    """The folder of a new knowledge base; none, with the reason on the page, for a name that cannot be used."""
+    """The folder of a new knowledge base; None, with the reason on the page, if the name cannot be used."""
     folder = home / "knowledge" / name.strip()
     if not _NAME.fullmatch(name.strip()):
         st.error(
-            "The name needs letters or digits; spaces, dots and dashes may stand within.",
+            "The name must start with a letter or digit; it may also contain spaces, dots and dashes.",
             icon=":material/error:",
         )
     elif folder.exists():
         st.error(
-            "There is a knowledge base of this name: choose it above, or another name.",
+            "A knowledge base with this name exists: choose it above, or use another name.",
             icon=":material/error:",
         )
     else:
@@ -126,8 +126,8 @@ def _new_folder(home: Path, name: str) -> Path | None:
     return None
 
 
-def _tell_of_the_last() -> None:
-    """After an addition the page is drawn anew, with an empty form."""
+def _confirm_last() -> None:
+    """Confirm the last addition, and empty the form."""
     added = st.session_state.pop(_ADDED, None)
     if added is not None:
         for field in _FIELDS:

@@ -1,4 +1,4 @@
-"""Removing a record from a knowledge base, once the person has said so twice."""
+"""Removing a record from a knowledge base, after a question."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from videopath.core.errors import VideoPathError
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
 
-_ASKED = "record_to_remove"
+_RECORD_TO_REMOVE = "record_to_remove"  # in the session: the id
 
 
 def ask_to_remove(record_id: str) -> None:
-    """Open the dialog at the next drawing of the page (a button's ``on_click``)."""
-    st.session_state[_ASKED] = record_id
+    """Open the dialog when the page is drawn next (a button's ``on_click``)."""
+    st.session_state[_RECORD_TO_REMOVE] = record_id
 
 
 def removal_dialog(base: KnowledgeBase) -> None:
-    """The dialog, where it was asked for."""
-    record_id = st.session_state.get(_ASKED)
+    """Show the dialog if it was requested."""
+    record_id = st.session_state.get(_RECORD_TO_REMOVE)
     if record_id is not None:
         st.dialog("Remove this record?", on_dismiss=_forget)(_dialog)(base, record_id)
 
 
 def _dialog(base: KnowledgeBase, record_id: str) -> None:
     st.text(record_id)
-    st.markdown("Later cases will not find it. Reports that rest on it stay as they are.")
+    st.markdown("Later cases will not find this record. Reports that rest on it do not change.")
     with st.container(horizontal=True):
-        agreed = st.button("Remove", key="confirm_remove", type="primary", icon=":material/delete:")
+        confirmed = st.button("Remove", key="confirm_remove", type="primary", icon=":material/delete:")
         if st.button("Keep it", key="cancel_remove"):
             _forget()
             st.rerun()
-    if agreed:
+    if confirmed:
         try:
             with st.spinner("Removing"):
                 base.remove([record_id])
         except VideoPathError as error:
-            st.error("It was not removed.", icon=":material/error:")
+            st.error("The record was not removed.", icon=":material/error:")
             st.text(str(error))
             return
         _forget()
@@ -48,4 +48,4 @@ def _dialog(base: KnowledgeBase, record_id: str) -> None:
 
 
 def _forget() -> None:
-    st.session_state.pop(_ASKED, None)
+    st.session_state.pop(_RECORD_TO_REMOVE, None)
