@@ -85,7 +85,7 @@ def _steps(report: CaseReport, top: float) -> tuple[list[str], float]:
 
 def _findings(report: CaseReport, top: float) -> tuple[list[str], float]:
     """Each finding beside the frame that shows it best."""
-    parts, y = [_heading(_LEFT, top, "Findings, and the moment that shows each")], top + 16
+    parts, y = [_heading(_LEFT, top, "Findings, with the moment that shows each")], top + 16
     for finding in report.findings[:4]:
         lines = textwrap.wrap(finding.text, 50)[:4]
         if finding.image and report.folder:

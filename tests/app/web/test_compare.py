@@ -40,7 +40,7 @@ def test_two_runs_side_by_side(app: Callable[..., Any], home: Path) -> None:
     differing = test.table[0].value
     assert "policy: abstain threshold" in "".join(differing["differs"]).replace("\\", "")
     assert {header.value for header in test.subheader} >= {
-        "What was asked", "Differential", "Findings", "Similar cases", "Steps",
+        "Settings", "Differential", "Findings", "Similar cases", "Steps",
     }  # fmt: skip
 
 

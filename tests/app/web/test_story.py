@@ -235,7 +235,7 @@ def _text_stays_text(browser: Browser, case_id: str) -> None:
     browser.until(lambda: "<img src=x" in browser.text("preview"), "the report is unfolded")
     for step in browser.keys("step_")[-_OPENED:]:
         browser.unfold(step)
-        browser.says("Run", step)
+        browser.says("Run details", step)
     _nothing_came_alive(browser)
     browser.go("worklist")
     browser.says("<img src=x onerror=", f"row_{case_id}")

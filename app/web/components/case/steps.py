@@ -107,7 +107,7 @@ def _facts(step: Step) -> None:
     rows += [(f"SHA-256 of the {name}", digest) for name, digest in step.hashes.items()]
     if step.evidence:
         rows.append(("rests on", ", ".join(step.evidence)))
-    _table("Run", ("", "value"), rows)
+    _table("Run details", ("", "value"), rows)
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
