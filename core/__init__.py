@@ -1,5 +1,5 @@
-"""What every layer stands on: errors, settings, file handling, site names, the research-use line."""
+"""The base of all layers: errors, settings, files, the clock, the log, closed sets of words, and words of pathology."""
 
 import os
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, when huggingface_hub is imported
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub reads it when it is imported

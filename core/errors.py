@@ -1,23 +1,23 @@
 """The errors of VideoPath.
 
     VideoPathError
-    ├── InputError       unreadable, empty, not a video, unknown site, wrong argument
-    ├── ModelError       missing, partial or mismatching weights
-    ├── KnowledgeError   corrupt or foreign index, unreadable records
-    ├── EngineError      the model failed while running; ``retryable`` says whether trying again can help
+    ├── InputError       a wrong argument, or an input that is unreadable, empty, not a video, of an unknown site
+    ├── ModelError       weights are missing, partial or do not fit
+    ├── KnowledgeError   an index is corrupt or from another embedder, records cannot be read
+    ├── EngineError      the model failed while it ran; ``retryable`` says whether another try can help
     └── CaseError        unknown case, stale decision
 
-Errors that a user can mend are ``ValueError`` as well: servers show the message of a ``ValueError`` and hide others.
+Errors that a user can correct are ``ValueError`` as well: servers show the message of a ``ValueError`` and hide others.
 
-A message is one sentence or two: what was got, what is allowed, what to do. The command line prints the message
-and leaves with ``exit_code``.
+A message has one or two sentences: what was got, what is allowed, what to do. The command line prints the message and
+exits with ``exit_code``.
 """
 
 import re
 
-_LONGEST = 1000  # characters of a message
-_LONGEST_WORD = 400
-_SHORTENED = 120  # of what is too long, at its beginning and at its end
+_MAX_MESSAGE = 1000  # characters
+_MAX_WORD = 400
+_KEPT = 120  # characters that are kept at the beginning and at the end of a long word
 
 
 class VideoPathError(Exception):
@@ -26,14 +26,13 @@ class VideoPathError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """The message in one line of readable length: what it quotes, a file's name say, may be anything."""
+        """Return the message as one line of readable length; a message may quote texts of any length, such as file names."""
         line = " ".join(super().__str__().splitlines())
-        line = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: _shortened(word[0], _SHORTENED), line)
-        return _shortened(line, _LONGEST // 2 - 1) if len(line) > _LONGEST else line
+        line = re.sub(rf"\S{{{_MAX_WORD + 1},}}", lambda word: _shortened(word[0], _KEPT), line)
+        return _shortened(line, _MAX_MESSAGE // 2 - 1) if len(line) > _MAX_MESSAGE else line
 
 
 def _shortened(text: str, each: int) -> str:
-    """Its beginning and its end."""
     return f"{text[:each]}…{text[-each:]}"
 
 
@@ -44,19 +43,20 @@ class InputError(VideoPathError, ValueError):
 
 
 class ModelError(VideoPathError, ValueError):
-    """A checkpoint is missing, partial, corrupt or does not fit."""
+    """A checkpoint is missing, partial or corrupt, or it does not fit."""
 
 
 class KnowledgeError(VideoPathError, ValueError):
-    """A knowledge base is missing, corrupt or was built with another embedder."""
+    """A knowledge base is missing or corrupt, or it was built with another embedder."""
 
 
 class EngineError(VideoPathError):
-    """The engine failed while answering."""
+    """The engine failed while it answered."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        """Whether another try can help, for example with more free memory."""
 
 
 class CaseError(VideoPathError, ValueError):

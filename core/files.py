@@ -1,4 +1,4 @@
-"""Files: hashes, writes that are either whole or absent, and what is for its owner alone."""
+"""Files: hashes, writes that succeed as a whole or not at all, and files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OWNERS_FOLDER, _OWNERS_FILE = 0o700, 0o600
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in pieces of 1 MiB."""
+    """Return the SHA-256 of a file as hexadecimal text; the file is read in pieces of 1 MiB."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -23,20 +23,20 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_text(text: str) -> str:
-    """Hex SHA-256 of a text's UTF-8 bytes."""
+    """Return the SHA-256 of a text's UTF-8 bytes as hexadecimal text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder, with those above it that are missing, for its owner alone; what is there stays as it is."""
+    """Make a folder and its missing parents for their owner alone; existing folders keep their permissions."""
     for folder in reversed([path, *path.parents]):
         if not folder.exists():
             folder.mkdir(_OWNERS_FOLDER, exist_ok=True)
-            folder.chmod(_OWNERS_FOLDER)  # the umask may have taken more
+            folder.chmod(_OWNERS_FOLDER)  # the umask may remove more
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file for its owner alone, with its folder; what is there stays as it is."""
+    """Make an empty file and its folder for their owner alone; an existing file is left as it is."""
     if not path.exists():
         private_folder(path.parent)
         path.touch(_OWNERS_FILE)
@@ -44,20 +44,22 @@ def private_file(path: Path) -> None:
 
 
 def close_to_others(path: Path) -> None:
-    """Take from all but the owner what they may do with a file or a folder."""
-    with suppress(
-        PermissionError, FileNotFoundError
-    ):  # another's file or a disk without permissions; or it is gone
+    """Remove all permissions of others on a file or folder, as far as possible."""
+    # someone else's file, a disk without permissions, or a file that was deleted meanwhile
+    with suppress(PermissionError, FileNotFoundError):
         if not path.is_symlink() and path.stat().st_mode & 0o077:
             path.chmod(_OWNERS_FOLDER if path.is_dir() else _OWNERS_FILE)
 
 
 @contextmanager
 def replaced_on_success(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place when the block ends well.
+    """Yield a temporary path beside ``path`` that replaces ``path`` if the block ends without an exception.
 
-    A crash or an exception leaves the old file as it was and no half-written one. ``private``: the file is for its
-    owner alone; else the umask decides who reads it.
+    After a crash or an exception the old file is unchanged, and no half-written file is left.
+
+    Args:
+        path: The file to write; missing folders are made.
+        private: Only the owner can read the file; otherwise the umask decides.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     if private:
@@ -65,7 +67,7 @@ def replaced_on_success(path: Path, *, private: bool = False) -> Iterator[Path]:
         mode = _OWNERS_FILE
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()  # with the mode that the user's umask gives; some libraries write files that only their owner reads
+        part.touch()  # to learn the mode from the umask: some libraries write files that only their owner reads
         mode = part.stat().st_mode
         part.unlink()
     try:
@@ -79,12 +81,12 @@ def replaced_on_success(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a text file, whole or not at all; ``private``: for its owner alone."""
+    """Write a text file as a whole or not at all; ``private``: only its owner can read it."""
     with replaced_on_success(path, private=private) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
-    """Write a binary file, whole or not at all; ``private``: for its owner alone."""
+    """Write a binary file as a whole or not at all; ``private``: only its owner can read it."""
     with replaced_on_success(path, private=private) as part:
         part.write_bytes(data)

@@ -1,7 +1,7 @@
-"""Which files those may name who use VideoPath over the network.
+"""Files that visitors may name, people who use VideoPath over the network.
 
-They have no account on this machine, so the setting ``folders`` confines them; without it they may name any path
-that the server can read. One function decides for every place where a path is typed or sent.
+Visitors have no account on the server, so the setting ``folders`` confines them. Without it they may name any path that
+the server can read. Every page and endpoint that takes a path calls the same function.
 """
 
 from __future__ import annotations
@@ -12,40 +12,47 @@ from pathlib import Path
 from videopath.core.errors import InputError
 from videopath.core.settings import Settings
 
-_OWN = ("cases", "knowledge")
-"""Folders of the home folder that visitors see in any case: uploads, and the knowledge bases of the pages."""
+_HOME_FOLDERS = ("cases", "knowledge")
+"""Folders of the home folder that visitors may always name: uploads, and the knowledge bases of the pages."""
 
 
 def visitor_path(path: str | Path, settings: Settings) -> Path:
-    """The file or folder that a visitor names, links followed where the setting confines visitors.
+    """Return the file or folder that a visitor names; links are followed if the setting confines visitors.
+
+    Args:
+        path: What the visitor typed or sent.
+        settings: Those of the server; ``folders`` confines visitors.
 
     Raises:
-        InputError: It lies outside of the folders of the setting, or a file in it does.
+        InputError: The path, or a file in that folder, lies outside of the allowed folders.
     """
     try:
-        named = Path(path).expanduser()
+        given = Path(path).expanduser()
         if settings.folders is None:
-            return named
-        found = named.resolve()
+            return given
+        target = given.resolve()
         allowed = [folder.expanduser().resolve() for folder in _allowed(settings, settings.folders)]
-        inside = _is_within(found, allowed)
-        if inside and found.is_dir():
-            inside = all(_is_within(entry.resolve(), allowed) for entry in found.iterdir())
+        inside = _is_within(target, allowed)
+        if inside and target.is_dir():
+            inside = all(_is_within(entry.resolve(), allowed) for entry in target.iterdir())
     except (OSError, RuntimeError, ValueError) as error:  # an unknown ~user, links in a circle, a zero byte
-        raise InputError(f"{str(path)[:200]!r} is no path that can be followed; name another one.") from error
+        raise InputError(f"{str(path)[:200]!r} is not a valid path. Name another one.") from error
     if not inside:
         raise InputError(
-            f"{path} lies outside of the folders that may be named here "
-            f"({', '.join(map(str, settings.folders))}): choose a path in one of them, or upload the file."
+            f"{path} lies outside of the allowed folders ({', '.join(map(str, settings.folders))}). "
+            "Choose a path in one of them, or upload the file."
         )
-    return found
+    return target
 
 
 def visitor_model(name: str, settings: Settings) -> str:
-    """The model that a visitor names: nano, the setting's own, or a folder as above; hub ids only where all is free.
+    """Return the model that a visitor names.
+
+    If the setting ``folders`` confines visitors, they may name nano, the model of the settings, or an allowed folder.
+    Otherwise they may name any model.
 
     Raises:
-        InputError: It is another one.
+        InputError: The model is not allowed.
     """
     if settings.folders is None or name in ("nano", settings.model):
         return name
@@ -54,7 +61,7 @@ def visitor_model(name: str, settings: Settings) -> str:
 
 def _allowed(settings: Settings, folders: Iterable[Path]) -> Iterable[Path]:
     yield from folders
-    yield from (settings.home / name for name in _OWN)
+    yield from (settings.home / name for name in _HOME_FOLDERS)
     if settings.knowledge is not None:
         yield settings.knowledge
 

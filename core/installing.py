@@ -1,4 +1,4 @@
-"""How parts of VideoPath that are missing here are installed: a command that works however VideoPath itself was installed."""
+"""Install commands for missing optional packages; they match the way in which VideoPath itself was installed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ NAME = "videopath-agent"
 
 
 def install_command(extra: str = "", *options: str) -> str:
-    """The command line that installs VideoPath into this Python, with the dependencies of an extra if one is named.
+    """Return the command line that installs VideoPath into this Python.
 
-    It names where this installation came from: a clone, another address, or, if nothing is recorded, the package's name.
+    It names the origin of this installation: a clone, another address, or, if no origin is recorded, the package's name.
+
+    Args:
+        extra: Extra whose dependencies are installed as well; empty: none.
+        options: Further options of pip.
     """
     return " ".join([_pip(), *options, _source(extra)])
 
@@ -37,7 +41,7 @@ def require(module: str, package: str, extra: str, purpose: str) -> None:
 
 
 def package_command(package: str, *options: str) -> str:
-    """The command line that installs another package into this Python."""
+    """Return the command line that installs another package into this Python."""
     return " ".join([_pip(), *options, shlex.quote(package)])
 
 
@@ -46,17 +50,16 @@ def _pip() -> str:
 
 
 def _source(extra: str) -> str:
-    wanted = f"[{extra}]" if extra else ""
-    found = metadata.distributions(
-        name=NAME
-    )  # in a clone also what its build left there, which records no origin
-    recorded = next(filter(None, (one.read_text("direct_url.json") for one in found)), "{}")  # PEP 610
-    origin = json.loads(recorded)
+    extras = f"[{extra}]" if extra else ""
+    # a clone may hold a second distribution, left by a build, that records no origin
+    distributions = metadata.distributions(name=NAME)
+    recorded = filter(None, (one.read_text("direct_url.json") for one in distributions))  # PEP 610
+    origin = json.loads(next(recorded, "{}"))
     address = str(origin.get("url", ""))
     if address.startswith("file:") and "dir_info" in origin:
-        folder = shlex.quote(url2pathname(urlsplit(address).path) + wanted)
+        folder = shlex.quote(url2pathname(urlsplit(address).path) + extras)
         return f"-e {folder}" if origin["dir_info"].get("editable") else folder
     if address:
         scheme = f"{origin['vcs_info']['vcs']}+" if "vcs_info" in origin else ""
-        return shlex.quote(f"{NAME}{wanted} @ {scheme}{address}")
-    return shlex.quote(NAME + wanted)
+        return shlex.quote(f"{NAME}{extras} @ {scheme}{address}")
+    return shlex.quote(NAME + extras)

@@ -17,11 +17,12 @@ from typing import IO, Any
 
 from videopath.core.errors import InputError, VideoPathError
 from videopath.core.files import private_file, replaced_on_success
+from videopath.core.text import has_half_characters
 
 _BOM = b"\xef\xbb\xbf"
 _TAIL = 1 << 16  # bytes
 _PERHAPS_HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
-"""A half of a surrogate pair, or an escape that may be one."""
+"""A half character (half of a surrogate pair), or an escape that may be one."""
 
 
 class JsonLines:
@@ -114,7 +115,10 @@ class JsonEntry:
 def parse_json(data: bytes | str, place: str, kind: type[VideoPathError] = InputError) -> Any:
     """Return the value of a JSON text.
 
-    Raises an error of the given kind, in one sentence that begins with ``place``, for everything that is not JSON.
+    Args:
+        data: The text, or its bytes in UTF-8, with or without a byte order mark.
+        place: The beginning of error messages: the file's name, or "Line 3 of cases.jsonl".
+        kind: Class of the error for everything that is not valid JSON.
     """
     try:
         return json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
@@ -130,9 +134,11 @@ def parse_json(data: bytes | str, place: str, kind: type[VideoPathError] = Input
 
 
 def json_entries(source: Path | Traversable, kind: type[VideoPathError] = InputError) -> Iterator[JsonEntry]:
-    """Yield the entries of a JSON list or of JSON lines, in order; a damaged entry does not end the reading.
+    """Yield the entries of a JSON list or of JSON lines, in order; the reading continues after a damaged entry.
 
-    Raises an error of the given kind for what concerns the whole file: it cannot be read, or is a damaged list.
+    Args:
+        source: The file.
+        kind: Class of the error if the whole file cannot be read, or is a damaged list.
     """
     try:
         with source.open("rb") as stream:
@@ -149,7 +155,7 @@ def json_entries(source: Path | Traversable, kind: type[VideoPathError] = InputE
 
 
 def _listed(data: bytes, source: Path | Traversable, kind: type[VideoPathError]) -> Iterator[JsonEntry]:
-    text = data.decode(errors="surrogateescape")  # only the entries that hold the damaged bytes are refused
+    text = data.decode(errors="surrogateescape")  # so that only the entries with damaged bytes are rejected
     suspicious = bool(_PERHAPS_HALF.search(text))
     for number, value in enumerate(parse_json(text, str(source), kind), start=1):
         place = f"Entry {number} of {source.name}"
@@ -182,11 +188,11 @@ def _text(data: bytes, place: str) -> str:
 
 
 def _half_character(value: Any, place: str) -> str | None:
-    """What is wrong with a value whose texts no file can hold."""
+    """Return the problem with a value if its texts have half characters."""
     try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return f"{place} has a character that is not valid text (half of a surrogate pair)."
+        text = json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return f"{place} is nested too deeply to be read."
+    if has_half_characters(text):
+        return f"{place} has a character that is not valid text (half of a surrogate pair)."
     return None

@@ -1,4 +1,4 @@
-"""What is made at its first use: once, whichever thread asks first."""
+"""A property that is computed once, at its first use, also with several threads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class once_property(Generic[T]):  # noqa: N801 - used as `property` is
-    """A property that is computed at its first use and kept; threads that ask meanwhile wait for it.
+    """A property that is computed at its first use and kept; other threads wait for it meanwhile.
 
-    ``functools.cached_property`` has no lock since Python 3.12, and one for all instances before.
+    ``functools.cached_property`` has no lock since Python 3.12, and before that one lock for all instances.
     """
 
     def __init__(self, make: Callable[[Any], T]) -> None:
@@ -33,6 +33,6 @@ class once_property(Generic[T]):  # noqa: N801 - used as `property` is
             return self
         kept = instance.__dict__
         with kept.setdefault(f"{self._name} (lock)", RLock()):
-            if self._name not in kept:  # later reads find it there and never come here
+            if self._name not in kept:  # from now on Python finds the value there and does not call this
                 kept[self._name] = self._make(instance)
             return kept[self._name]

@@ -21,51 +21,49 @@ from videopath.core.errors import InputError
 
 
 def home_folder() -> Path:
-    """``$VIDEOPATH_HOME``, else the platform's folder for user data. Nothing is created."""
+    """Return ``$VIDEOPATH_HOME``, or the platform's folder for user data. Nothing is created."""
     return Path(os.environ.get("VIDEOPATH_HOME") or user_data_path("videopath")).expanduser()
 
 
 class Settings(BaseSettings):
-    """What can be set once for all commands."""
+    """Settings that hold for all commands and servers."""
 
     model_config = SettingsConfigDict(env_prefix="VIDEOPATH_", extra="ignore")
 
     home: Path = Field(default_factory=home_folder, description="case library, knowledge bases, cache")
     model: str = Field("nano", description="engine: nano, a checkpoint folder or a hub id")
     base: str | None = Field(
-        None, description="base of that model, a folder or a hub id, where it is a LoRA or a projector"
+        None, description="base of that model, a folder or a hub id, if it is a LoRA or a projector"
     )
-    knowledge: Path | None = Field(None, description="knowledge base folder; none: the bundled starter")
+    knowledge: Path | None = Field(None, description="knowledge base folder; default: the bundled starter")
     frames: int | None = Field(
-        None, ge=1, le=MAX_FRAMES, description="frames per clip; none: what the model was trained with"
+        None, ge=1, le=MAX_FRAMES, description="frames per clip; default: the number in the model's card"
     )
     review: ReviewMode = Field("never", description="when a person is asked")
     accept_uncalibrated: bool = Field(
         False,
-        description="answers of a model whose confidence was never fitted are reported; else they wait for a person",
+        description="report answers of a model without a fitted confidence; otherwise they wait for a person",
     )
-    device: str | None = Field(
-        None, description="cpu, cuda, cuda:1, mps; none: chosen, with the reason shown"
+    device: str | None = Field(None, description="cpu, cuda, cuda:1 or mps; default: the fastest one")
+    dtype: DtypeName | None = Field(
+        None, description="number format of the weights; default: depends on the device"
     )
-    dtype: DtypeName | None = Field(None, description="none: chosen by device")
     embedder: Path | None = Field(
-        None, description="folder of an embedder that knowledge bases built with it may load; none: no folder"
+        None, description="folder of an embedder; only knowledge bases that were built with it load it"
     )
     tracing: bool = Field(
         False,
-        description="LangSmith may trace cases where LANGSMITH_TRACING is on; they then leave this machine",
+        description="LangSmith may trace cases if LANGSMITH_TRACING is on; the cases then leave this machine",
     )
     folders: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
         None,
         description="folders that visitors of `videopath app` and of LangGraph's server may name files in, "
-        f"separated by {os.pathsep!r}; none: any path that the server can read",
+        f"separated by {os.pathsep!r}; default: any path that the server can read",
     )
     log_level: LogLevel | None = Field(
         None, description="the command line shows its log from this level on: debug, info, warning or error"
     )
-    accept_licence: bool = Field(
-        False, description="the licence of downloaded weights (CC BY-NC) is accepted"
-    )
+    accept_licence: bool = Field(False, description="accept the licence of downloaded weights (CC BY-NC)")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -75,13 +73,13 @@ class Settings(BaseSettings):
     @field_validator("folders", mode="before")
     @classmethod
     def _some_whole_folders(cls, value: object) -> object:
-        """A variable's text as its folders. None of them is a mistake: it would be taken for no confinement."""
-        found = value.split(os.pathsep) if isinstance(value, str) else value
-        if found is None or not isinstance(found, list | tuple):
-            return found
-        if not found or not all(str(name).strip() for name in found):
+        """Split a variable's text into folders; an empty text is rejected, since it would confine nobody."""
+        names = value.split(os.pathsep) if isinstance(value, str) else value
+        if names is None or not isinstance(names, list | tuple):
+            return names
+        if not names or not all(str(name).strip() for name in names):
             raise ValueError("it names no folder")
-        return tuple(Path(str(name)).expanduser().absolute() for name in found)
+        return tuple(Path(str(name)).expanduser().absolute() for name in names)
 
     @classmethod
     def settings_customise_sources(
@@ -97,7 +95,11 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings; a wrong value is named with its place in one sentence."""
+    """Read the settings.
+
+    Raises:
+        InputError: A value is wrong, or the file cannot be read; the message names the setting and where to correct it.
+    """
     try:
         return Settings()  # type: ignore[call-arg]
     except ValidationError as error:

@@ -1,6 +1,7 @@
-"""Text that can be written: names of files and words of a command line may hold bytes that are no UTF-8.
+"""Text that can be written as UTF-8.
 
-Python reads such bytes as halves of surrogate pairs, which no JSON, report or index can hold.
+File names and command lines may hold bytes that are not UTF-8. Python reads them as half characters (halves of surrogate
+pairs), and no JSON file, report or index can hold those.
 """
 
 from __future__ import annotations
@@ -12,15 +13,25 @@ from videopath.core.errors import InputError, VideoPathError
 
 
 def has_half_characters(text: str) -> bool:
-    """Whether a text cannot be written as UTF-8."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    """Return whether a text has half characters, so that it cannot be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def refuse_unwritable(name: str | Path, what: str, kind: type[VideoPathError] = InputError) -> None:
-    """Raise an error for a name that is not UTF-8; ``what``: "the knowledge base", say."""
+    """Raise an error if a name cannot be written as UTF-8.
+
+    Args:
+        name: The name or path.
+        what: What it names, for the message: "the knowledge base".
+        kind: Class of the error.
+    """
     if has_half_characters(str(name)):
         shown = os.fsencode(name).decode(errors="replace") if _is_of_bytes(str(name)) else ascii(str(name))
-        raise kind(f"The name of {what}, {shown}, is not valid UTF-8 text: rename it or give another.")
+        raise kind(f"The name of {what}, {shown}, is not valid UTF-8 text. Rename it, or give another one.")
 
 
 def _is_of_bytes(name: str) -> bool:

@@ -1,1 +1,1 @@
-"""Small fits that several rooms share: logistic functions and cuts."""
+"""Small fits that several layers share: logistic functions and probability cuts."""

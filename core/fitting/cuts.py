@@ -1,65 +1,70 @@
-"""How sure an answer has to be to be given out, for each label: learned from answers whose truth is known."""
+"""Cuts: the probability from which an answer is given out, for each label; fitted on answers with known truth."""
 
 from __future__ import annotations
 
 import numpy as np
 
+_NEVER = 2.0  # above every probability
+
 
 def fit_cuts(
     truth: np.ndarray,
-    said: np.ndarray,
+    labels: np.ndarray,
     chances: np.ndarray,
     wrong_at_most: float,
     wrong_of_label: float,
     usable: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Label → probability from which it is given out; a label that is never is not in it.
+    """Return the cut of each label: the probability from which it is given out.
 
-    First the lowest probability at which few enough of all answers are wrong. Then, as long as more than ``wrong_of_label``
-    of a label's own cases are answered wrongly, or of the answers with that label are wrong, the least certain of these
-    answers is no longer given.
+    All labels start at the lowest probability from which few enough of all answers are wrong. Then the cuts of single
+    labels rise: while more than ``wrong_of_label`` of a label's own cases, or of the answers with that label, are wrong,
+    the least certain wrong answer among them is no longer given out.
 
     Args:
         truth: True labels, str [answers].
-        said: Labels of the answers, str [answers].
-        chances: Their probabilities of being right, float [answers] in [0, 1].
+        labels: Labels of the answers, str [answers].
+        chances: Probabilities that the answers are right, float [answers] in [0, 1].
         wrong_at_most: Share of the given answers that may be wrong.
         wrong_of_label: Share of a label's own cases, and of the answers with it, that may be wrong.
-        usable: Answers that may be given at all, bool [answers]; none: all.
+        usable: Answers that may be given out at all, bool [answers]; default: all.
+
+    Returns:
+        Label → cut. A label that is never given out is missing.
     """
     usable = np.ones(len(truth), bool) if usable is None else usable
-    right = truth == said
-    least = _lowest(chances[usable], right[usable], wrong_at_most) if usable.any() else None
-    if least is None:
+    right = truth == labels
+    start = _lowest_cut(chances[usable], right[usable], wrong_at_most) if usable.any() else None
+    if start is None:
         return {}
-    cuts = dict.fromkeys(np.unique(said[usable]).tolist(), least)
+    cuts = dict.fromkeys(np.unique(labels[usable]).tolist(), start)
     while True:
-        given = usable & (chances >= np.array([cuts.get(label, 2.0) for label in said.tolist()]))
-        worst = _worst(truth, said, chances, given, wrong_of_label)
-        if worst is None:
+        given = usable & (chances >= np.array([cuts.get(label, _NEVER) for label in labels.tolist()]))
+        index = _least_certain_wrong(truth, labels, chances, given, wrong_of_label)
+        if index is None:
             break
-        cuts[str(said[worst])] = float(np.nextafter(chances[worst], 2.0))
-    return {label: cut for label, cut in cuts.items() if bool((given & right & (said == label)).any())}
+        cuts[str(labels[index])] = float(np.nextafter(chances[index], _NEVER))
+    return {label: cut for label, cut in cuts.items() if bool((given & right & (labels == label)).any())}
 
 
-def _lowest(chances: np.ndarray, right: np.ndarray, wrong_at_most: float) -> float | None:
-    """The lowest probability from which few enough answers are wrong; None where there is none."""
+def _lowest_cut(chances: np.ndarray, right: np.ndarray, wrong_at_most: float) -> float | None:
+    """Return the lowest probability from which few enough answers are wrong, or None if there is none."""
     order = np.argsort(-chances, kind="stable")
     wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
-    last = np.append(chances[order][1:] < chances[order][:-1], True)  # equal ones are given together
-    fine = np.flatnonzero((wrong <= wrong_at_most) & last)
-    return float(chances[order[fine[-1]]]) if len(fine) else None
+    last = np.append(chances[order][1:] < chances[order][:-1], True)  # equal chances are given out together
+    allowed = np.flatnonzero((wrong <= wrong_at_most) & last)
+    return float(chances[order[allowed[-1]]]) if len(allowed) else None
 
 
-def _worst(
-    truth: np.ndarray, said: np.ndarray, chances: np.ndarray, given: np.ndarray, wrong_of_label: float
+def _least_certain_wrong(
+    truth: np.ndarray, labels: np.ndarray, chances: np.ndarray, given: np.ndarray, wrong_of_label: float
 ) -> int | None:
-    """The place of the least certain wrong answer of a label that is wrong too often; None where none is."""
-    wrong = given & (truth != said)
-    for label in np.unique(np.concatenate([truth, said])):
-        own, called = truth == label, given & (said == label)
-        for cases, count in ((wrong & own, own.sum()), (wrong & called, called.sum())):
-            if cases.sum() > wrong_of_label * count:
-                places = np.flatnonzero(cases)
-                return int(places[np.argmin(chances[places])])
+    """Return the index of the least certain wrong answer of a label that is wrong too often, or None."""
+    wrong = given & (truth != labels)
+    for label in np.unique(np.concatenate([truth, labels])):
+        own, answered = truth == label, given & (labels == label)
+        for errors, count in ((wrong & own, own.sum()), (wrong & answered, answered.sum())):
+            if errors.sum() > wrong_of_label * count:
+                indices = np.flatnonzero(errors)
+                return int(indices[np.argmin(chances[indices])])
     return None

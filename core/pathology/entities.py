@@ -1,6 +1,6 @@
-"""Diagnoses as an evaluation compares them: other names of an entity are equal to it, its parents count half.
+"""Diagnoses as evaluations compare them: names of one entity count as equal, a parent of the true entity counts half.
 
-The table is ``entities.yaml`` beside this module. A diagnosis that is not in it is compared by its words alone.
+The table is ``entities.yaml`` beside this module. A diagnosis that is not in the table is compared by its normalised text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 PARENT = 0.5
-"""What a parent of the true entity is worth."""
+"""Credit for a parent of the true entity."""
 
 _SPELLINGS = (
     (r"tumour", "tumor"), (r"leukaemia", "leukemia"), (r"haemangioma", "hemangioma"), (r"oesophag", "esophag"),
@@ -34,56 +34,61 @@ class _Entity(BaseModel):
 
 
 def entity_of(diagnosis: str) -> str | None:
-    """The entity's own name in the table; none where the table does not hold it."""
-    return _names().get(_plain(diagnosis))
+    """Return the entity's own name, or None if the table does not contain the diagnosis."""
+    return _names().get(_normalised(diagnosis))
 
 
 def comparable_name(diagnosis: str) -> str:
-    """The entity's own name; of a diagnosis that is not in the table its words, evened out. Equal for what is worth 1."""
-    return entity_of(diagnosis) or _plain(diagnosis)
+    """Return the entity's own name, or the normalised text if the table does not contain the diagnosis.
+
+    Two diagnoses have equal comparable names exactly if :func:`credit` gives 1.
+    """
+    return entity_of(diagnosis) or _normalised(diagnosis)
 
 
 def parents_of(entity: str) -> tuple[str, ...]:
-    """What an entity is a kind of, from the nearest to the widest."""
+    """Return the more general entities that an entity is a kind of, from the nearest to the widest."""
     return _parents()[entity]
 
 
-def credit(said: str, truth: str) -> float:
-    """1 for the same entity, :data:`PARENT` for one that the true one is a kind of, else 0."""
-    if _plain(said) == _plain(truth):
+def credit(diagnosis: str, truth: str) -> float:
+    """Return 1 for the true entity, :data:`PARENT` for an entity that the true one is a kind of, otherwise 0."""
+    if _normalised(diagnosis) == _normalised(truth):
         return 1.0
-    one, other = entity_of(said), entity_of(truth)
-    if one is None or other is None:
+    answered, true = entity_of(diagnosis), entity_of(truth)
+    if answered is None or true is None:
         return 0.0
-    if one == other:
+    if answered == true:
         return 1.0
-    return PARENT if one in parents_of(other) else 0.0
+    return PARENT if answered in parents_of(true) else 0.0
 
 
 def find_diagnosis(text: str) -> str:
-    """The diagnosis that a free answer names: behind "diagnosis:" where that stands, else anywhere; empty for none.
+    """Return the entity that a free answer names, or an empty text.
 
-    The longest name counts, of equally long ones the first. What is denied ("no evidence of malignancy") is no mention.
+    If the text contains "diagnosis:" or "diagnosis is", the part after the last one is searched first, then the whole
+    text. The longest name counts, and the first of equally long ones. Denied names ("no evidence of malignancy") do not
+    count.
     """
     marks = list(_DIAGNOSIS.finditer(text))
     for part in [text[marks[-1].end() :], text] if marks else [text]:
-        plain = _plain(part)
-        found = [
-            (len(name), -hit.start(), entity)
+        normalised = _normalised(part)
+        mentions = [
+            (len(name), -match.start(), entity)
             for name, entity in _names().items()
-            for hit in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", plain)
-            if not _DENIED.search(plain[: hit.start()])
+            for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", normalised)
+            if not _DENIED.search(normalised[: match.start()])
         ]
-        if found:
-            return max(found)[2]
+        if mentions:
+            return max(mentions)[2]
     return ""
 
 
-def _plain(text: str) -> str:
-    plain = text.casefold()
-    for spelling, even in _SPELLINGS:
-        plain = re.sub(spelling, even, plain)
-    return plain.strip(" .,;:")
+def _normalised(text: str) -> str:
+    text = text.casefold()
+    for pattern, replacement in _SPELLINGS:
+        text = re.sub(pattern, replacement, text)
+    return text.strip(" .,;:")
 
 
 @cache
@@ -103,8 +108,8 @@ def _walked(
 
 @cache
 def _names() -> dict[str, str]:
-    """Every name, evened out → the entity's own."""
-    return {_plain(name): own for own, entity, _ in _table() for name in (own, *entity.also)}
+    """Every normalised name → the entity's own name."""
+    return {_normalised(name): own for own, entity, _ in _table() for name in (own, *entity.also)}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Anatomical sites: one canonical name each, with the other names that people type."""
+"""Anatomical sites: one canonical name for each, with the other names that people type."""
 
 from __future__ import annotations
 
@@ -59,24 +59,25 @@ SITES: dict[str, tuple[str, ...]] = {
     "vagina": (),
     "vulva": (),
 }
-"""Canonical site → other names for it. All lower case."""
+"""Canonical site → its other names, all in lower case."""
 
 _BY_NAME = {name: site for site, others in SITES.items() for name in (site, *others)}
 
 
 def canonical_site(name: str) -> str:
-    """The canonical name of a site.
+    """Return the canonical name of a site.
 
-    Raises ``InputError`` with the nearest known names when the site is unknown.
+    Raises:
+        InputError: The site is unknown; the message names the most similar sites.
     """
     cleaned = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
     if cleaned in _BY_NAME:
         return _BY_NAME[cleaned]
-    near = difflib.get_close_matches(cleaned, _BY_NAME, n=3, cutoff=0.5)
+    similar = difflib.get_close_matches(cleaned, _BY_NAME, n=3, cutoff=0.5)
     hint = (
-        f"did you mean {' or '.join(dict.fromkeys(repr(_BY_NAME[n]) for n in near))}?"
-        if near
-        else ("use one of: " + ", ".join(SITES) + ".")
+        f"did you mean {' or '.join(dict.fromkeys(repr(_BY_NAME[name]) for name in similar))}?"
+        if similar
+        else f"use one of: {', '.join(SITES)}."
     )
     raise InputError(
         f"The site {name[:80]!r} is not known; {hint} Leave --site out if the site is not known."

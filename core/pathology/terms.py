@@ -1,6 +1,6 @@
-"""Words that a diagnosis is made of: what tells a term of pathology from a word that does not exist.
+"""The words that diagnoses consist of; they tell a term of pathology from a word that does not exist.
 
-The list is ``terms.txt``. It is no ontology: it says of a word that it may stand in a diagnosis, not what it means.
+The list is ``terms.txt``. It only says that a word may occur in a diagnosis, not what the word means.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.resources import files
 from videopath.core.pathology.sites import SITES
 
 _WORD = re.compile(r"[^\W_]+(?:'s)?")
-_NUMBER = re.compile(r"[a-z]{0,3}\d+[a-z]{0,2}|[ivx]+|\d+")  # a grade, a stage, a marker
+_NUMBER = re.compile(r"[a-z]{0,3}\d+[a-z]{0,2}|[ivx]+|\d+")  # a grade, a stage or a marker
 _SPELLINGS = (
     ("tumour", "tumor"), ("haem", "hem"), ("oesoph", "esoph"), ("oedema", "edema"), ("leukaem", "leukem"),
     ("anaemi", "anemi"), ("ischaem", "ischem"), ("naevus", "nevus"), ("naevi", "nevi"), ("goitre", "goiter"),
@@ -25,20 +25,20 @@ _ENDINGS = (("ies", "y"), ("mata", "ma"), ("ses", "sis"), ("ae", "a"), ("es", ""
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in lower case and American spelling."""
+    """Return the words of a text, in lower case and American spelling."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("’", "'"))
     words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
-    return [_even(word) for word in words]
+    return [_american(word) for word in words]
 
 
 def is_term(label: str, more: Collection[str] = ()) -> bool:
-    """Whether every word of a label is one that a diagnosis may have; ``more``: further words that are known."""
+    """Return whether every word of a label may occur in a diagnosis; ``more`` holds further known words."""
     words = words_of(label)
     return bool(words) and all(_is_known(word, more) for word in words)
 
 
 def names_disease(label: str) -> bool:
-    """Whether a word of the label says what it is (adenoma, colitis, normal mucosa), not only how or where it is."""
+    """Return whether a label names a disease or tissue (adenoma, colitis, normal mucosa), not only a site or a property."""
     return any(form in _sections()["what it is"] for word in words_of(label) for form in _forms(word))
 
 
@@ -52,9 +52,9 @@ def _forms(word: str) -> list[str]:
     return [word, *(word[: -len(end)] + instead for end, instead in _ENDINGS if word.endswith(end))]
 
 
-def _even(word: str) -> str:
-    for spelling, even in _SPELLINGS:
-        word = word.replace(spelling, even)
+def _american(word: str) -> str:
+    for british, american in _SPELLINGS:
+        word = word.replace(british, american)
     return word
 
 
@@ -66,13 +66,13 @@ def _words() -> frozenset[str]:
 
 @cache
 def _sections() -> dict[str, frozenset[str]]:
-    """Section of the list → its words; a hyphened entry counts as its words."""
+    """Section of the list → its words; an entry with a hyphen counts as two words."""
     text = files("videopath.core.pathology").joinpath("terms.txt").read_text(encoding="utf-8")
-    found: dict[str, list[str]] = {}
+    sections: dict[str, list[str]] = {}
     section = ""
     for line in text.splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif not line.startswith("#"):
-            found.setdefault(section, []).extend(words_of(line))
-    return {name: frozenset(words) for name, words in found.items()}
+            sections.setdefault(section, []).extend(words_of(line))
+    return {name: frozenset(words) for name, words in sections.items()}

@@ -37,7 +37,7 @@ def test_what_a_diagnosis_is_worth(said: str, truth: str, worth: float) -> None:
 
 
 def test_no_name_means_two_things_and_every_class_of_nano_is_known() -> None:
-    names = Counter(entities._plain(name) for own, e, _ in entities._table() for name in (own, *e.also))
+    names = Counter(entities._normalised(name) for own, e, _ in entities._table() for name in (own, *e.also))
     assert not [name for name, count in names.items() if count > 1]
     for _, diagnosis in corpus.LABELS.values():
         entity = entity_of(diagnosis)

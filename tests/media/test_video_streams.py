@@ -232,7 +232,7 @@ def test_a_name_that_is_not_utf8_is_said(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system takes no such name")
     for read in (lambda: open_clip(odd, 2), lambda: playable(odd, tmp_path / "cache")):
-        with pytest.raises(InputError, match="not valid UTF-8 text: rename") as caught:
+        with pytest.raises(InputError, match="not valid UTF-8 text. Rename") as caught:
             read()
         str(caught.value).encode()
 
