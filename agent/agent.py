@@ -1,4 +1,4 @@
-"""The diagnostic agent: cases begun, streamed, reviewed and resumed."""
+"""The diagnostic agent: starts, streams, reviews and resumes cases."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _log = logging.getLogger(__name__)
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
 _DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
-"""What LangGraph and msgpack raise for checkpoints that are damaged; a ``ValidationError`` is a ``ValueError``."""
+"""What LangGraph and msgpack raise for damaged checkpoints; a ``ValidationError`` is a ``ValueError``."""
 
 
 class DiagnosticAgent:
-    """From a video to a diagnosis with its reasoning trace.
+    """The agent: from a video to a diagnosis with its reasoning trace.
 
-    One agent may work on many cases, one after the other or from several threads; it keeps no state of a case:
-    that is in the case library and its checkpoints. Use it in a ``with``, or ``close`` it.
+    One agent may work on many cases, one after the other or in several threads. The state of a case is in the case
+    library and its checkpoints, not in the agent. Use the agent in a ``with`` block, or call :meth:`close`.
     """
 
     def __init__(self, nodes: Nodes, connection: sqlite3.Connection) -> None:
@@ -115,12 +115,12 @@ class DiagnosticAgent:
 
     @property
     def library(self) -> CaseLibrary:
-        """Where the agent's cases are kept."""
+        """The library that holds the agent's cases."""
         return self._nodes.library
 
     @property
     def info(self) -> EngineInfo:
-        """What its model is; it is loaded for it if it was not yet."""
+        """What the agent's model is. The model is loaded if it was not loaded yet."""
         return self._nodes.sessions.info
 
     def diagnose(
@@ -136,9 +136,24 @@ class DiagnosticAgent:
         exclude: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> CaseReport:
-        """Work on a case to its end, or to the review that waits for a person.
+        """Work on a case until it ends or waits for a review.
 
-        ``exclude``: sources, patients or groups whose records may not be used; the video itself never is.
+        Args:
+            video: A video, an image or a folder of frames.
+            question: The question; default: the best diagnosis is asked for.
+            site: Where in the body the tissue comes from; it binds the differential.
+            case_id: The id of the new case; default: a new id.
+            start: First second of the segment; default: the beginning.
+            end: Last second of the segment; default: the end.
+            sampling: How frames are chosen: "uniform", "fps" or "keyframes".
+            exclude: Sources, patients or groups whose records may not be used. The video itself is always excluded.
+            on_progress: Called for what happens between two steps: started steps, activities, tokens.
+
+        Returns:
+            The report. Its status is "waiting for review" if a person has to decide; continue with :meth:`resume`.
+
+        Raises:
+            InputError: The video, the site or the question cannot be used.
         """
         request = CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
         for _ in self.stream_case(request, on_progress=on_progress):
@@ -158,11 +173,24 @@ class DiagnosticAgent:
         exclude: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> Iterator[Step]:
-        """Each step as it finishes. ``on_progress`` hears of what happens in between: steps begun, tokens.
+        """Work on a case and yield each step as it finishes.
 
-        A caller that stops iterating leaves a case that ``resume`` continues. Give a ``case_id`` (``new_case_id()``)
-        to ask for the ``report`` afterwards. Raises ``InputError`` for a video, site or question that cannot be used;
-        no case is kept when its model could not answer even once.
+        If you stop iterating, :meth:`resume` continues the case. Give a ``case_id`` (``new_case_id()``) to get the
+        :meth:`report` afterwards. If the model could not answer even once, no case is kept.
+
+        Args:
+            video: As in :meth:`diagnose`, like all other arguments.
+            question: See :meth:`diagnose`.
+            site: See :meth:`diagnose`.
+            case_id: See :meth:`diagnose`.
+            start: See :meth:`diagnose`.
+            end: See :meth:`diagnose`.
+            sampling: See :meth:`diagnose`.
+            exclude: See :meth:`diagnose`.
+            on_progress: See :meth:`diagnose`.
+
+        Raises:
+            InputError: The video, the site or the question cannot be used.
         """
         request = CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
         return self.stream_case(request, on_progress=on_progress)
@@ -191,10 +219,10 @@ class DiagnosticAgent:
         sampling: str = "uniform",
         exclude: Sequence[str] = (),
     ) -> str:
-        """Enter a case in the library and return its id; the work on it begins with ``stream_resume``.
+        """Enter a case in the library and return its id; :meth:`stream_resume` starts the work.
 
-        For those who queue cases: one that waits is known to the library and outlives the process. Raises as
-        ``stream`` does.
+        Use it to queue cases: a waiting case is in the library and outlives the process. Arguments and errors are those
+        of :meth:`diagnose`.
         """
         return self.begin_case(
             CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
@@ -212,10 +240,18 @@ class DiagnosticAgent:
         *,
         on_progress: OnProgress | None = None,
     ) -> CaseReport:
-        """Continue a case after a kill, or with a person's decision after a review interrupt.
+        """Continue a case after a kill, or with a person's decision after a review.
 
-        Without a decision a case that waits for one is returned as it waits, and a finished one as it is. Raises
-        ``CaseError`` for an unknown case and for a decision that is stale, repeated or not asked for.
+        Args:
+            case_id: The case.
+            decision: The decision that the case waits for. Without one, a waiting or finished case stays as it is.
+            on_progress: As in :meth:`diagnose`.
+
+        Returns:
+            The report.
+
+        Raises:
+            CaseError: The case is unknown, or it does not wait for exactly this decision.
         """
         for _ in self.stream_resume(case_id, decision, on_progress=on_progress):
             pass
@@ -229,12 +265,19 @@ class DiagnosticAgent:
         on_progress: OnProgress | None = None,
         held: bool = False,
     ) -> Iterator[Step]:
-        """``resume``, with each further step as it finishes. ``held``: the caller has taken the case's lock."""
+        """Continue a case as :meth:`resume` does, and yield each further step as it finishes.
+
+        Args:
+            case_id: See :meth:`resume`.
+            decision: See :meth:`resume`.
+            on_progress: See :meth:`diagnose`.
+            held: Whether the caller already holds the case's lock.
+        """
         self.library.entry(case_id)
         lost = "" if decision is None else decision_not_kept(read_decision(decision))
         with nullcontext() if held else self.library.working(case_id, lost=lost):
             if decision is None and self.library.finished(case_id):
-                self.library.drop_checkpoints(case_id)  # a kill may have come between its end and this
+                self.library.drop_checkpoints(case_id)  # a kill may have come after the end and before this
                 return
             inputs = self._continuation(case_id, decision)
             if inputs is None and self.pending(case_id):
@@ -243,36 +286,46 @@ class DiagnosticAgent:
                 yield from self._run(case_id, inputs, on_progress)
 
     def pending(self, case_id: str) -> Interrupt | None:
-        """The review that a case waits for: its ``id`` goes into the decision, its ``value`` is what to decide on."""
+        """Return the review that a case waits for; None if it waits for none.
+
+        Its ``id`` goes into the decision as ``interrupt_id``; its ``value`` is what the person decides on.
+        """
         return next(iter(self._snapshot(case_id).interrupts), None)
 
     def check(self, case_id: str, decision: Decision | dict[str, Any]) -> Decision:
-        """A decision with what it changes, before it is given to ``resume``; nothing is loaded or changed for it.
+        """Check a decision before it is given to :meth:`resume`; nothing is loaded or changed.
 
-        Raises ``CaseError`` as ``resume`` does: the case does not wait for exactly this decision, or it cannot be
-        carried out.
+        Returns:
+            The decision with its ``changes`` filled in.
+
+        Raises:
+            CaseError: The case does not wait for exactly this decision, or the decision cannot be carried out.
         """
         decision = read_decision(decision)
         waiting = self.pending(case_id)
         lost = decision_not_kept(decision)
         if waiting is None:
             raise CaseError(
-                f"Case {case_id} does not wait for a decision: it was given already or was never asked for.{lost}"
+                f"Case {case_id} does not wait for a decision: somebody has already decided, or no decision was asked for.{lost}"
             )
         if decision.interrupt_id not in (None, waiting.id):
             raise CaseError(
-                f"The decision answers an earlier review of case {case_id}, not the one that waits now: "
-                f"look at it again.{lost}"
+                f"The decision answers an earlier review of case {case_id}, not the present one: "
+                f"look at the case again.{lost}"
             )
         case = self._case(case_id)
         return checked_decision(decision, settled_look(case), case.facts, case.unknown_label)
 
     def report(self, case_id: str) -> CaseReport:
-        """The report of a case that is finished or waits for a review."""
+        """Return the report of a case that is finished or waits for a review.
+
+        Raises:
+            CaseError: The case is unknown or has no report yet.
+        """
         return self.library.get(case_id)
 
     def close(self) -> None:
-        """Close sessions and checkpoints; what works on cases raises ``CaseError`` from now on."""
+        """Close sessions and checkpoints. Work on cases raises ``CaseError`` from now on."""
         self._closed = True
         self._nodes.sessions.close()
         self._connection.close()
@@ -294,37 +347,35 @@ class DiagnosticAgent:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise CaseError(
-                "This agent is closed: load another with DiagnosticAgent.load, or work within its `with`."
-            )
+            raise CaseError("This agent is closed: load another one, or work within its `with` block.")
 
     def _continuation(
         self, case_id: str, decision: Decision | dict[str, Any] | None
     ) -> Command | CaseInput | None:
-        """What the graph goes on with: a decision, the inputs where not even they are in a checkpoint, or nothing."""
+        """Return the graph's next input: the decision; the inputs, if there is no checkpoint yet; else None."""
         if decision is not None:
             return Command(resume=self.check(case_id, decision).model_dump(mode="json"))
         if self._snapshot(case_id).created_at is not None:
             return None
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
-            raise CaseError(f"Case {case_id} was stopped before it began: delete it and begin a new one.")
+            raise CaseError(f"Case {case_id} was stopped before it started: delete it and start a new one.")
         try:
-            found = parse_json(inputs.read_bytes(), str(inputs), CaseError)
+            values = parse_json(inputs.read_bytes(), str(inputs), CaseError)
         except OSError as error:
             raise CaseError(f"{inputs} cannot be read: {error.strerror or error}.") from error
-        if not isinstance(found, dict) or not isinstance(found.get("video"), str):
+        if not isinstance(values, dict) or not isinstance(values.get("video"), str):
             raise CaseError(f"{inputs} is damaged: diagnose the video again.")
-        return cast(CaseInput, found)
+        return cast(CaseInput, values)
 
     def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
-        """Run the graph until it ends or waits; the library always knows how far the case is."""
+        """Run the graph until it ends or waits; the library has the status of the case all the while."""
         self.library.set_status(case_id, "running")
         started = time.monotonic()
         _log.info("Case %s: %s.", case_id, "begun" if isinstance(inputs, dict) else "resumed")
         try:
-            # "updates" alone: the nodes run in this thread, so that an interrupt stops them between two tokens, and
-            # a step is told when its checkpoint is on disk. ("custom" would run them in a thread of their own.)
+            # Only "updates": then the nodes run in this thread, so that an interrupt stops them between two tokens,
+            # and a step is yielded when its checkpoint is on disk. "custom" would run the nodes in another thread.
             updates: Any = self.graph.stream(
                 inputs,
                 self._config(case_id),
@@ -367,18 +418,18 @@ class DiagnosticAgent:
         return {"configurable": {"thread_id": case_id}, "recursion_limit": 50}
 
     def _snapshot(self, case_id: str) -> Any:
-        """What the checkpoints hold of a case. Raises ``CaseError`` where they are damaged."""
+        """Return the latest checkpoint of a case; raise ``CaseError`` if it is damaged."""
         self._refuse_closed()
         try:
-            found = self.graph.get_state(self._config(case_id))
-            if found.values:  # none before the first checkpoint
-                _STATE.validate_python(found.values)
-                _MARKS.validate_python(found.metadata)
+            snapshot = self.graph.get_state(self._config(case_id))
+            if snapshot.values:  # empty before the first checkpoint
+                _STATE.validate_python(snapshot.values)
+                _MARKS.validate_python(snapshot.metadata)
         except VideoPathError:
             raise
         except _DAMAGE as error:
             raise CaseError(_damaged(case_id, error)) from error
-        return found
+        return snapshot
 
     def _case(self, case_id: str) -> StateView:
         return StateView(self._snapshot(case_id).values)
@@ -393,10 +444,10 @@ def _damaged(case_id: str, error: Exception) -> str:
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
-    """The new steps of an update. After a kill, LangGraph tells finished ones once more and marks them as cached."""
+    """Yield the new steps of an update. After a kill, LangGraph repeats finished ones and marks them as cached."""
     if not update.get("__metadata__", {}).get("cached"):
         for node, change in update.items():
-            if change and not node.startswith("__"):  # nothing of a review that failed: its error follows
+            if change and not node.startswith("__"):  # a failed review has no change; its error follows
                 yield from (Step.model_validate(step) for step in change["steps"])
 
 

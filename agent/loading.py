@@ -1,4 +1,4 @@
-"""The parts of an agent from their names. Weights and index are loaded by the first case that needs them."""
+"""Loading of an agent's parts by their names. The first case that needs weights or index loads them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def load_nodes(
     Raises:
         InputError: ``engine`` is given and the spec has a base, or a name cannot be written.
     """
-    base = None if spec.base is None else _kept_whole(spec.base)
+    base = None if spec.base is None else _absolute_name(spec.base)
     device, dtype = spec.device, spec.dtype
     sessions = _session_pool(replace(spec, base=base), engine)
     folder = _folder_of(knowledge)
-    kept = {"the model": sessions.name, "the base": base, "the knowledge base": folder, "the device": device}
-    for what, name in kept.items():
+    names = {"the model": sessions.name, "the base": base, "the knowledge base": folder, "the device": device}
+    for what, name in names.items():
         refuse_unwritable(name or "", what)
     settings = RunSettings(
         model=sessions.name,
@@ -74,11 +74,11 @@ def _session_pool(spec: EngineSpec, engine: Engine | None) -> SessionPool:
 
         return load_local_engine(spec)
 
-    return SessionPool(NANO if str(spec.model) == NANO else _kept_whole(spec.model), load=load)
+    return SessionPool(NANO if str(spec.model) == NANO else _absolute_name(spec.model), load=load)
 
 
-def _kept_whole(name: str | Path) -> str:
-    """A folder with its whole path, so that the case resumes from any other folder; a hub id as it is."""
+def _absolute_name(name: str | Path) -> str:
+    """Return a folder's whole path, so that the case can resume from any folder; return a hub id as it is."""
     return str(Path(name).resolve()) if Path(name).is_dir() else str(name)
 
 

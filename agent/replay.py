@@ -38,8 +38,8 @@ _BY_A_PERSON = ("status", "description", "diagnosis", "abstained")
 _HASHES = ("weights", "video", "frames", "prompts", "knowledge")
 
 
-class Difference(BaseModel):
-    """A field that is not as it was."""
+class FieldDifference(BaseModel):
+    """A field that differs between the two runs."""
 
     field: str
     before: str
@@ -47,12 +47,12 @@ class Difference(BaseModel):
 
 
 class ReplayResult(BaseModel):
-    """What a replay found."""
+    """The result of a replay."""
 
     case_id: str
     problems: list[str]
-    """What was changed in the bundle since it was written."""
-    differences: list[Difference]
+    """What was changed in the bundle since it was written, a sentence each."""
+    differences: list[FieldDifference]
     notes: list[str]
     """What was not compared, and why."""
     report: CaseReport
@@ -60,7 +60,7 @@ class ReplayResult(BaseModel):
 
     @property
     def same(self) -> bool:
-        """Whether bundle and case are as they were."""
+        """Whether the bundle is unchanged and both runs agree."""
         return not self.problems and not self.differences
 
 
@@ -75,62 +75,73 @@ def replay(
     accept_licence: bool = False,
     on_step: Callable[[Step], None] | None = None,
 ) -> ReplayResult:
-    """Run the case of a bundle again with the same settings, in a home of its own, and compare.
+    """Run the case of a bundle again with the same settings, in a temporary home, and compare the two reports.
 
-    The decisions of its reviews are given again, each at its review; a signature after the end is not.
+    The decisions of the reviews are given again; a signature after the end is not.
 
-    ``model`` (a name or an engine) with its ``base``, ``knowledge`` and ``device`` stand in for those of the case
-    where they are elsewhere now. Raises ``InputError`` when the bundle cannot be read or the video is another one.
+    Args:
+        bundle: The bundle, a zip file.
+        video: The video of the case.
+        model: A name or a loaded engine, in place of the case's model.
+        base: The base of ``model``, or in place of the case's base.
+        knowledge: In place of the case's knowledge base.
+        device: In place of the case's device.
+        accept_licence: Whether you accept the licence of weights from the hub.
+        on_step: Called for each step as it finishes.
+
+    Raises:
+        InputError: The bundle cannot be read, the video is another one, or the bundle names a model, base or knowledge
+            base that you did not name.
     """
-    then = read_bundle(Path(bundle))
-    _refuse_other_video(then.report, Path(video))
-    _refuse_unnamed(then.report.settings, model=model, base=base, knowledge=knowledge)
-    settings = then.report.settings.model_copy()
-    settings.policy = {**settings.policy, "review": "always" if _was_reviewed(then.report) else "never"}
+    original = read_bundle(Path(bundle))
+    _refuse_other_video(original.report, Path(video))
+    _require_names(original.report.settings, model=model, base=base, knowledge=knowledge)
+    settings = original.report.settings.model_copy()
+    settings.policy = {**settings.policy, "review": "always" if _was_reviewed(original.report) else "never"}
     name, engine = (model, None) if isinstance(model, str | Path) else (None, model)
     spec = spec_of(settings).overridden(model=name, base=base, device=device, accept_licence=accept_licence)
     with (
         tempfile.TemporaryDirectory(prefix="videopath-replay-") as home,
         agent_of(settings, Path(home), spec=spec, engine=engine, knowledge=knowledge) as agent,
     ):
-        case_id = then.report.case_id
-        request = dataclasses.replace(CaseRequest.of(then.report, case_id), video=video)
+        case_id = original.report.case_id
+        request = dataclasses.replace(CaseRequest.of(original.report, case_id), video=video)
         for step in agent.stream_case(request):
             if on_step:
                 on_step(step)
-        refused = _decide_again(agent, then.report, on_step)
-        now = agent.report(case_id)
-    now.folder = None  # it was in the home that is gone
+        refused = _decide_again(agent, original.report, on_step)
+        report = agent.report(case_id)
+    report.folder = None  # the temporary home is deleted
     notes = []
-    if _signed_afterwards(then.report):
+    if _signed_afterwards(original.report):
         notes.append(
-            "This case was signed after its end: label, description and status are the person's and were not compared."
+            "This case was signed after its end: diagnosis, description and status are the person's, so they were not compared."
         )
-    if then.report.addenda:
+    if original.report.addenda:
         notes.append("People added addenda after the signature: they were not compared.")
-    if _before_the_rules(then.report):
+    if _is_before_context_rules(original.report):
         notes.append(
-            "This case is of an earlier version, which chose similar cases by other rules: what differs may follow from them."
+            "An earlier version made this case and chose similar cases by other rules: differences may follow from that."
         )
     return ReplayResult(
         case_id=case_id,
-        problems=then.problems,
-        differences=[*refused, *differences(then.report.without_paths(), now.without_paths())],
+        problems=original.problems,
+        differences=[*refused, *differences(original.report.without_paths(), report.without_paths())],
         notes=notes,
-        report=now,
+        report=report,
     )
 
 
-def _refuse_unnamed(settings: RunSettings, **named: Any) -> None:
-    """A bundle may be a stranger's: nothing is loaded or downloaded because it says so, only because the user names it."""
-    if named["model"] is not None:
-        del named["base"]  # that of the bundle is not used with another model
-    for kind, given in named.items():
+def _require_names(settings: RunSettings, **choices: Any) -> None:
+    """Reject a model, base or knowledge base that only the bundle names: a bundle may come from a stranger."""
+    if choices["model"] is not None:
+        del choices["base"]  # the base of the bundle is not used with another model
+    for kind, choice in choices.items():
         name = getattr(settings, kind)
-        if given is None and name not in (None, "", "nano"):
+        if choice is None and name not in (None, "", "nano"):
             raise InputError(
-                f"The bundle was made with the {kind} {name}, which is not loaded because a bundle says so: if you "
-                f"have it and trust it, give --{kind} {name}, a folder with its whole path."
+                f"The bundle names the {kind} {name}; it is loaded only if you name it, too: if you have it and trust "
+                f"it, give --{kind} {name}, a folder with its whole path."
             )
 
 
@@ -176,27 +187,31 @@ def spec_of(settings: RunSettings, *, accept_licence: bool = False) -> EngineSpe
 
 
 def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
-    """The settings that a case was begun with, finished or not."""
+    """Return the settings that a case was started with.
+
+    Raises:
+        CaseError: The case is unknown, or its inputs are missing or damaged.
+    """
     library.entry(case_id)
     inputs = library.folder(case_id) / INPUTS_NAME
     try:
         return RunSettings.model_validate(json.loads(inputs.read_bytes())["settings"])
     except FileNotFoundError as error:
         raise CaseError(
-            f"Case {case_id} was stopped before it began: delete it and diagnose its video again."
+            f"Case {case_id} was stopped before it started: delete it and diagnose its video again."
         ) from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CaseError(f"{inputs} is damaged: diagnose the video again.") from error
 
 
-def differences(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
-    """Every field of the outcome that is not the same; numbers may differ by ``TOLERANCE``."""
+def differences(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
+    """Yield each field of the outcome that differs; numbers may differ by ``TOLERANCE``."""
     by_a_person = _signed_afterwards(before)
     for name in _EXACT:
         if not (by_a_person and name in _BY_A_PERSON):
             yield from _unless_equal(name, getattr(before, name), getattr(after, name))
     if not _close(before.confidence, after.confidence):
-        yield Difference(
+        yield FieldDifference(
             field="confidence", before=f"{before.confidence:.6f}", after=f"{after.confidence:.6f}"
         )
     yield from _differential(before, after)
@@ -210,9 +225,9 @@ def differences(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
 
 def _decide_again(
     agent: DiagnosticAgent, report: CaseReport, on_step: Callable[[Step], None] | None
-) -> list[Difference]:
-    """Give the decisions of the case's reviews again; the first that cannot be given is the last."""
-    for decision in _given_at_reviews(report):
+) -> list[FieldDifference]:
+    """Give the decisions of the case's reviews again; stop at the first that is rejected."""
+    for decision in _review_decisions(report):
         again = decision.model_copy(update={"interrupt_id": None})
         try:
             for step in agent.stream_resume(report.case_id, again):
@@ -221,60 +236,62 @@ def _decide_again(
         except CaseError as error:
             by = decision.reviewer or "an unnamed reviewer"
             return [
-                Difference(field="review", before=f"{decision.action} by {by}", after=f"refused: {error}")
+                FieldDifference(
+                    field="review", before=f"{decision.action} by {by}", after=f"refused: {error}"
+                )
             ]
     return []
 
 
-def _given_at_reviews(report: CaseReport) -> list[Decision]:
-    """The decisions that the graph waited for; those after them are signatures of a finished case."""
+def _review_decisions(report: CaseReport) -> list[Decision]:
+    """Return the decisions of reviews; those after them are signatures of the finished case."""
     return report.review[: sum(step.name == "review" for step in report.steps)]
 
 
 def _was_reviewed(report: CaseReport) -> bool:
-    return bool(_given_at_reviews(report)) or report.status == "waiting for review"
+    return bool(_review_decisions(report)) or report.status == "waiting for review"
 
 
 def _signed_afterwards(report: CaseReport) -> bool:
-    return len(report.review) > len(_given_at_reviews(report))
+    return len(report.review) > len(_review_decisions(report))
 
 
-def _differential(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
+def _differential(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
     then = {c.label: c.probability for c in before.differential}
     now = {c.label: c.probability for c in after.differential}
     for label in dict.fromkeys([*then, *now]):
         one, other = then.get(label), now.get(label)
         if one is None or other is None or not _close(one, other):
-            yield Difference(field=f"differential: {label}", before=_number(one), after=_number(other))
+            yield FieldDifference(field=f"differential: {label}", before=_number(one), after=_number(other))
 
 
-def _similar_cases(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
+def _similar_cases(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
     yield from _unless_equal("similar_cases", _neighbours(before), _neighbours(after))
     scores = {case.id: case.score for case in before.similar_cases}
     for case in after.similar_cases:
         if case.id in scores and not _close(scores[case.id], case.score):
-            yield Difference(
+            yield FieldDifference(
                 field=f"similar_cases: {case.id}", before=_number(scores[case.id]), after=_number(case.score)
             )
-    if not _before_the_rules(before):
+    if not _is_before_context_rules(before):
         yield from _views(before, after)
         yield from _unless_equal("excluded", _excluded(before), _excluded(after))
 
 
-def _views(before: CaseReport, after: CaseReport) -> Iterator[Difference]:
-    """Scores in each view. Ranks follow from them and swap where two are nearly equal, so they are not compared."""
+def _views(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
+    """Compare the scores in each view. Ranks are not compared: nearly equal scores swap them."""
     then = {case.id: case.scores for case in before.similar_cases}
     for case in after.similar_cases:
         for view in dict.fromkeys([*then.get(case.id, {}), *case.scores]) if case.id in then else ():
             one, other = then[case.id].get(view), case.scores.get(view)
             if one is None or other is None or not _close(one, other):
-                yield Difference(
+                yield FieldDifference(
                     field=f"similar_cases: {case.id}, {view}", before=_number(one), after=_number(other)
                 )
 
 
-def _before_the_rules(report: CaseReport) -> bool:
-    """Whether the case is older than the rules by which similar cases become evidence."""
+def _is_before_context_rules(report: CaseReport) -> bool:
+    """Return whether the case is older than the context rules."""
     return "context" not in report.settings.policy
 
 
@@ -295,9 +312,9 @@ def _excluded(report: CaseReport) -> list[str]:
     ]
 
 
-def _unless_equal(field: str, before: Any, after: Any) -> Iterator[Difference]:
+def _unless_equal(field: str, before: Any, after: Any) -> Iterator[FieldDifference]:
     if before != after:
-        yield Difference(field=field, before=_text(before), after=_text(after))
+        yield FieldDifference(field=field, before=_text(before), after=_text(after))
 
 
 def _text(value: Any) -> str:
@@ -321,9 +338,9 @@ def _refuse_other_video(report: CaseReport, video: Path) -> None:
         )
     if not video.exists():
         raise InputError(f"There is no file {video}; give the video of the case.")
-    found = open_source(video).sha256()
-    if found != report.video.sha256:
+    sha256 = open_source(video).sha256()
+    if sha256 != report.video.sha256:
         raise InputError(
-            f"{video} is not the video of the case: its SHA-256 is {found[:12]}…, the bundle names "
+            f"{video} is not the video of the case: its SHA-256 is {sha256[:12]}…, the bundle has "
             f"{report.video.sha256[:12]}…."
         )

@@ -1,4 +1,4 @@
-"""The graph for LangGraph's own tools (``langgraph.json``): built from the settings, checkpoints by the tool itself."""
+"""The graph for LangGraph's own tools (``langgraph.json``). These tools save the checkpoints themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videopath.model.inference.spec import EngineSpec
 
 
 def make_graph() -> CaseGraph:
-    """The graph around the model and the knowledge base of the settings."""
+    """Return the graph with the model and the knowledge base of the settings."""
     settings = load_settings()
     if settings.log_level:  # the server shows the log
         logging.getLogger(log.NAME).setLevel(settings.log_level.upper())

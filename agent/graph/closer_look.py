@@ -1,4 +1,4 @@
-"""Where to look closer: a denser segment around the most telling moment, cropped to where the tissue is."""
+"""The choice of a closer look: a shorter segment around the most telling moment, cropped to the tissue."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ if TYPE_CHECKING:
     from videopath.agent.cases.records import VideoFacts
     from videopath.model import Clip
 
-_SEGMENT_SHARE = 0.25  # of the segment before
-_SHORTEST = 1.0  # seconds
-_CROP_SHARE = 0.5  # of width and height before
-_SMALLEST_CROP = 128  # pixels of the source: below that a crop only enlarges blur
-_CELLS = 16  # the frame is judged in 16 × 16 cells
-_COLOURED = 20  # of 255, largest minus smallest channel: stained tissue, not glass
+_SEGMENT_SHARE = 0.25  # of the present segment
+_MIN_SEGMENT = 1.0  # seconds
+_CROP_SHARE = 0.5  # of the present width and height
+_MIN_CROP = 128  # pixels of the source: a smaller crop only enlarges blur
+_CELLS = 16  # the frame is divided into 16 × 16 cells
+_MIN_COLOUR = 20  # of 255, largest minus smallest channel: stained tissue, not glass
 
 
 def can_look_closer(facts: VideoFacts, request: ClipInput) -> bool:
-    """Whether a shorter segment or a smaller crop of this request would still show something new."""
+    """Return whether a shorter segment or a smaller crop of this request can show something new."""
     return _can_crop(facts, request.crop or WHOLE) or _can_shorten(facts, request)
 
 
 def closer_request(facts: VideoFacts, request: ClipInput, moment: float, view: Clip) -> ClipInput:
-    """The request of a closer look at ``moment``; ``view`` is the frame there, cropped as in ``request``."""
+    """Return the request of a closer look.
+
+    Args:
+        facts: The source.
+        request: The request of the present look.
+        moment: The most telling moment, in seconds.
+        view: The frame at this moment, cropped as in ``request``.
+    """
     start, end = (
         _segment(facts, request, moment) if _can_shorten(facts, request) else (request.start, request.end)
     )
@@ -38,15 +45,22 @@ def closer_request(facts: VideoFacts, request: ClipInput, moment: float, view: C
 
 
 def most_telling(findings: list[LocatedFinding]) -> LocatedFinding | None:
-    """The finding that one moment shows much better than the others do."""
+    """Return the finding with the highest contrast between its moment and the others; None without findings."""
     return max(findings, key=lambda finding: finding.contrast, default=None)
 
 
 def tissue_window(frame: np.ndarray) -> Crop:
-    """The half-size window of a frame (uint8 [H,W,3]) with the most sharp stained detail, as parts of the frame."""
+    """Return the window with the most sharp, stained detail: half as wide and half as high as the frame.
+
+    Args:
+        frame: uint8 [H,W,3], RGB.
+
+    Returns:
+        Left, top, right and bottom as shares of the frame.
+    """
     pixels = frame.astype(np.float32)
     grey = pixels.mean(axis=2)  # [H,W]
-    coloured = pixels.max(axis=2) - pixels.min(axis=2) > _COLOURED
+    coloured = pixels.max(axis=2) - pixels.min(axis=2) > _MIN_COLOUR
     rows, columns = np.gradient(grey)
     cells = _cell_sums((np.abs(rows) + np.abs(columns)) * coloured)  # [16,16]
     side = int(_CELLS * _CROP_SHARE)
@@ -61,7 +75,7 @@ def tissue_window(frame: np.ndarray) -> Crop:
 
 
 def _cell_sums(values: np.ndarray) -> np.ndarray:
-    """[H,W] → [16,16]."""
+    """Sum the values of each cell: [H,W] → [16,16]."""
     rows = np.linspace(0, values.shape[0], _CELLS, endpoint=False, dtype=int)
     columns = np.linspace(0, values.shape[1], _CELLS, endpoint=False, dtype=int)
     return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
@@ -81,7 +95,7 @@ def _within(outer: Crop, inner: Crop) -> Crop:
 def _can_crop(facts: VideoFacts, crop: Crop) -> bool:
     width = (crop[2] - crop[0]) * facts.width
     height = (crop[3] - crop[1]) * facts.height
-    return min(width, height) * _CROP_SHARE >= _SMALLEST_CROP
+    return min(width, height) * _CROP_SHARE >= _MIN_CROP
 
 
 def _span(facts: VideoFacts, request: ClipInput) -> tuple[float, float]:
@@ -90,11 +104,11 @@ def _span(facts: VideoFacts, request: ClipInput) -> tuple[float, float]:
 
 def _can_shorten(facts: VideoFacts, request: ClipInput) -> bool:
     start, end = _span(facts, request)
-    return facts.kind != "image" and (end - start) * _SEGMENT_SHARE >= _SHORTEST
+    return facts.kind != "image" and (end - start) * _SEGMENT_SHARE >= _MIN_SEGMENT
 
 
 def _segment(facts: VideoFacts, request: ClipInput, moment: float) -> tuple[float, float]:
-    """A quarter of the segment before, around the moment and within the segment."""
+    """Return a quarter of the present segment, around the moment and within the segment."""
     start, end = _span(facts, request)
     length = (end - start) * _SEGMENT_SHARE
     first = min(max(moment - length / 2, start), end - length)

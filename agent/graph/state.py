@@ -1,6 +1,6 @@
-"""The state of a case: plain JSON only, so that a checkpoint is small and read back exactly as it was written.
+"""The state of a case: plain JSON only, so that checkpoints are small and are read exactly as they were written.
 
-Frames and tensors never enter it: a clip is named by the request that opens it.
+It never holds frames or tensors: a clip is named by the request that opens it.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from typing_extensions import TypedDict  # pydantic reads typing's own only from
 from videopath.core.errors import InputError
 
 Json = dict[str, Any]
-"""A record of ``tools.schemas`` or ``agent.records`` as ``model_dump(mode="json")`` gives it."""
+"""A record of ``tools.schemas`` or ``agent.cases.records``, from ``model_dump(mode="json")``."""
 
 
 class CaseInput(TypedDict):
-    """What a case starts from."""
+    """The inputs of the graph."""
 
     video: Required[str]
     site: NotRequired[str | None]
     question: NotRequired[str | None]
-    case_id: NotRequired[str]  # none: the thread id
-    settings: NotRequired[Json]  # RunSettings; none: those of the agent
+    case_id: NotRequired[str]  # default: the thread id
+    settings: NotRequired[Json]  # RunSettings; default: those of the agent
 
 
-def checked_input(given: Any) -> CaseInput:
-    """What a case starts from, as a caller of the graph gave it; settings as all of them.
+def checked_input(value: Any) -> CaseInput:
+    """Return the inputs that a caller gave the graph.
 
     Raises:
-        InputError: A part is missing, or is not what it should be.
+        InputError: A part is missing or has the wrong type.
     """
     from videopath.agent.cases.records import RunSettings, reason_of
 
     try:
-        found = TypeAdapter(CaseInput).validate_python(given, strict=True)
-        if found.get("settings"):
-            RunSettings.model_validate(found["settings"])
+        inputs = TypeAdapter(CaseInput).validate_python(value, strict=True)
+        if inputs.get("settings"):
+            RunSettings.model_validate(inputs["settings"])
     except ValidationError as error:
         raise InputError(
             f"The input of the case is not usable: {reason_of(error)}. Give at least video, the path of a file."
         ) from error
-    return found
+    return inputs
 
 
 class CheckpointMarks(TypedDict):
-    """What LangGraph must find beside a state to go on from it."""
+    """What LangGraph needs beside a state to continue from it."""
 
     step: int
     counters_since_delta_snapshot: NotRequired[dict[str, Any]]
@@ -58,27 +58,27 @@ class Look(TypedDict):
 
     request: Json  # ClipInput: which frames were looked at
     described: Json  # DescribeResult
-    blind: Json  # DiagnoseResult before any neighbour was seen
+    blind: Json  # DiagnoseResult without similar cases
     retrieved: Json  # RetrieveResult
-    final: Json  # DiagnoseResult with the neighbours as evidence, fused with the cases' vote
+    final: Json  # DiagnoseResult with similar cases as evidence, fused with their vote
     features: dict[str, float]
     confidence: float
-    reasons: list[str]  # why the agent abstains on this look; empty: it does not
+    reasons: list[str]  # why the agent abstains on this look; empty if it does not
     closer: bool  # whether a closer look may settle it
-    revision: NotRequired[int]  # how many revisions of a person came before it
-    vouchers: NotRequired[list[Json]]  # Voucher: the model, and the similar cases where they voted
+    revision: NotRequired[int]  # number of revisions before it
+    vouchers: NotRequired[list[Json]]  # Voucher: the model, and the similar cases if they voted
     calibrated: NotRequired[bool]  # whether the confidence is a probability
-    corrected: NotRequired[bool]  # whether its description is not the one that the blind diagnosis rests on
+    corrected: NotRequired[bool]  # whether its description differs from that of the blind diagnosis
 
 
 class CaseState(CaseInput, total=False):
-    """Everything that the nodes know; a key is there once its node has finished."""
+    """The state of the graph; a key is there once its node has finished."""
 
     created: str  # ISO 8601, UTC
     facts: Json  # VideoFacts of the first clip
     quality: Json  # Quality
-    engine: Json  # EngineInfo of the model that described it first: the whole case is its
-    knowledge: Json  # hashes of what was searched
+    engine: Json  # EngineInfo of the model that the case was started with
+    knowledge: Json  # hashes of the knowledge base
     request: Json  # ClipInput of the present look
     described: Json
     blind: Json

@@ -1,4 +1,4 @@
-"""Steps: timed while a node works, on disk in the trace before the graph goes on."""
+"""Steps: timed while a node works, and written to the trace before the graph continues."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Progress:
 
 
 ACTIVITIES = "seconds_by_activity"
-"""The key of a step's detail that says how long each of its activities took."""
+"""The key of a step's detail with the seconds of each activity."""
 
 OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What belongs to one run of the graph and not to its case."""
+    """What belongs to one run of the graph, not to its case."""
 
-    # Not part of the JSON schema that LangGraph's server shows: no JSON can hold a function.
+    # Left out of the JSON schema of LangGraph's server, since JSON cannot hold a function.
     on_progress: SkipJsonSchema[OnProgress | None] = (
-        None  # called where the node works: what it raises ends the run at once
+        None  # called by the node; an exception from it ends the run at once
     )
 
 
@@ -51,26 +51,32 @@ class StepDraft:
 
     name: str
     runtime: CaseRuntime
-    model: str | None = None  # only where the step asks it
-    device: str = "cpu"  # the model's where the step asks it; all else is done by the processor
+    model: str | None = None  # None if the step does not ask the model
+    device: str = "cpu"  # the model's, if the step asks it
     started: str = field(default_factory=now)
     begun: float = field(default_factory=time.perf_counter)
-    activities: list[tuple[str, float]] = field(default_factory=list)  # what began, and when
+    activities: list[tuple[str, float]] = field(default_factory=list)  # the text and the start of each
 
     def __post_init__(self) -> None:
-        self._tell(Progress("started", self.name))
+        self._announce(Progress("started", self.name))
 
     def activity(self, text: str) -> None:
-        """Tell what begins now."""
+        """Announce an activity that begins now, such as "writing"."""
         self.activities.append((text, time.perf_counter()))
-        self._tell(Progress("activity", self.name, text, self.device))
+        self._announce(Progress("activity", self.name, text, self.device))
 
     def token(self, text: str) -> None:
-        """Pass on a piece of the model's answer."""
-        self._tell(Progress("token", self.name, text, self.device))
+        """Announce a piece of the model's answer."""
+        self._announce(Progress("token", self.name, text, self.device))
 
     def done(self, summary: str, detail: dict[str, Any], **fields: Any) -> Step:
-        """The finished step; ``fields`` are those of ``Step``. Its detail says how long each activity took."""
+        """Return the finished step.
+
+        Args:
+            summary: The outcome in a few words.
+            detail: Input and output; the seconds of each activity are added.
+            fields: Further fields of :class:`Step`.
+        """
         end = time.perf_counter()
         if spent := self._seconds_by_activity(end):
             detail = {**detail, ACTIVITIES: spent}
@@ -86,15 +92,15 @@ class StepDraft:
         )
 
     def _seconds_by_activity(self, end: float) -> dict[str, float]:
-        """Seconds by activity, in the order in which each first began; one lasts until the next begins."""
+        """Return the seconds of each activity, in order of their first start; one lasts until the next begins."""
         spent: dict[str, float] = {}
         ends = [*(begun for _, begun in self.activities), end][1:]
         for (text, begun), until in zip(self.activities, ends, strict=True):
             spent[text] = round(spent.get(text, 0.0) + until - begun, 3)
         return spent
 
-    def _tell(self, progress: Progress) -> None:
-        """To the listener of this run, and to LangGraph's own stream for those who use the graph by itself."""
+    def _announce(self, progress: Progress) -> None:
+        """Send progress to the listener of this run, and to LangGraph's stream for users of the graph alone."""
         self.runtime.stream_writer(asdict(progress))
         context = self.runtime.context
         if context and context.on_progress:
@@ -102,9 +108,14 @@ class StepDraft:
 
 
 def record_step(trace: Path, position: int, step: Step) -> None:
-    """Write the step as line ``position`` of the trace.
+    """Write a step to the trace.
 
-    A node that was killed after this and before its checkpoint runs again: its earlier line gives way.
+    If a node was killed between this and its checkpoint, it runs again; its new line replaces the old one.
+
+    Args:
+        trace: The trace file.
+        position: The number of the line, from 0.
+        step: The step.
     """
     lines = trace_lines(trace)
     if len(lines) > position:

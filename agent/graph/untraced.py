@@ -1,4 +1,4 @@
-"""A compiled graph that LangSmith does not see, whoever runs it and in whichever way."""
+"""A compiled graph that never sends traces to LangSmith."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from videopath.tools.untraced import tracing_allowed, untraced, without_tracers
 
 
 class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]):
-    """Every run of a graph is a ``stream`` or an ``astream``, and every change from outside a ``bulk_update_state``.
+    """A graph without tracing.
 
-    The context is left between two updates, so that the caller's own code is traced as before.
+    Every run of a graph is a ``stream`` or an ``astream``; every change from outside is a ``bulk_update_state``. Tracing
+    is on again between two updates, so the caller's own code is traced as before.
     """
 
     _traced = False
 
     @classmethod
     def of(cls, graph: CompiledStateGraph[CaseState, RunContext, CaseInput, CaseState]) -> Self:
-        """The same graph, untraced."""
-        made = cls.__new__(cls)
-        made.__dict__.update(vars(graph))
-        made._traced = tracing_allowed()  # now: a run may be in an event loop, which must not wait for a file
-        return made
+        """Return the same graph without tracing."""
+        untraced_graph = cls.__new__(cls)
+        untraced_graph.__dict__.update(vars(graph))
+        untraced_graph._traced = tracing_allowed()  # read here: an event loop must not wait for a file
+        return untraced_graph
 
     def copy(self, update: dict[str, Any] | None = None) -> Self:
-        """As LangGraph's ``copy``."""
-        made = super().copy(update)
-        made._traced = self._traced
-        return made
+        """Copy the graph; see LangGraph's ``copy``."""
+        copy = super().copy(update)
+        copy._traced = self._traced
+        return copy
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **more: Any) -> Iterator[Any]:
-        """As LangGraph's ``stream``."""
+        """Run the graph; see LangGraph's ``stream``."""
         updates: Any = super().stream(input, self._quiet(config), **more)
         with closing(updates):
             while True:
@@ -52,7 +53,7 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **more: Any
     ) -> AsyncIterator[Any]:
-        """As LangGraph's ``astream``."""
+        """Run the graph; see LangGraph's ``astream``."""
         updates: Any = super().astream(input, self._quiet(config), **more)
         async with aclosing(updates):
             while True:
@@ -64,19 +65,19 @@ class UntracedGraph(CompiledStateGraph[CaseState, RunContext, CaseInput, CaseSta
                 yield update
 
     def bulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
-        """As LangGraph's ``bulk_update_state``."""
+        """Change the state; see LangGraph's ``bulk_update_state``."""
         with untraced(self._traced):
             return super().bulk_update_state(self._quiet(config), supersteps)
 
     async def abulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
-        """As LangGraph's ``abulk_update_state``."""
+        """Change the state; see LangGraph's ``abulk_update_state``."""
         with untraced(self._traced):
             return await super().abulk_update_state(self._quiet(config), supersteps)
 
     def _quiet(self, config: RunnableConfig | None) -> RunnableConfig:
-        """The config with the callbacks that the run would get, its own or those of the run around it, less tracers."""
-        places = (config, self.config, var_child_runnable_config.get())
-        callbacks = next((place["callbacks"] for place in places if place and place.get("callbacks")), None)
+        """Return the config without tracers: with the other callbacks that the run would get, its own or inherited."""
+        configs = (config, self.config, var_child_runnable_config.get())
+        callbacks = next((c["callbacks"] for c in configs if c and c.get("callbacks")), None)
         quiet: RunnableConfig = {**(config or {})}
         if callbacks:
             quiet["callbacks"] = without_tracers(callbacks, self._traced)

@@ -105,14 +105,14 @@ def test_a_bundle_names_no_folder(
     report = cases.report(settings=RunSettings(**{kind: str(tmp_path)}))
     report.video.sha256 = open_clip(small_case, 1).sha256
     bundle = report.save_bundle(tmp_path / "case.zip")
-    with pytest.raises(InputError, match=f"not loaded because a bundle says so.*--{kind} "):
+    with pytest.raises(InputError, match=f"loaded only if you name it, too.*--{kind} "):
         replay(bundle, small_case)
 
 
 def test_the_settings_of_a_case_come_from_its_inputs(own_home: Path) -> None:
     library = load_case_library()
     folder = library.start("case-1", "a.mp4", None, "nano")
-    with pytest.raises(CaseError, match="stopped before it began"):
+    with pytest.raises(CaseError, match="stopped before it started"):
         settings_of(library, "case-1")
     (folder / "inputs.json").write_text("{}")
     with pytest.raises(CaseError, match="damaged"):
