@@ -1,1 +1,1 @@
-"""Reports of a case: what is said, and how it is written as Markdown and PDF."""
+"""The report of a case: its builder, its sentences and sections, and its writers (Markdown, PDF)."""

@@ -25,7 +25,7 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
     outcome_title,
     question_in_words,
-    readers_in_words,
+    shares_in_words,
     vote_in_words,
     vouchers_in_words,
 )
@@ -134,7 +134,7 @@ def _differential(report: CaseReport) -> str:
 
 def _candidates(candidates: Sequence[Candidate]) -> str:
     rows = (
-        (candidate_in_words(c), f"{c.probability:.1%}", *readers_in_words(c), "; ".join(c.support))
+        (candidate_in_words(c), f"{c.probability:.1%}", *shares_in_words(c), "; ".join(c.support))
         for c in candidates
     )
     return _table(DIFFERENTIAL_COLUMNS, map(_cells, rows))

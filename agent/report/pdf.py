@@ -51,7 +51,7 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
     outcome_title,
     question_in_words,
-    readers_in_words,
+    shares_in_words,
     vote_in_words,
     vouchers_in_words,
 )
@@ -262,7 +262,7 @@ def _differential(report: CaseReport) -> Iterator[Flowable]:
             candidate_in_words(c),
             Bar(c.probability, 30 * mm),
             f"{c.probability:.1%}",
-            *readers_in_words(c),
+            *shares_in_words(c),
             _named_by(c.support),
         )
         for c in own[:count]

@@ -1,7 +1,7 @@
-"""The pages of a report as PDF: fonts, colours, the frame around each page, and texts that stay texts.
+"""The pages of a report as PDF: fonts, colours, the frame of each page, paragraphs and tables.
 
-DejaVu Sans (``fonts/``, Latin, Greek, Cyrillic, Hebrew, Arabic letters and more) goes into the document; Chinese,
-Japanese and Korean use the fonts that PDF readers bring along. Every character can be copied out again.
+DejaVu Sans (``fonts/``: Latin, Greek, Cyrillic, Hebrew, Arabic letters and more) is embedded in the document; Chinese,
+Japanese and Korean use fonts that PDF readers have. Every character can be copied from the document.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ HASHES = _style("hashes", 6.8, wordWrap="CJK")  # breaks within long words
 
 
 def register_fonts() -> None:
-    """Make the fonts known to ReportLab; once per process, doing it again is harmless."""
+    """Register the fonts with ReportLab, once per process; further calls do nothing."""
     if REGULAR in pdfmetrics.getRegisteredFontNames():
         return
     for name, file in ((BOLD, "DejaVuSans-Bold.ttf"), (REGULAR, "DejaVuSans.ttf")):
@@ -71,26 +71,26 @@ def register_fonts() -> None:
 
 
 def text(content: str, style: ParagraphStyle = BODY) -> Paragraph:
-    """A paragraph of plain text: markup in it is shown, line breaks are kept."""
-    return Paragraph("<br/>".join(map(marked, content.splitlines())) or "–", style)
+    """Return a paragraph of plain text: markup is shown as text, line breaks are kept."""
+    return Paragraph("<br/>".join(map(as_markup, content.splitlines())) or "–", style)
 
 
 def heading(title: str) -> list[Flowable]:
-    """The title of a section, never alone at the foot of a page."""
-    return [CondPageBreak(38 * mm), Paragraph(marked(title), HEADING)]
+    """Return the title of a section; it never stands alone at the foot of a page."""
+    return [CondPageBreak(38 * mm), Paragraph(as_markup(title), HEADING)]
 
 
 def labelled(label: str, content: str, style: ParagraphStyle = BODY) -> Paragraph:
-    """A text behind its name in bold."""
-    return Paragraph(f"<b>{marked(label)}</b>  {marked(content)}", style)
+    """Return a text after its label in bold."""
+    return Paragraph(f"<b>{as_markup(label)}</b>  {as_markup(content)}", style)
 
 
-def marked(content: str) -> str:
-    """Plain text as ReportLab's markup: escaped, unprintable characters replaced, each script in a font that has it."""
-    shown = "".join(
+def as_markup(content: str) -> str:
+    """Return plain text as ReportLab's markup: escaped, without unprintable characters, each script in its font."""
+    printable = "".join(
         c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in content
     )
-    runs = itertools.groupby(shown, _asian_font)
+    runs = itertools.groupby(printable, _asian_font)
     return "".join(
         f'<font name="{font}">{escape("".join(run))}</font>' if font else escape("".join(run))
         for font, run in runs
@@ -108,8 +108,15 @@ def grid(
     shares: Sequence[float],
     style: ParagraphStyle = CELL,
 ) -> Table:
-    """A table over the whole width; its head is repeated on every page."""
-    cells: list[list[Any]] = [[Paragraph(marked(name), LABEL) for name in head]] if any(head) else []
+    """Return a table over the whole width of the page; its head is repeated on every page.
+
+    Args:
+        head: The titles of the columns; no head if all are empty.
+        rows: The cells, plain texts or flowables.
+        shares: The relative widths of the columns.
+        style: The style of the texts.
+    """
+    cells: list[list[Any]] = [[Paragraph(as_markup(name), LABEL) for name in head]] if any(head) else []
     cells += [[text(cell, style) if isinstance(cell, str) else cell for cell in row] for row in rows]
     table = Table(
         cells,
@@ -132,14 +139,14 @@ def grid(
 
 
 class Bar(Flowable):
-    """A share of 1 as a bar; its number stands beside it, never in the colour alone."""
+    """A number in [0, 1] as a bar; its value stands beside it as text."""
 
     def __init__(self, share: float, width: float, height: float = 7) -> None:
         super().__init__()
         self.share, self.width, self.height = share, width, height
 
     def draw(self) -> None:
-        """A frame and the filled part of it."""
+        """Draw the frame and its filled part."""
         canvas = self.canv
         canvas.setLineWidth(0.5)
         canvas.setStrokeColor(SOFT)
@@ -149,9 +156,13 @@ class Bar(Flowable):
 
 
 def document(parts: Sequence[Flowable], title: str, head: str, banner: str) -> bytes:
-    """The PDF of these parts. The same parts give the same bytes.
+    """Return the PDF document of these parts. The same parts give the same bytes.
 
-    Every page carries ``head`` above, and ``banner`` and its number below.
+    Args:
+        parts: The content, in order.
+        title: The title in the document's properties.
+        head: A line at the top of every page.
+        banner: A warning at the foot of every page, beside the page number.
     """
     buffer = io.BytesIO()
     template = BaseDocTemplate(
@@ -160,16 +171,16 @@ def document(parts: Sequence[Flowable], title: str, head: str, banner: str) -> b
     height = A4[1] - _HEAD - _FOOT
     frame = Frame(MARGIN, _FOOT, WIDTH, height, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
     template.addPageTemplates(PageTemplate(frames=[frame]))
-    template.build(list(parts), canvasmaker=_framed(head, banner))
+    template.build(list(parts), canvasmaker=_canvas_class(head, banner))
     return buffer.getvalue()
 
 
-def _framed(head: str, banner: str) -> Callable[..., Canvas]:
-    """A canvas that knows how many pages there are when it draws the frame of each."""
-    warning = Paragraph(f"<b>{marked(banner)}</b>", _style("banner", 7.6, textColor=WARNING))
-    line = Paragraph(marked(head), _style("head", 7.6, textColor=SOFT))
+def _canvas_class(head: str, banner: str) -> Callable[..., Canvas]:
+    """Return a canvas class that draws the frame of each page when the number of pages is known."""
+    warning = Paragraph(f"<b>{as_markup(banner)}</b>", _style("banner", 7.6, textColor=WARNING))
+    line = Paragraph(as_markup(head), _style("head", 7.6, textColor=SOFT))
 
-    class Framed(Canvas):
+    class FramedCanvas(Canvas):
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             super().__init__(*arguments, **settings)
             self._pages: list[dict[str, Any]] = []
@@ -202,4 +213,4 @@ def _framed(head: str, banner: str) -> Callable[..., Canvas]:
             )
             self.restoreState()
 
-    return Framed
+    return FramedCanvas

@@ -32,7 +32,7 @@ _NAMED_EXCLUDED = 5  # records that could not be used, by name; more are counted
 
 
 def outcome_title(report: CaseReport) -> str:
-    """What the label at the head of a report is."""
+    """Return the title of the label at the head of a report."""
     if not report.abstained or report.has_persons_diagnosis:
         return "Diagnosis"
     nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
@@ -40,13 +40,13 @@ def outcome_title(report: CaseReport) -> str:
 
 
 def diagnosis_in_words(report: CaseReport) -> str:
-    """The label at the head of a report with what limits it; a person's stands as it is."""
+    """Return the label at the head of a report with its limits; a person's label has none."""
     limits = limits_of(report)
     return report.diagnosis + (f" ({'; '.join(limits)})" if limits and report.diagnosis else "")
 
 
 def limits_of(report: CaseReport) -> list[str]:
-    """What limits the label at the head of a report, in a few words each; none of a person's."""
+    """Return what limits the agent's label, in a few words each; a person's label has no limits."""
     if report.has_persons_diagnosis:
         return []
     limits = {
@@ -57,51 +57,51 @@ def limits_of(report: CaseReport) -> list[str]:
 
 
 def marked(report: CaseReport, label: str) -> str:
-    """A label of the agent, marked where its words do not exist."""
+    """Return a label of the agent, marked if it is not a known term."""
     return label if _is_known(report, label) else f"{label} ({NOT_A_TERM})"
 
 
 def blind_in_words(report: CaseReport) -> str:
-    """The label from before the similar cases, marked where its words do not exist."""
+    """Return the blind diagnosis, marked if it is not a known term."""
     return report.blind_diagnosis if report.blind_known_term else f"{report.blind_diagnosis} ({NOT_A_TERM})"
 
 
 def _is_known(report: CaseReport, label: str) -> bool:
-    named = [
+    same = [
         candidate
         for candidate in report.differential
         if normalised_label(candidate.label) == normalised_label(label)
     ]
-    return all(candidate.known_term for candidate in named)
+    return all(candidate.known_term for candidate in same)
 
 
 def candidate_in_words(candidate: Candidate) -> str:
-    """A candidate's label, marked where the model wrote words that do not exist."""
+    """Return the label of a candidate, marked if it is not a known term."""
     return candidate.label if candidate.known_term else f"{candidate.label} ({NOT_A_TERM})"
 
 
 def by_organ(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """The candidates of the site that was given, and those of other organs."""
+    """Return the candidates of the given site, and those of other organs."""
     return [c for c in candidates if not c.other_organ], [c for c in candidates if c.other_organ]
 
 
 def other_organs_in_words(candidates: Sequence[Candidate]) -> str:
-    """The title of the candidates of other organs, with their share."""
+    """Return the number of candidates of other organs, with their share of the probability."""
     count, share = len(candidates), sum(candidate.probability for candidate in candidates)
     return f"{count} candidate{'s' if count > 1 else ''} of other organs ({share:.1%} together)"
 
 
 def choice_in_words(result: DiagnoseResult) -> str:
-    """What a diagnosis chose, for its step."""
+    """Return the summary of a diagnosis, for its step."""
     best, count = result.leading, len(result.differential)
-    said = f"{candidate_in_words(best)} ({best.probability:.0%} of {count} candidates"
+    summary = f"{candidate_in_words(best)} ({best.probability:.0%} of {count} candidates"
     if result.foreign:
-        said = f"{result.label} (taken for {result.foreign}, of another organ; {count} candidates"
-    return said + (f"; the model wrote {_generated(result)})" if result.generated_differs else ")")
+        summary = f"{result.label} (taken for {result.foreign}, of another organ; {count} candidates"
+    return summary + (f"; the model wrote {_generated(result)})" if result.generated_differs else ")")
 
 
 def label_in_words(result: DiagnoseResult) -> str:
-    """The label of a diagnosis, marked where its words do not exist."""
+    """Return the label of a diagnosis, marked if it is not a known term."""
     return candidate_in_words(result.leading) if result.label == result.leading.label else result.label
 
 
@@ -111,7 +111,7 @@ def _generated(result: DiagnoseResult) -> str:
 
 
 def abstention_in_words(report: CaseReport) -> str:
-    """Why the agent abstained; empty where it did not."""
+    """Return why the agent abstained; empty if it did not."""
     if not report.abstained:
         return ""
     if report.provenance.get("calibrated") is False:
@@ -158,7 +158,7 @@ def _shared(record: ExcludedRecord) -> str:
 
 
 def basis_in_words(finding: Finding) -> str:
-    """What a finding rests on."""
+    """Return what a finding rests on."""
     if finding.by == "reviewer":
         return "the reviewer's words"
     if finding.rests_on == "typical":
@@ -174,47 +174,49 @@ _BASIS = {
 
 
 def vouchers_in_words(report: CaseReport) -> list[str]:
-    """Whether the model and the similar cases vouch for the diagnosis, a sentence each; none where that is not known."""
-    return [_voucher_in_words(voucher, told=report.advice) for voucher in report.vouchers]
+    """Return whether the model and the similar cases vouch for the diagnosis, a sentence each; empty if not known."""
+    return [_voucher_in_words(voucher, report.advice) for voucher in report.vouchers]
 
 
-def _voucher_in_words(voucher: Voucher, told: Sequence[str]) -> str:
-    """``told``: sentences that stand beside it already."""
+def _voucher_in_words(voucher: Voucher, advice: Sequence[str]) -> str:
+    """Return whether a voucher vouches; its reasons are left out if the report's advice has them."""
     who = {"model": "The model", "cases": "The similar cases"}[voucher.by]
     vouch = {"model": "vouches", "cases": "vouch"}[voucher.by]
     measured = f"; measured on {voucher.measured_on}" if voucher.measured_on else ""
     if voucher.reasons:
         not_vouch = {"model": "does not vouch", "cases": "do not vouch"}[voucher.by]
-        new = [reason for reason in voucher.reasons if not any(reason in sentence for sentence in told)]
+        new = [reason for reason in voucher.reasons if not any(reason in sentence for sentence in advice)]
         return f"{who} {not_vouch} for it{': ' if new else '.'}{' '.join(new)}"
     return f"{who} {vouch} for it: such an answer is right in {voucher.probability or 0:.2f} of the cases{measured}."
 
 
 def vote_in_words(vote: CasesVote) -> str:
-    """What the similar cases voted, which of them decided, and what it would be without these."""
-    said = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of the vote)."
+    """Return what the similar cases voted, which of them decided, and the result without these."""
+    result = f"The similar cases say {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of the vote)."
     if not vote.deciding:
-        return said
+        return result
     named, more = vote.deciding[:_NAMED_DECIDING], len(vote.deciding[_NAMED_DECIDING:])
     listed = _listed([*named, f"{more} more"] if more else named)
     decided = f" {listed} {'decides' if len(vote.deciding) == 1 else 'decide'} it"
     return (
-        said + decided + (f"; without, it would be {vote.without}." if vote.without else "; no other voted.")
+        result
+        + decided
+        + (f"; without, it would be {vote.without}." if vote.without else "; no other voted.")
     )
 
 
 def vote_in_short(vote: CasesVote) -> str:
-    """The vote for its step."""
+    """Return the summary of a vote, for its step."""
     return f"they vote for {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of {len(vote.ballots)} votes)"
 
 
 def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
-    """A row for each vote: the nearest case, whose it is, its diagnosis, its similarity and its weight."""
+    """Return a row for each ballot, as :data:`BALLOT_COLUMNS`."""
     return [(b.id, b.group, b.diagnosis, f"{b.similarity:.2f}", f"{b.weight:.2f}") for b in vote.ballots]
 
 
-def readers_in_words(candidate: Candidate) -> tuple[str, str]:
-    """A candidate's probability by the model and its share of the cases' vote, "–" where one has none."""
+def shares_in_words(candidate: Candidate) -> tuple[str, str]:
+    """Return a candidate's probability by the model and its share of the cases' vote; "–" if it has none."""
     return tuple(
         "–" if share is None else f"{share:.1%}" for share in (candidate.of_model, candidate.of_cases)
     )  # type: ignore[return-value]
@@ -225,19 +227,19 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def looks_in_words(report: CaseReport) -> list[str]:
-    """What each look at the video said, a line each; empty for a single one."""
+    """Return the result of each look, a line each; empty if there is only one look."""
     if len(report.looks) < 2:
         return []
     return [f"Look {number}, {_look_in_words(report, look)}" for number, look in enumerate(report.looks, 1)]
 
 
 def _look_in_words(report: CaseReport, look: LookTaken) -> str:
-    sure = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
+    confidence = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
     used = "; the report rests on it" if look.reported else ""
-    return f"{_place_of(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{sure}{used})"
+    return f"{_part_in_words(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{confidence}{used})"
 
 
-def _place_of(look: LookTaken) -> str:
+def _part_in_words(look: LookTaken) -> str:
     part = "the whole video" if look.start is None and look.end is None else _span(look)
     return part + (", a part of the picture" if look.crop else "")
 
@@ -248,7 +250,7 @@ def _span(look: LookTaken) -> str:
 
 
 def question_in_words(report: CaseReport) -> str:
-    """The question that was asked, and that it was not answered where it was not; empty where there is none."""
+    """Return the question, and why it was not answered if it was not; empty if no question was asked."""
     if not report.question or report.question_answered is not False:
         return report.question or ""
     asks = asks_for_diagnosis(report.question)
@@ -260,8 +262,8 @@ def question_in_words(report: CaseReport) -> str:
     return f"{report.question} – not answered: {why}"
 
 
-def sureness_in_words(entry: CaseEntry) -> str:
-    """How sure the agent was, for a list of cases; empty as long as it said nothing."""
+def listed_confidence(entry: CaseEntry) -> str:
+    """Return the agent's confidence, for a list of cases; empty if there is no diagnosis of the agent."""
     if entry.confidence is not None:
         return f"{entry.confidence:.0%}" if entry.diagnosis else ""
     return NOT_CALIBRATED if entry.diagnosis and entry.status != "signed" else ""

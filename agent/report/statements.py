@@ -1,4 +1,4 @@
-"""Who said what, in order: the model blind, the agent, people. Every writer of a report takes it from here."""
+"""Who said what of a case, in order: the model (blind), the agent, people. All writers of a report use it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from videopath.core.clock import minute
 BLIND = "the model, before it saw similar cases"
 AGENT = "the agent"
 
-_ACTS = {"accept": "accepted", "edit": "corrected", "revise": "sent the agent on", "reject": "rejected"}
+_ACTS = {"accept": "accepted", "edit": "corrected", "revise": "sent the case back", "reject": "rejected"}
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What one of them said."""
+    """What the model, the agent or a person said."""
 
     by: Literal["model", "agent", "person"]
     who: str
     diagnosis: str = ""
-    """Empty: none, or none of their own."""
+    """Empty if they gave no diagnosis of their own."""
     act: str = ""
-    """What a person did: accepted, corrected, sent the agent on, rejected, signed, added."""
+    """What a person did: accepted, corrected, revised, rejected, signed, or added an addendum."""
     when: str = ""
     comment: str = ""
 
@@ -33,26 +33,27 @@ class Statement:
         when = f" on {minute(self.when)} UTC" if self.when else ""
         act = f" {self.act}{when}" if self.act else ""
         words = [self.diagnosis, f"“{self.comment}”" if self.comment else ""]
-        said = "; ".join(word for word in words if word)
-        return f"{self.who}{act}: {said}" if said else f"{self.who}{act}"
+        content = "; ".join(word for word in words if word)
+        return f"{self.who}{act}: {content}" if content else f"{self.who}{act}"
 
 
 def statements(report: CaseReport) -> list[Statement]:
-    """What was said of a case, in order."""
-    said = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
-    agents = agent_diagnosis(report)
-    if agents:
-        said.append(Statement("agent", AGENT, marked(report, agents)))
-    return [*said, *_decisions(report), *_addenda(report)]
+    """Return what was said of a case, in order."""
+    model = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
+    diagnosis = agent_diagnosis_in_words(report)
+    agent = [Statement("agent", AGENT, diagnosis)] if diagnosis else []
+    return [*model, *agent, *_decisions(report), *_addenda(report)]
 
 
 def agent_diagnosis(report: CaseReport) -> str:
-    """The agent's own final label, also where a person's edit has replaced it."""
+    """Return the agent's own final label, even if a person's edit has replaced it."""
     for decision in report.review:
         if decision.action == "edit" and "diagnosis" in decision.changes:
             return str(decision.changes["diagnosis"]["from"])
         if decision.action == "edit" and decision.diagnosis and not decision.changes and report.differential:
-            return report.differential[0].label  # a decision from before changes were kept
+            return report.differential[
+                0
+            ].label  # a decision of an early version, which did not record changes
     return report.diagnosis
 
 
@@ -62,18 +63,18 @@ def agent_diagnosis_in_words(report: CaseReport) -> str:
 
 
 def writer_of(field: Literal["diagnosis", "description", "findings"], report: CaseReport) -> str | None:
-    """The person whose words stand in a field of the report; none: they are the agent's."""
-    last = None
+    """Return the person who wrote a field of the report; None if the agent did."""
+    writer = None
     for decision in report.review:
-        if _described_anew(decision) and field != "diagnosis":
-            last = None
+        if _is_new_segment(decision) and field != "diagnosis":
+            writer = None
         elif field in decision.changes:
-            last = decision.reviewer or "an unnamed reviewer"
-    return last
+            writer = decision.reviewer or "an unnamed reviewer"
+    return writer
 
 
 def is_confirmed(report: CaseReport) -> bool:
-    """Whether a person wrote description and findings, or confirmed them at the signature."""
+    """Return whether a person wrote description and findings, or confirmed them at the signature."""
     signature = report.review[-1] if report.review else None
     written = bool(writer_of("description", report)) and bool(
         writer_of("findings", report) or not report.findings
@@ -82,7 +83,10 @@ def is_confirmed(report: CaseReport) -> bool:
 
 
 def retrieval_sentence(report: CaseReport) -> str:
-    """Whether the similar cases changed the answer; not to be told apart from a reviewer's own words."""
+    """Return whether the similar cases changed the answer.
+
+    If a reviewer corrected the description, their effect and that of the similar cases cannot be separated.
+    """
     if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
         return "The blind diagnosis was made before the reviewer corrected the description."
     if report.changed_by_retrieval:
@@ -111,5 +115,5 @@ def _addenda(report: CaseReport) -> Iterator[Statement]:
         )
 
 
-def _described_anew(decision: Decision) -> bool:
+def _is_new_segment(decision: Decision) -> bool:
     return decision.action == "revise" and decision.segment is not None

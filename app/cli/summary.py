@@ -21,7 +21,7 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
     outcome_title,
     question_in_words,
-    readers_in_words,
+    shares_in_words,
     vote_in_words,
     vouchers_in_words,
 )
@@ -78,7 +78,7 @@ def _description(report: CaseReport) -> Iterator[RenderableType]:
     if not report.findings:
         yield _titled(Section.DESCRIPTION.value, plain(report.description))
     if writer := writer_of("description", report):
-        yield plain(f"\nDescription and findings were written by {writer}.")
+        yield plain(f"\nDescription and findings are in the words of {writer}.")
 
 
 def _findings(report: CaseReport) -> Iterator[RenderableType]:
@@ -152,7 +152,7 @@ def _agent_parts(report: CaseReport) -> Iterator[RenderableType]:
 
 def _candidates(candidates: Sequence[Candidate]) -> RenderableType:
     rows = (
-        (f"{c.probability:6.1%}", *readers_in_words(c), candidate_in_words(c), "; ".join(c.support))
+        (f"{c.probability:6.1%}", *shares_in_words(c), candidate_in_words(c), "; ".join(c.support))
         for c in candidates
     )
     return table(("", "model", "cases", "diagnosis", "support"), rows)

@@ -12,10 +12,10 @@ import pytest
 
 from videopath.agent import CaseReport, DiagnosticAgent, Policy
 from videopath.agent.cases.library import load_case_library
-from videopath.agent.decision.confidence import DEFAULTS
-from videopath.agent.report.phrases import sureness_in_words
+from videopath.agent.report.phrases import listed_confidence
 from videopath.app.cli.summary import summary
 from videopath.core.errors import CaseError
+from videopath.model.calibration import DEFAULT_WEIGHTS
 from videopath.model.card import Card
 from videopath.model.inference.engine import EngineInfo, Generation
 
@@ -58,7 +58,7 @@ class Engine:
         card = Card(
             labels=(labels or LABELS) if listed else {},
             unknown_label=UNKNOWN if listed else None,
-            calibration=DEFAULTS if calibrated else {},
+            calibration=DEFAULT_WEIGHTS if calibrated else {},
         )
         self.info = EngineInfo(
             name="scripted", source="scripted", layout="none", weights_sha256="5" * 64, device="cpu",
@@ -145,7 +145,7 @@ def test_a_model_that_nobody_calibrated_waits_or_abstains(
         assert f"{CANCER} (not calibrated)" in text.replace("\\", ""), name
     assert report.abstained == ("accept_uncalibrated" not in policy)
     (entry,) = load_case_library().list()
-    assert sureness_in_words(entry) == "not calibrated"
+    assert listed_confidence(entry) == "not calibrated"
     verified = next(step for step in report.steps if step.name == "verify")
     assert "not calibrated" in verified.summary
     assert verified.detail["confidence"] is None

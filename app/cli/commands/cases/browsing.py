@@ -29,7 +29,7 @@ def list_cases(
     home: options.Home = None,
 ) -> None:
     """List the cases, newest first. A process is working on running cases; interrupted cases can be resumed."""
-    from videopath.agent.report.phrases import sureness_in_words
+    from videopath.agent.report.phrases import listed_confidence
     from videopath.app.cli.console import emit_json, say, stdout, table
     from videopath.core.pathology.sites import canonical_site
 
@@ -47,7 +47,7 @@ def list_cases(
             entry.state,
             entry.site or "",
             entry.diagnosis,
-            "" if entry.status == "signed" else sureness_in_words(entry),
+            "" if entry.status == "signed" else listed_confidence(entry),
             minute(entry.updated),
         )
         for entry in entries

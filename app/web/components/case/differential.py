@@ -12,7 +12,7 @@ from videopath.agent.report.phrases import (
     by_organ,
     candidate_in_words,
     other_organs_in_words,
-    readers_in_words,
+    shares_in_words,
 )
 from videopath.agent.report.sections import DIFFERENTIAL_COLUMNS, Section
 from videopath.app.web.components.shared.inert import inert
@@ -33,7 +33,7 @@ def differential(candidates: Sequence[Candidate]) -> None:
             return
         own, others = by_organ(candidates)
         charted = [c for n, c in enumerate(own[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
-        st.vega_lite_chart(spec=_bars(charted), width="stretch", alt=described(charted))
+        st.vega_lite_chart(spec=_bars(charted), width="stretch", alt=differential_in_words(charted))
         with st.expander(f"Table of all {len(own)}, with their support", type="compact"):
             _table(own)
         if others:
@@ -43,13 +43,13 @@ def differential(candidates: Sequence[Candidate]) -> None:
 
 def _table(candidates: Sequence[Candidate]) -> None:
     rows = [
-        (candidate_in_words(c), f"{c.probability:.1%}", *readers_in_words(c), "; ".join(c.support) or "–")
+        (candidate_in_words(c), f"{c.probability:.1%}", *shares_in_words(c), "; ".join(c.support) or "–")
         for c in candidates
     ]
     table(DIFFERENTIAL_COLUMNS, rows)
 
 
-def described(candidates: Sequence[Candidate]) -> str:
+def differential_in_words(candidates: Sequence[Candidate]) -> str:
     """Return the chart in words."""
     return "Differential: " + ", ".join(f"{candidate_in_words(c)} {c.probability:.0%}" for c in candidates)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from videopath.agent.report.phrases import sureness_in_words
+from videopath.agent.report.phrases import listed_confidence
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.components.shared.status import RESUMABLE, age, status_badge
@@ -45,7 +45,7 @@ def _about(row: WorklistRow) -> None:
 def _state(row: WorklistRow, job: JobState | None) -> None:
     status_badge(row.status, job.position if job else 0)
     entry = row.entry
-    if row.status != "signed" and (sure := sureness_in_words(entry)):
+    if row.status != "signed" and (sure := listed_confidence(entry)):
         st.caption(f"confidence {sure}" if entry.confidence is not None else sure)
     elif row.status == "running" and job and job.step:
         st.caption(inert(f"step: {job.step.replace('_', ' ')}"))
