@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from videopath.agent.policy import Policy
 from videopath.core.pathology.labels import normalised_label
+from videopath.model.calibration import Calibration
 from videopath.model.prompts.questions import DIAGNOSIS_START, describe_question, diagnose_question
 from videopath.tools.diagnose import DiagnoseTool, softmax
 from videopath.tools.reference_clips import stand_in
@@ -88,7 +89,7 @@ def probabilities_of_blank(
                 reduce=card.score_reduction,
             )
         probabilities = dict(
-            zip(labels, softmax(scores, card.calibration.get("temperature", 1.0)), strict=True)
+            zip(labels, softmax(scores, Calibration(card.calibration).temperature), strict=True)
         )
         with _lock:
             _probabilities[pool.engine][key] = probabilities

@@ -1,34 +1,18 @@
-"""The confidence: a logistic function of the features of a look.
+"""The features of a look, from which the confidence is computed.
 
-The weights come from the model card (``calibration``, keys ``confidence.intercept`` and ``confidence.<feature>``); they
-were fitted on held-out clips. A card without them gets the defaults below, which were chosen, not fitted. They give
-0.98 if all features are 1, 0.05 if all are 0, and 0.62 if all are undecided.
+The confidence is a logistic function of them, see :class:`videopath.model.calibration.Calibration`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from videopath.core.pathology.labels import normalised_label
+from videopath.model.calibration import UNDECIDED, Calibration
 from videopath.model.prompts.questions import DIAGNOSIS_START, one_prompt_question
 from videopath.tools.diagnose import softmax
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult, Neighbour
 from videopath.tools.session_pool import ClipSession
-
-DEFAULTS = {
-    "confidence.intercept": -3.0,
-    "confidence.top_probability": 2.0,
-    "confidence.margin": 1.0,
-    "confidence.samples": 1.0,
-    "confidence.neighbours": 0.5,
-    "confidence.description": 1.5,
-    "confidence.blind": 1.0,
-}
-
-FEATURES = (*(key.removeprefix("confidence.") for key in DEFAULTS if key != "confidence.intercept"), "cases")
-"""The names of the features. A card that was calibrated before ``cases`` existed gives it no weight."""
-_UNDECIDED = 0.5  # a feature without evidence for or against
 
 
 def features(
@@ -65,23 +49,10 @@ def features(
                 if n.kept
             ]
         ),
-        "description": _UNDECIDED if description_probability is None else description_probability,
+        "description": UNDECIDED if description_probability is None else description_probability,
         "blind": probability_of(final.label, blind.differential),
-        "cases": _UNDECIDED if vote is None else _share_of(final.label, vote),
+        "cases": UNDECIDED if vote is None else _share_of(final.label, vote),
     }
-
-
-def is_calibrated(calibration: dict[str, float]) -> bool:
-    """Return whether the confidence was fitted: the card has a weight for each feature of :data:`DEFAULTS`."""
-    return DEFAULTS.keys() <= calibration.keys()
-
-
-def confidence(values: dict[str, float], calibration: dict[str, float]) -> float:
-    """Return the confidence in [0, 1]. A missing feature counts as undecided."""
-    weights = {**DEFAULTS, **calibration}
-    total = weights["confidence.intercept"]
-    total += sum(weights.get(f"confidence.{name}", 0.0) * values.get(name, _UNDECIDED) for name in FEATURES)
-    return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))
 
 
 def description_support(
@@ -108,7 +79,7 @@ def description_support(
         answer_start=f"{description}\n{DIAGNOSIS_START}",
         reduce=card.score_reduction,
     )
-    probabilities = softmax(scores, card.calibration.get("temperature", 1.0))
+    probabilities = softmax(scores, Calibration(card.calibration).temperature)
     labels = (candidate.label for candidate in differential)
     return dict(zip(labels, probabilities, strict=True))
 
@@ -132,4 +103,4 @@ def _share_of(label: str, vote: CasesVote) -> float:
 def _share(votes: Sequence[tuple[bool, float]]) -> float:
     """Return the weighted share of votes in favour."""
     total = sum(weight for _, weight in votes)
-    return sum(weight for agrees, weight in votes if agrees) / total if total > 0 else _UNDECIDED
+    return sum(weight for agrees, weight in votes if agrees) / total if total > 0 else UNDECIDED

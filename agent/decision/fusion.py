@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import canonical_site
+from videopath.model.calibration import Calibration, FusionExponents
 from videopath.tools.answers.labels import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
 
 if TYPE_CHECKING:
     from videopath.model.card import Card
-
-OF_MODEL, OF_CASES = "fusion.model", "fusion.cases"
-"""Keys of a card's calibration: the exponents."""
 
 Basis = Literal["model", "cases", "fused"]
 """What orders the candidates of a differential."""
@@ -75,11 +73,9 @@ def fuse(
     if vote is None:
         return FusedDiagnosis(final.model_copy(update={"differential": of_model}), "model")
     candidates = _with_cases(of_model, vote)
-    own = {OF_MODEL, OF_CASES} <= (calibration or {}).keys()
+    own = Calibration(calibration or {}).exponents
     basis = "fused" if own else _basis(final, vote, site, card)
-    probabilities = _probabilities(
-        candidates, basis, calibration if calibration and own else card.calibration
-    )
+    probabilities = _probabilities(candidates, basis, own or Calibration(card.calibration).exponents)
     ordered = sorted(
         (c.model_copy(update={"probability": p}) for c, p in zip(candidates, probabilities, strict=True)),
         key=lambda candidate: (candidate.other_organ, -candidate.probability, -(candidate.of_cases or 0.0)),
@@ -101,7 +97,7 @@ def _basis(final: DiagnoseResult, vote: CasesVote, site: str | None, card: Card)
         {normalised_label(label) for label in card.labels.get(canonical_site(site), [])} if site else set()
     )
     comparable = bool(site) and {normalised_label(label) for label in vote.shares} <= known
-    if comparable and {OF_MODEL, OF_CASES} <= card.calibration.keys():
+    if comparable and Calibration(card.calibration).exponents:
         return "fused"
     model_knows = not (site and card.labels) or normalised_label(final.label) in known
     return "cases" if vote.vouches or not model_knows else "model"
@@ -131,18 +127,18 @@ def _with_cases(of_model: list[Candidate], vote: CasesVote) -> list[Candidate]:
 
 
 def _probabilities(
-    candidates: list[Candidate], basis: Basis, calibration: Mapping[str, float]
+    candidates: list[Candidate], basis: Basis, exponents: FusionExponents | None
 ) -> list[float]:
     """Return the candidates' probabilities in the fused differential; they sum to 1."""
     if basis == "model":
         return [candidate.probability for candidate in candidates]
-    if basis == "cases":
+    if basis == "cases" or exponents is None:
         return [candidate.of_cases or 0.0 for candidate in candidates]
     weights = [
         0.0
         if candidate.other_organ
-        else max(candidate.of_model or 0.0, _MIN_PROBABILITY) ** calibration[OF_MODEL]
-        * max(candidate.of_cases or 0.0, _MIN_PROBABILITY) ** calibration[OF_CASES]
+        else max(candidate.of_model or 0.0, _MIN_PROBABILITY) ** exponents.model
+        * max(candidate.of_cases or 0.0, _MIN_PROBABILITY) ** exponents.cases
         for candidate in candidates
     ]
     return [weight / sum(weights) for weight in weights]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from videopath.agent.cases.records import Voucher
-from videopath.agent.decision.confidence import confidence, is_calibrated
 from videopath.agent.decision.fusion import FusedDiagnosis
 from videopath.agent.decision.not_known import says_not_known
 from videopath.agent.graph.state import Json
@@ -15,6 +14,7 @@ from videopath.agent.graph.view import LookView
 from videopath.agent.policy import Policy
 from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import canonical_site
+from videopath.model.calibration import Calibration
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
@@ -92,7 +92,7 @@ def weigh(
     else:
         model = _model_vouches(fused, retrieved, values, site, card, policy, blank)
     vouchers = [model, *([cases] if cases else [])]
-    calibrated = is_calibrated(card.calibration)
+    calibrated = Calibration(card.calibration).is_fitted
     if cases and fused.basis == "cases":
         unsure = [*cases.reasons, *model.reasons] if cases.reasons else []
         reasons = [*_disagreement(fused, site, card), *unsure]
@@ -158,12 +158,12 @@ def _model_vouches(
     blank: BlankAnswers,
 ) -> Voucher:
     """Return whether the model vouches for the label, by its card."""
-    final, calibrated = fused.final, is_calibrated(card.calibration)
-    threshold = policy.threshold(card.calibration, final.label)
+    final, calibrated = fused.final, Calibration(card.calibration).is_fitted
+    threshold = policy.threshold(Calibration(card.calibration), final.label)
     reasons = [*reasons_against_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
     if not reasons and policy.show_blank and _is_said_of_blank(final, calibrated, blank):
         reasons = [f"The model says {final.label!r} of a blank video as well."]
-    value = None if reasons else confidence(values, card.calibration)
+    value = None if reasons else Calibration(card.calibration).confidence(values)
     if value is not None and value < threshold:
         reasons = [
             f"The confidence {value:.2f} is below {threshold:.2f}, which is needed for {final.label!r}."
@@ -201,8 +201,8 @@ def _both_vouch(
 ) -> Voucher:
     """Return whether the model vouches for the label, by what was measured of it together with these cases."""
     label, vote = fused.final.label, retrieved.vote
-    value = confidence(values, retrieved.calibration)
-    threshold = policy.threshold(retrieved.calibration, label)
+    value = Calibration(retrieved.calibration).confidence(values)
+    threshold = policy.threshold(Calibration(retrieved.calibration), label)
     reasons = []
     if vote is None or normalised_label(label) not in map(normalised_label, vote.shares):
         reasons = [f"How often the model is right with {label!r} was never measured: no case here has it."]
@@ -227,7 +227,11 @@ def _unlike_known_tissue(
     The tiles that the model was trained on decide, if they ship: as the voters of the knowledge base, or beside them.
     """
     known = retrieved.known_tissue or (retrieved.vote if retrieved.voters_are_known_tissue else None)
-    if known is None or known.from_here or not (is_calibrated(card.calibration) and knows_site(site, card)):
+    if (
+        known is None
+        or known.from_here
+        or not (Calibration(card.calibration).is_fitted and knows_site(site, card))
+    ):
         return []
     return ["The picture is unlike the tissue that the model was measured on."]
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from videopath.agent.cases.records import Decision, RunSettings, Step, VideoFacts, Voucher
-from videopath.agent.decision.confidence import is_calibrated
 from videopath.agent.graph.state import Json, Look
 from videopath.agent.policy import Policy
+from videopath.model.calibration import Calibration
 from videopath.model.inference.engine import EngineInfo
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
 
@@ -193,7 +193,7 @@ class StateView:
     def looks(self) -> list[LookView]:
         """The finished looks, in order."""
         looks = self.state.get("looks", [])
-        calibrated = bool(looks) and is_calibrated(self.model.card.calibration)
+        calibrated = bool(looks) and Calibration(self.model.card.calibration).is_fitted
         return [LookView(look, calibrated) for look in looks]
 
     @cached_property

@@ -12,12 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from videopath.agent.cases.records import CaseReport
-from videopath.agent.decision.confidence import FEATURES, features
-from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, FusedDiagnosis, fuse
-from videopath.agent.policy import NEEDED
+from videopath.agent.decision.confidence import features
+from videopath.agent.decision.fusion import FusedDiagnosis, fuse
 from videopath.core.fitting.cuts import fit_cuts
 from videopath.core.fitting.logistic import INTERCEPT, fit_weights, probability
 from videopath.core.pathology.labels import normalised_label
+from videopath.model.calibration import (
+    CONFIDENCE,
+    FEATURES,
+    FUSION_OF_CASES,
+    FUSION_OF_MODEL,
+    TEMPERATURE,
+    THRESHOLD,
+    THRESHOLD_OF,
+)
 from videopath.model.card import Card
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
@@ -112,11 +120,11 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     least = min(cuts.values(), default=_NEVER)
     needed = {label: cuts.get(label, _NEVER) for label in np.unique(said).tolist()}
     return {
-        **({"temperature": card.calibration["temperature"]} if "temperature" in card.calibration else {}),
+        **({TEMPERATURE: card.calibration[TEMPERATURE]} if TEMPERATURE in card.calibration else {}),
         **exponents,
-        **{f"confidence.{name}": weight for name, weight in weights.items()},
-        "abstain_threshold": round(least, 4),
-        **{f"{NEEDED}{label}": round(cut, 4) for label, cut in needed.items() if cut > least},
+        **{f"{CONFIDENCE}{name}": weight for name, weight in weights.items()},
+        THRESHOLD: round(least, 4),
+        **{f"{THRESHOLD_OF}{label}": round(cut, 4) for label, cut in needed.items() if cut > least},
     }
 
 
@@ -124,20 +132,20 @@ def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     """The exponents that make the truth most likely; none where no cases voted on the model's own diagnoses."""
     from scipy.optimize import minimize
 
-    fusable = {**card.calibration, OF_MODEL: 1.0, OF_CASES: 1.0}
+    fusable = {**card.calibration, FUSION_OF_MODEL: 1.0, FUSION_OF_CASES: 1.0}
     probe = card.model_copy(update={"calibration": fusable})
     usable = [trial for trial in trials if trial.fuse(probe).basis == "fused"]
     if not usable:
         return {}
 
     def loss(exponents: np.ndarray) -> float:
-        weights = {OF_MODEL: float(exponents[0]), OF_CASES: float(exponents[1])}
+        weights = {FUSION_OF_MODEL: float(exponents[0]), FUSION_OF_CASES: float(exponents[1])}
         tried = card.model_copy(update={"calibration": {**card.calibration, **weights}})
         given = [_given(trial.fused(tried), trial.truth) for trial in usable]
         return float(-np.mean(np.log(np.maximum(given, 1e-6))) + 0.5 * np.sum(exponents**2) / len(usable))
 
     found = minimize(loss, np.array([0.5, 0.5]), bounds=[(0.0, _MOST)] * 2, method="Nelder-Mead").x
-    return {OF_MODEL: round(float(found[0]), 4), OF_CASES: round(float(found[1]), 4)}
+    return {FUSION_OF_MODEL: round(float(found[0]), 4), FUSION_OF_CASES: round(float(found[1]), 4)}
 
 
 def _given(final: DiagnoseResult, label: str) -> float:

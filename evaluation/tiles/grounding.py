@@ -14,9 +14,9 @@ import numpy as np
 from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.fitting import Trial
+from videopath.model.calibration import SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS
 from videopath.model.prompts.questions import describe_question
 from videopath.tools.describe import located, margins_over_stand_ins
-from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS
 from videopath.tools.schemas import ClipInput
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, float]
     if len(margins) < LEAST:
         return {}
     return {
-        OVER_FRAMES: round(float(np.quantile(contrasts, _QUANTILE)), 4),
-        OVER_STAND_INS: round(float(np.quantile(margins, _QUANTILE)), 4),
+        SEEN_OVER_FRAMES: round(float(np.quantile(contrasts, _QUANTILE)), 4),
+        SEEN_OVER_STAND_INS: round(float(np.quantile(margins, _QUANTILE)), 4),
     }
 
 

@@ -14,13 +14,13 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from videopath.agent import DiagnosticAgent, Policy
-from videopath.agent.decision.confidence import is_calibrated
 from videopath.core.errors import InputError
 from videopath.evaluation import calibration as calibrating
 from videopath.evaluation.calibration import fitted
 from videopath.evaluation.tiles.fitting import Trial
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
+from videopath.model.calibration import Calibration
 from videopath.model.card import Card, read_card
 from videopath.model.checkpoints.conversion import convert
 
@@ -78,14 +78,16 @@ def test_one_command_writes_the_calibration_into_the_card(
     assert written["calibrated_on"] == said
     assert (written["note"], written["labels"]) == ("kept", card["labels"])
     engine = load_engine(folder)
-    assert is_calibrated(engine.info.card.calibration)
+    assert Calibration(engine.info.card.calibration).is_fitted
     with DiagnosticAgent.load(engine, policy=Policy(max_looks=0, abstain_threshold=0.0)) as agent:
         report = agent.diagnose(picture, site="colon")
     assert report.provenance["calibrated"] is True
     assert "% (calibrated)" in report.to_markdown()
 
     converted = convert(folder, tmp_path / "converted")
-    assert is_calibrated(load_engine(converted).info.card.calibration), "the same network in another layout"
+    assert Calibration(load_engine(converted).info.card.calibration).is_fitted, (
+        "the same network in another layout"
+    )
 
     other = shutil.copytree(small_checkpoint, tmp_path / "other")
     shutil.copyfile(folder / "videopath.json", other / "videopath.json")
@@ -93,7 +95,9 @@ def test_one_command_writes_the_calibration_into_the_card(
     changed = bytearray(weights.read_bytes())
     changed[-1] ^= 1
     weights.write_bytes(changed)
-    assert not is_calibrated(load_engine(other).info.card.calibration), "a card is not that of other weights"
+    assert not Calibration(load_engine(other).info.card.calibration).is_fitted, (
+        "a card is not that of other weights"
+    )
 
 
 @pytest.mark.parametrize(

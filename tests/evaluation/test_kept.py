@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videopath.agent.decision.confidence import FEATURES
 from videopath.core.errors import InputError
 from videopath.evaluation import kept as kept_files
 from videopath.evaluation.kept import Evaluation
 from videopath.evaluation.tiles.clips import Outcome, summarise
 from videopath.media.quality.attributes import SCALES
+from videopath.model.calibration import FEATURES
 
 
 def _outcome(confidence: float, right: bool) -> Outcome:

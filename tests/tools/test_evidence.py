@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from videopath.media.quality.attributes import SCALES, Attributes, is_measured, measure
+from videopath.model.calibration import SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS
 from videopath.model.card import Card
 from videopath.tools.describe import DescribeTool
-from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS, is_tested, with_evidence
+from videopath.tools.evidence import is_tested, with_evidence
 from videopath.tools.schemas import LocatedFinding
 
 DENSE = Attributes(cellularity=0.5, crowding=0.7, eosin=0.05, open_space=0.02, stain=0.7, fineness=0.3)
@@ -45,7 +46,7 @@ def test_other_sentences_are_said_unless_a_fitted_test_says_that_they_were_seen(
     text = "There is no neoplastic growth."
     assert judged(text, DENSE).rests_on == "said"
     assert not is_tested(CARD)
-    fitted = CARD.model_copy(update={"calibration": {OVER_FRAMES: 0.2, OVER_STAND_INS: 1.0}})
+    fitted = CARD.model_copy(update={"calibration": {SEEN_OVER_FRAMES: 0.2, SEEN_OVER_STAND_INS: 1.0}})
     assert is_tested(fitted)
     assert judged(text, DENSE, card=fitted, margin=1.5).rests_on == "seen"
     assert judged(text, DENSE, card=fitted, margin=0.5).rests_on == "said"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent.cases.records import VideoFacts
-from videopath.agent.decision.confidence import FEATURES, confidence, features, margin
+from videopath.agent.decision.confidence import features, margin
 from videopath.agent.graph.closer_look import can_look_closer, closer_request, tissue_window
+from videopath.model.calibration import FEATURES, Calibration
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, ModelCall, Neighbour
 
 shares = st.floats(0, 1)
@@ -40,7 +41,7 @@ def neighbour(diagnosis: str, score: float, kept: bool = True) -> Neighbour:
 
 @given(values)
 def test_confidence_is_a_probability(found: dict[str, float]) -> None:
-    assert 0 < confidence(found, {}) < 1
+    assert 0 < Calibration({}).confidence(found) < 1
 
 
 @given(values, st.sampled_from(FEATURES), shares)
@@ -48,18 +49,18 @@ def test_more_in_favour_never_lowers_the_default_confidence(
     found: dict[str, float], name: str, more: float
 ) -> None:
     better = {**found, name: max(found[name], more)}
-    assert confidence(better, {}) >= confidence(found, {})
+    assert Calibration({}).confidence(better) >= Calibration({}).confidence(found)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(1.0, 0.98), (0.0, 0.05), (0.5, 0.62)])
 def test_the_defaults_are_as_documented(share: float, expected: float) -> None:
-    assert confidence(dict.fromkeys(FEATURES, share), {}) == pytest.approx(expected, abs=0.005)
+    assert Calibration({}).confidence(dict.fromkeys(FEATURES, share)) == pytest.approx(expected, abs=0.005)
 
 
 def test_fitted_weights_take_the_place_of_the_defaults() -> None:
     fitted = {"confidence.intercept": 0.0} | {f"confidence.{name}": 0.0 for name in FEATURES}
-    assert confidence(dict.fromkeys(FEATURES, 1.0), fitted) == 0.5
-    assert confidence(dict.fromkeys(FEATURES, 1.0), {"confidence.intercept": -1e5}) == 0.0
+    assert Calibration(fitted).confidence(dict.fromkeys(FEATURES, 1.0)) == 0.5
+    assert Calibration({"confidence.intercept": -1e5}).confidence(dict.fromkeys(FEATURES, 1.0)) == 0.0
 
 
 def test_features_of_a_look() -> None:

@@ -9,23 +9,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videopath.agent.decision.confidence import DEFAULTS, confidence, features
-from videopath.agent.decision.fusion import OF_CASES, OF_MODEL, fuse
+from videopath.agent.decision.confidence import features
+from videopath.agent.decision.fusion import fuse
 from videopath.agent.decision.verdict import BlankAnswers, Verdict, weigh
 from videopath.agent.policy import Policy
 from videopath.evaluation.tiles.fitting import Trial, fitted_calibration
 from videopath.evaluation.tiles.grounding import seen_margins
 from videopath.media.synthetic import render_case
+from videopath.model.calibration import (
+    DEFAULT_WEIGHTS,
+    FUSION_OF_CASES,
+    FUSION_OF_MODEL,
+    SEEN_OVER_FRAMES,
+    SEEN_OVER_STAND_INS,
+    Calibration,
+)
 from videopath.model.card import Card
-from videopath.tools.evidence import OVER_FRAMES, OVER_STAND_INS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
 Diagnosed = Callable[..., DiagnoseResult]
 Voted = Callable[..., CasesVote]
 
-CALIBRATION = {**DEFAULTS, "abstain_threshold": 0.6}
+CALIBRATION = {**DEFAULT_WEIGHTS, "abstain_threshold": 0.6}
 LISTED = Card(labels={"colon": ["adenoma", "mucosa"]}, unknown_label="not known", calibration=CALIBRATION)
-FUSING = LISTED.model_copy(update={"calibration": {**CALIBRATION, OF_MODEL: 0.3, OF_CASES: 1.0}})
+FUSING = LISTED.model_copy(
+    update={"calibration": {**CALIBRATION, FUSION_OF_MODEL: 0.3, FUSION_OF_CASES: 1.0}}
+)
 
 
 def weighed(
@@ -172,9 +181,9 @@ def trials(trial: Callable[..., Trial], helpful: bool) -> list[Trial]:
 def test_weights_are_fitted_to_what_helps(trial: Callable[..., Trial]) -> None:
     card = LISTED.model_copy(update={"calibration": {}})
     helped = fitted_calibration(trials(trial, helpful=True), card)
-    assert helped[OF_CASES] > 2 * helped[OF_MODEL]
+    assert helped[FUSION_OF_CASES] > 2 * helped[FUSION_OF_MODEL]
     assert helped["confidence.cases"] >= 0
-    assert fitted_calibration(trials(trial, helpful=False), card)[OF_CASES] < 0.3
+    assert fitted_calibration(trials(trial, helpful=False), card)[FUSION_OF_CASES] < 0.3
     known = card.model_copy(update={"calibration": helped})
     answers = [(t, t.fused(known)) for t in trials(trial, helpful=True)]
     right = np.mean([answer.label == t.truth for t, answer in answers])
@@ -189,14 +198,14 @@ def test_a_diagnosis_that_is_taken_for_another_is_not_given_out(trial: Callable[
     calibration = fitted_calibration(
         [*always, *mantle, *mucosa], LISTED.model_copy(update={"calibration": {}})
     )
-    needed = Policy().threshold(calibration, "mucosa")
-    assert needed > Policy().threshold(calibration, "adenoma")
+    needed = Policy().threshold(Calibration(calibration), "mucosa")
+    assert needed > Policy().threshold(Calibration(calibration), "adenoma")
 
 
 def test_answers_that_are_all_right_do_not_make_a_model_sure_of_itself(trial: Callable[..., Trial]) -> None:
     answers = [trial("adenoma", "adenoma", group=str(n)) for n in range(40)]
     calibration = fitted_calibration(answers, Card())
-    assert 0.9 < confidence(answers[0].features(answers[0].final), calibration) < 0.99
+    assert 0.9 < Calibration(calibration).confidence(answers[0].features(answers[0].final)) < 0.99
 
 
 def test_a_sentence_is_seen_where_it_is_preferred_more_than_wrong_ones_are(
@@ -215,5 +224,5 @@ def test_a_sentence_is_seen_where_it_is_preferred_more_than_wrong_ones_are(
         for n in range(2)
     ]
     found = seen_margins(SessionPool(nano_engine), trials)
-    assert set(found) == {OVER_FRAMES, OVER_STAND_INS}
+    assert set(found) == {SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS}
     assert seen_margins(SessionPool(nano_engine), trials[:2]) == {}  # of one diagnosis alone

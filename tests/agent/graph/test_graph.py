@@ -24,11 +24,11 @@ from langgraph.types import Command
 from videopath.agent import DiagnosticAgent, Policy, Progress
 from videopath.agent.cases.library import CaseLibrary
 from videopath.agent.cases.trace import read_trace
-from videopath.agent.decision.confidence import DEFAULTS
 from videopath.agent.graph.builder import build_graph
 from videopath.agent.graph.steps import RunContext
 from videopath.core.errors import CaseError, InputError
 from videopath.knowledge import STARTER_FOLDER
+from videopath.model.calibration import DEFAULT_WEIGHTS
 from videopath.model.card import Card
 from videopath.model.inference.engine import EngineInfo, Generation
 from videopath.tools.answers.organs import sites_of
@@ -59,7 +59,7 @@ class ScriptedEngine:
             parameters=0,
             licence="none",
             frames=4,
-            card=Card(labels=labels, unknown_label=UNKNOWN, calibration=DEFAULTS),
+            card=Card(labels=labels, unknown_label=UNKNOWN, calibration=DEFAULT_WEIGHTS),
         )
 
     def open(self, clip: Any, **_: Any) -> ScriptedSession:
