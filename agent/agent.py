@@ -372,7 +372,7 @@ class DiagnosticAgent:
         """Run the graph until it ends or waits; the library has the status of the case all the while."""
         self.library.set_status(case_id, "running")
         started = time.monotonic()
-        _log.info("Case %s: %s.", case_id, "begun" if isinstance(inputs, dict) else "resumed")
+        _log.info("Case %s: %s.", case_id, "started" if isinstance(inputs, dict) else "resumed")
         try:
             # Only "updates": then the nodes run in this thread, so that an interrupt stops them between two tokens,
             # and a step is yielded when its checkpoint is on disk. "custom" would run the nodes in another thread.

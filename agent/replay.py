@@ -260,9 +260,11 @@ def _differential(before: CaseReport, after: CaseReport) -> Iterator[FieldDiffer
     then = {c.label: c.probability for c in before.differential}
     now = {c.label: c.probability for c in after.differential}
     for label in dict.fromkeys([*then, *now]):
-        one, other = then.get(label), now.get(label)
-        if one is None or other is None or not _close(one, other):
-            yield FieldDifference(field=f"differential: {label}", before=_number(one), after=_number(other))
+        first, second = then.get(label), now.get(label)
+        if first is None or second is None or not _close(first, second):
+            yield FieldDifference(
+                field=f"differential: {label}", before=_number(first), after=_number(second)
+            )
 
 
 def _similar_cases(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
@@ -283,10 +285,10 @@ def _views(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
     then = {case.id: case.scores for case in before.similar_cases}
     for case in after.similar_cases:
         for view in dict.fromkeys([*then.get(case.id, {}), *case.scores]) if case.id in then else ():
-            one, other = then[case.id].get(view), case.scores.get(view)
-            if one is None or other is None or not _close(one, other):
+            first, second = then[case.id].get(view), case.scores.get(view)
+            if first is None or second is None or not _close(first, second):
                 yield FieldDifference(
-                    field=f"similar_cases: {case.id}, {view}", before=_number(one), after=_number(other)
+                    field=f"similar_cases: {case.id}, {view}", before=_number(first), after=_number(second)
                 )
 
 
@@ -325,8 +327,8 @@ def _number(value: float | None) -> str:
     return "absent" if value is None else f"{value:.6f}"
 
 
-def _close(one: float, other: float) -> bool:
-    return abs(one - other) <= TOLERANCE
+def _close(first: float, second: float) -> bool:
+    return abs(first - second) <= TOLERANCE
 
 
 def _refuse_other_video(report: CaseReport, video: Path) -> None:

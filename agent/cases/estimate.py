@@ -23,7 +23,7 @@ def expected_seconds(library: CaseLibrary, model: str) -> dict[str, float]:
 
     Args:
         library: The library with the cases.
-        model: Its name in reports, or what the cases were begun with ("nano", a folder, a hub id).
+        model: Its name in reports, or what the cases were started with ("nano", a folder, a hub id).
 
     Returns:
         Step name → seconds; empty if there is no such case.
@@ -59,7 +59,7 @@ def _steps(library: CaseLibrary, model: str) -> Iterator[Step]:
 
 
 def _model_names(library: CaseLibrary, entry: CaseEntry) -> set[str]:
-    """Return the names of a case's model: that of its report, and what the case was begun with."""
+    """Return the names of a case's model: that of its report, and what the case was started with."""
     try:
         inputs: Any = json.loads((library.folder(entry.case_id) / INPUTS_NAME).read_bytes())
         return {entry.model, str(inputs["settings"]["model"])}

@@ -20,7 +20,7 @@ THUMBNAIL_SIDE = 320  # largest longer side, pixels
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """What a person sees of a video before a case is begun."""
+    """What a person sees of a video before a case is started."""
 
     facts: VideoFacts
     quality: Quality

@@ -131,7 +131,7 @@ def refuse_to_overwrite(path: Path, report: CaseReport) -> None:
         return
     same = _signed_words(saved) == _signed_words(report)
     if not same or report.addenda[: len(saved.addenda)] != saved.addenda:
-        raise CaseError(f"Case {report.case_id} is signed and stays as signed: begin a new case.")
+        raise CaseError(f"Case {report.case_id} is signed and stays as signed: start a new case.")
 
 
 def _signed_words(report: CaseReport) -> tuple[object, ...]:

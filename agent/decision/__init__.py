@@ -1,1 +1,1 @@
-"""Whether a look is enough for a diagnosis, and how sure the agent may be."""
+"""The decision on a look: confidence, fusion with the cases' vote, abstention, and what would help."""

@@ -133,7 +133,7 @@ class Nodes:
         return self._next(state, step, described=result.model_dump(mode="json"), engine=engine)
 
     def diagnose_blind(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Diagnose before any similar case is seen."""
+        """Diagnose before the model is shown any similar case."""
         draft = self._draft("diagnose_blind", runtime)
         result, step = self._diagnose(StateView(state), draft, [], samples=0)
         return self._next(state, step, blind=result.model_dump(mode="json"))
@@ -242,7 +242,7 @@ class Nodes:
         return self._next(state, step, looks=[look])
 
     def look_closer(self, state: CaseState, runtime: CaseRuntime) -> Json:
-        """Choose a denser, cropped-in clip around the most telling moment."""
+        """Choose the clip of a closer look, around the most telling moment."""
         case, draft = StateView(state), StepDraft("look_closer", runtime)
         request, facts, described = case.request, case.facts, case.described
         finding = most_telling(described.findings)
@@ -340,13 +340,13 @@ class Nodes:
         return result, step
 
     def _recording(self, case: StateView, draft: StepDraft) -> Recording:
-        """Return the pool with the journal of the case; reject a model that the case was not begun with."""
-        info, begun_with = self.sessions.info, case.engine
-        if begun_with and info.weights_sha256 != begun_with.weights_sha256:
+        """Return the pool with the journal of the case; reject a model that the case was not started with."""
+        info, original = self.sessions.info, case.engine
+        if original and info.weights_sha256 != original.weights_sha256:
             raise CaseError(
-                f"Case {case.case_id} was begun with {begun_with.name} "
-                f"({begun_with.weights_sha256[:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
-                "resume it with that model or begin a new case."
+                f"Case {case.case_id} was started with {original.name} "
+                f"({original.weights_sha256[:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
+                "resume it with that model, or start a new case."
             )
         journal = Journal(self.library.folder(case.case_id) / JOURNAL_NAME)
         return Recording(self.sessions, journal, case.facts.sha256, draft.token, draft.activity)

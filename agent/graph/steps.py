@@ -54,7 +54,7 @@ class StepDraft:
     model: str | None = None  # None if the step does not ask the model
     device: str = "cpu"  # the model's, if the step asks it
     started: str = field(default_factory=now)
-    begun: float = field(default_factory=time.perf_counter)
+    clock_start: float = field(default_factory=time.perf_counter)
     activities: list[tuple[str, float]] = field(default_factory=list)  # the text and the start of each
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class StepDraft:
             summary=summary,
             detail=detail,
             started=self.started,
-            seconds=round(end - self.begun, 3),
+            seconds=round(end - self.clock_start, 3),
             device=self.device,
             model=self.model,
             **fields,
@@ -94,9 +94,9 @@ class StepDraft:
     def _seconds_by_activity(self, end: float) -> dict[str, float]:
         """Return the seconds of each activity, in order of their first start; one lasts until the next begins."""
         spent: dict[str, float] = {}
-        ends = [*(begun for _, begun in self.activities), end][1:]
-        for (text, begun), until in zip(self.activities, ends, strict=True):
-            spent[text] = round(spent.get(text, 0.0) + until - begun, 3)
+        ends = [*(start for _, start in self.activities), end][1:]
+        for (text, start), stop in zip(self.activities, ends, strict=True):
+            spent[text] = round(spent.get(text, 0.0) + stop - start, 3)
         return spent
 
     def _announce(self, progress: Progress) -> None:

@@ -125,12 +125,12 @@ class StateView:
 
     @cached_property
     def settings(self) -> RunSettings:
-        """The settings that the case was begun with."""
+        """The settings that the case was started with."""
         return RunSettings.model_validate(self.state["settings"])
 
     @cached_property
     def policy(self) -> Policy:
-        """The policy that the case was begun with."""
+        """The policy that the case was started with."""
         return Policy.model_validate(self.settings.policy)
 
     @cached_property
@@ -145,7 +145,7 @@ class StateView:
 
     @cached_property
     def engine(self) -> EngineInfo | None:
-        """The model that the case was begun with; None until the model has described the video."""
+        """The model that the case was started with; None until the model has described the video."""
         return EngineInfo.model_validate(self.state["engine"]) if "engine" in self.state else None
 
     @property

@@ -353,7 +353,7 @@ def test_a_case_is_not_resumed_with_another_model(small_case: Path) -> None:
         stream.close()
     other = ScriptedEngine(SURE)
     other.info = other.info.model_copy(update={"weights_sha256": "6" * 64, "name": "other"})
-    with DiagnosticAgent.load(other) as agent, pytest.raises(CaseError, match="begun with"):
+    with DiagnosticAgent.load(other) as agent, pytest.raises(CaseError, match="started with"):
         agent.resume("mine")
 
 
