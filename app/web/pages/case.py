@@ -17,18 +17,18 @@ _LAST = "last_case"  # in the session: the case to show if the address names non
 
 def show() -> None:
     """Draw the case that the address names."""
-    from videopath.app.web.components.case.outcome import unknown
+    from videopath.app.web.components.case.outcome import unknown_case
     from videopath.app.web.components.shared.view import load_view
 
     shared, case_id = services(), st.query_params.get("id") or st.session_state.get(_LAST)
     if not case_id:
-        unknown()
+        unknown_case()
         return
     try:
         view = load_view(shared, case_id)
     except CaseError as error:
         st.session_state.pop(_LAST, None)
-        unknown(str(error))
+        unknown_case(str(error))
         return
     st.session_state[_LAST] = case_id
     if st.query_params.get("id") != case_id:
@@ -45,7 +45,7 @@ def _case(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.neighbours import neighbours
     from videopath.app.web.components.case.outcome import blind_sentence, outcome
     from videopath.app.web.components.case.review import refused_decision
-    from videopath.app.web.components.case.statements import said
+    from videopath.app.web.components.case.statements import statement_table
     from videopath.app.web.components.case.style import case_style
     from videopath.app.web.components.case.timeline import timeline
 
@@ -53,7 +53,7 @@ def _case(view: CaseView, shared: Services) -> None:
     refused_decision()
     outcome(view, shared)
     if view.report is not None:
-        said(view.report)
+        statement_table(view.report)
     steps, evidence = st.columns(2, gap="large")
     with steps:
         st.subheader(Section.STEPS.value, anchor=False)

@@ -11,7 +11,7 @@ import streamlit as st
 
 from videopath.app.web.components.knowledge.bases import open_base
 from videopath.app.web.components.knowledge.frame_search import SeenFrame, frame_search
-from videopath.app.web.components.knowledge.measured import measure_of
+from videopath.app.web.components.knowledge.measure import measure_of
 from videopath.app.web.components.knowledge.record_card import record_card
 from videopath.app.web.components.knowledge.record_form import record_form
 from videopath.app.web.components.knowledge.record_removal import removal_dialog

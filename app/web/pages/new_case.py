@@ -56,7 +56,7 @@ def show() -> None:
         st.error(inert(shared.worker.engines.problem), icon=":material/error:")
     video = choose_video(shared)
     choices = _choose(shared)
-    ready = video is not None and choices is not None and _previewed(video, choices)
+    ready = video is not None and choices is not None and _preview(video, choices)
     if video is None:
         st.info("Choose a video: its frames and its quality are shown here before the case starts.")
     _queue_length(shared)
@@ -142,7 +142,7 @@ def _choose(shared: Services) -> _Choices | None:
     )  # fmt: skip
 
 
-def _previewed(video: Path, choices: _Choices) -> bool:
+def _preview(video: Path, choices: _Choices) -> bool:
     """Show the preview; return whether the video can be used."""
     preview = preview_strip(
         video, choices.frames or _usual(choices.model), choices.start, choices.end, choices.sampling

@@ -78,10 +78,10 @@ class Engines:
 
     def _measured(self) -> dict[str, float]:
         try:
-            found = json.loads(self._times.read_bytes())
+            seconds = json.loads(self._times.read_bytes())
         except (FileNotFoundError, ValueError):
             return {}
-        return {str(name): float(seconds) for name, seconds in found.items()}
+        return {str(name): float(value) for name, value in seconds.items()}
 
 
 def _key(spec: EngineSpec) -> EngineSpec:

@@ -8,7 +8,7 @@ from typing import Any
 
 from videopath.agent import load_case_library
 from videopath.agent.cases.records import LookTaken
-from videopath.app.web.components.case.differential import described
+from videopath.app.web.components.case.differential import differential_in_words
 from videopath.tools.schemas import Candidate
 
 App = Callable[..., Any]
@@ -46,7 +46,7 @@ def test_what_limits_a_diagnosis_stands_beside_it(app: App, home: Path) -> None:
 
 def test_the_chart_in_words_marks_what_is_no_term() -> None:
     candidate = Candidate(label="the adder", probability=1.0, known_term=False)
-    assert described([candidate]) == "Differential: the adder (not a known term) 100%"
+    assert differential_in_words([candidate]) == "Differential: the adder (not a known term) 100%"
 
 
 def test_a_new_case_may_accept_what_is_not_calibrated(app: App, home: Path) -> None:

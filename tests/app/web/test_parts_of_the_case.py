@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from videopath.agent import Step
 from videopath.agent.cases.records import Candidate, CaseReport
-from videopath.app.web.components.case.differential import described as differential_in_words
+from videopath.app.web.components.case.differential import differential_in_words
 from videopath.app.web.components.case.findings import crop_of
-from videopath.app.web.components.case.graph import END, START, described, dot, path_of, steps_to_come
-from videopath.app.web.components.case.signout import previewed
+from videopath.app.web.components.case.graph import END, START, dot, path_in_words, path_of, steps_to_come
+from videopath.app.web.components.case.signout import preview_markdown
 from videopath.app.web.components.case.steps import in_words
 from videopath.app.web.components.shared.view import TITLES
 
@@ -58,7 +58,7 @@ def test_the_path_is_marked_by_numbers_and_not_by_colour_alone() -> None:
 
 
 def test_the_graph_is_told_in_words() -> None:
-    told = described(path_of(_steps("intake", "describe"), finished=False), "diagnose_blind")
+    told = path_in_words(path_of(_steps("intake", "describe"), finished=False), "diagnose_blind")
     assert "intake, description" in told
     assert "At work now: blind diagnosis" in told
 
@@ -79,7 +79,7 @@ def test_every_node_has_a_title(own_home: Path) -> None:
 
 
 def test_a_previewed_report_leads_nowhere_and_shows_marks_as_they_are() -> None:
-    text = previewed("| [12](frames/frame-000012.png) | costs $5 and $6 | :smile: :red\\[x\\] |")
+    text = preview_markdown("| [12](frames/frame-000012.png) | costs $5 and $6 | :smile: :red\\[x\\] |")
     assert "(frames" not in text
     assert "\\$5 and \\$6" in text
     assert ":smile:" not in text
@@ -91,7 +91,7 @@ def test_addresses_in_a_previewed_report_are_no_links() -> None:
     report = CaseReport(
         case_id="c", status="done", description="See HTTPS://a.bc, www.a.bc or a@a.bc.", diagnosis="d"
     )
-    seen = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", previewed(report.to_markdown()))
+    seen = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", preview_markdown(report.to_markdown()))
     assert "a.bc" in seen
     assert not re.search(r"https?://|www\.|\w@\w", seen, re.IGNORECASE)
 

@@ -49,7 +49,9 @@ def differentials(
     )
 
 
-def in_words(first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str]) -> str:
+def differentials_in_words(
+    first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str]
+) -> str:
     """Return the chart in words."""
     return "; ".join(
         f"{name}: " + ", ".join(f"{c.label} {c.probability:.0%}" for c in candidates[:_LABELS])

@@ -19,7 +19,7 @@ def graph(view: CaseView) -> None:
     path = path_of(view.steps, finished=bool(view.report) and not view.active)
     running = view.job.step if view.job and view.active else None
     with st.container(key="graph"):
-        st.graphviz_chart(dot(_edges(), path, running), width="stretch", alt=described(path, running))
+        st.graphviz_chart(dot(_edges(), path, running), width="stretch", alt=path_in_words(path, running))
         st.caption(
             "Thick: the path of this case, with its steps numbered. Dashed: steps that were not taken."
         )
@@ -32,7 +32,7 @@ def path_of(steps: list[Step], *, finished: bool) -> list[str]:
     return [START, *names, *([END] if ended else [])]
 
 
-def described(path: list[str], running: str | None) -> str:
+def path_in_words(path: list[str], running: str | None) -> str:
     """Return the path in words."""
     named = ", ".join(title_of(name).lower() for name in path if name not in (START, END)) or "none yet"
     return f"The graph of the agent. Steps taken, in order: {named}." + (

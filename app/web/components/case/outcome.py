@@ -60,7 +60,7 @@ def outcome(view: CaseView, shared: Services) -> None:
         _next_action(view, shared)
 
 
-def unknown(why: str = "") -> None:
+def unknown_case(why: str = "") -> None:
     """Draw the page if the address names no case, or a case that cannot be shown (``why``)."""
     st.title("Case", anchor=False)
     if why:

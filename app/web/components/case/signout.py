@@ -46,10 +46,10 @@ def signout(view: CaseView, shared: Services) -> None:
         st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
     _downloads(report)
     with st.expander("Preview of the exported report", icon=":material/description:", key="preview"):
-        st.markdown(previewed(report.to_markdown()))
+        st.markdown(preview_markdown(report.to_markdown()))
 
 
-def previewed(markdown: str) -> str:
+def preview_markdown(markdown: str) -> str:
     """Return the report's Markdown for Streamlit: without links into the bundle and Streamlit's own marks."""
     text = _HEADING.sub(r"##\g<0>", _FRAME_LINK.sub(r"\1", markdown))  # smaller than the page's own headings
     return _STREAMLIT_MARKS.sub(

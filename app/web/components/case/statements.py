@@ -12,7 +12,7 @@ from videopath.app.web.components.shared.tables import table
 from videopath.core.clock import minute
 
 
-def said(report: CaseReport) -> None:
+def statement_table(report: CaseReport) -> None:
     """Draw the statements of model, agent and people; nothing if there is no decision or addendum of a person."""
     if not (report.review or report.addenda):
         return

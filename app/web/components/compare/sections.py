@@ -14,7 +14,7 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
 )
 from videopath.agent.report.statements import retrieval_sentence, statements
-from videopath.app.web.components.case.charts import differentials, in_words
+from videopath.app.web.components.case.charts import differentials, differentials_in_words
 from videopath.app.web.components.compare import comparison
 from videopath.app.web.components.shared.choices import knowledge_name
 from videopath.app.web.components.shared.inert import inert
@@ -77,7 +77,9 @@ def differential(first: CaseReport, second: CaseReport) -> None:
     st.subheader("Differential")
     (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
     runs = (own, own_too, NAMES)
-    st.altair_chart(differentials(*runs), width="stretch", key="differentials", alt=in_words(*runs))
+    st.altair_chart(
+        differentials(*runs), width="stretch", key="differentials", alt=differentials_in_words(*runs)
+    )
     for name, foreign in zip(NAMES, (others, others_too), strict=True):
         if foreign:
             with st.expander(f"Run {name}: {other_organs_in_words(foreign)}"):
@@ -87,8 +89,8 @@ def differential(first: CaseReport, second: CaseReport) -> None:
 def findings(first: CaseReport, second: CaseReport) -> None:
     """Draw the findings of both runs, and mark those of one run only."""
     st.subheader("Findings")
-    said = [{finding.text for finding in report.findings} for report in (first, second)]
-    for name, report, other, column in zip(NAMES, (first, second), said[::-1], st.columns(2), strict=True):
+    texts = [{finding.text for finding in report.findings} for report in (first, second)]
+    for name, report, other, column in zip(NAMES, (first, second), texts[::-1], st.columns(2), strict=True):
         with column:
             st.caption(f"Run {name}")
             for finding in report.findings:

@@ -163,12 +163,14 @@ def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> See
         path = Path(folder) / "frame.png"
         path.write_bytes(image)
         sessions = SessionPool(engine)
-        described = None
+        description = None
         if words:
-            described = DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
+            description = (
+                DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
+            )
         session, tower = sessions.open(ClipInput(video=str(path))), sessions.encoder(TOWER)
         vectors = {views: session.picture_vector(tower, views) for views in FRAME_VIEWS}
-    return SeenFrame(described, vectors, tower_sha256(engine.info))
+    return SeenFrame(description, vectors, tower_sha256(engine.info))
 
 
 @st.fragment(run_every=_INTERVAL)

@@ -40,7 +40,7 @@ def record_form(shared: Services, base: KnowledgeBase, *, fixed: bool) -> None:
 def _fields() -> dict[str, str | None]:
     first = st.columns([2, 1])
     diagnosis = first[0].text_input("Diagnosis", key="add_diagnosis", placeholder="colon adenocarcinoma")
-    site = first[1].selectbox("Site", list(SITES), index=None, placeholder="not given", key="add_site")
+    site = first[1].selectbox("Site", list(SITES), index=None, placeholder="not fields", key="add_site")
     description = st.text_area(
         "Description",
         key="add_description",
@@ -89,15 +89,15 @@ def _record(values: dict[str, str | None]) -> InstructionRecord:
     from videopath.knowledge.records.record import UNSPECIFIED_LICENCE
     from videopath.model.prompts.questions import default_question
 
-    given = {name: (value or "").strip() for name, value in values.items()}
+    fields = {name: (value or "").strip() for name, value in values.items()}
     return InstructionRecord(
         id=f"own-{secrets.token_hex(4)}",
-        source=given["source"],
-        site=given["site"] or None,
-        question=given["question"] or default_question(given["site"] or None),
-        description=given["description"],
-        diagnosis=given["diagnosis"],
-        licence=given["licence"] or UNSPECIFIED_LICENCE,
+        source=fields["source"],
+        site=fields["site"] or None,
+        question=fields["question"] or default_question(fields["site"] or None),
+        description=fields["description"],
+        diagnosis=fields["diagnosis"],
+        licence=fields["licence"] or UNSPECIFIED_LICENCE,
     )
 
 
