@@ -192,7 +192,7 @@ def _lines(tables: dict[str, list[list[dict[str, Any]]]]) -> list[str]:
     """Each schedule's accuracy over clips and over classes, its seeds, and how much more it is than the one before."""
     import numpy as np
 
-    from videopath.evaluation.retrieval.ranking import Estimate
+    from videopath.evaluation.stats.estimates import Estimate
 
     lines = [
         "| schedule | accuracy (95% interval) | mean over classes | each seed | more than the row before |"

@@ -22,7 +22,8 @@ from videopath.agent.cases.records import CaseReport
 from videopath.core.clock import now
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
-from videopath.evaluation.tiles.clips import Outcome, Share
+from videopath.evaluation.stats.estimates import Share
+from videopath.evaluation.tiles.clips import Outcome
 
 FOLDER = "evaluations"
 

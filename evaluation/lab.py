@@ -21,7 +21,7 @@ from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.kept import FOLDER, kept_file
-from videopath.evaluation.retrieval.ranking import Estimate, equal_coverage
+from videopath.evaluation.stats.estimates import Estimate, equal_coverage
 from videopath.evaluation.testsets.metrics import mcnemar_of
 from videopath.evaluation.testsets.summary import McNemar
 from videopath.evaluation.tiles.colour import ColourNeighbours, colours_of

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from videopath.core.errors import InputError
-from videopath.evaluation.tiles.clips import Outcome, Share, held_out, summarise, write_clip
+from videopath.evaluation.stats.estimates import Share
+from videopath.evaluation.tiles.clips import Outcome, held_out, summarise, write_clip
 from videopath.media.quality import attributes
 from videopath.model import inspect_checkpoint, open_clip
 from videopath.model.inference.engine import LocalEngine

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import altair
 
     from videopath.evaluation.kept import ConfidenceBin, RiskPoint
-    from videopath.evaluation.tiles.clips import Share
+    from videopath.evaluation.stats.estimates import Share
 
     Plot = altair.LayerChart
 

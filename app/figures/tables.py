@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from videopath.evaluation.kept import RiskPoint
-    from videopath.evaluation.retrieval.ranking import Estimate
+    from videopath.evaluation.stats.estimates import Estimate, Share
     from videopath.evaluation.testsets.summary import Comparison, McNemar, SetReport, SystemReport
-    from videopath.evaluation.tiles.clips import Share
 
 NONE = "–"
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from videopath.evaluation.retrieval.measurement import Question, RetrievalSet, usual_weights, views_of
-from videopath.evaluation.retrieval.ranking import Estimate, Ranked, differences, figures
+from videopath.evaluation.retrieval.ranking import Ranked, differences, figures
+from videopath.evaluation.stats.estimates import Estimate
 from videopath.knowledge.query import Hit, Query
 from videopath.tools.context import ContextRules, fit_of, neighbours_of
 from videopath.tools.retrieve import SEARCH_DEPTH

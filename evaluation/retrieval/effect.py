@@ -21,7 +21,8 @@ from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.retrieval.context import RULES_OFF
-from videopath.evaluation.tiles.clips import Share, write_clip
+from videopath.evaluation.stats.estimates import Share
+from videopath.evaluation.tiles.clips import write_clip
 from videopath.tools.context import ContextRules
 from videopath.tools.journal import JOURNAL_NAME
 from videopath.training.data.corpus import Sample

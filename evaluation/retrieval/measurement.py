@@ -18,16 +18,8 @@ import numpy as np
 
 from videopath.core.choices import VIEWS, View
 from videopath.core.errors import InputError
-from videopath.evaluation.retrieval.ranking import (
-    DEPTH,
-    METRICS,
-    Estimate,
-    Ranked,
-    differences,
-    figures,
-    judged,
-)
-from videopath.evaluation.tiles.clips import Share
+from videopath.evaluation.retrieval.ranking import DEPTH, METRICS, Ranked, differences, figures, judged
+from videopath.evaluation.stats.estimates import Estimate, Share
 from videopath.knowledge.query import Query, ViewWeights
 from videopath.knowledge.search import VIEW_DEPTH, fused
 

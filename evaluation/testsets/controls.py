@@ -22,7 +22,7 @@ from videopath.core.choices import ControlName, SystemName
 from videopath.core.errors import InputError
 from videopath.core.pathology.entities import credit
 from videopath.core.pathology.sites import SITES
-from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.stats.estimates import Estimate
 from videopath.evaluation.testsets.answers import Answer, AskSeveral, unanswered
 from videopath.evaluation.testsets.metrics import BY_NAME, Draws, draw
 from videopath.evaluation.testsets.sets import Item

@@ -13,6 +13,7 @@ from videopath.core.clock import now
 from videopath.core.errors import InputError
 from videopath.core.pathology.entities import comparable_name, entity_of
 from videopath.evaluation.kept import reliability, risk_coverage
+from videopath.evaluation.stats.estimates import Share
 from videopath.evaluation.testsets.answers import CONFIDENCE, Answer
 from videopath.evaluation.testsets.controls import MEANINGS
 from videopath.evaluation.testsets.judge import Judge, Judgement
@@ -29,7 +30,6 @@ from videopath.evaluation.testsets.summary import (
     SystemReport,
 )
 from videopath.evaluation.testsets.table import Encode, Table, attribute_agreement, table
-from videopath.evaluation.tiles.clips import Share
 from videopath.model.inference.engine import EngineInfo
 
 

@@ -28,7 +28,7 @@ from videopath.core.clock import now
 from videopath.core.errors import EngineError, InputError
 from videopath.core.files import sha256_text
 from videopath.core.jsonl import JsonLines
-from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.stats.estimates import Estimate
 from videopath.evaluation.testsets.answers import Answer
 from videopath.evaluation.testsets.judge_replies import (
     ASPECTS,

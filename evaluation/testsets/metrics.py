@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from videopath.evaluation.retrieval.ranking import Estimate, equal_coverage
+from videopath.evaluation.stats.estimates import Estimate, equal_coverage
 from videopath.evaluation.testsets.summary import McNemar, Metric
 from videopath.evaluation.testsets.table import Table
 

@@ -17,11 +17,11 @@ from videopath.core.choices import SystemName
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.core.pathology.entities import comparable_name
+from videopath.evaluation.stats.estimates import Share
 from videopath.evaluation.testsets.answers import Answer
 from videopath.evaluation.testsets.controls import rivals, same_answer
 from videopath.evaluation.testsets.sets import Item
 from videopath.evaluation.testsets.summary import Pair, PairsReport
-from videopath.evaluation.tiles.clips import Share
 from videopath.knowledge.index.encoders import FrameEncoder
 from videopath.media.clip import open_clip
 from videopath.tools.frame_encoders.picture_vectors import clip_vector

@@ -19,9 +19,8 @@ from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.core.notice import RESEARCH_USE
 from videopath.evaluation.kept import FOLDER, ConfidenceBin, RiskPoint, kept_file
-from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.stats.estimates import Estimate, Share
 from videopath.evaluation.testsets.judge import Judged
-from videopath.evaluation.tiles.clips import Share
 
 SETS = "sets"
 """Folder of these documents among the kept evaluations."""

@@ -15,7 +15,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
-from videopath.evaluation.tiles.clips import Share
+from videopath.evaluation.stats.estimates import Share
 from videopath.model.card import Card
 from videopath.tools.answers.organs import sites_of
 from videopath.training.data import corpus

@@ -20,7 +20,7 @@ from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
 from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
-from videopath.evaluation.retrieval.ranking import Estimate, equal_coverage
+from videopath.evaluation.stats.estimates import Estimate, Share, equal_coverage
 from videopath.evaluation.tiles.colour import ColourNeighbours
 from videopath.media.clip import open_clip
 from videopath.media.quality.attributes import SCALES, measure
@@ -71,29 +71,6 @@ class Outcome:
     def said_rightly(self, label: str) -> bool:
         """Whether another system's label is the true one."""
         return bool(label) and normalised_label(label) == normalised_label(self.truth)
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share with its 95% interval (Wilson, JASA 1927)."""
-
-    value: float
-    low: float
-    high: float
-    count: int
-
-    @classmethod
-    def of(cls, hits: Sequence[bool]) -> Share:
-        """The share of true values; (0, 0, 1) of none."""
-        from scipy.stats import binomtest
-
-        if not hits:
-            return cls(0.0, 0.0, 1.0, 0)
-        interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
-        return cls(sum(hits) / len(hits), float(interval.low), float(interval.high), len(hits))
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f}, n={self.count})"
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from videopath.app.figures.plots import SHOWN
 from videopath.app.figures.sections import sections
 from videopath.core.errors import InputError
 from videopath.core.notice import RESEARCH_USE
-from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.stats.estimates import Estimate
 from videopath.evaluation.testsets.judge import Judged
 from videopath.evaluation.testsets.summary import SetReport, read_set_report, write_set_report
-from videopath.evaluation.tiles.clips import Share
+from videopath.evaluation.stats.estimates import Share
 from videopath.media.synthetic import render_slide
 
 Run = Callable[..., Result]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from videopath.core.errors import InputError
 from videopath.evaluation.lab import LabAnswer, LabCase, halves, read_cases, summarised
-from videopath.evaluation.retrieval.ranking import equal_coverage
+from videopath.evaluation.stats.estimates import equal_coverage
 from videopath.media.synthetic import render_slide
 
 ENTITIES = {"gland tumour": "colon adenocarcinoma", "quiet mucosa": "benign colon tissue"}

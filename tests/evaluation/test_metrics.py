@@ -17,7 +17,7 @@ from sklearn.metrics import brier_score_loss, f1_score
 from videopath.core.choices import CONTROLS
 from videopath.core.errors import InputError
 from videopath.evaluation import kept
-from videopath.evaluation.retrieval.ranking import Estimate
+from videopath.evaluation.stats.estimates import Estimate
 from videopath.evaluation.testsets.answers import Answer
 from videopath.evaluation.testsets.document import Said, set_facts, set_report
 from videopath.evaluation.testsets.metrics import BY_NAME, Draws, draw, draw_all, mcnemar

@@ -33,8 +33,9 @@ from videopath.evaluation.retrieval.measurement import (
     summarise_retrieval,
     systems,
 )
-from videopath.evaluation.retrieval.ranking import METRICS, Estimate, differences, figures, judged
+from videopath.evaluation.retrieval.ranking import METRICS, differences, figures, judged
 from videopath.evaluation.retrieval.sets import tile_record, wsi_base, wsi_set
+from videopath.evaluation.stats.estimates import Estimate
 from videopath.knowledge.query import Query, ViewWeights
 from videopath.tools.context import ContextRules
 from videopath.training.data import corpus

@@ -18,7 +18,8 @@ from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.evaluation.kept import Evaluation
-    from videopath.evaluation.tiles.clips import Share, Summary
+    from videopath.evaluation.stats.estimates import Share
+    from videopath.evaluation.tiles.clips import Summary
 
 _NONE_YET = """
 There is no evaluation on this machine yet. The commands below keep their figures for this page. The first measures the

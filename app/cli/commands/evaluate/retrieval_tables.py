@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from videopath.evaluation.retrieval.context import ContextRow
     from videopath.evaluation.retrieval.effect import Change, Effect
     from videopath.evaluation.retrieval.measurement import Difference, Fit, RetrievalSummary, Row, Way
-    from videopath.evaluation.tiles.clips import Share
+    from videopath.evaluation.stats.estimates import Share
     from videopath.knowledge import ViewWeights
 
 _SHOWN = ("recall@1", "recall@5", "recall@10", "success@5", "mrr@10", "ndcg@10")

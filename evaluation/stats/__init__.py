@@ -1,0 +1,1 @@
+"""Statistics that all evaluations share: estimates with intervals, and paired tests."""
