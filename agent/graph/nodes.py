@@ -115,11 +115,11 @@ class Nodes:
             "quality": quality.model_dump(mode="json"),
             "request": request.model_dump(mode="json"),
         }
-        return self._finished(case_id, 0, step, update)
+        return self._record(case_id, 0, step, update)
 
     def describe(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Describe what the clip shows, each finding with its moment."""
-        case, draft = StateView(state), self._draft("describe", runtime)
+        case, draft = StateView(state), self._start_model_step("describe", runtime)
         tool = DescribeTool(sessions=self._recording(case, draft))
         arguments = {"site": case.site, "max_new_tokens": case.policy.description_tokens}
         result: DescribeResult = tool.invoke({**state["request"], **arguments})
@@ -130,13 +130,13 @@ class Nodes:
             hashes={"prompt": result.call.prompt_sha256, "frames": result.frames.sha256},
         )
         engine = self.sessions.info.model_dump(mode="json")
-        return self._next(state, step, described=result.model_dump(mode="json"), engine=engine)
+        return self._finish(state, step, described=result.model_dump(mode="json"), engine=engine)
 
     def diagnose_blind(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose before the model is shown any similar case."""
-        draft = self._draft("diagnose_blind", runtime)
+        draft = self._start_model_step("diagnose_blind", runtime)
         result, step = self._diagnose(StateView(state), draft, [], samples=0)
-        return self._next(state, step, blind=result.model_dump(mode="json"))
+        return self._finish(state, step, blind=result.model_dump(mode="json"))
 
     def retrieve(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Search for similar cases. Those of the same video, patient, group or picture are excluded."""
@@ -172,19 +172,19 @@ class Nodes:
             hashes={"index": result.index_sha256} if result.index_sha256 else {},
         )
         retrieved = result.model_dump(mode="json")
-        return self._next(state, step, retrieved=retrieved, knowledge=self.retriever.provenance())
+        return self._finish(state, step, retrieved=retrieved, knowledge=self.retriever.provenance())
 
     def diagnose(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Diagnose again with the similar cases as evidence."""
-        case, draft = StateView(state), self._draft("diagnose", runtime)
+        case, draft = StateView(state), self._start_model_step("diagnose", runtime)
         retrieved = case.retrieved
         voted = list(retrieved.vote.shares)[:_MAX_VOTED] if retrieved.vote else []
         result, step = self._diagnose(case, draft, retrieved.kept, case.policy.samples, voted)
-        return self._next(state, step, final=result.model_dump(mode="json"))
+        return self._finish(state, step, final=result.model_dump(mode="json"))
 
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Weigh what supports the diagnosis; give the reasons if it is not enough."""
-        case, draft = StateView(state), self._draft("verify", runtime)
+        case, draft = StateView(state), self._start_model_step("verify", runtime)
         recording = self._recording(case, draft)
         card = recording.info.card
         session = recording.open(case.request)
@@ -239,7 +239,7 @@ class Nodes:
                 **moments,
             },
         )
-        return self._next(state, step, looks=[look])
+        return self._finish(state, step, looks=[look])
 
     def look_closer(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Choose the clip of a closer look, around the most telling moment."""
@@ -260,7 +260,7 @@ class Nodes:
             },
             evidence=[f"frame {finding.frame}"] if finding else [],
         )
-        return self._next(state, step, request=closer.model_dump(mode="json"))
+        return self._finish(state, step, request=closer.model_dump(mode="json"))
 
     def review(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Ask a person to accept, edit, revise or reject. LangGraph runs it again from its start with the answer."""
@@ -275,7 +275,7 @@ class Nodes:
             detail={"decision": record, "changes": decision.changes, "look": case.looks.index(look)},
         )
         next_look = revision_update(decision, look) if decision.action == "revise" else {}
-        return self._next(state, step, review=[record], **next_look)
+        return self._finish(state, step, review=[record], **next_look)
 
     def report(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Write the report with its evidence frames."""
@@ -290,7 +290,7 @@ class Nodes:
             detail={"look": case.looks.index(look), "looks": len(case.looks)},
             evidence=sorted(set(images.values())),
         )
-        update = self._next(state, step)
+        update = self._finish(state, step)
         report.steps.append(step)
         self.library.save(report)
         return update
@@ -351,7 +351,7 @@ class Nodes:
         journal = Journal(self.library.folder(case.case_id) / JOURNAL_NAME)
         return Recording(self.sessions, journal, case.facts.sha256, draft.token, draft.activity)
 
-    def _draft(self, name: str, runtime: CaseRuntime) -> StepDraft:
+    def _start_model_step(self, name: str, runtime: CaseRuntime) -> StepDraft:
         """Begin a step that asks the model. It is announced before the model is loaded, which may take a while."""
         draft = StepDraft(name, runtime)
         if not self.sessions.loaded:
@@ -359,10 +359,10 @@ class Nodes:
         draft.model, draft.device = self.sessions.info.name, self.sessions.info.device
         return draft
 
-    def _next(self, state: CaseState, step: Step, **update: Any) -> Json:
-        return self._finished(state["case_id"], len(state["steps"]), step, update)
+    def _finish(self, state: CaseState, step: Step, **update: Any) -> Json:
+        return self._record(state["case_id"], len(state["steps"]), step, update)
 
-    def _finished(self, case_id: str, position: int, step: Step, update: Json) -> Json:
+    def _record(self, case_id: str, position: int, step: Step, update: Json) -> Json:
         """Write the step to the trace and return the node's update with it."""
         record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
         return {**update, "steps": [step.model_dump(mode="json")]}
