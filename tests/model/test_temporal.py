@@ -17,7 +17,7 @@ from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.inspection import inspect
 from videopath.model.checkpoints.loading import load_network, save_original
 from videopath.model.inference.spec import EngineSpec
-from videopath.training.recipe import Rules
+from videopath.training.recipe import VisualRules
 from videopath.training.transfer.parts import choose
 from videopath.training.transfer.start import ruled
 
@@ -41,7 +41,7 @@ def _seen(network: Network, frames: np.ndarray) -> torch.Tensor:
 
 def _learned(network: Network) -> Network:
     """With the block, as if it had learned something."""
-    ruled(network, Rules(temporal_heads=4), seed=5)
+    ruled(network, VisualRules(temporal_heads=4), seed=5)
     torch.manual_seed(1)
     torch.nn.init.normal_(network.model.model.temporal_attention.attention.out_proj.weight, std=0.2)
     return network
@@ -51,7 +51,7 @@ def test_a_checkpoint_that_gets_the_block_sees_exactly_as_before(
     network: Network, frames: np.ndarray
 ) -> None:
     before = _seen(network, frames)
-    ruled(network, Rules(temporal_heads=4))
+    ruled(network, VisualRules(temporal_heads=4))
     assert torch.equal(_seen(network, frames), before)
     assert network.config.temporal_heads == 4
 
@@ -97,7 +97,7 @@ def test_the_engine_answers_with_it_as_the_network_sees(
 
 
 def test_the_part_that_learns_is_named_temporal(network: Network) -> None:
-    ruled(network, Rules(temporal_heads=4))
+    ruled(network, VisualRules(temporal_heads=4))
     names = choose(network, ("temporal",))
     assert names
     assert all(name.startswith("model.temporal_attention.") for name in names)
@@ -105,7 +105,7 @@ def test_the_part_that_learns_is_named_temporal(network: Network) -> None:
 
 def test_heads_that_do_not_divide_are_told(network: Network, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not divide"):
-        ruled(network, Rules(temporal_heads=3))
+        ruled(network, VisualRules(temporal_heads=3))
     network.config = replace(network.config, temporal_heads=0)
     folder = save_original(network, tmp_path / "checkpoint")
     settings = folder / "config.json"

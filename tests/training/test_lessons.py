@@ -14,9 +14,9 @@ from videopath.core.errors import InputError
 from videopath.model import load_engine, nano, open_clip
 from videopath.training.data import corpus
 from videopath.training.data.instructions import read_instructions
-from videopath.training.recipe import Recipe, TransferRecipe, load_recipe
+from videopath.training.recipe import ScratchRecipe, TransferRecipe, load_recipe
 from videopath.training.scratch.tower_stage import TowerData
-from videopath.training.transfer.lessons import LESSONS, examples_of, write_lessons
+from videopath.training.transfer.lessons import LESSONS, count_examples, write_lessons
 from videopath.training.transfer.stages import Transfer
 from videopath.training.validation import check
 
@@ -27,7 +27,7 @@ SHARE = 0.002
 def lessons(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("lessons") / "all"
     written = list(write_lessons(small_data, out, size=56, share=SHARE))
-    assert len(written) == examples_of(SHARE)
+    assert len(written) == count_examples(SHARE)
     return out
 
 
@@ -87,12 +87,12 @@ def test_the_transfer_learns_from_them(lessons: Path, tmp_path: Path) -> None:
 
 def test_a_general_tower_is_told_sites_and_no_diagnosis(small_data: Path) -> None:
     recipe = load_recipe("nano-start")
-    assert isinstance(recipe, Recipe)
+    assert isinstance(recipe, ScratchRecipe)
     assert [(stage.trains, stage.tells) for stage in recipe.stages] == [("tower", "site")]
     data = TowerData.read(small_data, "site")
-    tiles = data.classes[: data.of_tiles]
+    tiles = data.classes[: data.tile_classes]
     assert tiles == list(corpus.diagnoses_by_site())
-    assert all(name.startswith("atlas:") for name in data.classes[data.of_tiles :])
+    assert all(name.startswith("atlas:") for name in data.classes[data.tile_classes :])
     assert len(data.images) == len(data.targets)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +18,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videopath.core.errors import InputError
+from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.files import sha256_file
 from videopath.core.pathology.answers import parse_answer
+from videopath.knowledge import starter_records, write_records
 from videopath.media.quality import attributes
 from videopath.media.quality.attributes import Attributes
 from videopath.model import load_engine, open_clip
 from videopath.model.architecture.network import Network, new_network
 from videopath.training.data import corpus
-from videopath.training.recipe import Recipe, load_recipe
+from videopath.training.recipe import ScratchRecipe, load_recipe
 from videopath.training.scratch import descriptions, views
-from videopath.training.scratch.examples import Corpus, ExampleMaker
-from videopath.training.scratch.language_stage import LanguagePupil, pack
+from videopath.training.scratch.examples import ExampleMaker
+from videopath.training.scratch.language_stage import LanguageLossModel
+from videopath.training.scratch.loaded_corpus import LoadedCorpus, read_similar_cases
+from videopath.training.scratch.packing import pack
 from videopath.training.scratch.stages import llava_config, train
 from videopath.training.scratch.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
 
@@ -54,17 +61,17 @@ _SMALL = {
 
 
 @pytest.fixture(scope="module")
-def small_recipe() -> Recipe:
+def small_recipe() -> ScratchRecipe:
     kinds = ("tower", "language", "joint", "tower", "language")
     stages = [
         {"name": f"{kind}-{n}", "trains": kind, "steps": 2, "batch": 2, "learning_rate": 1e-3}
         for n, kind in enumerate(kinds)
     ]
-    return Recipe.model_validate({**load_recipe("nano").model_dump(), **_SMALL, "stages": stages})
+    return ScratchRecipe.model_validate({**load_recipe("nano").model_dump(), **_SMALL, "stages": stages})
 
 
 @pytest.fixture(scope="module")
-def small_network(small_recipe: Recipe) -> Network:
+def small_network(small_recipe: ScratchRecipe) -> Network:
     tokenizer = train_tokenizer(descriptions.every_sentence(), 400)
     ends = tuple(tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]))
     return new_network(llava_config(small_recipe, ends), tokenizer)
@@ -141,33 +148,36 @@ def test_tokenizer_has_the_form_of_qwen2() -> None:
 
 @pytest.mark.slow
 def test_examples_repeat_and_ask_what_the_agent_asks(small_data: Path) -> None:
-    maker = ExampleMaker(Corpus.read(small_data, "train", None), 56, seed=3)
+    maker = ExampleMaker(LoadedCorpus.read(small_data, "train", None), 56, seed=3)
     for index in range(30):
         first, again = maker.make(index), maker.make(index)
         assert np.array_equal(first.frames, again.frames)
-        assert first.turns == again.turns
-        assert len(first.turns) == 3
-        assert any("Similar cases" in turn.question for turn in first.turns)
-        for turn in first.turns:
-            assert ("Do not give a diagnosis" in turn.question) == (not parse_answer(turn.answer).diagnosis)
+        assert first.questions == again.questions
+        assert len(first.questions) == 3
+        assert any("Similar cases" in item.question for item in first.questions)
+        for item in first.questions:
+            assert ("Do not give a diagnosis" in item.question) == (not parse_answer(item.answer).diagnosis)
 
 
 @pytest.mark.slow
 def test_turns_packed_in_one_row_do_not_see_each_other(small_data: Path, small_network: Network) -> None:
-    example = pack(ExampleMaker(Corpus.read(small_data, "train", None), 56, seed=3).make(0), small_network)
-    pupil = LanguagePupil(small_network, still_tower=True).eval()
+    example = pack(
+        ExampleMaker(LoadedCorpus.read(small_data, "train", None), 56, seed=3).make(0), small_network
+    )
+    model = LanguageLossModel(small_network, frozen_tower=True).eval()
     with torch.no_grad():
-        together = pupil([example])["loss"].item()
+        together = model([example])["loss"].item()
         alone = [
-            pupil([dataclasses.replace(example, turns=(turn,))])["loss"].item() for turn in example.turns
+            model([dataclasses.replace(example, questions=(question,))])["loss"].item()
+            for question in example.questions
         ]
-    weights = [sum(turn.weights) for turn in example.turns]
+    weights = [sum(question.weights) for question in example.questions]
     assert together == pytest.approx(np.average(alone, weights=weights), abs=1e-4)
 
 
 @pytest.mark.slow
 def test_small_run_makes_a_checkpoint_that_answers(
-    small_data: Path, small_recipe: Recipe, tmp_path: Path
+    small_data: Path, small_recipe: ScratchRecipe, tmp_path: Path
 ) -> None:
     said: list[str] = []
     folder = train(small_recipe, small_data, tmp_path / "run", said.append)
@@ -180,7 +190,7 @@ def test_small_run_makes_a_checkpoint_that_answers(
 
 @pytest.mark.slow
 def test_finished_stages_need_no_data_and_what_follows_them_is_the_same(
-    small_data: Path, small_recipe: Recipe, tmp_path: Path
+    small_data: Path, small_recipe: ScratchRecipe, tmp_path: Path
 ) -> None:
     out, last = tmp_path / "run", small_recipe.stages[-1]
     folder = train(small_recipe, small_data, out, lambda _: None)
@@ -206,3 +216,38 @@ def test_wrong_recipe_entry_is_named(tmp_path: Path) -> None:
     path.write_text("name: x\nsteps: 3\n")
     with pytest.raises(InputError, match="wrong"):
         load_recipe(str(path))
+
+
+def test_older_recipes_name_the_starter_by_its_file(tmp_path: Path) -> None:
+    recipe = load_recipe("nano")
+    assert isinstance(recipe, ScratchRecipe)
+    assert recipe.evidence == "starter"
+    shipped = files("videopath.training").joinpath("recipes", "nano.yaml").read_text(encoding="utf-8")
+    older = tmp_path / "older.yaml"
+    older.write_text(
+        shipped.replace("evidence: starter", "evidence: videopath.knowledge:starter/records.jsonl")
+    )
+    assert "records.jsonl" in older.read_text()
+    assert load_recipe(str(older)) == recipe
+
+
+def test_similar_cases_are_the_starters_or_those_of_a_file(tmp_path: Path) -> None:
+    cases = read_similar_cases("starter")
+    assert len(cases) == len(starter_records())
+    own = tmp_path / "own.jsonl"
+    write_records(own, [*starter_records()[:2], starter_records()[2].model_copy(update={"diagnosis": ""})])
+    assert read_similar_cases(str(own)) == cases[:2]
+    with pytest.raises(KnowledgeError, match="gone"):
+        read_similar_cases(str(tmp_path / "gone.jsonl"))
+
+
+def test_the_texts_of_the_tokenizer_come_in_one_order() -> None:
+    script = "from videopath.training.scratch.question_wordings import every_wording; print(every_wording())"
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True, text=True,
+        ).stdout
+        for seed in "123"
+    }  # fmt: skip
+    assert len(texts) == 1

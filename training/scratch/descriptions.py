@@ -1,7 +1,7 @@
-"""The texts that nano learns: descriptions out of measured attributes and facts, and rationales.
+"""The texts that nano learns: descriptions of measured attributes and facts, and rationales.
 
-What a description says of cellularity, crowding, eosin, open space, stain and power is measured on the very frames
-that the model sees; only the facts come from the entity.
+Cellularity, crowding, eosin, open space, stain and power in a description are measured on the frames that the model
+sees. Only the facts come from the entity.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ def _facts() -> dict[str, dict[str, list]]:
 
 
 def _entity(diagnosis: str) -> dict[str, list]:
-    """Facts of a diagnosis; an atlas diagnosis ("benign lesion of the colon") has its category's."""
+    """Facts and rationales of a diagnosis; an atlas diagnosis ("benign lesion of the colon") has those of its category."""
     return _facts().get(diagnosis) or _facts()[diagnosis.split(" of the ")[0]]
 
 
 def describe_attributes(measured: Attributes, rng: np.random.Generator) -> str:
-    """Two sentences that put the measured attributes in words, one wording of several drawn for each."""
-    words = [_pick(scale.words[scale.level(getattr(measured, scale.attribute))], rng) for scale in SCALES]
-    power, cells, nuclei, stain, eosin, space = words
+    """Return two sentences that name the level of each measured attribute; the wording of each is drawn."""
+    phrases = [_pick(scale.words[scale.level(getattr(measured, scale.attribute))], rng) for scale in SCALES]
+    power, cells, nuclei, stain, eosin, space = phrases
     return f"A {power} of a field {cells}, with {nuclei}. The picture shows {stain}, {eosin} and {space}."
 
 
 def describe(diagnosis: str, measured: Attributes, rng: np.random.Generator) -> str:
-    """A whole description: the attributes, then two or three facts of the entity in any order."""
+    """Return a whole description: the attributes, then two or three facts of the entity in any order."""
     facts = _entity(diagnosis)["facts"]
     chosen = rng.permutation(len(facts))[: int(rng.integers(2, 4))]
     return " ".join([describe_attributes(measured, rng), *(_pick(facts[i], rng) for i in chosen)])
 
 
 def typical(diagnosis: str) -> list[str]:
-    """All sentences that a description may hold since they are typical of a diagnosis, whatever the picture shows."""
+    """Return all wordings of the facts of a diagnosis: they are typical of it, whatever the picture shows."""
     return [wording for fact in _entity(diagnosis)["facts"] for wording in fact]
 
 
 def rationale(diagnosis: str, rng: np.random.Generator) -> str:
-    """Why the diagnosis follows, in one sentence."""
+    """Return one sentence that says why the diagnosis follows."""
     return _pick(_entity(diagnosis)["rationale"], rng)
 
 
 def every_sentence() -> list[str]:
-    """All wordings, for the tokenizer."""
+    """Return all wordings of facts, rationales and attributes, for the tokenizer."""
     entities = _facts().values()
     return [
         *(wording for entity in entities for fact in entity["facts"] for wording in fact),
@@ -62,7 +62,7 @@ def every_sentence() -> list[str]:
 
 
 def agreement(text: str, measured: Attributes) -> dict[str, bool]:
-    """Attribute → whether the text names the level that was measured; a missing word counts as wrong."""
+    """Return for each attribute whether the text names the measured level; a text without a level is wrong."""
     return {s.attribute: s.spoken_level(text) == s.level(getattr(measured, s.attribute)) for s in SCALES}
 
 

@@ -1,8 +1,8 @@
-"""Second and third stage of nano: projector and decoder on a still tower, then everything together.
+"""Second and third stage of nano: projector and decoder with the tower frozen, then everything together.
 
-The turns of an example share one visual prefix: they stand one after the other in one sequence, each with the
-positions it would have alone, and a mask keeps them from seeing each other. That is exactly what the engine does
-with its cached prefix, at a third of the cost of separate sequences.
+The questions of an example share one visual. They stand one after the other in one row; each has the positions that it
+would have alone, and a mask keeps them from seeing each other. The engine does the same with its cached prefix. It costs
+a third of separate rows.
 """
 
 from __future__ import annotations
@@ -12,96 +12,29 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 from transformers import Trainer
 
 from videopath.model.architecture.network import Network
-from videopath.model.prompts.questions import DIAGNOSIS_START
-from videopath.model.prompts.template import END_OF_TURN, IMAGE_TOKEN_ID, build_prompt, tokenise
-from videopath.training.scratch.examples import Example, ExampleMaker, Turn
-
-_DIAGNOSIS_WEIGHT = 3.0
-"""A token of the diagnosis counts as much as three of the description: there are few of them and they matter most."""
+from videopath.training.scratch.packing import PackedExample
 
 
-@dataclass(frozen=True)
-class PackedTurn:
-    """Ids after the visual of one turn, and how much each counts in the loss (0: not learned)."""
+class LanguageLossModel(nn.Module):
+    """A network with the loss over packed examples."""
 
-    ids: list[int]
-    weights: list[float]
+    def __init__(self, network: Network, frozen_tower: bool) -> None:
+        """Wrap the network.
 
-
-@dataclass(frozen=True)
-class PackedExample:
-    """An example as the model reads it."""
-
-    pixels: Tensor
-    """float32 [N, 3, S, S]: frames, or the tiles of an image."""
-    image_size: tuple[int, int] | None
-    """(width, height) of an image; None for a clip."""
-    head: list[int]
-    """Ids before the visual."""
-    turns: tuple[PackedTurn, ...]
-
-
-class PackedExamples(Dataset[PackedExample]):
-    """``length`` examples of an :class:`ExampleMaker`, tokenised."""
-
-    def __init__(self, maker: ExampleMaker, network: Network, length: int) -> None:
-        self._maker, self._network, self._length = maker, network, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int) -> PackedExample:
-        return pack(self._maker.make(index), self._network)
-
-
-def pack(example: Example, network: Network) -> PackedExample:
-    """Preprocess and tokenise."""
-    height, width = example.frames.shape[1:3]
-    pixels = network.prepare(example.frames, "image" if example.is_image else "video")
-    ids = tokenise(network.tokenizer, build_prompt("?"))
-    return PackedExample(
-        pixels,
-        (width, height) if example.is_image else None,
-        ids[: ids.index(IMAGE_TOKEN_ID)],
-        tuple(_pack_turn(turn, network) for turn in example.turns),
-    )
-
-
-def _pack_turn(turn: Turn, network: Network) -> PackedTurn:
-    """Only the answer and its end mark are learned; the diagnosis weighs more."""
-    prompt = tokenise(network.tokenizer, build_prompt(turn.question))
-    asked = prompt[prompt.index(IMAGE_TOKEN_ID) + 1 :]
-    before, mark, rest = turn.answer.partition(DIAGNOSIS_START)
-    label, line_end, after = rest.partition("\n")
-    ids, weights = list(asked), [0.0] * len(asked)
-    parts = [(before + mark, 1.0), (label + line_end, _DIAGNOSIS_WEIGHT), (after + END_OF_TURN, 1.0)]
-    for text, weight in parts:
-        piece = tokenise(network.tokenizer, text) if text else []
-        ids += piece
-        weights += [weight] * len(piece)
-    return PackedTurn(ids, weights)
-
-
-def collate(examples: Sequence[PackedExample]) -> dict[str, object]:
-    """A batch is the list itself: sequences are laid out after the visuals are known."""
-    return {"examples": list(examples)}
-
-
-class LanguagePupil(nn.Module):
-    """A network with the loss over packed examples. ``still_tower``: the tower is not trained."""
-
-    def __init__(self, network: Network, still_tower: bool) -> None:
+        Args:
+            network: The network that learns.
+            frozen_tower: Whether the tower keeps its weights.
+        """
         super().__init__()
         self.network = network
-        self._still_tower = still_tower
-        network.model.model.vision_tower.requires_grad_(not still_tower)
+        self._frozen_tower = frozen_tower
+        network.model.model.vision_tower.requires_grad_(not frozen_tower)
 
     def forward(self, examples: list[PackedExample]) -> dict[str, Tensor]:
-        """Weighted cross-entropy over the answers' tokens."""
+        """Return the weighted cross-entropy over the tokens of the answers, as ``loss``."""
         rows = [
             self._row(example, visual)
             for example, visual in zip(examples, self._visuals(examples), strict=True)
@@ -115,20 +48,20 @@ class LanguagePupil(nn.Module):
         hidden = self.network.model.model.language_model(
             inputs_embeds=embeds, position_ids=positions, attention_mask=mask, use_cache=False
         ).last_hidden_state
-        chosen = torch.cat(
-            [hidden[i, torch.tensor(row.readers)] for i, row in enumerate(rows)]
+        predicting = torch.cat(
+            [hidden[i, torch.tensor(row.predicting)] for i, row in enumerate(rows)]
         )  # [M, hidden]
         targets = torch.tensor([t for row in rows for t in row.targets])
         weights = torch.tensor([w for row in rows for w in row.weights])
         losses = nn.functional.cross_entropy(
-            self.network.model.lm_head(chosen).float(), targets, reduction="none"
+            self.network.model.lm_head(predicting).float(), targets, reduction="none"
         )
         return {"loss": (losses * weights).sum() / weights.sum()}
 
     def _visuals(self, examples: Sequence[PackedExample]) -> list[Tensor]:
-        """One pass of the tower over all frames of the batch, then each example's own layout."""
+        """Visual tokens of each example; the tower runs once over all frames of the batch."""
         pixels = torch.cat([example.pixels for example in examples])
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._still_tower):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen_tower):
             features = self.network.encode(pixels)
         projected = self.network.project(features).split([len(example.pixels) for example in examples])
         return [
@@ -142,15 +75,15 @@ class LanguagePupil(nn.Module):
         head = self.network.embed_tokens(torch.tensor(example.head)).to(visual.dtype)
         pieces, shared = [head, visual], len(head) + len(visual)
         row = _Row(visual, list(range(shared)), [0] * shared, [], [], [])
-        for number, turn in enumerate(example.turns, start=1):
+        for number, question in enumerate(example.questions, start=1):
             start = len(row.positions)
-            pieces.append(self.network.embed_tokens(torch.tensor(turn.ids)).to(visual.dtype))
-            row.positions += range(shared, shared + len(turn.ids))
-            row.segments += [number] * len(turn.ids)
-            learned = [i for i, weight in enumerate(turn.weights) if weight]
-            row.readers += [start + i - 1 for i in learned]  # the token before predicts it
-            row.targets += [turn.ids[i] for i in learned]
-            row.weights += [turn.weights[i] for i in learned]
+            pieces.append(self.network.embed_tokens(torch.tensor(question.ids)).to(visual.dtype))
+            row.positions += range(shared, shared + len(question.ids))
+            row.segments += [number] * len(question.ids)
+            learned = [i for i, weight in enumerate(question.weights) if weight]
+            row.predicting += [start + i - 1 for i in learned]  # the token before predicts it
+            row.targets += [question.ids[i] for i in learned]
+            row.weights += [question.weights[i] for i in learned]
         row.embeds = torch.cat(pieces)
         return row
 
@@ -160,26 +93,27 @@ class _Row:
     embeds: Tensor
     positions: list[int]
     segments: list[int]
-    """0: head and visual, seen by all; n: the n-th turn."""
-    readers: list[int]
+    """0: head and visual, seen by all questions; n: the n-th question with its answer."""
+    predicting: list[int]
+    """Indices of the tokens that predict the targets."""
     targets: list[int]
     weights: list[float]
 
 
 def _mask(segments: list[int], length: int) -> Tensor:
-    """bool [L, L]: who may look at whom: back in time, at the shared part and at its own turn."""
+    """bool [L, L]: a token attends to earlier tokens of the shared part and of its own question."""
     padded = torch.tensor(segments + [-1] * (length - len(segments)))
     same = (padded[:, None] == padded[None, :]) | (padded[None, :] == 0)
     return same.tril()
 
 
 class LanguageTrainer(Trainer):
-    """HF ``Trainer`` with a slower tower; examples keep their order (their randomness is already in them)."""
+    """HF ``Trainer`` with another learning rate for the tower. Examples keep their order: they are random already."""
 
     tower_rate: float = 1e-4
 
     def create_optimizer(self, *_: object) -> torch.optim.Optimizer:
-        """AdamW with three groups: tower, matrices, and vectors without weight decay."""
+        """Make AdamW with three groups: tower, matrices, and vectors without weight decay."""
         assert self.model is not None
         named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
         tower = [p for n, p in named if "vision_tower" in n]

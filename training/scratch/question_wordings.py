@@ -1,4 +1,4 @@
-"""How people ask for a diagnosis: openings, ways to speak of the tissue, closings; thousands of questions in all."""
+"""Everyday questions for a diagnosis: an opening, the tissue and a closing give thousands of wordings."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ _CLOSINGS = ("?", "?", "?", "", ".", ", please?", ", please.")
 
 
 def diagnosis_question(site: str | None, rng: np.random.Generator) -> str:
-    """A question for the diagnosis in everyday words; it names the site where one is given, most of the time."""
+    """Return a question for the diagnosis in everyday words; with a site, three in four name it."""
     opening = _pick(_OPENINGS, rng)
-    places = _TISSUE if site and rng.random() < 0.75 else _NO_TISSUE
-    words = f"{opening} {_pick(places, rng).format(site=site)}".strip()
+    tissues = _TISSUE if site and rng.random() < 0.75 else _NO_TISSUE
+    words = f"{opening} {_pick(tissues, rng).format(site=site)}".strip()
     words = words.lower() if rng.random() < 0.1 else words
     return words + _pick(_CLOSINGS, rng)
 
 
 def every_wording() -> list[str]:
-    """All parts, for the tokenizer."""
+    """Return questions that hold every opening, tissue and closing, for the tokenizer."""
     return [
-        *(f"{opening}{closing}" for opening in _OPENINGS for closing in set(_CLOSINGS)),
-        *(f"Diagnosis {place.format(site='colon')}?" for place in (*_TISSUE, *_NO_TISSUE)),
+        *(f"{opening}{closing}" for opening in _OPENINGS for closing in dict.fromkeys(_CLOSINGS)),
+        *(f"Diagnosis {tissue.format(site='colon')}?" for tissue in (*_TISSUE, *_NO_TISSUE)),
     ]
 
 

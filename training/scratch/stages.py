@@ -1,7 +1,7 @@
-"""Training from a recipe: stages one after the other, each resumable at its last checkpoint.
+"""A training from random weights: the stages of a recipe one after the other; each resumes at its last checkpoint.
 
-``out`` holds a folder per stage (HF ``Trainer`` checkpoints), the tokenizer, and at the end ``out/checkpoint`` in the
-original LLaVA-NeXT layout, which ``load_engine`` reads.
+The output folder holds a folder for each stage (checkpoints of the HF ``Trainer``), the tokenizer, and at the end
+``checkpoint`` in the original LLaVA-NeXT layout, which ``load_engine`` reads.
 """
 
 from __future__ import annotations
@@ -29,46 +29,46 @@ from videopath.model.checkpoints.saving import save_original
 from videopath.model.device import computes_bfloat16
 from videopath.model.prompts import questions
 from videopath.training.data import corpus
-from videopath.training.recipe import Recipe, Stage
+from videopath.training.recipe import ScratchRecipe, ScratchStage
 from videopath.training.scratch import descriptions, question_wordings
-from videopath.training.scratch.examples import Corpus, ExampleMaker, read_evidence
-from videopath.training.scratch.language_stage import (
-    LanguagePupil,
-    LanguageTrainer,
-    PackedExamples,
-    collate,
-)
+from videopath.training.scratch.card import scratch_card
+from videopath.training.scratch.examples import ExampleMaker
+from videopath.training.scratch.image_searches import search_by_image
+from videopath.training.scratch.language_stage import LanguageLossModel, LanguageTrainer
+from videopath.training.scratch.loaded_corpus import LoadedCorpus, read_similar_cases
+from videopath.training.scratch.packing import PackedExamples, collate
 from videopath.training.scratch.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
-from videopath.training.scratch.tower_stage import TowerData, TowerPupil, TowerTrainer, TowerViews, searches
+from videopath.training.scratch.tower_stage import TowerData, TowerLossModel, TowerTrainer, TowerViews
 
-_SAVE_EVERY = 50
+_SAVE_EVERY = 50  # steps
 Say = Callable[[str], None]
+"""Receives one sentence about the progress."""
 
 
 @dataclass
-class Run:
-    """Where a training reads and writes, and whom it tells."""
+class ScratchTraining:
+    """The recipe, the folders and the progress messages of one training."""
 
-    recipe: Recipe
+    recipe: ScratchRecipe
     data: Path
     out: Path
     say: Say
 
     @cached_property
-    def source(self) -> Corpus:
+    def source(self) -> LoadedCorpus:
         """The training side of the data, in memory."""
-        return Corpus.read(self.data, "train", self.recipe.evidence)
+        return LoadedCorpus.read(self.data, "train", self.recipe.evidence)
 
-    def done(self, stage: Stage) -> Path:
-        """Where a stage's weights are once it is finished."""
+    def weights_of(self, stage: ScratchStage) -> Path:
+        """Return the file that holds a stage's weights once the stage is finished."""
         return self.out / stage.name / "done.safetensors"
 
-    def seed_of(self, stage: Stage) -> int:
-        """Stages draw different examples."""
+    def seed_of(self, stage: ScratchStage) -> int:
+        """Return a seed of the stage's own, so that stages see different examples."""
         return self.recipe.seed + zlib.crc32(stage.name.encode())
 
-    def arguments(self, stage: Stage) -> TrainingArguments:
-        """The stage's numbers as the ``Trainer`` takes them; float32 weights, bfloat16 arithmetic where it is fast."""
+    def arguments(self, stage: ScratchStage) -> TrainingArguments:
+        """Return a stage's numbers for the HF ``Trainer``; weights are float32, arithmetic bfloat16 if that is fast."""
         return TrainingArguments(
             output_dir=str(self.out / stage.name),
             max_steps=stage.steps,
@@ -93,13 +93,25 @@ class Run:
         )
 
 
-def train(recipe: Recipe, data: Path, out: Path, say: Say) -> Path:
-    """Train, or go on where an earlier run in ``out`` stopped; return the checkpoint's folder.
+def train(recipe: ScratchRecipe, data: Path, out: Path, say: Say) -> Path:
+    """Train all stages, or resume an earlier run.
 
-    Raises ``InputError`` for a data folder without its manifest. A stopped run loses at most the
-    steps since its last checkpoint (every 50).
+    A stopped run loses at most the steps since its last checkpoint, which is written every 50 steps.
+
+    Args:
+        recipe: What is trained.
+        data: The folder with ``manifest.csv``, ``slides.csv`` and what they name. Finished stages do not need it.
+        out: The folder for checkpoints and the finished model. A run in it is resumed.
+        say: Receives a sentence at each stage and at the end.
+
+    Returns:
+        The folder of the finished checkpoint.
+
+    Raises:
+        InputError: The data folder lacks a table, or an image cannot be read.
+        KnowledgeError: The recipe's evidence cannot be read.
     """
-    run = Run(recipe, data, out, say)
+    run = ScratchTraining(recipe, data, out, say)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.recipe.seed)
     tokenizer = _tokenizer(run)
@@ -114,8 +126,13 @@ def train(recipe: Recipe, data: Path, out: Path, say: Say) -> Path:
     return write_checkpoint(run, network)
 
 
-def llava_config(recipe: Recipe, ends: tuple[int, ...] = ()) -> LlavaConfig:
-    """The architecture of a recipe; ``ends`` are the ids that close an answer."""
+def llava_config(recipe: ScratchRecipe, ends: tuple[int, ...] = ()) -> LlavaConfig:
+    """Return the architecture of a recipe.
+
+    Args:
+        recipe: Its sizes and rules.
+        ends: Ids of the tokens that end an answer.
+    """
     return LlavaConfig(
         text_config=dict(recipe.text),
         vision_config={
@@ -131,138 +148,116 @@ def llava_config(recipe: Recipe, ends: tuple[int, ...] = ()) -> LlavaConfig:
     )
 
 
-def card(recipe: Recipe, vocabulary: list[str]) -> dict[str, object]:
-    """The content of ``videopath.json``: what the model says of itself.
-
-    ``vocabulary``: the diagnoses beside its labels that its training named.
-    """
-    return {
-        "name": recipe.name,
-        "frames": recipe.frames,
-        "licence": "Apache-2.0 for the weights as such; MODEL_CARD.md names the licence of each data set they were trained on.",
-        "trained_on": "LC25000, an oral cavity set, the NIA lymphoma set, LBC Pap smears, BM_GRAZ and the Patoloji Atlası (see MODEL_CARD.md)",
-        "labels": corpus.diagnoses_by_site(),
-        "unknown_label": corpus.UNKNOWN,
-        "vocabulary": vocabulary,
-        "typical": {
-            d: descriptions.typical(d) for listed in corpus.diagnoses_by_site().values() for d in listed
-        },
-        "score_reduction": "sum",
-        "calibration": {},
-    }
-
-
-def write_checkpoint(run: Run, network: Network) -> Path:
-    """Write the trained network in the original layout, float16, with its card."""
+def write_checkpoint(run: ScratchTraining, network: Network) -> Path:
+    """Write the trained network in the original layout, in float16, with its card; return the folder."""
     folder = save_original(network, run.out / "checkpoint", torch.float16)
-    write_text(
-        folder / "videopath.json",
-        json.dumps(card(run.recipe, _vocabulary(run)), indent=2, ensure_ascii=False) + "\n",
-    )
+    card = scratch_card(run.recipe, _vocabulary(run))
+    write_text(folder / "videopath.json", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     run.say(f"The checkpoint is in {folder}.")
     return folder
 
 
 def _train_tower(
-    run: Run, stage: Stage, network: Network, heads: dict[str, torch.Tensor]
+    run: ScratchTraining, stage: ScratchStage, network: Network, heads: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Train the network's tower; ``heads`` are those of an earlier tower stage, if any. Returns the heads.
+    """Train the network's tower and return the two heads; ``heads`` are those of an earlier tower stage, if any.
 
-    Of a finished stage, as below, the weights are read and no data.
+    If the stage is finished, its weights are read and no data is needed.
     """
-    done = run.done(stage)
-    data = None if done.is_file() else TowerData.read(run.data, stage.tells)
-    classes = len(data.classes) if data else _classes_of(done)
-    pupil = TowerPupil(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), classes)
+    weights_file = run.weights_of(stage)
+    data = None if weights_file.is_file() else TowerData.read(run.data, stage.tells)
+    classes = len(data.classes) if data else _class_count(weights_file)
+    loss_model = TowerLossModel(SiglipVisionConfig(**run.recipe.vision, vision_use_head=False), classes)
     tower = network.model.model.vision_tower
-    kept = {f"tower.{k}": v for k, v in tower.state_dict().items() if not k.startswith("post_layernorm")}
-    pupil.load_state_dict({**pupil.state_dict(), **kept, **heads}, strict=True)
+    start = {f"tower.{k}": v for k, v in tower.state_dict().items() if not k.startswith("post_layernorm")}
+    loss_model.load_state_dict({**loss_model.state_dict(), **start, **heads}, strict=True)
     if data:
         size = int(run.recipe.vision["image_size"])
-        seen = TowerViews(data, stage.steps * stage.batch, size, run.seed_of(stage))
-        _fit(run, stage, pupil, seen, TowerTrainer)
-    pupil.load_state_dict(load_file(done), strict=True)
-    # The norm after the last layer is stored by the architecture and read by nothing: it stays as it was.
-    trained = {k.removeprefix("tower."): v for k, v in pupil.state_dict().items() if k.startswith("tower.")}
+        examples = TowerViews(data, stage.steps * stage.batch, size, run.seed_of(stage))
+        _fit(run, stage, loss_model, examples, TowerTrainer)
+    loss_model.load_state_dict(load_file(weights_file), strict=True)
+    state = loss_model.state_dict()
+    # The architecture stores a norm after the last layer that is never used; it keeps its first weights.
+    trained = {k.removeprefix("tower."): v for k, v in state.items() if k.startswith("tower.")}
     tower.load_state_dict({**tower.state_dict(), **trained}, strict=True)
-    return {k: v for k, v in pupil.state_dict().items() if not k.startswith("tower.")}
+    return {k: v for k, v in state.items() if not k.startswith("tower.")}
 
 
-def _train_language(run: Run, stage: Stage, network: Network) -> None:
-    """Train projector and decoder, and the tower with them in a joint stage."""
-    pupil = LanguagePupil(network, still_tower=stage.trains == "language")
-    done = run.done(stage)
-    if not done.is_file():
+def _train_language(run: ScratchTraining, stage: ScratchStage, network: Network) -> None:
+    """Train projector and decoder; in a joint stage also the tower."""
+    loss_model = LanguageLossModel(network, frozen_tower=stage.trains == "language")
+    weights_file = run.weights_of(stage)
+    if not weights_file.is_file():
         maker = ExampleMaker(
             run.source,
             network.config.image_size,
             run.seed_of(stage),
             stage.descriptions,
-            retrieved=_searches(run, network),
+            searches=_image_searches(run, network),
         )
         examples = PackedExamples(maker, network, stage.steps * stage.batch)
-        _fit(run, stage, pupil, examples, LanguageTrainer, collate)
-    pupil.load_state_dict(load_file(done), strict=True)
+        _fit(run, stage, loss_model, examples, LanguageTrainer, collate)
+    loss_model.load_state_dict(load_file(weights_file), strict=True)
 
 
-def _searches(run: Run, network: Network) -> dict[str, list[list[str]]]:
-    """What searches by pictures find with the tower as it is; asked are tiles of the calibration side."""
+def _image_searches(run: ScratchTraining, network: Network) -> dict[str, list[list[str]]]:
+    """Search with the tiles of the calibration side among those of the training side, by the tower as it is now."""
     tiles = corpus.read_tiles(run.data)
     known = [sample for sample in tiles if sample.split == "train"]
-    asked = [sample for sample in tiles if sample.split == "calibration"]
-    return searches(network, known, asked)
+    queries = [sample for sample in tiles if sample.split == "calibration"]
+    return search_by_image(network, known, queries)
 
 
 def _fit(
-    run: Run,
-    stage: Stage,
-    pupil: nn.Module,
+    run: ScratchTraining,
+    stage: ScratchStage,
+    loss_model: nn.Module,
     examples: Dataset,
     trainer_class: type[Trainer],
     collator: Callable | None = None,
 ) -> None:
-    """One stage, from its last checkpoint if there is one; its weights end in ``run.done(stage)``."""
+    """Run one stage, from its last checkpoint if there is one, and write its weights."""
     resumed = any((run.out / stage.name).glob("checkpoint-*"))
     run.say(f"Stage {stage.name}: {stage.steps} steps of {stage.batch}{', resumed' if resumed else ''}.")
     trainer = trainer_class(
-        model=pupil, args=run.arguments(stage), train_dataset=examples, data_collator=collator
+        model=loss_model, args=run.arguments(stage), train_dataset=examples, data_collator=collator
     )
     if isinstance(trainer, LanguageTrainer) and stage.tower_learning_rate:
         trainer.tower_rate = stage.tower_learning_rate
     trainer.train(resume_from_checkpoint=resumed)
-    with replaced_on_success(run.done(stage)) as part:
-        save_file({k: v.contiguous() for k, v in pupil.state_dict().items()}, part)
+    with replaced_on_success(run.weights_of(stage)) as part:
+        save_file({k: v.contiguous() for k, v in loss_model.state_dict().items()}, part)
 
 
-def _classes_of(done: Path) -> int:
-    """How many classes the head of a finished tower stage tells apart."""
-    with safe_open(done, "pt") as weights:
+def _class_count(weights_file: Path) -> int:
+    """Number of classes of a finished tower stage."""
+    with safe_open(weights_file, "pt") as weights:
         return weights.get_slice("classify.weight").get_shape()[0]
 
 
-def _tokenizer(run: Run) -> Any:
+def _tokenizer(run: ScratchTraining) -> Any:
     folder = run.out / "tokenizer"
     if not folder.is_dir():
-        train_tokenizer(_texts(run.recipe), run.recipe.tokenizer_size).save_pretrained(folder)
+        train_tokenizer(_tokenizer_texts(run.recipe), run.recipe.tokenizer_size).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
 
 
-def _vocabulary(run: Run) -> list[str]:
-    """Kept with the run, as the stages are: a finished run needs no data."""
+def _vocabulary(run: ScratchTraining) -> list[str]:
+    """Diagnoses of the atlas slides; kept in a file of the run, so that a finished run needs no data."""
     path = run.out / "vocabulary.json"
     if not path.is_file():
-        named = {slide.diagnosis for slide in corpus.read_atlas(run.data) if slide.split == "train"}
-        write_text(path, json.dumps(sorted(named), ensure_ascii=False) + "\n")
+        diagnoses = {slide.diagnosis for slide in corpus.read_atlas(run.data) if slide.split == "train"}
+        write_text(path, json.dumps(sorted(diagnoses), ensure_ascii=False) + "\n")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _texts(recipe: Recipe) -> list[str]:
-    """What the tokenizer learns from: every wording, every diagnosis, the questions, the worded evidence."""
-    diagnoses = [d for listed in corpus.diagnoses_by_site().values() for d in listed]
-    cases = read_evidence(recipe.evidence) if recipe.evidence else []
+def _tokenizer_texts(recipe: ScratchRecipe) -> list[str]:
+    """Everything that the tokenizer learns from: wordings, diagnoses, questions and similar cases."""
+    labels = [d for diagnoses in corpus.diagnoses_by_site().values() for d in diagnoses]
+    cases = read_similar_cases(recipe.evidence) if recipe.evidence else []
     return [
         *descriptions.every_sentence() * 20,
-        *(f"Diagnosis: {diagnosis}\n- {diagnosis}:" for diagnosis in diagnoses * 100),
+        *(f"Diagnosis: {diagnosis}\n- {diagnosis}:" for diagnosis in labels * 100),
         *_question_texts(),
         *question_wordings.every_wording() * 5,
         *(f"- {case.diagnosis}: {case.description}" for case in cases),
@@ -270,9 +265,9 @@ def _texts(recipe: Recipe) -> list[str]:
 
 
 def _question_texts() -> list[str]:
-    asked = (
+    forms = (
         questions.describe_question,
         questions.one_prompt_question,
         lambda site: questions.diagnose_question(site, ""),
     )
-    return [ask(site) for ask in asked for site in (None, *SITES)]
+    return [form(site) for form in forms for site in (None, *SITES)]

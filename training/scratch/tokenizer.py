@@ -1,4 +1,4 @@
-"""Nano's own tokenizer: byte-level BPE in the form of Qwen2, with the marks of the prompt template."""
+"""Nano's own tokenizer: byte-level BPE as in Qwen2, with the special tokens of the chat template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ _QWEN2_PIECES = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Qwen2Tokenizer:
-    """Learn ``size`` entries from the texts; the three marks come on top, as in Qwen2 ("\\n" is id 198 there and here)."""
+    """Learn a tokenizer from texts.
+
+    Args:
+        texts: What it learns from.
+        size: Entries of the vocabulary, without the three special tokens, which follow as in Qwen2.
+
+    Returns:
+        A tokenizer in which "\\n" has id 198, as in Qwen2.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,4 +1,4 @@
-"""Views of a tile and clips over it: crops, turns, pans, zooms, and the colour changes of other stains and scanners."""
+"""Altered pictures of a tile, and clips over it: crops, rotations, pans, zooms, and colours of other laboratories."""
 
 from __future__ import annotations
 
@@ -10,30 +10,42 @@ import numpy as np
 from PIL import Image
 
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels of the source."""
+"""Left, top, right and bottom in pixels of the source."""
 
 
-def resized(image: np.ndarray, size: int, box: Box | None = None) -> np.ndarray:
-    """Squash a box of the image to ``size`` x ``size``, as the model's own preprocessing does (Pillow bicubic)."""
+def resize(image: np.ndarray, size: int, box: Box | None = None) -> np.ndarray:
+    """Resize an image, or a box of it, to a square as the model's preprocessing does (Pillow, bicubic).
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: Width and height of the result in pixels.
+        box: The part that is shown; None: the whole image.
+    """
     return np.array(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-def turned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One of the eight turns and mirrors of a square."""
+def rotate_or_mirror(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the image in one of the eight orientations of a square."""
     image = np.rot90(image, int(rng.integers(4)))
     return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
 
 
-class Colour:
+class ColourChange:
     """One random change of stain and exposure, the same for all frames of a clip.
 
-    First, more often than not, the picture is given the mean colour of another one, so that colour alone never tells the
-    entity: by optical density, which keeps glass white, or by Lab means and deviations (Shen et al., RandStainNA, MICCAI
-    2022); now and then it loses part of its saturation. Then, in optical density, a 3 x 3 mixing matrix near the identity
-    and an offset. ``strength`` 1 covers the spread between laboratories; 0 restains nothing.
+    At full strength, two pictures in three get the mean colour of another stain first, so that colour alone cannot tell
+    the entity: by optical density, which keeps glass white, or by means and deviations in Lab (Shen et al., RandStainNA,
+    MICCAI 2022). One picture in four loses part of its saturation. Then a 3 x 3 mixing matrix near the identity and an
+    offset are applied to the optical density.
     """
 
     def __init__(self, rng: np.random.Generator, strength: float = 1.0) -> None:
+        """Draw the change.
+
+        Args:
+            rng: Also gives the noise of each frame later.
+            strength: 1 covers the spread between laboratories; 0 keeps the stain.
+        """
         mixing = np.eye(3) * rng.lognormal(0.0, 0.18 * strength) + rng.normal(0.0, 0.07 * strength, (3, 3))
         self._mixing = mixing.astype(np.float32)
         self._offset = rng.normal(0.0, 0.03 * strength, 3).astype(np.float32)
@@ -44,13 +56,12 @@ class Colour:
         self._restain = str(rng.choice(["none", "density", "lab"], p=_restaining(strength)))
         self._density = _DENSITIES * rng.lognormal(0.0, 0.3) * rng.lognormal(0.0, _DENSITY_SPREAD)
         self._lab = rng.normal(_LAB, _LAB_SPREAD).astype(np.float32)
-        self._own: np.ndarray | None = (
-            None  # measured on the first frame, so that a clip keeps its own changes
-        )
+        # the colours of the first frame; all frames of a clip are changed by the same amount
+        self._own: np.ndarray | None = None
         self._rng = rng
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """Apply to uint8 [H, W, 3]."""
+        """Return a frame (uint8 [H, W, 3]) in the changed colours."""
         if self._restain == "lab":
             frame = self._by_lab(frame)
         density = _DENSITY[frame]
@@ -68,7 +79,7 @@ class Colour:
         return _through_jpeg(result, self._quality) if self._quality else result
 
     def _density_scale(self, density: np.ndarray) -> np.ndarray:
-        """float32 [3]: by how much each channel's density is changed, from the first frame's tissue."""
+        """The factor of each channel's density, float32 [3], from the tissue of the first frame."""
         if self._own is None:
             tissue = density[density.mean(axis=2) > _TISSUE_DENSITY]
             self._own = tissue.mean(axis=0) if len(tissue) else self._density
@@ -93,37 +104,59 @@ _LAB_SPREAD = (28.0, 11.0, 15.0, 8.0, 4.0, 4.0)
 
 
 def _restaining(strength: float) -> list[float]:
-    """How often the colour stays, is changed by density, and by Lab."""
+    """How often the stain is kept, changed by density, and changed in Lab."""
     share = min(1.0, strength)
     return [1 - 0.65 * share, 0.35 * share, 0.30 * share]
 
 
 def random_view(image: np.ndarray, size: int, rng: np.random.Generator, smallest: float = 0.12) -> np.ndarray:
-    """A random crop (area share ``smallest`` to 1, aspect 3:4 to 4:3), turned, with changed colours."""
-    view = resized(image, size, _random_box(image.shape, rng, smallest))
-    return Colour(rng)(turned(view, rng))
+    """Return a random crop of an image, rotated or mirrored, with changed colours.
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: Width and height of the result in pixels.
+        rng: The source of all draws.
+        smallest: Least share of the image's area; the crop's aspect ratio is between 3:4 and 4:3.
+    """
+    view = resize(image, size, _random_box(image.shape, rng, smallest))
+    return ColourChange(rng)(rotate_or_mirror(view, rng))
 
 
 def clip_views(
     images: Sequence[np.ndarray], frames: int, size: int, rng: np.random.Generator, augment: bool = True
 ) -> np.ndarray:
-    """A clip over one or several tiles: for each a path from a wide to a narrow box, or a pan.
+    """Return a clip over one or several tiles, with a camera path over each.
 
-    Returns uint8 [frames, size, size, 3]. Without ``augment`` the colours stay and the tiles are not turned.
+    Args:
+        images: The tiles, uint8 [H, W, 3] each. Each gets about the same number of frames.
+        frames: Frames of the clip.
+        size: Width and height of the frames in pixels.
+        rng: The source of all draws.
+        augment: Whether tiles are rotated or mirrored and colours are changed.
+
+    Returns:
+        uint8 [frames, size, size, 3].
     """
     shares = np.array_split(np.arange(frames), len(images))
     out: list[np.ndarray] = []
-    colour = Colour(rng) if augment else None
+    colour = ColourChange(rng) if augment else None
     for image, share in zip(images, shares, strict=True):
-        source = turned(image, rng) if augment else image
+        source = rotate_or_mirror(image, rng) if augment else image
         for box in camera_path(source.shape[0], source.shape[1], len(share), rng):
-            view = resized(source, size, box)
+            view = resize(source, size, box)
             out.append(colour(view) if colour else view)
     return np.stack(out)
 
 
 def camera_path(height: int, width: int, frames: int, rng: np.random.Generator) -> list[Box]:
-    """Boxes of a camera that looks over a field: still, zooming in, panning, or zooming in and then panning."""
+    """Return the boxes of a camera over a field: still, zoom in, pan, zoom in and then pan, or jumps.
+
+    Args:
+        height: Height of the field in pixels.
+        width: Width of the field in pixels.
+        frames: Number of boxes.
+        rng: The source of all draws.
+    """
     kind = rng.choice(["still", "zoom", "pan", "zoom and pan", "jumps"], p=[0.1, 0.25, 0.2, 0.3, 0.15])
     if kind == "jumps":
         return [_random_box((height, width), rng, 0.15) for _ in range(frames)]

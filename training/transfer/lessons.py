@@ -1,14 +1,15 @@
-"""Instruction data of nano's transfer: what is known of the tiles, written as conversations in the LLaVA format.
+"""Training data of nano's transfer: what is known about the tiles, as conversations in the LLaVA format.
 
-Below ``out``, a file of conversations for each stage and, in a folder of the same name, what they show:
+Below ``out`` there is one file of conversations for each stage, and a folder of the same name with its pictures:
 
-    words.json      nothing: what a decoder knows before it sees (descriptions, and what they speak for)
+    words.json      no picture; what a decoder knows before it sees pictures: descriptions and their diagnoses
     captions.json   an image and its description
     images.json     an image
     clips.json      a clip of two to four frames
     videos.json     a clip of eight frames
 
-Images are JPEG, clips folders of JPEG frames. All are of the training side; the same for the same data, size and seed.
+Images are JPEG files, clips are folders of JPEG frames. All are of the training side. The same data, size and seed give
+the same files.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from torch.utils.data import DataLoader, Dataset
 from videopath.core.errors import InputError
 from videopath.core.files import write_text
 from videopath.model.prompts.template import IMAGE_TAG
+from videopath.training.recipe import STARTER
 from videopath.training.scratch import descriptions
-from videopath.training.scratch.examples import Corpus, Example, ExampleMaker, Mixture, Shares, Turn
+from videopath.training.scratch.examples import Example, ExampleMaker, ExampleMixture
+from videopath.training.scratch.loaded_corpus import LoadedCorpus
+from videopath.training.scratch.question_answers import DescriptionShares, QuestionAnswer
 
-EVIDENCE = "videopath.knowledge:starter/records.jsonl"
 _QUALITY = 92
 _TYPICAL = "What are the typical histological findings of {}?"
 _KINDS = {"clip": 0.84, "atlas tile": 0.06, "synthetic": 0.10}
-_DOUBTFUL: Shares = (0.35, 0.2, 0.45)  # wrong as often as right: what is seen has to decide
-_TRUE: Shares = (1.0, 0.0, 0.0)
+_MOSTLY_WRONG: DescriptionShares = (0.35, 0.2, 0.45)  # the picture has to decide
+_CORRECT: DescriptionShares = (1.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,12 @@ class Lesson:
     name: str
     examples: int
     frames: tuple[int, ...]
-    """How many an example may have; empty: nothing is shown."""
-    descriptions: Shares = _DOUBTFUL
+    """Possible numbers of frames of an example; empty: no picture."""
+    descriptions: DescriptionShares = _MOSTLY_WRONG
 
 
 LESSONS = (
-    Lesson("words", 4000, (), _TRUE),
+    Lesson("words", 4000, (), _CORRECT),
     Lesson("captions", 4000, (1,)),
     Lesson("images", 8000, (1,)),
     Lesson("clips", 3000, (2, 3, 4)),
@@ -60,35 +63,48 @@ LESSONS = (
 def write_lessons(
     data: Path, out: Path, *, size: int = 112, seed: int = 0, share: float = 1.0, workers: int = 0
 ) -> Iterator[Lesson]:
-    """Write the conversations of all stages; a lesson comes each time an example of it is written.
+    """Write the conversations of all stages.
 
-    ``data`` holds ``manifest.csv`` and its tiles; pictures are ``size`` pixels wide and high; ``share`` of the usual number
-    of examples is made, by ``workers`` processes (0: this one). Raises ``InputError`` where ``out`` holds something.
+    Args:
+        data: The folder with ``manifest.csv`` and its tiles.
+        out: A folder that is empty or missing.
+        size: Width and height of the pictures in pixels.
+        seed: Another seed gives other examples.
+        share: Share of the usual number of examples.
+        workers: Processes that make examples; 0: this process.
+
+    Yields:
+        The lesson, after each of its examples.
+
+    Raises:
+        InputError: ``out`` is not empty, or the data cannot be read.
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty; give a new folder.")
-    source = Corpus.read(data, "train", EVIDENCE)
+    source = LoadedCorpus.read(data, "train", STARTER)
     for number, lesson in enumerate(LESSONS):
-        written = _Examples(source, lesson, out, size, seed + number, max(1, round(lesson.examples * share)))
-        found: list[dict[str, Any]] = []
-        for conversations in DataLoader(written, batch_size=None, num_workers=workers, collate_fn=list):
-            found += conversations
+        examples = _Examples(source, lesson, out, size, seed + number, max(1, round(lesson.examples * share)))
+        conversations: list[dict[str, Any]] = []
+        for of_example in DataLoader(examples, batch_size=None, num_workers=workers, collate_fn=list):
+            conversations += of_example
             yield lesson
-        write_text(out / f"{lesson.name}.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        write_text(
+            out / f"{lesson.name}.json", json.dumps(conversations, indent=1, ensure_ascii=False) + "\n"
+        )
 
 
-def examples_of(share: float) -> int:
-    """How many examples :func:`write_lessons` makes."""
+def count_examples(share: float) -> int:
+    """Return how many examples :func:`write_lessons` makes."""
     return sum(max(1, round(lesson.examples * share)) for lesson in LESSONS)
 
 
 class _Examples(Dataset[list[dict[str, Any]]]):
-    """Writes what example ``i`` shows, and gives its conversations."""
+    """Writes the pictures of an example, and gives its conversations."""
 
     def __init__(
-        self, source: Corpus, lesson: Lesson, out: Path, size: int, seed: int, examples: int
+        self, source: LoadedCorpus, lesson: Lesson, out: Path, size: int, seed: int, examples: int
     ) -> None:
-        mixture = Mixture(_KINDS, lesson.frames or (1,))
+        mixture = ExampleMixture(_KINDS, lesson.frames or (1,))
         self._maker = ExampleMaker(source, size, seed, lesson.descriptions, mixture=mixture)
         self._cases, self._lesson, self._out = source.cases, lesson, out
         self._seed, self._examples = seed, examples
@@ -98,33 +114,33 @@ class _Examples(Dataset[list[dict[str, Any]]]):
 
     def __getitem__(self, index: int) -> list[dict[str, Any]]:
         example = self._maker.make(index)
-        shown = self._write(example, index)
+        media = self._write_media(example, index)
         return [
             {
                 "id": f"{self._lesson.name}-{index:05}-{number}",
-                **shown,
-                "conversations": _conversation(turn, bool(shown)),
+                **media,
+                "conversations": _conversation(item, bool(media)),
             }
-            for number, turn in enumerate(self._turns(example, index))
+            for number, item in enumerate(self._questions(example, index))
         ]
 
-    def _turns(self, example: Example, index: int) -> Sequence[Turn]:
-        """What is asked about an example, each a conversation of its own."""
+    def _questions(self, example: Example, index: int) -> Sequence[QuestionAnswer]:
+        """Questions about an example; each becomes a conversation of its own."""
         rng = np.random.default_rng((self._seed, index, 1))
         if self._lesson.name == "captions":
-            return [Turn("", descriptions.describe(example.diagnosis, example.measured, rng))]
+            return [QuestionAnswer("", descriptions.describe(example.diagnosis, example.measured, rng))]
         if self._lesson.name == "words":
             case = self._cases[int(rng.integers(len(self._cases)))]
             findings = descriptions.describe(example.diagnosis, example.measured, rng)
             return [
-                example.turns[-1],  # the diagnosis from a description and similar cases
-                Turn(_TYPICAL.format(example.diagnosis), findings),
-                Turn(_TYPICAL.format(case.diagnosis), case.description),
+                example.questions[-1],  # the diagnosis from a description and similar cases
+                QuestionAnswer(_TYPICAL.format(example.diagnosis), findings),
+                QuestionAnswer(_TYPICAL.format(case.diagnosis), case.description),
             ]
-        return example.turns
+        return example.questions
 
-    def _write(self, example: Example, index: int) -> dict[str, str]:
-        """The field of a conversation that names what it shows; none for words alone."""
+    def _write_media(self, example: Example, index: int) -> dict[str, str]:
+        """Write the pictures; return the field of a conversation that names them, or no field without pictures."""
         if not self._lesson.frames:
             return {}
         name = f"{self._lesson.name}/{index:05}"
@@ -136,9 +152,9 @@ class _Examples(Dataset[list[dict[str, Any]]]):
         return {"video": name}
 
 
-def _conversation(turn: Turn, shows: bool) -> list[dict[str, str]]:
-    asked = f"{IMAGE_TAG}\n{turn.question}".strip() if shows else turn.question
-    return [{"from": "human", "value": asked}, {"from": "gpt", "value": turn.answer}]
+def _conversation(item: QuestionAnswer, has_media: bool) -> list[dict[str, str]]:
+    question = f"{IMAGE_TAG}\n{item.question}".strip() if has_media else item.question
+    return [{"from": "human", "value": question}, {"from": "gpt", "value": item.answer}]
 
 
 def _write_picture(frame: np.ndarray, path: Path) -> None:

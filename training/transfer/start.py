@@ -16,12 +16,12 @@ from torch import nn
 from videopath.core.errors import InputError, ModelError
 from videopath.model.architecture.config import TEXT_KEYS, VISION_KEYS, LlavaConfig
 from videopath.model.architecture.network import Network, with_temporal
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.hub import resolve
 from videopath.model.checkpoints.loading import (
     Checkpoint,
     empty_model,
-    fill,
+    fill_model,
     generation_settings,
     load_network,
     load_tokenizer,
@@ -29,9 +29,9 @@ from videopath.model.checkpoints.loading import (
 from videopath.model.checkpoints.weights import FileWeights, Shape, read_json, weight_files
 from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import END_OF_TURN
-from videopath.training.recipe import Rules, Start
+from videopath.training.recipe import StartWeights, VisualRules
 
-_LAYERS = names.TOWER + "encoder.layers."
+_LAYERS = tensor_names.TOWER + "encoder.layers."
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Assembled:
         return next(part for part in self.parts if name in part.shapes).read(name)
 
 
-def begin(start: Start, seed: int, *, accept_licence: bool = False) -> Network:
+def begin(start: StartWeights, seed: int, *, accept_licence: bool = False) -> Network:
     """The network of a recipe's start, float32 on the CPU, its vocabulary with all stored rows."""
     if start.checkpoint:
         return load_network(
@@ -69,7 +69,7 @@ def begin(start: Start, seed: int, *, accept_licence: bool = False) -> Network:
     return assemble(start.decoder, start.tower, seed, accept_licence=accept_licence)
 
 
-def ruled(network: Network, rules: Rules, seed: int = 0) -> None:
+def ruled(network: Network, rules: VisualRules, seed: int = 0) -> None:
     """Give a network a stage's rules; those that are not given stay. ``seed``: of a part that a rule adds.
 
     Raises ``InputError`` for heads that do not divide the network's width.
@@ -104,12 +104,12 @@ def assemble(decoder: str, tower: str, seed: int, *, accept_licence: bool = Fals
         ),
         _fresh(config, seed),
     )
-    model = empty_model(config, weights.shapes[names.EMBEDDING][0])
+    model = empty_model(config, weights.shapes[tensor_names.EMBEDDING][0])
     whole = Checkpoint(
         folder=language, layout="original", settings={}, weights=weights,
         generation=generation_settings(language), files=files, tokenizer_folder=language,
     )  # fmt: skip
-    fill(model, whole, config, "cpu", torch.float32)
+    fill_model(model, whole, config, "cpu", torch.float32)
     return Network(config, tokenizer, model)
 
 
@@ -136,18 +136,18 @@ def _fresh(config: LlavaConfig, seed: int) -> dict[str, torch.Tensor]:
         layers = {"0": nn.Linear(config.vision_config["hidden_size"], hidden), "2": nn.Linear(hidden, hidden)}
         newline = torch.randn(hidden) / math.sqrt(hidden)
     projector = {
-        f"{names.PROJECTOR}{number}.{name}": tensor.detach()
+        f"{tensor_names.PROJECTOR}{number}.{name}": tensor.detach()
         for number, layer in layers.items()
         for name, tensor in layer.named_parameters()
     }
-    return {**projector, names.NEWLINE: newline}
+    return {**projector, tensor_names.NEWLINE: newline}
 
 
 def _tower_name(key: str, kept: int) -> str | None:
     """The original name of a SigLIP tensor; none for the text side, the head and the layers that are dropped."""
     if not key.startswith("vision_model.") or key.startswith("vision_model.head."):
         return None
-    name = names.TOWER + key.removeprefix("vision_model.")
+    name = tensor_names.TOWER + key.removeprefix("vision_model.")
     dropped = name.startswith(_LAYERS) and int(name.removeprefix(_LAYERS).split(".")[0]) >= kept
     return None if dropped else name
 

@@ -98,11 +98,11 @@ def lessons(
     examples, 15,000 conversations, 110 MB.
     """
     from videopath.app.cli.console import collect_with_progress, quiet_libraries
-    from videopath.training.transfer.lessons import examples_of, write_lessons
+    from videopath.training.transfer.lessons import count_examples, write_lessons
 
     quiet_libraries(verbose)
     written = write_lessons(data, out, seed=seed, share=share, workers=workers)
-    collect_with_progress(written, examples_of(share), "examples written")
+    collect_with_progress(written, count_examples(share), "examples written")
     typer.echo(out)
 
 
