@@ -69,7 +69,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Hide the libraries' own progress bars and warnings unless ``verbose``; show VideoPath's log if it is wanted."""
+    """Hide the libraries' progress bars and warnings unless ``verbose``, and switch on VideoPath's log if requested."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     _show_log(verbose)
     if verbose:
@@ -81,7 +81,7 @@ def quiet_libraries(verbose: bool) -> None:
 
 
 def _show_log(verbose: bool) -> None:
-    """Show VideoPath's log from the level of the settings on, else its warnings if ``verbose``."""
+    """Show VideoPath's log at the level of the settings; if none is set, its warnings if ``verbose``."""
     try:
         level = load_settings().log_level
     except InputError:  # a command that needs the settings reports it

@@ -42,7 +42,7 @@ def chosen_spec(
     dtype: str | None = None,
     accept_licence: bool = False,
 ) -> EngineSpec:
-    """Return the model of the command line; what is not given comes from the settings."""
+    """Return the engine spec: the options of the command line, and otherwise the settings."""
     from videopath.core.settings import load_settings
     from videopath.model.inference.spec import EngineSpec
 

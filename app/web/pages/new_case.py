@@ -131,13 +131,13 @@ def _choose(shared: Services) -> _Choices | None:
     )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     try:
-        named = visitor_model(model or shared.settings.model, shared.settings)
+        model_name = visitor_model(model or shared.settings.model, shared.settings)
         knowledge = bases[base] if base in bases else visitor_path(base, shared.settings)
     except InputError as error:
         st.error(inert(str(error)), icon=":material/error:")
         return None
     return _Choices(
-        site, question.strip() or None, named, knowledge, review, frames, start, end,
+        site, question.strip() or None, model_name, knowledge, review, frames, start, end,
         sampling, exclude, uncalibrated,
     )  # fmt: skip
 
@@ -145,12 +145,12 @@ def _choose(shared: Services) -> _Choices | None:
 def _preview(video: Path, choices: _Choices) -> bool:
     """Show the preview; return whether the video can be used."""
     preview = preview_strip(
-        video, choices.frames or _usual(choices.model), choices.start, choices.end, choices.sampling
+        video, choices.frames or _default_frames(choices.model), choices.start, choices.end, choices.sampling
     )
     return preview is not None and preview.quality.verdict != "refused"
 
 
-def _usual(model: str) -> int:
+def _default_frames(model: str) -> int:
     from videopath.model.inference.engine import usual_frames
 
     try:
