@@ -44,7 +44,10 @@ def resume(
     segment: Annotated[
         str | None,
         typer.Option(
-            "--segment", metavar="START-END", help="Seconds to look at instead.", show_default=False
+            "--segment",
+            metavar="START-END",
+            help="With --action revise: another segment to look at, in seconds.",
+            show_default=False,
         ),
     ] = None,
     comment: Comment = "",
