@@ -1,6 +1,6 @@
-"""Taking pictures in: videos, images and folders of frames become a clip of sampled RGB frames with their times.
+"""Media input: a video, image or folder of frames becomes a clip, the sampled RGB frames with their times.
 
-Names are loaded when they are first used, so that importing this package costs nothing.
+The public names are imported at their first use, so that importing this package is fast.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Video intake: a file or folder becomes a ``Clip``, the sampled frames with their times.
+"""Clips: the sampled frames of a video, image or folder of frames, with their times.
 
-Videos (mp4, mov, mkv, avi, webm, gif), images (jpg, png, tif, bmp, webp, heic, avif), of which animated ones and TIFF
-pages are videos too, and folders of frames. Only the sampled frames are kept, so memory does not grow with the length
-of the video.
+Inputs are videos (mp4, mov, mkv, avi, webm, gif), images (jpg, png, tif, bmp, webp, heic, avif) and folders of frames.
+An animated image or a TIFF with several pages is read as a video. Only the sampled frames are kept in memory, so a long
+video needs no more memory than a short one.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from videopath.media.video.source import video_source
 MIN_SIDE = 16
 """Smallest width and height in pixels that can show anything."""
 MAX_BYTES = 1 << 30
-"""All frames of a clip together; larger ones are scaled down while they are read (32 frames of 4K still fit)."""
+"""Bytes of all frames of a clip; larger clips are scaled down while they are read (32 frames of 4K still fit)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """The sampled frames of one video, image or folder of frames, and where they come from."""
+    """The sampled frames of one video, image or folder of frames, with their origin."""
 
     path: Path
     frames: np.ndarray
-    """uint8 [T,H,W,3], RGB, turned as displayed; native resolution unless all frames would exceed MAX_BYTES."""
+    """uint8 [T,H,W,3], RGB, rotated as displayed; native resolution, unless all frames would exceed MAX_BYTES."""
     seconds: np.ndarray
     """float64 [T], presentation times."""
     indices: np.ndarray
@@ -53,24 +53,31 @@ class Clip:
     fps: float
     """Average frames per second of the source; 0 for a single image, 1 for a folder."""
     duration: float
-    """Seconds from the first frame's start to the last one's end; 0 for a single image."""
+    """Seconds from the start of the first frame to the end of the last; 0 for a single image."""
     width: int
     """Pixels of the source as displayed (after rotation, before any crop)."""
     height: int
     total_frames: int
     sha256: str
-    """Of the file's bytes; of a folder: of its frames' names and hashes."""
+    """Hash of the file's bytes; for a folder, of the names and hashes of its frames."""
     sampling: Sampling
     kind: SourceKind
     reader: Reader
     notes: tuple[str, ...] = ()
-    """Sentences on how the source was read, if that was not in the plainest way."""
+    """Sentences about anything unusual in how the source was read."""
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def take(self, positions: Sequence[int] | np.ndarray) -> Clip:
-        """The same clip with only the frames at these positions (0 … len-1; may repeat)."""
+        """Return the same clip with only the frames at these positions.
+
+        Args:
+            positions: Indices from 0 to ``len(clip) - 1``; they may repeat.
+
+        Raises:
+            InputError: A position lies outside of the clip, or there is none.
+        """
         chosen = np.asarray(positions, dtype=np.int64)
         if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= len(self):
             raise InputError(
@@ -90,13 +97,23 @@ def open_clip(
     *,
     crop: Crop | None = None,
 ) -> Clip:
-    """Sample ``frames`` frames of a video, image or folder, between ``start`` and ``end`` (seconds, inclusive).
+    """Sample frames of a video, image or folder of frames.
 
-    ``uniform`` always gives exactly ``frames`` of a video or folder (short ones repeat), ``fps`` about one per second and
-    at most ``frames``, ``keyframes`` at most ``frames`` that differ and show sharp tissue; a single image gives one.
-    ``crop`` is cut from the frame at its native resolution.
+    Args:
+        path: The file or folder.
+        frames: Frames to sample, from 1 to 1024.
+        start: First second of the segment; default: the beginning.
+        end: Last second of the segment, inclusive; default: the end.
+        sampling: ``uniform`` returns exactly ``frames`` frames, evenly spread; frames of a short video repeat. ``fps``
+            returns about one frame per second, at most ``frames``. ``keyframes`` returns at most ``frames`` frames that
+            differ and show sharp tissue. A single image always gives one frame.
+        crop: The part of each frame to keep; it is cut at native resolution.
 
-    Raises InputError, one sentence: missing, unreadable, truncated, without pictures, or a wrong argument.
+    Returns:
+        The clip.
+
+    Raises:
+        InputError: The source is missing, unreadable, cut short or without frames, or an argument is wrong.
     """
     _check_arguments(frames, start, end, sampling, crop)
     source = open_source(Path(path))
@@ -106,12 +123,12 @@ def open_clip(
         )
     span = _span(source, start, end)
     chosen = span[_sample(source, span, frames, sampling)]
-    distinct, where = np.unique(chosen, return_inverse=True)
+    distinct, positions = np.unique(chosen, return_inverse=True)
     pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), crop))
     stacked = np.stack(pictures)
     return Clip(
         path=source.path,
-        frames=stacked[where] if len(distinct) < len(chosen) else stacked,
+        frames=stacked[positions] if len(distinct) < len(chosen) else stacked,
         seconds=source.seconds[chosen],
         indices=chosen,
         fps=source.fps,
@@ -128,7 +145,11 @@ def open_clip(
 
 
 def open_source(path: Path) -> Source:
-    """Find out what a path is and open it; InputError in one sentence where it is nothing that can be read."""
+    """Open a video, image or folder of frames, by its content.
+
+    Raises:
+        InputError: The path is missing, or it is nothing that can be read.
+    """
     refuse_unwritable(path, "the video")
     path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
     try:
@@ -138,7 +159,7 @@ def open_source(path: Path) -> Source:
             raise InputError(f"There is no file or folder {path}.")
         if not path.is_file():
             raise InputError(f"{path} is neither a file nor a folder; give {ALLOWED}.")
-        head = read_head(path)  # says plainly when the file may not be read
+        head = read_head(path)  # raises if the file may not be read
         if not head:
             raise InputError(f"{path.name} is empty (0 bytes).")
         refuse_foreign(path, head)
@@ -155,10 +176,10 @@ def _check_arguments(
 ) -> None:
     if not (isinstance(frames, Integral) and 1 <= frames <= MAX_CLIP_FRAMES):
         raise InputError(
-            f"The number of frames must be a whole one between 1 and {MAX_CLIP_FRAMES}, not {frames!r}."
+            f"The number of frames must be a whole number from 1 to {MAX_CLIP_FRAMES}, not {frames!r}."
         )
     if sampling not in SAMPLINGS:
-        raise InputError(f"Unknown sampling {sampling!r}; there are {', '.join(SAMPLINGS)}.")
+        raise InputError(f"The sampling {sampling!r} is not known; use one of: {', '.join(SAMPLINGS)}.")
     for name, value in (("start", start), ("end", end)):
         if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
             raise InputError(f"The {name} must be a number of seconds, 0 or more, not {value!r}.")
@@ -168,18 +189,18 @@ def _check_arguments(
         len(crop) == 4 and 0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1
     ):
         raise InputError(
-            f"A crop is (left, top, right, bottom) with 0 ≤ left < right ≤ 1 and so on, not {crop}."
+            f"A crop must be (left, top, right, bottom) with 0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1, not {crop}."
         )
 
 
 def _span(source: Source, start: float | None, end: float | None) -> np.ndarray:
-    """Frame numbers shown between start and end: int64 [N], N ≥ 1; the one on screen where none begins in between."""
+    """Return the frames shown between start and end, int64 [N], N ≥ 1; if none begins there, the frame on screen."""
     times = source.seconds
     if source.kind == "image":
         return np.zeros(1, dtype=np.int64)
     if start is not None and start > max(source.duration, float(times[-1])):
         raise InputError(
-            f"The start ({start:g} s) lies behind the end of {source.path.name} ({source.duration:.6g} s)."
+            f"The start ({start:g} s) lies after the end of {source.path.name} ({source.duration:.6g} s)."
         )
     first = 0 if start is None else int(np.searchsorted(times, start - 1e-6, side="left"))
     last = len(times) if end is None else int(np.searchsorted(times, end + 1e-6, side="right"))
@@ -190,7 +211,7 @@ def _span(source: Source, start: float | None, end: float | None) -> np.ndarray:
 
 
 def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -> np.ndarray:
-    """Positions in ``span``."""
+    """Return the sampled positions in ``span``."""
     if source.kind == "image":
         return np.zeros(1, dtype=np.int64)
     if sampling == "uniform":
@@ -203,9 +224,9 @@ def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -
 
 
 def _keeper(source: Source, count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
-    """What is kept of a decoded frame: the crop, scaled down only where ``count`` of them exceed MAX_BYTES.
+    """Return a function that crops a decoded frame, and scales it down if ``count`` frames would exceed MAX_BYTES.
 
-    A stream that changes its size shows every frame in its own proportions on the source's canvas.
+    If frames differ in size, each keeps its own proportions on the source's canvas.
     """
 
     def keep(frame: np.ndarray) -> np.ndarray:
@@ -226,7 +247,7 @@ def _keeper(source: Source, count: int, crop: Crop | None) -> Callable[[np.ndarr
 
 
 def _cut(low: float, high: float, size: int) -> tuple[int, int]:
-    """Pixels of a share of one side, at least MIN_SIDE of them where the side has as many."""
+    """Return the pixel range of a share of one side; it has at least MIN_SIDE pixels if the side has as many."""
     first, last = round(low * size), round(high * size)
     missing = min(MIN_SIDE, size) - (last - first)
     if missing > 0:

@@ -1,4 +1,4 @@
-"""Files that are not read: each is named as what it is, by its suffix and its first bytes, with what to do instead."""
+"""Files that VideoPath does not read, recognised by suffix and first bytes, with advice what to do instead."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import NamedTuple
 from videopath.core.errors import InputError
 
 HEAD = 1024
-"""Bytes that tell what a file is."""
+"""Bytes at the beginning of a file that are enough to recognise it."""
 
+_MAX_FILES = 50  # of a folder, whose kinds are looked at
 _FIELD = "export the field in question as png, jpg or mp4"
 _PICTURE = "convert it to png or jpg"
 _UNPACK = "unpack it and give what is inside"
 
 
 class Foreign(NamedTuple):
-    """What a file is, and what to do with it."""
+    """A kind of file that is not read, and what the user can do."""
 
     what: str
+    """"a whole slide": the end of "X is …"."""
     advice: str
 
 
@@ -63,7 +65,7 @@ _BY_SUFFIX: dict[str, Foreign] = {
 PICTURE_LIKE = {
     suffix for suffix, what in _BY_SUFFIX.items() if what in (SLIDE, _DICOM, _MICROSCOPE, _JPEG_2000, _JPEG_XL, _RAW)
 }  # fmt: skip
-"""Suffixes of pictures that cannot be read: among frames, each would be a frame that is missing."""
+"""Suffixes of pictures that cannot be read. In a folder of frames such a file would be a missing frame."""
 
 _STARTS: tuple[tuple[bytes, Foreign], ...] = (
     (b"version https://git-lfs.github.com/spec/", _LFS),
@@ -107,8 +109,13 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Foreign], ...] = (
 
 
 def foreign_kind(path: Path, head: bytes) -> Foreign | None:
-    """Tell what a file is that cannot be read; None if it may be a video or a picture."""
-    if head.startswith(b"version https://git-lfs"):  # under any name
+    """Return the kind of a file that cannot be read, or None if the file may be a video or a picture.
+
+    Args:
+        path: The file; only its suffix is used.
+        head: Its first bytes.
+    """
+    if head.startswith(b"version https://git-lfs"):  # whatever its suffix
         return _LFS
     by_suffix = _BY_SUFFIX.get(path.suffix.lower())
     if by_suffix is not None:
@@ -120,31 +127,28 @@ def foreign_kind(path: Path, head: bytes) -> Foreign | None:
 
 
 def read_head(path: Path) -> bytes:
-    """Read the first bytes of a regular file."""
+    """Read the first ``HEAD`` bytes of a regular file."""
     with path.open("rb") as stream:
         return stream.read(HEAD)
 
 
 def refuse_foreign(path: Path, head: bytes) -> None:
-    """Raise InputError if a file is known to be something that cannot be read."""
+    """Raise ``InputError`` if a file is of a known kind that cannot be read."""
     foreign = foreign_kind(path, head)
     if foreign is not None:
         raise InputError(f"{path.name} is {foreign.what}: {foreign.advice}.")
 
 
 def contents(folder: Path) -> str:
-    """What a folder without frames holds instead, as the rest of a sentence with what to do; empty if it holds nothing."""
+    """Return what a folder without frames holds instead, as the end of a sentence; empty if the folder is empty."""
     files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.is_file()]
     if not files:
         return "it holds only other folders; give one of them" if any(folder.iterdir()) else ""
     kinds: dict[Foreign | None, list[str]] = {}
-    for path in files[:_LOOKED_AT]:
+    for path in files[:_MAX_FILES]:
         kinds.setdefault(foreign_kind(path, read_head(path)), []).append(path.name)
     foreign = max(kinds, key=lambda kind: len(kinds[kind]) if kind else 0)
     if foreign is None:
         return f"it holds other files ({', '.join(path.name for path in files[:3])}{' …' if len(files) > 3 else ''})"
     each = "each file" if len(kinds[foreign]) > 1 else kinds[foreign][0]
     return f"{each} in it is {foreign.what}: {foreign.advice}"
-
-
-_LOOKED_AT = 50

@@ -1,7 +1,7 @@
-"""Which frames of a video are looked at: three rules, all on plain frame numbers.
+"""Sampling rules: which frames of a video become the clip. All work on frame numbers only.
 
-``uniform`` and ``fps`` repeat VideoPath-LLaVA's inference and training rules to the digit (LLaVA-NeXT's
-``process_video_with_decord``); ``keyframes`` is this project's own.
+``uniform`` and ``fps`` repeat the inference and training rules of VideoPath-LLaVA exactly (``process_video_with_decord``
+of LLaVA-NeXT). ``keyframes`` is VideoPath's own rule.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 from videopath.core.errors import InputError
 
 MAX_CANDIDATES = 192
-"""Frames that ``keyframes`` looks at, at most, however long the video is."""
+"""Most frames that ``keyframes`` compares, whatever the length of the video."""
 
 
 class SlowVideoError(InputError):
-    """A video has too few frames a second for the rule ``fps``."""
+    """A video has too few frames per second for the rule ``fps``."""
 
 
 _THUMB = 160
@@ -25,12 +25,20 @@ _BLURRED = 0.15
 
 
 def uniform_indices(total: int, count: int) -> np.ndarray:
-    """The original's inference rule: ``linspace`` over all frames, truncated; always ``count``, short videos repeat.
+    """Return evenly spread frames: the inference rule of LLaVA-NeXT, ``linspace`` over all frames, truncated.
 
-    Returns int64 [count], rising, the first 0 and (for ``count`` > 1) the last ``total - 1``.
+    Args:
+        total: Frames in the video.
+        count: Frames to return; frames of a shorter video repeat.
+
+    Returns:
+        int64 [count], rising. The first is 0, and for ``count`` > 1 the last is ``total - 1``.
+
+    Raises:
+        InputError: ``total`` or ``count`` is less than 1.
     """
     _positive(total, "frames in the video")
-    _positive(count, "frames asked for")
+    _positive(count, "frames")
     return np.linspace(0, total - 1, count, dtype=int).astype(np.int64)
 
 
@@ -42,10 +50,20 @@ def training_fps_indices(
     frames_upbound: int = 32,
     force_sample: bool = False,
 ) -> np.ndarray:
-    """The original's training rule: every ``round(avg_fps / video_fps)``-th frame (Python's banker's rounding).
+    """Return every ``round(avg_fps / video_fps)``-th frame: the training rule of LLaVA-NeXT (banker's rounding).
 
-    More than ``frames_upbound`` of them (0: no bound), or ``force_sample``, give way to the uniform rule. A video
-    so slow that the step is 0 (where the original crashed and silently took another sample) raises InputError.
+    Args:
+        total: Frames in the video.
+        avg_fps: Frames per second of the video, on average.
+        video_fps: Frames per second to return.
+        frames_upbound: Most frames; above it the uniform rule returns exactly as many. 0: no limit.
+        force_sample: Whether the uniform rule is used in any case.
+
+    Returns:
+        int64 [N], rising.
+
+    Raises:
+        SlowVideoError: The step would be 0. The original code crashed there and silently took another sample.
     """
     _positive(total, "frames in the video")
     step = round(avg_fps / video_fps)
@@ -61,12 +79,12 @@ def training_fps_indices(
 
 
 def candidate_indices(total: int, count: int) -> np.ndarray:
-    """Frames that ``keyframes`` compares before it chooses ``count``: evenly spread, at most MAX_CANDIDATES or so."""
+    """Return the frames that ``keyframes`` compares: evenly spread, at most ``max(MAX_CANDIDATES, count)``."""
     return np.unique(uniform_indices(total, min(total, max(4 * count, 64), max(MAX_CANDIDATES, count))))
 
 
 def thumbnail(frame: np.ndarray) -> np.ndarray:
-    """A frame made small, uint8 [h,w,3], long side about 160 px: all that ``keyframes`` keeps of a candidate."""
+    """Return a small copy of a frame, uint8 [h,w,3] with a long side of 160 pixels, for :func:`choose_keyframes`."""
     height, width = frame.shape[:2]
     scale = min(1.0, _THUMB / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -74,28 +92,35 @@ def thumbnail(frame: np.ndarray) -> np.ndarray:
 
 
 def choose_keyframes(thumbnails: list[np.ndarray], count: int) -> list[int]:
-    """Positions, rising, of at most ``count`` thumbnails that differ from one another and show sharp tissue.
+    """Return the positions of thumbnails that differ from each other and show sharp tissue.
 
-    Starts at the frame that shows most and adds, again and again, the frame whose worth times distance to those
-    chosen is largest; near repeats and frames without sharp tissue are left out, so there may be fewer than ``count``.
+    The first is the thumbnail with most sharp tissue. Then the thumbnail with the largest product of sharp tissue and
+    distance to the chosen ones is added, again and again. Near repeats and frames without sharp tissue are left out.
+
+    Args:
+        thumbnails: Candidates as :func:`thumbnail` returns them.
+        count: Most positions to return.
+
+    Returns:
+        Rising positions, at least one and at most ``count``.
     """
-    worth = np.array([_worth(thumb) for thumb in thumbnails])
-    looks = np.stack([_look(thumb) for thumb in thumbnails])  # [N, 192]
-    chosen = [int(worth.argmax())]
-    distance = np.abs(looks - looks[chosen[0]]).mean(axis=1)
-    floor = _BLURRED * worth.max()
+    sharpness = np.array([_sharp_tissue(thumb) for thumb in thumbnails])
+    colours = np.stack([_colours(thumb) for thumb in thumbnails])  # [N, 192]
+    chosen = [int(sharpness.argmax())]
+    distance = np.abs(colours - colours[chosen[0]]).mean(axis=1)
+    floor = _BLURRED * sharpness.max()
     while len(chosen) < min(count, len(thumbnails)):
-        gain = np.where((distance > _SAME_FRAME) & (worth >= floor), worth * distance, 0.0)
+        gain = np.where((distance > _SAME_FRAME) & (sharpness >= floor), sharpness * distance, 0.0)
         best = int(gain.argmax())
         if gain[best] <= 0:
             break
         chosen.append(best)
-        distance = np.minimum(distance, np.abs(looks - looks[best]).mean(axis=1))
+        distance = np.minimum(distance, np.abs(colours - colours[best]).mean(axis=1))
     return sorted(chosen)
 
 
-def _worth(thumb: np.ndarray) -> float:
-    """How much sharp tissue a thumbnail shows: share of coloured, not white, not black pixels times edge strength."""
+def _sharp_tissue(thumb: np.ndarray) -> float:
+    """Return how much sharp tissue a thumbnail shows: the share of coloured, not black pixels times edge strength."""
     hsv = cv2.cvtColor(thumb, cv2.COLOR_RGB2HSV)
     tissue = float(((hsv[..., 1] > 20) & (hsv[..., 2] > 40)).mean())
     gray = cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -103,8 +128,8 @@ def _worth(thumb: np.ndarray) -> float:
     return (0.02 + tissue) * (0.5 + min(sharp, 40.0))
 
 
-def _look(thumb: np.ndarray) -> np.ndarray:
-    """A thumbnail as 8 × 8 mean colours in [0, 1], flat: what two frames are compared by."""
+def _colours(thumb: np.ndarray) -> np.ndarray:
+    """Return 8 × 8 mean colours in [0, 1], float32 [192], by which thumbnails are compared."""
     return cv2.resize(thumb, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255.0
 
 

@@ -1,6 +1,6 @@
-"""High dynamic range and wide gamuts in ordinary colours: PQ and HLG light, BT.2020 and P3 primaries, brought to sRGB.
+"""Conversion of high dynamic range (PQ, HLG) and wide gamuts (BT.2020, Display P3) to sRGB.
 
-Curves after ITU-R BT.2100; diffuse white is 203 cd/m² and a screen's brightest 1000 cd/m² as in ITU-R BT.2408.
+The curves follow ITU-R BT.2100. Diffuse white is 203 cd/m² and the peak 1000 cd/m², as in ITU-R BT.2408.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from videopath.core.errors import InputError
 from videopath.core.installing import package_command
 
 Curve = Literal["PQ", "HLG", "gamma"]
-"""How 16-bit samples say light; "gamma" is ordinary video (ITU-R BT.1886)."""
+"""How 16-bit samples encode light; "gamma" is ordinary video (ITU-R BT.1886)."""
 
 _PQ, _HLG = 16, 18  # FFmpeg's numbers of transfer functions
 _DOLBY_VISION = {
@@ -24,21 +24,21 @@ _DOLBY_VISION = {
     "dav1",
     "dva1",
     "dvav",
-}  # marks of streams that only its own players colour rightly
+}  # only players for Dolby Vision show these colours correctly
 _PRIMARIES = {
     9: np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32),
     12: np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]], np.float32),
 }  # fmt: skip
-"""From BT.2020 and Display P3, by FFmpeg's numbers, to the primaries of BT.709 and sRGB."""
+"""FFmpeg's numbers of BT.2020 and Display P3 → matrix to the primaries of BT.709 and sRGB."""
 _WHITE, _PEAK = 203.0, 1000.0  # cd/m²
-_KNEE = 0.8  # of diffuse white: up to here light stays as it is, what is brighter is pressed together
+_KNEE = 0.8  # of diffuse white: light up to here is unchanged, brighter light is compressed
 _LEVELS = np.arange(65536) / 65535
 
 
 def curve_of(frame: Any) -> Curve | None:
-    """Tell how a decoded frame has to be converted; None if it holds ordinary colours."""
+    """Return the curve by which a decoded frame must be converted, or None for ordinary colours."""
     if not hasattr(frame, "color_trc"):
-        return None  # PyAV before 16 says it of the stream alone: see :func:`refuse_unreadable_colours`
+        return None  # PyAV before 16 only knows it of the stream: see :func:`refuse_unreadable_colours`
     if frame.color_trc == _PQ:
         return "PQ"
     if frame.color_trc == _HLG:
@@ -47,16 +47,19 @@ def curve_of(frame: Any) -> Curve | None:
 
 
 def refuse_unreadable_colours(frame: Any, context: Any, name: str) -> None:
-    """Refuse colours that cannot be converted; ``context`` is the stream's codec context.
+    """Raise for colours that cannot be converted.
+
+    Args:
+        frame: The first decoded frame.
+        context: The codec context of the stream.
+        name: The file's name, for the message.
 
     Raises:
-        InputError: The stream is Dolby Vision without an ordinary layer, or it is HDR or has a wide gamut and PyAV is
+        InputError: The stream is Dolby Vision without an ordinary layer; or it has HDR or a wide gamut, and PyAV is
             older than 16.
     """
     if context.codec_tag in _DOLBY_VISION:
-        raise InputError(
-            f"{name} is Dolby Vision, whose colours are not known here: export it as SDR or as HDR10."
-        )
+        raise InputError(f"{name} is Dolby Vision, which is not supported. Export it as SDR or as HDR10.")
     if not hasattr(frame, "color_trc") and (
         context.color_trc in (_PQ, _HLG) or context.color_primaries in _PRIMARIES
     ):
@@ -67,20 +70,20 @@ def refuse_unreadable_colours(frame: Any, context: Any, name: str) -> None:
 
 
 def in_ordinary_colours(frame: Any, curve: Curve) -> np.ndarray:
-    """Convert a decoded frame to uint8 [H,W,3], sRGB; light is 1 where a picture is as bright as white paper."""
+    """Convert a decoded frame to uint8 [H,W,3] in sRGB; diffuse white becomes white."""
     light = _light(curve)[frame.to_ndarray(format="rgb48le")]  # float32 [H,W,3]
-    if curve == "HLG":  # the screen's part of HLG: brighter scenes are shown with more contrast
+    if curve == "HLG":  # the system gamma of HLG: brighter scenes are shown with more contrast
         luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)
         light *= (_PEAK / _WHITE * luminance**0.2)[..., None]
     if frame.color_primaries in _PRIMARIES:
         light = cv2.transform(light, _PRIMARIES[frame.color_primaries])
     if curve != "gamma":
-        light *= _pressed(light.max(axis=-1))[..., None]
+        light *= _compression(light.max(axis=-1))[..., None]
     return _samples(curve)[(light.clip(0, 1) * 65535).astype(np.uint16)]
 
 
-def _pressed(brightest: np.ndarray) -> np.ndarray:
-    """By what to multiply pixels of this brightest channel, so that all light up to the peak stays below 1."""
+def _compression(brightest: np.ndarray) -> np.ndarray:
+    """Return the factor for pixels with this brightest channel; light up to the peak then stays below 1."""
     room, peak = 1 - _KNEE, (_PEAK / _WHITE - _KNEE) / (1 - _KNEE)
     over = np.clip((brightest - _KNEE) / room, 0, peak)
     shown = _KNEE + room * over * (1 + over / peak**2) / (1 + over)
@@ -89,7 +92,7 @@ def _pressed(brightest: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _light(curve: Curve) -> np.ndarray:
-    """float32 [65536]: light of every 16-bit sample."""
+    """Return the light of every 16-bit sample, float32 [65536]."""
     if curve == "PQ":
         root = _LEVELS ** (32 / 2523)
         steps = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
@@ -104,7 +107,7 @@ def _light(curve: Curve) -> np.ndarray:
 
 @functools.cache
 def _samples(curve: Curve) -> np.ndarray:
-    """uint8 [65536]: the sample that shows a light of 0 … 1."""
+    """Return the 8-bit samples for light of 0 … 1, uint8 [65536]."""
     if curve == "gamma":
         shown = _LEVELS ** (1 / 2.4)
     else:

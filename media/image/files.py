@@ -1,4 +1,4 @@
-"""Picture files: every frame of one, upright, in its own colours and time; the one way in which pictures are read."""
+"""Picture files: all frames, upright, in sRGB, with their times. All pictures are read through this module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 from PIL import (
-    AvifImagePlugin,  # noqa: F401 - the kinds that are read: Pillow must not look for others
+    AvifImagePlugin,  # noqa: F401 - only these formats are read: Pillow must not load others
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
     Image,
@@ -43,7 +43,7 @@ _FORMATS = ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF"]
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _SHORTEST = 0.010
-"""Seconds; frames that claim no more are shown for ``_INSTEAD``, as browsers do."""
+"""Seconds; frames with this length or less are shown for ``_INSTEAD``, as browsers do."""
 _INSTEAD = 0.1
 _DEEP = 16  # bits per channel, of which Pillow keeps the upper half in colour pictures
 _HDR = {16: "PQ", 18: "HLG"}
@@ -52,7 +52,7 @@ _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error, RuntimeError,
     AttributeError, AssertionError, MemoryError,
 )  # fmt: skip
-"""What the decoders of Pillow, tifffile and libheif raise on damaged files."""
+"""Errors that the decoders of Pillow, tifffile and libheif raise for damaged files."""
 
 
 class Pictures(Protocol):
@@ -60,37 +60,41 @@ class Pictures(Protocol):
 
     count: int
     width: int
-    """Pixels as displayed, of the first frame."""
+    """Pixels of the first frame as displayed."""
     height: int
     aspect: float
-    """Width of a pixel as displayed by its height; 1 where the file does not say."""
+    """Width of a displayed pixel divided by its height; 1 if the file does not say."""
     timed: bool
-    """Whether the file says when its frames are shown."""
+    """Whether the file holds times of its frames."""
     seconds: np.ndarray
-    """float64 [count], from 0; one second a frame where the file does not say."""
+    """float64 [count], from 0; without times in the file, one second per frame."""
     duration: float
     """0 for a single picture."""
 
     @property
     def depth(self) -> int:
-        """Bits that samples of more than 8 really have; 0 if there are none."""
+        """Real bits of samples that are stored with more than 8; 0 for samples of 8 bits."""
 
     def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
-        """Decode these frames (rising numbers), uint8 [H,W,3] RGB; deep samples have at least ``depth`` bits."""
+        """Yield frames, uint8 [H,W,3] RGB; ``indices`` rise, and deep samples have at least ``depth`` bits."""
 
 
 class PicturesFile:
-    """A picture file: what it holds, and its frames. What decoders raise becomes one sentence.
-
-    ``reduced``: a JPEG may be decoded smaller, its sides no less than this.
-
-    Raises InputError: damaged, too large, not a picture, or several pictures that are no frames in time.
-    """
+    """A picture file and its frames. Errors of decoders become an ``InputError`` with one sentence."""
 
     def __init__(self, path: Path, reduced: int | None = None) -> None:
+        """Open a picture file.
+
+        Args:
+            path: The file.
+            reduced: A JPEG may be decoded smaller, with sides of at least this many pixels.
+
+        Raises:
+            InputError: The file is damaged, too large or not a picture, or its pictures are not frames in time.
+        """
         self.path = path
         head = _head_of(path)
-        with _told(path):
+        with _errors_as_sentence(path):
             self._pictures: Pictures = (
                 TiffPictures(path) if head.startswith(_TIFF_STARTS) else _PillowPictures(path, head, reduced)
             )
@@ -103,16 +107,18 @@ class PicturesFile:
 
     @property
     def depth(self) -> int:
-        """Bits that samples of more than 8 really have; 0 if there are none."""
-        with _told(self.path):
+        """Real bits of samples that are stored with more than 8; 0 for samples of 8 bits."""
+        with _errors_as_sentence(self.path):
             return self._pictures.depth
 
     def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
-        """Decode these frames (rising numbers), uint8 [H,W,3] RGB, one after the other.
+        """Yield frames, uint8 [H,W,3] RGB.
 
-        ``depth``: bits that deep samples have at least, where other files tell it.
+        Args:
+            indices: Frame numbers, rising.
+            depth: Least bits of deep samples, if other frames of the same recording show that.
         """
-        with _told(self.path):
+        with _errors_as_sentence(self.path):
             for picture in self._pictures.frames(indices, depth):
                 size = self._squared(picture.shape[1], picture.shape[0])
                 yield (
@@ -123,7 +129,7 @@ class PicturesFile:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is a picture that is read here; a GIF is read as a video."""
+    """Return whether a file that begins with these bytes is a readable picture; a GIF is read as a video."""
     return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", *_TIFF_STARTS)) or (
         head[:2] == b"BM" and head[14:15] in (b"\x0c", b"\x28", b"\x34", b"\x38", b"\x40", b"\x6c", b"\x7c")
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
@@ -136,36 +142,36 @@ def read_picture(path: Path, reduced: int | None = None) -> np.ndarray:
 
     Args:
         path: The file.
-        reduced: A JPEG may be decoded smaller, its sides no less than this: many times faster.
+        reduced: A JPEG may be decoded smaller, with sides of at least this many pixels, which is many times faster.
 
     Raises:
-        InputError: The file cannot be read, or holds more pictures than one.
+        InputError: The file cannot be read, or it holds more than one picture.
     """
     pictures = single_picture(path, reduced)
     return next(pictures.frames([0]))
 
 
 def single_picture(path: Path, reduced: int | None = None) -> PicturesFile:
-    """Open a file of one picture; InputError if it holds several."""
+    """Open a file of one picture. Raises ``InputError`` if the file holds several."""
     pictures = PicturesFile(path, reduced)
     if pictures.count > 1:
         raise InputError(
-            f"{path.name} holds {pictures.count} pictures (pages or frames) where one is expected; give it alone, as a "
-            "video, or save the one that is meant."
+            f"{path.name} holds {pictures.count} pictures (pages or frames), but one is expected. Give it alone, as a "
+            "video, or save one of its pictures."
         )
     return pictures
 
 
 def pillow_frame(path: Path, index: int) -> np.ndarray:
-    """One page or frame of a file as Pillow decodes it."""
+    """Return one page or frame of a file as Pillow decodes it, uint8 [H,W,3]."""
     return next(_PillowFrames(path, None).frames([index]))
 
 
 def _head_of(path: Path) -> bytes:
-    """The first bytes of a regular file that is nothing foreign: a pipe would block."""
+    """Return the first bytes of a regular file of a readable kind; a pipe would block, so it is rejected first."""
     if not path.is_file():
         what = (
-            "no regular file (a pipe, a device or a broken link)"
+            "not a regular file (a pipe, a device or a broken link)"
             if path.is_symlink() or path.exists()
             else "missing"
         )
@@ -181,8 +187,8 @@ def _head_of(path: Path) -> bytes:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Put all that decoders raise or warn of into one sentence."""
+def _errors_as_sentence(path: Path) -> Iterator[None]:
+    """Turn the errors of decoders into an ``InputError`` with one sentence, and hide their warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -198,7 +204,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 class _PillowFrames:
-    """Frames by Pillow, full pictures whatever each frame changes of the one before."""
+    """Frames by Pillow; each is a full picture, even if the file stores only changes."""
 
     def __init__(self, path: Path, head: bytes | None, reduced: int | None = None) -> None:
         self.path, self._head, self._reduced = path, head, reduced
@@ -228,16 +234,15 @@ class _PillowFrames:
 
 
 class _PillowPictures(_PillowFrames):
-    """A picture file of any kind but TIFF."""
+    """A picture file of any kind except TIFF."""
 
     def __init__(self, path: Path, head: bytes, reduced: int | None = None) -> None:
         super().__init__(path, head, reduced)
         _refuse_hdr(path, head)
         with self.opened() as image:
             self.format = str(image.format)
-            self._hidden = int(
-                bool(image.info.get("default_image"))
-            )  # of an APNG: shown where it is not animated
+            # an APNG may hold one more picture, for viewers that do not animate
+            self._hidden = int(bool(image.info.get("default_image")))
             self.count = int(getattr(image, "n_frames", 1)) - self._hidden
             if self.format == "MPO":
                 self.count = _views(image, path)
@@ -259,19 +264,19 @@ class _PillowPictures(_PillowFrames):
     def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
         if self._deep:
             return iter([_deep_picture(self.path, depth)] * len(indices))
-        own = _DEEP if self.count > 1 else depth  # frames of one animation are equally bright
+        own = _DEEP if self.count > 1 else depth  # so that all frames of an animation get the same brightness
         return super().frames([index + self._hidden for index in indices], own)
 
 
 def _orientation(image: Image.Image) -> int:
-    """From what lies before the pixels: EXIF behind them would need the whole picture."""
+    """Return the orientation of a header before the pixels; EXIF data after them would need the whole picture."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     return int(image.getexif().get(0x0112, 1) or 1)
 
 
 def _aspect(image: Image.Image) -> float:
-    """Width of a stored pixel by its height, by how many lie on a length each way; 1 where it is not said."""
+    """Return the width of a stored pixel divided by its height, from the resolutions; 1 if the file has none."""
     density = image.info.get(
         {"PNG": "aspect", "JPEG": "jfif_density", "MPO": "jfif_density"}.get(str(image.format), "dpi")
     )
@@ -280,19 +285,19 @@ def _aspect(image: Image.Image) -> float:
 
 
 def _views(image: Any, path: Path) -> int:
-    """1: the other pictures of a camera's JPEG are previews and gain maps, or the file is refused."""
+    """Return 1: other pictures of a camera's JPEG are previews and gain maps. Several views are rejected."""
     kinds = [entry.get("Attribute", {}).get("MPType", "") for entry in image.mpinfo.get(0xB002, [])]
     views = sum(kind.startswith(_ONE_OF_SEVERAL_VIEWS) for kind in kinds)
     if views > 1:
         raise InputError(
-            f"{path.name} holds {views} views of one thing (a panorama, or a picture in 3D) and it is not known which "
-            "is meant: save one as jpg or png."
+            f"{path.name} holds {views} views of one scene (a panorama, or a picture in 3D). Save one of them as jpg "
+            "or png."
         )
     return 1
 
 
 def _frame_lengths(path: Path, image: Image.Image, count: int) -> np.ndarray | None:
-    """Seconds for which each frame is shown, float64 [count]; None where the file has no times."""
+    """Return the seconds for which each frame is shown, float64 [count], or None if the file has no times."""
     if image.format == "WEBP":
         lengths = _webp_lengths(path)
     elif image.format == "PNG":
@@ -311,7 +316,7 @@ def _frame_lengths(path: Path, image: Image.Image, count: int) -> np.ndarray | N
 
 
 def _webp_lengths(path: Path) -> list[float]:
-    """From the headers of the frames: 24 bits of milliseconds, behind place and size."""
+    """Read the lengths from the frame headers: 24 bits of milliseconds after position and size."""
     lengths = []
     with path.open("rb") as stream:
         stream.seek(12)
@@ -325,7 +330,7 @@ def _webp_lengths(path: Path) -> list[float]:
 
 
 def _apng_lengths(path: Path) -> list[float]:
-    """From the control chunks of the frames: a fraction of a second, hundredths where it has no denominator."""
+    """Read the lengths from the frame control chunks: fractions of a second; without a denominator, hundredths."""
     lengths = []
     with path.open("rb") as stream:
         stream.seek(8)
@@ -349,9 +354,9 @@ def _lengths_by_decoding(image: Any) -> list[float]:
 
 
 def _deep_png(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours [H,W,3] and alpha [H,W] of a PNG of 16 bits per channel, as stored.
+    """Return colours [H,W,3] and alpha [H,W] of a PNG with 16 bits per channel, as stored.
 
-    By PyAV: once decord is loaded, its zlib takes the place of libpng's in OpenCV and imagecodecs, which then fail.
+    PyAV reads it: once decord is loaded, its zlib replaces that of libpng in OpenCV and imagecodecs, and they fail.
     """
     import av
 
@@ -380,7 +385,7 @@ def _deep_picture(path: Path, depth: int) -> np.ndarray:
 
 
 def _is_heif(head: bytes) -> bool:
-    """By the brands in the first box; a video in the same container has others."""
+    """Return whether the first box has a brand of HEIF or AVIF pictures; videos in this container have other brands."""
     if head[4:8] != b"ftyp":
         return False
     size = min(int.from_bytes(head[:4], "big"), 256)
@@ -391,20 +396,20 @@ def _is_heif(head: bytes) -> bool:
 
 
 def _refuse_hdr(path: Path, head: bytes) -> None:
-    """Colours of high dynamic range (PQ, HLG) would be shown dark and pale."""
+    """Raise for high dynamic range (PQ, HLG), which would look dark and pale."""
     png = head.startswith(b"\x89PNG")
     if not png and not _is_heif(head):
         return
     with path.open("rb") as stream:
         begin = stream.read(1 << 16)
     if png:
-        _, found, told = begin.partition(b"IDAT")[0].partition(b"cICP")
-        transfer = told[1] if len(told) > 1 else 0
+        _, mark, values = begin.partition(b"IDAT")[0].partition(b"cICP")
+        transfer = values[1] if len(values) > 1 else 0
     else:
-        _, found, told = begin.partition(b"colrnclx")
-        transfer = int.from_bytes(told[2:4], "big")
-    if found and transfer in _HDR:
+        _, mark, values = begin.partition(b"colrnclx")
+        transfer = int.from_bytes(values[2:4], "big")
+    if mark and transfer in _HDR:
         raise InputError(
-            f"{path.name} is a picture of high dynamic range ({_HDR[transfer]}), whose brightness is not known here: "
-            "export it in standard range (SDR, sRGB)."
+            f"{path.name} is a picture of high dynamic range ({_HDR[transfer]}), which is not supported. Export it in "
+            "standard range (SDR, sRGB)."
         )

@@ -1,4 +1,4 @@
-"""From stored samples to the picture as it is shown: uint8 RGB at full brightness, on white where it is transparent."""
+"""Conversion of stored samples to displayed pictures: uint8 RGB in sRGB, at full brightness, transparency on white."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ from PIL import Image, ImageCms
 from videopath.core.errors import InputError
 
 _DEPTHS = (8, 10, 12, 14, 16, 20, 24, 32)
-"""Bits of a camera or scanner; samples are often stored in more than they have."""
-_FAINT = 16  # of 255: an alpha channel that stays below it was never filled in
+"""Bits of cameras and scanners; samples are often stored with more bits than that."""
+_FAINT = 16  # of 255: an alpha channel that stays below it was never filled
 _SQUARE = 0.01
-"""Pixels that are wider or higher than square by less are a rounding of whoever wrote the file."""
-_LONGEST = 8
-"""Times that a pixel may be as wide as high: more is damage."""
+"""A pixel that differs from a square by less is a rounding error of the writer."""
+_MAX_ASPECT = 8
+"""Largest ratio of a pixel's sides; a larger one is damage."""
 _OVERSHOOT = 0.02  # share of the range by which filtered values may leave it
 _LAB = "LAB"
 
 
 def depth_of(samples: np.ndarray) -> int:
-    """Return how many bits whole-numbered samples really have: the least usual depth that holds the largest one."""
+    """Return the real bits of integer samples: the smallest usual depth that holds the largest sample."""
     largest = int(samples.max(initial=0))
     whole = 8 * samples.dtype.itemsize - 1 if samples.dtype.kind == "i" else 64  # one bit is the sign's
     return min(whole, next((bits for bits in _DEPTHS if largest < 1 << bits), 64))
 
 
 def to_levels(samples: np.ndarray, name: str, depth: int | None = None) -> np.ndarray:
-    """Bring samples of any type to uint8, black to 0 and white to 255.
+    """Convert samples of any type to uint8, with black at 0 and white at 255.
 
-    ``depth``: bits of a whole-numbered sample; None: as many as the largest one needs.
+    Args:
+        samples: The stored samples, of any shape with rows first.
+        name: The file's name, for messages.
+        depth: Bits of an integer sample; default: as many as the largest sample needs.
 
-    Raises InputError if it is not known which value is black or white.
+    Raises:
+        InputError: The values of black and white are not known.
     """
     if samples.dtype == np.uint8 and (depth is None or depth == 8):
         return samples
@@ -41,7 +45,7 @@ def to_levels(samples: np.ndarray, name: str, depth: int | None = None) -> np.nd
     if samples.dtype.kind == "f":
         return _float_levels(samples, name)
     if samples.dtype.kind not in "ui":
-        raise InputError(f"{name} has samples that are no plain numbers; save it with 8 bits per channel.")
+        raise InputError(f"{name} has samples that are not plain numbers; save it with 8 bits per channel.")
     if samples.min(initial=0) < 0:
         raise InputError(
             f"{name} has samples below 0, so it is not known which value is black; save it with 8 bits per channel."
@@ -51,11 +55,9 @@ def to_levels(samples: np.ndarray, name: str, depth: int | None = None) -> np.nd
 
 
 def _float_levels(samples: np.ndarray, name: str) -> np.ndarray:
-    """Floats are taken as 0 … 1, 0 … 255 or as whole numbers of a usual depth, whichever the largest one fits."""
+    """Take floats as 0 … 1, 0 … 255 or integers of a usual depth, whichever fits the largest sample."""
     if not np.isfinite(samples).all():
-        raise InputError(
-            f"{name} has samples that are no numbers (NaN or infinite); save it with 8 bits per channel."
-        )
+        raise InputError(f"{name} has samples that are NaN or infinite; save it with 8 bits per channel.")
     lowest, highest = float(samples.min(initial=0)), float(samples.max(initial=0))
     white = 1.0 if highest <= 1 + _OVERSHOOT else float((1 << depth_of(samples.max(keepdims=True))) - 1)
     if lowest < -_OVERSHOOT * white:
@@ -67,7 +69,7 @@ def _float_levels(samples: np.ndarray, name: str) -> np.ndarray:
 
 
 def _scaled(samples: np.ndarray, white: float) -> np.ndarray:
-    """In rows, so that no second copy of a large picture is held in floats."""
+    """Scale row by row, so that a large picture is never held twice."""
     levels = np.empty(samples.shape, np.uint8)
     for row, stored in enumerate(samples):
         levels[row] = np.rint(np.clip(stored.astype(np.float64) * (255 / white), 0, 255))
@@ -75,9 +77,15 @@ def _scaled(samples: np.ndarray, white: float) -> np.ndarray:
 
 
 def on_white(colours: np.ndarray, alpha: np.ndarray | None, *, multiplied: bool = False) -> np.ndarray:
-    """Lay uint8 [H,W,3] on white by alpha uint8 [H,W]; an alpha that is empty everywhere was never filled in.
+    """Put a transparent picture on white.
 
-    ``multiplied``: the colours are stored multiplied by alpha.
+    Args:
+        colours: uint8 [H,W,3].
+        alpha: uint8 [H,W], or None. An alpha channel that is empty everywhere was never filled and is ignored.
+        multiplied: Whether the colours are stored multiplied by alpha.
+
+    Returns:
+        uint8 [H,W,3].
     """
     if alpha is None or alpha.min(initial=255) == 255 or alpha.max(initial=0) < _FAINT:
         return colours
@@ -91,7 +99,7 @@ def on_white(colours: np.ndarray, alpha: np.ndarray | None, *, multiplied: bool 
 
 
 def image_to_rgb(image: Image.Image, name: str, depth: int | None = None) -> np.ndarray:
-    """Show a decoded image of any of Pillow's modes as uint8 [H,W,3], in sRGB; ``depth``: see :func:`to_levels`."""
+    """Convert a decoded image of any Pillow mode to uint8 [H,W,3] in sRGB; ``depth``: see :func:`to_levels`."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
         return np.stack([to_levels(np.asarray(image), name, depth)] * 3, axis=-1)
@@ -107,7 +115,7 @@ def image_to_rgb(image: Image.Image, name: str, depth: int | None = None) -> np.
 
 
 def in_srgb(colours: np.ndarray, profile: bytes | None) -> np.ndarray:
-    """Convert uint8 [H,W,3] from the colours of an ICC profile; as it is if there is none or none that can be used."""
+    """Convert uint8 [H,W,3] from an ICC profile to sRGB; without a usable profile the colours are returned unchanged."""
     if not profile:
         return colours
     converted = _converted(Image.fromarray(np.ascontiguousarray(colours)), profile)
@@ -115,7 +123,7 @@ def in_srgb(colours: np.ndarray, profile: bytes | None) -> np.ndarray:
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """None if the profile is sRGB already, damaged, or of other channels: viewers ignore it then."""
+    """Return None if the profile is sRGB already, damaged, or for other channels: viewers ignore it, too."""
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(own).lower():
@@ -135,29 +143,29 @@ def _from_lab(image: Image.Image) -> Image.Image:
 _TURNS: dict[int, tuple[int, bool]] = {
     1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)
 }  # fmt: skip
-"""Orientation of EXIF and TIFF: quarter turns to the left, then whether left and right are swapped."""
+"""Orientation of EXIF and TIFF → quarter turns to the left, and whether left and right are then swapped."""
 
 
 def upright(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn and mirror a stored picture [H,W,…] as its orientation tag (1 … 8) says."""
+    """Rotate and mirror a stored picture [H,W,…] by its orientation tag (1 … 8)."""
     turns, mirrored = _TURNS.get(orientation, (0, False))
     turned = np.rot90(picture, turns) if turns else picture
     return turned[:, ::-1] if mirrored else turned
 
 
 def squared(width: int, height: int, aspect: float, name: str) -> tuple[int, int]:
-    """The size with square pixels: a side is made longer, none shorter.
+    """Return width and height with square pixels; one side grows, and none shrinks.
 
     Args:
-        width: Pixels as stored.
-        height: Pixels as stored.
-        aspect: Width of a pixel by its height.
-        name: The file's, for the message.
+        width: Stored pixels.
+        height: Stored pixels.
+        aspect: Width of a pixel divided by its height.
+        name: The file's name, for the message.
 
     Raises:
-        InputError: The pixels have an impossible shape.
+        InputError: The aspect is impossible.
     """
-    if not 1 / _LONGEST <= aspect <= _LONGEST:
+    if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
         raise InputError(
             f"{name} says that its pixels are {aspect:.3g} times as wide as high: it is damaged; export it again."
         )
@@ -167,9 +175,9 @@ def squared(width: int, height: int, aspect: float, name: str) -> tuple[int, int
 
 
 def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Show uint8 [H,W,3] in its own proportions, as large as ``width`` × ``height`` holds, between black bars.
+    """Fit a picture, uint8 [H,W,3], into ``width`` × ``height`` pixels, in its own proportions and with black bars.
 
-    Black bars are what players show too, and the quality gate leaves them out.
+    Players show such bars, too, and the quality gate ignores them.
     """
     rows, columns = picture.shape[:2]
     if (rows, columns) == (height, width):

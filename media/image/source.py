@@ -1,4 +1,4 @@
-"""Sources of frames: picture files and folders of frames here, videos in ``readers``."""
+"""Sources of frames: the protocol, picture files, and folders of frames. Videos: see ``videopath.media.video``."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from videopath.media.image.samples import fitted
 
 Reader = Literal["decord", "pyav", "pillow"]
 Keep = Callable[[np.ndarray], np.ndarray]
-"""What is kept of a decoded frame, uint8 [H,W,3] → [h,w,3]: the full frame is let go at once."""
+"""Reduces a decoded frame, uint8 [H,W,3] → [h,w,3]; the full frame is freed at once."""
 
 IMAGE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".hif",
     ".avif",
 }  # fmt: skip
 _FRAME_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
-"""In a folder: a GIF of one picture is a frame like any other."""
+"""In a folder, a GIF of one picture is a frame as well."""
 
-_SCANNED = 8
+_SCANNED = 8  # frames of a folder that give the depth of all
 
 __all__ = ["ALLOWED", "FolderSource", "ImageSource", "Source", "file_hash", "fitted", "read_picture"]
 
 
 class Source(Protocol):
-    """Something that frames can be read from."""
+    """A source from which frames can be read."""
 
     path: Path
     kind: SourceKind
     seconds: np.ndarray
-    """float64 [N], presentation time of every frame of the source, rising."""
+    """float64 [N], presentation times of all frames of the source in seconds, rising."""
     fps: float
     duration: float
     width: int
     height: int
     notes: tuple[str, ...]
-    """Sentences on how it was read, if that was not in the plainest way."""
+    """Sentences about anything unusual in how the source was read."""
 
     def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
-        """Decode these frames (rising, distinct numbers) and keep of each what ``keep`` returns."""
+        """Decode frames and reduce each with ``keep``; ``indices`` are distinct and rising."""
 
     def sha256(self) -> str:
-        """Hash of the source's bytes."""
+        """Return the hash of the source's bytes, as hexadecimal text."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -62,13 +62,13 @@ def _sha256(path: Path, size: int, changed: int) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, computed once as long as its size and time of change stay."""
+    """Return the SHA-256 of a file; it is computed again only if the size or the time of change differs."""
     state = path.stat()
     return _sha256(path, state.st_size, state.st_mtime_ns)
 
 
 class ImageSource:
-    """A picture file: one frame at 0 s, or, if it holds several (animated, pages), a video of them."""
+    """A picture file: one frame at 0 s, or a video if it holds several pictures (animation, pages)."""
 
     notes: tuple[str, ...] = ()
 
@@ -83,7 +83,7 @@ class ImageSource:
         self.width, self.height = self._size()
 
     def _size(self) -> tuple[int, int]:
-        """Of the first picture as it is decoded: no other word is taken for it."""
+        """Return width and height of the first picture as it is decoded; headers are not trusted."""
         first = self._first if self._first is not None else next(self._pictures.frames([0]))
         return first.shape[1], first.shape[0]
 
@@ -98,9 +98,9 @@ class ImageSource:
 
 
 class FolderSource:
-    """A folder of frames in natural order of their names ("2.png" before "10.png"), taken as one per second.
+    """A folder of frames, one per second, in natural order of their names ("2.png" before "10.png").
 
-    Frames of several sizes are shown whole, each in its own proportions, on a canvas that holds all of them.
+    If frames differ in size, each is shown whole, in its own proportions, on a canvas that is large enough for all.
     """
 
     kind: SourceKind = "folder"
@@ -111,10 +111,10 @@ class FolderSource:
         self.path = path
         self._files = sorted(_frame_files(path), key=lambda p: _natural(p.name))
         if not self._files:
-            inside = contents(path)
+            other_files = contents(path)
             allowed = "jpg, png, tif, webp, bmp, heic or avif images"
             raise InputError(
-                f"The folder {path} holds no frames ({allowed}){': ' + inside if inside else ''}."
+                f"The folder {path} holds no frames ({allowed}){': ' + other_files if other_files else ''}."
             )
         self.seconds = np.arange(len(self._files), dtype=np.float64)
         self.duration = float(len(self._files))
@@ -123,7 +123,7 @@ class FolderSource:
 
     @functools.cached_property
     def _depth(self) -> int:
-        """Bits of deep samples, by a few of the frames: no frame is brightened more than others."""
+        """Bits of samples with more than 8 bits, found on a few frames, so that all frames get the same brightness."""
         count = len(self._files)
         chosen = np.unique(np.linspace(0, count - 1, min(count, _SCANNED), dtype=int))
         return max(single_picture(self._files[index]).depth for index in chosen)
@@ -140,13 +140,13 @@ class FolderSource:
 
 
 def _frame_files(folder: Path) -> list[Path]:
-    """The frames of a folder; InputError if a file among them is a frame that cannot be read."""
+    """Return the frames of a folder. Raises ``InputError`` if a picture among them cannot be read."""
     visible = [path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir()]
     frames = [path for path in visible if path.suffix.lower() in _FRAME_SUFFIXES]
     for path in frames:
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would block
             raise InputError(
-                f"{path.name} in the folder {folder} is no regular file (a pipe, a device or a broken link): remove it."
+                f"{path.name} in the folder {folder} is not a regular file (a pipe, a device or a broken link): remove it."
             )
     for path in visible:
         if frames and path.suffix.lower() in PICTURE_LIKE and path.is_file():

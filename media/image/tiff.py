@@ -1,7 +1,7 @@
-"""TIFF files: one picture, or pages that are frames in time; stacks of another meaning are refused by name.
+"""TIFF files: one picture, or pages that are frames in time. Other stacks are rejected, and the message names them.
 
-tifffile tells what the pages mean (ImageJ, OME, pyramids) and gives the samples as stored; Pillow reads colour spaces
-that need more than samples (palettes, CMYK, CIELab, YCbCr).
+tifffile knows the meaning of the pages (ImageJ, OME, pyramids) and reads the samples as stored. Pillow reads colour
+spaces that need more than the samples (palettes, CMYK, CIELab, YCbCr).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _AXES = {
     "H": "lifetimes", "A": "angles", "V": "views", "M": "mosaic tiles", "L": "exposures",
 }  # fmt: skip
 _FRAME_AXES = "TIQ"  # time; pages without a meaning
-_PLAIN = (0, 1, 2)  # white is zero, black is zero, RGB: samples that mean what they are
+_PLAIN = (0, 1, 2)  # white is zero, black is zero, RGB: the samples are the colours
 _WHITE_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 2, 3, 5, 6, 8
 _PILLOW_MODES = {_CMYK: "CMYK", _LAB: "LAB"}
 _BY_SAMPLES = (*_PLAIN, _PALETTE, *_PILLOW_MODES)
 _JPEG = (7, 34892, 33007)
 _DNG_VERSION, _ICC_PROFILE, _ORIENTATION = 50706, 34675, 274
-_RESOLUTIONS = (282, 283)  # across and down, as fractions
-_SCANNED = 8  # pages by which the depth of all is known
+_RESOLUTIONS = (282, 283)  # horizontal and vertical, as fractions
+_SCANNED = 8  # pages that give the depth of all
 _UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "µs": 1e-6, "us": 1e-6,
           "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "hours": 3600.0}  # fmt: skip
 
@@ -47,6 +47,7 @@ LARGEST = 180_000_000
 
 
 def too_large(path: Path) -> str:
+    """Return the message for a picture with too many pixels."""
     return (
         f"{path.name} has more than {LARGEST // 1_000_000} million pixels; "
         "export a part of it or a lower magnification."
@@ -54,12 +55,14 @@ def too_large(path: Path) -> str:
 
 
 class TiffPictures:
-    """The pictures of a TIFF file, one or several frames, with their times.
-
-    Raises InputError, in one sentence, for whole slides, stacks in depth or of channels, and pages of several sizes.
-    """
+    """The frames of a TIFF file, one or several, with their times."""
 
     def __init__(self, path: Path) -> None:
+        """Read the structure of a file, not yet its pixels.
+
+        Raises:
+            InputError: The file is a whole slide, a stack of depths or channels, or has pages of several sizes.
+        """
         self.path = path
         with self._opened() as (tiff, series):
             page = series.keyframe
@@ -74,7 +77,7 @@ class TiffPictures:
 
     @functools.cached_property
     def depth(self) -> int:
-        """How many bits the samples of all frames have, by a few of them: no frame is brightened more than others."""
+        """Real bits of deep samples, found on a few frames, so that all frames get the same brightness; 0 for 8 bits."""
         with self._opened() as (tiff, series):
             page = series.keyframe
             if not _is_deep(page):
@@ -82,11 +85,11 @@ class TiffPictures:
             stated = re.search(r'SignificantBits="(\d+)"', tiff.ome_metadata or "") if tiff.is_ome else None
             chosen = np.unique(np.linspace(0, self.count - 1, min(self.count, _SCANNED), dtype=int))
             pages = (self._samples(tiff, series, int(index)) for index in chosen)
-            found = max(depth_of(_parts(page, samples)[0]) for samples in pages)
-            return max(found, int(stated[1])) if stated else found
+            measured = max(depth_of(_parts(page, samples)[0]) for samples in pages)
+            return max(measured, int(stated[1])) if stated else measured
 
     def frames(self, indices: list[int], depth: int = 0) -> Iterator[np.ndarray]:
-        """Decode these frames, uint8 [H,W,3], upright; their samples have at least ``depth`` bits."""
+        """Yield frames, uint8 [H,W,3], upright; deep samples have at least ``depth`` bits."""
         least = max(depth, self.depth)
         with self._opened() as (tiff, series):
             for index in indices:
@@ -96,7 +99,7 @@ class TiffPictures:
     def _opened(self) -> Iterator[tuple[TiffFile, TiffPageSeries]]:
         import tifffile
 
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it tells of damage that is told here
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # VideoPath reports damage itself
         with tifffile.TiffFile(self.path, _multifile=False) as tiff:
             yield tiff, _the_series(tiff, self.path.name)
 
@@ -110,7 +113,7 @@ class TiffPictures:
         return upright(_coloured(page, samples, depth, self.path.name), int(_tag(page, _ORIENTATION, 1)))
 
     def _page(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> TiffPage:
-        """The page of a frame with all that it says of itself; the first one for frames without pages."""
+        """Return the page of a frame with all its tags; the first page for frames without own pages."""
         if self.count > len(tiff.pages):
             return series.keyframe
         page: Any = series[index] if self.count > 1 else series.keyframe
@@ -120,9 +123,9 @@ class TiffPictures:
         return whole
 
     def _samples(self, tiff: TiffFile, series: TiffPageSeries, index: int) -> np.ndarray:
-        """One picture as stored, [H,W,S]."""
+        """Return one frame as stored, [H,W,S]."""
         page = self._page(tiff, series, index)
-        if self.count > len(tiff.pages):  # ImageJ and tifffile write large stacks behind a single page
+        if self.count > len(tiff.pages):  # ImageJ and tifffile write large stacks after a single page
             stored = np.asarray(_behind_one_page(tiff, series, self.count)[index])
         else:
             _refuse_if_cut_short(page, self.path)
@@ -138,7 +141,7 @@ def _is_deep(page: TiffPage) -> bool:
 
 
 def _coloured(page: TiffPage, samples: np.ndarray, depth: int, name: str) -> np.ndarray:
-    """Samples [H,W,S] as uint8 RGB: on white where it is transparent, in sRGB."""
+    """Convert samples [H,W,S] to uint8 RGB in sRGB, transparency on white."""
     if page.photometric == _PALETTE and page.colormap is not None:
         return np.asarray(page.colormap >> 8, np.uint8).T[samples[..., 0]]
     stored, alpha, multiplied = _parts(page, samples)
@@ -167,7 +170,7 @@ def _coloured(page: TiffPage, samples: np.ndarray, depth: int, name: str) -> np.
 
 
 def _aspect(page: TiffPage) -> float:
-    """Width of a stored pixel by its height, by how many lie on a length each way; 1 where it is not said."""
+    """Return the width of a stored pixel divided by its height, from the resolutions; 1 if the file has none."""
     across, down = (_tag(page, number, (1, 1)) for number in _RESOLUTIONS)
     if not all((*across, *down)):
         return 1.0
@@ -179,7 +182,7 @@ def _channels(page: TiffPage) -> int:
 
 
 def _parts(page: TiffPage, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, bool]:
-    """Colours [H,W,C], alpha [H,W] if there is one, and whether the colours are stored multiplied by it."""
+    """Return colours [H,W,C], alpha [H,W] or None, and whether the colours are stored multiplied by alpha."""
     colours = _channels(page)
     kinds = [int(kind) for kind in page.extrasamples]
     alphas = [
@@ -190,7 +193,7 @@ def _parts(page: TiffPage, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray 
 
 
 def _the_series(tiff: TiffFile, name: str) -> TiffPageSeries:
-    """The one series of pictures that a file holds; InputError if what it holds is another thing."""
+    """Return the only series of pictures in a file. Raises ``InputError`` if the file is anything else."""
     flags = set(tiff.flags)
     first = tiff.pages.first
     if flags & _SLIDE_FLAGS:
@@ -258,21 +261,18 @@ def _frame_count(series: TiffPageSeries) -> int:
 
 
 def _times(tiff: TiffFile, count: int) -> tuple[bool, np.ndarray, float]:
-    """Whether the file says when its frames were taken, their times from 0, and how long all of them last.
-
-    One second each where it does not say.
-    """
+    """Return whether the file holds times, the times from 0, and the whole duration; without times, 1 s per frame."""
     if count == 1:
         return False, np.zeros(1), 0.0
-    told = _planes_times(tiff.ome_metadata or "", count) if tiff.is_ome else None
+    plane_times = _planes_times(tiff.ome_metadata or "", count) if tiff.is_ome else None
     step = _interval(tiff)
-    times = told if told is not None else np.arange(count) * (step or 1.0)
+    times = plane_times if plane_times is not None else np.arange(count) * (step or 1.0)
     last = float(np.median(np.diff(times)))
-    return told is not None or step is not None, times, float(times[-1]) + last
+    return plane_times is not None or step is not None, times, float(times[-1]) + last
 
 
 def _interval(tiff: TiffFile) -> float | None:
-    """Seconds between two frames, as ImageJ or OME writes them."""
+    """Return the seconds between two frames that ImageJ or OME wrote, or None."""
     if tiff.is_imagej:
         meta = tiff.imagej_metadata or {}
         unit = _UNITS.get(str(meta.get("tunit", "s")).strip().lower(), 1.0)
@@ -287,22 +287,22 @@ def _interval(tiff: TiffFile) -> float | None:
 
 
 def _planes_times(xml: str, count: int) -> np.ndarray | None:
-    """The time of every frame where an OME file has all of them, rising."""
-    found: dict[int, float] = {}
+    """Return the times of all frames of an OME file, or None unless all are present and rise."""
+    moments: dict[int, float] = {}
     for plane in re.findall(r"<(?:\w+:)?Plane\b[^>]*>", xml):
         moment, number = _attribute(plane, "DeltaT"), _attribute(plane, "TheT")
         if moment is not None and number is not None and number.isdecimal():
-            found.setdefault(int(number), float(moment) * _unit(plane, "DeltaTUnit"))
-    if sorted(found) != list(range(count)):
+            moments.setdefault(int(number), float(moment) * _unit(plane, "DeltaTUnit"))
+    if sorted(moments) != list(range(count)):
         return None
-    times = np.array([found[number] for number in range(count)])
+    times = np.array([moments[number] for number in range(count)])
     rising = np.isfinite(times).all() and (np.diff(times) > 0).all()
     return times - times[0] if rising else None
 
 
 def _attribute(element: str, name: str) -> str | None:
-    found = re.search(rf'\b{name}="([^"]*)"', element)
-    return found[1] if found else None
+    match = re.search(rf'\b{name}="([^"]*)"', element)
+    return match[1] if match else None
 
 
 def _unit(element: str, name: str) -> float:
@@ -318,7 +318,7 @@ def _positive(value: Any) -> float | None:
 
 
 def _behind_one_page(tiff: TiffFile, series: TiffPageSeries, count: int) -> np.ndarray:
-    """Frames that follow one another without pages of their own, mapped rather than read."""
+    """Return the frames of a stack without own pages, as a memory map."""
     page = series.keyframe
     dtype = np.dtype(page.dtype).newbyteorder(tiff.byteorder)
     shape = (count, *page.shape)
@@ -332,7 +332,7 @@ def _behind_one_page(tiff: TiffFile, series: TiffPageSeries, count: int) -> np.n
 
 
 def _refuse_missing_pages(tiff: TiffFile, name: str) -> None:
-    """tifffile ends where the chain of pages breaks, and takes one page where ImageJ's or OME's word does not fit."""
+    """Raise if pages are missing: tifffile stops silently if the chain of pages breaks, or if metadata do not fit."""
     layout, stream = tiff.tiff, tiff.filehandle
     stream.seek(tiff.pages[-1].offset)
     tags = int.from_bytes(stream.read(layout.tagnosize), "big" if tiff.byteorder == ">" else "little")
@@ -345,7 +345,7 @@ def _refuse_missing_pages(tiff: TiffFile, name: str) -> None:
 
 
 def _refuse_if_cut_short(page: Any, path: Path) -> None:
-    """tifffile fills what is missing with zeros."""
+    """Raise if pixels are missing: tifffile fills them with zeros."""
     size = path.stat().st_size
     pieces = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     whole = all(offset > 0 and count > 0 and offset + count <= size for offset, count in pieces)
@@ -361,7 +361,7 @@ def _tag(page: Any, number: int, default: Any) -> Any:
 
 
 def _converted(page: TiffPage, levels: np.ndarray, profile: bytes | None, name: str) -> np.ndarray:
-    """CMYK and CIELab in sRGB."""
+    """Convert CMYK and CIELab to sRGB."""
     from PIL import Image
 
     if page.photometric == _LAB and page.bitspersample != 8:
@@ -373,7 +373,7 @@ def _converted(page: TiffPage, levels: np.ndarray, profile: bytes | None, name: 
 
 
 def _by_pillow(page: TiffPage, path: Path) -> np.ndarray:
-    """Colour spaces that only libtiff unpacks; its pictures that lie on their side are not always turned right."""
+    """Read colour spaces that only libtiff unpacks; it does not rotate all pictures correctly, so those are rejected."""
     from videopath.media.image.files import pillow_frame
 
     if int(_tag(page, _ORIENTATION, 1)) != 1:

@@ -1,4 +1,4 @@
-"""A decoded frame of a video as it is meant to be seen: whole lines, square pixels, upright, ordinary colours."""
+"""Decoded video frames as they are displayed: deinterlaced, with square pixels, upright, in sRGB."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from videopath.core.errors import InputError
 from videopath.media.image.samples import on_white, squared
 from videopath.media.tone import curve_of, in_ordinary_colours
 
-_STRAIGHT = 0.02  # sine of the angle by which a turn may miss a quarter
+_STRAIGHT = 0.02  # sine of the angle by which a rotation may differ from a quarter turn
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the eight ways to lay a picture: rows and columns change places first, then it is mirrored."""
+    """One of the eight orientations of a picture: rows and columns are swapped first, then it is mirrored."""
 
     transposed: bool = False
     left_right: bool = False
     upside_down: bool = False
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
-        """Lay [H,W,3]; a view of it."""
+        """Return the oriented picture, a view of [H,W,3]."""
         if self.transposed:
             picture = picture.transpose(1, 0, 2)
         if self.left_right:
@@ -43,7 +43,7 @@ UPRIGHT = Turn()
 
 @dataclass(frozen=True)
 class Display:
-    """How a stored frame is shown."""
+    """How a stored frame is displayed."""
 
     stored: tuple[int, int]  # width, height
     square: tuple[int, int]  # the same with square pixels
@@ -52,23 +52,23 @@ class Display:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of what :func:`draw` gives."""
+        """Width and height of the picture that :func:`draw` returns."""
         width, height = self.square
         return (height, width) if self.turn.transposed else (width, height)
 
 
 def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool, name: str) -> Display:
-    """Put together how a frame is to be shown.
+    """Return how a frame is displayed.
 
     Args:
         frame: The decoded frame.
-        turn: How it lies, see :func:`turned`.
-        aspect: Width of a pixel by its height; None or 0 where nothing is said of it.
-        interlaced: Whether the file says that its frames are, whatever this frame says.
-        name: The file's, for messages.
+        turn: Its orientation, see :func:`turned`.
+        aspect: Width of a pixel divided by its height; None or 0 if the file does not say.
+        interlaced: Whether the file is marked as interlaced, whatever this frame says.
+        name: The file's name, for messages.
 
     Raises:
-        InputError: Its pixels have an impossible shape.
+        InputError: The aspect is impossible.
     """
     return Display(
         (frame.width, frame.height),
@@ -79,7 +79,7 @@ def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool
 
 
 def draw(frame: Any, display: Display) -> np.ndarray:
-    """Make uint8 [H,W,3], RGB, of a decoded frame; ``display.size`` is its width and height."""
+    """Convert a decoded frame to uint8 [H,W,3] RGB of the width and height ``display.size``."""
     if display.interlaced:
         frame = _one_field(frame)
     curve = curve_of(frame)
@@ -96,9 +96,9 @@ def draw(frame: Any, display: Display) -> np.ndarray:
 
 
 def _one_field(frame: Any) -> Any:
-    """The lines of one moment, those between them drawn along the edges of the picture.
+    """Keep the lines of one field and interpolate the others along edges (FFmpeg's estdif).
 
-    Done from the frame alone, so that it is the same however the frame was reached.
+    Only this frame is used, so the result does not depend on how the decoder reached it.
     """
     graph = av.filter.Graph()
     source = graph.add_buffer(
@@ -114,26 +114,29 @@ def _one_field(frame: Any) -> Any:
 
 
 def turned(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Turn]]:
-    """Give each decoded frame with how it lies; what is said within a stream holds until the next keyframe.
+    """Yield each decoded frame with its orientation; an orientation in the stream holds until the next keyframe.
+
+    Args:
+        frames: Decoded frames in order.
+        name: The file's name, for messages.
 
     Raises:
-        InputError: A frame lies in a way that is none of the eight.
+        InputError: A frame is rotated by another angle than quarter turns, or slanted.
     """
     turn = UPRIGHT
     for frame in frames:
-        said = _turn(frame, name)
-        turn = said or (UPRIGHT if frame.key_frame else turn)
+        turn = _turn(frame, name) or (UPRIGHT if frame.key_frame else turn)
         yield frame, turn
 
 
 def _turn(frame: Any, name: str) -> Turn | None:
-    """From the display matrix: a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y). None: nothing is said."""
+    """Read the display matrix: a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y). None: there is no matrix."""
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
     if matrix is None or len(bytes(matrix)) < 36:
         return None
     a, b, _, c, d = struct.unpack("=9i", bytes(matrix)[:36])[:5]
     first, second = math.hypot(a, b), math.hypot(c, d)
-    if not first or not second:  # says nothing: players pass over it
+    if not first or not second:  # players ignore such a matrix
         return None
     a, b, c, d = a / first, b / first, c / second, d / second
     if max(abs(b), abs(c)) < _STRAIGHT:

@@ -1,8 +1,8 @@
-"""Video files: what PyAV learns of one without decoding it, and the chosen frames decoded by decord or PyAV.
+"""Video files: PyAV reads the structure, and decord or PyAV decodes the chosen frames.
 
-PyAV reads through every file first (streams, packet times, one decoded frame). decord then reads the plainest ones:
-those whose frames are shown just as they are stored, all of one size. PyAV reads all others, and where decord is
-absent, fails, or disagrees about the number, times or size of the frames.
+PyAV first reads through every file (streams, packet times, one decoded frame). decord then decodes simple files: all
+frames have one size and are displayed as they are stored. PyAV decodes all others, and also if decord is missing, fails,
+or disagrees about the number, the times or the size of the frames.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _log = logging.getLogger(__name__)
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-_DECORD_CODECS = {"h264", "mpeg4", "mjpeg"}  # not hevc: decord gives other frames after a search
-_DECORD_FORMATS = re.compile(r"yuvj?4(20|22|44)p|gray")  # it turns deeper colours to RGB in another way
+_DECORD_CODECS = {"h264", "mpeg4", "mjpeg"}  # not hevc: decord returns wrong frames after a seek
+_DECORD_FORMATS = re.compile(r"yuvj?4(20|22|44)p|gray")  # it converts deeper colours to RGB differently
 _SEARCHED_CODECS = {
     "h264", "hevc", "vp8", "vp9", "av1", "h263", "mpeg4", "msmpeg4v2", "msmpeg4v3", "mjpeg", "prores", "dnxhd", "cfhd",
     "ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "png", "rawvideo", "v210", "dvvideo",
 }  # fmt: skip
-"""Codecs whose keyframes stand for themselves. Others carry palettes or guess times, and are read from their start."""
+"""Codecs with independent keyframes. Other codecs carry palettes or guess times, and are read from the start."""
 _STILL_BRANDS = {
     b"heic": "HEIC",
     b"heix": "HEIC",
@@ -46,11 +46,11 @@ _STILL_BRANDS = {
 }
 _INTERLACED = {2, 3, 4, 5}  # FFmpeg's numbers of field orders
 _SLACK = 3
-"""Frames by which a shown frame may lag behind its packet (VP8 holds packets that are never shown)."""
+"""Frames by which a displayed frame may lag behind its packet (VP8 has packets that are never displayed)."""
 
 
 class VideoSource:
-    """A video file, looked at by PyAV: frame times from the packets, size from the first frame as it is shown."""
+    """A video file. Frame times come from the packets, and the size from the first frame as it is displayed."""
 
     kind: SourceKind = "video"
 
@@ -79,7 +79,7 @@ class VideoSource:
         refuse_unreadable_colours(first, context, self.path.name)
         self._base = float(stream.time_base or 1)
         self._aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-        # PyAV before 16 does not tell the order of the fields; then the first frame's own mark counts.
+        # PyAV before 16 does not know the order of the fields; then the first frame's own mark counts.
         order = getattr(context, "field_order", None)
         self._interlaced = bool(first.interlaced_frame) if order is None else order in _INTERLACED
         (_, turn), *_ = turned([first], self.path.name)
@@ -100,7 +100,7 @@ class VideoSource:
         if packets.timed:
             times = packets.pts * self._base
             length = (packets.pts[-1] - packets.pts[0] + packets.last) * self._base
-            if times[0] < 0 or times[0] > 1:  # recordings cut from a longer stream start late
+            if times[0] < 0 or times[0] > 1:  # a recording that was cut from a longer stream starts late
                 self._origin = times[0]
             self.seconds = times - self._origin
         else:
@@ -110,7 +110,7 @@ class VideoSource:
         self.fps = rate or (count / self.duration if self.duration > 0 else 1.0)
 
     def _refuse_if_cut_short(self, end: float, claimed: float, announced: int) -> None:
-        """``claimed`` seconds and ``announced`` frames are the header's word; 0 where it says nothing."""
+        """Raise if the header claims more than the file holds: ``claimed`` seconds, ``announced`` frames; 0: no claim."""
         present = max(self.duration, end)
         pause = float(np.diff(self.seconds).max()) if len(self.seconds) > 1 else present
         says = ""
@@ -128,14 +128,13 @@ class VideoSource:
 
     def read(self, indices: list[int], keep: Keep) -> tuple[list[np.ndarray], Reader]:
         frames = self.read_decord(indices, keep)
-        if frames is None:
-            _log.debug("%s: read by PyAV, not by decord.", self.path)
         if frames is not None:
             return frames, "decord"
+        _log.debug("%s: read by PyAV, not by decord.", self.path)
         return self.read_pyav(indices, keep), "pyav"
 
     def read_decord(self, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
-        """The frames by decord; None where it is absent, fails, or sees another video than PyAV."""
+        """Decode frames by decord; None if decord is missing, fails, or disagrees with PyAV about the video."""
         decord = _decord() if self._decord_agrees() else None
         if decord is None:
             return None
@@ -156,7 +155,7 @@ class VideoSource:
             return None
 
     def _decord_agrees(self) -> bool:
-        """Whether decord is known to give PyAV's frames for such a video; not so for odd heights, for one."""
+        """Return whether decord is known to decode such a video like PyAV; it does not for odd heights, for example."""
         known = self.codec in _DECORD_CODECS and _DECORD_FORMATS.fullmatch(self.pixels) is not None
         return known and self.plain and self._packets.timed and self._packets.steady and self.height % 2 == 0
 
@@ -165,7 +164,7 @@ class VideoSource:
         return bool(np.allclose(stamps[:, 0], expected, rtol=1e-5, atol=0.25 / max(self.fps, 1e-3)))
 
     def read_pyav(self, indices: list[int], keep: Keep) -> list[np.ndarray]:
-        """The frames by PyAV: from the keyframe before each, or from the start where the file cannot be searched."""
+        """Decode frames by PyAV: from the keyframe before each, or from the start if the file has no usable keyframes."""
         searchable = self._packets.timed and self.codec in _SEARCHED_CODECS and self.pixels != "pal8"
         try:
             with self._container() as container:
@@ -178,12 +177,11 @@ class VideoSource:
         return frames
 
     def _by_seeking(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
-        """None where a search overshoots."""
+        """Decode frames after seeking; None if a seek goes too far."""
         stream, packets = self._stream(container), self._packets
         coming = turned(container.decode(stream), self.path.name)
-        ahead = next(
-            coming, None
-        )  # the first frame after the one on screen; decoders learn tables from a file's first
+        # the first frame after the shown one; some decoders need tables from the first frame of the file
+        ahead = next(coming, None)
         shown: tuple[Any, Turn] | None = None
         frames: list[np.ndarray] = []
         for index in indices:
@@ -203,10 +201,10 @@ class VideoSource:
 
     def _by_counting(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray]:
         stream = self._stream(container)
-        wanted = set(indices)
+        chosen = set(indices)
         frames: list[np.ndarray] = []
         for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
-            if number in wanted:
+            if number in chosen:
                 frames.append(keep(self._picture(frame, turn, stream)))
             if len(frames) == len(indices):
                 return frames
@@ -214,7 +212,7 @@ class VideoSource:
         raise InputError(f"{self.path.name} is damaged: nothing can be decoded at {seconds:.1f} s.")
 
     def film(self) -> Iterator[tuple[float, np.ndarray]]:
-        """All frames one after another as they are shown, uint8 [H,W,3], each with its second."""
+        """Yield all frames in order: the time in seconds, and the picture as it is displayed, uint8 [H,W,3]."""
         try:
             with self._container() as container:
                 stream = self._stream(container)
@@ -231,7 +229,7 @@ class VideoSource:
         return stream
 
     def _picture(self, frame: Any, turn: Turn, stream: Any) -> np.ndarray:
-        """A frame as it is shown; frames of another size may have pixels of another shape."""
+        """Convert a frame as it is displayed; a frame of another size may have another pixel aspect."""
         same = (frame.width, frame.height) == self._display.stored
         aspect = self._aspect if same else stream.codec_context.sample_aspect_ratio
         return draw(frame, display_of(frame, turn, aspect, self._interlaced, self.path.name))
@@ -243,13 +241,13 @@ def _source(path: Path, state: tuple[int, ...]) -> VideoSource:
 
 
 def video_source(path: Path) -> VideoSource:
-    """Open a video file, or take what was learnt of it before, as long as the file stays as it was."""
+    """Open a video file, or return the open source of it if the file has not changed."""
     stat = path.stat()
     return _source(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 def _refuse_still(path: Path) -> None:
-    """A single picture in a video's container is none: its tiles and thumbnails would be taken for frames."""
+    """Raise for a still picture in a video container: its tiles and thumbnails would be read as frames."""
     with path.open("rb") as file:
         head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in _STILL_BRANDS:
@@ -259,7 +257,7 @@ def _refuse_still(path: Path) -> None:
 
 
 def _notes(film: Film, display: Display) -> Iterator[str]:
-    """What a reader of the answer should know of how the video was read."""
+    """Yield sentences about anything unusual in how the video is read."""
     if film.others:
         width, height = display.size
         yield (
@@ -279,7 +277,7 @@ def _notes(film: Film, display: Display) -> Iterator[str]:
 
 @functools.cache
 def _decord() -> Any:
-    """The decord module, silenced; None where it has no wheel (ARM, newer macOS)."""
+    """Return the decord module without its log, or None if it is not installed (ARM, newer macOS)."""
     try:
         import decord
     except (ImportError, OSError):
@@ -296,7 +294,7 @@ def _ends_with(path: Path, ending: bytes) -> bool:
 
 
 def _claimed_seconds(container: Any, stream: Any) -> float:
-    """How long the header says that the file lasts; 0 where it says nothing."""
+    """Return the length in the header, in seconds; 0 if there is none."""
     whole = container.duration / av.time_base if container.duration else 0.0
     start = max(0.0, container.start_time / av.time_base) if container.start_time else 0.0
     return max(float(stream.duration * stream.time_base) if stream.duration else 0.0, whole - start)

@@ -1,4 +1,4 @@
-"""Which of a file's streams is the video, and what its packets tell before they are decoded."""
+"""The choice of the video among a file's streams, and what its packets show before they are decoded."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from videopath.media.image.files import ALLOWED
 _NO_VIDEO = (
     Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 )
-"""The cover of a sound file, pictures for a seek bar, single pictures, a layer that is nothing by itself."""
-_FEW = 0.25
-"""Share of the frames below which a smaller stream is a preview of another."""
+"""Covers of sound files, pictures for a seek bar, single pictures, and layers that need another stream."""
+_PREVIEW_FRAMES = 0.25
+"""A smaller stream with a smaller share of the frames is a preview of another stream."""
 
 
 @dataclass(frozen=True)
 class Packets:
-    """The packets of one stream of pictures, in the order of display."""
+    """The packets of one video stream, in the order of display."""
 
     pts: np.ndarray  # int64 [N]
     keys: np.ndarray  # int64 [K]: pts of the keyframes
-    last: int  # ticks for which the last frame is shown
-    count: int  # pictures present, those that an edit list hides too
-    timed: bool  # False: the container has no presentation times, pts just counts
-    steady: bool  # False: size or turn of the frames may change in between
+    last: int  # ticks, for how long the last frame is shown
+    count: int  # frames present, including those that an edit list hides
+    timed: bool  # False: the container has no presentation times, and pts is a count
+    steady: bool  # False: size or rotation of the frames may change in between
 
 
 @dataclass
-class _Gathered:
-    """A stream while the file is read through."""
+class _Reading:
+    """A stream while its packets are read."""
 
     stream: Any
     pts: list[int] = field(default_factory=list)
@@ -81,7 +81,7 @@ class _Gathered:
 
     @property
     def ticks(self) -> float:
-        """How long it lasts, in seconds where its packets have times."""
+        """Return the length in seconds, from the packets' times or from the frame rate."""
         if not self.timed:
             return self.count / float(self.stream.average_rate or 1)
         return float((max(self.pts) - min(self.pts) + self.final[1]) * (self.stream.time_base or 1))
@@ -94,40 +94,44 @@ class _Gathered:
 
 @dataclass(frozen=True)
 class Film:
-    """The video of a file."""
+    """The chosen video stream of a file."""
 
     stream: Any
     packets: Packets
     first: Any
-    """Its first frame, decoded."""
+    """The first frame, decoded."""
     end: float
     """Seconds at which the last packet of any stream ends."""
     others: int
-    """Further videos in the file that are no previews of this one."""
+    """Number of further videos in the file, without previews."""
 
 
 def read_through(container: Any, path: Path) -> Film:
     """Read all packets once and choose the video among the streams.
 
-    Covers, thumbnails and previews (one frame, half as long, or smaller with few frames) are none. Of the others the
-    one that is marked as default is taken; where that does not decide, the largest, then the one of most frames.
+    Covers, thumbnails and previews (one frame, less than half as long, or smaller with few frames) are left out. Of the
+    others the stream that is marked as default is chosen, then the largest, then the one with most frames.
+
+    Args:
+        container: The open file.
+        path: Its path, for messages.
 
     Raises:
         InputError: The file has no video.
         av.FFmpegError: The file is damaged.
     """
-    gathered = {stream.index: _Gathered(stream) for stream in _candidates(container, path)}
+    readings = {stream.index: _Reading(stream) for stream in _candidates(container, path)}
     end = 0.0
     for packet in container.demux():
-        if packet.stream.index in gathered:
-            gathered[packet.stream.index].add(packet)
+        if packet.stream.index in readings:
+            readings[packet.stream.index].add(packet)
         moment = packet.pts if packet.pts is not None else packet.dts
         if packet.size and moment is not None and packet.time_base is not None:
             end = max(end, float((moment + (packet.duration or 0)) * packet.time_base))
-    found = [one for one in gathered.values() if one.pts]
-    if not found:
+    with_frames = [reading for reading in readings.values() if reading.pts]
+    if not with_frames:
         raise InputError(f"{path.name} holds no frames.")
-    videos = _without_previews(found)
+    videos = _without_previews(with_frames)
     chosen = _chosen(videos)
     if chosen.error:
         raise chosen.error
@@ -140,9 +144,7 @@ def _candidates(container: Any, path: Path) -> list[Any]:
     streams = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
     readable = [stream for stream in streams if stream.codec_context is not None]
     if streams and not readable:
-        raise InputError(
-            f"{path.name} is packed in a way (codec) that cannot be read; export it as H.264 in mp4."
-        )
+        raise InputError(f"{path.name} uses a codec that cannot be read; export it as H.264 in mp4.")
     if not streams:
         only = "a cover or thumbnail" if container.streams.video else ""
         if container.streams.audio:
@@ -151,37 +153,34 @@ def _candidates(container: Any, path: Path) -> list[Any]:
     return readable
 
 
-def _without_previews(found: list[_Gathered]) -> list[_Gathered]:
-    longest, most = max(one.ticks for one in found), max(one.count for one in found)
-    largest = max(one.pixels for one in found)
+def _without_previews(readings: list[_Reading]) -> list[_Reading]:
+    longest, most = max(one.ticks for one in readings), max(one.count for one in readings)
+    largest = max(one.pixels for one in readings)
     full = [
         one
-        for one in found
+        for one in readings
         if (one.count > 1 or most == 1)
         and one.ticks >= longest / 2
-        and (one.count >= _FEW * most or one.pixels >= largest)
+        and (one.count >= _PREVIEW_FRAMES * most or one.pixels >= largest)
     ]
-    return full or [max(found, key=lambda one: one.count)]
+    return full or [max(readings, key=lambda one: one.count)]
 
 
-def _chosen(videos: list[_Gathered]) -> _Gathered:
+def _chosen(videos: list[_Reading]) -> _Reading:
     marked = [one for one in videos if one.stream.disposition & Disposition.default]
     return max(marked or videos, key=lambda one: (one.pixels, one.count))
 
 
-# --- headers within the stream, by which frames change their size, turn or scan -----------------------------------
-
-
 def _header(context: Any, packet: bytes) -> bytes:
-    """What a keyframe says of the frames that follow; empty where it says nothing."""
+    """Return the header in a keyframe; if it changes, size, rotation or scan of the next frames may change. Empty: none."""
     if context.name == "h264":
         return _h264_header(packet, bytes(context.extradata or b""))
     if context.name == "mpeg4":
-        said = re.search(rb"\x00\x00\x01[\x20-\x2f].*?(?=\x00\x00\x01)", packet[:1024], re.DOTALL)
-        return said[0] if said else b""
+        match = re.search(rb"\x00\x00\x01[\x20-\x2f].*?(?=\x00\x00\x01)", packet[:1024], re.DOTALL)
+        return match[0] if match else b""
     if context.name == "mjpeg":
-        said = re.search(rb"\xff[\xc0-\xc3]\x00.\x08(.{4})", packet, re.DOTALL)
-        return said[1] if said else b""
+        match = re.search(rb"\xff[\xc0-\xc3]\x00.\x08(.{4})", packet, re.DOTALL)
+        return match[1] if match else b""
     return b""
 
 
@@ -189,16 +188,16 @@ _SEQUENCE, _MESSAGES, _ORIENTATION = 7, 6, 47  # kinds of unit and of message in
 
 
 def _h264_header(packet: bytes, extradata: bytes) -> bytes:
-    """Sequence parameters and orientation; where units are not told by their length, all there is."""
+    """Return sequence parameters and orientation; without lengths of the units, the first bytes of the packet."""
     if extradata[:1] != b"\1" or len(extradata) < 5:
         return packet[:256]
     size = (extradata[4] & 3) + 1
-    place, said = 0, b""
-    while place + size < len(packet):
-        length = int.from_bytes(packet[place : place + size], "big")
-        unit = packet[place + size : place + size + min(length, 256)]
+    start, header = 0, b""
+    while start + size < len(packet):
+        length = int.from_bytes(packet[start : start + size], "big")
+        unit = packet[start + size : start + size + min(length, 256)]
         kind = unit[0] & 31 if unit else 0
         if kind == _SEQUENCE or (kind == _MESSAGES and unit[1:2] == bytes([_ORIENTATION])):
-            said += unit
-        place += size + length
-    return said
+            header += unit
+        start += size + length
+    return header

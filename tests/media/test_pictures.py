@@ -567,14 +567,14 @@ def test_a_pipe_in_a_folder_of_frames_does_not_block(tmp_path: Path) -> None:
     assert open_clip(tmp_path, 1).total_frames == 1
     os.mkfifo(tmp_path / "2.png")
     assert "2.png" in refusal(tmp_path)
-    assert "no regular file" in refusal(tmp_path)
+    assert "not a regular file" in refusal(tmp_path)
     assert "neither a file nor a folder" in refusal(tmp_path / "2.png")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read_picture(tmp_path / "2.png")
     (tmp_path / "2.png").unlink()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "3.png"))
-        assert "no regular file" in refusal(tmp_path)
+        assert "not a regular file" in refusal(tmp_path)
     (tmp_path / "3.png").unlink()
     (tmp_path / "4.png").symlink_to(tmp_path / "gone.png")
     assert "broken link" in refusal(tmp_path)
@@ -599,7 +599,7 @@ def test_a_dataset_with_pipes_and_stacks_is_checked(tmp_path: Path) -> None:
     (tmp_path / "set.json").write_text(json.dumps(items))
     *_, found = check(tmp_path / "set.json", tmp_path, "frames")
     told = " ".join(found.problems)
-    assert "pipe.png is no regular file" in told
+    assert "pipe.png is not a regular file" in told
     assert "stack.tif holds 3 pictures" in told
     assert "sound.heic" not in told
 
