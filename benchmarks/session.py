@@ -34,7 +34,12 @@ from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network, new_network
 from videopath.model.inference.engine import LocalEngine, load_engine
 from videopath.model.inference.session import LocalSession
-from videopath.model.prompts.questions import DIAGNOSIS_START, Evidence, describe_question, diagnose_question
+from videopath.model.prompts.questions import (
+    DIAGNOSIS_START,
+    SimilarCaseText,
+    describe_question,
+    diagnose_question,
+)
 from videopath.model.prompts.template import build_prompt, tokenise
 from videopath.training.scratch.tokenizer import train_tokenizer
 
@@ -45,15 +50,15 @@ DESCRIPTION = (
     "debris and the stroma between the glands is fibrous and inflamed."
 )
 NEIGHBOURS = [
-    Evidence(
+    SimilarCaseText(
         "benign colon tissue",
         "Straight crypts of even size with basal nuclei and many goblet cells in a loose stroma.",
     ),
-    Evidence(
+    SimilarCaseText(
         "tubular adenoma",
         "Crowded tubules with long, dark, stratified nuclei that stay in the crypts; no invasion.",
     ),
-    Evidence(
+    SimilarCaseText(
         "colon adenocarcinoma",
         "Fused and cribriform glands with necrosis in their lumina invade a desmoplastic stroma.",
     ),

@@ -13,7 +13,7 @@ from videopath.core.choices import MAX_ANSWER_TOKENS, MAX_SAMPLES
 from videopath.core.pathology.answers import DIAGNOSIS_START, parse_answer
 from videopath.core.pathology.labels import normalised_label
 from videopath.model.calibration import Calibration
-from videopath.model.prompts.questions import Evidence, diagnose_question
+from videopath.model.prompts.questions import SimilarCaseText, diagnose_question
 from videopath.tools.answers.answerable_questions import is_answered
 from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary
 from videopath.tools.answers.organs import is_of_other_organ
@@ -88,7 +88,7 @@ class DiagnoseTool(TissueTool):
         # the best stands last; a caller's own neighbours may have no rank
         kept = sorted((n for n in neighbours if n.kept), key=lambda n: (-n.rank, n.score))
         prompt = diagnose_question(
-            site, description, [Evidence(n.diagnosis, n.description) for n in kept], question
+            site, description, [SimilarCaseText(n.diagnosis, n.description) for n in kept], question
         )
         text = session.generate(prompt, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
         answer = parse_answer(f"{DIAGNOSIS_START}{text}")

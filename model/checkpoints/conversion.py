@@ -17,7 +17,7 @@ from videopath.core.errors import InputError, ModelError
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.card import CARD_FILE, card_text, carry_calibration_over, read_card
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.hf_settings import differences, write_card, write_settings
 from videopath.model.checkpoints.loading import (
     Checkpoint,
@@ -79,10 +79,12 @@ def convert(
     checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source, base_layer=base_layer)
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     shapes = _checked_shapes(checkpoint, config, len(tokenizer))
-    rename: Callable[[str], str] = names.to_file
+    rename: Callable[[str], str] = tensor_names.to_file
     if layout == "original":
         shapes = {
-            name: shape for name, shape in shapes.items() if name != names.NEWLINE or config.has_newline
+            name: shape
+            for name, shape in shapes.items()
+            if name != tensor_names.NEWLINE or config.has_newline
         }
         rename = str
     stored = DTYPES[dtype] if dtype else _main_dtype(checkpoint, shapes)

@@ -15,14 +15,14 @@ from videopath.core.errors import ModelError
 from videopath.model.architecture.config import TEXT_KEYS, VISION_KEYS, LlavaConfig
 from videopath.model.architecture.layout import POOL_MODES
 from videopath.model.architecture.preprocess import read_pinpoints
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.weights import Shape
 
 # Published SigLIP towers by width; smaller ones have heads of 16.
 _HEADS = {768: 12, 1024: 16, 1152: 16, 1536: 16}
 _SMALL_HEAD = 16
 _TEXT_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-_LAYER = re.compile(re.escape(names.TOWER) + r"encoder\.layers\.(\d+)\.")
+_LAYER = re.compile(re.escape(tensor_names.TOWER) + r"encoder\.layers\.(\d+)\.")
 
 
 def read_config(
@@ -155,19 +155,19 @@ def _check_layers(text: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
 
 def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]) -> dict[str, Any]:
     """Arguments for ``SiglipVisionConfig``, from the tensors; head count and image size as the configs allow."""
-    patches = shapes.get(names.TOWER + "embeddings.patch_embedding.weight")
-    positions = shapes.get(names.TOWER + "embeddings.position_embedding.weight")
-    fc1 = shapes.get(names.TOWER + "encoder.layers.0.mlp.fc1.weight")
+    patches = shapes.get(tensor_names.TOWER + "embeddings.patch_embedding.weight")
+    positions = shapes.get(tensor_names.TOWER + "embeddings.position_embedding.weight")
+    fc1 = shapes.get(tensor_names.TOWER + "encoder.layers.0.mlp.fc1.weight")
     if patches is None or positions is None or fc1 is None or len(patches) != 4:
         raise ModelError(
-            f"The weights hold no SigLIP tower ({names.TOWER}embeddings..., encoder.layers.0...); "
+            f"The weights hold no SigLIP tower ({tensor_names.TOWER}embeddings..., encoder.layers.0...); "
             "a language model alone cannot see, give a LLaVA checkpoint."
         )
     hidden, channels, patch = patches[0], patches[1], patches[2]
     grid = math.isqrt(positions[0])
     if grid * grid != positions[0]:
         raise ModelError(
-            f"The tower's {names.TOWER}embeddings.position_embedding.weight has {positions[0]} rows, not a square."
+            f"The tower's {tensor_names.TOWER}embeddings.position_embedding.weight has {positions[0]} rows, not a square."
         )
     explicit: dict[str, Any] = next(
         (config["vision_config"] for config in configs if config.get("vision_config")), {}
@@ -177,7 +177,7 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
     if max(stored) >= layers:
         absent = min(set(range(layers)) - stored)
         raise ModelError(
-            f"The checkpoint lacks the tensors {names.TOWER}encoder.layers.{absent}; it is incomplete."
+            f"The checkpoint lacks the tensors {tensor_names.TOWER}encoder.layers.{absent}; it is incomplete."
         )
     heads = explicit.get("num_attention_heads") or _HEADS.get(hidden) or max(hidden // _SMALL_HEAD, 1)
     if hidden % int(heads):

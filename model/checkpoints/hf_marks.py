@@ -23,7 +23,7 @@ _BYTES = ("\u00fe", "\u00ff")
 
 
 @dataclass(frozen=True)
-class Marks:
+class VisualMarks:
     """The tokens that stand for an image and for a video."""
 
     image: str
@@ -66,20 +66,20 @@ _TEMPLATE = """\
 """
 
 
-def marks_of(tokenizer: Any) -> Marks:
+def visual_marks(tokenizer: Any) -> VisualMarks:
     """The marks that a tokenizer has or can be given. Raises ``ModelError`` where there are none."""
     vocabulary = tokenizer.get_vocab()
     for image, video in _KNOWN:
         if image in vocabulary and video in vocabulary:
-            return Marks(image, video, vocabulary[image], vocabulary[video], {})
+            return VisualMarks(image, video, vocabulary[image], vocabulary[video], {})
     if any(byte not in vocabulary for byte in _BYTES):
         raise ModelError("The tokenizer has no tokens for single bytes; it is not that of a Qwen2 model.")
     image, video = _KNOWN[-1]
     first, second = _BYTES
-    return Marks(image, video, vocabulary[first], vocabulary[second], {first: image, second: video})
+    return VisualMarks(image, video, vocabulary[first], vocabulary[second], {first: image, second: video})
 
 
-def save_marked_tokenizer(tokenizer: Any, marks: Marks, folder: Path) -> None:
+def save_marked_tokenizer(tokenizer: Any, marks: VisualMarks, folder: Path) -> None:
     """Write a tokenizer in which the marks are special tokens, with the chat template that sets them."""
     save_tokenizer(tokenizer, folder)
     if marks.renamed:
@@ -90,7 +90,7 @@ def save_marked_tokenizer(tokenizer: Any, marks: Marks, folder: Path) -> None:
     (folder / "chat_template.jinja").write_text(marks.chat_template, encoding="utf-8")
 
 
-def _rename(file: Path, marks: Marks) -> None:
+def _rename(file: Path, marks: VisualMarks) -> None:
     content = json.loads(file.read_text(encoding="utf-8"))
     vocabulary = content["model"]["vocab"]
     content["model"]["vocab"] = {

@@ -15,7 +15,7 @@ from videopath.core.files import write_text
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import hf_config
 from videopath.model.card import CardFile
-from videopath.model.checkpoints.hf_marks import Marks, marks_of, save_marked_tokenizer
+from videopath.model.checkpoints.hf_marks import VisualMarks, save_marked_tokenizer, visual_marks
 from videopath.model.checkpoints.saving import write_json
 
 _PROCESSOR = "LlavaOnevisionProcessor"
@@ -32,7 +32,7 @@ def write_settings(
     folder: Path,
 ) -> None:
     """Write configuration, generation settings, processors, tokenizer and chat template into ``folder``."""
-    marks = marks_of(tokenizer)
+    marks = visual_marks(tokenizer)
     hf_config(
         config,
         len(tokenizer),
@@ -121,7 +121,7 @@ def _vision_aspect(config: LlavaConfig) -> str:
     return f"anyres_max_{max([_FEWEST_TILES, *tiles])}"
 
 
-def _processor(config: LlavaConfig, marks: Marks) -> dict[str, Any]:
+def _processor(config: LlavaConfig, marks: VisualMarks) -> dict[str, Any]:
     return {
         "processor_class": _PROCESSOR,
         "num_image_tokens": config.grid**2,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from videopath.core.errors import ModelError
 from videopath.model.architecture.config import LlavaConfig
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.hub import resolve
 from videopath.model.checkpoints.loading import (
     PROJECTOR_FILE,
@@ -25,10 +25,10 @@ from videopath.model.checkpoints.loading import (
     load_tokenizer,
     open_checkpoint,
 )
-from videopath.model.checkpoints.weights import FileWeights, Weights, read_json
+from videopath.model.checkpoints.weights import CheckpointWeights, FileWeights, read_json
 from videopath.model.checkpoints.weights_hash import weights_sha256
 from videopath.model.inference.spec import EngineSpec, ModelSource
-from videopath.model.lora import adapter as lora
+from videopath.model.lora.adapter import NON_LORA_FILE, is_adapter, open_adapter, open_non_lora
 
 
 class LoraInfo(BaseModel):
@@ -115,7 +115,7 @@ def inspect(source: ModelSource, *, hash_weights: bool = True) -> CheckpointInfo
     """
     spec = EngineSpec.of(source)
     folder = resolve(spec.model, accept_licence=spec.accept_licence)
-    partial = lora.is_adapter(folder) or is_projector(folder)
+    partial = is_adapter(folder) or is_projector(folder)
     try:
         checkpoint: Checkpoint | None = open_checkpoint(replace(spec, model=folder))
         reason = ""
@@ -126,11 +126,11 @@ def inspect(source: ModelSource, *, hash_weights: bool = True) -> CheckpointInfo
     stored = _stored(folder, checkpoint)
     own = folder / "config.json"
     network, problems = _network(checkpoint) if checkpoint else (None, [reason])
-    counted: Weights = checkpoint.weights if checkpoint else stored
+    counted: CheckpointWeights = checkpoint.weights if checkpoint else stored
     card = folder / "videopath.json"
     return CheckpointInfo(
         path=str(folder),
-        layout=checkpoint.layout if checkpoint else "lora" if lora.is_adapter(folder) else "projector",
+        layout=checkpoint.layout if checkpoint else "lora" if is_adapter(folder) else "projector",
         model_type=str(read_json(own).get("model_type", "")) if own.is_file() else "",
         base=str(checkpoint.base.folder) if checkpoint and checkpoint.base else None,
         files=[file.name for file in stored.files],
@@ -139,7 +139,7 @@ def inspect(source: ModelSource, *, hash_weights: bool = True) -> CheckpointInfo
         dtype=_dtype_name(stored.dtypes),
         tensors=len(stored.shapes),
         parameters=sum(torch.Size(shape).numel() for shape in counted.shapes.values()),
-        lora=_lora(folder) if lora.is_adapter(folder) else None,
+        lora=_lora(folder) if is_adapter(folder) else None,
         network=network,
         problems=problems,
         card=read_json(card) if card.is_file() else {},
@@ -157,23 +157,23 @@ def _stored(folder: Path, checkpoint: Checkpoint | None) -> FileWeights:
     """What the folder itself holds, under the names in its files."""
     if checkpoint:
         files = checkpoint.files
-    elif lora.is_adapter(folder):
-        changed = lora.open_non_lora(folder)
-        files = [*lora.open_adapter(folder).weights.files, *(changed.files if changed else [])]
+    elif is_adapter(folder):
+        changed = open_non_lora(folder)
+        files = [*open_adapter(folder).weights.files, *(changed.files if changed else [])]
     else:
         files = [folder / PROJECTOR_FILE]
     return FileWeights(files, str)
 
 
 def _lora(folder: Path) -> LoraInfo:
-    adapter = lora.open_adapter(folder)
-    file = folder / lora.NON_LORA
+    adapter = open_adapter(folder)
+    file = folder / NON_LORA_FILE
     changed = list(FileWeights([file], str).shapes) if file.is_file() else []
     return LoraInfo(
         rank=adapter.settings.rank,
         alpha=adapter.settings.alpha,
         targets=len(adapter.targets),
-        vision_targets=sum(target.startswith(names.TOWER) for target in adapter.targets),
+        vision_targets=sum(target.startswith(tensor_names.TOWER) for target in adapter.targets),
         base_name=adapter.settings.base_name,
         changed_tensors=len(changed),
         base_layer_names=sum(".base_layer." in name for name in changed),
@@ -204,7 +204,7 @@ def _network_info(config: LlavaConfig, checkpoint: Checkpoint, tokenizer: int) -
         layers=text["num_hidden_layers"],
         heads=text["num_attention_heads"],
         key_value_heads=text.get("num_key_value_heads", text["num_attention_heads"]),
-        vocabulary_rows=checkpoint.weights.shapes[names.EMBEDDING][0],
+        vocabulary_rows=checkpoint.weights.shapes[tensor_names.EMBEDDING][0],
         tokenizer_entries=tokenizer,
         newline_position=config.newline_position,
         temporal_heads=config.temporal_heads or None,

@@ -24,15 +24,15 @@ from videopath.core.errors import ModelError
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network, hf_config, with_temporal
 from videopath.model.architecture.quantise import Quantisation, quantise_linears
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.geometry import is_hugging_face, read_config
 from videopath.model.checkpoints.hub import resolve
 from videopath.model.checkpoints.saving import save_original
 from videopath.model.checkpoints.weights import (
+    CheckpointWeights,
     FileWeights,
-    Overlaid,
+    OverlaidWeights,
     Shape,
-    Weights,
     load_bin,
     loose_shards,
     read_json,
@@ -41,7 +41,13 @@ from videopath.model.checkpoints.weights import (
 )
 from videopath.model.device import DeviceChoice, check_quantisation, choose_device
 from videopath.model.inference.spec import EngineSpec, ModelSource
-from videopath.model.lora import adapter as lora
+from videopath.model.lora.adapter import (
+    BaseLayer,
+    MergedWeights,
+    is_adapter,
+    open_adapter,
+    open_non_lora,
+)
 from videopath.model.prompts.template import END_OF_TURN, TURN_MARKS
 
 __all__ = ["Checkpoint", "LlavaConfig", "load_network", "open_checkpoint", "save_original"]
@@ -57,7 +63,7 @@ class Checkpoint:
     folder: Path
     layout: Layout
     settings: dict[str, Any]
-    weights: Weights
+    weights: CheckpointWeights
     generation: dict[str, Any]
     files: list[Path]
     tokenizer_folder: Path
@@ -83,7 +89,7 @@ class Checkpoint:
 def load_network(
     source: ModelSource,
     *,
-    base_layer: lora.BaseLayer = "map",
+    base_layer: BaseLayer = "map",
     quantise: Quantisation | None = None,
     padded: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -109,10 +115,10 @@ def load_network(
     choice = choose_device(spec.device, spec.dtype)
     check_quantisation(choice, quantise)
     checkpoint = open_checkpoint(spec, base_layer=base_layer)
-    return network_of(checkpoint, choice, quantise=quantise, padded=padded, progress=progress)
+    return load_open_checkpoint(checkpoint, choice, quantise=quantise, padded=padded, progress=progress)
 
 
-def network_of(
+def load_open_checkpoint(
     checkpoint: Checkpoint,
     choice: DeviceChoice,
     *,
@@ -124,19 +130,21 @@ def network_of(
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
     if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
         config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
-    model = empty_model(config, checkpoint.weights.shapes[names.EMBEDDING][0] if padded else len(tokenizer))
+    model = empty_model(
+        config, checkpoint.weights.shapes[tensor_names.EMBEDDING][0] if padded else len(tokenizer)
+    )
     load_device = "cpu" if quantise else choice.device
-    fill(model, checkpoint, config, load_device, choice.torch_dtype, progress)
+    fill_model(model, checkpoint, config, load_device, choice.torch_dtype, progress)
     if quantise:
         quantise_linears(model.model.language_model.layers, quantise)
     return Network(config, tokenizer, model).to(choice.device).eval()
 
 
-def open_checkpoint(source: ModelSource, *, base_layer: lora.BaseLayer = "map") -> Checkpoint:
+def open_checkpoint(source: ModelSource, *, base_layer: BaseLayer = "map") -> Checkpoint:
     """Open a checkpoint of any layout without loading its weights; see :func:`load_network`."""
     spec = EngineSpec.of(source)
     folder = resolve(spec.model, accept_licence=spec.accept_licence)
-    if lora.is_adapter(folder):
+    if is_adapter(folder):
         return _with_adapter(folder, _open_base(folder, spec), base_layer)
     if is_projector(folder):
         return _with_projector(folder, _open_base(folder, spec))
@@ -228,24 +236,24 @@ def _compute_buffers(model: LlavaOnevisionForConditionalGeneration) -> None:
 def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
     """Original names and shapes of the tensors that a checkpoint must hold."""
     shapes = {
-        names.to_original(name): tuple(tensor.shape)
+        tensor_names.to_original(name): tuple(tensor.shape)
         for name, tensor in model.named_parameters(remove_duplicate=False)
     }
     if config.text_config.get("tie_word_embeddings"):
-        shapes.pop(names.HEAD, None)
+        shapes.pop(tensor_names.HEAD, None)
     if not config.has_newline:
-        shapes.pop(names.NEWLINE, None)
-    return {name: shape for name, shape in shapes.items() if name not in names.UNUSED}
+        shapes.pop(tensor_names.NEWLINE, None)
+    return {name: shape for name, shape in shapes.items() if name not in tensor_names.UNUSED}
 
 
-def unused_tensors(config: LlavaConfig, weights: Weights) -> dict[str, torch.Tensor]:
+def unused_tensors(config: LlavaConfig, weights: CheckpointWeights) -> dict[str, torch.Tensor]:
     """What the module tree has but this network never uses, by original name: as stored, else neutral values."""
     width = config.vision_config["hidden_size"]
-    unused = {names.UNUSED[0]: torch.ones(width), names.UNUSED[1]: torch.zeros(width)}
+    unused = {tensor_names.UNUSED[0]: torch.ones(width), tensor_names.UNUSED[1]: torch.zeros(width)}
     for name in unused:
         if weights.shapes.get(name) == (width,):
             unused[name] = weights.read(name)
-    return unused if config.has_newline else unused | {names.NEWLINE: torch.zeros(config.hidden_size)}
+    return unused if config.has_newline else unused | {tensor_names.NEWLINE: torch.zeros(config.hidden_size)}
 
 
 def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], folder: Path) -> None:
@@ -258,14 +266,16 @@ def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], fol
         raise ModelError(
             f"The checkpoint {folder} lacks {_named(missing)}; it is incomplete or of another architecture."
         )
-    unexpected = sorted(set(found) - set(expected) - {*names.UNUSED, names.HEAD, names.NEWLINE})
+    unexpected = sorted(
+        set(found) - set(expected) - {*tensor_names.UNUSED, tensor_names.HEAD, tensor_names.NEWLINE}
+    )
     if unexpected:
         raise ModelError(
             f"The checkpoint {folder} holds {_named(unexpected)}, which this architecture does not have."
         )
     for name, shape in expected.items():
         spare_rows = (
-            name in (names.EMBEDDING, names.HEAD)
+            name in (tensor_names.EMBEDDING, tensor_names.HEAD)
             and found[name][:1] >= shape[:1]
             and found[name][1:] == shape[1:]
         )
@@ -275,7 +285,7 @@ def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], fol
             )
 
 
-def fill(
+def fill_model(
     model: LlavaOnevisionForConditionalGeneration,
     checkpoint: Checkpoint,
     config: LlavaConfig,
@@ -290,13 +300,13 @@ def fill(
     for number, (name, shape) in enumerate(expected.items(), start=1):
         tensor = checkpoint.weights.read(name)
         rows = tensor[: shape[0]]
-        tensors[names.to_module(name)] = rows.to(device=device, dtype=dtype, copy=True)
+        tensors[tensor_names.to_module(name)] = rows.to(device=device, dtype=dtype, copy=True)
         if progress:
             progress(number, len(expected))
     for name, tensor in unused_tensors(config, checkpoint.weights).items():
-        tensors[names.to_module(name)] = tensor.to(device=device, dtype=dtype)
+        tensors[tensor_names.to_module(name)] = tensor.to(device=device, dtype=dtype)
     if config.text_config.get("tie_word_embeddings"):
-        tensors[names.HEAD] = tensors[names.to_module(names.EMBEDDING)]
+        tensors[tensor_names.HEAD] = tensors[tensor_names.to_module(tensor_names.EMBEDDING)]
     model.load_state_dict(tensors, strict=True, assign=True)
     if config.text_config.get("tie_word_embeddings"):
         # not by transformers' tie_weights, which its from_pretrained switches off for all threads while it loads
@@ -306,7 +316,7 @@ def fill(
 def _open_base(folder: Path, spec: EngineSpec) -> Checkpoint:
     """Open the base of the spec, else the folder that the adapter names; it must be a whole checkpoint."""
     base = spec.base
-    named = lora.open_adapter(folder).settings.base_name if lora.is_adapter(folder) else ""
+    named = open_adapter(folder).settings.base_name if is_adapter(folder) else ""
     if base is None and named:
         base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
     if base is None:
@@ -316,34 +326,36 @@ def _open_base(folder: Path, spec: EngineSpec) -> Checkpoint:
             "or --base, or merge the two first: videopath model merge."
         )
     base_folder = resolve(base, accept_licence=spec.accept_licence)
-    if lora.is_adapter(base_folder) or is_projector(base_folder):
+    if is_adapter(base_folder) or is_projector(base_folder):
         raise ModelError(
             f"The base {base_folder} is an adapter or a projector itself; give a whole LLaVA checkpoint."
         )
     return open_checkpoint(base_folder)
 
 
-def _with_adapter(folder: Path, base: Checkpoint, base_layer: lora.BaseLayer) -> Checkpoint:
-    adapter = lora.open_adapter(folder)
-    changed = lora.open_non_lora(folder, base_layer)
+def _with_adapter(folder: Path, base: Checkpoint, base_layer: BaseLayer) -> Checkpoint:
+    adapter = open_adapter(folder)
+    changed = open_non_lora(folder, base_layer)
     weights = (
-        base.weights if changed is None else Overlaid(base.weights, changed, f"{folder / lora.NON_LORA}")
+        base.weights
+        if changed is None
+        else OverlaidWeights(base.weights, changed, f"{folder / NON_LORA_FILE}")
     )
     own = folder / "config.json"
     merged = Checkpoint(
         folder=folder,
         layout="lora",
         settings=read_json(own) if own.is_file() else base.settings,
-        weights=lora.Merged(weights, adapter),
+        weights=MergedWeights(weights, adapter),
         generation=base.generation or generation_settings(folder),
         files=[*adapter.weights.files, *(changed.files if changed else [])],
         tokenizer_folder=base.tokenizer_folder,
         base=base,
         further_settings=[base.settings, *base.further_settings],
     )
-    if names.HEAD in adapter.targets and merged.config().text_config.get("tie_word_embeddings"):
+    if tensor_names.HEAD in adapter.targets and merged.config().text_config.get("tie_word_embeddings"):
         raise ModelError(
-            f"The adapter in {folder} changes {names.HEAD}, which is one with the embeddings in this base "
+            f"The adapter in {folder} changes {tensor_names.HEAD}, which is one with the embeddings in this base "
             "(tie_word_embeddings); merge it with PEFT first."
         )
     return merged
@@ -357,7 +369,7 @@ def _with_projector(folder: Path, base: Checkpoint) -> Checkpoint:
         folder=folder,
         layout="projector",
         settings=read_json(own) if own.is_file() else base.settings,
-        weights=Overlaid(base.weights, FileWeights([file]), str(file)),
+        weights=OverlaidWeights(base.weights, FileWeights([file]), str(file)),
         generation=base.generation,
         files=[file],
         tokenizer_folder=base.tokenizer_folder,

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 
 
 def save_original(network: Network, folder: Path | str, dtype: torch.dtype = torch.float16) -> Path:
@@ -50,8 +50,10 @@ def original_tensors(network: Network, dtype: torch.dtype) -> dict[str, torch.Te
     tied = bool(network.config.text_config.get("tie_word_embeddings", False))
     tensors: dict[str, torch.Tensor] = {}
     for module_name, tensor in network.model.state_dict().items():
-        name = names.to_original(module_name)
-        if (name == names.HEAD and tied) or (name == names.NEWLINE and not network.config.has_newline):
+        name = tensor_names.to_original(module_name)
+        if (name == tensor_names.HEAD and tied) or (
+            name == tensor_names.NEWLINE and not network.config.has_newline
+        ):
             continue
         tensors[name] = tensor.detach().to("cpu", dtype).contiguous()
     return tensors

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from videopath.core.errors import ModelError
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 
 Shape = tuple[int, ...]
 
@@ -36,7 +36,7 @@ _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 _SHARD = re.compile(r"(?P<stem>[\w.]+?)-\d+-of-(?P<whole>\d+)\.(?P<ending>safetensors|bin)")
 
 
-class Weights(Protocol):
+class CheckpointWeights(Protocol):
     """Named tensors that are read on demand."""
 
     @property
@@ -61,7 +61,9 @@ class _Entry:
 class FileWeights:
     """Tensors of safetensors or PyTorch files; ``rename`` gives a stored key its original name (none: leave it out)."""
 
-    def __init__(self, files: list[Path], rename: Callable[[str], str | None] = names.to_original) -> None:
+    def __init__(
+        self, files: list[Path], rename: Callable[[str], str | None] = tensor_names.to_original
+    ) -> None:
         self.files = files
         self._loaded: dict[Path, dict[str, torch.Tensor]] = {}
         self._entries: dict[str, _Entry] = {}
@@ -111,10 +113,10 @@ class FileWeights:
             yield _Entry(file, key, tuple(tensor.shape), tensor.dtype)
 
 
-class Overlaid:
+class OverlaidWeights:
     """``over`` takes the place of the tensors of the same name in ``base``; each must be there, in the same shape."""
 
-    def __init__(self, base: Weights, over: Weights, what: str) -> None:
+    def __init__(self, base: CheckpointWeights, over: CheckpointWeights, what: str) -> None:
         self._base, self._over = base, over
         for name, shape in over.shapes.items():
             if name not in base.shapes:
@@ -122,7 +124,7 @@ class Overlaid:
                     f"{what} holds the tensor {name}, which the base does not have; it belongs to another base."
                 )
             same = shape == base.shapes[name] or (
-                name in (names.EMBEDDING, names.HEAD) and shape[1:] == base.shapes[name][1:]
+                name in (tensor_names.EMBEDDING, tensor_names.HEAD) and shape[1:] == base.shapes[name][1:]
             )
             if not same:
                 raise ModelError(

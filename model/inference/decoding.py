@@ -12,7 +12,7 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
-class Chooser:
+class TokenSampler:
     """How the next token is chosen."""
 
     temperature: float

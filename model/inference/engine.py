@@ -272,7 +272,7 @@ def load_engine(
 def load_local_engine(spec: EngineSpec) -> LocalEngine:
     """Load the model of a spec; see :func:`load_engine`."""
     from videopath.model.checkpoints.hub import licence_of
-    from videopath.model.checkpoints.loading import network_of, open_checkpoint
+    from videopath.model.checkpoints.loading import load_open_checkpoint, open_checkpoint
     from videopath.model.checkpoints.weights_hash import weights_sha256
     from videopath.model.device import choose_device
 
@@ -282,7 +282,7 @@ def load_local_engine(spec: EngineSpec) -> LocalEngine:
     choice = choose_device(spec.device, spec.dtype)
     checkpoint = open_checkpoint(spec)
     card = read_card(checkpoint.folder)
-    network = network_of(checkpoint, choice)
+    network = load_open_checkpoint(checkpoint, choice)
     sha256 = weights_sha256(weight_files(checkpoint))
     info = EngineInfo(
         name=card.name or (checkpoint.folder.name if Path(source).is_dir() else source),

@@ -18,7 +18,7 @@ from videopath.core.choices import ScoreReduction, StopReason
 from videopath.core.errors import EngineError, InputError
 from videopath.media.clip import Clip
 from videopath.model.architecture.network import Network
-from videopath.model.inference.decoding import Chooser, TextStream
+from videopath.model.inference.decoding import TextStream, TokenSampler
 from videopath.model.inference.engine import Generation
 from videopath.model.inference.frame_vectors import encode_frames
 from videopath.model.inference.prefix import OnFrames, Prefix
@@ -61,11 +61,11 @@ class LocalSession:
     ) -> Generation:
         """Answer a question, token by token."""
         _check_generation(max_new_tokens, temperature, top_p, seed)
-        chooser = Chooser(temperature, top_p, self._network.config.repetition_penalty)
+        chooser = TokenSampler(temperature, top_p, self._network.config.repetition_penalty)
         with self._turn():
             began = time.perf_counter()
             first = self._with_memory(lambda prefix: prefix.ask(question, answer_start))
-            answer = _Answer(self._network, chooser, seed, on_token)
+            answer = _GrowingAnswer(self._network, chooser, seed, on_token)
             with _memory_error_as_engine_error():
                 stopped = answer.write(self._prefix(), first, max_new_tokens, cancelled)
             return Generation(
@@ -162,11 +162,15 @@ class LocalSession:
         )
 
 
-class _Answer:
+class _GrowingAnswer:
     """An answer while it is written."""
 
     def __init__(
-        self, network: Network, chooser: Chooser, seed: int | None, on_token: Callable[[str], None] | None
+        self,
+        network: Network,
+        chooser: TokenSampler,
+        seed: int | None,
+        on_token: Callable[[str], None] | None,
     ) -> None:
         self.text = ""
         self.tokens: list[int] = []
@@ -229,8 +233,8 @@ def generate_together(
         network = sessions[0]._network
         logits = [session._first(question) for session, question in zip(sessions, questions, strict=True)]
         prefixes = [session._prefix() for session in sessions]
-        chooser = Chooser(0.0, 1.0, network.config.repetition_penalty)
-        answers = [_Answer(network, chooser, 0, None) for _ in sessions]
+        chooser = TokenSampler(0.0, 1.0, network.config.repetition_penalty)
+        answers = [_GrowingAnswer(network, chooser, 0, None) for _ in sessions]
         with _memory_error_as_engine_error():
             _write_together(network, prefixes, answers, torch.stack(logits), max_new_tokens)
     seconds = (time.perf_counter() - began) / len(sessions)
@@ -241,7 +245,11 @@ def generate_together(
 
 
 def _write_together(
-    network: Network, prefixes: Sequence[Prefix], answers: Sequence[_Answer], logits: torch.Tensor, most: int
+    network: Network,
+    prefixes: Sequence[Prefix],
+    answers: Sequence[_GrowingAnswer],
+    logits: torch.Tensor,
+    most: int,
 ) -> None:
     """``logits`` ``[B, vocabulary]`` choose the first tokens; a row that has ended is carried along and not read."""
     rooms = [min(most, prefix.room) for prefix in prefixes]

@@ -13,14 +13,14 @@ from typing import Literal
 import torch
 
 from videopath.core.errors import ModelError
-from videopath.model.checkpoints import tensor_names as names
-from videopath.model.checkpoints.weights import FileWeights, Shape, Weights
-from videopath.model.lora.settings import CONFIG, AdapterSettings, read_settings
+from videopath.model.checkpoints import tensor_names
+from videopath.model.checkpoints.weights import CheckpointWeights, FileWeights, Shape
+from videopath.model.lora.settings import ADAPTER_CONFIG, AdapterSettings, read_settings
 
 BaseLayer = Literal["map", "drop"]
 
-NON_LORA = "non_lora_trainables.bin"
-PREFIX = "base_model.model."
+NON_LORA_FILE = "non_lora_trainables.bin"
+ADAPTER_PREFIX = "base_model.model."
 """Before every name in the files of an adapter."""
 _ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 
@@ -45,7 +45,7 @@ class Adapter:
 
     def module(self, target: str) -> str:
         """The module of a target as the adapter's own file names it, by which PEFT's patterns know it."""
-        return self.weights.key_of(self.pair(target)[0]).removeprefix(PREFIX).rsplit(".lora_A", 1)[0]
+        return self.weights.key_of(self.pair(target)[0]).removeprefix(ADAPTER_PREFIX).rsplit(".lora_A", 1)[0]
 
     def delta(self, target: str) -> torch.Tensor:
         """What is added to a target, float32."""
@@ -58,10 +58,10 @@ class Adapter:
         return self.settings.scale_of(self.module(target), rank)
 
 
-class Merged:
+class MergedWeights:
     """``base`` with an adapter added; changed tensors are float32."""
 
-    def __init__(self, base: Weights, adapter: Adapter) -> None:
+    def __init__(self, base: CheckpointWeights, adapter: Adapter) -> None:
         self.base, self.adapter = base, adapter
         self._targets = frozenset(adapter.targets)
         for target in adapter.targets:
@@ -82,7 +82,7 @@ class Merged:
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds a LoRA adapter."""
-    return (folder / CONFIG).is_file()
+    return (folder / ADAPTER_CONFIG).is_file()
 
 
 def open_adapter(folder: Path) -> Adapter:
@@ -90,7 +90,9 @@ def open_adapter(folder: Path) -> Adapter:
     settings = read_settings(folder)
     file = next((folder / name for name in _ADAPTER_FILES if (folder / name).is_file()), None)
     if file is None:
-        raise ModelError(f"{folder} has {CONFIG} but neither {' nor '.join(_ADAPTER_FILES)}; copy it again.")
+        raise ModelError(
+            f"{folder} has {ADAPTER_CONFIG} but neither {' nor '.join(_ADAPTER_FILES)}; copy it again."
+        )
     adapter = Adapter(folder, settings, FileWeights([file], _adapter_name))
     if not adapter.targets:
         raise ModelError(f"{file} holds no tensors; copy it again.")
@@ -105,12 +107,12 @@ def open_non_lora(folder: Path, base_layer: BaseLayer = "map") -> FileWeights | 
     Newer PEFT stores those of adapted modules as ``….base_layer.weight``. ``map`` gives them their plain names;
     ``drop`` leaves them out, which the original's merge does without a word.
     """
-    file = folder / NON_LORA
+    file = folder / NON_LORA_FILE
 
     def rename(key: str) -> str | None:
         if ".base_layer." in key and base_layer == "drop":
             return None
-        return names.to_original(key.removeprefix(PREFIX).replace(".base_layer.", "."))
+        return tensor_names.to_original(key.removeprefix(ADAPTER_PREFIX).replace(".base_layer.", "."))
 
     return FileWeights([file], rename) if file.is_file() else None
 
@@ -118,17 +120,17 @@ def open_non_lora(folder: Path, base_layer: BaseLayer = "map") -> FileWeights | 
 def stored_name(module_name: str) -> str:
     """The name in an adapter's file of a parameter ``….lora_A.default.weight`` of transformers' modules."""
     layer, _, kind = module_name.partition(".lora_")
-    target = names.to_original(layer + ".weight").removesuffix(".weight")
-    return f"{PREFIX}{target}.lora_{kind[0]}.weight"
+    target = tensor_names.to_original(layer + ".weight").removesuffix(".weight")
+    return f"{ADAPTER_PREFIX}{target}.lora_{kind[0]}.weight"
 
 
 def _adapter_name(key: str) -> str:
-    stem = key.removeprefix(PREFIX).removesuffix(".weight").removesuffix(".default")
+    stem = key.removeprefix(ADAPTER_PREFIX).removesuffix(".weight").removesuffix(".default")
     if not stem.endswith((".lora_A", ".lora_B")):
         raise ModelError(
             f"The adapter holds the tensor {key}, which is neither lora_A nor lora_B; merge it with PEFT first."
         )
-    return names.to_original(stem)
+    return tensor_names.to_original(stem)
 
 
 def _check_alone(adapter: Adapter, target: str) -> None:
@@ -142,17 +144,17 @@ def _check_alone(adapter: Adapter, target: str) -> None:
     module, rank = adapter.module(target), stored[pair[0]][:1]
     if rank != (adapter.settings.rank_of(module),):
         raise ModelError(
-            f"The adapter in {adapter.folder} holds {pair[0]} as {list(stored[pair[0]])} but its {CONFIG} says rank "
+            f"The adapter in {adapter.folder} holds {pair[0]} as {list(stored[pair[0]])} but its {ADAPTER_CONFIG} says rank "
             f"{adapter.settings.rank_of(module)}; the two do not belong together, copy both again."
         )
     if not adapter.settings.names(module):
         raise ModelError(
-            f"The adapter in {adapter.folder} holds matrices for {module}, which its {CONFIG} does not name "
+            f"The adapter in {adapter.folder} holds matrices for {module}, which its {ADAPTER_CONFIG} does not name "
             "(target_modules, exclude_modules, layers_to_transform); the two do not belong together, copy both again."
         )
 
 
-def _check_pair(base: Weights, adapter: Adapter, target: str) -> None:
+def _check_pair(base: CheckpointWeights, adapter: Adapter, target: str) -> None:
     if target not in base.shapes:
         raise ModelError(
             f"The adapter in {adapter.folder} changes {target}, which the base does not have; use the base it was trained on."

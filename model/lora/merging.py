@@ -18,12 +18,12 @@ import torch
 
 from videopath.core.errors import InputError, ModelError
 from videopath.model.architecture.network import Network
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.loading import Checkpoint, load_network, open_checkpoint
 from videopath.model.inference.spec import EngineSpec, ModelSource
-from videopath.model.lora import adapter as lora
-from videopath.model.lora.peft_merge import SAME, apart_from_peft
+from videopath.model.lora.adapter import MergedWeights, open_adapter, open_non_lora
+from videopath.model.lora.peft_merge import SAME, largest_difference_from_peft
 from videopath.model.prompts.template import build_prompt, tokenise
 
 EXACT, ROUNDED = 1e-3, 0.2
@@ -93,14 +93,14 @@ def merge(
     convert(spec, target, dtype=dtype, layout="original", progress=progress)
     if not check:
         return None
-    peft = _apart_from_peft(checkpoint)
+    peft = _difference_from_peft(checkpoint)
     expected = _probabilities(_unmerged(checkpoint))
     exact = _probabilities(load_network(replace(spec, device="cpu", dtype="float32")))
     written = _probabilities(load_network(_in_float32(target)))
     result = MergeCheck(
         positions=len(expected),
-        exact=_apart(expected, exact),
-        rounded=_apart(expected, written),
+        exact=_total_variation(expected, exact),
+        rounded=_total_variation(expected, written),
         same=int((expected.argmax(dim=1) == written.argmax(dim=1)).sum()),
         peft=peft,
     )
@@ -109,13 +109,15 @@ def merge(
     return result
 
 
-def _apart_from_peft(checkpoint: Checkpoint) -> float | None:
-    if not isinstance(checkpoint.weights, lora.Merged):
+def _difference_from_peft(checkpoint: Checkpoint) -> float | None:
+    if not isinstance(checkpoint.weights, MergedWeights):
         return None
-    return apart_from_peft(checkpoint.weights.adapter, checkpoint.weights.base, checkpoint.weights)
+    return largest_difference_from_peft(
+        checkpoint.weights.adapter, checkpoint.weights.base, checkpoint.weights
+    )
 
 
-def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
+def _total_variation(one: torch.Tensor, other: torch.Tensor) -> float:
     """The largest total variation distance of rows ``[positions, vocabulary]``."""
     return float(0.5 * (one - other).abs().sum(dim=1).max())
 
@@ -127,17 +129,17 @@ def _unmerged(checkpoint: Checkpoint) -> Network:
         return load_network(_in_float32(checkpoint.folder, checkpoint.base.folder))
     network = load_network(_in_float32(checkpoint.base.folder))
     network.config = checkpoint.config()
-    adapter = lora.open_adapter(checkpoint.folder)
-    changed = lora.open_non_lora(checkpoint.folder)
+    adapter = open_adapter(checkpoint.folder)
+    changed = open_non_lora(checkpoint.folder)
     if changed is not None:
         state = network.model.state_dict()
         with torch.no_grad():
             for name in changed.shapes:
-                rows = state[names.to_module(name)]
+                rows = state[tensor_names.to_module(name)]
                 rows.copy_(changed.read(name)[: len(rows)] if rows.ndim else changed.read(name))
     for target in adapter.targets:
         down, up = (adapter.weights.read(name).float() for name in adapter.pair(target))
-        module = network.model.get_submodule(names.to_module(target).removesuffix(".weight"))
+        module = network.model.get_submodule(tensor_names.to_module(target).removesuffix(".weight"))
         module.register_forward_hook(_second_path(down, up * adapter.scale_of(target)))
     return network
 

@@ -17,12 +17,12 @@ from torch import nn
 
 from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.loading import Checkpoint, empty_model, open_checkpoint
 from videopath.model.checkpoints.saving import write_json
 from videopath.model.inference.spec import EngineSpec, ModelSource
-from videopath.model.lora import adapter as lora
+from videopath.model.lora.adapter import ADAPTER_CONFIG, ADAPTER_PREFIX, Adapter, MergedWeights
 
 BASE = "base"
 """The folder of the base below that of the adapter."""
@@ -55,7 +55,7 @@ def export_adapter(
     spec = EngineSpec.of(source)
     checkpoint = open_checkpoint(spec)
     merged = checkpoint.weights
-    if not isinstance(merged, lora.Merged):
+    if not isinstance(merged, MergedWeights):
         raise InputError(
             f"{spec.model} is not a LoRA: there is no adapter to write (model convert writes other layouts)."
         )
@@ -64,24 +64,26 @@ def export_adapter(
     convert(replace(checkpoint, weights=merged.base), target / BASE, progress=progress, tell=tell)
     with replaced_on_success(target / "adapter_model.safetensors") as part:
         save_file(_tensors(merged.adapter), part, metadata={"format": "pt"})
-    write_json(target / lora.CONFIG, _settings(merged.adapter, checkpoint, target.resolve() / BASE))
+    write_json(target / ADAPTER_CONFIG, _settings(merged.adapter, checkpoint, target.resolve() / BASE))
     return target
 
 
 def _module(target: str) -> str:
     """The module of a target in transformers' network."""
-    return names.to_module(target).removesuffix(".weight")
+    return tensor_names.to_module(target).removesuffix(".weight")
 
 
-def _tensors(adapter: lora.Adapter) -> dict[str, torch.Tensor]:
+def _tensors(adapter: Adapter) -> dict[str, torch.Tensor]:
     return {
-        f"{lora.PREFIX}{_module(target)}.lora_{kind}.weight": adapter.weights.read(name).clone().contiguous()
+        f"{ADAPTER_PREFIX}{_module(target)}.lora_{kind}.weight": adapter.weights.read(name)
+        .clone()
+        .contiguous()
         for target in adapter.targets
         for kind, name in zip("AB", adapter.pair(target), strict=True)
     }
 
 
-def _settings(adapter: lora.Adapter, checkpoint: Checkpoint, base: Path) -> dict[str, Any]:
+def _settings(adapter: Adapter, checkpoint: Checkpoint, base: Path) -> dict[str, Any]:
     settings = adapter.settings
     own = {target: adapter.module(target) for target in adapter.targets}
     return {
@@ -111,7 +113,7 @@ def _settings(adapter: lora.Adapter, checkpoint: Checkpoint, base: Path) -> dict
     }
 
 
-def _targets(adapter: lora.Adapter, checkpoint: Checkpoint) -> list[str]:
+def _targets(adapter: Adapter, checkpoint: Checkpoint) -> list[str]:
     """Short names of the layers, as servers expect them, where these name exactly the adapter's; else the whole names."""
     changed = {_module(target) for target in adapter.targets}
     network = empty_model(checkpoint.config(), len(checkpoint.tokenizer()))

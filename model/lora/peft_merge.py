@@ -14,15 +14,17 @@ import torch
 from torch import nn
 
 from videopath.core.errors import ModelError
-from videopath.model.checkpoints.weights import Weights
-from videopath.model.lora.adapter import PREFIX, Adapter
+from videopath.model.checkpoints.weights import CheckpointWeights
+from videopath.model.lora.adapter import ADAPTER_PREFIX, Adapter
 
 SAME = 1e-5
 """The largest difference, as a share of a layer's largest weight, that the order of float32 sums explains."""
 _AT_ONCE = 1 << 28  # weights
 
 
-def apart_from_peft(adapter: Adapter, base: Weights, merged: Weights) -> float:
+def largest_difference_from_peft(
+    adapter: Adapter, base: CheckpointWeights, merged: CheckpointWeights
+) -> float:
     """The largest difference of any merged weight from PEFT's own merge, as a share of its layer's largest weight.
 
     About a gigabyte of layers is in memory at a time. Raises ``ModelError`` where PEFT cannot merge the adapter.
@@ -37,7 +39,7 @@ def apart_from_peft(adapter: Adapter, base: Weights, merged: Weights) -> float:
     return largest
 
 
-def _groups(targets: list[str], base: Weights) -> Iterator[list[str]]:
+def _groups(targets: list[str], base: CheckpointWeights) -> Iterator[list[str]]:
     group: list[str] = []
     numbers = 0
     for target in targets:
@@ -57,7 +59,7 @@ def _merged_by_peft(adapter: Adapter, weights: dict[str, torch.Tensor]) -> dict[
     modules = {target: adapter.module(target) for target in weights}
     tree = _tree_of({modules[target]: weight for target, weight in weights.items()})
     stored = {
-        f"{PREFIX}{modules[target]}.lora_{kind}.weight": adapter.weights.read(name)
+        f"{ADAPTER_PREFIX}{modules[target]}.lora_{kind}.weight": adapter.weights.read(name)
         for target in weights
         for kind, name in zip("AB", adapter.pair(target), strict=True)
     }

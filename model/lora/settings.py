@@ -18,7 +18,7 @@ from typing import Any
 from videopath.core.errors import ModelError
 from videopath.model.checkpoints.weights import read_json
 
-CONFIG = "adapter_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
 
 _STARTS = ("gaussian", "orthogonal", "eva")
 """Values of ``init_lora_weights`` beside true and false that leave the base as it is."""
@@ -80,7 +80,7 @@ class AdapterSettings:
 
 def read_settings(folder: Path) -> AdapterSettings:
     """The settings of the adapter in ``folder``. Raises ``ModelError`` that names what is not supported or unusable."""
-    file = folder / CONFIG
+    file = folder / ADAPTER_CONFIG
     found = read_json(file)
     _refuse_other_kinds(folder, found)
     try:

@@ -16,7 +16,7 @@ _EVIDENCE_WORDS = 32
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SimilarCaseText:
     """A similar case as the model reads it."""
 
     diagnosis: str
@@ -46,7 +46,7 @@ def one_prompt_question(site: str | None, question: str | None = None) -> str:
 def diagnose_question(
     site: str | None,
     description: str,
-    neighbours: Sequence[Evidence] = (),
+    neighbours: Sequence[SimilarCaseText] = (),
     question: str | None = None,
 ) -> str:
     """Ask for the diagnosis with the description, and similar cases where there are any, as evidence.

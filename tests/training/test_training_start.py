@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import Qwen2Config, Qwen2ForCausalLM, SiglipConfig, SiglipModel
 
 from videopath.core.errors import InputError, ModelError
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.loading import load_network, load_tokenizer
 from videopath.model.checkpoints.saving import save_tokenizer
 from videopath.model.inference.spec import EngineSpec
@@ -61,7 +61,7 @@ def test_a_decoder_and_a_tower_become_one_network(parts: tuple[Path, Path]) -> N
     again, other = (assemble(decoder, tower, seed=seed).model.state_dict() for seed in (1, 2))
     first = network.model.state_dict()
     drawn = {name for name in first if not torch.equal(first[name], other[name])}
-    assert drawn == {n for n in first if "multi_modal_projector" in n or n == names.NEWLINE}
+    assert drawn == {n for n in first if "multi_modal_projector" in n or n == tensor_names.NEWLINE}
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 

@@ -11,7 +11,7 @@ from videopath.core.pathology.terms import names_disease, words_of
 from videopath.model.prompts.questions import (
     DIAGNOSIS_START,
     RATIONALE_START,
-    Evidence,
+    SimilarCaseText,
     describe_question,
     diagnose_question,
     one_prompt_question,
@@ -36,7 +36,7 @@ _REFUSALS = frozenset(
 _QUESTIONS = (
     describe_question(None),
     one_prompt_question(None),
-    diagnose_question(None, "", [Evidence("", "")]),
+    diagnose_question(None, "", [SimilarCaseText("", "")]),
 )
 _QUESTION_WORDS = frozenset(
     words_of(" ".join((*_QUESTIONS, DIAGNOSIS_START, RATIONALE_START)))

@@ -25,13 +25,13 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success, write_text
 from videopath.model.architecture.network import Network
-from videopath.model.checkpoints import tensor_names as names
+from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.hub import resolve
 from videopath.model.checkpoints.saving import save_original, write_json
 from videopath.model.device import DTYPES
 from videopath.model.inference.spec import EngineSpec
-from videopath.model.lora import adapter as adapters
+from videopath.model.lora.adapter import ADAPTER_CONFIG, ADAPTER_PREFIX, NON_LORA_FILE, stored_name
 from videopath.model.lora.peft_export import export_adapter
 from videopath.training.data.conversations import Conversations
 from videopath.training.data.instructions import read_instructions
@@ -114,7 +114,7 @@ class Transfer:
         if self.recipe.huggingface and not plain.exists():
             convert(whole, plain)
         for_peft = self.folder(stage) / "peft"
-        if self.recipe.huggingface and stage.lora and not (for_peft / adapters.CONFIG).exists():
+        if self.recipe.huggingface and stage.lora and not (for_peft / ADAPTER_CONFIG).exists():
             shutil.rmtree(for_peft, ignore_errors=True)  # what a kill left of it
             export_adapter(EngineSpec(adapter, base=self._base_of(number)), for_peft)
 
@@ -218,17 +218,15 @@ def save_adapter(network: Network, settings: Lora, base: Path, folder: Path) -> 
     """Write a network's adapters and what else learned in LLaVA-NeXT's LoRA layout; ``base`` is the checkpoint below it."""
     folder.mkdir(parents=True, exist_ok=True)
     learning = {n: p.detach().cpu() for n, p in network.model.named_parameters() if p.requires_grad}
-    adapter = {
-        adapters.stored_name(name): tensor.contiguous() for name, tensor in learning.items() if is_lora(name)
-    }
+    adapter = {stored_name(name): tensor.contiguous() for name, tensor in learning.items() if is_lora(name)}
     others = {
-        adapters.PREFIX + names.to_original(name.replace(".base_layer.", ".")): tensor.clone()
+        ADAPTER_PREFIX + tensor_names.to_original(name.replace(".base_layer.", ".")): tensor.clone()
         for name, tensor in learning.items()
         if not is_lora(name)
     }
     with replaced_on_success(folder / "adapter_model.safetensors") as part:
         save_file(adapter, part, metadata={"format": "pt"})
-    with replaced_on_success(folder / adapters.NON_LORA) as part:
+    with replaced_on_success(folder / NON_LORA_FILE) as part:
         torch.save(others, part)
     write_json(folder / "config.json", network.config.to_original())
     write_json(folder / "generation_config.json", network.config.generation_config())
