@@ -106,8 +106,10 @@ class DiagnosticAgent:
             policy = policy.model_copy(update={"review": review})
         if accept_uncalibrated:
             policy = policy.model_copy(update={"accept_uncalibrated": True})
-        engine = None if isinstance(model, str | Path | EngineSpec) else model
-        spec = EngineSpec.of(model if engine is None else engine.info.source).overridden(
+        source, engine = (
+            (model, None) if isinstance(model, str | Path | EngineSpec) else (model.info.source, model)
+        )
+        spec = EngineSpec.of(source).overridden(
             base=base, device=device, dtype=dtype, accept_licence=accept_licence
         )
         nodes = load_nodes(spec, knowledge, policy, engine=engine, frames=frames, home=home)

@@ -50,11 +50,12 @@ def test_a_bundle_holds_all_and_hashes_all(finished: CaseReport, tmp_path: Path)
     assert bundle.steps == finished.steps
 
 
-def test_a_trace_that_tells_other_steps_than_the_report_is_told(finished: CaseReport, tmp_path: Path) -> None:
+def test_a_trace_with_other_steps_than_the_report_is_a_problem(finished: CaseReport, tmp_path: Path) -> None:
     trace = finished.folder / "trace.jsonl"
     trace.write_text(trace.read_text().replace("is done", "was done"))
     assert any(
-        "same steps" in problem for problem in read_bundle(finished.save_bundle(tmp_path / "a.zip")).problems
+        "different steps" in problem
+        for problem in read_bundle(finished.save_bundle(tmp_path / "a.zip")).problems
     )
 
 
