@@ -42,6 +42,7 @@ from videopath.model.checkpoints.weights import (
 from videopath.model.device import DeviceChoice, check_quantisation, choose_device
 from videopath.model.inference.spec import EngineSpec, ModelSource
 from videopath.model.lora.adapter import (
+    NON_LORA_FILE,
     BaseLayer,
     MergedWeights,
     is_adapter,
