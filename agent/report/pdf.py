@@ -74,6 +74,7 @@ from videopath.agent.report.statements import (
     writer_of,
 )
 from videopath.agent.report.values import change_in_words, moment
+from videopath.core.clock import minute
 from videopath.tools.context import ranks_in_words
 
 _FRAME_SIZE = (62 * mm, 62 * mm)  # an evidence frame is never larger
@@ -93,10 +94,9 @@ def to_pdf(report: CaseReport) -> bytes:
         return document(parts, f"Case {report.case_id}", head, report.notice)
 
 
-def day(moment_utc: str) -> str:
+def time_in_words(time: str) -> str:
     """Return an ISO 8601 time in UTC as ``2026-01-31 14:25 UTC``; other texts are returned as they are."""
-    date, separator, clock = moment_utc.partition("T")
-    return f"{date} {clock[:5]} UTC" if separator and moment_utc.endswith("Z") else moment_utc
+    return f"{minute(time)} UTC" if "T" in time and time.endswith("Z") else time
 
 
 def _outcome(report: CaseReport) -> Iterator[Flowable]:
@@ -104,12 +104,12 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     yield Spacer(1, 3)
     yield grid(("", "", ""), [_identity(report)], (1, 1, 1))
     yield Spacer(1, 8)
-    settled = report.status in _SETTLED
-    box = Table([[list(_verdict(report))]], [WIDTH], splitInRow=1)
+    is_settled = report.status in _SETTLED
+    box = Table([[list(_headline(report))]], [WIDTH], splitInRow=1)
     box.setStyle(
         [
-            ("BACKGROUND", (0, 0), (-1, -1), WASH if settled else WARNING_WASH),
-            ("LINEBEFORE", (0, 0), (0, -1), 3, ACCENT if settled else WARNING),
+            ("BACKGROUND", (0, 0), (-1, -1), WASH if is_settled else WARNING_WASH),
+            ("LINEBEFORE", (0, 0), (0, -1), 3, ACCENT if is_settled else WARNING),
             ("LEFTPADDING", (0, 0), (-1, -1), 10),
             ("TOPPADDING", (0, 0), (-1, -1), 7),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
@@ -122,7 +122,7 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
     if report.has_persons_diagnosis:
         yield from heading(AGENT_SAID)
         yield labelled("Diagnosis", agent_diagnosis_in_words(report) or "none")
-        yield from _sureness(report)
+        yield from _agent_confidence(report)
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
@@ -142,7 +142,7 @@ def _identity(report: CaseReport) -> list[str | Flowable]:
     return [
         labelled("Case", report.case_id, CELL),
         labelled(_kind(report).capitalize(), video, CELL),
-        labelled("Examined", f"{day(report.created) or '–'} by {report.model or 'no model'}", CELL),
+        labelled("Examined", f"{time_in_words(report.created) or '–'} by {report.model or 'no model'}", CELL),
     ]
 
 
@@ -150,7 +150,7 @@ def _kind(report: CaseReport) -> str:
     return "image" if report.video and report.video.kind == "image" else "video"
 
 
-def _verdict(report: CaseReport) -> Iterator[Flowable]:
+def _headline(report: CaseReport) -> Iterator[Flowable]:
     yield text(f"{outcome_title(report)} · {STATUS_IN_WORDS[report.status]}", LABEL)
     yield text(diagnosis_in_words(report) or "none", DIAGNOSIS)
     if report.amended_diagnosis:
@@ -159,28 +159,29 @@ def _verdict(report: CaseReport) -> Iterator[Flowable]:
         yield labelled("Site", report.site)
     yield Spacer(1, 3)
     if not report.has_persons_diagnosis:
-        yield from _sureness(report)
+        yield from _agent_confidence(report)
     signature = report.review[-1] if report.review and report.status in ("signed", "rejected") else None
     if signature:
         verb = "Signed" if report.status == "signed" else "Rejected"
         yield Spacer(1, 4)
         yield labelled(
-            f"{verb} by", f"{signature.reviewer or 'unnamed'}, {day(signature.decided) or 'no date'}"
+            f"{verb} by",
+            f"{signature.reviewer or 'unnamed'}, {time_in_words(signature.decided) or 'no date'}",
         )
         if signature.comment:
             yield labelled("Comment", signature.comment)
-    elif not report.review and settled_by_agent(report):
+    elif not report.review and _is_unsigned(report):
         yield Spacer(1, 4)
         yield text("Not signed by a person.", CELL)
 
 
-def _sureness(report: CaseReport) -> Iterator[Flowable]:
+def _agent_confidence(report: CaseReport) -> Iterator[Flowable]:
     """Write the agent's confidence in its own diagnosis, who vouches for it, and what each look said."""
     own = agent_diagnosis_in_words(report) or "no diagnosis"
     of = f" in {own}" if report.has_persons_diagnosis else ""
-    sure = f"Confidence of the agent{of}: {confidence_in_words(report)}"
+    sentence = f"Confidence of the agent{of}: {confidence_in_words(report)}"
     share = 0.0 if report.provenance.get("calibrated") is False else report.confidence
-    row = Table([[Bar(share, 42 * mm), text(sure, CELL)]], [46 * mm, 95 * mm])
+    row = Table([[Bar(share, 42 * mm), text(sentence, CELL)]], [46 * mm, 95 * mm])
     row.setStyle([("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
     row.hAlign = "LEFT"
     yield row
@@ -189,7 +190,7 @@ def _sureness(report: CaseReport) -> Iterator[Flowable]:
     yield from (text(line, CELL) for line in (*vouchers_in_words(report), *looks_in_words(report)))
 
 
-def settled_by_agent(report: CaseReport) -> bool:
+def _is_unsigned(report: CaseReport) -> bool:
     """Return whether the agent ended the case and nobody has signed it."""
     return report.status in ("done", "abstained")
 
@@ -332,7 +333,7 @@ def _review(report: CaseReport) -> Iterator[Flowable]:
     title = heading(Section.REVIEW.value)
     for number, decision in enumerate(report.review, 1):
         who = f"{number}. {decision.action} by {decision.reviewer or 'an unnamed reviewer'}"
-        parts: list[Flowable] = [*title, labelled(who, day(decision.decided), BODY)]
+        parts: list[Flowable] = [*title, labelled(who, time_in_words(decision.decided), BODY)]
         title = []
         if decision.comment:
             parts.append(text(decision.comment))
@@ -350,7 +351,7 @@ def _addenda(report: CaseReport) -> Iterator[Flowable]:
     for addendum in report.addenda:
         parts: list[Flowable] = [
             *title,
-            labelled(f"Added by {addendum.reviewer}", day(addendum.added), BODY),
+            labelled(f"Added by {addendum.reviewer}", time_in_words(addendum.added), BODY),
         ]
         title = []
         if addendum.diagnosis:
