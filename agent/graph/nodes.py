@@ -146,7 +146,7 @@ class Nodes:
         arguments = {
             "description": description,
             "site": case.site,
-            "exclude_sources": [state["video"], case.facts.sha256, *case.settings.exclude],
+            "exclude_sources": [case.video, case.facts.sha256, *case.settings.exclude],
             "clip": state["request"],
             "also_shown": _earlier_requests(state),
         }

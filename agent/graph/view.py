@@ -29,7 +29,7 @@ class LookView:
 
     @cached_property
     def request(self) -> ClipInput:
-        """Which frames were looked at."""
+        """Which frames the look used."""
         return ClipInput.model_validate(self.data["request"])
 
     @cached_property
@@ -114,6 +114,16 @@ class StateView:
         return self.state["case_id"]
 
     @property
+    def video(self) -> str:
+        """The whole path of the video."""
+        return self.state["video"]
+
+    @property
+    def created(self) -> str:
+        """When intake started, ISO 8601 in UTC."""
+        return self.state["created"]
+
+    @property
     def site(self) -> str | None:
         """The canonical site; None if it was not given."""
         return self.state["site"]
@@ -140,8 +150,13 @@ class StateView:
 
     @property
     def quality(self) -> Json:
-        """What the quality gate found."""
+        """Verdict, sentences and measures of the quality gate."""
         return self.state["quality"]
+
+    @property
+    def knowledge(self) -> Json:
+        """The hashes of the knowledge base that was searched."""
+        return self.state["knowledge"]
 
     @cached_property
     def engine(self) -> EngineInfo | None:
@@ -166,7 +181,7 @@ class StateView:
 
     @cached_property
     def request(self) -> ClipInput:
-        """Which frames the present look is at."""
+        """Which frames the present look uses."""
         return ClipInput.model_validate(self.state["request"])
 
     @cached_property

@@ -48,7 +48,7 @@ def build_report(case: StateView, images: dict[int, str]) -> CaseReport:
     report = CaseReport(
         case_id=case.case_id,
         status="abstained" if look.reasons else "done",
-        created=case.state["created"],
+        created=case.created,
         video=_facts(case, described),
         site=case.site,
         question=case.question,
@@ -184,7 +184,7 @@ def _provenance(case: StateView, look: LookView) -> dict[str, Any]:
             for number, step in enumerate(case.steps, 1)
             if "prompt" in step.hashes
         },
-        "knowledge": case.state["knowledge"],
+        "knowledge": case.knowledge,
         "source": info.source,
         "layout": info.layout,
         "licence": info.licence,
