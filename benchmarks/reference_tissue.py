@@ -24,7 +24,7 @@ from videopath.knowledge.index.encoders import FrameEncoder
 from videopath.knowledge.index.fingerprint import fingerprints
 from videopath.knowledge.storage.manifest import EncoderMark
 from videopath.knowledge.voting.electorate import foreign_to, voters_of
-from videopath.knowledge.voting.leave_group_out import measure
+from videopath.knowledge.voting.leave_group_out import measure_vote
 from videopath.knowledge.voting.reference import FOLDER, SUFFIX, ReferenceTissue
 from videopath.knowledge.voting.vote import Space
 from videopath.media import synthetic
@@ -79,7 +79,7 @@ def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
     asked = _tissue(encoder, [*_tiles(held_out, data), *_clips(held_out, data)])
     space = Space.around(known.vectors)
     voters = voters_of(known, space)
-    measured = measure(
+    measured = measure_vote(
         voters,
         space,
         foreign_to(np.unique(voters.sites), known, space),

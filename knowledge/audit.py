@@ -1,4 +1,4 @@
-"""What a test set shares with a knowledge base: a case that is in both is remembered, not recognised."""
+"""The audit: what a test set shares with a knowledge base. A case that is in both is remembered, not recognised."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from videopath.knowledge.index.viewer import Viewer
 from videopath.knowledge.query import Query
 from videopath.knowledge.records.record import InstructionRecord, OnLeftOut, read_records
 from videopath.knowledge.records.sources import same_source, source_path
-from videopath.knowledge.storage.building import checked_look, looks_at
+from videopath.knowledge.storage.building import encode_clip, encode_clips
 from videopath.knowledge.storage.manifest import MANIFEST
 
 NEAR = 0.95
-"""Cosine from which two descriptions count as nearly the same."""
+"""From this cosine two descriptions count as nearly the same."""
 
-_BLOCK = 1 << 24  # similarities that are in memory at once: 64 MiB
+_BLOCK = 1 << 24  # similarities that are in memory at once (64 MiB)
 
 
 class Overlap(BaseModel, frozen=True):
-    """What a record of the test set shares with records of the knowledge base, for one reason."""
+    """What one record of the test set shares with records of the knowledge base, for one reason."""
 
     reason: Literal["id", "source", "patient", "group", "file", "near-identical frame", "text", "near text"]
-    """The same id; the same video, slide, patient or group by name; the same media file; nearly the same picture; the
-    same words; or nearly the same description."""
+    """The same id; the same source, patient or group by name; the same media file; nearly the same picture; the same
+    description; or nearly the same description."""
     test: str
-    """Id of the record in the test set."""
+    """The id of the record in the test set."""
     base: str
-    """Id of the record in the knowledge base: the most similar for "near text", the first for the other reasons."""
+    """The id of the record in the knowledge base: the most similar for "near text", the first for other reasons."""
     records: int
-    """How many records of the knowledge base it shares this with."""
+    """How many records of the knowledge base share this."""
     shared: str
-    """The id, source, patient, group, file's hash or description in the knowledge base, or how many bits differ."""
+    """The shared id, source, patient, group, file hash or description, or how many bits of the fingerprints differ."""
     similarity: float | None = None
-    """Cosine of the two descriptions, for "near text"."""
+    """The cosine of the two descriptions, for "near text"."""
 
 
 def audit(
@@ -53,29 +53,40 @@ def audit(
     near: float = NEAR,
     viewer: Viewer | None = None,
 ) -> list[Overlap]:
-    """All overlaps of a test set (another knowledge base, too) with a knowledge base, in the order of the test set.
+    """Return all overlaps of a test set, or of another knowledge base, with a knowledge base.
 
-    ``viewer`` sees the test set's clips, of which files and pictures are then compared with what the knowledge base
-    has seen; without one only what is written is compared. Pictures are compared as they stand, not turned. Texts are compared in Unicode's NFKC, without case, punctuation and spacing; ``near`` is the cosine, by the embedder
-    of the knowledge base, from which different ones are listed. Records without a description have no text here.
-    Raises ``InputError`` for a ``near`` outside (0, 1], ``KnowledgeError`` for a clip that cannot be read.
+    Args:
+        test: The records of the test set.
+        base: The knowledge base.
+        near: The cosine by the base's embedder, in (0, 1], from which different descriptions are listed. Equal texts are
+            found in Unicode's NFKC form, without case, punctuation and spacing. Records without a description have no
+            text here.
+        viewer: Encodes the test set's clips, so that files and pictures are compared as well; pictures are compared in
+            all eight turns. Without a viewer only the written fields are compared.
+
+    Returns:
+        The overlaps, in the order of the test set.
+
+    Raises:
+        InputError: ``near`` is outside (0, 1].
+        KnowledgeError: A clip cannot be read.
     """
     if not 0 < near <= 1:
-        raise InputError(f"{near} is no cosine to compare descriptions by; give one above 0 and up to 1.")
+        raise InputError(f"The cosine {near} cannot be used; give one above 0 and up to 1.")
     tested, known = list(test), list(base)
     if not tested:
         return []
-    found = [*_same_ids(tested, known), *_same_sources(tested, known)]
-    found += [*_same_names(tested, known, "patient"), *_same_names(tested, known, "group")]
+    overlaps = [*_same_ids(tested, known), *_same_sources(tested, known)]
+    overlaps += [*_same_names(tested, known, "patient"), *_same_names(tested, known, "group")]
     if viewer is not None:
-        found += _same_pictures(tested, base, viewer)
-    found += [*_same_texts(tested, known), *_near_texts(tested, known, base, near)]
-    place = {record.id: number for number, record in enumerate(tested)}
-    return sorted(found, key=lambda overlap: place[overlap.test])  # stable: reasons stay in their order
+        overlaps += _same_pictures(tested, base, viewer)
+    overlaps += [*_same_texts(tested, known), *_near_texts(tested, known, base, near)]
+    position = {record.id: number for number, record in enumerate(tested)}
+    return sorted(overlaps, key=lambda overlap: position[overlap.test])  # stable: reasons keep their order
 
 
 def records_of(path: str | Path, left_out: OnLeftOut | None = None) -> Iterable[InstructionRecord]:
-    """The records of a knowledge base's folder, or of anything that :func:`read_records` reads."""
+    """Read the records of a knowledge base's folder, or of any file that :func:`read_records` reads."""
     path = Path(path).expanduser()
     return KnowledgeBase.open(path) if (path / MANIFEST).is_file() else read_records(path, left_out=left_out)
 
@@ -94,7 +105,7 @@ def _same_sources(
     for row, record in enumerate(known):
         by_stem[_stem(record.source)][record.source].append(row)
 
-    @cache  # many records are of one source
+    @cache  # many records have the same source
     def rows_of(source: str) -> list[int]:
         others = by_stem.get(_stem(source), {})
         return sorted(row for other, rows in others.items() if same_source(source, other) for row in rows)
@@ -126,16 +137,16 @@ def _same_names(
 def _same_pictures(
     tested: Sequence[InstructionRecord], base: KnowledgeBase, viewer: Viewer
 ) -> Iterator[Overlap]:
-    """Media files that are in both, and records of whose frames one is nearly the same."""
+    """Yield media files that are in both, and records that share a nearly identical frame."""
     for record in tested:
-        looks = looks_at(record, viewer, checked_look)
-        if not looks:
+        clips = encode_clips(record, viewer, encode_clip)
+        if not clips:
             continue
-        prints = turns_of(np.concatenate([look.fingerprints for look in looks]))
-        files = tuple(look.sha256 for look in looks)
-        same = base.excluded(Query(record.text, exclude=files, fingerprints=prints))
+        prints = turns_of(np.concatenate([clip.fingerprints for clip in clips]))
+        files = tuple(clip.sha256 for clip in clips)
+        excluded = base.excluded(Query(record.text, exclude=files, fingerprints=prints))
         for reason in ("file", "near-identical frame"):
-            of_reason = [e for e in same if e.reason == reason]
+            of_reason = [e for e in excluded if e.reason == reason]
             if of_reason:
                 first, count = of_reason[0], len(of_reason)
                 yield Overlap(
@@ -150,9 +161,9 @@ def _stem(source: str) -> str:
 def _same_texts(tested: Sequence[InstructionRecord], known: Sequence[InstructionRecord]) -> Iterator[Overlap]:
     rows: dict[str, list[int]] = defaultdict(list)
     for row, record in enumerate(known):
-        rows[_normalised(record.description)].append(row)
+        rows[_normalised_text(record.description)].append(row)
     for record in tested:
-        text = _normalised(record.description)
+        text = _normalised_text(record.description)
         if text and text in rows:
             first = known[rows[text][0]]
             yield Overlap(
@@ -164,17 +175,19 @@ def _same_texts(tested: Sequence[InstructionRecord], known: Sequence[Instruction
             )
 
 
-def _normalised(text: str) -> str:
-    """ "Crowded  GLANDS." → "crowded glands"."""
+def _normalised_text(text: str) -> str:
+    """Return the words in lower case: "Crowded  GLANDS." → "crowded glands"."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _near_texts(
     tested: Sequence[InstructionRecord], known: Sequence[InstructionRecord], base: KnowledgeBase, near: float
 ) -> Iterator[Overlap]:
-    numbers: dict[str, int] = {"": -1}  # a number for each text; -1 for none
+    numbers: dict[str, int] = {"": -1}  # text → number; -1 for the empty text
     keys = [
-        np.array([numbers.setdefault(_normalised(record.description), len(numbers)) for record in records])
+        np.array(
+            [numbers.setdefault(_normalised_text(record.description), len(numbers)) for record in records]
+        )
         for records in (tested, known)
     ]
     has_text = keys[1] >= 0
@@ -185,13 +198,13 @@ def _near_texts(
         block = rows[start : start + step]
         cosines = base.embedded([tested[row].description for row in block]) @ vectors.T  # [block, known]
         is_near = (cosines >= near) & has_text & (keys[0][block, None] != keys[1])
-        for place in np.flatnonzero(is_near.any(axis=1)):
-            best = int(np.where(is_near[place], cosines[place], -2).argmax())
+        for index in np.flatnonzero(is_near.any(axis=1)):
+            best = int(np.where(is_near[index], cosines[index], -2).argmax())
             yield Overlap(
                 reason="near text",
-                test=tested[block[place]].id,
+                test=tested[block[index]].id,
                 base=known[best].id,
-                records=int(is_near[place].sum()),
+                records=int(is_near[index].sum()),
                 shared=known[best].description,
-                similarity=min(1.0, float(cosines[place, best])),
+                similarity=min(1.0, float(cosines[index, best])),
             )

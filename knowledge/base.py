@@ -157,10 +157,10 @@ class KnowledgeBase:
         folder = Path(folder).expanduser()
         refuse_unwritable(folder.absolute(), "the knowledge base", KnowledgeError)
         encoder = _encoder(embedder or DEFAULT_EMBEDDER)
-        with building.workshop(folder) as shop:
-            filled = building.fill(shop, records, encoder, viewer, left_out, progress)
-            opened = publish_first_version(folder, shop, filled, encoder, viewer, index)
-            shop.done = True
+        with building.build_folder(folder) as build_folder:
+            filled = building.fill(build_folder, records, encoder, viewer, left_out, progress)
+            opened = publish_first_version(folder, build_folder, filled, encoder, viewer, index)
+            build_folder.done = True
         return cls(folder, opened, encoder)
 
     @classmethod
@@ -403,7 +403,7 @@ class KnowledgeBase:
 
     def embedded(self, texts: Sequence[str]) -> np.ndarray:
         """Encode texts by this knowledge base's embedder: float32 [texts, dimension], each of length 1."""
-        return building.encoded(self._embedder, texts)
+        return building.encode_texts(self._embedder, texts)
 
     def verify(self) -> list[str]:
         """Return one sentence for each problem of the files on disk; empty if they are whole."""
@@ -431,8 +431,8 @@ class KnowledgeBase:
             return 0
         check_change(self._opened, new, gone)
         self._refuse_other_viewer(viewer)
-        media = [building.looks_at(record, viewer, building.checked_look) for record in new]
-        vectors = building.encoded(self._embedder, [record.text for record in new], progress)
+        media = [building.encode_clips(record, viewer, building.encode_clip) for record in new]
+        vectors = building.encode_texts(self._embedder, [record.text for record in new], progress)
         self._use(publish_change(self.folder, action, IncomingRecord.joined(new, vectors, media), gone, note))
         return len(new) or len(gone)
 

@@ -1,9 +1,9 @@
-"""The entries of the files and folders that records are read from.
+"""The entries of files and folders that records are read from.
 
-JSON, JSON lines, CSV, Hugging Face ``datasets``, and knowledge bases, those of the format before this one, too.
+These are JSON, JSON lines, CSV, Hugging Face ``datasets``, and knowledge bases of this format and of the one before.
 
-A ``datasets`` folder is one that ``save_to_disk`` wrote: Arrow files, read with pyarrow. Nothing in it is executed and
-no file outside it is opened. Damage that concerns one entry is yielded in its place, so that a reader may go on.
+A ``datasets`` folder has Arrow files that ``save_to_disk`` wrote; pyarrow reads them. Nothing in it is executed, and no
+file outside it is opened. A damaged entry is yielded as an error in its place, so that a reader can continue.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from videopath.knowledge.records.sqlite_file import damage_as_error, open_read_o
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Entry = tuple[str, "Any | KnowledgeError"]
-"""Where an entry stands ("Line 3 of cases.csv"), and the entry or what is wrong with it."""
+FileEntry = tuple[str, "Any | KnowledgeError"]
+"""The position of an entry ("Line 3 of cases.csv"), and the entry or its error."""
 
 COLUMNS = (
     "id", "source", "site", "question", "description", "diagnosis", "licence", "patient", "group", "media",
 )  # fmt: skip
-"""Of a table; ``media`` holds paths, several of them separated by ``|``."""
+"""The columns of a table. ``media`` holds paths, separated by ``|``."""
 DEFAULT_QUESTION = "What is the best diagnosis for this tissue?"
-"""Of a row of a table that has no question."""
+"""The question of a table row that has none."""
 
 _CONVERSATION = (
     "id", "video", "image", "source", "site", "organ", "conversations", "licence", "license", "patient", "group",
     "start", "end",
 )  # fmt: skip
-_SAYS = COLUMNS[1:7]  # what the id of a row that has none is made from
+_CONTENT = COLUMNS[1:7]  # the id of a row without an id is made from these
 _DELIMITERS = (",", ";", "\t")
 _ROWS = 1024  # rows of an Arrow batch that are in memory as Python objects at once
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -59,10 +59,11 @@ class _Splits(BaseModel):
     splits: list[str]
 
 
-def entries(path: Path) -> Iterator[Entry]:
-    """The entries of a file or a ``datasets`` folder, in order.
+def entries(path: Path) -> Iterator[FileEntry]:
+    """Yield the entries of a file or a folder, in order.
 
-    Raises ``KnowledgeError`` for what is wrong with the file as a whole: missing, no header, not whole JSON.
+    Raises:
+        KnowledgeError: The file as a whole cannot be read: it is missing, has no header, or is not whole JSON.
     """
     try:
         if (path / "manifest.json").is_file():
@@ -74,7 +75,7 @@ def entries(path: Path) -> Iterator[Entry]:
         if path.suffix.lower() not in (".csv", ".tsv"):
             yield from _json(path)
             return
-        # bytes that are not UTF-8 become surrogates, which the row that holds them is then refused for
+        # bytes that are not UTF-8 become surrogates, and the row that holds them is rejected
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             yield from _csv(stream, path)
     except OSError as error:
@@ -83,15 +84,15 @@ def entries(path: Path) -> Iterator[Entry]:
         ) from error
 
 
-def _json(path: Path) -> Iterator[Entry]:
-    """The entries of a JSON list or JSON lines."""
+def _json(path: Path) -> Iterator[FileEntry]:
+    """Yield the entries of a JSON list or JSON lines."""
     for entry in json_entries(path, KnowledgeError):
         item = KnowledgeError(entry.problem) if entry.problem else entry.value
         yield f"Record {entry.number} of {path.name}", item
 
 
-def _csv(stream: TextIO, path: Path) -> Iterator[Entry]:
-    """Rows below a header; fields are separated by what the header is separated by: comma, semicolon or tab."""
+def _csv(stream: TextIO, path: Path) -> Iterator[FileEntry]:
+    """Yield the rows below a header. Comma, semicolon or tab separates fields, whichever the header uses most."""
     first = stream.readline()
     stream.seek(0)
     rows = csv.reader(stream, delimiter=max(_DELIMITERS, key=first.count), strict=True)
@@ -149,7 +150,7 @@ def _row_of_table(row: dict[str, Any], place: str) -> dict[str, Any] | Knowledge
         fields["media"] = [_clip(part) for part in _parts(fields["media"])]
     fields.setdefault("question", DEFAULT_QUESTION)
     if "id" not in fields:
-        content = json.dumps([str(fields.get(name, "")).strip() for name in _SAYS], ensure_ascii=True)
+        content = json.dumps([str(fields.get(name, "")).strip() for name in _CONTENT], ensure_ascii=True)
         fields["id"] = f"row-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
     fields.setdefault("source", fields["id"])
     return fields
@@ -160,7 +161,7 @@ def _parts(media: str | list) -> list[Any]:
 
 
 def _clip(part: Any) -> Any:
-    """A path stands for the whole clip."""
+    """Return a path as the clip of the whole file."""
     return {"path": part.strip()} if isinstance(part, str) else part
 
 
@@ -168,8 +169,8 @@ def _has_bad_bytes(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _dataset(folder: Path) -> Iterator[Entry]:
-    """Every split of a folder that ``DatasetDict.save_to_disk`` or ``Dataset.save_to_disk`` wrote."""
+def _dataset(folder: Path) -> Iterator[FileEntry]:
+    """Yield the entries of all splits of a folder that ``save_to_disk`` of Hugging Face ``datasets`` wrote."""
     if (folder / "dataset_dict.json").is_file():
         for name in _checked(_Splits, folder / "dataset_dict.json").splits:
             if not re.fullmatch(r"\w[\w.-]*", name):  # no path out of the folder
@@ -179,27 +180,27 @@ def _dataset(folder: Path) -> Iterator[Entry]:
         yield from _split(folder, "")
     else:
         raise KnowledgeError(
-            f"{folder} is no folder of a saved dataset (no state.json or dataset_dict.json); "
-            "name a file, or a folder that the save_to_disk of Hugging Face datasets wrote."
+            f"{folder} is not a saved dataset (it has no state.json or dataset_dict.json); "
+            "give a file, or a folder that save_to_disk of Hugging Face datasets wrote."
         )
 
 
-def _knowledge_base(folder: Path) -> Iterator[Entry]:
-    """The records of a knowledge base of this format or the one before, which this version does not open."""
+def _knowledge_base(folder: Path) -> Iterator[FileEntry]:
+    """Yield the records of a knowledge base of this format or of the one before, which cannot be opened any more."""
     files = list(folder.glob("records-*.sqlite"))
     if len(files) != 1:
         raise KnowledgeError(f"{folder} has {len(files)} files of records, not one; check it with: verify.")
     with closing(open_read_only(files[0])) as database, damage_as_error(folder):
-        found = database.execute("SELECT * FROM records ORDER BY row")
-        names = [column[0] for column in found.description]
-        for number, values in enumerate(found, start=1):
+        cursor = database.execute("SELECT * FROM records ORDER BY row")
+        names = [column[0] for column in cursor.description]
+        for number, values in enumerate(cursor, start=1):
             row = dict(zip(names, values, strict=True))
             place = f"Record {number} of {folder.name}"
             yield place, _stored(row, place)
 
 
 def _stored(row: dict[str, Any], place: str) -> dict[str, Any] | KnowledgeError:
-    """The fields of a row; a damaged one costs itself alone."""
+    """Return the fields of a row, or the error of a damaged row."""
     fields = {name: row[name] for name in COLUMNS if row.get(name) is not None}
     more = row.get("more") or "{}"
     try:
@@ -209,11 +210,11 @@ def _stored(row: dict[str, Any], place: str) -> dict[str, Any] | KnowledgeError:
     except KnowledgeError as error:
         return error
     if not isinstance(parsed, dict):
-        return KnowledgeError(f"{place} is damaged: its 'more' is no JSON object.")
+        return KnowledgeError(f"{place} is damaged: its 'more' is not a JSON object.")
     return {**fields, **parsed}
 
 
-def _split(folder: Path, prefix: str) -> Iterator[Entry]:
+def _split(folder: Path, prefix: str) -> Iterator[FileEntry]:
     for file in _checked(_State, folder / "state.json").data_files:
         yield from _arrow(folder / file.filename, prefix + file.filename)
 
@@ -227,8 +228,8 @@ def _checked(kind: type[_Model], path: Path) -> _Model:
         raise KnowledgeError(f"{path} is damaged: {field} {first['msg']}.") from error
 
 
-def _arrow(path: Path, name: str) -> Iterator[Entry]:
-    """Rows of an Arrow stream, batch by batch from mapped memory; a damaged batch is searched for its damaged rows."""
+def _arrow(path: Path, name: str) -> Iterator[FileEntry]:
+    """Yield the rows of an Arrow stream from mapped memory. In a damaged batch only the damaged rows are errors."""
     import pyarrow as pa
 
     row = 0
@@ -237,7 +238,7 @@ def _arrow(path: Path, name: str) -> Iterator[Entry]:
         with pa.memory_map(str(path)) as data, pa.ipc.open_stream(data) as stream:
             columns = _columns(stream.schema.names, name)
             for batch in stream:
-                if batch.num_rows > size:  # columns without bytes, made to run for ever
+                if batch.num_rows > size:  # columns without bytes, made to never end
                     raise KnowledgeError(f"{name} states {batch.num_rows} rows in {size} bytes.")
                 for item in _rows(batch.select(columns)):
                     row += 1
@@ -248,14 +249,14 @@ def _arrow(path: Path, name: str) -> Iterator[Entry]:
 
 
 def _columns(names: list[str], name: str) -> list[str]:
-    wanted = _CONVERSATION if "conversations" in names else COLUMNS
+    expected = _CONVERSATION if "conversations" in names else COLUMNS
     if "conversations" not in names and "description" not in names:
         raise KnowledgeError(
             f"{name} has neither a column 'conversations' nor 'description', but {names[:12]}."
         )
-    if repeated := [column for column in wanted if names.count(column) > 1]:
+    if repeated := [column for column in expected if names.count(column) > 1]:
         raise KnowledgeError(f"{name} has the column {repeated[0]!r} twice.")
-    return [column for column in wanted if column in names]
+    return [column for column in expected if column in names]
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[Any]:
@@ -280,7 +281,7 @@ def _row(batch: pa.RecordBatch) -> Any:
         return error
 
 
-def _arrow_entry(item: Any, place: str) -> Entry:
+def _arrow_entry(item: Any, place: str) -> FileEntry:
     if isinstance(item, Exception):
         return place, KnowledgeError(f"{place} is damaged: {str(item).splitlines()[0][:200]}.")
     if "conversations" in item:

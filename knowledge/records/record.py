@@ -1,9 +1,9 @@
-"""Instruction records, and the readers of the files they come in.
+"""Instruction records, and reading them from files.
 
-A JSON list of LLaVA conversations is read, the same as JSON lines, VideoPath's own JSON lines (one
-:class:`InstructionRecord` each), CSV tables, and folders of Hugging Face ``datasets`` with either kind of columns.
-Answers end in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence "… the diagnosis is …" (WSI-Bench
-reports), or name no diagnosis at all.
+These files are read: LLaVA conversations as a JSON list or JSON lines, VideoPath's own JSON lines (one
+:class:`InstructionRecord` each), CSV tables, and folders of Hugging Face ``datasets`` with either kind of columns. An
+answer ends in ``Diagnosis: …`` (ViDRiP-LLaVA's instruction data), in a sentence "… the diagnosis is …" (WSI-Bench
+reports), or names no diagnosis.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from videopath.knowledge.records.sources import infer_site, known_site, source_n
 UNSPECIFIED_LICENCE = "unspecified"
 _VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
 OnLeftOut = Callable[[KnowledgeError], None]
-"""Told of each damaged entry that is left out."""
+"""Called with the error of each entry that is left out."""
 
 _HUMAN = {"human", "user"}
 _MODEL = {"gpt", "assistant"}
 
 
 class Media(BaseModel):
-    """A clip or an image that shows what a record says."""
+    """A clip or an image that shows what a record describes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     path: str = Field(min_length=1)
-    """Within the folder of the data's media; a whole path only where the user's own case names it."""
+    """The path within the media folder of the data. Only the user's own cases have absolute paths."""
     start: float | None = Field(None, ge=0, allow_inf_nan=False)
-    """First second of the segment; none: from the beginning."""
+    """The first second of the segment; ``None`` means the beginning."""
     end: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Last second of the segment; none: to the end."""
+    """The last second of the segment; ``None`` means the end."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Media:
@@ -52,29 +52,29 @@ class Media(BaseModel):
 
 
 class InstructionRecord(BaseModel):
-    """One question about one video or slide, with its answer taken apart. All texts are stripped of outer space."""
+    """One question about one video or slide, with the parts of its answer. Texts lose leading and trailing spaces."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     id: str
     """Unique within a knowledge base."""
     source: str
-    """The video or slide that was asked about; see :func:`videopath.knowledge.records.sources.same_source`."""
+    """The video or slide of the question; see :func:`videopath.knowledge.records.sources.same_source`."""
     site: str | None = None
-    """Canonical anatomical site where the name is known, the given name in lower case elsewhere."""
+    """The canonical anatomical site if the name is known, else the name in lower case."""
     question: str
     description: str = ""
     diagnosis: str = ""
-    """Empty when the answer names none."""
+    """Empty if the answer names no diagnosis."""
     licence: str = UNSPECIFIED_LICENCE
     media: tuple[Media, ...] = ()
-    """The clips or images that show it; none: it is found by its words alone."""
+    """The clips or images. A record without media is found only by its text and words."""
     patient: str | None = None
-    """Whose tissue it is; a case of the same patient is never answered with it."""
+    """The patient id. The record is never used for a case of the same patient."""
     group: str | None = None
-    """What must not stand on both sides of a question, such as a slide's block or a tile's field."""
+    """What must not stand on both sides of a split, such as a slide's block or a tile's field."""
     provenance: dict[str, str] = {}
-    """Of a record that a person signed: case, reviewer, model, what was corrected."""
+    """For a record of a signed case: the case, the reviewer, the model, and what was corrected."""
 
     @field_validator("id", "source", "question", "licence")
     @classmethod
@@ -92,7 +92,7 @@ class InstructionRecord(BaseModel):
 
     @field_validator("patient", "group")
     @classmethod
-    def _none_where_blank(cls, value: str | None) -> str | None:
+    def _blank_is_none(cls, value: str | None) -> str | None:
         return value or None
 
     @field_validator("site")
@@ -101,14 +101,14 @@ class InstructionRecord(BaseModel):
         return known_site(value) or value.lower() if value else None
 
     @model_validator(mode="after")
-    def _says_something(self) -> InstructionRecord:
+    def _has_content(self) -> InstructionRecord:
         if not (self.description or self.diagnosis):
             raise ValueError("has neither a description nor a diagnosis")
         return self
 
     @property
     def text(self) -> str:
-        """What is embedded: the description, or the diagnosis where there is no description."""
+        """The text that is encoded: the description, or the diagnosis if there is no description."""
         return self.description or self.diagnosis
 
 
@@ -117,29 +117,37 @@ def read_records(
 ) -> Iterator[InstructionRecord]:
     """Read the records of a JSON list, JSON lines, a CSV table or a folder of Hugging Face ``datasets``.
 
-    ``licence`` is that of records which name none. Ids that repeat in the file get ``#2``, ``#3`` …
-    Raises ``KnowledgeError`` that names the damaged record (its place, and its id where it has one); with ``left_out``
-    that is called with the error instead, and reading goes on. What is damaged as a whole is an error either way.
+    Args:
+        path: The file or folder.
+        licence: The licence of records that name none.
+        left_out: Called with the error of each damaged entry, which is left out. Without it, the first one is raised.
+
+    Yields:
+        The records. Ids that repeat in the file get ``#2``, ``#3`` …
+
+    Raises:
+        KnowledgeError: An entry is damaged (the message names its position and id) and there is no ``left_out``, the
+            file as a whole is damaged, or it has no records.
     """
     path = Path(path)
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for place, item in entries(path):
         for record in _records_at(place, item, licence or UNSPECIFIED_LICENCE, left_out):
-            count = seen[record.id] = seen.get(record.id, 0) + 1
-            yield record if count == 1 else _renamed(record, seen)
-    if not seen:
+            count = counts[record.id] = counts.get(record.id, 0) + 1
+            yield record if count == 1 else _renamed(record, counts)
+    if not counts:
         raise KnowledgeError(
-            f"{path} holds no records; a JSON list, JSON lines, a CSV table or a saved dataset is read."
+            f"{path} holds no records; give a JSON list, JSON lines, a CSV table or a saved dataset."
         )
 
 
 def write_records(path: str | Path, records: Iterable[InstructionRecord]) -> None:
-    """Write records as JSON lines, whole or not at all; :func:`read_records` gives the same records back."""
+    """Write records as JSON lines, all or none. :func:`read_records` returns the same records."""
     write_text(Path(path), "".join(canonical_json(record) + "\n" for record in records))
 
 
 def to_conversation(record: InstructionRecord) -> dict[str, Any]:
-    """The record in the LLaVA format, in the words of the ViDRiP-LLaVA instruction data."""
+    """Return the record in the LLaVA format, worded like the ViDRiP-LLaVA instruction data."""
     ending = f"{DIAGNOSIS_START} {record.diagnosis}" if record.diagnosis else ""
     extra = record.model_dump(mode="json", include={"patient", "group", "provenance"}, exclude_defaults=True)
     return {
@@ -157,7 +165,7 @@ def to_conversation(record: InstructionRecord) -> dict[str, Any]:
 
 
 def canonical_json(record: InstructionRecord) -> str:
-    """One line of JSON that is the same for equal records, whatever the machine."""
+    """Return one line of JSON, which is the same for equal records on every machine."""
     return json.dumps(record.model_dump(exclude_defaults=True), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -174,7 +182,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _records_at(place: str, item: Any, licence: str, left_out: OnLeftOut | None) -> list[InstructionRecord]:
-    """All records of an entry, or none of them."""
+    """Return all records of an entry, or none if it is damaged."""
     try:
         if isinstance(item, KnowledgeError):
             raise item
@@ -188,9 +196,9 @@ def _records_at(place: str, item: Any, licence: str, left_out: OnLeftOut | None)
 
 def _records_of(item: Any, licence: str, place: str) -> Iterator[InstructionRecord]:
     if not isinstance(item, dict):
-        raise KnowledgeError(f"{place} is not an object with a conversation, but {_shown(item)}.")
+        raise KnowledgeError(f"{place} is not an object with a conversation, but {_shortened(item)}.")
     if "id" in item:
-        place += f" (id {_shown(item['id'])})"
+        place += f" (id {_shortened(item['id'])})"
     if "conversations" not in item:
         yield _checked({"licence": licence, **item}, place)
         return
@@ -202,8 +210,8 @@ def _record_of_exchange(
     item: dict[str, Any], question: str, answer: str, turn: int, licence: str, place: str
 ) -> InstructionRecord:
     visual = _first_text(item, "video", "image")
-    given = item.get("id", visual)
-    name = str(given) if isinstance(given, str | int) else ""
+    record_id = item.get("id", visual)
+    name = str(record_id) if isinstance(record_id, str | int) else ""
     question = _VISUAL_TOKEN.sub(" ", question).strip()
     parts = parse_free_answer(chosen_option(question, answer))
     return _checked(
@@ -223,7 +231,7 @@ def _record_of_exchange(
 
 
 def _media_of(item: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a conversation was about: its video, or its images; ``start`` and ``end`` cut a segment out of a video."""
+    """Return the media of a conversation: its video, with ``start`` and ``end`` if given, or its images."""
     if _first_text(item, "video"):
         segment = {name: item[name] for name in ("start", "end") if item.get(name) is not None}
         return [{"path": path, **segment} for path in _texts(item["video"])]
@@ -236,10 +244,10 @@ def _texts(value: Any) -> list[str]:
 
 
 def _exchanges(turns: Any, place: str) -> Iterator[tuple[str, str]]:
-    """The (question, answer) pairs of a conversation, in order; a system turn before them is passed over."""
+    """Yield the (question, answer) pairs of a conversation, in order. A system turn before them is skipped."""
     if not isinstance(turns, list) or not turns:
         raise KnowledgeError(
-            f"{place} has no conversation: a list of turns is expected, this is {_shown(turns)}."
+            f"{place} has no conversation: a list of turns is expected, this is {_shortened(turns)}."
         )
     pairs = [_turn(turn, place) for turn in turns]
     if pairs[0][0] == "system":
@@ -259,7 +267,7 @@ def _turn(turn: Any, place: str) -> tuple[str, str]:
         speaker, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
         if isinstance(speaker, str) and isinstance(text, str):
             return speaker.lower(), text
-    raise KnowledgeError(f"{place} has a turn without 'from' and 'value' texts: {_shown(turn)}.")
+    raise KnowledgeError(f"{place} has a turn without 'from' and 'value' texts: {_shortened(turn)}.")
 
 
 def _checked(fields: dict[str, Any], place: str) -> InstructionRecord:
@@ -272,16 +280,16 @@ def _checked(fields: dict[str, Any], place: str) -> InstructionRecord:
         raise KnowledgeError(f"{place} is damaged: {f'{field!r}: ' if field else 'it '}{reason}.") from error
 
 
-def _renamed(record: InstructionRecord, seen: dict[str, int]) -> InstructionRecord:
-    name = f"{record.id}#{seen[record.id]}"
-    while name in seen:
+def _renamed(record: InstructionRecord, counts: dict[str, int]) -> InstructionRecord:
+    name = f"{record.id}#{counts[record.id]}"
+    while name in counts:
         name += "#"
-    seen[name] = 1
+    counts[name] = 1
     return record.model_copy(update={"id": name})
 
 
 def _first_text(item: dict[str, Any], *keys: str) -> str:
-    """The first of the fields that is a text; of a list of texts (several images), its first."""
+    """Return the first field that is a text; from a list of texts (several images), its first text."""
     for key in keys:
         value = item.get(key)
         if isinstance(value, list) and value:
@@ -291,6 +299,6 @@ def _first_text(item: dict[str, Any], *keys: str) -> str:
     return ""
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"

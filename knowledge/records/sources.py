@@ -1,7 +1,7 @@
-"""Where a record comes from: its source video or slide, and its anatomical site.
+"""Sources and sites of records.
 
-Two records are of the same source when they show the same video, slide or patient, however the path, the file
-extension, the clip number or the copy was written. Retrieval must never answer a case with itself.
+Two records have the same source if they show the same video, slide or patient, even if the path, the file extension, the
+clip number or the copy differ. Retrieval must never answer a case with itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CLIP_NUMBER = re.compile(r"[_-](?:c|clip[_-]?|seg(?:ment)?[_-]?)\d+$")
 _PATIENT = re.compile(r"tcga-[a-z0-9]{2}-[a-z0-9]{4}(?![a-z0-9])")
 _PREFIX = "vidrip_"
 _COMMON_NAME = re.compile(r"[^\W\d_]*[ _-]?\d*")
-"""Names that many videos have ("001", "case", "frame_12"); any other is taken for the video's own."""
+"""Names that many videos have ("001", "case", "frame_12"). Any other name counts as unique."""
 
 _TCGA_SITES = {
     "ACC": "adrenal gland", "BLCA": "bladder", "BRCA": "breast", "CESC": "cervix", "CHOL": "bile duct",
@@ -30,7 +30,7 @@ _TCGA_SITES = {
     "SARC": "soft tissue", "SKCM": "skin", "STAD": "stomach", "TGCT": "testis", "THCA": "thyroid", "THYM": "thymus",
     "UCEC": "endometrium", "UCS": "endometrium", "UVM": "eye",
 }  # fmt: skip
-"""Project codes of The Cancer Genome Atlas → site. HNSC spans several sites and is left out."""
+"""Project code of The Cancer Genome Atlas → site. HNSC covers several sites, so it is not listed."""
 
 _TCGA_PROJECT = re.compile(r"\bTCGA-([A-Z]{2,4})(?=[/\\]|$)")
 _SITE_BY_NAME = {name: site for site, others in SITES.items() for name in (site, *others)}
@@ -41,7 +41,9 @@ _TISSUE_PHRASE = re.compile(
 
 
 def source_path(source: str) -> tuple[str, ...]:
-    """A source's comparable parts: folders, then the stem without extension and clip number; patients for TCGA.
+    """Return the parts of a source that are compared: folders, then the stem without extension and clip number.
+
+    A TCGA slide has one part, the patient.
 
     >>> source_path("videos/vidrip_d0WDjz9JBiU_c00003.mp4")
     ('videos', 'd0wdjz9jbiu')
@@ -61,7 +63,7 @@ def source_path(source: str) -> tuple[str, ...]:
 
 
 def source_name(visual: str) -> str:
-    """How a record names its source: a TCGA slide by its own id, anything else as the data names it.
+    """Return the name of a source in a record: the slide id for TCGA, else the name in the data.
 
     >>> source_name("TCGA-LUSC/TCGA-21-1083-01Z-00-DX1.8288ca92.pt")
     'TCGA-21-1083-01Z-00-DX1.8288ca92'
@@ -75,10 +77,10 @@ def source_name(visual: str) -> str:
 
 
 def same_source(one: str, other: str) -> bool:
-    """Whether two source names mean the same video, slide or patient.
+    """Return whether two source names mean the same video, slide or patient.
 
-    A path matches a longer one that ends in it: ``case.mp4`` is ``/data/videos/case.mp4``. A name of its own, such as
-    an id, means the same video in any folder; a common one ("001") does not.
+    A path matches a longer path that ends in it: ``case.mp4`` matches ``/data/videos/case.mp4``. A unique name, such as
+    an id, means the same video in any folder; a common name such as "001" does not.
     """
     short, long = sorted((source_path(one), source_path(other)), key=len)
     if short and not _COMMON_NAME.fullmatch(short[-1]):
@@ -87,21 +89,21 @@ def same_source(one: str, other: str) -> bool:
 
 
 def infer_site(question: str, image: str = "") -> str | None:
-    """The canonical site that a question or a TCGA image path names; ``None`` when it names none or several."""
+    """Return the canonical site that a question or a TCGA image path names; ``None`` if it names no site or several."""
     project = _TCGA_PROJECT.search(image)
     if project and project.group(1) in _TCGA_SITES:
         return _TCGA_SITES[project.group(1)]
-    found = {_site_in_phrase(phrase) for phrase in _TISSUE_PHRASE.findall(question.lower())} - {None}
-    return found.pop() if len(found) == 1 else None
+    sites = {_site_in_phrase(phrase) for phrase in _TISSUE_PHRASE.findall(question.lower())} - {None}
+    return sites.pop() if len(sites) == 1 else None
 
 
 def known_site(name: str) -> str | None:
-    """The canonical site of a name, or ``None`` when it is not known."""
+    """Return the canonical site of a name, or ``None`` if it is not known."""
     return _SITE_BY_NAME.get(" ".join(name.lower().replace("_", " ").split()))
 
 
 def _site_in_phrase(phrase: str) -> str | None:
-    """ "ovary / fallopian tube" → "ovary"; "resected sigmoid" → "colon": the longest known ending of the first part."""
+    """Return the site of the longest known ending: "resected sigmoid" → "colon", "ovary / fallopian tube" → "ovary"."""
     for part in phrase.split("/"):
         words = part.split()
         for start in range(len(words)):

@@ -1,4 +1,4 @@
-"""A file of records that may come from a stranger: opened for reading, and its damage told as ours."""
+"""SQLite files of records that may come from a stranger: opened read-only, and damage raises ``KnowledgeError``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from videopath.core.errors import KnowledgeError
 _DAMAGE = (
     sqlite3.Error, ValidationError, TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError,
 )  # fmt: skip
-"""What reading raises when cells hold something else than they should."""
+"""The errors of reading cells that hold something else than they should."""
 _LONGEST_CELL = 64 << 20  # bytes
-_PATIENCE = 60.0  # seconds that one question to the records may take
-_STEPS = 100_000  # of SQLite's machine between two looks at the clock
-_GENERATED = (2, 3)  # SQLite's numbers of columns that are computed when they are read or written
+_PATIENCE = 60.0  # seconds that one query may take
+_STEPS = 100_000  # SQLite's steps between two looks at the clock
+_GENERATED = (2, 3)  # SQLite's codes for columns that are computed when they are read or written
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a file of records, also on a read-only disk; may be used from several threads.
+    """Open a file of records, also on a read-only disk. Several threads may use the connection.
 
-    Raises ``KnowledgeError`` for a file that is no database, and for one with views, triggers or computed columns:
-    these are programs, which may run for ever, and no version of VideoPath writes them.
+    Raises:
+        KnowledgeError: The file is not a database, or has views, triggers or computed columns. These are programs, which
+            may run for ever, and VideoPath never writes them.
     """
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
     with damage_as_error(path.parent):
@@ -42,20 +43,20 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         database.close()
         kind, name = programs[0]
         raise KnowledgeError(
-            f"The records in {path.parent} have a {kind} ({str(name)[:60]!r}), where only tables are read: "
+            f"The records in {path.parent} have a {kind} ({str(name)[:60]!r}), which VideoPath never writes: "
             "they are not opened."
         )
     return database
 
 
 def limit_cells(database: sqlite3.Connection) -> None:
-    """Let no text or function of the database take more memory than any record of ours."""
+    """Limit the memory of any text or function of the database."""
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
 
 
 @contextmanager
 def in_time(database: sqlite3.Connection) -> Iterator[None]:
-    """Interrupt a question that takes longer than any of ours. Raises ``KnowledgeError`` then."""
+    """Interrupt a query within the block that takes more than 60 seconds, and raise ``KnowledgeError``."""
     end = time.monotonic() + _PATIENCE
     database.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     try:
@@ -72,19 +73,19 @@ def in_time(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _programs(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(kind, name) of what would be run by reading."""
+    """Return (kind, name) of everything that SQLite would run when the file is read."""
     entries = database.execute("SELECT type, name FROM sqlite_master").fetchall()
-    found = [(kind, name) for kind, name in entries if kind not in ("table", "index")]
+    programs = [(kind, name) for kind, name in entries if kind not in ("table", "index")]
     for kind, table in entries:
         columns = database.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,)).fetchall()
         if kind == "table":
-            found += [("computed column", name) for name, hidden in columns if hidden in _GENERATED]
-    return found
+            programs += [("computed column", name) for name, hidden in columns if hidden in _GENERATED]
+    return programs
 
 
 @contextmanager
 def damage_as_error(folder: Path) -> Iterator[None]:
-    """Turn what damaged records raise into ``KnowledgeError``."""
+    """Raise ``KnowledgeError`` for the errors that damaged records cause."""
     try:
         yield
     except KnowledgeError:

@@ -1,11 +1,11 @@
-"""Building a knowledge base from any number of records: memory stays bounded, and a build that was stopped goes on.
+"""Building a knowledge base from any number of records: memory stays bounded, and a build that was killed continues.
 
     .building/lock            held by the process that builds
-    .building/vectors.sqlite  what it has embedded and seen so far, by the hash of the text or of the clip
+    .building/vectors.sqlite  what is encoded so far, by the hash of the text or of the clip
     .building/records.part    the records of this attempt
 
-The folder is removed when the build ends well. After a kill, the same command reads the records again, which is quick,
-and embeds only what is not there yet.
+The folder is removed when the build succeeds. After a kill, the same command reads the records again, which is fast, and
+encodes only what is missing.
 """
 
 from __future__ import annotations
@@ -44,36 +44,36 @@ CREATE TABLE IF NOT EXISTS looks (
 
 
 class BuildFolder:
-    """The folder of one build, and what it has made so far."""
+    """The working folder of one build, with the vectors that are made so far."""
 
     def __init__(self, folder: Path, database: sqlite3.Connection) -> None:
         self.records = folder / "records.part"
         self.done = False
-        """Whether what was made is not needed any more."""
+        """Whether the build succeeded, so that the folder is not needed any more."""
         self._database = database
 
     def is_empty(self) -> bool:
-        """Whether nothing was made yet that a later build could use."""
+        """Return whether nothing is made yet that a later build could use."""
         return not any(
             self._database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
             for table in ("texts", "looks")
         )
 
-    def texts_of(self, encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
-        """Vectors of texts, float32 [len(texts), dimension]; those that are not there yet are embedded and kept."""
+    def text_vectors(self, encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
+        """Return the vectors of texts, float32 [len(texts), dimension]; missing ones are encoded and stored."""
         keys = [_key(encoder.sha256, text) for text in texts]
-        known = dict(self._found("SELECT key, vector FROM texts WHERE key = ?", keys))
-        new = list({key: place for place, key in enumerate(keys) if key not in known}.values())
+        known = dict(self._stored("SELECT key, vector FROM texts WHERE key = ?", keys))
+        new = list({key: index for index, key in enumerate(keys) if key not in known}.values())
         if new:
-            vectors = encoded(encoder, [texts[place] for place in new])
-            rows = [(keys[place], vector.tobytes()) for place, vector in zip(new, vectors, strict=True)]
+            vectors = encode_texts(encoder, [texts[index] for index in new])
+            rows = [(keys[index], vector.tobytes()) for index, vector in zip(new, vectors, strict=True)]
             self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
             self._database.commit()
             known |= dict(rows)
         return np.stack([np.frombuffer(known[key], np.float32) for key in keys])
 
-    def look_of(self, viewer: Viewer, media: Media) -> EncodedMedia:
-        """A look at a clip; kept as long as its file does not change."""
+    def encoded_clip(self, viewer: Viewer, media: Media) -> EncodedMedia:
+        """Return a clip as the viewer sees it. It is stored and reused until its file changes."""
         key = _key(viewer.sha256, viewer.name, viewer.stamp(media), media.model_dump_json())
         row = self._database.execute(
             "SELECT sha256, vectors, fingerprints FROM looks WHERE key = ?", (key,)
@@ -85,13 +85,13 @@ class BuildFolder:
                 np.frombuffer(prints, np.uint8).reshape(-1, FINGERPRINT_BYTES),
                 sha256,
             )
-        look = checked_look(viewer, media)
+        look = encode_clip(viewer, media)
         values = (key, look.sha256, look.vectors.tobytes(), look.fingerprints.tobytes())
         self._database.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?)", values)
         self._database.commit()
         return look
 
-    def _found(self, query: str, keys: Iterable[bytes]) -> Iterator[tuple]:
+    def _stored(self, query: str, keys: Iterable[bytes]) -> Iterator[tuple]:
         for key in keys:
             row = self._database.execute(query, (key,)).fetchone()
             if row is not None:
@@ -99,21 +99,22 @@ class BuildFolder:
 
 
 @contextmanager
-def workshop(folder: Path) -> Iterator[BuildFolder]:
-    """The workshop of a folder; removed after a build that ended well, and after one that made no vector yet.
+def build_folder(folder: Path) -> Iterator[BuildFolder]:
+    """Open the working folder of a build. It is removed after a build that succeeded or made no vector yet.
 
-    Raises ``KnowledgeError`` where another process is building there, or the folder cannot be written.
+    Raises:
+        KnowledgeError: Another process builds there, or the folder cannot be written.
     """
-    place = folder / _FOLDER
-    shop = None
+    path = folder / _FOLDER
+    build = None
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / "lock", timeout=0), closing(_database(place)) as database:
-            shop = BuildFolder(place, database)
+        path.mkdir(parents=True, exist_ok=True)
+        with FileLock(path / "lock", timeout=0), closing(_database(path)) as database:
+            build = BuildFolder(path, database)
             try:
-                yield shop
+                yield build
             finally:
-                shop.done = shop.done or shop.is_empty()
+                build.done = build.done or build.is_empty()
     except Timeout as error:
         raise KnowledgeError(
             f"Another process is building the knowledge base {folder}; wait until it has ended."
@@ -121,14 +122,14 @@ def workshop(folder: Path) -> Iterator[BuildFolder]:
     except (OSError, sqlite3.Error) as error:
         raise write_error(folder, error) from error
     finally:
-        if shop is not None and shop.done:
-            shutil.rmtree(place, ignore_errors=True)
+        if build is not None and build.done:
+            shutil.rmtree(path, ignore_errors=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
 
 
-def _database(place: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(place / "vectors.sqlite")
+def _database(folder: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(folder / "vectors.sqlite")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     database.executescript(_SCHEMA)
@@ -137,16 +138,16 @@ def _database(place: Path) -> sqlite3.Connection:
 
 @dataclass(frozen=True)
 class BuildContents:
-    """What a workshop holds once all its vectors are made."""
+    """The contents of a build folder when all vectors are made."""
 
     records: int
     data_sha256: str
     image_rows: np.ndarray
-    """int64: the row of each vector of the image view, in their order."""
+    """int64 [vectors of the image view]: the row of each vector."""
 
 
 def fill(
-    shop: BuildFolder,
+    build: BuildFolder,
     records: Iterable[InstructionRecord],
     encoder: TextEncoder,
     viewer: Viewer | None,
@@ -155,11 +156,19 @@ def fill(
 ) -> BuildContents:
     """Write the records' file and make all vectors.
 
-    Raises ``KnowledgeError`` for no records, a repeated id, and a clip that cannot be read; with ``left_out`` such a
-    record is left out and that is told.
+    Args:
+        build: The working folder.
+        records: The records.
+        encoder: Encodes their texts.
+        viewer: Encodes their clips, or ``None``.
+        left_out: Called with the error of each record whose clip cannot be read; the record is left out.
+        progress: Called with (texts and clips done, total).
+
+    Raises:
+        KnowledgeError: There are no records, an id repeats, or a clip cannot be read and there is no ``left_out``.
     """
-    shop.records.unlink(missing_ok=True)
-    with StoreWriter(shop.records) as store:
+    build.records.unlink(missing_ok=True)
+    with StoreWriter(build.records) as store:
         clips = 0
         for record in records:
             store.insert(record)
@@ -170,37 +179,37 @@ def fill(
                 "There are no records to build a knowledge base from; at least one is needed."
             )
         store.optimise()
-        tell = _Counted(total + clips, progress)
-        rows = _see(shop, store, viewer, left_out, tell) if viewer else []
+        count = _Counter(total + clips, progress)
+        rows = _encode_media(build, store, viewer, left_out, count) if viewer else []
         if not len(store):
-            raise KnowledgeError("No record is left: the clip of every one could not be read.")
+            raise KnowledgeError("No record is left: no record's clip could be read.")
         for group in _groups(store.numbered()):
-            shop.texts_of(encoder, [record.text for _, record in group])
-            tell(len(group))
+            build.text_vectors(encoder, [record.text for _, record in group])
+            count(len(group))
         return BuildContents(len(store), store.data_sha256, np.array(rows, np.int64))
 
 
 def text_chunks(
-    shop: BuildFolder, encoder: TextEncoder, numbered: Iterable[tuple[int, InstructionRecord]]
+    build: BuildFolder, encoder: TextEncoder, numbered: Iterable[tuple[int, InstructionRecord]]
 ) -> Iterator[np.ndarray]:
-    """The vectors of all records, chunk by chunk."""
+    """Yield the text vectors of all records, chunk by chunk."""
     for group in _groups(numbered):
-        yield shop.texts_of(encoder, [record.text for _, record in group])
+        yield build.text_vectors(encoder, [record.text for _, record in group])
 
 
 def image_chunks(
-    shop: BuildFolder, viewer: Viewer, numbered: Iterable[tuple[int, InstructionRecord]]
+    build: BuildFolder, viewer: Viewer, numbered: Iterable[tuple[int, InstructionRecord]]
 ) -> Iterator[np.ndarray]:
-    """The vectors of all records' clips, chunk by chunk."""
+    """Yield the vectors of all records' clips, chunk by chunk."""
     clips = (media for _, record in numbered for media in record.media)
     for group in _groups(clips):
-        yield np.concatenate([shop.look_of(viewer, media).vectors for media in group])
+        yield np.concatenate([build.encoded_clip(viewer, media).vectors for media in group])
 
 
-def looks_at(
+def encode_clips(
     record: InstructionRecord, viewer: Viewer | None, look: Callable[[Viewer, Media], EncodedMedia]
 ) -> list[EncodedMedia]:
-    """What a record's clips look like. Raises ``KnowledgeError`` that names the record where one cannot be read."""
+    """Return a record's clips as the viewer sees them. An unreadable clip raises ``KnowledgeError`` with the record's id."""
     if viewer is None:
         return []
     try:
@@ -209,11 +218,11 @@ def looks_at(
         raise KnowledgeError(f"The record {record.id!r} cannot be seen: {error}") from error
 
 
-def checked_look(viewer: Viewer, media: Media) -> EncodedMedia:
-    """A look, refused where the viewer gave something else than it says."""
+def encode_clip(viewer: Viewer, media: Media) -> EncodedMedia:
+    """Return a clip as the viewer sees it; reject vectors that are not finite or not of the stated dimension."""
     look = viewer.look(media)
-    good = look.vectors.ndim == 2 and look.vectors.shape[1] == viewer.dimension
-    if not (good and len(look.vectors) and np.isfinite(look.vectors).all()):
+    fits = look.vectors.ndim == 2 and look.vectors.shape[1] == viewer.dimension
+    if not (fits and len(look.vectors) and np.isfinite(look.vectors).all()):
         raise KnowledgeError(
             f"The image encoder {viewer.name!r} gave vectors {look.vectors.shape}, not finite ones of "
             f"(clips, {viewer.dimension})."
@@ -221,8 +230,8 @@ def checked_look(viewer: Viewer, media: Media) -> EncodedMedia:
     return EncodedMedia(unit_rows(look.vectors), look.fingerprints, look.sha256)
 
 
-def encoded(encoder: TextEncoder, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-    """Vectors of texts, refused where the encoder gave something else than it says."""
+def encode_texts(encoder: TextEncoder, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+    """Encode texts to float32 [len(texts), dimension]; reject vectors that are not finite or have another shape."""
     if not texts:
         return np.zeros((0, encoder.dimension), np.float32)
     vectors = unit_rows(encoder.encode(texts, progress))
@@ -234,8 +243,8 @@ def encoded(encoder: TextEncoder, texts: Sequence[str], progress: Progress | Non
     return vectors
 
 
-class _Counted:
-    """Tells how much is done of all."""
+class _Counter:
+    """Counts what is done and reports it."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._total, self._done, self._progress = total, 0, progress
@@ -246,27 +255,27 @@ class _Counted:
             self._progress(self._done, self._total)
 
 
-def _see(
-    shop: BuildFolder, store: StoreWriter, viewer: Viewer, left_out: OnLeftOut | None, tell: _Counted
+def _encode_media(
+    build: BuildFolder, store: StoreWriter, viewer: Viewer, left_out: OnLeftOut | None, count: _Counter
 ) -> list[int]:
     rows: list[int] = []
     for row, record in store.numbered():
         try:
-            looks = looks_at(record, viewer, shop.look_of)
+            looks = encode_clips(record, viewer, build.encoded_clip)
         except KnowledgeError as error:
             if left_out is None:
                 raise
             left_out(error)
             store.remove(record.id)
             continue
-        store.add_looks(row, looks)
+        store.add_media(row, looks)
         rows += [row for look in looks for _ in look.vectors]
-        tell(len(record.media))
+        count(len(record.media))
     return rows
 
 
 def _groups(items: Iterable[_T]) -> Iterator[list[_T]]:
-    """Lists of as many items as are embedded at once."""
+    """Yield lists of as many items as are encoded at once."""
     rest = iter(items)
     while group := list(islice(rest, _TEXTS_AT_ONCE)):
         yield group

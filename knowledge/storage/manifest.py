@@ -1,4 +1,4 @@
-"""``manifest.json``: which files a knowledge base consists of, in which version, and what changed from one to the next."""
+"""``manifest.json``: the files of a knowledge base, its version, and what each version changed."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from videopath.knowledge.index.encoders import NamedEncoder
 
 MANIFEST = "manifest.json"
 FORMAT = "videopath-knowledge/2"
-_BEFORE = "videopath-knowledge/1"
+_PREVIOUS_FORMAT = "videopath-knowledge/1"
 
 """How the vectors of a view are searched: see :mod:`videopath.knowledge.index.vectors`."""
 FrameViews = Literal["whole", "parts"]
-"""How an encoder is shown a frame: as it is, or in its quadrants where it is large enough."""
+"""How a frame is shown to an encoder: as it is, or in its quadrants if it is large enough."""
 JOIN = " + "
-"""Between the names of encoders that are used together."""
+"""Stands between the names of encoders that are used together."""
 FRAME_VIEWS: tuple[FrameViews, ...] = ("whole", "parts")
 
 
 class DataFile(BaseModel, frozen=True):
-    """A file beside the manifest; its name begins with what it is and goes on with its hash."""
+    """A file beside the manifest. Its name has the kind of the file and a part of its hash."""
 
     name: str = Field(pattern=r"^[a-z]+-[0-9a-f]{12}\.[a-z]+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0)
-    """Bytes."""
+    """In bytes."""
 
 
 class EncoderMark(BaseModel, frozen=True):
-    """What made the vectors of a view."""
+    """Which encoder made the vectors of a view."""
 
     name: str
     sha256: str
     dimension: int = Field(ge=1)
     views: FrameViews = "whole"
-    """Of pictures."""
+    """How frames were shown to it."""
     members: tuple[EncoderMark, ...] = ()
-    """Of several encoders together: each one, in the order in which their vectors stand one behind the other."""
+    """The encoders that are joined, in the order of their vectors; empty for one encoder."""
 
     @classmethod
     def of(cls, encoder: NamedEncoder) -> EncoderMark:
-        """The mark of an embedder, an encoder of frames or a viewer."""
+        """Return the mark of an embedder, a frame encoder or a viewer."""
         return cls(
             name=encoder.name,
             sha256=encoder.sha256,
@@ -67,7 +67,7 @@ class EncoderMark(BaseModel, frozen=True):
 
     @classmethod
     def joined(cls, marks: Sequence[EncoderMark]) -> EncoderMark:
-        """The mark of several encoders whose vectors stand one behind the other."""
+        """Return the mark of several encoders whose vectors are concatenated."""
         return cls(
             name=JOIN.join(mark.name for mark in marks),
             sha256=hashlib.sha256("\n".join(mark.sha256 for mark in marks).encode()).hexdigest(),
@@ -77,19 +77,19 @@ class EncoderMark(BaseModel, frozen=True):
 
     @property
     def each(self) -> tuple[EncoderMark, ...]:
-        """The encoders by themselves: its members, or itself."""
+        """The single encoders: the members, or this encoder itself."""
         return self.members or (self,)
 
     @model_serializer(mode="wrap")
-    def _as_ever(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """What a manifest said before there were views and members, where they are as they were."""
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out default views and members, so that manifests of earlier versions keep their hash."""
         content = write(self)
-        new = {"views": self.views != "whole", "members": bool(self.members)}
-        return {key: value for key, value in content.items() if new.get(key, True)}
+        is_set = {"views": self.views != "whole", "members": bool(self.members)}
+        return {key: value for key, value in content.items() if is_set.get(key, True)}
 
 
-class Part(BaseModel, frozen=True):
-    """Vectors of a view that were written together."""
+class IndexPart(BaseModel, frozen=True):
+    """Vectors of a view that were written together, with their index."""
 
     view: StoredView
     kind: IndexKind
@@ -108,14 +108,14 @@ class VersionChange(BaseModel, frozen=True):
     updated: int = 0
     removed: int = 0
     records: int
-    """How many there are in this version."""
+    """How many records this version has."""
     data_sha256: str
-    """Of the records of this version: what a report names."""
+    """Hash of the records of this version; reports state it."""
     note: str = ""
 
 
 class Manifest(BaseModel):
-    """What the file says."""
+    """The content of ``manifest.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -127,11 +127,11 @@ class Manifest(BaseModel):
     embedder: EncoderMark
     image_encoder: EncoderMark | None
     records: DataFile
-    parts: tuple[Part, ...]
+    parts: tuple[IndexPart, ...]
     changes: tuple[VersionChange, ...]
-    """Of every version, the first one first."""
+    """The change of each version, the first version first."""
     measures: DataFile | None = None
-    """What the knowledge base found out about itself; see :mod:`videopath.knowledge.voting.measure`."""
+    """The measure of the base's vote; see :mod:`videopath.knowledge.voting.measure`."""
 
     @property
     def files(self) -> list[DataFile]:
@@ -140,7 +140,7 @@ class Manifest(BaseModel):
 
     @property
     def part_files(self) -> list[DataFile]:
-        """The files of the views."""
+        """The files of all views."""
         return [file for part in self.parts for file in part.files]
 
     @property
@@ -148,22 +148,22 @@ class Manifest(BaseModel):
         """One hash for all parts of the views."""
         return hashlib.sha256("".join(file.sha256 for file in self.part_files).encode()).hexdigest()
 
-    def parts_of(self, view: StoredView) -> list[Part]:
-        """The parts of a view, the oldest first."""
+    def parts_of(self, view: StoredView) -> list[IndexPart]:
+        """Return the parts of a view, the oldest first."""
         return [part for part in self.parts if part.view == view]
 
     def mark_of(self, view: StoredView) -> EncoderMark | None:
-        """What made the vectors of a view."""
+        """Return the encoder of a view."""
         return self.embedder if view == "text" else self.image_encoder
 
     def to_text(self) -> str:
-        """The file's text: with a hash of everything else in it."""
+        """Return the file's text, with a hash of everything else in it."""
         content = self.model_dump(mode="json", exclude=None if self.measures else {"measures"})
         return json.dumps({**content, "sha256": _sha256_of(content)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check ``manifest.json``. Raises ``KnowledgeError`` where there is none or it is damaged."""
+    """Read and check ``manifest.json``. Raises ``KnowledgeError`` if it is missing or damaged."""
     path = folder / MANIFEST
     try:
         data = manifest_bytes(folder)
@@ -191,26 +191,28 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def manifest_bytes(folder: Path) -> bytes:
-    """The file's bytes; a checkout on Windows may have changed the line ends."""
+    """Return the file's bytes with newline line ends, which a checkout on Windows may have changed."""
     return (folder / MANIFEST).read_bytes().replace(b"\r\n", b"\n")
 
 
 def data_file(path: Path, name: str) -> DataFile:
-    """What the manifest says of a file that is about to get ``name``, with ``-<hash>`` before its ending."""
+    """Return the manifest's entry for a file that will be named ``name`` with ``-<hash>`` before its ending."""
     digest = sha256_file(path)
     stem, _, suffix = name.partition(".")
     return DataFile(name=f"{stem}-{digest[:12]}.{suffix}", sha256=digest, size=path.stat().st_size)
 
 
 def _refuse_other_format(content: dict[str, object], folder: Path) -> None:
-    found = content["format"]
-    if found == _BEFORE:
+    format_name = content["format"]
+    if format_name == _PREVIOUS_FORMAT:
         raise KnowledgeError(
-            f"{folder} was made by an earlier version of VideoPath; make it anew from its records with: "
+            f"{folder} was made by an earlier version of VideoPath; build it again from its records with: "
             "videopath knowledge build NEW_FOLDER OLD_FOLDER."
         )
-    if found != FORMAT:
-        raise KnowledgeError(f"{folder / MANIFEST} has the format {found!r}; this version reads {FORMAT!r}.")
+    if format_name != FORMAT:
+        raise KnowledgeError(
+            f"{folder / MANIFEST} has the format {format_name!r}; this version reads {FORMAT!r}."
+        )
 
 
 def _sha256_of(content: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""How one version of a knowledge base follows another: the first of a build, the next of a change."""
+"""New versions of a knowledge base: the first version of a build, and the next version of a change."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from videopath.knowledge.storage.manifest import (
     FORMAT,
     DataFile,
     EncoderMark,
+    IndexPart,
     Manifest,
-    Part,
     VersionChange,
     read_manifest,
 )
@@ -47,64 +47,64 @@ Action = Literal["add", "update", "remove"]
 
 @dataclass(frozen=True)
 class IncomingRecord:
-    """A record that comes in, as it is found by its words and by its clips."""
+    """A new record with its text vector and its encoded clips."""
 
     record: InstructionRecord
     vector: np.ndarray
-    """float32 [dimension] of its text."""
-    looks: Sequence[EncodedMedia]
+    """float32 [dimension]: the vector of its text."""
+    media: Sequence[EncodedMedia]
 
     @classmethod
     def joined(
         cls,
         records: Iterable[InstructionRecord],
         vectors: np.ndarray,
-        looks: Iterable[Sequence[EncodedMedia]],
+        media: Iterable[Sequence[EncodedMedia]],
     ) -> list[Self]:
-        """Entries of records, their texts' vectors [records, dimension] and their looks."""
-        return [cls(*parts) for parts in zip(records, vectors, looks, strict=True)]
+        """Join records, their text vectors, float32 [records, dimension], and their encoded clips."""
+        return [cls(*parts) for parts in zip(records, vectors, media, strict=True)]
 
 
 def publish_first_version(
     folder: Path,
-    shop: BuildFolder,
-    filled: BuildContents,
+    build: BuildFolder,
+    contents: BuildContents,
     encoder: TextEncoder,
     viewer: Viewer | None,
     index: IndexChoice,
 ) -> OpenedVersion:
-    """Make the content of a workshop that of the folder."""
+    """Make the contents of a build folder the folder's first or next version."""
     with write_lock(folder):
-        before = _version_of(folder)
-        store = RecordStore(shop.records)
-        text = text_chunks(shop, encoder, store.numbered())
+        before = _version_number(folder)
+        store = RecordStore(build.records)
+        text = text_chunks(build, encoder, store.numbered())
         parts = [write_part(folder, "text", store.rows(), text, encoder.dimension, index)]
-        if viewer is not None and len(filled.image_rows):
-            images = image_chunks(shop, viewer, store.numbered())
-            parts.append(write_part(folder, "image", filled.image_rows, images, viewer.dimension, index))
+        if viewer is not None and len(contents.image_rows):
+            images = image_chunks(build, viewer, store.numbered())
+            parts.append(write_part(folder, "image", contents.image_rows, images, viewer.dimension, index))
         store.close()
         path = temporary_path(folder, "records")
-        shop.records.replace(path)
+        build.records.replace(path)
         manifest = Manifest(
             format=FORMAT,
             version=before + 1,
-            count=filled.records,
-            data_sha256=filled.data_sha256,
+            count=contents.records,
+            data_sha256=contents.data_sha256,
             embedder=EncoderMark.of(encoder),
             image_encoder=None if viewer is None else EncoderMark.of(viewer),
             records=name_by_hash(path, "records.sqlite"),
             parts=tuple(parts),
             changes=(),
         )
-        return _published(folder, _with_change(manifest, "build", added=filled.records))
+        return _published(folder, _with_change(manifest, "build", added=contents.records))
 
 
 def publish_change(
     folder: Path, action: Action, new: Sequence[IncomingRecord], gone: Sequence[str], note: str
 ) -> OpenedVersion:
-    """Take records out by their ids, put others in, and make that the folder's content.
+    """Remove records by their ids, insert others, and publish the result as the next version.
 
-    What another process has changed since is kept. Raises ``KnowledgeError`` as :func:`check_change`.
+    Changes that another process has made meanwhile are kept. Raises ``KnowledgeError`` like :func:`check_change`.
     """
     with write_lock(folder):
         current = read_version(folder)
@@ -112,8 +112,8 @@ def publish_change(
         before = current.manifest
         path = temporary_path(folder, "records")
         with StoreWriter(path, folder / before.records.name, before.data_sha256) as store:
-            dead = [store.remove(record_id) for record_id in gone]
-            rows = [store.insert(entry.record, entry.looks) for entry in new]
+            removed = [store.remove(record_id) for record_id in gone]
+            rows = [store.insert(entry.record, entry.media) for entry in new]
             count, data_sha256 = len(store), store.data_sha256
         added = _parts_of(folder, rows, new) if new else []
         after = before.model_copy(
@@ -122,7 +122,7 @@ def publish_change(
                 "count": count,
                 "data_sha256": data_sha256,
                 "records": name_by_hash(path, "records.sqlite"),
-                "parts": tuple(merge_parts(folder, current, added, _alive(current, dead, rows))),
+                "parts": tuple(merge_parts(folder, current, added, _alive(current, removed, rows))),
             }
         )
         changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
@@ -132,7 +132,7 @@ def publish_change(
 
 
 def publish_merge(folder: Path) -> OpenedVersion:
-    """Write every view anew in one part, without vectors of records that were removed."""
+    """Rewrite each view as one part, without vectors of removed records."""
     with write_lock(folder):
         current = read_version(folder)
         parts = rewrite_parts(folder, current, _alive(current, [], []))
@@ -142,7 +142,7 @@ def publish_merge(folder: Path) -> OpenedVersion:
 
 
 def publish_measurement(folder: Path, models: Mapping[str, ModelMeasure] | None = None) -> OpenedVersion:
-    """Measure the vote of the folder's cases anew, as a version of its own; ``models`` come to those that it has."""
+    """Measure the vote of the folder's cases again and publish it as a version; ``models`` are added to its models."""
     with write_lock(folder):
         manifest = read_version(folder).manifest
         after = manifest.model_copy(update={"version": manifest.version + 1})
@@ -151,57 +151,57 @@ def publish_measurement(folder: Path, models: Mapping[str, ModelMeasure] | None 
 
 
 def check_change(current: OpenedVersion, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
-    """Raise ``KnowledgeError`` for ids to take out that are not there, ids to put in that are, and a removal of all."""
+    """Raise ``KnowledgeError`` if an id to remove is missing, an id to insert exists, or no record would be left."""
     store = current.store
     for record_id in gone:
         if store.row_of(record_id) is None:
             raise KnowledgeError(f"The knowledge base has no record {record_id!r}.")
-    seen: set[str] = set()
+    new_ids: set[str] = set()
     leaving = set(gone)
     for record in new:
-        if record.id in seen or (record.id not in leaving and store.row_of(record.id) is not None):
+        if record.id in new_ids or (record.id not in leaving and store.row_of(record.id) is not None):
             raise KnowledgeError(
                 f"The record id {record.id!r} occurs twice; every record of a knowledge base needs its own."
             )
-        seen.add(record.id)
+        new_ids.add(record.id)
     if not new and len(gone) == len(store):
         raise KnowledgeError("These are all records of the knowledge base; delete its folder instead.")
 
 
-def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[IncomingRecord]) -> list[Part]:
+def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[IncomingRecord]) -> list[IndexPart]:
     vectors = np.stack([entry.vector for entry in new])
     parts = [write_part(folder, "text", np.array(rows, np.int64), [vectors], vectors.shape[1])]
-    seen = [(row, look.vectors) for row, entry in zip(rows, new, strict=True) for look in entry.looks]
-    if seen:
-        repeated = np.concatenate([np.full(len(found), row, np.int64) for row, found in seen])
-        images = np.concatenate([found for _, found in seen])
-        parts.append(write_part(folder, "image", repeated, [images], images.shape[1]))
+    images = [(row, clip.vectors) for row, entry in zip(rows, new, strict=True) for clip in entry.media]
+    if images:
+        image_rows = np.concatenate([np.full(len(of_clip), row, np.int64) for row, of_clip in images])
+        image_vectors = np.concatenate([of_clip for _, of_clip in images])
+        parts.append(write_part(folder, "image", image_rows, [image_vectors], image_vectors.shape[1]))
     return parts
 
 
-def _alive(current: OpenedVersion, dead: Sequence[int], born: Sequence[int]) -> np.ndarray:
-    """bool by row: the records of the next version. Vectors of removed records may have the highest rows."""
+def _alive(current: OpenedVersion, removed: Sequence[int], added: Sequence[int]) -> np.ndarray:
+    """Return bool by row: the records of the next version. Vectors of removed records may have the highest rows."""
     rows = current.store.rows()
     held = (int(part.rows[-1]) for parts in current.parts.values() for part in parts)
-    alive = np.zeros(max([int(rows[-1]), *held, *born]) + 1, bool)
+    alive = np.zeros(max([int(rows[-1]), *held, *added]) + 1, bool)
     alive[rows] = True
-    alive[list(dead)] = False
-    alive[list(born)] = True
+    alive[list(removed)] = False
+    alive[list(added)] = True
     return alive
 
 
 def _published(
     folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None = None
 ) -> OpenedVersion:
-    """Measure the vote of a version whose files are all there, and make it the folder's content.
+    """Measure the vote of a version whose files exist, and publish it.
 
-    ``models``: what models were measured to be worth with its cases; none: as the version before has it.
+    ``models``: the measured worth of models with its cases; by default that of the version before.
     """
     return publish(folder, manifest.model_copy(update={"measures": _measures(folder, manifest, models)}))
 
 
 def _models(folder: Path) -> Mapping[str, ModelMeasure]:
-    """Of the version before; nothing where there is none that was measured."""
+    """Return the models of the version before; empty if it was not measured."""
     try:
         before = read_version(folder)
     except KnowledgeError:
@@ -209,21 +209,21 @@ def _models(folder: Path) -> Mapping[str, ModelMeasure]:
     mark = before.manifest.image_encoder
     if mark is None or before.manifest.measures is None:
         return {}
-    found = Electorate(folder, before, Searcher(before), mark).measure
-    return found.models if found else {}
+    measure = Electorate(folder, before, Searcher(before), mark).measure
+    return measure.models if measure else {}
 
 
 def _measures(folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None) -> DataFile | None:
     if manifest.image_encoder is None or not manifest.parts_of("image"):
         return None
-    generation = open_version(folder, manifest.model_copy(update={"measures": None}))
-    electorate = Electorate(folder, generation, Searcher(generation), manifest.image_encoder)
-    measured = electorate.measured()
-    if measured is None:
+    version = open_version(folder, manifest.model_copy(update={"measures": None}))
+    electorate = Electorate(folder, version, Searcher(version), manifest.image_encoder)
+    measure = electorate.measure_now()
+    if measure is None:
         return None
-    measured = measured.model_copy(update={"models": models if models is not None else _models(folder)})
+    measure = measure.model_copy(update={"models": models if models is not None else _models(folder)})
     path = temporary_path(folder, "measures")
-    path.write_text(measured.model_dump_json(), encoding="utf-8")
+    path.write_text(measure.model_dump_json(), encoding="utf-8")
     return name_by_hash(path, "measures.json")
 
 
@@ -241,8 +241,8 @@ def _with_change(manifest: Manifest, action: str, **fields: Any) -> Manifest:
     return manifest.model_copy(update={"changes": (*manifest.changes, change)})
 
 
-def _version_of(folder: Path) -> int:
-    """Of the knowledge base that a new one takes the place of; 0 where there is none that can be read."""
+def _version_number(folder: Path) -> int:
+    """Return the version of the knowledge base that is replaced; 0 if there is none that can be read."""
     try:
         return read_manifest(folder).version
     except KnowledgeError:

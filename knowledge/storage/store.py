@@ -1,7 +1,7 @@
-"""Records in SQLite: a file is written by one process, then only read (by several, also on a read-only disk).
+"""Records in SQLite. One process writes a file; afterwards it is only read, by any number of processes.
 
-A changed file is a copy of the one before it. Row numbers only rise: the vectors of a removed record stay in their
-part until parts are merged, and must not come to stand for another record.
+A changed file is a copy of the file before it. Row numbers only rise: the vectors of a removed record stay in their part
+until parts are merged, so another record must not get their row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from videopath.knowledge.records.sources import same_source, source_path
 from videopath.knowledge.records.sqlite_file import damage_as_error, in_time, limit_cells, open_read_only
 
 _TEXTS = ("id", "source", "site", "question", "description", "diagnosis", "licence", "patient", "group")
-_MORE = ("media", "provenance")  # as JSON, since they are only shown
+_MORE = ("media", "provenance")  # stored as JSON, since no query uses them
 _COLUMNS = ", ".join(f'"{name}"' for name in _TEXTS)
 _SCHEMA = f"""
 CREATE TABLE records (
@@ -60,7 +60,7 @@ _MODULUS = 1 << 256
 
 
 class StoreWriter:
-    """A new file of records, empty or a copy of another; used in a ``with``, whole only when that ends well."""
+    """Writes a new file of records, empty or a copy of another. Use it in a ``with``; the file is whole if that succeeds."""
 
     def __init__(self, path: Path, copy_of: Path | None = None, data_sha256: str = f"{0:064x}") -> None:
         if copy_of is not None:
@@ -69,9 +69,7 @@ class StoreWriter:
         self._sum = int(data_sha256, 16)
         self._database = sqlite3.connect(path)
         limit_cells(self._database)
-        self._database.execute(
-            "PRAGMA journal_mode = OFF"
-        )  # the file is new: it is whole or it is thrown away
+        self._database.execute("PRAGMA journal_mode = OFF")  # the file is new: after an error it is deleted
         self._database.execute("PRAGMA synchronous = OFF")
         if copy_of is None:
             self._database.executescript(_SCHEMA)
@@ -91,18 +89,18 @@ class StoreWriter:
 
     @property
     def data_sha256(self) -> str:
-        """The sum, modulo 2^256, of the SHA-256 of the records' canonical JSON: whatever their order and history."""
+        """The sum, modulo 2^256, of the SHA-256 of the records' canonical JSON. It does not depend on order or history."""
         return f"{self._sum:064x}"
 
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM records").fetchone()[0])
 
     def numbered(self) -> Iterator[tuple[int, InstructionRecord]]:
-        """All records with their rows, in row order; they may be removed meanwhile."""
+        """Yield all records with their rows, in row order. Records may be removed meanwhile."""
         return _numbered(lambda query, *values: self._database.execute(query, values).fetchall())
 
-    def insert(self, record: InstructionRecord, looks: Iterable[EncodedMedia] = ()) -> int:
-        """Add a record and say its row. Raises ``KnowledgeError`` for an id that is there already."""
+    def insert(self, record: InstructionRecord, media: Iterable[EncodedMedia] = ()) -> int:
+        """Add a record and return its row. Raises ``KnowledgeError`` if the id exists already."""
         texts = [getattr(record, name) for name in _TEXTS]
         fields = record.model_dump(mode="json", include=set(_MORE), exclude_defaults=True)
         more = json.dumps(fields, ensure_ascii=False) if fields else ""
@@ -114,118 +112,118 @@ class StoreWriter:
             ) from error
         assert row is not None
         lexical.insert(self._database, row, record)
-        self.add_looks(row, looks)
-        self._sum = (self._sum + _number(record)) % _MODULUS
+        self.add_media(row, media)
+        self._sum = (self._sum + _hash_as_number(record)) % _MODULUS
         return row
 
-    def add_looks(self, row: int, looks: Iterable[EncodedMedia]) -> None:
-        """Keep which files a record shows, and the fingerprints of their frames."""
+    def add_media(self, row: int, media: Iterable[EncodedMedia]) -> None:
+        """Store the hashes of a record's media files and the fingerprints of their frames."""
         self._database.executemany(
             "INSERT INTO looks VALUES (?, ?, ?)",
-            [(row, look.sha256, look.fingerprints.tobytes()) for look in looks],
+            [(row, clip.sha256, clip.fingerprints.tobytes()) for clip in media],
         )
 
     def remove(self, record_id: str) -> int:
-        """Remove a record and say which row it had. Raises ``KnowledgeError`` for an id that is not there."""
-        found = self._database.execute(f"{_SELECT} WHERE id = ?", (record_id,)).fetchone()
-        if found is None:
+        """Remove a record and return its row. Raises ``KnowledgeError`` if the id does not exist."""
+        stored = self._database.execute(f"{_SELECT} WHERE id = ?", (record_id,)).fetchone()
+        if stored is None:
             raise KnowledgeError(f"The knowledge base has no record {record_id!r}.")
         with damage_as_error(self._folder):
-            row, record = int(found[0]), _record(found)
+            row, record = int(stored[0]), _record(stored)
         lexical.remove(self._database, row, record)
         self._database.execute("DELETE FROM looks WHERE row = ?", (row,))
         self._database.execute("DELETE FROM records WHERE row = ?", (row,))
-        self._sum = (self._sum - _number(record)) % _MODULUS
+        self._sum = (self._sum - _hash_as_number(record)) % _MODULUS
         return row
 
     def optimise(self) -> None:
-        """Put what was inserted piece by piece in the order in which it is read."""
+        """Merge the pieces of the word index, so that reading is fast."""
         lexical.optimise(self._database)
 
 
 class RecordStore:
-    """A written file, opened to read. May be used from several threads."""
+    """A written file of records, opened read-only. Several threads may use it."""
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
         self._database = open_read_only(path)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self.close = weakref.finalize(self, self._database.close)
 
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM records")[0][0])
 
     def __iter__(self) -> Iterator[InstructionRecord]:
-        """All records in row order, read a thousand at a time."""
+        """Yield all records in row order; a thousand are read at a time."""
         return (record for _, record in self.numbered())
 
     def numbered(self) -> Iterator[tuple[int, InstructionRecord]]:
-        """All records with their rows, in row order."""
+        """Yield all records with their rows, in row order."""
         numbered = _numbered(self._rows)
         while True:
             with damage_as_error(self._folder):
-                found = next(numbered, None)
-            if found is None:
+                entry = next(numbered, None)
+            if entry is None:
                 return
-            yield found
+            yield entry
 
     def at(self, rows: Sequence[int]) -> list[InstructionRecord]:
-        """The records of the given rows, in that order."""
+        """Return the records of these rows, in this order."""
         with damage_as_error(self._folder):
             return [_record(self._rows(f"{_SELECT} WHERE row = ?", int(row))[0]) for row in rows]
 
     def get(self, record_id: str) -> InstructionRecord | None:
-        """The record of an id."""
-        found = self._rows(f"{_SELECT} WHERE id = ?", record_id)
+        """Return the record of an id, or ``None``."""
+        rows = self._rows(f"{_SELECT} WHERE id = ?", record_id)
         with damage_as_error(self._folder):
-            return _record(found[0]) if found else None
+            return _record(rows[0]) if rows else None
 
     def rows(self, site: str | None = None, diagnosed: bool = False) -> np.ndarray:
-        """Rows of a site, and with a diagnosis if asked, int64, rising."""
-        found = self._rows(
+        """Return the rows of a site (of all sites by default), int64, rising; with ``diagnosed`` only rows with a diagnosis."""
+        rows = self._rows(
             "SELECT row FROM records WHERE (?1 IS NULL OR site = ?1) AND (NOT ?2 OR diagnosis != '') ORDER BY row",
             site,
             diagnosed,
         )
         with damage_as_error(self._folder):
-            return np.fromiter((row for (row,) in found), np.int64, len(found))
+            return np.fromiter((row for (row,) in rows), np.int64, len(rows))
 
     def row_of(self, record_id: str) -> int | None:
-        """The row of an id."""
-        found = self._rows("SELECT row FROM records WHERE id = ?", record_id)
-        return int(found[0][0]) if found else None
+        """Return the row of an id, or ``None``."""
+        rows = self._rows("SELECT row FROM records WHERE id = ?", record_id)
+        return int(rows[0][0]) if rows else None
 
     def rows_of_source(self, name: str) -> list[int]:
-        """Rows whose source is the same video, slide or patient as ``name``."""
+        """Return the rows whose source is the same video, slide or patient as ``name``."""
         rows = self._rows("SELECT row, source FROM records WHERE source_stem = ?", _stem(name))
         with damage_as_error(self._folder):
             return [row for row, other in rows if same_source(name, other)]
 
     def rows_of_file(self, sha256: str) -> list[int]:
-        """Rows one of whose media files has this SHA-256."""
+        """Return the rows that have a media file with this SHA-256."""
         return [row for (row,) in self._rows("SELECT DISTINCT row FROM looks WHERE sha256 = ?", sha256)]
 
     def rows_of_patient(self, name: str) -> list[int]:
-        """Rows of a patient."""
+        """Return the rows of a patient."""
         return [row for (row,) in self._rows("SELECT row FROM records WHERE patient = ?", name)]
 
     def rows_of_group(self, name: str) -> list[int]:
-        """Rows of a group."""
+        """Return the rows of a group."""
         return [row for (row,) in self._rows('SELECT row FROM records WHERE "group" = ?', name)]
 
     def fingerprints(self) -> tuple[np.ndarray, np.ndarray]:
-        """(rows int64 [n], fingerprints uint8 [n, FINGERPRINT_BYTES]) of all frames of all media."""
-        looks = self._rows("SELECT row, fingerprints FROM looks ORDER BY row")
+        """Return the fingerprints of all frames: (rows int64 [n], fingerprints uint8 [n, FINGERPRINT_BYTES])."""
+        media = self._rows("SELECT row, fingerprints FROM looks ORDER BY row")
         with damage_as_error(self._folder):
-            known = np.frombuffer(b"".join(data for _, data in looks), np.uint8)
-            counts = [len(data) // FINGERPRINT_BYTES for _, data in looks]
-            rows = np.repeat(np.array([row for row, _ in looks], np.int64), counts)
+            known = np.frombuffer(b"".join(data for _, data in media), np.uint8)
+            counts = [len(data) // FINGERPRINT_BYTES for _, data in media]
+            rows = np.repeat(np.array([row for row, _ in media], np.int64), counts)
             return rows, known.reshape(len(rows), FINGERPRINT_BYTES)
 
     def diagnosed(self) -> list[tuple[int, str, str, str, str]]:
-        """(row, id, group, diagnosis, site) of the records that name a diagnosis, in row order.
+        """Return (row, id, group, diagnosis, site) of the records that name a diagnosis, in row order.
 
-        The group is the patient, where one is named, else the group, else the source: what has one vote.
+        The group has one vote. It is the patient if there is one, else the record's group, else its source.
         """
         return self._rows(
             "SELECT row, id, coalesce(patient, \"group\", source), diagnosis, coalesce(site, '') FROM records "
@@ -235,24 +233,24 @@ class RecordStore:
     def search_words(
         self, text: str, depth: int, site: str | None, diagnosed: bool
     ) -> list[tuple[int, float]]:
-        """(row, BM25) of the records that share words with a text, best first; see :mod:`knowledge.lexical`."""
-        with self._turn, damage_as_error(self._folder), in_time(self._database):
+        """Return (row, BM25) of the records that share words with a text; see :mod:`videopath.knowledge.index.lexical`."""
+        with self._lock, damage_as_error(self._folder), in_time(self._database):
             return lexical.search(self._database, text, depth, site, diagnosed)
 
     def counts(self, column: str) -> dict[str, int]:
-        """How many records have each value of a column, the most frequent first."""
+        """Return value of a column → how many records have it, the most frequent first."""
         if column not in _TEXTS:
             raise ValueError(column)
         rows = self._rows(f'SELECT "{column}", count(*) FROM records GROUP BY 1 ORDER BY 2 DESC, 1')  # noqa: S608
         return {value or "": count for value, count in rows}
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
-        with self._turn, damage_as_error(self._folder), in_time(self._database):
+        with self._lock, damage_as_error(self._folder), in_time(self._database):
             return self._database.execute(query, values).fetchall()
 
 
 def _numbered(select: Callable[..., list[tuple]]) -> Iterator[tuple[int, InstructionRecord]]:
-    """A thousand records at a time."""
+    """Yield all records with their rows, a thousand at a time."""
     last = 0
     while rows := select(f"{_SELECT} WHERE row > ? ORDER BY row LIMIT 1000", last):
         yield from ((int(row[0]), _record(row)) for row in rows)
@@ -260,11 +258,11 @@ def _numbered(select: Callable[..., list[tuple]]) -> Iterator[tuple[int, Instruc
 
 
 def data_sha256(records: Iterable[InstructionRecord]) -> str:
-    """The hash of records that :attr:`StoreWriter.data_sha256` keeps up."""
-    return f"{sum(map(_number, records)) % _MODULUS:064x}"
+    """Return the hash of records, as :attr:`StoreWriter.data_sha256` has it."""
+    return f"{sum(map(_hash_as_number, records)) % _MODULUS:064x}"
 
 
-def _number(record: InstructionRecord) -> int:
+def _hash_as_number(record: InstructionRecord) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json(record).encode()).digest(), "big")
 
 

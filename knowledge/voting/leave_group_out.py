@@ -1,9 +1,9 @@
-"""A knowledge base measures itself: how often the vote of its cases is right about a case that it does not hold.
+"""Measuring the vote: how often the cases of a knowledge base are right about a case that the base does not have.
 
-Every group is left out once and its cases are asked of the others. This gives the accuracy, and from the same answers what
-a vote has to look like to be believed: a logistic function of its share, its margin and its nearness, fitted on some groups
-and tried on the others; how near a case has to be to be *from here* at all; and how sure each diagnosis has to be, so that
-none is signed out that is wrong too often.
+Every group is left out once, and the other groups vote on its cases. The answers give the accuracy, and what a vote needs
+to be believed: the probability that it is right, a logistic function of its share, margin and nearness (fitted on some
+groups and tested on the others); how near a picture must be to count as *from here*; and from which probability the base
+vouches for each diagnosis.
 """
 
 from __future__ import annotations
@@ -34,29 +34,36 @@ from videopath.knowledge.voting.vote import NEAREST, SMOOTHING, Space, Voters, n
 
 _TEMPERATURES = (0.03, 0.05, 0.1, 0.2)
 _LIMITS = [(far, own) for far in (0.02, 0.05, 0.10) for own in (0.6, 0.7, 0.8, 0.9)]
-"""(share of the measured cases that are themselves too far to be from here, share of the nearest places that are the
-base's own), of which the widest is taken that keeps other tissue out."""
+"""Pairs of (share of the measured cases that may be too far to count as from here, least share of own pictures among the
+nearest). The widest pair that keeps other tissue out is used."""
 _STRICTEST = (0.10, 0.9)
 _CURVE = (1, 2, 3, 5, 10, 20, 50, 100, 200)  # cases of each diagnosis
-_DRAWS = 3  # of each size of the curve
-_ASKED = 1500  # cases that are asked at most; a sample of the groups where there are more
-_ASKED_OF_CURVE = 400
+_DRAWS = 3  # for each size of the curve
+_MAX_TRIALS = 1500  # cases that are voted on at most; with more cases, a sample of the groups
+_MAX_CURVE_TRIALS = 400
 _FOLDS = 5
 _RESAMPLES = 1000
-_FOREIGN_ASKED = 300  # pictures of each half of the other organs
-_BLOCK = 256  # cases that are asked at a time
+_MAX_FOREIGN_TRIALS = 300  # pictures of each half of the other organs
+_BLOCK = 256  # cases that are voted on at a time
 _SEED = 12
 
 
-def measure(
+def measure_vote(
     voters: Voters, space: Space, foreign: ForeignTissue, encoder: str, asked: Voters | None = None
 ) -> Measure | None:
-    """Measure the vote of these cases by leaving out each group; None where no case has another group at its site.
+    """Measure the vote of cases by leaving out each group.
 
-    ``foreign``: tissue of other organs. ``asked``: cases that are asked instead of the voters themselves, for an encoder
-    that was trained on the voters.
+    Args:
+        voters: The cases.
+        space: The space in which their vectors are placed.
+        foreign: Tissue of other organs, placed in the same space.
+        encoder: The SHA-256 of the encoder.
+        asked: The cases to vote on, if they are not the voters themselves: for an encoder that was trained on the voters.
+
+    Returns:
+        The measure, or ``None`` if no case has another group at its site.
     """
-    trials = _left_out(voters, asked or voters.of(_sample(voters, _ASKED)), foreign.vectors)
+    trials = _left_out(voters, asked or voters.subset(_sample(voters, _MAX_TRIALS)), foreign.vectors)
     if trials is None:
         return None
     temperature = max(_TEMPERATURES, key=trials.likelihood)
@@ -86,10 +93,10 @@ def measure(
 
 @dataclass(frozen=True)
 class ForeignTissue:
-    """Tissue of organs that a knowledge base does not have."""
+    """Pictures of organs that a knowledge base does not have."""
 
     vectors: np.ndarray
-    """float32 [pictures, dimension], placed in the same space as the base's."""
+    """float32 [pictures, dimension], placed in the same space as the base's pictures."""
     sites: np.ndarray
     """str [pictures]"""
     groups: np.ndarray
@@ -98,6 +105,8 @@ class ForeignTissue:
 
 @dataclass(frozen=True)
 class _Limits:
+    """From where a picture counts as from here, at one site."""
+
     near: float
     own: float
     foreign: Rate | None
@@ -105,9 +114,9 @@ class _Limits:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What the votes said of the cases that were asked."""
+    """The leading diagnoses of the votes."""
 
-    said: np.ndarray
+    labels: np.ndarray
     """str [cases]"""
     right: np.ndarray
     """bool [cases]"""
@@ -117,23 +126,23 @@ class _Answers:
 
 @dataclass(frozen=True)
 class _Trials:
-    """Cases that were asked of the groups other than their own."""
+    """Cases on which the other groups voted."""
 
     truth: np.ndarray
     """str [cases]"""
     groups: np.ndarray
     sites: np.ndarray
     similarities: np.ndarray
-    """float [cases, NEAREST]: of the nearest groups; -inf where there are fewer."""
+    """float [cases, NEAREST]: the similarities of the nearest groups; -inf if there are fewer groups."""
     labels: np.ndarray
-    """str [cases, NEAREST]: what these groups' nearest cases are."""
+    """str [cases, NEAREST]: the diagnoses of these groups' nearest cases."""
     own: np.ndarray
-    """float [cases]: share of the nearest places that the base holds."""
+    """float [cases]: the share of the base's own pictures among the nearest."""
     candidates: dict[str, np.ndarray]
-    """Site → all diagnoses that it has."""
+    """Site → all its diagnoses."""
 
     def shares(self, temperature: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Of each case: (diagnoses, their shares of the vote)."""
+        """Yield for each case (diagnoses, their shares of the vote)."""
         weights = np.exp((self.similarities - self.similarities[:, :1]) / temperature)
         for labels, weight, site in zip(self.labels, weights, self.sites, strict=True):
             names = self.candidates[site]
@@ -141,30 +150,30 @@ class _Trials:
             yield names, votes / votes.sum()
 
     def likelihood(self, temperature: float) -> float:
-        """Mean logarithm of the share of the truth."""
-        found = [
+        """Return the mean logarithm of the share of the true diagnosis."""
+        true_shares = [
             float(shares[names == truth][0])
             for (names, shares), truth in zip(self.shares(temperature), self.truth, strict=True)
         ]
-        return float(np.mean(np.log(found)))
+        return float(np.mean(np.log(true_shares)))
 
     def answers(self, temperature: float) -> _Answers:
-        """What leads each vote, and what speaks for it."""
-        said, features = [], []
+        """Return the leading diagnosis of each vote with its features."""
+        labels, features = [], []
         for (names, shares), nearest in zip(self.shares(temperature), self.similarities[:, 0], strict=True):
             order = np.argsort(-shares, kind="stable")
             second = shares[order[1]] if len(order) > 1 else 0.0
-            said.append(names[order[0]])
+            labels.append(names[order[0]])
             features.append((shares[order[0]], shares[order[0]] - second, nearest))
-        return _Answers(np.array(said), np.array(said) == self.truth, np.array(features))
+        return _Answers(np.array(labels), np.array(labels) == self.truth, np.array(features))
 
 
 def _left_out(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | None:
-    """Ask cases of the held ones at their site, those of their own groups left out; None where nobody is left to ask."""
+    """Let the held cases of other groups vote on each asked case at its site; ``None`` if no case has a voter."""
     parts = [
         part
         for site in np.unique(asked.sites)
-        if (part := _trials_at(held.of(held.sites == site), asked.of(asked.sites == site), foreign))
+        if (part := _trials_at(held.subset(held.sites == site), asked.subset(asked.sites == site), foreign))
     ]
     if not parts:
         return None
@@ -181,38 +190,40 @@ def _left_out(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | Non
 
 
 def _trials_at(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | None:
-    """Ask cases of one site."""
+    """Vote on the cases of one site."""
     _, codes = np.unique(np.concatenate([held.groups, asked.groups]), return_inverse=True)
     held_codes, asked_codes = codes[: len(held)], codes[len(held) :]
     similar = np.full((len(asked), NEAREST), -np.inf)
     labels = np.full((len(asked), NEAREST), "", held.diagnoses.dtype)
-    own, known = np.ones(len(asked)), np.zeros(len(asked), bool)
+    own, has_voters = np.ones(len(asked)), np.zeros(len(asked), bool)
     for start in range(0, len(asked), _BLOCK):
         block = range(start, min(start + _BLOCK, len(asked)))
         to_held = asked.vectors[block.start : block.stop] @ held.vectors.T
         to_foreign = asked.vectors[block.start : block.stop] @ foreign.T
-        for place, near, far in zip(block, to_held, to_foreign, strict=True):
-            near[held_codes == asked_codes[place]] = -np.inf
+        for index, near, far in zip(block, to_held, to_foreign, strict=True):
+            near[held_codes == asked_codes[index]] = -np.inf
             chosen = nearest_groups(near, held_codes)
-            known[place] = bool(len(chosen))
-            similar[place, : len(chosen)] = near[chosen]
-            labels[place, : len(chosen)] = held.diagnoses[chosen]
-            own[place] = own_share(near[np.isfinite(near)], far)
-    if not known.any():
+            has_voters[index] = bool(len(chosen))
+            similar[index, : len(chosen)] = near[chosen]
+            labels[index, : len(chosen)] = held.diagnoses[chosen]
+            own[index] = own_share(near[np.isfinite(near)], far)
+    if not has_voters.any():
         return None
-    used = asked.of(known)
-    return _Trials(used.diagnoses, used.groups, used.sites, similar[known], labels[known], own[known], {})
+    used = asked.subset(has_voters)
+    return _Trials(
+        used.diagnoses, used.groups, used.sites, similar[has_voters], labels[has_voters], own[has_voters], {}
+    )
 
 
-def _sample(voters: Voters, most: int) -> np.ndarray:
-    """Places of the cases that are asked: all, or those of groups drawn until there are enough."""
-    if len(voters) <= most:
+def _sample(voters: Voters, limit: int) -> np.ndarray:
+    """Return the indices of the cases to vote on: all, or those of groups that are drawn until there are enough."""
+    if len(voters) <= limit:
         return np.arange(len(voters))
     names = np.unique(voters.groups)
     np.random.default_rng(_SEED).shuffle(names)
     sizes = Counter(voters.groups.tolist())
-    count = int(np.searchsorted(np.cumsum([sizes[name] for name in names]), most)) + 1
-    return np.flatnonzero(np.isin(voters.groups, names[:count]))[:most]
+    count = int(np.searchsorted(np.cumsum([sizes[name] for name in names]), limit)) + 1
+    return np.flatnonzero(np.isin(voters.groups, names[:count]))[:limit]
 
 
 def _fitted(answers: _Answers, groups: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
@@ -236,20 +247,20 @@ def _weights(answers: _Answers, used: np.ndarray) -> dict[str, float]:
 
 
 def _folds(groups: np.ndarray) -> np.ndarray:
-    """int [cases]: whole groups are in one fold."""
-    names, places = np.unique(groups, return_inverse=True)
+    """Return the fold of each case, int [cases]. A group is always in one fold."""
+    names, codes = np.unique(groups, return_inverse=True)
     order = np.random.default_rng(_SEED).permutation(len(names))
-    return (order % min(_FOLDS, len(names)))[places]
+    return (order % min(_FOLDS, len(names)))[codes]
 
 
 def _limits(voters: Voters, trials: _Trials, site: str, foreign: ForeignTissue) -> _Limits:
-    """How near a case from here has to be: the widest limits that keep out tissue of organs that do not even compete.
+    """Return how near a picture from here must be: the widest limits that keep out tissue of unseen organs.
 
-    Half of the other organs compete, the tissue of the others is asked; then the other way round.
+    Half of the other organs compete while tissue of the other half is tried; then the halves change places.
     """
     similarities = trials.similarities[trials.sites == site, 0]
     own_of_cases = trials.own[trials.sites == site]
-    nearest, own, groups = _foreign_asked(voters.of(voters.sites == site), foreign)
+    nearest, own, groups = _foreign_trials(voters.subset(voters.sites == site), foreign)
     best: tuple[float, _Limits] | None = None
     for far, share in _LIMITS if len(nearest) else [_STRICTEST]:
         near = float(np.clip(np.quantile(similarities, far), -1, 1))
@@ -263,25 +274,25 @@ def _limits(voters: Voters, trials: _Trials, site: str, foreign: ForeignTissue) 
     return best[1]
 
 
-def _foreign_asked(held: Voters, foreign: ForeignTissue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of tissue of other organs that is asked: (similarity of the nearest case, share of own places, group)."""
+def _foreign_trials(held: Voters, foreign: ForeignTissue) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Try tissue of other organs. Return (similarity of the nearest case, share of own pictures, group) of each."""
     sites = np.unique(foreign.sites)
     halves = [np.isin(foreign.sites, sites[start::2]) for start in (0, 1)]
     if len(sites) < 2:
         return np.zeros(0), np.zeros(0), np.zeros(0, str)
     rng = np.random.default_rng(_SEED)
-    found = []
-    for asked, competing in (halves, halves[::-1]):
-        places = np.sort(rng.permutation(np.flatnonzero(asked))[:_FOREIGN_ASKED])
-        to_held = foreign.vectors[places] @ held.vectors.T
-        to_others = foreign.vectors[places] @ foreign.vectors[competing].T
+    columns = []
+    for tried, competing in (halves, halves[::-1]):
+        indices = np.sort(rng.permutation(np.flatnonzero(tried))[:_MAX_FOREIGN_TRIALS])
+        to_held = foreign.vectors[indices] @ held.vectors.T
+        to_others = foreign.vectors[indices] @ foreign.vectors[competing].T
         own = [own_share(near, far) for near, far in zip(to_held, to_others, strict=True)]
-        found.append((to_held.max(axis=1), np.array(own), foreign.groups[places]))
-    return tuple(np.concatenate(column) for column in zip(*found, strict=True))  # type: ignore[return-value]
+        columns.append((to_held.max(axis=1), np.array(own), foreign.groups[indices]))
+    return tuple(np.concatenate(column) for column in zip(*columns, strict=True))  # type: ignore[return-value]
 
 
 def _from_here(trials: _Trials, limits: Mapping[str, _Limits]) -> np.ndarray:
-    """bool [cases]: near enough to the base, and nearer than tissue of other organs."""
+    """Return which cases count as from here, bool [cases]: near enough, and nearer than tissue of other organs."""
     near = np.array([limits[site].near for site in trials.sites])
     own = np.array([limits[site].own for site in trials.sites])
     return (trials.similarities[:, 0] >= near) & (trials.own >= own)
@@ -290,13 +301,18 @@ def _from_here(trials: _Trials, limits: Mapping[str, _Limits]) -> np.ndarray:
 def _cuts(
     trials: _Trials, answers: _Answers, chances: np.ndarray, from_here: np.ndarray
 ) -> dict[tuple[str, str], float]:
-    """(site, diagnosis) → probability from which it is vouched for."""
+    """Return (site, diagnosis) → the probability from which the base vouches for it."""
     cuts: dict[tuple[str, str], float] = {}
     for site in np.unique(trials.sites):
-        at = trials.sites == site
-        usable = (from_here & (chances > 0))[at]
+        at_site = trials.sites == site
+        usable = (from_here & (chances > 0))[at_site]
         of_label = fit_cuts(
-            trials.truth[at], answers.said[at], chances[at], WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable
+            trials.truth[at_site],
+            answers.labels[at_site],
+            chances[at_site],
+            WRONG_AT_MOST,
+            WRONG_OF_DIAGNOSIS,
+            usable,
         )
         cuts |= {(str(site), label): min(cut, 1.0) for label, cut in of_label.items()}
     return cuts
@@ -305,9 +321,9 @@ def _cuts(
 def _sure(
     trials: _Trials, answers: _Answers, chances: np.ndarray, cuts: dict[tuple[str, str], float]
 ) -> np.ndarray:
-    """bool [cases]: those whose answer is sure enough."""
-    pairs = zip(trials.sites, answers.said, strict=True)
-    return chances >= np.array([cuts.get((site, said), 2.0) for site, said in pairs])
+    """Return which answers are probable enough to vouch for, bool [cases]."""
+    pairs = zip(trials.sites, answers.labels, strict=True)
+    return chances >= np.array([cuts.get((site, label), 2.0) for site, label in pairs])
 
 
 def _site(
@@ -334,13 +350,13 @@ def _diagnoses(
     answered: np.ndarray,
     cuts: dict[tuple[str, str], float],
 ) -> list[DiagnosisMeasure]:
-    found = []
+    measures = []
     for site, diagnosis in sorted(set(zip(voters.sites.tolist(), voters.diagnoses.tolist(), strict=True))):
         held = (voters.sites == site) & (voters.diagnoses == diagnosis)
         own = (trials.sites == site) & (trials.truth == diagnosis)
         groups = len(np.unique(voters.groups[held]))
         measured = groups >= LEAST_GROUPS and own.any()
-        found.append(
+        measures.append(
             DiagnosisMeasure(
                 site=site,
                 diagnosis=diagnosis,
@@ -352,27 +368,27 @@ def _diagnoses(
                 wrong=int((own & answered & ~answers.right).sum()),
             )
         )
-    return found
+    return measures
 
 
 def _confusions(trials: _Trials, answers: _Answers) -> list[Confusion]:
     wrong = ~answers.right
-    rows = zip(trials.sites[wrong], trials.truth[wrong], answers.said[wrong], strict=True)
+    rows = zip(trials.sites[wrong], trials.truth[wrong], answers.labels[wrong], strict=True)
     names, counts = np.unique(
         np.array([*rows], dtype=object).reshape(-1, 3).astype(str), axis=0, return_counts=True
     )
-    found = [
+    confusions = [
         Confusion(site=site, truth=truth, said=said, cases=int(count))
         for (site, truth, said), count in zip(names.tolist(), counts, strict=True)
     ]
-    return sorted(found, key=lambda confusion: (-confusion.cases, confusion.truth, confusion.said))
+    return sorted(confusions, key=lambda confusion: (-confusion.cases, confusion.truth, confusion.said))
 
 
 def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
-    """The accuracy with 1, 2, 3, … cases of each diagnosis, as far as half of the diagnoses have as many."""
+    """Return the accuracy with 1, 2, 3, … cases of each diagnosis, as long as half of the diagnoses have so many."""
     keys = np.array([f"{site}\0{name}" for site, name in zip(voters.sites, voters.diagnoses, strict=True)])
     names, counts = np.unique(keys, return_counts=True)
-    asked = voters.of(_sample(voters, _ASKED_OF_CURVE))
+    asked = voters.subset(_sample(voters, _MAX_CURVE_TRIALS))
     nothing = np.zeros((0, voters.vectors.shape[1]), np.float32)
     points = []
     for each in (size for size in _CURVE if size <= np.median(counts)):
@@ -380,7 +396,7 @@ def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
         for draw in range(_DRAWS):
             rng = np.random.default_rng((_SEED, each, draw))
             held = [rng.permutation(np.flatnonzero(keys == name))[:each] for name in names]
-            trials = _left_out(voters.of(np.concatenate(held)), asked, nothing)
+            trials = _left_out(voters.subset(np.concatenate(held)), asked, nothing)
             if trials is not None:
                 right.append(trials.answers(temperature).right.mean())
         if right:
@@ -389,30 +405,30 @@ def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
 
 
 def _calibration_error(chances: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Mean distance between the probability and the share that is right, over bins of equal width."""
-    places = np.minimum((chances * bins).astype(int), bins - 1)
+    """Return the expected calibration error over bins of equal width."""
+    bin_of = np.minimum((chances * bins).astype(int), bins - 1)
     gaps = [
-        abs(chances[places == b].mean() - right[places == b].mean()) * (places == b).mean()
-        for b in np.unique(places)
+        abs(chances[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean()
+        for b in np.unique(bin_of)
     ]
     return float(min(1.0, sum(gaps)))
 
 
-def _rate(found: np.ndarray, groups: np.ndarray) -> Rate:
-    """The mean of bool [cases], with its interval."""
+def _rate(flags: np.ndarray, groups: np.ndarray) -> Rate:
+    """Return the mean of bool [cases] with its 95% interval over groups."""
     from scipy.stats import binomtest
 
-    names, places = np.unique(groups, return_inverse=True)
-    hits = np.bincount(places, weights=found.astype(float))
-    sizes = np.bincount(places).astype(float)
+    names, codes = np.unique(groups, return_inverse=True)
+    hits = np.bincount(codes, weights=flags.astype(float))
+    sizes = np.bincount(codes).astype(float)
     drawn = np.random.default_rng(_SEED).multinomial(
         len(names), [1 / len(names)] * len(names), size=_RESAMPLES
     )
     low, high = np.quantile((drawn @ hits) / (drawn @ sizes), [0.025, 0.975])
     value = float(hits.sum() / sizes.sum())
-    if value in (0.0, 1.0):  # every draw is the same: what so few groups leave open (Wilson, JASA 1927)
+    if value in (0.0, 1.0):  # all draws are equal, so the interval is Wilson's (JASA 1927) over groups
         interval = binomtest(round(value * len(names)), len(names)).proportion_ci(method="wilson")
         low, high = interval.low, interval.high
     if len(names) == 1:
-        low, high = 0.0, 1.0  # one group says nothing about others
-    return Rate(value=value, low=float(low), high=float(high), cases=len(found), groups=len(names))
+        low, high = 0.0, 1.0  # one group says nothing about other groups
+    return Rate(value=value, low=float(low), high=float(high), cases=len(flags), groups=len(names))

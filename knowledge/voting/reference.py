@@ -1,8 +1,8 @@
-"""Reference tissue: vectors of tiles of many organs, which ship in the place of the tiles themselves.
+"""Reference tissue: vectors of tiles of many organs, which ship instead of the tiles.
 
-A file for each encoder holds the vectors of tiles that VideoPath-nano was trained on, with what each shows. They are the
-background that competes with a knowledge base's own cases, and the cases by which the starter votes. ``README.md`` beside
-the files names the data sets and their licences.
+There is one file for each encoder, with the vectors of tiles that VideoPath-nano was trained on and with their sites and
+diagnoses. They compete with a knowledge base's own cases for the nearest places, and they are the voters of the starter.
+``README.md`` beside the files names the data sets and their licences.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ FOLDER = Path(__file__).parent / "tissue"
 _COLUMNS = ("ids", "groups", "sites", "diagnoses")
 SUFFIX = ".safetensors"
 STARTER_ENCODER = "tower:nano"
-"""By which the starter votes."""
+"""The encoder of the starter's voters."""
 
 
 @dataclass(frozen=True)
 class ReferenceTissue:
-    """Tiles of many organs as one encoder sees them."""
+    """Tiles of many organs, encoded by one encoder. All arrays have the same order."""
 
     mark: EncoderMark
     vectors: np.ndarray
     """float32 [tiles, dimension], each of length 1."""
     ids: np.ndarray
-    """str [tiles]: data set and file."""
+    """str [tiles]: the data set and the file of each tile."""
     groups: np.ndarray
-    """str [tiles]: source field, slide or patient."""
+    """str [tiles]: the source field, slide or patient of each tile."""
     sites: np.ndarray
     """str [tiles]"""
     diagnoses: np.ndarray
-    """str [tiles]; empty where the tile's own is not known, but its slide's."""
+    """str [tiles]; empty if only the diagnosis of the whole slide is known."""
     fingerprints: np.ndarray
-    """uint8 [tiles, FINGERPRINT_BYTES]: the same picture is never answered with itself."""
+    """uint8 [tiles, FINGERPRINT_BYTES]: they exclude the same picture from a vote on itself."""
     colours: np.ndarray
-    """float32 [tiles, 6]: means and deviations of L, a, b, by which the trivial baseline tells tiles apart."""
+    """float32 [tiles, 6]: means and standard deviations of L, a, b, for the colour baseline."""
     measure: Measure | None
-    """Of the vote by these tiles, on others that the encoder was not trained on."""
+    """The measure of the vote of these tiles, on tiles that the encoder was not trained on."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file that :meth:`write` wrote. Raises ``KnowledgeError`` for anything else."""
+        """Read a file that :meth:`write` wrote. Raises ``KnowledgeError`` if it cannot be read."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -75,7 +75,7 @@ class ReferenceTissue:
             raise KnowledgeError(f"The reference tissue {path} cannot be read: {error}") from error
 
     def write(self, path: Path) -> None:
-        """Write the vectors in float16, with what each shows beside them."""
+        """Write the vectors in float16, with the facts of the tiles."""
         from safetensors.numpy import save_file
 
         facts = {
@@ -97,49 +97,49 @@ class ReferenceTissue:
 
 
 def reference_for(marks: Sequence[EncoderMark]) -> ReferenceTissue | None:
-    """The reference tissue as these encoders see it together; None where one of them has none.
+    """Return the reference tissue of these encoders together; ``None`` if none ships for one of them.
 
-    Of several encoders the tiles that all have, with their vectors one behind the other.
+    For several encoders it has the tiles that all of them have, with concatenated vectors.
     """
-    found = [tissue for mark in marks if (tissue := _shipped().get(mark.sha256))]
-    if len(found) < len(marks) or not found:
+    tissues = [tissue for mark in marks if (tissue := _shipped().get(mark.sha256))]
+    if len(tissues) < len(marks) or not tissues:
         return None
-    if len(found) == 1:
-        return found[0]
-    shared = sorted(set.intersection(*(set(tissue.ids.tolist()) for tissue in found)))
-    places = [_places(tissue, shared) for tissue in found]
-    first, at = found[0], places[0]
+    if len(tissues) == 1:
+        return tissues[0]
+    shared = sorted(set.intersection(*(set(tissue.ids.tolist()) for tissue in tissues)))
+    indices = [_indices(tissue, shared) for tissue in tissues]
+    first, chosen = tissues[0], indices[0]
     return ReferenceTissue(
-        EncoderMark.joined([tissue.mark for tissue in found]),
-        np.concatenate([tissue.vectors[p] for tissue, p in zip(found, places, strict=True)], axis=1)
-        / np.float32(len(found) ** 0.5),
-        first.ids[at],
-        first.groups[at],
-        first.sites[at],
-        first.diagnoses[at],
-        first.fingerprints[at],
-        first.colours[at],
+        EncoderMark.joined([tissue.mark for tissue in tissues]),
+        np.concatenate([tissue.vectors[i] for tissue, i in zip(tissues, indices, strict=True)], axis=1)
+        / np.float32(len(tissues) ** 0.5),
+        first.ids[chosen],
+        first.groups[chosen],
+        first.sites[chosen],
+        first.diagnoses[chosen],
+        first.fingerprints[chosen],
+        first.colours[chosen],
         None,
     )
 
 
 def reference_of(name: str) -> ReferenceTissue | None:
-    """The reference tissue as the encoder of a name sees it, such as "tower:nano"; None where there is none."""
+    """Return the reference tissue of the encoder with a name, such as "tower:nano"; ``None`` if none ships."""
     return next((tissue for tissue in _shipped().values() if tissue.mark.name == name), None)
 
 
 def reference_of_encoder(sha256: str) -> ReferenceTissue | None:
-    """The reference tissue as the encoder with these weights sees it; None where there is none."""
+    """Return the reference tissue of the encoder with these weights; ``None`` if none ships."""
     return _shipped().get(sha256)
 
 
 @cache
 def _shipped() -> dict[str, ReferenceTissue]:
-    """SHA-256 of an encoder → the reference tissue as it sees it."""
+    """Return SHA-256 of an encoder → its reference tissue."""
     tissues = [ReferenceTissue.read(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
     return {tissue.mark.sha256: tissue for tissue in tissues}
 
 
-def _places(tissue: ReferenceTissue, ids: Sequence[str]) -> np.ndarray:
-    known = {name: place for place, name in enumerate(tissue.ids.tolist())}
-    return np.array([known[name] for name in ids], np.int64)
+def _indices(tissue: ReferenceTissue, ids: Sequence[str]) -> np.ndarray:
+    index_of = {name: index for index, name in enumerate(tissue.ids.tolist())}
+    return np.array([index_of[name] for name in ids], np.int64)

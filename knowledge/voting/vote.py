@@ -1,8 +1,8 @@
-"""The nearest cases vote: what a knowledge base itself says of a picture.
+"""The vote of the nearest cases on a picture.
 
-Pictures are compared by centred cosines: what all tissue has in common is taken away, so that nearness is likeness within
-tissue. Each group (a patient, else a group, else a source) has one vote, that of its nearest picture, weighed by how near
-it is to the nearest of all. The shares are smoothed over every diagnosis that could have been voted for.
+Pictures are compared by centred cosines: the mean of all tissue is subtracted, so that only the differences within tissue
+count. Each group (a patient, else a group, else a source) has one vote, that of its nearest picture. It weighs less the
+farther the picture lies behind the nearest of all. The shares are smoothed over all diagnoses of the site.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import numpy as np
 from pydantic import BaseModel
 
 NEAREST = 10
-"""Groups that vote, and places for which other tissue competes."""
+"""How many groups vote, and how many nearest places tissue of other organs competes for."""
 SMOOTHING = 0.1
-"""Votes that each diagnosis has before any group votes."""
+"""The votes that each diagnosis has before any group votes."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """How pictures are compared: the mean cosine over the encoders, each around its own centre."""
+    """How pictures are compared: by the mean over the encoders of the cosine around a centre."""
 
     centre: np.ndarray
     """float32 [dimension]: the mean of tissue of many kinds."""
     sizes: tuple[int, ...]
-    """Numbers of each encoder in a joined vector; together the dimension."""
+    """How many numbers of a joined vector belong to each encoder; their sum is the dimension."""
 
     @classmethod
     def around(cls, vectors: np.ndarray, sizes: Sequence[int] = ()) -> Self:
-        """The space around the mean of vectors, float32 [pictures, dimension]; one encoder where no ``sizes`` are given."""
+        """Return the space around the mean of vectors, float32 [pictures, dimension]; by default of one encoder."""
         return cls(np.asarray(vectors, np.float32).mean(axis=0), tuple(sizes) or (int(np.shape(vectors)[1]),))
 
     def placed(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors [n, dimension] so that their dot products are the centred cosines: float32 [n, dimension]."""
+        """Centre and scale vectors, [n, dimension], so that their dot products are centred cosines: float32 [n, dimension]."""
         moved = np.atleast_2d(np.asarray(vectors, np.float32)) - self.centre
         ends = np.cumsum(self.sizes)[:-1]
         blocks = [_unit(block) for block in np.split(moved, ends, axis=1)]
@@ -44,30 +44,30 @@ class Space:
 
 @dataclass(frozen=True)
 class Voters:
-    """Pictures that may vote, in one order."""
+    """Pictures that may vote. All arrays have the same order."""
 
     vectors: np.ndarray
-    """float32 [pictures, dimension], placed in a space."""
+    """float32 [pictures, dimension], placed in a space by :meth:`Space.placed`."""
     ids: np.ndarray
-    """str [pictures]: of their records."""
+    """str [pictures]: the ids of their records."""
     groups: np.ndarray
     """str [pictures]"""
     diagnoses: np.ndarray
     """str [pictures]"""
     sites: np.ndarray
-    """str [pictures]; empty where it is not known."""
+    """str [pictures]; empty if the site is not known."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def of(self, places: np.ndarray) -> Self:
-        """Some of them, by their numbers or by a mask."""
+    def subset(self, selection: np.ndarray) -> Self:
+        """Return some of the voters, by indices or by a mask."""
         return type(self)(
-            self.vectors[places],
-            self.ids[places],
-            self.groups[places],
-            self.diagnoses[places],
-            self.sites[places],
+            self.vectors[selection],
+            self.ids[selection],
+            self.groups[selection],
+            self.diagnoses[selection],
+            self.sites[selection],
         )
 
 
@@ -75,26 +75,26 @@ class Ballot(BaseModel, frozen=True):
     """The vote of one group."""
 
     id: str
-    """Its nearest record."""
+    """The id of its nearest record."""
     group: str
     diagnosis: str
     similarity: float
-    """Centred cosine, in [-1, 1]."""
+    """The centred cosine to the picture, in [-1, 1]."""
     weight: float
     """1 for the nearest group of all, less for the others."""
 
 
 class Vote(BaseModel, frozen=True):
-    """What the nearest groups say."""
+    """The ballots of the nearest groups, and the share of each diagnosis."""
 
     ballots: list[Ballot]
     """The nearest first."""
     shares: dict[str, float]
-    """Diagnosis → its share; together 1, the largest first."""
+    """Diagnosis → its share of the vote. The sum is 1, the largest share comes first."""
     site: str = ""
-    """Of the cases that voted; empty where theirs is not known."""
+    """The site of the cases that voted; empty if it is not known."""
     own: float = 1.0
-    """Share of the nearest places that the knowledge base's pictures hold against tissue of other organs, in [0, 1]."""
+    """The share of the nearest pictures that are the base's own, not tissue of other organs, in [0, 1]."""
 
     @property
     def leading(self) -> str:
@@ -103,67 +103,72 @@ class Vote(BaseModel, frozen=True):
 
     @property
     def share(self) -> float:
-        """Of the leading diagnosis."""
+        """The share of the leading diagnosis."""
         return self.shares[self.leading]
 
     @property
     def margin(self) -> float:
-        """How far the first is before the second; its share where there is no other."""
+        """How far the first share is ahead of the second; the first share if there is only one diagnosis."""
         first, second, *_ = *self.shares.values(), 0.0
         return first - second
 
     @property
     def nearness(self) -> float:
-        """Similarity of the nearest case of all."""
+        """The similarity of the nearest case."""
         return self.ballots[0].similarity
 
     @property
     def deciding(self) -> list[str]:
-        """The records without whose votes another diagnosis would lead: the nearest ones of the leading diagnosis.
+        """The records without whose votes another diagnosis would lead: the nearest voters of the leading diagnosis.
 
-        All of its voters where the others would not lead even then.
+        If no other diagnosis can lead, these are all voters of the leading diagnosis.
         """
-        gone: list[str] = []
+        dropped: list[str] = []
         for ballot in sorted(self.ballots, key=lambda ballot: -ballot.weight):
             if ballot.diagnosis == self.leading:
-                gone.append(ballot.id)
-                if self.without(gone).leading != self.leading:
+                dropped.append(ballot.id)
+                if self.without(dropped).leading != self.leading:
                     break
-        return gone
+        return dropped
 
     def without(self, ids: Iterable[str]) -> Vote:
-        """What it would be had these records not voted; their groups do not vote by another record."""
-        gone = set(ids)
-        rest = [ballot for ballot in self.ballots if ballot.id not in gone]
+        """Return the vote without these records. Their groups do not vote by another record instead."""
+        dropped = set(ids)
+        rest = [ballot for ballot in self.ballots if ballot.id not in dropped]
         return Vote(ballots=rest, shares=shares_of(rest, self.shares), site=self.site, own=self.own)
 
 
 def ballots_of(similarities: np.ndarray, voters: Voters, temperature: float) -> list[Ballot]:
-    """The votes of the nearest groups, by the similarities of a question to all voters, float32 [pictures], at least one.
+    """Return the ballots of the nearest groups.
 
-    ``temperature``: the difference of similarity that makes a vote e times lighter.
+    Args:
+        similarities: float32 [pictures], at least one: the similarity of each voter to the picture in question.
+        voters: The voters, in the same order.
+        temperature: A vote weighs e times less if its similarity is this much lower.
     """
     _, codes = np.unique(voters.groups, return_inverse=True)
     nearest = nearest_groups(similarities, codes)
     top = float(similarities[nearest[0]])
     return [
         Ballot(
-            id=str(voters.ids[place]),
-            group=str(voters.groups[place]),
-            diagnosis=str(voters.diagnoses[place]),
-            similarity=float(np.clip(similarities[place], -1, 1)),
-            weight=float(np.exp((similarities[place] - top) / temperature)),
+            id=str(voters.ids[index]),
+            group=str(voters.groups[index]),
+            diagnosis=str(voters.diagnoses[index]),
+            similarity=float(np.clip(similarities[index], -1, 1)),
+            weight=float(np.exp((similarities[index] - top) / temperature)),
         )
-        for place in nearest
+        for index in nearest
     ]
 
 
 def nearest_groups(similarities: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The place of the nearest picture of each of the nearest groups, the nearest first; those of -inf do not vote.
+    """Return the index of the nearest picture of each of the nearest groups, the nearest first.
 
-    ``similarities``: float [pictures]; ``groups``: int [pictures].
+    Args:
+        similarities: float [pictures]; a picture with -inf does not vote.
+        groups: int [pictures].
     """
-    for depth in (16 * NEAREST, len(similarities)):  # nearly always the first is enough
+    for depth in (16 * NEAREST, len(similarities)):  # the first depth is nearly always enough
         near = (
             np.argpartition(-similarities, depth)[:depth]
             if depth < len(similarities)
@@ -178,7 +183,10 @@ def nearest_groups(similarities: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def own_share(own: np.ndarray, foreign: np.ndarray) -> float:
-    """The share of the nearest places that is the base's: by its similarities, and those of other tissue."""
+    """Return the share of the nearest places that the base's own pictures hold, in [0, 1].
+
+    ``own`` and ``foreign`` are the similarities to the base's pictures and to tissue of other organs.
+    """
     places = min(NEAREST, len(own))
     if not len(foreign) or not places:
         return 1.0
@@ -188,7 +196,7 @@ def own_share(own: np.ndarray, foreign: np.ndarray) -> float:
 
 
 def shares_of(ballots: Sequence[Ballot], diagnoses: Iterable[str]) -> dict[str, float]:
-    """Diagnosis → its share of the weight of all ballots, the largest first; smoothed over all diagnoses."""
+    """Return diagnosis → smoothed share of the weight of all ballots, the largest first."""
     votes = dict.fromkeys(diagnoses, SMOOTHING)
     for ballot in ballots:
         votes[ballot.diagnosis] = votes.get(ballot.diagnosis, SMOOTHING) + ballot.weight
@@ -197,5 +205,5 @@ def shares_of(ballots: Sequence[Ballot], diagnoses: Iterable[str]) -> dict[str, 
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1; a row of zeros stays."""
+    """Return rows scaled to length 1. A row of zeros stays zero."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-9))

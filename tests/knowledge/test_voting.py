@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videopath.knowledge.voting.leave_group_out import ForeignTissue, measure
+from videopath.knowledge.voting.leave_group_out import ForeignTissue, measure_vote
 from videopath.knowledge.voting.measure import Measure, judge
 from videopath.knowledge.voting.vote import (
     NEAREST,
@@ -144,7 +144,7 @@ def test_the_nearest_groups_are_those_of_a_plain_search(groups: list[int], seed:
 
 def test_a_base_knows_how_often_it_is_right(laboratory) -> None:
     held, space, foreign, own, rng = laboratory
-    measured = measure(held, space, foreign, "0" * 64)
+    measured = measure_vote(held, space, foreign, "0" * 64)
     assert measured is not None
     assert (measured.cases, measured.groups) == (90, 30)
     new, truth, _ = clusters(rng, own, 40, 1)
@@ -157,7 +157,7 @@ def test_a_base_knows_how_often_it_is_right(laboratory) -> None:
 
 def test_it_vouches_for_its_own_tissue_and_not_for_others(laboratory) -> None:
     held, space, foreign, own, rng = laboratory
-    measured = measure(held, space, foreign, "0" * 64)
+    measured = measure_vote(held, space, foreign, "0" * 64)
     assert measured is not None
     new, truth, _ = clusters(rng, own, 40, 1)
     judged = [judge(ask(measured, held, foreign, vector), measured) for vector in new]
@@ -175,7 +175,7 @@ def test_a_diagnosis_of_one_patient_is_never_vouched_for(laboratory) -> None:
     held, space, foreign, _, _ = laboratory
     groups = np.where(held.diagnoses == "adenoma", "one patient", held.groups)
     alone = Voters(held.vectors, held.ids, groups, held.diagnoses, held.sites)
-    measured = measure(alone, space, foreign, "0" * 64)
+    measured = measure_vote(alone, space, foreign, "0" * 64)
     assert measured is not None
     found = measured.of_diagnosis("colon", "adenoma")
     assert found is not None
@@ -196,7 +196,7 @@ def test_what_cannot_be_told_apart_is_not_vouched_for() -> None:
     space = Space.around(vectors)
     held = voters(space, vectors, diagnoses, groups)
     nothing = ForeignTissue(np.zeros((0, DIMENSION), np.float32), np.zeros(0, str), np.zeros(0, str))
-    measured = measure(held, space, nothing, "0" * 64)
+    measured = measure_vote(held, space, nothing, "0" * 64)
     assert measured is not None
     of_each = {found.diagnosis: found for found in measured.diagnoses}
     for found in of_each.values():
@@ -212,4 +212,4 @@ def test_cases_of_one_group_each_alone_are_not_measured() -> None:
     space = Space.around(vectors)
     held = voters(space, vectors, diagnoses, ["one"] * 4)
     nothing = ForeignTissue(np.zeros((0, DIMENSION), np.float32), np.zeros(0, str), np.zeros(0, str))
-    assert measure(held, space, nothing, "0" * 64) is None
+    assert measure_vote(held, space, nothing, "0" * 64) is None
