@@ -1,8 +1,8 @@
-"""Synthetic H&E: procedural slides, clips and a sample case, drawn from nothing but a seed.
+"""Synthetic H&E: slides, clips and a sample case, drawn from a seed.
 
-Structures (glands, nests, epithelium, nuclei, fibres) are drawn as optical densities of haematoxylin and eosin
-and mixed by Beer-Lambert, as a scanner would see them (stain vectors near those of Ruifrok and Johnston, 2001).
-One unit is one pixel at ``scale`` 1, about 0.9 µm (10x). The pictures teach and demonstrate; they are no tissue.
+Structures (glands, nests, epithelium, nuclei, fibres) are drawn as optical densities of haematoxylin and eosin and mixed
+by the Beer-Lambert law (stain vectors near those of Ruifrok and Johnston, 2001). One unit is one pixel at ``scale`` 1,
+about 0.9 µm (10x). The pictures serve training and demonstration; they do not show real tissue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTITIES: dict[str, str] = {
     "normal oral epithelium": "oral cavity",
     "oral squamous cell carcinoma": "oral cavity",
 }
-"""What can be drawn → its site."""
+"""Entities that can be drawn → their sites."""
 
 _OVAL = np.stack([np.cos(np.arange(10) * math.pi / 5), np.sin(np.arange(10) * math.pi / 5)], 1)  # [10, 2]
 _ROUND = np.arange(40) * math.pi / 20
@@ -33,7 +33,7 @@ _FINE = 3  # fractional bits of the drawn coordinates: eighths of a pixel
 
 
 class _Canvas:
-    """Two stain maps (hundredths of optical density, uint8 [H, W]) that painters draw on in units."""
+    """Two stain maps (hundredths of optical density, uint8 [H, W]); painters draw on them in units."""
 
     def __init__(self, rng: np.random.Generator, width: int, height: int, scale: float) -> None:
         self.rng, self.scale = rng, scale
@@ -43,7 +43,7 @@ class _Canvas:
         self.covered = np.zeros((height, width), np.uint8)  # 1 where a gland or nest lies
 
     def noise(self, grain: float, stretch: float = 1.0) -> np.ndarray:
-        """Smooth noise, float32 [H, W] about 0 with deviation near 1; ``grain`` is its size in units."""
+        """Return smooth noise, float32 [H, W], with mean 0 and deviation about 1; ``grain`` is its size in units."""
         height, width = self.haem.shape
         rows = max(3, round(self.height / grain))
         columns = max(3, round(self.width / (grain * stretch)))
@@ -51,7 +51,7 @@ class _Canvas:
         return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
     def stroma(self, eosin: float, haem: float, contrast: float) -> None:
-        """Connective tissue everywhere: wavy collagen fibres in two directions."""
+        """Fill the canvas with connective tissue: wavy collagen fibres in two directions."""
         fibres = self.noise(9, 7) + self.noise(60)
         waves = np.clip(fibres * contrast + eosin, 4, 120)
         gaps = self.noise(22, 2) > 1.5  # clefts
@@ -60,7 +60,7 @@ class _Canvas:
         self.haem[:] = haem
 
     def blob(self, x: float, y: float, rx: float, ry: float, wobble: float, turn: float = 0.0) -> np.ndarray:
-        """The outline of a closed, irregular shape: float [40, 2] in units."""
+        """Return the outline of a closed, irregular shape: float [40, 2] in units."""
         strength = wobble / _WAVES * self.rng.standard_normal(5)
         bumps = strength @ np.cos(_WAVES[:, None] * _ROUND + self.rng.uniform(0, 6.3, (5, 1)))
         radius = np.minimum(np.maximum(1 + bumps, 0.45), 1.7)
@@ -95,7 +95,7 @@ class _Canvas:
     def scatter(
         self, per_area: float, where: int, long: float, short: float, dark: float, spread: float
     ) -> None:
-        """Nuclei at random where ``covered`` equals ``where``; ``per_area`` counts per 1000 square units."""
+        """Draw nuclei at random places where ``covered`` equals ``where``; ``per_area`` is their number per 1000 square units."""
         count = int(per_area * self.width * self.height / 1000)
         centres = self.rng.uniform((0, 0), (self.width, self.height), (count, 2))
         pixels = np.minimum(
@@ -116,7 +116,7 @@ class _Canvas:
         radial: bool,
         spread: float = 0.15,
     ) -> None:
-        """Rows of nuclei inside an outline: one at each inset (units from the outline), ``gap`` units apart."""
+        """Draw rows of nuclei inside an outline: one row at each inset (units from the outline), ``gap`` units apart."""
         middle = outline.mean(0)
         spokes = outline - middle
         reach = np.sqrt((spokes**2).sum(1, keepdims=True))
@@ -154,7 +154,7 @@ class _Canvas:
         return np.round(units * (self.scale * (1 << _FINE))).astype(np.int32)
 
     def grid(self, spacing: float, jitter: float) -> np.ndarray:
-        """Centres on a hexagonal grid that overlaps the border, moved at random: float [n, 2], shuffled."""
+        """Return shuffled centres on a hexagonal grid that overlaps the border, with random shifts: float [n, 2]."""
         rows = np.arange(-1, self.height / (spacing * 0.866) + 2)
         columns = np.arange(-1, self.width / spacing + 2)
         start = self.rng.uniform(0, spacing, 2)
@@ -166,7 +166,7 @@ class _Canvas:
 
 
 def _benign_colon(canvas: _Canvas) -> None:
-    """Regular round crypts: goblet vacuoles around a small lumen, one row of small basal nuclei."""
+    """Draw regular round crypts: goblet vacuoles around a small lumen, and one row of small basal nuclei."""
     rng = canvas.rng
     canvas.stroma(34, 10, 6)
     slant, stretch = rng.uniform(0, math.pi), rng.uniform(1.0, 1.25)
@@ -187,7 +187,7 @@ def _benign_colon(canvas: _Canvas) -> None:
 
 
 def _colon_adenocarcinoma(canvas: _Canvas) -> None:
-    """Crowded, irregular and cribriform glands, stratified large dark nuclei, dirty necrosis, desmoplastic stroma."""
+    """Draw crowded, irregular, cribriform glands with stratified large dark nuclei, dirty necrosis, desmoplastic stroma."""
     rng = canvas.rng
     canvas.stroma(44, 8, 13)
     canvas.scatter(1.6, 0, 6.5, 1.7, 85, 0.25)
@@ -211,7 +211,7 @@ def _colon_adenocarcinoma(canvas: _Canvas) -> None:
 
 
 def _debris(canvas: _Canvas, lumen: np.ndarray, size: float) -> None:
-    """Necrotic debris in a lumen: a pink clot with nuclear dust."""
+    """Draw necrotic debris in a lumen: a pink clot with nuclear dust."""
     middle = lumen.mean(0)
     canvas.fill(middle + (lumen - middle) * 0.72, 8, 72)
     dust = middle + canvas.rng.normal(0, size * 0.3, (18, 2))
@@ -220,7 +220,7 @@ def _debris(canvas: _Canvas, lumen: np.ndarray, size: float) -> None:
 
 
 def _normal_oral(canvas: _Canvas) -> None:
-    """Layered squamous epithelium: flat pale surface cells, a dark basal row on rete ridges, collagen below."""
+    """Draw layered squamous epithelium: flat pale surface cells, a dark basal row on rete ridges, collagen below."""
     rng = canvas.rng
     canvas.stroma(52, 6, 9)
     x = np.arange(-40.0, canvas.width + 40, 4)
@@ -252,7 +252,7 @@ def _normal_oral(canvas: _Canvas) -> None:
 
 
 def _epithelial_row(canvas: _Canvas, x: np.ndarray, line: np.ndarray, share: float) -> None:
-    """One row of squamous cells at a share of the epithelium's depth: wider and paler towards the surface."""
+    """Draw one row of squamous cells at a share of the depth; cells are wider and paler towards the surface."""
     rng = canvas.rng
     gap = 30 - 18 * share
     at = np.arange(rng.uniform(0, gap), canvas.width, gap)
@@ -275,7 +275,7 @@ def _epithelial_row(canvas: _Canvas, x: np.ndarray, line: np.ndarray, share: flo
 
 
 def _oral_carcinoma(canvas: _Canvas) -> None:
-    """Irregular nests of pleomorphic squamous cells with keratin pearls in a dense inflammatory stroma."""
+    """Draw irregular nests of pleomorphic squamous cells with keratin pearls in a dense inflammatory stroma."""
     rng = canvas.rng
     canvas.stroma(36, 10, 8)
     pearls = []
@@ -305,10 +305,20 @@ _PAINTERS: dict[str, Callable[[_Canvas], None]] = {
 
 
 def render_slide(entity: str, seed: int, width: int, height: int, *, scale: float = 1.0) -> np.ndarray:
-    """Draw a field of a slide: uint8 [height, width, 3] RGB, the same for the same arguments.
+    """Draw a field of a slide; the same arguments give the same picture.
 
-    ``scale`` is pixels per unit: below 1 shows more tissue, as a lower power does.
-    Raises ``InputError`` for an entity that is not in ``ENTITIES``.
+    Args:
+        entity: One of ``ENTITIES``.
+        seed: Seed of the random numbers.
+        width: Pixels.
+        height: Pixels.
+        scale: Pixels per unit; below 1 more tissue is visible, as at a lower power.
+
+    Returns:
+        uint8 [height, width, 3] RGB.
+
+    Raises:
+        InputError: The entity cannot be drawn.
     """
     if entity not in _PAINTERS:
         raise InputError(f"No picture of {entity!r} can be drawn; choose one of: {', '.join(ENTITIES)}.")
@@ -319,12 +329,11 @@ def render_slide(entity: str, seed: int, width: int, height: int, *, scale: floa
 
 
 def _stained(canvas: _Canvas) -> np.ndarray:
-    """Mix the two stains by Beer-Lambert, with this slide's hue and strength, blur and grain."""
+    """Mix the two stains by the Beer-Lambert law, with random hue, strength, blur and grain."""
     rng = canvas.rng
     blur = float(rng.uniform(0.5, 0.9)) * max(0.6, canvas.scale)
-    texture = 1 + 0.16 * rng.standard_normal(
-        canvas.haem.shape, np.float32
-    )  # chromatin and cytoplasm are granular
+    # chromatin and cytoplasm are granular
+    texture = 1 + 0.16 * rng.standard_normal(canvas.haem.shape, np.float32)
     haem = np.asarray(cv2.GaussianBlur(canvas.haem * texture, (0, 0), blur), np.float32)
     eosin = np.asarray(cv2.GaussianBlur(canvas.eosin * (2 - texture), (0, 0), blur), np.float32)
     haem *= rng.uniform(0.85, 1.2) / 100
@@ -342,9 +351,21 @@ def _stained(canvas: _Canvas) -> np.ndarray:
 
 
 def render_clip(entity: str, seed: int, frames: int, size: int) -> np.ndarray:
-    """A pan and zoom over a slide of its own: uint8 [frames, size, size, 3] RGB.
+    """Draw a clip that pans and zooms over its own slide.
 
-    Power, path and aspect differ by seed; like a video that is squashed to a square, pixels need not be square.
+    Power, path and aspect depend on the seed. As in a video that is squashed to a square, pixels need not be square.
+
+    Args:
+        entity: One of ``ENTITIES``.
+        seed: Seed of the random numbers.
+        frames: Number of frames.
+        size: Width and height in pixels.
+
+    Returns:
+        uint8 [frames, size, size, 3] RGB.
+
+    Raises:
+        InputError: The entity cannot be drawn.
     """
     rng = np.random.default_rng([seed, 977])
     span = 420 * (1600 / 420) ** rng.random() ** 1.5  # units across the slide: low to high power
@@ -356,7 +377,7 @@ def render_clip(entity: str, seed: int, frames: int, size: int) -> np.ndarray:
 
 
 def _path(rng: np.random.Generator, frames: int, closest: float) -> np.ndarray:
-    """Overview, zoom to ``closest`` (share of the slide seen), pan: float [frames, 3] of centre x, y and share."""
+    """Return a path of overview, zoom to ``closest`` (share of the slide), and pan: float [frames, 3] of x, y, share."""
     t = np.linspace(0, 1, frames)
     zoom = np.interp(t, [0, 0.2, 0.5, 1], [1, 0.96, closest, closest])
     turns = rng.uniform(0.32, 0.64, (2, 2))
@@ -367,7 +388,7 @@ def _path(rng: np.random.Generator, frames: int, closest: float) -> np.ndarray:
 
 
 def _view(slide: np.ndarray, x: float, y: float, zoom: float, width: int, height: int) -> np.ndarray:
-    """What the camera sees: the share ``zoom`` of the slide about (x, y), as uint8 [height, width, 3]."""
+    """Return the view of the camera: the share ``zoom`` of the slide around (x, y), uint8 [height, width, 3]."""
     rows, columns = slide.shape[:2]
     h, w = round(rows * zoom), round(columns * zoom)
     top = min(max(round(y * rows - h / 2), 0), rows - h)
@@ -383,9 +404,21 @@ def render_case(
     fps: int = 8,
     size: tuple[int, int] = (640, 480),
 ) -> Path:
-    """Write a sample case, an H.264 mp4 of ``size`` (width, height, both even): overview, zoom, pan.
+    """Write a sample case, an H.264 mp4 with overview, zoom and pan, as a whole or not at all.
 
-    Returns ``path``. Raises ``InputError`` for an unknown entity. The file is whole or absent.
+    Args:
+        path: The file to write.
+        entity: One of ``ENTITIES``.
+        seed: Seed of the random numbers.
+        seconds: Length of the video.
+        fps: Frames per second.
+        size: Width and height in pixels, both even.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        InputError: The entity cannot be drawn.
     """
     import av
 

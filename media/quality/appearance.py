@@ -1,11 +1,11 @@
-"""What a picture looks like in a few numbers, and whether they are those of stained tissue under a microscope.
+"""The appearance of a picture as numbers, and the rule that tells stained tissue under a microscope from other pictures.
 
-The numbers are plain image statistics (optical density, colour, detail at several scales, edges). A logistic rule over
-them and their squares tells histology and cytology from photographs, drawings and screens. Its table was fitted to
-10,900 views of tissue (originals, crops, zooms, other stains, blur, JPEG, fields drawn out to fibres) and 13,900 views
-of other pictures (photographs and drawings, their crops, and crops recoloured to the stains' hues). With each set of
-tissue and a fifth of the others' sources left out in turn, it refused 0.04% of the tissue as it is and accepted 2.5% of
-the others, 5.6% of their crops. ``benchmarks/gate.py`` counts anew.
+The numbers are image statistics: optical density, colour, detail at several scales, edges. A logistic rule over them and
+their squares tells histology and cytology from photographs, drawings and screens. It was fitted on 10,900 views of tissue
+(originals, crops, zooms, other stains, blur, JPEG, stretched fields) and 13,900 views of other pictures (photographs and
+drawings, their crops, and crops recoloured to the hues of stains). In cross-validation, with each set of tissue and a
+fifth of the other sources left out in turn, it rejected 0.04% of unchanged tissue, and accepted 2.5% of the other pictures
+and 5.6% of their crops. ``benchmarks/gate.py`` measures this again.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import cv2
 import numpy as np
 
 LONG_SIDE = 384
-"""Pixels that larger pictures are reduced to before anything is measured."""
+"""Long side in pixels to which larger pictures are reduced before they are measured."""
 _CELL = 16
-_PALETTE = 128  # colours of a dithered picture at most: tissue has 20 to 107 of a fixed palette
+_PALETTE = 128  # most colours of a dithered picture; tissue has 20 to 107 of a fixed palette
 _COUNTED = 20_000  # pixels whose colours are counted
-_EVEN = 0.5  # share of neighbours of one colour: dots leave 0.1 to 0.45, drawings more
-_DOT, _DOT_COLOUR = 0.7, 2.0  # pixels over which dots run together, in lightness and in colour
+_EVEN = 0.5  # share of neighbours with the same colour: 0.1 to 0.45 with dithering, more in drawings
+_DOT, _DOT_COLOUR = 0.7, 2.0  # pixels over which dots are blurred, in lightness and in colour
 _LEAST_FIELD = 0.2
-"""Share of a frame that a field of view takes at least: a film upright in a wide frame takes 0.3."""
-_REACH = np.ones((9, 9), np.uint8)  # how far an edge is felt in the finest bands
-_FAR = 5.0  # spreads beyond which a value says no more
+"""Least share of a frame that a field of view covers; an upright film in a wide frame covers 0.3."""
+_REACH = np.ones((9, 9), np.uint8)  # reach of an edge in the finest bands
+_FAR = 5.0  # values are limited to so many spreads
 
 
 class Term(NamedTuple):
-    """One line of the logistic rule: ``weight * z + square * z²`` with ``z = (value - centre) / spread``, at most 5."""
+    """One term of the logistic rule: ``weight * z + square * z²`` with ``z = (value - centre) / spread`` in [-5, 5]."""
 
     centre: float
     spread: float
@@ -72,11 +72,11 @@ TERMS = {
     "contrast_low": Term(1.801, 0.820, +0.315, +0.173),
     "contrast_even": Term(-0.810, 0.558, +0.812, +0.564),
 }
-"""The rule: a picture is tissue where INTERCEPT plus all terms is above 0."""
+"""The rule: a picture is tissue if INTERCEPT plus all terms is above 0."""
 
 
 def shrink(frame: np.ndarray) -> np.ndarray:
-    """uint8 [H,W,3] → [h,w,3] with a long side of at most LONG_SIDE."""
+    """Reduce a picture, uint8 [H,W,3], to a long side of at most LONG_SIDE pixels."""
     height, width = frame.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     if scale == 1.0:
@@ -86,17 +86,17 @@ def shrink(frame: np.ndarray) -> np.ndarray:
 
 
 def undithered(rgb: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """The small picture of a frame, with the dots of a palette run together where the frame is made of such dots."""
+    """Blur the dots in the small picture ``rgb`` if its full frame is dithered; otherwise return it unchanged."""
     if not _is_dithered(frame):
         return rgb
     light, *chroma = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb))
-    run_together = [cv2.GaussianBlur(light, (0, 0), _DOT)]
-    run_together += [cv2.GaussianBlur(channel, (0, 0), _DOT_COLOUR) for channel in chroma]
-    return cv2.cvtColor(cv2.merge(run_together), cv2.COLOR_YCrCb2RGB)
+    blurred = [cv2.GaussianBlur(light, (0, 0), _DOT)]
+    blurred += [cv2.GaussianBlur(channel, (0, 0), _DOT_COLOUR) for channel in chroma]
+    return cv2.cvtColor(cv2.merge(blurred), cv2.COLOR_YCrCb2RGB)
 
 
 def _is_dithered(frame: np.ndarray) -> bool:
-    """Whether a frame has few colours, as of a fixed palette, and yet no even fills, as drawings have."""
+    """Return whether a frame has few colours, as with a fixed palette, but no even areas, as drawings have."""
     step = max(1, round((frame.shape[0] * frame.shape[1] / _COUNTED) ** 0.5))
     seen = frame[::step, ::step].reshape(-1, 3).astype(np.int32)
     colours = np.unique((seen[:, 0] << 16) | (seen[:, 1] << 8) | seen[:, 2])
@@ -107,17 +107,17 @@ def _is_dithered(frame: np.ndarray) -> bool:
 
 
 def highest(rgb: np.ndarray) -> np.ndarray:
-    """The largest channel of every pixel, [h,w]; many times faster than ``max(axis=-1)`` over three."""
+    """Return the largest channel of every pixel, [h,w]; many times faster than ``max(axis=-1)``."""
     return np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
 
 
 def lowest(rgb: np.ndarray) -> np.ndarray:
-    """The smallest channel of every pixel, [h,w]."""
+    """Return the smallest channel of every pixel, [h,w]."""
     return np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
 
 
 def without_frame(rgb: np.ndarray) -> np.ndarray:
-    """The picture without the dark bars at its sides (letterbox, a viewer's frame); all of it where nearly all is dark."""
+    """Cut off dark bars at the sides (letterbox, a viewer's frame); a picture that is nearly all dark is unchanged."""
     dark = highest(rgb) < 64
     rows = np.flatnonzero(dark.mean(axis=1) < 0.9)
     if len(rows) < 2 * _CELL:
@@ -131,12 +131,12 @@ def without_frame(rgb: np.ndarray) -> np.ndarray:
 
 
 def optical_density(rgb: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """-ln of the transmitted share of light, float32 [h,w,3]; ``light`` [3] is what comes through empty glass."""
+    """Return -ln of the transmitted share of light, float32 [h,w,3]; ``light`` [3] is the light of empty glass."""
     return -np.log(np.clip((rgb + 1.0) / (light + 1.0), 1 / 256, 1.0))
 
 
 def measure(rgb: np.ndarray) -> dict[str, float]:
-    """The numbers of one small picture, uint8 [h,w,3]; lightness and chroma in CIE Lab units, shares in [0, 1]."""
+    """Measure a small picture, uint8 [h,w,3]; lightness and chroma are in CIE Lab units, shares in [0, 1]."""
     pixels = rgb.astype(np.float32)
     lab = cv2.cvtColor(pixels / 255, cv2.COLOR_RGB2LAB)
     return {
@@ -150,12 +150,12 @@ def measure(rgb: np.ndarray) -> dict[str, float]:
 
 
 def contributions(measured: dict[str, float]) -> dict[str, float]:
-    """What each number adds to the rule's sum (the intercept left out)."""
+    """Return what each number adds to the sum of the rule, without the intercept."""
     return {name: term(measured[name]) for name, term in TERMS.items()}
 
 
 def fineness(rgb: np.ndarray, left_out: np.ndarray) -> float:
-    """``detail_1_2`` of what lies off some pixels (bool [h,w]); of the whole picture where little else is left."""
+    """Return ``detail_1_2`` without the masked pixels (bool [h,w]); of the whole picture if the mask leaves little."""
     light = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0]
     counted = cv2.dilate(left_out.astype(np.uint8), _REACH) == 0
     if counted.mean() < 0.2:
@@ -165,7 +165,7 @@ def fineness(rgb: np.ndarray, left_out: np.ndarray) -> float:
 
 
 def _one_colour(rgb: np.ndarray) -> float:
-    """Share of the commonest exact colour, greys left out: 0.12 at most in tissue, above 0.5 behind coloured text."""
+    """Return the share of the most common exact colour, without greys: at most 0.12 in tissue, above 0.5 behind text."""
     coloured = rgb[highest(rgb) - lowest(rgb) >= 10].astype(np.int32)
     if not len(coloured):
         return 0.0
@@ -194,7 +194,7 @@ def _colour(pixels: np.ndarray, lab: np.ndarray) -> dict[str, float]:
 
 
 def _density(pixels: np.ndarray) -> dict[str, float]:
-    """One or two stains: the optical densities of a picture lie near a line or plane."""
+    """Measure stains: with one or two stains the optical densities lie near a line or a plane."""
     flat = pixels.reshape(-1, 3)
     density = optical_density(flat, np.maximum(np.percentile(flat, 97, axis=0), 60))
     strengths = np.linalg.eigvalsh(np.cov(density.T) + 1e-6 * np.eye(3))  # rising
@@ -209,7 +209,7 @@ def _density(pixels: np.ndarray) -> dict[str, float]:
 
 
 def _detail(lab: np.ndarray) -> dict[str, float]:
-    """Contrast in bands of 1, 2 and 4 pixels: logarithms of it and of the ratios of neighbouring bands."""
+    """Measure contrast in bands of 1, 2 and 4 pixels: logarithms of it, and of ratios of neighbouring bands."""
     light = lab[..., 0]
     bands = [float(band.std()) + 0.05 for band in _bands(light)]
     colour_detail = sum(float((c - cv2.GaussianBlur(c, (0, 0), 1)).std()) for c in (lab[..., 1], lab[..., 2]))
@@ -225,13 +225,13 @@ def _detail(lab: np.ndarray) -> dict[str, float]:
 
 
 def _bands(light: np.ndarray) -> list[np.ndarray]:
-    """Lightness in bands of 1, 2 and 4 pixels."""
+    """Split lightness into bands of 1, 2 and 4 pixels."""
     smooth = [light, *(cv2.GaussianBlur(light, (0, 0), sigma) for sigma in (1, 2, 4))]
     return [fine - coarse for fine, coarse in zip(smooth, smooth[1:], strict=False)]
 
 
 def _cells(lab: np.ndarray) -> dict[str, float]:
-    """Means and contrasts of cells of 16 × 16 pixels: tissue has detail everywhere, photographs have smooth faces."""
+    """Measure means and contrasts of cells of 16 × 16 pixels: tissue has detail everywhere, photographs have smooth areas."""
     rows, columns = (side // _CELL for side in lab.shape[:2])
     cells = lab[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL, 3)
     means, contrast = cells.mean((1, 3)), cells[..., 0].std((1, 3))  # [rows, columns, 3], [rows, columns]

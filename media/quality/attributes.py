@@ -1,7 +1,7 @@
-"""Attributes of a field that can be measured on its pixels: how cellular, how crowded, how pink, how open, how dark.
+"""Attributes that are measured on the pixels of a field, such as cellularity, crowding and stain strength.
 
 Haematoxylin and eosin are separated by colour deconvolution (Ruifrok and Johnston, Anal Quant Cytol Histol 2001).
-Every frame is measured at 112 x 112 pixels, whatever its size, so that a number means the same for every source.
+Every frame is measured at 112 × 112 pixels, so that values of all sources can be compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["NAMES", "SCALES", "Attributes", "Scale", "is_measured", "measure", "
 
 SIDE = 112
 _OPTICAL_DENSITY = (-np.log((np.arange(256) + 1.0) / 256.0)).astype(np.float32)
-# Columns: how much haematoxylin, eosin and residual an RGB optical density holds (inverse of the stain vectors).
+# Columns: haematoxylin, eosin and residual in an RGB optical density (inverse of the stain vectors).
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]], dtype=np.float64)
 _UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True)).astype(np.float32)
 _TISSUE_DENSITY = 0.12
@@ -24,9 +24,13 @@ _OPEN_DENSITY = 0.16
 
 
 def measure(frames: np.ndarray) -> Attributes:
-    """Measure a clip.
+    """Measure the attributes of a clip.
 
-    ``frames``: uint8 [T, H, W, 3] RGB, T >= 1. Returns the means over the frames.
+    Args:
+        frames: uint8 [T, H, W, 3] RGB, T ≥ 1.
+
+    Returns:
+        The means over the frames.
     """
     values = np.mean([_measure_frame(frame) for frame in frames], axis=0)
     return Attributes(*(float(v) for v in values))
@@ -56,14 +60,14 @@ def _measure_frame(frame: np.ndarray) -> list[float]:
 
 
 def _nuclei(haematoxylin: np.ndarray) -> np.ndarray:
-    """Mask of the nuclei, float32: Otsu's threshold follows the stain's strength, a floor keeps pale fields empty."""
+    """Return a mask of the nuclei, float32, by Otsu's threshold; a minimum keeps pale fields empty."""
     scaled = np.clip(haematoxylin * 100.0, 0, 255).astype(np.uint8)
     threshold, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     return (scaled > max(threshold, _LEAST_NUCLEAR_DENSITY * 100.0)).astype(np.float32)
 
 
 def _fineness(density: np.ndarray) -> float:
-    """Energy of the finest two octaves over that of all five."""
+    """Return the energy of the two finest of five octaves as a share of all five."""
     levels = [density, *(cv2.GaussianBlur(density, (0, 0), sigma) for sigma in (1.0, 2.0, 4.0, 8.0, 16.0))]
     energy = [float(np.square(a - b).mean()) for a, b in zip(levels, levels[1:], strict=False)]
     return (energy[0] + energy[1]) / (sum(energy) + 1e-8)

@@ -1,8 +1,8 @@
-"""Writing that is burned into the frames: labels, names, patient numbers, title cards, a viewer's own texts.
+"""Burned-in writing: labels, names, patient numbers, title cards and texts of a viewer in the frames.
 
-It may name the patient or give the diagnosis away to the model. Writing is found, never read. A row that could also be
-tissue counts only where it stands still from frame to frame, as overlays do and tissue under a moving stage does not
-(Lienhart and Effelsberg, "Automatic text segmentation and text recognition for video indexing", 2000).
+It may name the patient or reveal the diagnosis to the model. Writing is found, but never read. A row that could also be
+tissue counts only if it stays at its place from frame to frame, as overlays do and moving tissue does not (Lienhart and
+Effelsberg, "Automatic text segmentation and text recognition for video indexing", 2000).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from videopath.media.crop import Crop
 from videopath.media.quality.lettering import Rows, find_rows
 
 SEARCHED_FRAMES = 32
-"""Frames of a clip that are looked at, evenly spread."""
+"""Frames of a clip that are searched, evenly spread."""
 
-_CERTAIN = 4.5  # a row's score that stands for itself in a video, which has many rows of cells
-_LIKELY = 2.0  # that is enough on a single picture, or when another frame has it at the same place
-_POSSIBLE = -1.0  # that is enough on a line with such a row
+_CERTAIN = 4.5  # a row's score that is enough by itself in a video, which has many rows of cells
+_LIKELY = 2.0  # enough on a single picture, or if another frame has a row at the same place
+_POSSIBLE = -1.0  # enough on a line with such a row
 _MARGIN = 0.4  # of a row's height: parts of letters below and above it
 _WORD_GAP = 2.4  # of a row's height, between words of one line
-_LIKE_HEIGHT = 1.8  # ratio of the heights of a line's words, "no" and "Diagnosis"
-_MOVED = 0.5  # rows overlap more, intersection over union, when they stand at the same place
+_LIKE_HEIGHT = 1.8  # largest ratio of heights on one line, such as "no" and "Diagnosis"
+_MOVED = 0.5  # rows at the same place have a larger intersection over union
 
 
 class Writing(BaseModel):
@@ -35,25 +35,28 @@ class Writing(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     box: Crop = Field(description="left, top, right, bottom as shares of the frame, in [0, 1]")
-    seconds: list[float] = Field(description="presentation times of the frames looked at in which it is seen")
+    seconds: list[float] = Field(description="presentation times of the searched frames that show it")
     share: float = Field(ge=0, le=1, description="share of the frame that the box covers")
 
 
 class BurnedIn(BaseModel):
-    """What was found in a clip."""
+    """All burned-in writing of a clip."""
 
     model_config = ConfigDict(frozen=True)
 
     writings: list[Writing]
-    share: float = Field(ge=0, le=1, description="of the frame with most writing, the share that it covers")
+    share: float = Field(
+        ge=0, le=1, description="share of the frame that writing covers, in the frame with most of it"
+    )
     sentence: str
 
 
 def find_writing(clip: Clip) -> BurnedIn:
-    """Look for writing in up to SEARCHED_FRAMES frames of a clip.
+    """Search up to SEARCHED_FRAMES frames of a clip for writing.
 
-    Writing on a plate or an even ground is found nearly always; with an outline, straight on tissue, in two of three
-    pictures; without one, in one of three. Letters below some 7 pixels, one or two alone and handwriting are missed.
+    Writing on a plate or an even background is nearly always found. Directly on tissue, it is found in two of three
+    pictures if it has an outline, and in one of three if not. Letters below about 7 pixels, one or two single letters,
+    and handwriting are missed.
     """
     _, distinct = np.unique(clip.indices, return_index=True)
     chosen = distinct[
@@ -75,7 +78,7 @@ def find_writing(clip: Clip) -> BurnedIn:
 
 
 def _certain(own: Rows, others: list[Rows]) -> np.ndarray:
-    """Which rows of a frame are writing without doubt, bool [N]; one that may be needs another frame's word for it."""
+    """Return which rows of a frame are writing, bool [N]; a likely row needs one at the same place in another frame."""
     likely = own.scores > _LIKELY
     if not others:
         return likely
@@ -84,20 +87,20 @@ def _certain(own: Rows, others: list[Rows]) -> np.ndarray:
 
 
 def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes [N,4] and [M,4]: [N,M]."""
+    """Return the intersection over union of boxes [N,4] and [M,4]: [N,M]."""
     shared = np.prod(_shared_sides(a, b), axis=-1)
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (a, b)]
     return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-12)
 
 
 def _shared_sides(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Width and height of the intersections: [N,M,2], 0 where there is none."""
+    """Return width and height of the intersections, [N,M,2]; 0 without an intersection."""
     first, last = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     return np.maximum(last - first, 0)
 
 
 def _lines(rows: np.ndarray, certain: np.ndarray, aspect: float) -> list[Crop]:
-    """Lines of a frame that have a certain row, with a margin: words of a line and what is found twice are one box."""
+    """Return the lines of a frame that hold a certain row, with a margin; words of one line become one box."""
     height = rows[:, 3] - rows[:, 1]
     reach = np.stack([height * _WORD_GAP / 2 / aspect, np.zeros(len(rows))], 1)
     margin = np.stack([height * _MARGIN / aspect, height * _MARGIN], 1)
@@ -107,7 +110,7 @@ def _lines(rows: np.ndarray, certain: np.ndarray, aspect: float) -> list[Crop]:
 
 
 def _touching(boxes: np.ndarray) -> list[np.ndarray]:
-    """Indices of boxes that overlap and are about as high, directly or through others, together."""
+    """Group the indices of boxes of similar height that overlap, directly or through others."""
     height = boxes[:, 3] - boxes[:, 1]
     near = (_shared_sides(boxes, boxes) > 0).all(-1)
     near &= np.maximum.outer(height, height) < _LIKE_HEIGHT * np.minimum.outer(height, height)
@@ -116,7 +119,7 @@ def _touching(boxes: np.ndarray) -> list[np.ndarray]:
 
 
 def _over_time(seen: list[tuple[float, list[Crop]]]) -> list[Writing]:
-    """Boxes of all frames; those at about the same place are one writing. In the order in which they appear."""
+    """Join the boxes of all frames that have about the same place; in the order in which they appear."""
     places: list[tuple[list[Crop], list[float]]] = []
     for seconds, boxes in seen:
         for box in boxes:
@@ -134,7 +137,7 @@ def _over_time(seen: list[tuple[float, list[Crop]]]) -> list[Writing]:
 
 
 def _same_place(a: Crop, b: Crop) -> bool:
-    """Whether most of the smaller one lies in the other: a word may be missed in one of the frames."""
+    """Return whether most of the smaller box lies in the other; a word may be missed in one of the frames."""
     return float(np.prod(_shared_sides(np.array([a]), np.array([b])))) > 0.6 * min(_area(a), _area(b))
 
 
@@ -165,7 +168,7 @@ def _sentence(writings: list[Writing], share: float, looked_at: list[float], sti
 
 
 def _spans(seen: set[float], looked_at: list[float]) -> str:
-    """Times as ``0.0–3.2, 9.5``: a dash where every frame looked at in between has writing."""
+    """Return times as ``0.0–3.2, 9.5``; a dash means that every searched frame in between has writing."""
     spans = []
     for written, group in groupby(sorted(looked_at), seen.__contains__):
         if written:

@@ -1,4 +1,4 @@
-"""The quality gate: what a clip shows, in words, and whether it is histology or cytology at all."""
+"""The quality gate: whether a clip shows histology or cytology, and its quality in words."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ Verdict = Literal["good", "fair", "refused"]
 JUDGED_FRAMES = 16
 """Frames of a clip that are looked at, evenly spread."""
 TISSUE_FRAMES = 0.15
-"""Share of them that must show tissue: a lecture's title cards and empty stretches of glass are no reason to refuse."""
+"""Share of these frames that must show tissue; title cards and empty glass may fill the rest."""
 
 _MIN_COLOUR = 5.0  # chroma, CIE Lab, of the most coloured twentieth of a picture
-_MIN_ALIKE = 0.2  # correlation of neighbouring pixels; lymphocytes at a low power have 0.25
-_MIN_DETAIL = -0.3  # logarithm of the finest contrast; pale cytology has -0.1, an even shade less than -0.6
-_MAX_ONE_COLOUR = 0.3  # share of one exact colour other than grey
-_MAX_BLACK = 0.5  # share of black; a round field of view leaves 0.2 to 0.4 of a frame black, a night sky more
+_MIN_ALIKE = 0.2  # correlation of neighbouring pixels; lymphocytes at low power have 0.25
+_MIN_DETAIL = (
+    -0.3
+)  # logarithm of the finest contrast; pale cytology has -0.1, a smooth gradient less than -0.6
+_MAX_ONE_COLOUR = 0.3  # share of the most common exact colour, without greys
+_MAX_BLACK = 0.5  # share of black; around a round field of view 0.2 to 0.4 of a frame is black
 _SHARP = 0.5
 _EXPOSED = 0.5
 _LITTLE_TISSUE = 0.1
@@ -57,7 +59,7 @@ _GROUPS = {
 
 
 class Quality(BaseModel):
-    """The gate's answer; shares and marks in [0, 1], over the frames that show tissue (all, if none does)."""
+    """The result of the gate. All numbers are in [0, 1], over the frames that show tissue, or over all if none does."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,10 +73,10 @@ class Quality(BaseModel):
 
 
 @dataclass(frozen=True)
-class _View:
-    """One frame, looked at."""
+class _FrameQuality:
+    """The measurements of one frame."""
 
-    reason: str | None  # why it is not tissue; None where it is
+    reason: str | None  # why it is not tissue, a key of _REASONS; None: it is tissue
     tissue: float
     glass: float
     focus: float
@@ -82,9 +84,9 @@ class _View:
 
 
 def assess(clip: Clip) -> Quality:
-    """Look at up to JUDGED_FRAMES frames of a clip: tissue, glass, focus, exposure, and whether it is tissue at all."""
+    """Judge a clip on up to JUDGED_FRAMES frames: tissue, glass, focus, exposure, and whether it shows tissue at all."""
     positions = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), JUDGED_FRAMES), dtype=int))
-    views = [_look(clip.frames[i]) for i in positions]
+    views = [_measure_frame(clip.frames[i]) for i in positions]
     shown = [view for view in views if view.reason is None]
     is_histology = len(shown) >= max(1.0, TISSUE_FRAMES * len(views))
     counted = shown if is_histology else views
@@ -114,34 +116,34 @@ def _summary(shown: int, looked_at: int, tissue: float, glass: float) -> str:
 
 
 def _complaints(tissue: float, glass: float, focus: float, exposure: float) -> list[str]:
-    found = []
+    complaints = []
     if tissue < _LITTLE_TISSUE:
-        found.append(f"Only {tissue:.0%} of the picture is tissue; a closer view would help.")
+        complaints.append(f"Only {tissue:.0%} of the picture is tissue; a closer view would help.")
     if focus < _SHARP:
-        found.append("The picture is out of focus or enlarged beyond its detail.")
+        complaints.append("The picture is out of focus or enlarged beyond its detail.")
     if exposure < _EXPOSED:
-        found.append("The picture is badly lit: too dark, or burnt out where it should show tissue.")
-    return found
+        complaints.append("The picture is badly lit: too dark, or burnt out where it should show tissue.")
+    return complaints
 
 
-def _look(frame: np.ndarray) -> _View:
+def _measure_frame(frame: np.ndarray) -> _FrameQuality:
     sharp = without_frame(shrink(frame))
     small = undithered(sharp, frame)
     drawn = find_overlays(small)
     measured = measure(small)
     reason = _reason(measured)
-    # So much black was not drawn over tissue: covering it would leave a nebula without its sky.
+    # So much black is no overlay: if it were covered, a nebula without its sky would remain.
     mostly_black = measured["black_share"] > _MAX_BLACK
-    if reason and not mostly_black and (bare := without_overlays(small, drawn)) is not None:
-        reason = _reason(measure(bare)) and reason
+    if reason and not mostly_black and (uncovered := without_overlays(small, drawn)) is not None:
+        reason = _reason(measure(uncovered)) and reason
     tissue, glass = _areas(small)
-    # Sharp tissue has at least three quarters of the contrast of its 2-pixel detail at 1 pixel, blurred has a third.
+    # In sharp tissue the contrast at 1 pixel is at least three quarters of that at 2 pixels; in blurred tissue a third.
     focus = 1 / (1 + np.exp(-(fineness(sharp, drawn) + 0.75) / 0.12))
-    return _View(reason, tissue, glass, float(focus), _exposure(small))
+    return _FrameQuality(reason, tissue, glass, float(focus), _exposure(small))
 
 
 def _reason(measured: dict[str, float]) -> str | None:
-    """Why a picture is not tissue, a key of _REASONS; None where it is."""
+    """Return why a picture is not tissue, a key of _REASONS, or None for tissue."""
     if measured["detail"] < _MIN_DETAIL:
         return "blank"
     if measured["neighbours_alike"] < _MIN_ALIKE:
@@ -155,13 +157,13 @@ def _reason(measured: dict[str, float]) -> str | None:
     parts = contributions(measured)
     if INTERCEPT + sum(parts.values()) > 0:
         return None
-    blame = {group: sum(parts[name] for name in names) for group, names in _GROUPS.items()}
-    worst = min(blame, key=lambda group: blame[group])
-    return worst if blame[worst] < min(-1.5, sum(parts.values()) / 3) else "photo"
+    group_sums = {group: sum(parts[name] for name in names) for group, names in _GROUPS.items()}
+    worst = min(group_sums, key=lambda group: group_sums[group])
+    return worst if group_sums[worst] < min(-1.5, sum(parts.values()) / 3) else "photo"
 
 
 def _areas(rgb: np.ndarray) -> tuple[float, float]:
-    """Shares of tissue and of empty glass; black (a viewer's frame, a shadow) is neither."""
+    """Return the shares of tissue and of empty glass; black (a viewer's frame, a shadow) is neither."""
     pixels = cv2.GaussianBlur(rgb, (0, 0), 1.5).astype(np.float32)
     light = np.clip(np.percentile(pixels.reshape(-1, 3), 99, axis=0), 160, 255)
     dense = optical_density(pixels, light).sum(axis=-1) > 0.24
@@ -170,7 +172,7 @@ def _areas(rgb: np.ndarray) -> tuple[float, float]:
 
 
 def _exposure(rgb: np.ndarray) -> float:
-    """1 where the light part is bright and less than a tenth is black; falls to 0 with a dark or clipped picture."""
+    """Return the exposure in [0, 1]: 1 for a bright picture with little black, 0 for a dark or clipped one."""
     brightest = float(np.percentile(highest(rgb), 98)) / 255
     black = float((highest(rgb) < 25).mean())
     burnt = float((lowest(rgb) >= 254).mean())

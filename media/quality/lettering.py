@@ -1,11 +1,11 @@
-"""Rows of letters in one picture, found by their shape: nothing is read, so any alphabet will do.
+"""Rows of letters in one picture, found by their shape. They are not read, so any alphabet works.
 
-Letters are strokes of one width and one colour that stand out from an even ground with sharp edges (Epshtein, Ofek and
-Wexler, "Detecting text in natural scenes with stroke width transform", CVPR 2010), and come in rows: like heights, one
-baseline, like colours. The strokes are taken from a morphological top-hat of each polarity at three scales, which costs
-a fraction of the transform or of maximally stable regions (Matas et al., BMVC 2002; Neumann and Matas, CVPR 2012);
-connected components are linked to rows as in the former's section 4. Nuclei, too, are dark, alike and crowded, so a row
-is weighed as a whole: a logistic regression on ten of its measures, fitted on drawn writing against real tissue.
+Letters are strokes of one width and one colour with sharp edges on an even background (Epshtein, Ofek and Wexler,
+"Detecting text in natural scenes with stroke width transform", CVPR 2010). They form rows: similar heights, one baseline,
+similar colours. The strokes come from a morphological top-hat of each polarity at three scales, which is much cheaper
+than the stroke width transform or maximally stable regions (Matas et al., BMVC 2002; Neumann and Matas, CVPR 2012).
+Connected components are linked to rows as in section 4 of Epshtein et al. Nuclei are dark, similar and crowded as well, so
+whole rows are scored: a logistic regression on ten measures of a row, fitted on drawn writing against real tissue.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 MAX_SIDE = 1920
-"""Larger pictures are halved until they fit: their writing is larger, too."""
+"""Pixels; larger pictures are halved until they fit, since their writing is larger as well."""
 
 _LEVELS = 3  # scales, each half the last one
 _MIN_SIDE = 48  # pixels of the smallest scale
-_STROKE = 9  # pixels that a stroke is thinner than, at one of the scales
-_CONTRAST = 48  # grey levels between a stroke and the ground next to it
-_HEIGHTS = (5, 36)  # pixels of a letter, at one of the scales
-_COARSE_HEIGHT = 10  # the lowest at the coarser scales: lower ones are twice as high at the finer one
-_LETTERS = 3  # a row has at least as many
-_EVEN = 40  # the ground under a letter changes less, in grey levels within five pixels
-_MAX_CANDIDATES = 1500  # the strongest of a picture; tissue has thousands
+_STROKE = 9  # pixels; at one of the scales a stroke is thinner
+_CONTRAST = 48  # grey levels between a stroke and the background next to it
+_HEIGHTS = (5, 36)  # lowest and largest height of a letter in pixels, at one of the scales
+_COARSE_HEIGHT = 10  # the lowest height at the coarser scales; smaller letters are found at a finer scale
+_LETTERS = 3  # a row has at least so many
+_EVEN = 40  # grey levels within five pixels; the background of a letter changes less
+_MAX_CANDIDATES = 1500  # the strongest of a picture are kept; tissue has thousands
 
-# measure of a row → how much it speaks for writing
+# measure of a row → its weight for writing
 _WEIGHTS = {
     "letters": 7.05,
     "length": -1.44,
@@ -48,16 +48,16 @@ _INTERCEPT = -8.6
 
 @dataclass(frozen=True)
 class _Letters:
-    """What may be letters, float64 [N] each; pixels and grey levels."""
+    """Candidates for letters, float64 [N] each, in pixels and grey levels."""
 
     left: np.ndarray
     top: np.ndarray
     right: np.ndarray
     bottom: np.ndarray
     area: np.ndarray
-    ground: np.ndarray  # around it
-    uneven: np.ndarray  # how much the ground changes
-    colour: np.ndarray  # of the strokes' middle
+    ground: np.ndarray  # grey level of the background
+    uneven: np.ndarray  # change of the background
+    colour: np.ndarray  # grey level of the middle of the strokes
     contrast: np.ndarray
     stroke: np.ndarray  # width
 
@@ -76,14 +76,15 @@ class Rows:
     boxes: np.ndarray
     """float64 [N,4]: left, top, right, bottom as shares of the picture, in [0, 1]."""
     scores: np.ndarray
-    """float64 [N]: logarithm of the odds that a row is writing and no tissue."""
+    """float64 [N]: logarithm of the odds that a row is writing and not tissue."""
 
     def above(self, score: float) -> Rows:
+        """Return the rows with a higher score."""
         return Rows(self.boxes[self.scores > score], self.scores[self.scores > score])
 
 
 def find_rows(picture: np.ndarray) -> Rows:
-    """The rows of letters in a picture (uint8 [H,W,3] RGB); one row may be found at several scales."""
+    """Return the rows of letters in a picture, uint8 [H,W,3] RGB; a row may be found at several scales."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     while max(grey.shape) > MAX_SIDE:
         grey = _halved(grey)
@@ -100,9 +101,15 @@ def find_rows(picture: np.ndarray) -> Rows:
 
 
 def measured_rows(grey: np.ndarray, dark: bool, lowest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Candidate rows of dark (or bright) letters in uint8 [H,W]: boxes [N,4] in pixels and measures [N,10].
+    """Return candidate rows of letters, with their measures.
 
-    ``lowest`` is the height in pixels that a letter has at least.
+    Args:
+        grey: The picture, uint8 [H,W].
+        dark: Whether letters are darker than the background, or brighter.
+        lowest: Least height of a letter in pixels.
+
+    Returns:
+        Boxes [N,4] in pixels, and measures [N,10].
     """
     letters = _candidates(grey, dark, lowest)
     first, second = _neighbours(letters)
@@ -117,19 +124,19 @@ def measured_rows(grey: np.ndarray, dark: bool, lowest: int) -> tuple[np.ndarray
 
 
 def _candidates(grey: np.ndarray, dark: bool, lowest: int) -> _Letters:
-    """Connected strokes of a letter's size."""
+    """Return connected strokes with the size of letters."""
     ground = cv2.morphologyEx(
         grey, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN, np.ones((_STROKE, _STROKE), np.uint8)
     )
     hat = cv2.absdiff(ground, grey)
     peak = cv2.dilate(hat, np.ones((11, 11), np.uint8))
-    # half of the contrast around it: the edge of a stroke, however strong its neighbours are
+    # half of the contrast nearby marks the edge of a stroke, whatever the strength of its neighbours
     mask = ((hat >= _CONTRAST) & (hat > peak // 2)).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     left, top, width, height, area = stats.T
     inside = (left > 0) & (top > 0) & (left + width < grey.shape[1]) & (top + height < grey.shape[0])
     sized = (height >= lowest) & (height <= _HEIGHTS[1]) & (width <= 4 * height) & (area >= 6)
-    sized[0] = False  # the ground
+    sized[0] = False  # the background
     chosen = np.flatnonzero(inside & sized)
     number = np.full(count, -1, np.int32)
     number[chosen] = np.arange(len(chosen))
@@ -162,7 +169,7 @@ def _candidates(grey: np.ndarray, dark: bool, lowest: int) -> _Letters:
 
 
 def _neighbours(letters: _Letters) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs that stand side by side on one baseline and look alike: two int arrays."""
+    """Return pairs of similar letters side by side on one baseline: two int arrays of indices."""
     order = np.argsort(letters.bottom, kind="stable")
     bottom = letters.bottom[order]
     reach = np.searchsorted(bottom, bottom + np.maximum(1, 0.12 * _HEIGHTS[1]), side="right")
@@ -191,7 +198,7 @@ def _boxes(letters: _Letters, row: np.ndarray) -> np.ndarray:
 
 
 def _measures(letters: _Letters, row: np.ndarray) -> np.ndarray:
-    """Of each row, in the order of _WEIGHTS: float64 [N,10], about -5 … 5."""
+    """Return the measures of each row in the order of _WEIGHTS: float64 [N,10], about -5 … 5."""
     members = np.bincount(row)
 
     def mean(values: np.ndarray) -> np.ndarray:

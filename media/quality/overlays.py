@@ -1,8 +1,7 @@
-"""What a viewer or a person drew over a picture: plates with writing, scale bars, arrows, frames and cursors.
+"""Overlays: what a viewer or a person drew over a picture, such as labels, scale bars, arrows, frames and cursors.
 
-The gate judges the tissue and not its label. What was drawn is found by what no stain does: rows of letters, straight
-edges, colours without any grain in them. It is then covered with other parts of the same picture, whose colours and
-texture are those of the rest.
+The quality gate must judge the tissue and not its label. Overlays are recognised by features that no stain has: rows of
+letters, straight edges, pure colours. They are then covered with other parts of the same picture.
 """
 
 from __future__ import annotations
@@ -13,22 +12,20 @@ import numpy as np
 from videopath.media.quality.lettering import find_rows
 
 MAX_SHARE = 0.4
-"""A picture of which more than this was drawn is a drawing."""
+"""A picture with a larger share of overlays is a drawing."""
 
-_WRITING = 1.0  # a row's score that is enough here: a row of cells that is covered costs nothing
+_WRITING = 1.0  # a row's score that is enough here: covering a row of cells by mistake does no harm
 _PURE = 150  # grey levels between the highest and the lowest channel of a drawn colour
-_LET_THROUGH, _STOPPED = 170, 50  # the highest and the lowest channel of such a colour
+_LET_THROUGH, _STOPPED = 170, 50  # least highest and most lowest channel of a drawn colour
 _BLACK = 28
-_MAX_BLACK = (
-    0.15  # share of a picture that black plates and bars cover; more is a dark ground, a sky or a shadow
-)
+_MAX_BLACK = 0.15  # share of black plates and bars; more is a dark background or a shadow
 _STEP = 14  # grey levels of a straight edge
 _MIN_EDGE = 18  # pixels of its length, or a tenth of the side
-_AROUND = np.ones((5, 5), np.uint8)  # the soft edge of what was drawn
+_AROUND = np.ones((5, 5), np.uint8)  # the soft edge of an overlay
 
 
 def find_overlays(rgb: np.ndarray) -> np.ndarray:
-    """Where something was drawn over a picture (uint8 [h,w,3]): bool [h,w]."""
+    """Return a mask, bool [h,w], of what was drawn over a picture, uint8 [h,w,3]."""
     high, low = rgb.max(axis=-1).astype(int), rgb.min(axis=-1).astype(int)
     drawn, black = (high > _LET_THROUGH) & (low < _STOPPED) & (high - low > _PURE), high < _BLACK
     if black.mean() <= _MAX_BLACK:
@@ -38,7 +35,7 @@ def find_overlays(rgb: np.ndarray) -> np.ndarray:
 
 
 def without_overlays(rgb: np.ndarray, drawn: np.ndarray) -> np.ndarray | None:
-    """The picture with all that was drawn covered by its own parts; None if nothing or too much was drawn."""
+    """Cover overlays with other parts of the picture; None if there are no overlays, or more than MAX_SHARE."""
     if not 0 < drawn.mean() <= MAX_SHARE:
         return None
     covered, left = rgb.copy(), drawn.copy()
@@ -52,7 +49,7 @@ def without_overlays(rgb: np.ndarray, drawn: np.ndarray) -> np.ndarray | None:
 
 
 def _straight_edges(rgb: np.ndarray) -> np.ndarray:
-    """Long edges along a row or a column, which the border of a plate has, a translucent one too."""
+    """Return long horizontal and vertical edges, as borders of plates have, even of translucent ones."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.int16)
     return _level_edges(grey) | _level_edges(grey.T).T
 
@@ -69,28 +66,28 @@ def _level_edges(grey: np.ndarray) -> np.ndarray:
 
 
 def _writing(rgb: np.ndarray) -> np.ndarray:
-    """Rows of letters with the plate around them."""
+    """Return rows of letters with the plate around them."""
     height, width = rgb.shape[:2]
-    found = np.zeros((height, width), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
     for left, top, right, bottom in find_rows(rgb).above(_WRITING).boxes * (width, height, width, height):
         margin = bottom - top
         start, end = (
             (int(left - 1.2 * margin), int(top - margin)),
             (int(right + 1.2 * margin), int(bottom + margin)),
         )
-        cv2.rectangle(found, start, end, 1, -1)
-    return found.astype(bool)
+        cv2.rectangle(mask, start, end, 1, -1)
+    return mask.astype(bool)
 
 
 def _shifts(height: int, width: int) -> list[tuple[int, int]]:
-    """Distances, nearest first, at which a part that covers another one is looked for."""
+    """Return the shifts at which covering parts are searched, the smallest first."""
     steps = [(sign * n * height // 16, 0) for n in range(1, 14) for sign in (1, -1)]
     steps += [(0, sign * n * width // 16) for n in range(1, 14) for sign in (1, -1)]
     return sorted(steps, key=lambda step: abs(step[0]) + abs(step[1]))
 
 
 def _shifted(values: np.ndarray, down: int, across: int, outside: bool | int) -> np.ndarray:
-    """``values`` moved by whole pixels; ``outside`` where they come from beyond the border."""
+    """Shift ``values`` by whole pixels; ``outside`` fills what comes from beyond the border."""
     moved = np.full_like(values, outside)
     height, width = values.shape[:2]
     to = np.s_[max(down, 0) : height + min(down, 0), max(across, 0) : width + min(across, 0)]

@@ -1,4 +1,4 @@
-"""What is measured on a field, and the words for it: one scale for each attribute."""
+"""The measured attributes of a field, and a scale of words for each."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Attributes:
-    """Means over the frames of a clip. All but ``stain`` and ``eosin`` are shares in [0, 1]."""
+    """Attributes of a clip, as means over its frames. All except ``stain`` and ``eosin`` are shares in [0, 1]."""
 
     cellularity: float
-    """Share of the field that is nucleus."""
+    """Share of the field that nuclei cover."""
     crowding: float
-    """How full of nuclei the neighbourhood of a nucleus is."""
+    """Share of the neighbourhood of a nucleus that nuclei cover."""
     eosin: float
-    """Mean eosin density of the tissue, optical density units."""
+    """Mean eosin density of the tissue, as optical density."""
     open_space: float
     """Share of the field that is lumen, fat or glass."""
     stain: float
     """Mean optical density of the tissue."""
     fineness: float
-    """Share of the structure that is finer than about 4 pixels: high at low power, low at high power."""
+    """Share of the structure that is finer than about 4 pixels; high at low power, low at high power."""
 
     def as_array(self) -> np.ndarray:
-        """The values as float32 [6], in the order of the fields."""
+        """Return the values as float32 [6], in the order of the fields."""
         return np.array(list(asdict(self).values()), dtype=np.float32)
 
 
@@ -34,18 +34,18 @@ NAMES: tuple[str, ...] = tuple(Attributes.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class Scale:
-    """Words for one attribute: the bounds between the levels, and the wordings of each level, lowest first."""
+    """Words for one attribute: the bounds between its levels, and the wordings of each level, lowest level first."""
 
     attribute: str
     bounds: tuple[float, ...]
     words: tuple[tuple[str, ...], ...]
 
     def level(self, value: float) -> int:
-        """The level of a value: 0 is the lowest."""
+        """Return the level of a value; 0 is the lowest."""
         return int(np.searchsorted(self.bounds, value))
 
     def spoken_level(self, text: str) -> int | None:
-        """The level that a text names, or None where it names none."""
+        """Return the level that a text names, or None."""
         for level, wordings in enumerate(self.words):
             if any(wording in text for wording in wordings):
                 return level
@@ -95,7 +95,7 @@ SCALES: tuple[Scale, ...] = (
 
 
 def is_measured(text: str, frame: Attributes) -> bool:
-    """Whether a sentence names measured attributes, and each as it is measured on a frame."""
+    """Return whether a sentence names measured attributes, and the frame has the named level of each."""
     named = [(scale, level) for scale in SCALES if (level := scale.spoken_level(text)) is not None]
     return bool(named) and all(
         scale.level(getattr(frame, scale.attribute)) == level for scale, level in named
@@ -103,5 +103,5 @@ def is_measured(text: str, frame: Attributes) -> bool:
 
 
 def names_attributes(text: str) -> bool:
-    """Whether a sentence says something that can be measured."""
+    """Return whether a sentence names a measured attribute."""
     return any(scale.spoken_level(text) is not None for scale in SCALES)

@@ -1,7 +1,7 @@
-"""Colour as such: six numbers of a picture, and pictures that all have the same ones.
+"""The colour of a clip as six numbers, and clips that are brought to the same colour.
 
-Stain is a shortcut: slides of one laboratory, even of one diagnosis, look alike in colour. What six colour numbers alone tell
-is the trivial baseline of every figure, and what is left where all pictures have one colour is the control.
+Stain is a shortcut: slides of one laboratory, and even of one diagnosis, have similar colours. An evaluation therefore
+reports a baseline that sees only these six numbers, and a control in which all clips have one colour.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import numpy as np
 
 MEAN = (160.0, 150.0, 115.0)
 DEVIATION = (30.0, 10.0, 9.0)
-"""Of L, a and b as OpenCV stores them: a usual haematoxylin and eosin stain."""
+"""Mean and deviation of L, a and b, as OpenCV stores them, of a usual H&E stain."""
 
 
 def colour_numbers(frames: np.ndarray) -> np.ndarray:
-    """Frames uint8 [T, H, W, 3] RGB to the means and deviations of L, a and b, float32 [6], over all of them."""
+    """Return means and deviations of L, a and b over all frames (uint8 [T, H, W, 3] RGB): float32 [6]."""
     lab = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in frames]).astype(np.float32)
     return np.concatenate([lab.mean(axis=(0, 1, 2)), lab.std(axis=(0, 1, 2))])
 
 
 def one_colour(frames: np.ndarray) -> np.ndarray:
-    """The frames uint8 [T, H, W, 3] RGB with the same means and deviations of L, a and b as every other clip's.
+    """Return frames, uint8 [T, H, W, 3] RGB, shifted and scaled to the same means and deviations of L, a and b.
 
-    After Reinhard et al., IEEE Computer Graphics and Applications 2001.
+    Source: Reinhard et al., IEEE Computer Graphics and Applications 2001.
     """
     own = colour_numbers(frames)
     scale = np.array(DEVIATION, np.float32) / np.maximum(own[3:], 1.0)

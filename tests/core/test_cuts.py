@@ -1,4 +1,4 @@
-"""From which probability an answer is given out."""
+"""Cuts: the probability from which an answer is given out."""
 
 from __future__ import annotations
 

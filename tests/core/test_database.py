@@ -1,4 +1,4 @@
-"""A database that several begin at once, and a damaged one."""
+"""Databases that several processes create at once, and damaged databases."""
 
 from __future__ import annotations
 

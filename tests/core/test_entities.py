@@ -1,4 +1,4 @@
-"""Which diagnoses are the same, which is a kind of which, and which one a free answer names."""
+"""Equal entities, parents of entities, and the entity that a free answer names."""
 
 from __future__ import annotations
 

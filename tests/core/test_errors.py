@@ -1,4 +1,4 @@
-"""What an error says is one line of readable length, whatever it quotes."""
+"""Error messages are one line of readable length, whatever they quote."""
 
 from __future__ import annotations
 

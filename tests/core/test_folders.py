@@ -1,4 +1,4 @@
-"""Visitors of a server name files in the folders of the setting alone, whatever links and dots they use."""
+"""Visitors of a server may only name files in the folders of the setting, whatever links and dots they use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from videopath.core.settings import Settings, load_settings
 
 @pytest.fixture
 def confined(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Two folders, one of which has a link, a folder of frames with one, and a circle of links; and what is beside."""
+    """Settings that allow two folders; one holds a link out of it, a folder of frames with such a link, and a circle of links."""
     for name in ("slides", "more", "slides-of-others", "slides/frames"):
         (tmp_path / name).mkdir()
     (tmp_path / "slides-of-others" / "secret.mp4").touch()

@@ -1,4 +1,4 @@
-"""The command that installs what is missing is one that works from where VideoPath came from."""
+"""Install commands match the origin of this installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from videopath.core.installing import install_command, package_command
 
 
 def _recorded(folder: Path, origin: dict[str, object] | None) -> None:
-    """An installation of VideoPath whose origin pip recorded like this."""
+    """Write the metadata of an installation with the origin that pip recorded."""
     info = folder / "videopath_agent-9.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: videopath-agent\nVersion: 9\n")

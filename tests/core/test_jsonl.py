@@ -1,4 +1,4 @@
-"""One reader of JSON lines: a line ends at a newline byte, and a damaged entry costs itself alone."""
+"""JSON lines: a line ends at a newline byte, a damaged entry affects only itself, and a torn last line is removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A settings file that cannot be used is an error in one sentence that names it."""
+"""An unusable settings file gives an error in one sentence that names the file."""
 
 from __future__ import annotations
 

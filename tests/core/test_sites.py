@@ -1,4 +1,4 @@
-"""Names of sites as people write them."""
+"""Names of sites as people type them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML of strangers is read, or refused in one sentence."""
+"""YAML files of others are read, or rejected in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing in the frames: real teaching videos with known texts, and real tissue that has none."""
+"""Writing in the frames: real teaching videos with known texts, and real tissue without texts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def labelled(clip: Clip, frames: range, text: str = "MRN 4839201", at: tuple[int
 
 
 def visible_texts(clip: Clip, truth: Path) -> Iterator[tuple[str, tuple[float, float], list[float]]]:
-    """Each text that one of the frames shows: its words, where it begins (shares) and the frames' times."""
+    """Return each text in the frames: its words, where it begins (shares), and the times of the frames."""
     known = json.loads(truth.read_text(encoding="utf-8"))
     width, height = known["size"]
     for segment in known["segments"]:
@@ -59,7 +59,7 @@ def visible_texts(clip: Clip, truth: Path) -> Iterator[tuple[str, tuple[float, f
 
 
 def shows(found: BurnedIn, at: tuple[float, float], seconds: float) -> bool:
-    """Whether a box lies about there at that time: text begins within a tenth of the frame's height."""
+    """Return whether a box of that time begins within a tenth of the frame's height of the text."""
     return any(
         seconds in w.seconds and w.box[0] <= at[0] + 0.05 and abs((w.box[1] + w.box[3]) / 2 - at[1]) < 0.1
         for w in found.writings
@@ -85,7 +85,7 @@ def test_a_viewers_own_texts_are_found(shared: Path) -> None:
 
 
 def test_tissue_under_a_moving_stage_has_no_writing(shared: Path) -> None:
-    """Measured: none in the 65 clips of 8 frames; nor in two recordings of a viewer without texts."""
+    """Measured: no finding in 65 clips of 8 frames, nor in two recordings of a viewer without texts."""
     clips = sorted((shared / "data/videos/atlas").glob("*.mp4"))[::4]
     wrong = [path.name for path in clips if find_writing(open_clip(path, frames=8)).writings]
     assert len(wrong) <= 1, wrong
@@ -94,7 +94,7 @@ def test_tissue_under_a_moving_stage_has_no_writing(shared: Path) -> None:
 
 
 def test_single_fields_have_no_writing(shared: Path) -> None:
-    """Measured: none in 4425 tiles and 520 pictures of the atlas."""
+    """Measured: no finding in 4425 tiles and 520 pictures of the atlas."""
     with (shared / "data/manifest.csv").open(newline="") as stream:
         paths = [row["path"] for row in csv.DictReader(stream)]
     chosen = [shared / "data" / path for path in random.Random(0).sample(paths, 400)]

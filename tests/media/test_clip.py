@@ -1,4 +1,4 @@
-"""Clips from real files that the tests write: readers agree, times and turns are right, memory is bounded."""
+"""Clips from real files that the tests write: the readers agree, times and rotations are right, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from videopath.media.video.source import VideoSource
 
 
 def picture(number: int, width: int = 96, height: int = 64) -> np.ndarray:
-    """A smooth picture that differs from every other number's."""
+    """Return a smooth picture that differs for every number."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     waves = [
         np.sin(columns / (5 + c) + number * (0.7 + c)) + np.cos(rows / (4 + c) + number) for c in range(3)
@@ -41,7 +41,7 @@ def write_video(
     colours: str = "yuv420p",
     **options: str,
 ) -> Path:
-    """``count`` pictures at 8 per second, or shown at ``times`` in milliseconds."""
+    """Write ``count`` pictures at 8 per second, or at ``times`` in milliseconds."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=8, options=options)
         stream.width, stream.height = size

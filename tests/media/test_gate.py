@@ -1,4 +1,4 @@
-"""The quality gate judges the tissue, not what was drawn over it; what is no tissue stays out with a label, too."""
+"""The quality gate judges the tissue and not its overlays; other pictures are rejected, with or without a label."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def labelled(
 
 
 def judged(frame: np.ndarray, folder: Path) -> Quality:
-    """The gate's answer for a picture that was saved and opened as a user's would be."""
+    """Save a picture, open it as a user would, and return the result of the gate."""
     path = folder / "picture.png"
     Image.fromarray(frame).save(path)
     return assess(open_clip(path))
@@ -216,7 +216,7 @@ def night_sky() -> np.ndarray:
 
 
 def star_cluster() -> np.ndarray:
-    """Thousands of stars in the middle of the dark, so dense that they cover a field of their own."""
+    """Return thousands of stars on a dark background, so dense that they look like a field of view."""
     rng = np.random.default_rng(5)
     places = (rng.normal(0.5, 0.07, (10_000, 2)) * 512).astype(int).clip(0, 511)
     sky = np.zeros((512, 512, 3))

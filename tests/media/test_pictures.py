@@ -1,4 +1,4 @@
-"""Picture files are shown whole, upright, in their own proportions, brightness and time, or named in one sentence."""
+"""Picture files are read whole, upright, with correct proportions, brightness and times, or rejected in one sentence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from videopath.training.validation import check
 
 
 def picture(number: int, width: int = 48, height: int = 32) -> np.ndarray:
-    """A smooth picture that reaches from dark to bright and differs from every other number's."""
+    """Return a smooth picture from dark to bright that differs for every number."""
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     waves = [
         np.sin(columns / (5 + c) + number * (0.7 + c)) + np.cos(rows / (4 + c) + number) for c in range(3)
@@ -179,7 +179,7 @@ def test_animations_are_read_with_their_times(tmp_path: Path, name: str) -> None
 
 @pytest.mark.parametrize("kind", ["webp", "png"])
 def test_frames_of_an_animation_are_whole_pictures(tmp_path: Path, kind: str) -> None:
-    """Files store what changed alone; a frame is all that is on screen then."""
+    """Files store only changes, but a frame is the whole picture on screen."""
     frames = [np.full((64, 64, 3), 200, np.uint8) for _ in range(3)]
     for number, frame in enumerate(frames):
         frame[8 : 8 + 8 * number, 8:16] = (90, 20, 120)
@@ -359,7 +359,7 @@ def test_frames_of_several_sizes_keep_their_proportions(tmp_path: Path, shared: 
 
 
 def test_one_stored_size_and_one_shown_size(tmp_path: Path) -> None:
-    """The size that a source tells is that of the pictures that it gives."""
+    """The size of a source is the size of its pictures."""
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / "frames").mkdir()
@@ -639,7 +639,7 @@ def test_a_damaged_colour_profile_is_left_out(tmp_path: Path) -> None:
 
 
 def _sparse_down(folder: Path, kind: str) -> Path:
-    """A picture of 80×100 pixels, twice as many on a length across as down: each is twice as high as wide."""
+    """A picture of 80×100 pixels with a horizontal resolution twice the vertical one: each pixel is twice as high as wide."""
     path = folder / f"a.{kind.split()[0]}"
     picture_of = Image.fromarray(picture(1, 80, 100))
     if kind == "png aspect":
@@ -682,7 +682,7 @@ def test_a_picture_with_absurd_pixels_is_refused(tmp_path: Path) -> None:
 
 
 def test_deep_pictures_are_read_beside_decord(tmp_path: Path) -> None:
-    """decord brings a zlib of its own for the whole process, with which other libraries' PNG decoders fail."""
+    """decord loads its own zlib for the whole process, and PNG decoders of other libraries fail with it."""
     if find_spec("decord") is None:
         pytest.skip("decord is not installed here")
     samples = np.random.default_rng(0).integers(0, 65536, (32, 48, 3), dtype=np.uint16)

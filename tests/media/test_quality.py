@@ -1,4 +1,4 @@
-"""The quality gate on real tissue, other stains, and what is no tissue at all."""
+"""The quality gate on real tissue, other stains, and pictures without tissue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STAINS = {
     "Congo red": ((0.65, 0.70, 0.29), (0.20, 0.80, 0.55)),
     "Alcian blue": ((0.87, 0.45, 0.18), (0.15, 0.90, 0.40)),
 }
-"""Optical densities (red, green, blue) that take the place of haematoxylin and eosin."""
+"""Optical densities (red, green, blue) that replace haematoxylin and eosin."""
 
 
 def judge(*frames: np.ndarray) -> Quality:

@@ -1,4 +1,4 @@
-"""Frame numbers: the original's tables to the digit, and what holds for every length and count."""
+"""Frame numbers: exactly the tables of the original code, and properties for every length and count."""
 
 from __future__ import annotations
 

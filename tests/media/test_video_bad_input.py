@@ -1,4 +1,4 @@
-"""Bad files and arguments: one clear sentence as InputError, never a hang, a crash or a guess."""
+"""Bad files and arguments give an InputError with one clear sentence, and never a hang, a crash or a guess."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_only_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mp4"])
 def test_ten_hours_in_the_header(tmp_path: Path, name: str) -> None:
-    """Refused where the frames are not there; a harmless wrong number beside sound tables is no reason to refuse."""
+    """Missing frames are rejected; a wrong number in the header is accepted if the tables are sound."""
     path = write_video(tmp_path / name)
     data = bytearray(path.read_bytes())
     if name == "a.mkv":

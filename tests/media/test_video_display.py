@@ -26,7 +26,7 @@ _BOTTOM = {"libx264": {"crf": "4"}}
 
 
 def marked(width: int = 96, height: int = 64) -> np.ndarray:
-    """Pink, with a lime mark at the top left and a dark one at the left of the bottom: no two turns look alike."""
+    """Pink, with a lime mark at the top left and a dark one at the left of the bottom: no two rotations look alike."""
     picture = np.full((height, width, 3), PINK, np.uint8)
     picture[: height // 4, : width // 4] = LIME
     picture[-height // 4 :, : width // 8] = (60, 20, 60)
@@ -54,7 +54,7 @@ def write(
 
 
 def both(path: Path, frames: int = 3) -> tuple[Clip, Clip]:
-    """What the model sees and what the browser is given."""
+    """Return what the model sees and what the browser shows."""
     return open_clip(path, frames), open_clip(playable(path, path.parent / "cache"), frames)
 
 
@@ -118,7 +118,7 @@ def test_a_slanted_video_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_turn_within_the_stream(tmp_path: Path) -> None:
-    """The second half says that it is to be turned: each frame as it says, on one canvas."""
+    """The second half has another rotation: each frame is rotated by its own mark, on one canvas."""
     start = write(tmp_path / "start.ts", [marked(64, 64)] * 8)
     path = tmp_path / "a.ts"
     with av.open(str(path), "w") as target:
@@ -376,7 +376,7 @@ def test_matrix_and_range_are_those_of_the_file(
 @pytest.mark.parametrize(("name", "codec"), [("a.mov", "png"), ("b.mov", "prores_ks"), ("a.mkv", "ffv1")])
 @pytest.mark.parametrize("alpha", [0, 255, "half"])
 def test_transparent_videos(tmp_path: Path, name: str, codec: str, alpha: int | str) -> None:
-    """On white where they are transparent; an alpha that is empty everywhere was never filled in."""
+    """Transparent parts are white; an alpha channel that is empty everywhere is ignored."""
     layer = np.full((64, 96), 255 if alpha == "half" else alpha, np.uint8)
     if alpha == "half":
         layer[:, :48] = 0

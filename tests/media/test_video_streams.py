@@ -1,4 +1,4 @@
-"""Files of several streams, with state in their streams, or of odd times: the video is taken whole, and read through once."""
+"""Files with several streams, state within streams, or unusual times: the whole video is read, once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PINK, GREEN, BLUE = (213, 181, 227), (60, 160, 60), (60, 60, 180)
 
 
 class Part:
-    """A stream to be written: ``count`` even pictures from ``start`` on, ``step`` eighths of a second apart."""
+    """A stream to write: ``count`` uniform pictures from ``start`` on, ``step`` eighths of a second apart."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ def colour_of(frame: np.ndarray) -> tuple[int, ...]:
 
 
 def is_of(path: Path, colour: tuple[int, int, int], frames: int = 4) -> bool:
-    """Whether model and browser see the stream of this colour."""
+    """Return whether model and browser show the stream of this colour."""
     copy = playable(path, path.parent / "cache")
     return all(
         np.abs(np.array(colour_of(frame)) - colour).max() < 8
