@@ -57,10 +57,10 @@ def test_the_path_is_marked_by_numbers_and_not_by_colour_alone() -> None:
     assert '"verify" -> "report" [style=dashed]' in drawn
 
 
-def test_the_graph_is_told_in_words() -> None:
+def test_the_graph_is_described_in_words() -> None:
     told = path_in_words(path_of(_steps("intake", "describe"), finished=False), "diagnose_blind")
     assert "intake, description" in told
-    assert "At work now: blind diagnosis" in told
+    assert "Running now: blind diagnosis" in told
 
 
 def test_what_comes_next_is_read_from_the_agents_graph(own_home: Path) -> None:
