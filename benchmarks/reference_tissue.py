@@ -84,7 +84,7 @@ def tissue_of(data: Path, encoder: FrameEncoder) -> ReferenceTissue:
         space,
         foreign_to(np.unique(voters.sites), known, space),
         encoder.sha256,
-        asked=voters_of(asked, space),
+        tested=voters_of(asked, space),
     )
     return ReferenceTissue(
         known.mark,

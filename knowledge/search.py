@@ -50,7 +50,7 @@ class Searcher:
         }
         if query.text.strip() and weights.lexical:
             rankings["lexical"] = self._by_words(query, site, depth, excluded)
-        best = fused(rankings, weights)[:k]
+        best = fuse_rankings(rankings, weights)[:k]
         hits = self._hits(best, rankings, vectors, weights)
         return SearchResult(
             hits=hits,
@@ -190,7 +190,7 @@ class Searcher:
         ]
 
 
-def fused(rankings: dict[View, Ranking], weights: ViewWeights) -> Ranking:
+def fuse_rankings(rankings: dict[View, Ranking], weights: ViewWeights) -> Ranking:
     """Fuse rankings by weighted reciprocal rank: (row, sum over the views of weight / (60 + rank)), best first.
 
     Rows with equal sums stay in the order of the rows.

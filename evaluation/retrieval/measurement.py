@@ -21,7 +21,7 @@ from videopath.core.errors import InputError
 from videopath.evaluation.retrieval.ranking import DEPTH, METRICS, Ranked, differences, figures, judged
 from videopath.evaluation.stats.estimates import Estimate, Share
 from videopath.knowledge.query import Query, ViewWeights
-from videopath.knowledge.search import VIEW_DEPTH, fused
+from videopath.knowledge.search import VIEW_DEPTH, fuse_rankings
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase, KnowledgeInfo
@@ -297,7 +297,7 @@ def _others_found(asked: RetrievalSet, question: Question, query: Query, weights
         for view in views_of(asked)
         if weights.of(view)
     }
-    names = [asked.names[place] for place, _ in fused(rankings, weights)]
+    names = [asked.names[place] for place, _ in fuse_rankings(rankings, weights)]
     return [name for name in names[: DEPTH + (question.asks is not None)] if name != question.asks][:DEPTH]
 
 

@@ -86,7 +86,7 @@ class InstructionRecord(BaseModel):
     @field_validator("*")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        if any(has_half_characters(text) or "\0" in text for text in _texts(value)):
+        if any(has_half_characters(text) or "\0" in text for text in _texts_of_field(value)):
             raise ValueError("has a character that is not valid text")
         return value
 
@@ -169,8 +169,8 @@ def canonical_json(record: InstructionRecord) -> str:
     return json.dumps(record.model_dump(exclude_defaults=True), ensure_ascii=False, separators=(",", ":"))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """The texts of a field."""
+def _texts_of_field(value: Any) -> Iterator[str]:
+    """Yield the texts of a field."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -96,7 +96,7 @@ def publish_first_version(
             parts=tuple(parts),
             changes=(),
         )
-        return _published(folder, _with_change(manifest, "build", added=contents.records))
+        return _publish_measured(folder, _with_change(manifest, "build", added=contents.records))
 
 
 def publish_change(
@@ -115,7 +115,7 @@ def publish_change(
             removed = [store.remove(record_id) for record_id in gone]
             rows = [store.insert(entry.record, entry.media) for entry in new]
             count, data_sha256 = len(store), store.data_sha256
-        added = _parts_of(folder, rows, new) if new else []
+        added = _write_parts(folder, rows, new) if new else []
         after = before.model_copy(
             update={
                 "version": before.version + 1,
@@ -126,7 +126,7 @@ def publish_change(
             }
         )
         changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
-        return _published(
+        return _publish_measured(
             folder, _with_change(after, action, **{changed: len(new) or len(gone), "note": note})
         )
 
@@ -147,7 +147,7 @@ def publish_measurement(folder: Path, models: Mapping[str, ModelMeasure] | None 
         manifest = read_version(folder).manifest
         after = manifest.model_copy(update={"version": manifest.version + 1})
         known = {**_models(folder), **(models or {})}
-        return _published(folder, _with_change(after, "measure"), known)
+        return _publish_measured(folder, _with_change(after, "measure"), known)
 
 
 def check_change(current: OpenedVersion, new: Sequence[InstructionRecord], gone: Sequence[str]) -> None:
@@ -168,7 +168,7 @@ def check_change(current: OpenedVersion, new: Sequence[InstructionRecord], gone:
         raise KnowledgeError("These are all records of the knowledge base; delete its folder instead.")
 
 
-def _parts_of(folder: Path, rows: Sequence[int], new: Sequence[IncomingRecord]) -> list[IndexPart]:
+def _write_parts(folder: Path, rows: Sequence[int], new: Sequence[IncomingRecord]) -> list[IndexPart]:
     vectors = np.stack([entry.vector for entry in new])
     parts = [write_part(folder, "text", np.array(rows, np.int64), [vectors], vectors.shape[1])]
     images = [(row, clip.vectors) for row, entry in zip(rows, new, strict=True) for clip in entry.media]
@@ -190,14 +190,16 @@ def _alive(current: OpenedVersion, removed: Sequence[int], added: Sequence[int])
     return alive
 
 
-def _published(
+def _publish_measured(
     folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None = None
 ) -> OpenedVersion:
     """Measure the vote of a version whose files exist, and publish it.
 
     ``models``: the measured worth of models with its cases; by default that of the version before.
     """
-    return publish(folder, manifest.model_copy(update={"measures": _measures(folder, manifest, models)}))
+    return publish(
+        folder, manifest.model_copy(update={"measures": _write_measures(folder, manifest, models)})
+    )
 
 
 def _models(folder: Path) -> Mapping[str, ModelMeasure]:
@@ -213,7 +215,9 @@ def _models(folder: Path) -> Mapping[str, ModelMeasure]:
     return measure.models if measure else {}
 
 
-def _measures(folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None) -> DataFile | None:
+def _write_measures(
+    folder: Path, manifest: Manifest, models: Mapping[str, ModelMeasure] | None
+) -> DataFile | None:
     if manifest.image_encoder is None or not manifest.parts_of("image"):
         return None
     version = open_version(folder, manifest.model_copy(update={"measures": None}))

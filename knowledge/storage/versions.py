@@ -98,7 +98,7 @@ def publish(folder: Path, manifest: Manifest) -> OpenedVersion:
     """Make a manifest the folder's current one. Its files must exist. The caller holds :func:`write_lock`."""
     path = temporary_path(folder, MANIFEST)
     path.write_bytes(manifest.to_text().encode())
-    _renamed(path, MANIFEST)  # from here on the folder holds the new version
+    _rename_synced(path, MANIFEST)  # from here on the folder holds the new version
     _sync_folder(folder)
     return read_version(folder)
 
@@ -106,7 +106,7 @@ def publish(folder: Path, manifest: Manifest) -> OpenedVersion:
 def name_by_hash(path: Path, name: str) -> DataFile:
     """Give a written file its final name: "records.sqlite" becomes "records-<hash>.sqlite"."""
     file = data_file(path, name)
-    _renamed(path, file.name)
+    _rename_synced(path, file.name)
     return file
 
 
@@ -142,7 +142,9 @@ def merge_parts(
     parts: list[IndexPart] = []
     for view in ("text", "image"):
         all_parts = [*current.manifest.parts_of(view), *(part for part in added if part.view == view)]
-        parts += all_parts if len(all_parts) <= _MAX_PARTS else _merged(folder, view, all_parts, alive)
+        parts += (
+            all_parts if len(all_parts) <= _MAX_PARTS else _merge_small_parts(folder, view, all_parts, alive)
+        )
     return parts
 
 
@@ -151,7 +153,7 @@ def rewrite_parts(folder: Path, current: OpenedVersion, alive: np.ndarray) -> li
     return [
         part
         for view in current.parts
-        for part in _joined(folder, view, current.manifest.parts_of(view), alive)
+        for part in _join_parts(folder, view, current.manifest.parts_of(view), alive)
     ]
 
 
@@ -188,16 +190,20 @@ def write_error(folder: Path, error: Exception) -> KnowledgeError:
     )
 
 
-def _merged(folder: Path, view: StoredView, parts: list[IndexPart], alive: np.ndarray) -> list[IndexPart]:
+def _merge_small_parts(
+    folder: Path, view: StoredView, parts: list[IndexPart], alive: np.ndarray
+) -> list[IndexPart]:
     first = len(parts) - 1
     younger = parts[first].vectors
     while first and parts[first - 1].vectors <= 4 * younger:
         first -= 1
         younger += parts[first].vectors
-    return [*parts[:first], *_joined(folder, view, parts[first:], alive)]
+    return [*parts[:first], *_join_parts(folder, view, parts[first:], alive)]
 
 
-def _joined(folder: Path, view: StoredView, parts: Sequence[IndexPart], alive: np.ndarray) -> list[IndexPart]:
+def _join_parts(
+    folder: Path, view: StoredView, parts: Sequence[IndexPart], alive: np.ndarray
+) -> list[IndexPart]:
     opened = [_vectors(folder, part) for part in parts]
     kept = [np.flatnonzero(alive[vectors.rows]) for vectors in opened]
     rows = np.concatenate([vectors.rows[indices] for vectors, indices in zip(opened, kept, strict=True)])
@@ -275,7 +281,7 @@ def _suffix(path: Path) -> str:
     return path.name.split(".")[-2]
 
 
-def _renamed(path: Path, name: str) -> None:
+def _rename_synced(path: Path, name: str) -> None:
     with path.open("r+b") as stream:
         os.fsync(stream.fileno())
     path.replace(path.with_name(name))

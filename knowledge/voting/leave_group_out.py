@@ -49,7 +49,7 @@ _SEED = 12
 
 
 def measure_vote(
-    voters: Voters, space: Space, foreign: ForeignTissue, encoder: str, asked: Voters | None = None
+    voters: Voters, space: Space, foreign: ForeignTissue, encoder: str, tested: Voters | None = None
 ) -> Measure | None:
     """Measure the vote of cases by leaving out each group.
 
@@ -58,12 +58,12 @@ def measure_vote(
         space: The space in which their vectors are placed.
         foreign: Tissue of other organs, placed in the same space.
         encoder: The SHA-256 of the encoder.
-        asked: The cases to vote on, if they are not the voters themselves: for an encoder that was trained on the voters.
+        tested: The cases to vote on, if they are not the voters themselves: for an encoder that was trained on the voters.
 
     Returns:
         The measure, or ``None`` if no case has another group at its site.
     """
-    trials = _left_out(voters, asked or voters.subset(_sample(voters, _MAX_TRIALS)), foreign.vectors)
+    trials = _run_trials(voters, tested or voters.subset(_sample(voters, _MAX_TRIALS)), foreign.vectors)
     if trials is None:
         return None
     temperature = max(_TEMPERATURES, key=trials.likelihood)
@@ -168,12 +168,12 @@ class _Trials:
         return _Answers(np.array(labels), np.array(labels) == self.truth, np.array(features))
 
 
-def _left_out(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | None:
-    """Let the held cases of other groups vote on each asked case at its site; ``None`` if no case has a voter."""
+def _run_trials(held: Voters, tested: Voters, foreign: np.ndarray) -> _Trials | None:
+    """Let the held cases of other groups vote on each tested case at its site; ``None`` if no case has a voter."""
     parts = [
         part
-        for site in np.unique(asked.sites)
-        if (part := _trials_at(held.subset(held.sites == site), asked.subset(asked.sites == site), foreign))
+        for site in np.unique(tested.sites)
+        if (part := _trials_at(held.subset(held.sites == site), tested.subset(tested.sites == site), foreign))
     ]
     if not parts:
         return None
@@ -189,19 +189,19 @@ def _left_out(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | Non
     return _Trials(**joined, candidates=candidates)
 
 
-def _trials_at(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | None:
+def _trials_at(held: Voters, tested: Voters, foreign: np.ndarray) -> _Trials | None:
     """Vote on the cases of one site."""
-    _, codes = np.unique(np.concatenate([held.groups, asked.groups]), return_inverse=True)
-    held_codes, asked_codes = codes[: len(held)], codes[len(held) :]
-    similar = np.full((len(asked), NEAREST), -np.inf)
-    labels = np.full((len(asked), NEAREST), "", held.diagnoses.dtype)
-    own, has_voters = np.ones(len(asked)), np.zeros(len(asked), bool)
-    for start in range(0, len(asked), _BLOCK):
-        block = range(start, min(start + _BLOCK, len(asked)))
-        to_held = asked.vectors[block.start : block.stop] @ held.vectors.T
-        to_foreign = asked.vectors[block.start : block.stop] @ foreign.T
+    _, codes = np.unique(np.concatenate([held.groups, tested.groups]), return_inverse=True)
+    held_codes, tested_codes = codes[: len(held)], codes[len(held) :]
+    similar = np.full((len(tested), NEAREST), -np.inf)
+    labels = np.full((len(tested), NEAREST), "", held.diagnoses.dtype)
+    own, has_voters = np.ones(len(tested)), np.zeros(len(tested), bool)
+    for start in range(0, len(tested), _BLOCK):
+        block = range(start, min(start + _BLOCK, len(tested)))
+        to_held = tested.vectors[block.start : block.stop] @ held.vectors.T
+        to_foreign = tested.vectors[block.start : block.stop] @ foreign.T
         for index, near, far in zip(block, to_held, to_foreign, strict=True):
-            near[held_codes == asked_codes[index]] = -np.inf
+            near[held_codes == tested_codes[index]] = -np.inf
             chosen = nearest_groups(near, held_codes)
             has_voters[index] = bool(len(chosen))
             similar[index, : len(chosen)] = near[chosen]
@@ -209,7 +209,7 @@ def _trials_at(held: Voters, asked: Voters, foreign: np.ndarray) -> _Trials | No
             own[index] = own_share(near[np.isfinite(near)], far)
     if not has_voters.any():
         return None
-    used = asked.subset(has_voters)
+    used = tested.subset(has_voters)
     return _Trials(
         used.diagnoses, used.groups, used.sites, similar[has_voters], labels[has_voters], own[has_voters], {}
     )
@@ -388,7 +388,7 @@ def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
     """Return the accuracy with 1, 2, 3, … cases of each diagnosis, as long as half of the diagnoses have so many."""
     keys = np.array([f"{site}\0{name}" for site, name in zip(voters.sites, voters.diagnoses, strict=True)])
     names, counts = np.unique(keys, return_counts=True)
-    asked = voters.subset(_sample(voters, _MAX_CURVE_TRIALS))
+    tested = voters.subset(_sample(voters, _MAX_CURVE_TRIALS))
     nothing = np.zeros((0, voters.vectors.shape[1]), np.float32)
     points = []
     for each in (size for size in _CURVE if size <= np.median(counts)):
@@ -396,7 +396,7 @@ def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
         for draw in range(_DRAWS):
             rng = np.random.default_rng((_SEED, each, draw))
             held = [rng.permutation(np.flatnonzero(keys == name))[:each] for name in names]
-            trials = _left_out(voters.subset(np.concatenate(held)), asked, nothing)
+            trials = _run_trials(voters.subset(np.concatenate(held)), tested, nothing)
             if trials is not None:
                 right.append(trials.answers(temperature).right.mean())
         if right:

@@ -159,7 +159,7 @@ def test_wrong_calls_are_refused(tmp_path: Path) -> None:
 
     for kind, count in (("exact", 49), ("ivf", 1999), ("ivf", 2001)):
         rows = np.arange(50 if kind == "exact" else 2000, dtype=np.int64)
-        with pytest.raises(KnowledgeError, match="must be as many"):
+        with pytest.raises(KnowledgeError, match="numbers must be equal"):
             write_vectors(tmp_path / ".text", rows, chunks(count), 32, kind)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.knowledge import InstructionRecord, KnowledgeBase, Media, Query, ViewWeights
 from videopath.knowledge.audit import audit
-from videopath.knowledge.search import fused
+from videopath.knowledge.search import fuse_rankings
 
 QUESTION = "What is the best diagnosis for this tissue?"
 
@@ -113,7 +113,7 @@ def test_questions_that_cannot_be_asked_are_refused(base: KnowledgeBase) -> None
 )
 def test_fusion_is_the_sum_of_reciprocal_ranks(rankings) -> None:
     weights = ViewWeights(1, 2, 0.5)
-    ranked = fused(rankings, weights)
+    ranked = fuse_rankings(rankings, weights)
     expected: dict[int, float] = {}
     for view, ranking in rankings.items():
         for place, (row, _) in enumerate(ranking):

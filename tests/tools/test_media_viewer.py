@@ -238,7 +238,7 @@ def test_what_could_not_be_compared_is_said(media: Path, tmp_path: Path, nano) -
     clip = {"video": str(media / "clip")}
     blind = RetrieveTool(knowledge=base).invoke({"description": "Glands.", "clip": clip})
     assert blind.views == ["text", "lexical"]
-    assert "was given no model" in blind.notes[0]
+    assert "has no model to encode them" in blind.notes[0]
     wordless = RetrieveTool(knowledge=base, engine=nano).invoke({"description": " ", "clip": clip})
     assert (wordless.views, wordless.notes) == (
         ["image"],
@@ -273,5 +273,5 @@ def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None
             with pytest.raises(KnowledgeError, match="is not a usable path"):
                 seen_by.stamp(Media(path=path))
     assert free.look(Media(path=str(tmp_path / "secret.png"))).vectors.shape == (1, 192)
-    with pytest.raises(KnowledgeError, match="no whole path"):
+    with pytest.raises(KnowledgeError, match="not an absolute path"):
         free.look(Media(path="image.png"))
