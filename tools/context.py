@@ -135,7 +135,7 @@ def _refusals(
 
 
 def _are_copies(one: Hit, other: Hit, shared: float) -> bool:
-    """Return whether two hits of one diagnosis are the same case twice: same source, patient, group or nearly same words.
+    """Return whether two hits of one diagnosis are the same case: same source, patient or group, or similar words.
 
     Words alone do not count if both have pictures: the descriptions of one laboratory often follow a template.
     """
@@ -182,7 +182,7 @@ def _filled_up(certain: Sequence[int], usable: Sequence[int], limit: int) -> lis
 def _rival(
     hits: Sequence[Hit], fits: Sequence[float], kept: Sequence[int], site: str | None, rules: ContextRules
 ) -> int | None:
-    """Return the first hit of a second diagnosis that fits nearly as well as the best, if all evidence has one diagnosis."""
+    """Return the first hit of a second diagnosis that fits nearly as well, if all evidence has one diagnosis."""
     labels = {normalised_label(hits[index].record.diagnosis) for index in kept}
     if len(labels) != 1 or rules.rival > 1:
         return None

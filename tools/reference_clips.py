@@ -27,7 +27,7 @@ _SEED = 12
 def stand_in(
     pool: SessionPool, kind: StandInKind, frames: int, site: str | None = None
 ) -> Iterator[ClipSession]:
-    """Open a session of the pool's engine on a stand-in of ``frames`` frames; "foreign" is of another organ than ``site``."""
+    """Open a session of the pool's engine on a stand-in; "foreign" is tissue of another organ than ``site``."""
     stand_ins = _StandInPool(pool, kind, site)
     try:
         yield Recording(stand_ins).open(ClipInput(video=kind, frames=frames))

@@ -139,7 +139,7 @@ def _check_header(header: list[str], path: Path) -> None:
 
 
 def _row_of_table(row: dict[str, Any], place: str) -> dict[str, Any] | KnowledgeError:
-    """The fields of a record: empty ones left out, a missing id made from the content, so that it stays the same."""
+    """Return the fields of a record without empty ones. A missing id is made from the content, so it stays the same."""
     fields = {name: value for name, value in row.items() if value is not None and value != ""}
     for name, value in fields.items():
         if isinstance(value, str) and _has_bad_bytes(value):

@@ -209,7 +209,7 @@ def image_chunks(
 def encode_clips(
     record: InstructionRecord, viewer: Viewer | None, look: Callable[[Viewer, Media], EncodedMedia]
 ) -> list[EncodedMedia]:
-    """Return a record's clips as the viewer sees them. An unreadable clip raises ``KnowledgeError`` with the record's id."""
+    """Return a record's clips as the viewer sees them. An unreadable clip raises ``KnowledgeError``."""
     if viewer is None:
         return []
     try:

@@ -60,7 +60,10 @@ _MODULUS = 1 << 256
 
 
 class StoreWriter:
-    """Writes a new file of records, empty or a copy of another. Use it in a ``with``; the file is whole if that succeeds."""
+    """Writes a new file of records, empty or a copy of another, in a ``with`` block.
+
+    The file is whole if the block succeeds.
+    """
 
     def __init__(self, path: Path, copy_of: Path | None = None, data_sha256: str = f"{0:064x}") -> None:
         if copy_of is not None:
@@ -179,7 +182,7 @@ class RecordStore:
             return _record(rows[0]) if rows else None
 
     def rows(self, site: str | None = None, diagnosed: bool = False) -> np.ndarray:
-        """Return the rows of a site (of all sites by default), int64, rising; with ``diagnosed`` only rows with a diagnosis."""
+        """Return the rows of a site, or of all sites, int64, rising; with ``diagnosed`` only rows with a diagnosis."""
         rows = self._rows(
             "SELECT row FROM records WHERE (?1 IS NULL OR site = ?1) AND (NOT ?2 OR diagnosis != '') ORDER BY row",
             site,

@@ -227,7 +227,7 @@ def _sample(voters: Voters, limit: int) -> np.ndarray:
 
 
 def _fitted(answers: _Answers, groups: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """ViewWeights on all answers, and each answer's probability by weights that were fitted on other groups."""
+    """Return weights fitted on all answers, and each answer's probability by weights fitted on other groups."""
     count = len(answers.right)
     if count < LEAST_CASES or len(np.unique(groups)) < LEAST_GROUPS:
         return {}, np.zeros(count)

@@ -35,7 +35,7 @@ class Space:
         return cls(np.asarray(vectors, np.float32).mean(axis=0), tuple(sizes) or (int(np.shape(vectors)[1]),))
 
     def placed(self, vectors: np.ndarray) -> np.ndarray:
-        """Centre and scale vectors, [n, dimension], so that their dot products are centred cosines: float32 [n, dimension]."""
+        """Centre and scale vectors so that their dot products are centred cosines: float32 [n, dimension]."""
         moved = np.atleast_2d(np.asarray(vectors, np.float32)) - self.centre
         ends = np.cumsum(self.sizes)[:-1]
         blocks = [_unit(block) for block in np.split(moved, ends, axis=1)]

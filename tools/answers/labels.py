@@ -94,6 +94,6 @@ def _repeats(words: list[str]) -> bool:
 
 
 def _echoes(label: str, question: str | None) -> bool:
-    """Return whether a label is a part of the question and not a disease: "chordoma" may answer "Is this a chordoma?"."""
+    """Return whether a label only repeats the question; "chordoma" may answer "Is this a chordoma?"."""
     question_words, label_words = (f" {' '.join(words_of(text))} " for text in (question or "", label))
     return label_words in question_words and not names_disease(label)

@@ -61,7 +61,10 @@ class NetworkEncoder:
         self.dimension = int(self.encode(np.zeros((1, size, size, 3), np.uint8)).shape[1])
 
     def encode(self, frames: np.ndarray) -> np.ndarray:
-        """Return one vector of length 1 for each frame, uint8 [T, H, W, 3], squashed to a square: float32 [T, dimension]."""
+        """Return one vector of length 1 for each frame, float32 [T, dimension].
+
+        ``frames``: uint8 [T, H, W, 3]; each is squashed to a square.
+        """
         import torch
 
         batches = []
