@@ -23,7 +23,14 @@ from videopath.media.crop import Crop
 from videopath.media.foreign import read_head, refuse_foreign
 from videopath.media.image.files import is_picture
 from videopath.media.image.samples import fitted
-from videopath.media.image.source import ALLOWED, IMAGE_SUFFIXES, FolderSource, ImageSource, Reader, Source
+from videopath.media.image.source import (
+    ALLOWED,
+    IMAGE_SUFFIXES,
+    FolderSource,
+    FrameSource,
+    ImageSource,
+    Reader,
+)
 from videopath.media.sampling import (
     candidate_indices,
     choose_keyframes,
@@ -144,7 +151,7 @@ def open_clip(
     )
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> FrameSource:
     """Open a video, image or folder of frames, by its content.
 
     Raises:
@@ -193,7 +200,7 @@ def _check_arguments(
         )
 
 
-def _span(source: Source, start: float | None, end: float | None) -> np.ndarray:
+def _span(source: FrameSource, start: float | None, end: float | None) -> np.ndarray:
     """Return the frames shown between start and end, int64 [N], N ≥ 1; if none begins there, the frame on screen."""
     times = source.seconds
     if source.kind == "image":
@@ -210,7 +217,7 @@ def _span(source: Source, start: float | None, end: float | None) -> np.ndarray:
     return np.arange(first, last, dtype=np.int64)
 
 
-def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -> np.ndarray:
+def _sample(source: FrameSource, span: np.ndarray, frames: int, sampling: Sampling) -> np.ndarray:
     """Return the sampled positions in ``span``."""
     if source.kind == "image":
         return np.zeros(1, dtype=np.int64)
@@ -223,7 +230,7 @@ def _sample(source: Source, span: np.ndarray, frames: int, sampling: Sampling) -
     return candidates[choose_keyframes(thumbnails, frames)]
 
 
-def _keeper(source: Source, count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
+def _keeper(source: FrameSource, count: int, crop: Crop | None) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function that crops a decoded frame, and scales it down if ``count`` frames would exceed MAX_BYTES.
 
     If frames differ in size, each keeps its own proportions on the source's canvas.

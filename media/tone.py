@@ -14,7 +14,7 @@ import numpy as np
 from videopath.core.errors import InputError
 from videopath.core.installing import package_command
 
-Curve = Literal["PQ", "HLG", "gamma"]
+TransferCurve = Literal["PQ", "HLG", "gamma"]
 """How 16-bit samples encode light; "gamma" is ordinary video (ITU-R BT.1886)."""
 
 _PQ, _HLG = 16, 18  # FFmpeg's numbers of transfer functions
@@ -35,7 +35,7 @@ _KNEE = 0.8  # of diffuse white: light up to here is unchanged, brighter light i
 _LEVELS = np.arange(65536) / 65535
 
 
-def curve_of(frame: Any) -> Curve | None:
+def curve_of(frame: Any) -> TransferCurve | None:
     """Return the curve by which a decoded frame must be converted, or None for ordinary colours."""
     if not hasattr(frame, "color_trc"):
         return None  # PyAV before 16 only knows it of the stream: see :func:`refuse_unreadable_colours`
@@ -69,7 +69,7 @@ def refuse_unreadable_colours(frame: Any, context: Any, name: str) -> None:
         )
 
 
-def in_ordinary_colours(frame: Any, curve: Curve) -> np.ndarray:
+def in_ordinary_colours(frame: Any, curve: TransferCurve) -> np.ndarray:
     """Convert a decoded frame to uint8 [H,W,3] in sRGB; diffuse white becomes white."""
     light = _light(curve)[frame.to_ndarray(format="rgb48le")]  # float32 [H,W,3]
     if curve == "HLG":  # the system gamma of HLG: brighter scenes are shown with more contrast
@@ -91,7 +91,7 @@ def _compression(brightest: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _light(curve: Curve) -> np.ndarray:
+def _light(curve: TransferCurve) -> np.ndarray:
     """Return the light of every 16-bit sample, float32 [65536]."""
     if curve == "PQ":
         root = _LEVELS ** (32 / 2523)
@@ -106,7 +106,7 @@ def _light(curve: Curve) -> np.ndarray:
 
 
 @functools.cache
-def _samples(curve: Curve) -> np.ndarray:
+def _samples(curve: TransferCurve) -> np.ndarray:
     """Return the 8-bit samples for light of 0 … 1, uint8 [65536]."""
     if curve == "gamma":
         shown = _LEVELS ** (1 / 2.4)

@@ -32,10 +32,10 @@ _FRAME_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
 
 _SCANNED = 8  # frames of a folder that give the depth of all
 
-__all__ = ["ALLOWED", "FolderSource", "ImageSource", "Source", "file_hash", "fitted", "read_picture"]
+__all__ = ["ALLOWED", "FolderSource", "FrameSource", "ImageSource", "file_hash", "fitted", "read_picture"]
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """A source from which frames can be read."""
 
     path: Path

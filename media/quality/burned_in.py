@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from videopath.media.clip import Clip
 from videopath.media.crop import Crop
-from videopath.media.quality.lettering import Rows, find_rows
+from videopath.media.quality.lettering import LetterRows, find_rows
 
 SEARCHED_FRAMES = 32
 """Frames of a clip that are searched, evenly spread."""
@@ -77,7 +77,7 @@ def find_writing(clip: Clip) -> BurnedIn:
     )
 
 
-def _certain(own: Rows, others: list[Rows]) -> np.ndarray:
+def _certain(own: LetterRows, others: list[LetterRows]) -> np.ndarray:
     """Return which rows of a frame are writing, bool [N]; a likely row needs one at the same place in another frame."""
     likely = own.scores > _LIKELY
     if not others:

@@ -25,7 +25,7 @@ from videopath.media.quality.appearance import (
 )
 from videopath.media.quality.overlays import find_overlays, without_overlays
 
-Verdict = Literal["good", "fair", "refused"]
+QualityVerdict = Literal["good", "fair", "refused"]
 
 JUDGED_FRAMES = 16
 """Frames of a clip that are looked at, evenly spread."""
@@ -68,7 +68,7 @@ class Quality(BaseModel):
     exposure: float = Field(ge=0, le=1, description="0 too dark or burnt out, 1 well lit")
     glass: float = Field(ge=0, le=1, description="share of the picture that is empty glass")
     is_histology: bool
-    verdict: Verdict
+    verdict: QualityVerdict
     sentences: list[str]
 
 

@@ -70,7 +70,7 @@ class _Letters:
 
 
 @dataclass(frozen=True)
-class Rows:
+class LetterRows:
     """Candidate rows of one picture."""
 
     boxes: np.ndarray
@@ -78,12 +78,12 @@ class Rows:
     scores: np.ndarray
     """float64 [N]: logarithm of the odds that a row is writing and not tissue."""
 
-    def above(self, score: float) -> Rows:
+    def above(self, score: float) -> LetterRows:
         """Return the rows with a higher score."""
-        return Rows(self.boxes[self.scores > score], self.scores[self.scores > score])
+        return LetterRows(self.boxes[self.scores > score], self.scores[self.scores > score])
 
 
-def find_rows(picture: np.ndarray) -> Rows:
+def find_rows(picture: np.ndarray) -> LetterRows:
     """Return the rows of letters in a picture, uint8 [H,W,3] RGB; a row may be found at several scales."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     while max(grey.shape) > MAX_SIDE:
@@ -97,7 +97,7 @@ def find_rows(picture: np.ndarray) -> Rows:
             boxes.append(pixels / (np.array(grey.shape[::-1] * 2, float)))
             scores.append(_scores(measures))
         grey = _halved(grey) if level + 1 < _LEVELS else grey
-    return Rows(np.concatenate(boxes), np.concatenate(scores))
+    return LetterRows(np.concatenate(boxes), np.concatenate(scores))
 
 
 def measured_rows(grey: np.ndarray, dark: bool, lowest: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ _STRAIGHT = 0.02  # sine of the angle by which a rotation may differ from a quar
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """One of the eight orientations of a picture: rows and columns are swapped first, then it is mirrored."""
 
     transposed: bool = False
@@ -38,7 +38,7 @@ class Turn:
         return picture[::-1] if self.upside_down else picture
 
 
-UPRIGHT = Turn()
+UPRIGHT = Orientation()
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,24 @@ class Display:
 
     stored: tuple[int, int]  # width, height
     square: tuple[int, int]  # the same with square pixels
-    turn: Turn
+    orientation: Orientation
     interlaced: bool
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture that :func:`draw` returns."""
         width, height = self.square
-        return (height, width) if self.turn.transposed else (width, height)
+        return (height, width) if self.orientation.transposed else (width, height)
 
 
-def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool, name: str) -> Display:
+def display_of(
+    frame: Any, orientation: Orientation, aspect: Fraction | None, interlaced: bool, name: str
+) -> Display:
     """Return how a frame is displayed.
 
     Args:
         frame: The decoded frame.
-        turn: Its orientation, see :func:`turned`.
+        orientation: Its orientation, see :func:`with_orientation`.
         aspect: Width of a pixel divided by its height; None or 0 if the file does not say.
         interlaced: Whether the file is marked as interlaced, whatever this frame says.
         name: The file's name, for messages.
@@ -73,7 +75,7 @@ def display_of(frame: Any, turn: Turn, aspect: Fraction | None, interlaced: bool
     return Display(
         (frame.width, frame.height),
         squared(frame.width, frame.height, float(aspect or 1), name),
-        turn,
+        orientation,
         interlaced or frame.interlaced_frame,
     )
 
@@ -92,7 +94,7 @@ def draw(frame: Any, display: Display) -> np.ndarray:
         picture = frame.to_ndarray(format="rgb24")
     if display.square != display.stored:
         picture = cv2.resize(picture, display.square, interpolation=cv2.INTER_CUBIC)
-    return display.turn.apply(picture)
+    return display.orientation.apply(picture)
 
 
 def _one_field(frame: Any) -> Any:
@@ -113,7 +115,7 @@ def _one_field(frame: Any) -> Any:
     return graph.pull()
 
 
-def turned(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Turn]]:
+def with_orientation(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Orientation]]:
     """Yield each decoded frame with its orientation; an orientation in the stream holds until the next keyframe.
 
     Args:
@@ -123,13 +125,13 @@ def turned(frames: Iterable[Any], name: str) -> Iterator[tuple[Any, Turn]]:
     Raises:
         InputError: A frame is rotated by another angle than quarter turns, or slanted.
     """
-    turn = UPRIGHT
+    orientation = UPRIGHT
     for frame in frames:
-        turn = _turn(frame, name) or (UPRIGHT if frame.key_frame else turn)
-        yield frame, turn
+        orientation = _orientation_of(frame, name) or (UPRIGHT if frame.key_frame else orientation)
+        yield frame, orientation
 
 
-def _turn(frame: Any, name: str) -> Turn | None:
+def _orientation_of(frame: Any, name: str) -> Orientation | None:
     """Read the display matrix: a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y). None: there is no matrix."""
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
     if matrix is None or len(bytes(matrix)) < 36:
@@ -140,9 +142,9 @@ def _turn(frame: Any, name: str) -> Turn | None:
         return None
     a, b, c, d = a / first, b / first, c / second, d / second
     if max(abs(b), abs(c)) < _STRAIGHT:
-        return Turn(False, a < 0, d < 0)
+        return Orientation(False, a < 0, d < 0)
     if max(abs(a), abs(d)) < _STRAIGHT:
-        return Turn(True, c < 0, b < 0)
+        return Orientation(True, c < 0, b < 0)
     raise InputError(
         f"{name} is to be shown turned by {abs(math.degrees(math.atan2(b, a))):.0f}° or slanted; "
         "only quarter turns are possible: export it as it is to be seen."

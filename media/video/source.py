@@ -22,8 +22,8 @@ from videopath.core.choices import SourceKind
 from videopath.core.errors import InputError
 from videopath.media.image.source import ALLOWED, Keep, Reader, file_hash
 from videopath.media.tone import curve_of, refuse_unreadable_colours
-from videopath.media.video.display import UPRIGHT, Display, Turn, display_of, draw, turned
-from videopath.media.video.streams import Film, read_through
+from videopath.media.video.display import UPRIGHT, Display, Orientation, display_of, draw, with_orientation
+from videopath.media.video.streams import VideoTrack, read_through
 
 _log = logging.getLogger(__name__)
 
@@ -59,22 +59,22 @@ class VideoSource:
         _refuse_still(path)
         try:
             with self._container() as container:
-                film = read_through(container, path)
-                self._learn(container, film)
-                claimed, announced = _claimed_seconds(container, film.stream), film.stream.frames
+                track = read_through(container, path)
+                self._learn(container, track)
+                claimed, announced = _claimed_seconds(container, track.stream), track.stream.frames
         except av.FFmpegError as error:
             raise InputError(
                 f"{path.name} is not a video that can be read, or it is damaged; give {ALLOWED}."
             ) from error
-        self._refuse_if_cut_short(film.end, claimed, announced)
+        self._refuse_if_cut_short(track.end, claimed, announced)
 
     def _container(self) -> Any:
         return av.open(str(self.path), options=_OPTIONS, metadata_errors="replace")
 
-    def _learn(self, container: Any, film: Film) -> None:
-        stream, first = film.stream, film.first
+    def _learn(self, container: Any, track: VideoTrack) -> None:
+        stream, first = track.stream, track.first
         context = stream.codec_context
-        self._index, self._packets = stream.index, film.packets
+        self._index, self._packets = stream.index, track.packets
         self.codec, self.pixels = context.codec.canonical_name, str(context.pix_fmt)
         refuse_unreadable_colours(first, context, self.path.name)
         self._base = float(stream.time_base or 1)
@@ -82,10 +82,10 @@ class VideoSource:
         # PyAV before 16 does not know the order of the fields; then the first frame's own mark counts.
         order = getattr(context, "field_order", None)
         self._interlaced = bool(first.interlaced_frame) if order is None else order in _INTERLACED
-        (_, turn), *_ = turned([first], self.path.name)
-        self._display = display_of(first, turn, self._aspect, self._interlaced, self.path.name)
+        (_, orientation), *_ = with_orientation([first], self.path.name)
+        self._display = display_of(first, orientation, self._aspect, self._interlaced, self.path.name)
         self.width, self.height = self._display.size
-        self.notes = tuple(_notes(film, self._display))
+        self.notes = tuple(_notes(track, self._display))
         self.plain = (
             self._display == Display(self._display.stored, self._display.stored, UPRIGHT, False)
             and curve_of(first) is None
@@ -179,10 +179,10 @@ class VideoSource:
     def _by_seeking(self, container: Any, indices: list[int], keep: Keep) -> list[np.ndarray] | None:
         """Decode frames after seeking; None if a seek goes too far."""
         stream, packets = self._stream(container), self._packets
-        coming = turned(container.decode(stream), self.path.name)
+        coming = with_orientation(container.decode(stream), self.path.name)
         # the first frame after the shown one; some decoders need tables from the first frame of the file
         ahead = next(coming, None)
-        shown: tuple[Any, Turn] | None = None
+        shown: tuple[Any, Orientation] | None = None
         frames: list[np.ndarray] = []
         for index in indices:
             target = int(packets.pts[index])
@@ -190,7 +190,7 @@ class VideoSource:
             reached = next((one[0].pts for one in (ahead, shown) if one), None)
             if reached is None or key > max(reached, packets.keys[0]):
                 container.seek(int(key), stream=stream)
-                coming, shown = turned(container.decode(stream), self.path.name), None
+                coming, shown = with_orientation(container.decode(stream), self.path.name), None
                 ahead = next(coming, None)
             while ahead is not None and ahead[0].pts is not None and ahead[0].pts <= target:
                 shown, ahead = ahead, next(coming, None)
@@ -203,9 +203,11 @@ class VideoSource:
         stream = self._stream(container)
         chosen = set(indices)
         frames: list[np.ndarray] = []
-        for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
+        for number, (frame, orientation) in enumerate(
+            with_orientation(container.decode(stream), self.path.name)
+        ):
             if number in chosen:
-                frames.append(keep(self._picture(frame, turn, stream)))
+                frames.append(keep(self._picture(frame, orientation, stream)))
             if len(frames) == len(indices):
                 return frames
         seconds = self.seconds[indices[len(frames)]]
@@ -216,10 +218,12 @@ class VideoSource:
         try:
             with self._container() as container:
                 stream = self._stream(container)
-                for number, (frame, turn) in enumerate(turned(container.decode(stream), self.path.name)):
+                for number, (frame, orientation) in enumerate(
+                    with_orientation(container.decode(stream), self.path.name)
+                ):
                     timed = self._packets.timed and frame.pts is not None
                     seconds = frame.pts * self._base - self._origin if timed else number / self.fps
-                    yield float(seconds), self._picture(frame, turn, stream)
+                    yield float(seconds), self._picture(frame, orientation, stream)
         except av.FFmpegError as error:
             raise InputError(f"{self.path.name} is damaged: its frames cannot be decoded.") from error
 
@@ -228,11 +232,11 @@ class VideoSource:
         stream.thread_type = "AUTO"
         return stream
 
-    def _picture(self, frame: Any, turn: Turn, stream: Any) -> np.ndarray:
+    def _picture(self, frame: Any, orientation: Orientation, stream: Any) -> np.ndarray:
         """Convert a frame as it is displayed; a frame of another size may have another pixel aspect."""
         same = (frame.width, frame.height) == self._display.stored
         aspect = self._aspect if same else stream.codec_context.sample_aspect_ratio
-        return draw(frame, display_of(frame, turn, aspect, self._interlaced, self.path.name))
+        return draw(frame, display_of(frame, orientation, aspect, self._interlaced, self.path.name))
 
 
 @functools.lru_cache(maxsize=16)
@@ -256,22 +260,22 @@ def _refuse_still(path: Path) -> None:
         )
 
 
-def _notes(film: Film, display: Display) -> Iterator[str]:
+def _notes(track: VideoTrack, display: Display) -> Iterator[str]:
     """Yield sentences about anything unusual in how the video is read."""
-    if film.others:
+    if track.others:
         width, height = display.size
         yield (
-            f"The file holds {film.others + 1} videos; only one of them, of {width}×{height} pixels, was looked at."
+            f"The file holds {track.others + 1} videos; only one of them, of {width}×{height} pixels, was looked at."
         )
     if display.interlaced:
         yield "The video is interlaced; every second line was drawn anew from its neighbours."
-    curve = curve_of(film.first)
+    curve = curve_of(track.first)
     if curve in ("PQ", "HLG"):
         yield f"The video is HDR ({curve}); it was looked at in ordinary colours."
-    stereo = film.first.side_data.get(SideData.STEREO3D)
+    stereo = track.first.side_data.get(SideData.STEREO3D)
     if stereo is not None and any(bytes(stereo)[:4]):  # 0 is flat
         yield "The video is stereoscopic; its two views were looked at as they lie in the frame."
-    if film.first.side_data.get(SideData.SPHERICAL) is not None:
+    if track.first.side_data.get(SideData.SPHERICAL) is not None:
         yield "The video is spherical (360°); it was looked at as it is stored, unrolled."
 
 

@@ -93,7 +93,7 @@ class _Reading:
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoTrack:
     """The chosen video stream of a file."""
 
     stream: Any
@@ -106,7 +106,7 @@ class Film:
     """Number of further videos in the file, without previews."""
 
 
-def read_through(container: Any, path: Path) -> Film:
+def read_through(container: Any, path: Path) -> VideoTrack:
     """Read all packets once and choose the video among the streams.
 
     Covers, thumbnails and previews (one frame, less than half as long, or smaller with few frames) are left out. Of the
@@ -137,7 +137,7 @@ def read_through(container: Any, path: Path) -> Film:
         raise chosen.error
     if chosen.first is None:
         raise InputError(f"{path.name} holds no picture that can be decoded.")
-    return Film(chosen.stream, chosen.packets(), chosen.first, end, len(videos) - 1)
+    return VideoTrack(chosen.stream, chosen.packets(), chosen.first, end, len(videos) - 1)
 
 
 def _candidates(container: Any, path: Path) -> list[Any]:

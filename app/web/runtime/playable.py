@@ -17,7 +17,7 @@ from videopath.core.files import close_to_others, private_folder, replaced_on_su
 from videopath.media.clip import open_source
 from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
-from videopath.media.image.source import Source
+from videopath.media.image.source import FrameSource
 from videopath.media.video.source import VideoSource
 from videopath.model import open_clip
 
@@ -69,7 +69,7 @@ def frame_at(path: Path, seconds: float, crop: Crop | None = None) -> np.ndarray
     return frame
 
 
-def _is_played(source: Source) -> bool:
+def _is_played(source: FrameSource) -> bool:
     if not isinstance(source, VideoSource) or not source.plain:
         return False
     codecs = _PLAYED.get(source.path.suffix.lower(), set())
@@ -83,7 +83,7 @@ def _identity(path: Path) -> str:
     return sha256_text(f"{_COPY_VERSION} {name} {stat.st_mtime_ns} {stat.st_size}")[:24]
 
 
-def _transcode(source: Source, copy: Path) -> None:
+def _transcode(source: FrameSource, copy: Path) -> None:
     """Write every frame, as it is displayed, at its own time."""
     width, height = _even(source.width, source.height)
     rate = Fraction(source.fps or 1).limit_denominator(1000) or Fraction(1)
@@ -107,7 +107,7 @@ def _transcode(source: Source, copy: Path) -> None:
         raise InputError(f"{source.path.name} contains no picture that can be decoded.")
 
 
-def _film(source: Source) -> Iterator[tuple[float, np.ndarray]]:
+def _film(source: FrameSource) -> Iterator[tuple[float, np.ndarray]]:
     if isinstance(source, VideoSource):
         yield from source.film()
         return
