@@ -74,7 +74,7 @@ def reviewed(report: CaseReport) -> None:
     if not report.review:
         return
     with st.container(key="reviewed"):
-        st.subheader("What people decided", anchor=False)
+        st.subheader("Decisions", anchor=False)
         rows = [
             (
                 minute(d.decided),
