@@ -108,7 +108,7 @@ def test_any_history_gives_what_building_at_once_gives(tmp_path_factory, words, 
     base.merge()
     assert base.verify() == []
     assert np.array_equal(base.vectors(), at_once.vectors())
-    assert [part.vectors for part in base._generation.manifest.parts] == [len(expected)]
+    assert [part.vectors for part in base._opened.manifest.parts] == [len(expected)]
 
 
 def test_parts_are_merged_after_the_last_record_was_removed(base: KnowledgeBase, words: ModuleType) -> None:
