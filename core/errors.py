@@ -2,6 +2,7 @@
 
     VideoPathError
     ├── InputError       a wrong argument, or an input that is unreadable, empty, not a video, of an unknown site
+    │   └── NotTissueError   neither histology nor cytology
     ├── ModelError       weights are missing, partial or do not fit
     ├── KnowledgeError   an index is corrupt or from another embedder, records cannot be read
     ├── EngineError      the model failed while it ran; ``retryable`` says whether another try can help
@@ -40,6 +41,10 @@ class InputError(VideoPathError, ValueError):
     """The user's input cannot be used."""
 
     exit_code = 2
+
+
+class NotTissueError(InputError):
+    """The quality gate rejects the pictures: they are not histology or cytology."""
 
 
 class ModelError(VideoPathError, ValueError):

@@ -1,7 +1,7 @@
 """Fit an agent's confidence on a set of questions whose diagnoses are known.
 
-The agent answers each question as it would a case; a logistic regression then says how often it was right, by what
-spoke for its answers. The figures hold for the set that was given: what they are worth shows on another one.
+The agent answers each question like a case. A logistic regression then learns how often an answer is right, from the
+features of the answer. The figures hold for this set; only another set shows what they are worth.
 """
 
 from __future__ import annotations
@@ -16,41 +16,45 @@ from videopath.core.pathology.answers import parse_answer
 from videopath.core.pathology.entities import comparable_name
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.testsets.sets import Item, first_line
-from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
+from videopath.evaluation.tiles.fitting import Trial, fit_calibration, trial_of
 from videopath.model.card import Card
 from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.answers.answerable_questions import asks_for_diagnosis
 from videopath.tools.schemas import DiagnoseResult
 
-LEAST = 30
-"""Questions; with fewer, six weights say nothing."""
-LEAST_OF_EACH = 5
-"""Right answers, and wrong ones: from one kind alone nothing can be learned."""
+MIN_QUESTIONS = 30
+"""Fewer questions cannot fit six weights."""
+MIN_OF_EACH = 5
+"""Right answers, and wrong answers. One kind alone teaches nothing."""
 
 POLICY = Policy(max_looks=0, accept_uncalibrated=True, show_blank=False)
-"""How the agent answers meanwhile: one look, and whatever it says counts."""
+"""The agent's policy while it is measured: one look, and every answer counts."""
 
 
-def usable(items: Sequence[Item]) -> list[Item]:
-    """The questions that ask for a diagnosis and whose true one is known. Raises ``InputError`` for too few."""
-    found = [item for item in items if truth_of(item) and asks_for_diagnosis(item.question)]
-    if len(found) < LEAST:
+def usable_questions(items: Sequence[Item]) -> list[Item]:
+    """Return the questions that ask for a diagnosis and have a known one.
+
+    Raises:
+        InputError: There are fewer than :data:`MIN_QUESTIONS`.
+    """
+    usable = [item for item in items if truth_of(item) and asks_for_diagnosis(item.question)]
+    if len(usable) < MIN_QUESTIONS:
         raise InputError(
-            f"A confidence is fitted on at least {LEAST} questions for a diagnosis whose true one is known; of the "
-            f"{len(items)} of this set {len(found)} are such. Use a larger set."
+            f"A confidence is fitted on at least {MIN_QUESTIONS} questions that ask for a diagnosis and have a known one; "
+            f"{len(usable)} of the {len(items)} questions of this set do. Use a larger set."
         )
-    return found
+    return usable
 
 
 def truth_of(item: Item) -> str:
-    """The true diagnosis: named by the set, or by the reference answer in the form ``Diagnosis: …``."""
+    """Return the true diagnosis: from the set's field, or from a reference answer of the form ``Diagnosis: …``."""
     return item.diagnosis or parse_answer(item.reference).diagnosis
 
 
-def answered(
+def ask_all(
     agent: DiagnosticAgent, items: Sequence[Item], on_unreadable: Callable[[str], None]
 ) -> Iterator[Trial]:
-    """Ask each question. One whose video cannot be used is left out, and ``on_unreadable`` told why."""
+    """Ask each question. A question whose video cannot be used is left out; ``on_unreadable`` gets the reason."""
     for item in items:
         question = item.question.removesuffix(FIRST_DESCRIBE).strip()
         try:
@@ -65,24 +69,28 @@ def answered(
         yield replace(trial, final=_by_entity(trial.final), blind=_by_entity(trial.blind))
 
 
-def right_of(trials: Sequence[Trial]) -> int:
-    """How many of the model's answers are right."""
+def count_right(trials: Sequence[Trial]) -> int:
+    """Return how many of the model's answers are right."""
     return sum(normalised_label(trial.final.label) == normalised_label(trial.truth) for trial in trials)
 
 
-def fitted(trials: Sequence[Trial], card: Card) -> dict[str, float]:
-    """The card's ``calibration``. Raises ``InputError`` where the answers are too few or too much alike."""
-    right = right_of(trials)
-    if len(trials) < LEAST or min(right, len(trials) - right) < LEAST_OF_EACH:
+def fit_confidence(trials: Sequence[Trial], card: Card) -> dict[str, float]:
+    """Return the ``calibration`` for the model's card.
+
+    Raises:
+        InputError: There are too few answers, or too few right or wrong ones.
+    """
+    right = count_right(trials)
+    if len(trials) < MIN_QUESTIONS or min(right, len(trials) - right) < MIN_OF_EACH:
         raise InputError(
-            f"The confidence was not fitted: of {len(trials)} answers {right} were right; it takes at least {LEAST}, "
-            f"and {LEAST_OF_EACH} right and {LEAST_OF_EACH} wrong ones. Use a larger or a more varied set."
+            f"The confidence was not fitted: {right} of {len(trials)} answers were right. At least {MIN_QUESTIONS} answers are "
+            f"needed, {MIN_OF_EACH} of them right and {MIN_OF_EACH} wrong. Use a larger or more varied set."
         )
-    return fitted_calibration(trials, card)
+    return fit_calibration(trials, card)
 
 
 def _by_entity(result: DiagnoseResult) -> DiagnoseResult:
-    """The result with the label by the entity's own name, as the truth has it: a synonym is right, too."""
+    """Return the result with the entity's own name as label, as the truth has it. A synonym is right, too."""
     known = comparable_name(result.label)
     if not known or normalised_label(known) == normalised_label(result.label):
         return result

@@ -1,9 +1,9 @@
-"""Evaluations that were kept, and the curves that are drawn from them.
+"""Stored evaluations, and the curves that are drawn from them.
 
     $VIDEOPATH_HOME/evaluations/<time>-<model>.json   what ``videopath evaluate`` leaves
 
-Risk–coverage as of Geifman & El-Yaniv (NeurIPS 2017); reliability over ten equal bins of the confidence (Guo et al.,
-ICML 2017), the same bins as the calibration error's.
+Risk–coverage follows Geifman & El-Yaniv (NeurIPS 2017); reliability uses ten equal bins of the
+confidence (Guo et al., ICML 2017), as the calibration error does.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 class Evaluation(BaseModel):
-    """The outcomes of one ``videopath evaluate``, and of what."""
+    """The outcomes of one ``videopath evaluate``, with the model and settings."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str
     weights_sha256: str
     version: str
-    """Of VideoPath."""
+    """Version of VideoPath."""
     split: str
     looks: int
-    """Closer looks at most."""
+    """Largest number of closer looks."""
     stain: bool = False
-    """Whether all clips were brought to one colour: the control, not the score."""
+    """Whether all clips were brought to one colour. Such a run is a control, not a score."""
     created: str
     """ISO 8601, UTC."""
     outcomes: list[Outcome]
@@ -53,7 +53,7 @@ class Evaluation(BaseModel):
     def of(
         cls, outcomes: Sequence[Outcome], report: CaseReport, *, split: str, looks: int, stain: bool = False
     ) -> Evaluation:
-        """The outcomes with what one of their reports says of the model."""
+        """Join the outcomes with the model's facts from one of their reports."""
         return cls(
             model=report.model,
             weights_sha256=str(report.provenance.get("weights", "")),
@@ -67,87 +67,93 @@ class Evaluation(BaseModel):
 
 
 class Rated(Protocol):
-    """An answer that is right or wrong, and how sure of it the system was."""
+    """An answer that is right or wrong, with the system's confidence."""
 
     @property
     def confidence(self) -> float:
-        """In [0, 1]."""
+        """Confidence in [0, 1]."""
 
     @property
     def right(self) -> bool:
-        """Whether it is the true one."""
+        """Whether the answer is the true diagnosis."""
 
 
 @dataclass(frozen=True)
 class RiskPoint:
-    """What comes of answering only where the confidence is at least this high."""
+    """Coverage and risk if only answers with at least this confidence are given."""
 
     confidence: float
     coverage: float
-    """Share of the answers that are given, in (0, 1]."""
+    """Share of answers that are given, in (0, 1]."""
     risk: float
-    """Share of wrong answers among them."""
+    """Share of wrong answers among the given ones."""
 
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """The answers whose confidence lies in a range."""
+    """The answers with a confidence in one range."""
 
     low: float
     high: float
     confidence: float
-    """Their mean."""
+    """Mean confidence."""
     right: Share
-    """How many of them were answered rightly."""
+    """Share of right answers."""
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How well the confidence tells right answers from wrong ones."""
+    """How well the confidence separates right answers from wrong ones."""
 
     risk_area: float
-    """Area under risk–coverage; 0 is best, the risk at full coverage is what no confidence at all would give."""
+    """Area under the risk–coverage curve. 0 is best; a useless confidence gives the risk at full coverage."""
     brier: float
-    """Mean squared distance of the confidence from being right (1) or wrong (0)."""
+    """Mean squared difference between confidence and outcome (1 right, 0 wrong)."""
     auroc: float | None
-    """Chance that a right answer has the higher confidence than a wrong one; none where all answers are alike."""
+    """Probability that a right answer has a higher confidence than a wrong one; None if all answers are right or all wrong."""
 
 
 def save_evaluation(evaluation: Evaluation, home: Path) -> Path:
-    """Keep an evaluation; returns its file."""
+    """Store an evaluation and return its file."""
     path = kept_file(home / FOLDER, evaluation.created, evaluation.model)
     write_text(path, evaluation.model_dump_json(indent=1) + "\n")
     return path
 
 
 def kept_file(folder: Path, created: str, *names: str) -> Path:
-    """The file of what was made at a moment (ISO 8601): by it they are in order."""
+    """Return the file name for a document made at a time (ISO 8601). File names sort by time."""
     name = _UNSAFE.sub("-", "-".join(names)).strip("-.") or "unnamed"
     return folder / f"{datetime.fromisoformat(created):%Y%m%d-%H%M%S-%f}-{name[:80]}.json"
 
 
 def list_evaluations(home: Path) -> list[Path]:
-    """The files of the kept evaluations, the last one first."""
+    """List the files of stored evaluations, newest first."""
     return sorted((home / FOLDER).glob("*.json"), reverse=True)
 
 
 def read_evaluation(path: Path) -> Evaluation:
-    """Read what ``save_evaluation`` wrote. Raises ``InputError`` when it is something else or holds no outcome."""
+    """Read a stored evaluation.
+
+    Raises:
+        InputError: The file is not an evaluation, or it has no outcome.
+    """
     try:
         evaluation = Evaluation.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(f"{path} is no evaluation: remove it, or run `videopath evaluate` again.") from error
+        raise InputError(
+            f"{path} is not an evaluation. Remove it, or run `videopath evaluate` again."
+        ) from error
     if not evaluation.outcomes:
-        raise InputError(f"{path} holds no outcome: run `videopath evaluate` again.")
+        raise InputError(f"{path} has no outcome. Run `videopath evaluate` again.")
     return evaluation
 
 
 def risk_coverage(outcomes: Sequence[Rated]) -> list[RiskPoint]:
-    """A point for each confidence that occurs, the highest first; at least one outcome is needed."""
+    """Return one point per distinct confidence, highest first. ``outcomes`` must not be empty."""
     order = np.argsort([-o.confidence for o in outcomes], kind="stable")
     confidence = np.array([o.confidence for o in outcomes])[order]
     wrong = np.cumsum([not outcomes[place].right for place in order])
-    last = np.append(confidence[1:] != confidence[:-1], True)  # of those that share a confidence
+    last = np.append(confidence[1:] != confidence[:-1], True)  # the last answer of each distinct confidence
     count = np.arange(1, len(outcomes) + 1)
     return [
         RiskPoint(float(confidence[at]), float(count[at] / len(outcomes)), float(wrong[at] / count[at]))
@@ -156,7 +162,7 @@ def risk_coverage(outcomes: Sequence[Rated]) -> list[RiskPoint]:
 
 
 def reliability(outcomes: Sequence[Rated]) -> list[ConfidenceBin]:
-    """The bins of confidence in which there are answers, from below."""
+    """Return the bins of confidence that have answers, lowest first."""
     places = [min(int(o.confidence * _BINS), _BINS - 1) for o in outcomes]
     bins = []
     for place in sorted(set(places)):
@@ -168,7 +174,7 @@ def reliability(outcomes: Sequence[Rated]) -> list[ConfidenceBin]:
 
 
 def separation(outcomes: Sequence[Rated]) -> Separation:
-    """How much the confidence is worth; at least one outcome is needed."""
+    """Measure how well the confidence separates right from wrong. ``outcomes`` must not be empty."""
     from sklearn.metrics import auc, brier_score_loss, roc_auc_score
 
     right = np.array([o.right for o in outcomes], dtype=int)

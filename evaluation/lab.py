@@ -1,8 +1,8 @@
-"""What the agent is worth with a laboratory's own cases: half of them are its knowledge base, the other half are asked.
+"""Evaluate the agent with a laboratory's own cases: one half is its knowledge base, the other half are the questions.
 
-A case's group (its patient or slide) is on one side alone. Four systems answer each question: ``agent``, the whole graph;
-``model``, what the model says before it sees any case; ``cases``, the vote of the nearest cases; ``colour``, ten nearest
-neighbours by six colour numbers, the trivial baseline. Under ``stain`` all pictures of both sides are brought to one colour.
+A group (patient or slide) stands on one side only. Four systems answer each question: ``agent``, the whole graph;
+``model``, the model before it sees similar cases; ``cases``, the vote of the nearest cases; ``colour``, the trivial
+baseline of ten nearest neighbours by six colour numbers. The control ``stain`` brings all pictures to one colour.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from videopath.knowledge import Viewer
 
 LABS = "labs"
-"""Folder of these reports among the kept evaluations."""
+"""Folder of these reports among the stored evaluations."""
 SYSTEMS = LAB_SYSTEMS
-Show = Callable[[Path], Path]
-"""What is shown in the place of a file: the file, or a copy of it in one colour."""
+PictureOf = Callable[[Path], Path]
+"""File of a case → the picture that is shown: the file itself, or a copy of it in one colour."""
 
 _COLUMNS = {"site": ("site", "organ"), "group": ("group", "group_id", "patient", "source")}
 _QUESTION = "What is the diagnosis?"
@@ -48,7 +48,7 @@ class _Record(BaseModel):
 
 
 class LabCase(_Record):
-    """A case whose diagnosis is known."""
+    """A case with a known diagnosis."""
 
     path: Path
     site: str
@@ -57,43 +57,43 @@ class LabCase(_Record):
 
 
 class LabAnswer(_Record):
-    """What the systems said of a case."""
+    """The answers of all systems to one case."""
 
     case: LabCase
     foreign: bool
-    """Whether it is tissue that the knowledge base does not have: none of its diagnoses can be right."""
+    """Whether the tissue is absent from the knowledge base, so that none of its diagnoses can be right."""
     said: dict[LabSystem, str]
     sure: dict[LabSystem, float]
-    """How sure each was, in [0, 1]."""
+    """Confidence of each system, in [0, 1]."""
     answered: dict[LabSystem, bool]
-    """Whether each gave its answer out; model, cases and colour alone always do."""
+    """Whether each system gave out its answer. Model and colour always do."""
     vouched: list[str]
-    """Who vouches: model, cases."""
+    """Who vouches: ``model``, ``cases``."""
     seconds: float
 
     def right(self, system: LabSystem) -> bool:
-        """Whether a system names the true diagnosis."""
+        """Return whether a system names the true diagnosis."""
         return not self.foreign and normalised_label(self.said[system]) == normalised_label(
             self.case.diagnosis
         )
 
 
 class LabFigures(_Record):
-    """What a system is worth."""
+    """The figures of one system."""
 
     answered: Estimate
     right: Estimate
-    """Of all its first answers, whether given out or not."""
+    """Accuracy over all answers, given out or not."""
     right_of_answered: Estimate | None
     signed_wrongly: Estimate
-    """Of all cases, those for which a wrong diagnosis was given out."""
+    """Share of all cases for which a wrong diagnosis was given out."""
 
 
 class LabReport(_Record):
     """The figures of one run."""
 
     name: str
-    """Of the manifest."""
+    """Name of the manifest."""
     model: str
     encoder: str
     created: str
@@ -104,36 +104,40 @@ class LabReport(_Record):
     stain: bool
     own: dict[LabSystem, LabFigures]
     foreign_answered: Estimate | None
-    """Of tissue of other organs, asked under the base's site, the share for which the agent gave a diagnosis out."""
+    """Share of tissue of other organs, asked under the base's site, for which the agent gave out a diagnosis."""
     equal_coverage: Estimate | None
-    """Right of answered, agent less model, where the model gives out as many of its surest answers as the agent does."""
+    """Accuracy when answered, agent less model; the model gives out as many answers as the agent, its surest ones."""
     mcnemar: McNemar
-    """The agent's right answers against the model's, over all cases."""
+    """Right answers of the agent against those of the model, over all cases."""
     seconds: float
-    """Mean over the cases."""
+    """Mean seconds per case."""
 
 
 def read_cases(manifest: Path) -> list[LabCase]:
-    """The cases of a CSV file with path, site (or organ), diagnosis and group (or group_id, patient, source).
+    """Read the cases of a CSV file.
 
-    Paths begin where the manifest is, or in the folder above it. Raises ``InputError`` for a column or a file that is not
-    there.
+    Args:
+        manifest: File with the columns path, site (or organ), diagnosis and group (or group_id, patient, source). Paths
+            are relative to the folder of the manifest, or to the folder above it.
+
+    Raises:
+        InputError: A column or a file is missing, or there is no case.
     """
     with manifest.open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     if not rows:
-        raise InputError(f"{manifest} names no case.")
+        raise InputError(f"{manifest} has no case.")
     names = {"path": "path", "diagnosis": "diagnosis"}
     for column, known in _COLUMNS.items():
         names[column] = next((name for name in known if name in rows[0]), known[0])
     missing = [name for name in names.values() if name not in rows[0]]
     if missing:
         raise InputError(
-            f"{manifest} has no column {missing[0]!r}; it needs path, site, diagnosis and group."
+            f"{manifest} has no column {missing[0]!r}. It needs path, site, diagnosis and group."
         )
     return [
         LabCase(
-            path=_found(manifest, row[names["path"]]),
+            path=_file(manifest, row[names["path"]]),
             site=known_site(row[names["site"]].partition("(")[0]) or row[names["site"]].strip().lower(),
             diagnosis=row[names["diagnosis"]].strip(),
             group=row[names["group"]].strip(),
@@ -143,7 +147,7 @@ def read_cases(manifest: Path) -> list[LabCase]:
 
 
 def halves(cases: Sequence[LabCase], seed: int = _SEED) -> tuple[list[LabCase], list[LabCase]]:
-    """Two halves by groups, of each diagnosis about as many on both sides; the first has one more where they are odd."""
+    """Split cases in two halves by group, each diagnosis in equal parts. With an odd number the first half gets one more."""
     rng = np.random.default_rng(seed)
     first: set[str] = set()
     for diagnosis in sorted({case.diagnosis for case in cases}):
@@ -154,19 +158,27 @@ def halves(cases: Sequence[LabCase], seed: int = _SEED) -> tuple[list[LabCase], 
 
 
 def refuse_shared_groups(base: Sequence[LabCase], query: Sequence[LabCase]) -> None:
-    """Raise ``InputError`` where a group is on both sides."""
+    """Reject a split with a group on both sides.
+
+    Raises:
+        InputError: A group stands in the base and among the questions.
+    """
     shared = sorted({case.group for case in base} & {case.group for case in query})
     if shared:
         raise InputError(
-            f"{len(shared)} groups are in the base and in the questions ({shared[0]}): a case would be answered with its own "
-            "patient or slide. Put each on one side."
+            f"{len(shared)} groups stand in the base and among the questions, for example {shared[0]}. A case would be answered "
+            "with its own patient or slide. Put each group on one side."
         )
 
 
-def built(
-    folder: Path, cases: Sequence[LabCase], viewer: Viewer, show: Show, progress: Callable[[int, int], None]
+def build_base(
+    folder: Path,
+    cases: Sequence[LabCase],
+    viewer: Viewer,
+    picture_of: PictureOf,
+    progress: Callable[[int, int], None],
 ) -> KnowledgeBase:
-    """A knowledge base of these cases, whose descriptions are a laboratory's usual template."""
+    """Build a knowledge base of these cases. Their descriptions are one template, as in a laboratory's archive."""
     records = [
         InstructionRecord(
             id=f"case-{number}",
@@ -176,30 +188,30 @@ def built(
             description="A case of the archive.",
             diagnosis=case.diagnosis,
             group=case.group,
-            media=(Media(path=str(show(case.path).resolve())),),
+            media=(Media(path=str(picture_of(case.path).resolve())),),
         )
         for number, case in enumerate(cases)
     ]
     return KnowledgeBase.build(folder, records, viewer=viewer, progress=progress)
 
 
-def answers(
+def ask_all(
     agent: DiagnosticAgent,
     base: Sequence[LabCase],
-    asked: Iterable[tuple[LabCase, bool]],
-    show: Show,
+    questions: Iterable[tuple[LabCase, bool]],
+    picture_of: PictureOf,
 ) -> Iterator[LabAnswer]:
-    """Ask each case, and whether it is foreign, of all systems; answers come as they are known."""
+    """Ask all systems each case; ``questions`` pairs a case with whether it is foreign. Answers come one by one."""
     colour = ColourNeighbours(
-        np.stack([colours_of(show(case.path)) for case in base]),
+        np.stack([colours_of(picture_of(case.path)) for case in base]),
         [case.diagnosis for case in base],
         [case.site for case in base],
     )
-    for case, foreign in asked:
-        report = agent.diagnose(show(case.path), site=case.site, exclude=[case.group])
+    for case, foreign in questions:
+        report = agent.diagnose(picture_of(case.path), site=case.site, exclude=[case.group])
         blind = next(step for step in report.steps if step.name == "diagnose_blind").detail["result"]
         vote = report.vote
-        by_colour = colour.shares(colours_of(show(case.path)), case.site)
+        by_colour = colour.shares(colours_of(picture_of(case.path)), case.site)
         agent.library.delete(report.case_id)
         yield LabAnswer(
             case=case,
@@ -227,13 +239,13 @@ def answers(
         )
 
 
-def summarised(
-    base: Sequence[LabCase], found: Sequence[LabAnswer], stain: bool, name: str, model: str, encoder: str
+def summarise_lab(
+    base: Sequence[LabCase], answers: Sequence[LabAnswer], stain: bool, name: str, model: str, encoder: str
 ) -> LabReport:
-    """The figures over all answers."""
-    own = [answer for answer in found if not answer.foreign]
-    foreign = [answer for answer in found if answer.foreign]
-    right, of_model = (np.array([a.right(system) for a in own]) for system in ("agent", "model"))
+    """Return the figures over all answers."""
+    own = [answer for answer in answers if not answer.foreign]
+    foreign = [answer for answer in answers if answer.foreign]
+    agent_right, model_right = (np.array([a.right(system) for a in own]) for system in ("agent", "model"))
     return LabReport(
         name=name,
         model=model,
@@ -249,54 +261,62 @@ def summarised(
         else None,
         equal_coverage=equal_coverage(
             np.array([answer.answered["agent"] for answer in own]),
-            right,
+            agent_right,
             np.array([answer.sure["model"] for answer in own]),
-            of_model,
+            model_right,
             np.array([answer.case.group for answer in own]),
         ),
-        mcnemar=mcnemar_of(right, of_model),
-        seconds=float(np.mean([answer.seconds for answer in found])),
+        mcnemar=mcnemar_of(agent_right, model_right),
+        seconds=float(np.mean([answer.seconds for answer in answers])),
     )
 
 
 def save_lab_report(report: LabReport, home: Path) -> Path:
-    """Keep a report for the pages; returns its file."""
+    """Store a report for the page Benchmarks and return its file."""
     path = kept_file(home / FOLDER / LABS, report.created, report.name, report.model)
     write_text(path, report.model_dump_json(indent=1) + "\n")
     return path
 
 
 def list_lab_reports(home: Path) -> list[Path]:
-    """The files of the kept reports, the last one first."""
+    """List the files of stored reports, newest first."""
     return sorted((home / FOLDER / LABS).glob("*.json"), reverse=True)
 
 
 def read_lab_report(path: Path) -> LabReport:
-    """Read what was kept. Raises ``InputError`` when it is something else."""
+    """Read a stored report.
+
+    Raises:
+        InputError: The file is not such a report.
+    """
     try:
         return LabReport.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(f"{path} is not a report of `videopath evaluate lab`: run it again.") from error
+        raise InputError(
+            f"{path} is not a report of `videopath evaluate lab`. Run the command again."
+        ) from error
 
 
-def _figures(system: LabSystem, found: Sequence[LabAnswer]) -> LabFigures:
-    given = [answer for answer in found if answer.answered[system]]
+def _figures(system: LabSystem, answers: Sequence[LabAnswer]) -> LabFigures:
+    given = [answer for answer in answers if answer.answered[system]]
     return LabFigures(
-        answered=_mean([answer.answered[system] for answer in found], found),
-        right=_mean([answer.right(system) for answer in found], found),
+        answered=_mean([answer.answered[system] for answer in answers], answers),
+        right=_mean([answer.right(system) for answer in answers], answers),
         right_of_answered=_mean([answer.right(system) for answer in given], given) if given else None,
         signed_wrongly=_mean(
-            [answer.answered[system] and not answer.right(system) for answer in found], found
+            [answer.answered[system] and not answer.right(system) for answer in answers], answers
         ),
     )
 
 
-def _mean(values: Sequence[bool], found: Sequence[LabAnswer]) -> Estimate:
-    return Estimate.of([float(value) for value in values], [answer.case.group for answer in found])
+def _mean(values: Sequence[bool], answers: Sequence[LabAnswer]) -> Estimate:
+    return Estimate.of([float(value) for value in values], [answer.case.group for answer in answers])
 
 
-def _found(manifest: Path, name: str) -> Path:
+def _file(manifest: Path, name: str) -> Path:
     for folder in (manifest.parent, manifest.parent.parent):
         if (folder / name).exists():
             return folder / name
-    raise InputError(f"{manifest} names {name}, which is neither beside it nor in the folder above.")
+    raise InputError(
+        f"{manifest} names {name}, which is neither in its folder nor in the folder above. Correct the path."
+    )

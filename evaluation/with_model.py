@@ -1,4 +1,4 @@
-"""What a model and a knowledge base's own cases are worth together: the model is asked each case, its own group left out."""
+"""Measure a model together with the cases of a knowledge base: each case is asked with its own group left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
-from videopath.evaluation.tiles.fitting import Trial, fitted_calibration, trial_of
+from videopath.evaluation.tiles.fitting import Trial, fit_calibration, trial_of
 from videopath.knowledge import InstructionRecord, KnowledgeBase
 from videopath.knowledge.voting.measure import ModelMeasure
 
@@ -19,31 +19,37 @@ if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
     from videopath.model.card import Card
 
-MOST = 300
-"""Cases that are asked, unless told otherwise."""
-LEAST = 30
-"""Answers; from fewer nothing is fitted."""
+MAX_CASES = 300
+"""Default number of cases that are asked."""
+MIN_ANSWERS = 30
+"""Nothing is fitted on fewer answers."""
 _SEED = 12
 
 
-def chosen(base: KnowledgeBase, most: int, media: Path | None) -> list[InstructionRecord]:
-    """Draw groups until there are enough diagnosed records whose picture file is on this machine.
+def draw_cases(base: KnowledgeBase, limit: int, media: Path | None) -> list[InstructionRecord]:
+    """Draw whole groups of diagnosed records whose picture file is on this machine.
 
-    Raises ``InputError`` for too few.
+    Args:
+        base: The knowledge base.
+        limit: Largest number of records.
+        media: Folder in which relative paths begin; None for paths as they are.
+
+    Raises:
+        InputError: There are fewer than :data:`MIN_ANSWERS` usable records.
     """
     usable = [
         record for record in base if record.diagnosis and record.media and _path(record, media).exists()
     ]
     groups = sorted({_group(record) for record in usable})
     np.random.default_rng(_SEED).shuffle(groups)
-    place = {group: number for number, group in enumerate(groups)}
-    found = sorted(usable, key=lambda record: place[_group(record)])[:most]
-    if len(found) < LEAST:
+    rank = {group: number for number, group in enumerate(groups)}
+    records = sorted(usable, key=lambda record: rank[_group(record)])[:limit]
+    if len(records) < MIN_ANSWERS:
         raise InputError(
-            f"{len(found)} diagnosed records of {base.folder} have a picture file on this machine; {LEAST} are needed. Name the "
-            "folder that their paths begin in with --media."
+            f"{len(records)} diagnosed records of {base.folder} have a picture file on this machine; {MIN_ANSWERS} are needed. "
+            "If their paths are relative, name their folder with --media."
         )
-    return found
+    return records
 
 
 def trials(
@@ -52,7 +58,7 @@ def trials(
     media: Path | None,
     on_unreadable: Callable[[str], None],
 ) -> Iterator[Trial]:
-    """Ask the model each case with its patient, group and source left out."""
+    """Ask the agent each case. Its own patient, group and source are left out of the knowledge base."""
     for record in records:
         own = [name for name in (record.patient, record.group, record.source) if name]
         try:
@@ -64,13 +70,17 @@ def trials(
         yield replace(trial_of(report, record.diagnosis, _group(record)), own=True)
 
 
-def measured_with(answers: Sequence[Trial], name: str, card: Card) -> ModelMeasure:
-    """What was fitted on the answers. Raises ``InputError`` for too few."""
-    if len(answers) < LEAST:
+def measure_with_model(answers: Sequence[Trial], name: str, card: Card) -> ModelMeasure:
+    """Fit the fusion of model and cases on the answers.
+
+    Raises:
+        InputError: There are fewer than :data:`MIN_ANSWERS` answers.
+    """
+    if len(answers) < MIN_ANSWERS:
         raise InputError(
-            f"{len(answers)} cases were answered; {LEAST} are needed to measure a model with them."
+            f"{len(answers)} cases were answered; {MIN_ANSWERS} are needed to measure a model with them."
         )
-    calibration = fitted_calibration(answers, card.model_copy(update={"calibration": {}}))
+    calibration = fit_calibration(answers, card.model_copy(update={"calibration": {}}))
     fused = card.model_copy(update={"calibration": calibration})
     right = [
         normalised_label(answer.fused(fused).label) == normalised_label(answer.truth) for answer in answers

@@ -31,7 +31,7 @@ from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
 from videopath.agent.report.phrases import choice_in_words, diagnosis_in_words, label_in_words, vote_in_short
 from videopath.core.clock import now
-from videopath.core.errors import CaseError, InputError
+from videopath.core.errors import CaseError, InputError, NotTissueError
 from videopath.core.pathology.sites import canonical_site
 from videopath.model.prompts.questions import describe_question
 from videopath.tools.describe import DescribeTool, located
@@ -91,7 +91,7 @@ class Nodes:
         draft.activity("looking at the frames")
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
-            raise InputError(" ".join(quality.sentences))
+            raise NotTissueError(" ".join(quality.sentences))
         facts, burned_in = VideoFacts.of(clip), find_writing(clip)
         step = draft.done(
             f"{facts.kind} of {facts.width}×{facts.height}, {len(set(facts.indices))} of {facts.total_frames} frames; "

@@ -24,7 +24,7 @@ class Share:
 
     @classmethod
     def of(cls, hits: Sequence[bool]) -> Share:
-        """The share of true values; (0, 0, 1) of none."""
+        """Return the share of true values; (0, 0, 1) if there is no value."""
         from scipy.stats import binomtest
 
         if not hits:
@@ -45,15 +45,24 @@ class Estimate:
     high: float
     questions: int
     clusters: int
-    """Patients, slides or fields that the questions come from; of one alone the interval is the whole range."""
+    """Patients, slides or fields that the questions come from. With one cluster the interval is the whole range."""
 
     @classmethod
     def of(cls, values: Sequence[float], clusters: Sequence[str], least: float = 0.0) -> Estimate:
-        """The mean of values in [``least``, 1], the cluster of each beside it. Raises ``InputError`` for none."""
+        """Estimate the mean of values.
+
+        Args:
+            values: One value per question, in [``least``, 1].
+            clusters: The cluster of each value.
+            least: The smallest possible value: 0, or -1 for differences.
+
+        Raises:
+            InputError: There is no value.
+        """
         from scipy.stats import binomtest, bootstrap
 
         if not len(values):
-            raise InputError("There is no question that could be evaluated: use more of the data.")
+            raise InputError("No question can be evaluated. Use more of the data.")
         _, places = np.unique(np.asarray(clusters), return_inverse=True)
         totals = np.bincount(places, weights=np.asarray(values, float))
         counts = np.bincount(places).astype(float)
@@ -63,7 +72,7 @@ class Estimate:
         if mean in (
             least,
             1.0,
-        ):  # every draw is the same: what so few clusters leave open (Wilson, JASA 1927)
+        ):  # every draw is the same; Wilson (JASA 1927) shows what so few clusters leave open
             share = round((mean - least) / (1.0 - least) * len(totals))
             interval = binomtest(share, len(totals)).proportion_ci(method="wilson")
             low, high = (least + (1.0 - least) * float(end) for end in (interval.low, interval.high))
@@ -84,42 +93,45 @@ class Estimate:
 
 
 def equal_coverage(
-    given: np.ndarray,
+    answered: np.ndarray,
     right: np.ndarray,
-    other_sure: np.ndarray,
+    other_confidence: np.ndarray,
     other_right: np.ndarray,
     clusters: np.ndarray,
 ) -> Estimate | None:
-    """Right of the answers that were given, one system less another that gives out as many of its surest ones.
+    """Compare two systems at equal coverage: accuracy when answered, the first system less the second.
+
+    The second system gives out as many answers as the first one, its surest ones.
 
     Args:
-        given: Questions that the first system answered, bool [n].
-        right: Questions that it is right about, bool [n].
-        other_sure: How sure the other one is, float [n].
-        other_right: Questions that the other one is right about, bool [n].
-        clusters: Patients, slides or fields, str [n]: whole ones are drawn.
+        answered: Questions that the first system answered, bool [n].
+        right: Questions on which the first system is right, bool [n].
+        other_confidence: Confidence of the second system, float [n].
+        other_right: Questions on which the second system is right, bool [n].
+        clusters: Patients, slides or fields, str [n]. The bootstrap draws whole clusters.
 
     Returns:
-        The difference in [-1, 1] with its interval; none where the first system answered nothing.
+        The difference in [-1, 1] with its interval, or None if the first system answered nothing.
     """
-    count = int(given.sum())
+    count = int(answered.sum())
     if not count:
         return None
-    chosen = np.zeros(len(given), bool)
-    chosen[np.argsort(-other_sure, kind="stable")[:count]] = True
-    gains = (given & right).astype(float) - (chosen & other_right)
+    chosen = np.zeros(len(answered), bool)
+    chosen[np.argsort(-other_confidence, kind="stable")[:count]] = True
+    gains = (answered & right).astype(float) - (chosen & other_right)
     names, places = np.unique(clusters, return_inverse=True)
-    total, answered = (np.bincount(places, weights=part) for part in (gains, given.astype(float)))
-    value = float(total.sum() / answered.sum())
+    totals, counts = (np.bincount(places, weights=part) for part in (gains, answered.astype(float)))
+    value = float(totals.sum() / counts.sum())
     drawn = np.random.default_rng(_SEED).multinomial(len(names), [1 / len(names)] * len(names), _RESAMPLES)
-    counts = drawn @ answered
-    differences = (drawn @ total)[counts > 0] / counts[counts > 0]
+    drawn_counts = drawn @ counts
+    filled = drawn_counts > 0
+    differences = (drawn @ totals)[filled] / drawn_counts[filled]
     if len(names) < 2:
-        return Estimate(value, -1.0, 1.0, len(given), len(names))
+        return Estimate(value, -1.0, 1.0, len(answered), len(names))
     low, high = np.percentile(differences, [2.5, 97.5]).clip(-1, 1)
-    return Estimate(value, float(low), float(high), len(given), len(names))
+    return Estimate(value, float(low), float(high), len(answered), len(names))
 
 
 def _ratio(totals: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Mean over questions where whole clusters were drawn."""
+    """Return the mean over questions of drawn clusters."""
     return totals.sum(axis=axis) / counts.sum(axis=axis)

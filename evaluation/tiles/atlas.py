@@ -1,8 +1,7 @@
-"""What the agent makes of held-out atlas slides, whose diagnoses are not on the model's card.
+"""Evaluate the agent on held-out atlas slides, whose diagnoses are not on the model's card.
 
-A whole clip of a slide goes through the agent twice, without its site and with it. The agent should abstain on both;
-what the model writes by itself should name the slide's organ and category ("benign lesion of the colon"), which is
-all that it was trained to say of such slides.
+The whole clip of a slide goes through the agent twice: without its site and with it. The agent should abstain both times.
+The model itself was trained to name only organ and category of such slides ("benign lesion of the colon").
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from videopath.training.data.corpus import Sample, Split
 
 @dataclass(frozen=True)
 class AtlasOutcome:
-    """One clip, asked once: what the model wrote of it, and whether the agent abstained."""
+    """One clip, asked once: what the model wrote, and whether the agent abstained."""
 
     path: str
     site: str
@@ -32,19 +31,19 @@ class AtlasOutcome:
     truth: str
     """Category and organ."""
     written: str
-    """The diagnosis of the model's own answer, before similar cases and candidates; empty where it wrote none."""
+    """The diagnosis in the model's own answer, before similar cases and candidates; empty if it wrote none."""
     final: str
     confidence: float
     abstained: bool
 
     @property
     def right_organ(self) -> bool:
-        """Whether what the model wrote is of the slide's organ, by its words or as a diagnosis of the card."""
+        """Whether the model named the slide's organ, in words or by a diagnosis of the card."""
         return self.site in sites_of(self.written, Card(labels=corpus.diagnoses_by_site()))
 
     @property
     def right_category(self) -> bool:
-        """Whether the model wrote the slide's category, of whatever organ."""
+        """Whether the model named the slide's category, of any organ."""
         return _category(self.written) == _category(self.truth)
 
 
@@ -59,7 +58,7 @@ class AtlasFigures:
 
     @classmethod
     def of(cls, outcomes: Sequence[AtlasOutcome]) -> AtlasFigures:
-        """The shares over these clips."""
+        """Return the shares over these clips."""
         return cls(
             abstained=Share.of([o.abstained for o in outcomes]),
             organ=Share.of([o.right_organ for o in outcomes]),
@@ -76,30 +75,34 @@ class AtlasSummary:
     with_site: AtlasFigures
 
     def to_json(self) -> dict[str, object]:
-        """Plain JSON."""
+        """Return plain JSON."""
         return asdict(self)
 
 
 def held_out_slides(data: Path, split: Split) -> list[Sample]:
-    """The atlas slides of one side that have their clip. Raises ``InputError`` where there are none."""
+    """Return the atlas slides of one side that have a clip.
+
+    Raises:
+        InputError: There is no such slide.
+    """
     slides = [slide for slide in corpus.read_atlas(data) if slide.split == split and slide.path.is_file()]
     if not slides:
         raise InputError(
-            f"{data / 'videos' / 'atlas'} holds no clip of the slides on the {split} side; "
-            "put them there or evaluate the tiles alone with --set tiles."
+            f"{data / 'videos' / 'atlas'} has no clip of the slides on the {split} side. "
+            "Put the clips there, or evaluate the tiles alone with --set tiles."
         )
     return slides
 
 
 def evaluate_slides(agent: DiagnosticAgent, slides: Iterable[Sample]) -> Iterator[AtlasOutcome]:
-    """Diagnose each slide's whole clip without its site and with it; outcomes come as they are known."""
+    """Diagnose each slide's whole clip without its site and with it. Outcomes come one by one."""
     for slide in slides:
         for site in (None, slide.site):
             yield _outcome(slide, agent.diagnose(slide.path, site=site))
 
 
 def summarise_slides(outcomes: Sequence[AtlasOutcome]) -> AtlasSummary:
-    """The figures of both ways of asking."""
+    """Return the figures of both ways of asking."""
     return AtlasSummary(
         without_site=AtlasFigures.of([o for o in outcomes if not o.site_given]),
         with_site=AtlasFigures.of([o for o in outcomes if o.site_given]),
@@ -121,5 +124,5 @@ def _outcome(slide: Sample, report: CaseReport) -> AtlasOutcome:
 
 
 def _category(text: str) -> str:
-    """What stands before the organ; nothing where no organ is named."""
+    """Return the words before the organ; empty if no organ is named."""
     return normalised_label(text).rpartition(" of the ")[0]

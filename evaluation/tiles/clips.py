@@ -1,8 +1,7 @@
-"""How good the agent is on held-out clips, and how its confidence is calibrated.
+"""Evaluate the agent on held-out clips: accuracy, coverage and calibration.
 
-Every held-out tile becomes a clip of eight frames (a still view, a pan or a zoom over it, without any change of
-colour), goes through the whole agent with its site given, and the answer is compared with the known diagnosis.
-Intervals are Wilson's, 95%.
+Every held-out tile becomes a clip of eight frames (a still view, a pan or a zoom, colours unchanged). It goes through the
+whole agent with its site, and the answer is compared with the known diagnosis. Intervals are 95%.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from PIL import Image
 
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
-from videopath.core.errors import InputError
+from videopath.core.errors import InputError, NotTissueError
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.stats.estimates import Estimate, Share, equal_coverage
 from videopath.evaluation.tiles.colour import ColourNeighbours
@@ -35,7 +34,7 @@ _SIDE = 224
 
 @dataclass(frozen=True)
 class Outcome:
-    """One clip: what is true, what was said, and how sure the agent was."""
+    """One clip: the truth, the answers, and the agent's confidence."""
 
     path: str
     label: str
@@ -47,29 +46,31 @@ class Outcome:
     abstained: bool
     features: dict[str, float]
     attributes: dict[str, bool]
-    """Attribute → whether the description's word is the measured one."""
+    """Attribute → whether the description's word agrees with the measured value."""
     seconds: float
     group: str = ""
-    """Source field, slide or patient; empty of outcomes that were kept before it was."""
+    """Source field, slide or patient; empty in outcomes of older versions."""
     cases: str = ""
-    """What the similar cases alone said; empty where none voted."""
+    """Diagnosis by the similar cases alone; empty if none voted."""
     colour: str = ""
-    """What six colour numbers alone say: the trivial baseline."""
+    """Diagnosis by six colour numbers alone, the trivial baseline."""
     blind_confidence: float = 0.0
-    """The first probability of the differential before retrieval."""
+    """Highest probability of the differential before retrieval."""
+    refused: bool = False
+    """Whether the quality gate rejected the clip. It then has no answer and counts as not answered."""
 
     @property
     def right(self) -> bool:
-        """Whether the final label is the true one."""
+        """Whether the final label is the true diagnosis."""
         return normalised_label(self.final) == normalised_label(self.truth)
 
     @property
     def blind_right(self) -> bool:
-        """Whether the label before retrieval is the true one."""
+        """Whether the label before retrieval is the true diagnosis."""
         return normalised_label(self.blind) == normalised_label(self.truth)
 
-    def said_rightly(self, label: str) -> bool:
-        """Whether another system's label is the true one."""
+    def is_true(self, label: str) -> bool:
+        """Return whether another system's label is the true diagnosis."""
         return bool(label) and normalised_label(label) == normalised_label(self.truth)
 
 
@@ -84,32 +85,37 @@ class Summary:
     attributes: Share
     by_attribute: dict[str, Share]
     coverage: Share
-    """Share of clips on which the agent did not abstain."""
+    """Share of clips on which the agent gave out a diagnosis."""
     accuracy_when_answered: Share
     confusion: dict[str, dict[str, int]]
-    """True diagnosis → said diagnosis → clips."""
+    """True diagnosis → answered diagnosis → number of clips."""
     calibration_error: float
     """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
     seconds_per_clip: float
     signed_wrongly: Estimate
-    """Share of all clips for which a wrong diagnosis was given out; bootstrap over groups, as all that follow."""
+    """Share of all clips for which a wrong diagnosis was given out. Bootstrap over groups, as for all that follow."""
     worst: tuple[str, Share]
-    """The diagnosis of whose own clips most were given out wrongly, and how many."""
+    """The diagnosis with the largest share of its own clips given out wrongly, and this share."""
     alone: dict[str, Estimate]
-    """``cases``, ``colour`` → accuracy of each alone; without those that were not asked."""
+    """``cases``, ``colour`` → accuracy of each alone, if it was asked."""
     equal_coverage: Estimate | None
-    """Right of those given out, the agent less the model before retrieval, which gives out as many of its surest."""
+    """Accuracy when answered, agent less model; the model gives out as many answers as the agent, its surest ones."""
     helped: int
-    """Clips that the agent is right about and the model before retrieval is not."""
+    """Clips on which the agent is right and the model before retrieval is wrong."""
     hurt: int
+    """Clips on which the model before retrieval is right and the agent is wrong."""
+    refused: int
+    """Clips that the quality gate rejected."""
+    groups: dict[str, int]
+    """Class → number of groups that its clips come from."""
 
     def to_json(self) -> dict[str, object]:
-        """Plain JSON."""
+        """Return plain JSON."""
         return asdict(self)
 
 
 def held_out(data: Path, split: Split, per_class: int) -> list[Sample]:
-    """At most ``per_class`` tiles of each class on one side, as many groups as there are, always the same ones."""
+    """Return at most ``per_class`` tiles of each class on one side, from as many groups as possible, always the same ones."""
     by_label: dict[str, list[Sample]] = defaultdict(list)
     for sample in corpus.read_tiles(data):
         if sample.split == split:
@@ -118,7 +124,7 @@ def held_out(data: Path, split: Split, per_class: int) -> list[Sample]:
 
 
 def clip_frames(sample: Sample) -> np.ndarray:
-    """A clip over a sample, uint8 [8, 224, 224, 3]; the same for the same file name."""
+    """Return a clip over a sample, uint8 [8, 224, 224, 3]. The same file name gives the same clip."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(sample.path.name.encode()).digest()[:8], "big"))
     image = corpus.load_images([sample])[0]
     return views.clip_views([image], FRAMES, _SIDE, rng, augment=False)
@@ -127,7 +133,7 @@ def clip_frames(sample: Sample) -> np.ndarray:
 def write_clip(
     sample: Sample, folder: Path, changed: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> Path:
-    """Write the sample's clip, as it is or ``changed``, as a folder of PNG frames."""
+    """Write the sample's clip as a folder of PNG frames, after ``changed`` if it is given."""
     target = folder / sample.path.stem
     target.mkdir(parents=True)
     frames = clip_frames(sample)
@@ -145,22 +151,36 @@ def evaluate(
     *,
     stain: bool = False,
 ) -> Iterator[Outcome]:
-    """Diagnose each sample's clip with its site given; outcomes come as they are known.
+    """Diagnose each sample's clip with its site. Outcomes come one by one.
 
-    ``colour``: cases by whose colours alone each clip is answered as well; ``stain``: all clips are brought to one colour.
+    Args:
+        agent: The agent, with its knowledge base.
+        samples: Held-out tiles.
+        folder: Empty folder for the clips.
+        on_report: Called with each sample and its report.
+        colour: The trivial baseline, which answers each clip as well.
+        stain: Whether all clips are brought to one colour.
     """
     for sample in samples:
         clip = write_clip(sample, folder, one_colour if stain else None)
-        report = agent.diagnose(clip, site=sample.site)
+        try:
+            report = agent.diagnose(clip, site=sample.site)
+        except NotTissueError:
+            yield _refused_outcome(sample)
+            continue
         if on_report:
             on_report(sample, report)
         yield _outcome(sample, report, clip, colour)
 
 
 def summarise(outcomes: Sequence[Outcome]) -> Summary:
-    """The figures over all clips. Raises ``InputError`` where there are none."""
+    """Return the figures over all clips.
+
+    Raises:
+        InputError: There is no clip.
+    """
     if not outcomes:
-        raise InputError("No clip was evaluated: the data folder holds none on this side of the split.")
+        raise InputError("No clip was evaluated: the data folder has no tile on this side of the split.")
     by_class = {label: Share.of([o.right for o in outcomes if o.label == label]) for label in corpus.LABELS}
     by_class = {label: share for label, share in by_class.items() if share.count}
     confusion: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -174,7 +194,10 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         blind_accuracy=Share.of([o.blind_right for o in outcomes]),
         by_class=by_class,
         attributes=Share.of(words),
-        by_attribute={s.attribute: Share.of([o.attributes[s.attribute] for o in outcomes]) for s in SCALES},
+        by_attribute={
+            s.attribute: Share.of([o.attributes[s.attribute] for o in outcomes if not o.refused])
+            for s in SCALES
+        },
         coverage=Share.of([not o.abstained for o in outcomes]),
         accuracy_when_answered=Share.of([o.right for o in answered]),
         confusion={truth: dict(row) for truth, row in confusion.items()},
@@ -183,7 +206,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         signed_wrongly=_estimate([not (o.abstained or o.right) for o in outcomes], outcomes),
         worst=_worst(outcomes),
         alone={
-            name: _estimate([o.said_rightly(getattr(o, name)) for o in outcomes], outcomes)
+            name: _estimate([o.is_true(getattr(o, name)) for o in outcomes], outcomes)
             for name in ("cases", "colour")
             if any(getattr(o, name) for o in outcomes)
         },
@@ -196,6 +219,8 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         ),
         helped=sum(o.right and not o.blind_right for o in outcomes),
         hurt=sum(o.blind_right and not o.right for o in outcomes),
+        refused=sum(o.refused for o in outcomes),
+        groups={label: len({o.group for o in outcomes if o.label == label}) for label in by_class},
     )
 
 
@@ -209,6 +234,13 @@ def _worst(outcomes: Sequence[Outcome]) -> tuple[str, Share]:
 
 def _estimate(hits: Sequence[bool], outcomes: Sequence[Outcome]) -> Estimate:
     return Estimate.of([float(hit) for hit in hits], [o.group or o.path for o in outcomes])
+
+
+def _refused_outcome(sample: Sample) -> Outcome:
+    return Outcome(
+        path=sample.path.name, label=sample.label, site=sample.site, truth=sample.diagnosis, blind="", final="",
+        confidence=0.0, abstained=True, features={}, attributes={}, seconds=0.0, group=sample.group, refused=True,
+    )  # fmt: skip
 
 
 def _outcome(sample: Sample, report: CaseReport, clip: Path, colour: ColourNeighbours | None) -> Outcome:
@@ -237,12 +269,12 @@ def _outcome(sample: Sample, report: CaseReport, clip: Path, colour: ColourNeigh
 
 
 def _spread(samples: Sequence[Sample]) -> list[Sample]:
-    """One of each group first, then the second of each, in the order of the files' hashes."""
+    """Order samples so that each group gives its first one, then its second one. Within a group, file hashes decide."""
     by_group: dict[str, list[Sample]] = defaultdict(list)
     for sample in sorted(samples, key=lambda s: hashlib.sha256(s.path.name.encode()).digest()):
         by_group[sample.group].append(sample)
     ranked = [
-        (place, number, s) for number, group in enumerate(by_group.values()) for place, s in enumerate(group)
+        (rank, number, s) for number, group in enumerate(by_group.values()) for rank, s in enumerate(group)
     ]
     return [s for _, _, s in sorted(ranked, key=lambda entry: entry[:2])]
 
@@ -250,10 +282,10 @@ def _spread(samples: Sequence[Sample]) -> list[Sample]:
 def _calibration_error(outcomes: Sequence[Outcome], bins: int = 10) -> float:
     confidence = np.array([o.confidence for o in outcomes])
     right = np.array([o.right for o in outcomes], dtype=float)
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
-        (place == b).mean() * abs(right[place == b].mean() - confidence[place == b].mean())
+        (bin_of == b).mean() * abs(right[bin_of == b].mean() - confidence[bin_of == b].mean())
         for b in range(bins)
-        if (place == b).any()
+        if (bin_of == b).any()
     ]
     return float(sum(gaps))

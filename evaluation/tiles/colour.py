@@ -1,6 +1,6 @@
-"""The trivial baseline: ten nearest neighbours by six colour numbers, at the site that is given.
+"""The trivial baseline: ten nearest neighbours by six colour numbers, among cases of the same site.
 
-Whatever a system is worth beyond it, it does not owe to the stain.
+Only what a system gains over this baseline is not due to the stain.
 """
 
 from __future__ import annotations
@@ -21,33 +21,39 @@ _FRAMES = 8
 
 
 class ColourNeighbours:
-    """Cases that are known by their colours alone."""
+    """Cases that are compared by their colours alone."""
 
     def __init__(self, table: np.ndarray, diagnoses: Sequence[str], sites: Sequence[str]) -> None:
-        """``table``: float [cases, 6], see :func:`videopath.media.quality.stain.colour_numbers`."""
+        """Fit one classifier per site.
+
+        Args:
+            table: float [cases, 6], see :func:`videopath.media.quality.stain.colour_numbers`.
+            diagnoses: Diagnosis of each case.
+            sites: Site of each case.
+        """
         from sklearn.neighbors import KNeighborsClassifier
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         self._fitted = {}
-        of, at = np.array(diagnoses), np.array(sites)
-        for site in np.unique(at).tolist():
-            rows = at == site
+        labels, sites_of_cases = np.array(diagnoses), np.array(sites)
+        for site in np.unique(sites_of_cases).tolist():
+            rows = sites_of_cases == site
             neighbours = KNeighborsClassifier(min(_NEIGHBOURS, int(rows.sum())), weights="distance")
-            self._fitted[site] = make_pipeline(StandardScaler(), neighbours).fit(table[rows], of[rows])
+            self._fitted[site] = make_pipeline(StandardScaler(), neighbours).fit(table[rows], labels[rows])
 
     def shares(self, numbers: np.ndarray, site: str | None) -> dict[str, float]:
-        """Diagnosis → its share of the neighbours at the site, the largest first; nothing at a site without cases."""
+        """Return diagnosis → share of the neighbours, largest first; empty if the site has no cases."""
         fitted = self._fitted.get(site or "")
         if fitted is None:
             return {}
-        found = fitted.predict_proba(numbers[None])[0]
-        order = np.argsort(-found, kind="stable")
-        return {str(fitted.classes_[place]): float(found[place]) for place in order}
+        shares = fitted.predict_proba(numbers[None])[0]
+        order = np.argsort(-shares, kind="stable")
+        return {str(fitted.classes_[index]): float(shares[index]) for index in order}
 
 
 def colours_of(path: Path) -> np.ndarray:
-    """The colour numbers of a video or an image, float32 [6]."""
+    """Return the colour numbers of a video or an image, float32 [6]."""
     from videopath.media.quality.stain import colour_numbers
     from videopath.model import open_clip
 
@@ -55,9 +61,10 @@ def colours_of(path: Path) -> np.ndarray:
 
 
 def colour_neighbours(base: KnowledgeBase) -> ColourNeighbours:
-    """The cases of a knowledge base by their colours: of the starter, the tiles that it votes by.
+    """Compare by the colours of a knowledge base's cases. The starter uses the tiles of its reference tissue.
 
-    Raises ``InputError`` if the picture files of a base are not on this machine.
+    Raises:
+        InputError: The picture files of the base are not on this machine.
     """
     from videopath.knowledge.voting.reference import STARTER_ENCODER, reference_of
 
@@ -75,7 +82,7 @@ def colour_neighbours(base: KnowledgeBase) -> ColourNeighbours:
     ]
     if not rows:
         raise InputError(
-            f"The colours of {base.folder} cannot be told: its records name no pictures by whole paths that are here. "
+            f"The records of {base.folder} name no picture file on this machine, so their colours are unknown. "
             "Leave out --system colour."
         )
     tables, diagnoses, sites = zip(*rows, strict=True)

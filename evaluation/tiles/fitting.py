@@ -1,7 +1,7 @@
-"""Fit what a model's card says of its answers: how model and cases are fused, how sure that is, and from where it is given.
+"""Fit the calibration of a model's card: the fusion of model and cases, the confidence, and the thresholds.
 
-The weights are fitted on all answers; the probabilities from which each diagnosis is given out are set on answers whose own
-group was left out, so that they hold for slides and patients that were not seen.
+The weights are fitted on all answers. The thresholds, above which a diagnosis is given out, are set on answers whose own
+group was left out, so that they hold for new slides and patients.
 """
 
 from __future__ import annotations
@@ -29,65 +29,65 @@ from videopath.model.calibration import (
 from videopath.model.card import Card
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
-WRONG_AT_MOST = 0.05
-"""Of the answers that are given out."""
-WRONG_OF_DIAGNOSIS = 0.20
-"""Of a diagnosis's own cases, and of the answers with it."""
+MAX_WRONG = 0.05
+"""Largest share of wrong answers among those given out."""
+MAX_WRONG_OF_DIAGNOSIS = 0.20
+"""Largest share of wrong answers among a diagnosis's own cases, and among the answers with this diagnosis."""
 
 _FOLDS = 5
 _SEED = 12
-_MOST = 3.0  # an exponent of the fusion
-_NEVER = 1.0  # the probability that a diagnosis needs which is wrong too often: none has it
+_MAX_EXPONENT = 3.0  # of the fusion
+_NEVER = 1.0  # threshold of a diagnosis that is wrong too often: no answer reaches it
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A case whose diagnosis is known, with all that the agent knew when it weighed its answer."""
+    """A case with a known diagnosis, and everything that the agent weighed for its answer."""
 
     truth: str
     group: str
     site: str | None
     final: DiagnoseResult
-    """The model's own, with the similar cases as evidence."""
+    """The model's own result, with the similar cases as evidence."""
     blind: DiagnoseResult
     retrieved: RetrieveResult
     description: dict[str, float]
     """Candidate → its probability after the description alone."""
     video: str = ""
     sentences: tuple[str, ...] = ()
-    """What the model said of it."""
+    """Sentences of the model's description."""
     own: bool = False
-    """Whether the cases are those that the model is measured with: their diagnoses are then the model's, too."""
+    """Whether the model is measured together with these cases; their diagnoses are then the model's, too."""
 
     @property
     def known_tissue(self) -> CasesVote | None:
-        """What the tiles say that the model was trained on; none where they do not ship."""
+        """The vote of the tiles that the model was trained on; None if they are not shipped."""
         voters = self.retrieved.vote if self.retrieved.voters_are_known_tissue else None
         return self.retrieved.known_tissue or voters
 
     @property
     def may_be_known(self) -> bool:
-        """Whether the picture is like what the model is measured on."""
+        """Whether the picture resembles those that the model is measured on."""
         known = self.retrieved.vote if self.own else self.known_tissue
         return known is None or known.from_here
 
     def fuse(self, card: Card) -> FusedDiagnosis:
-        """The diagnosis by model and cases."""
+        """Return the diagnosis fused from model and cases, with its basis."""
         calibration = card.calibration if self.own else None
         return fuse(self.final, self.retrieved.vote, self.site, card, calibration)
 
     def fused(self, card: Card) -> DiagnoseResult:
-        """The same without what it is ordered by."""
+        """Return the fused diagnosis alone."""
         return self.fuse(card).final
 
     def features(self, final: DiagnoseResult) -> dict[str, float]:
-        """What speaks for a fused diagnosis."""
+        """Return the confidence's features of a fused diagnosis."""
         supported = self.description.get(final.label)
         return features(final, self.blind, self.retrieved.neighbours, supported, self.retrieved.vote)
 
 
 def trial_of(report: CaseReport, truth: str, group: str) -> Trial:
-    """What a case's first look gave."""
+    """Return the trial of a case's first look."""
     detail = {step.name: step.detail for step in reversed(report.steps)}  # the first of each name
     return Trial(
         truth,
@@ -102,8 +102,8 @@ def trial_of(report: CaseReport, truth: str, group: str) -> Trial:
     )
 
 
-def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
-    """The card's ``calibration``, from at least one answer."""
+def fit_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
+    """Fit the card's ``calibration``. ``trials`` must not be empty."""
     exponents = _exponents(trials, card)
     calibration = {**card.calibration, **exponents}
     card = card.model_copy(update={"calibration": calibration})
@@ -111,14 +111,14 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     table = np.array(
         [[trial.features(a)[name] for name in FEATURES] for trial, a in zip(trials, answers, strict=True)]
     )
-    said = np.array([normalised_label(answer.label) for answer in answers])
+    labels = np.array([normalised_label(answer.label) for answer in answers])
     truth = np.array([normalised_label(trial.truth) for trial in trials])
-    weights = fit_weights(FEATURES, table, truth == said)
-    chances = _left_out(table, truth == said, np.array([trial.group for trial in trials]))
+    weights = fit_weights(FEATURES, table, truth == labels)
+    probabilities = _cross_fitted(table, truth == labels, np.array([trial.group for trial in trials]))
     usable = np.array([trial.may_be_known for trial in trials])
-    cuts = fit_cuts(truth, said, chances, WRONG_AT_MOST, WRONG_OF_DIAGNOSIS, usable)
+    cuts = fit_cuts(truth, labels, probabilities, MAX_WRONG, MAX_WRONG_OF_DIAGNOSIS, usable)
     least = min(cuts.values(), default=_NEVER)
-    needed = {label: cuts.get(label, _NEVER) for label in np.unique(said).tolist()}
+    needed = {label: cuts.get(label, _NEVER) for label in np.unique(labels).tolist()}
     return {
         **({TEMPERATURE: card.calibration[TEMPERATURE]} if TEMPERATURE in card.calibration else {}),
         **exponents,
@@ -129,7 +129,7 @@ def fitted_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
 
 
 def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
-    """The exponents that make the truth most likely; none where no cases voted on the model's own diagnoses."""
+    """Return the exponents that make the truth most likely; empty if no cases voted on the model's own diagnoses."""
     from scipy.optimize import minimize
 
     fusable = {**card.calibration, FUSION_OF_MODEL: 1.0, FUSION_OF_CASES: 1.0}
@@ -141,29 +141,31 @@ def _exponents(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     def loss(exponents: np.ndarray) -> float:
         weights = {FUSION_OF_MODEL: float(exponents[0]), FUSION_OF_CASES: float(exponents[1])}
         tried = card.model_copy(update={"calibration": {**card.calibration, **weights}})
-        given = [_given(trial.fused(tried), trial.truth) for trial in usable]
-        return float(-np.mean(np.log(np.maximum(given, 1e-6))) + 0.5 * np.sum(exponents**2) / len(usable))
+        truth = [_probability_of(trial.fused(tried), trial.truth) for trial in usable]
+        return float(-np.mean(np.log(np.maximum(truth, 1e-6))) + 0.5 * np.sum(exponents**2) / len(usable))
 
-    found = minimize(loss, np.array([0.5, 0.5]), bounds=[(0.0, _MOST)] * 2, method="Nelder-Mead").x
-    return {FUSION_OF_MODEL: round(float(found[0]), 4), FUSION_OF_CASES: round(float(found[1]), 4)}
+    exponents = minimize(
+        loss, np.array([0.5, 0.5]), bounds=[(0.0, _MAX_EXPONENT)] * 2, method="Nelder-Mead"
+    ).x
+    return {FUSION_OF_MODEL: round(float(exponents[0]), 4), FUSION_OF_CASES: round(float(exponents[1]), 4)}
 
 
-def _given(final: DiagnoseResult, label: str) -> float:
+def _probability_of(final: DiagnoseResult, label: str) -> float:
     return sum(
         c.probability for c in final.differential if normalised_label(c.label) == normalised_label(label)
     )
 
 
-def _left_out(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """float [answers]: each one's probability by weights that were fitted on other groups."""
+def _cross_fitted(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return float [answers]: the probability of each answer by weights fitted on other groups."""
     names, places = np.unique(groups, return_inverse=True)
     folds = (np.random.default_rng(_SEED).permutation(len(names)) % min(_FOLDS, len(names)))[places]
-    chances = np.zeros(len(right))
+    probabilities = np.zeros(len(right))
     for fold in range(folds.max() + 1):
         rest = folds != fold
         weights = fit_weights(FEATURES, table[rest], right[rest]) if rest.any() else {INTERCEPT: 0.0}
-        chances[~rest] = [
+        probabilities[~rest] = [
             probability(weights, dict(zip((INTERCEPT, *FEATURES), (0.0, *row), strict=True)))
             for row in table[~rest]
         ]
-    return chances
+    return probabilities

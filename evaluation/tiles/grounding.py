@@ -1,7 +1,7 @@
-"""By how much a sentence has to be more likely on a clip than elsewhere to be called *seen*.
+"""Fit the margin by which a sentence must be more likely on its clip than elsewhere to be called *seen*.
 
-Nobody has marked which sentences are true. But sentences that the model wrote of clips with another diagnosis are mostly
-wrong of this one: a sentence counts as seen where it is preferred by more than 95% of such sentences are.
+Nobody has marked which sentences are true. But a sentence that the model wrote about a clip with another diagnosis is
+usually wrong here. A sentence counts as seen if its margin is larger than that of 95% of such foreign sentences.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from videopath.tools.schemas import ClipInput
 if TYPE_CHECKING:
     from videopath.tools.session_pool import SessionPool
 
-LEAST = 30
-"""Sentences of other clips; from fewer nothing is fitted."""
-_CLIPS = 40  # at most
+MIN_SENTENCES = 30
+"""Nothing is fitted on fewer foreign sentences."""
+_MAX_CLIPS = 40
 _QUANTILE = 0.95
 _SEED = 12
 
 
-def seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, float]:
-    """Keys of a card's calibration → margins in nats a token; nothing from too few sentences."""
+def fit_seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, float]:
+    """Return the card's calibration keys → margins in nats per token; empty if there are too few sentences."""
     rng = np.random.default_rng(_SEED)
     contrasts: list[float] = []
     margins: list[float] = []
-    for place in rng.permutation(len(trials))[:_CLIPS]:
-        trial = trials[int(place)]
+    for index in rng.permutation(len(trials))[:_MAX_CLIPS]:
+        trial = trials[int(index)]
         foreign = _foreign(trial, trials, rng)
         if not foreign:
             continue
         session, question = pool.open(ClipInput(video=trial.video)), describe_question(trial.site)
         try:
-            found = located(session, question, foreign, session.frames())
-        except InputError:  # a video that is gone since: the others will do
+            findings = located(session, question, foreign, session.frames())
+        except InputError:  # the video is gone since; the others suffice
             continue
-        contrasts += [finding.contrast for finding in found]
-        margins += margins_over_stand_ins(session, question, found, trial.site)
-    if len(margins) < LEAST:
+        contrasts += [finding.contrast for finding in findings]
+        margins += margins_over_stand_ins(session, question, findings, trial.site)
+    if len(margins) < MIN_SENTENCES:
         return {}
     return {
         SEEN_OVER_FRAMES: round(float(np.quantile(contrasts, _QUANTILE)), 4),
@@ -55,7 +55,7 @@ def seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, float]
 
 
 def _foreign(trial: Trial, trials: Sequence[Trial], rng: np.random.Generator) -> list[str]:
-    """What the model wrote of a clip with another diagnosis, at the same site where there is one, and not of this one."""
+    """Return sentences that the model wrote about a clip with another diagnosis, of the same site if possible."""
     others = [other for other in trials if normalised_label(other.truth) != normalised_label(trial.truth)]
     others = [other for other in others if other.site == trial.site] or others
     if not others:

@@ -1,6 +1,6 @@
-"""Held-out tiles as a test set of our own format: the same clips as :mod:`videopath.evaluation.tiles.clips`, asked by question.
+"""Held-out tiles as a test set of questions, over the same clips as :mod:`videopath.evaluation.tiles.clips`.
 
-OUT/questions.jsonl      id, question, answer, video_name, site, diagnosis, group and the attributes as they are measured
+OUT/questions.jsonl      id, question, answer, video_name, site, diagnosis, group and the measured attributes
 OUT/clips/<tile>/*.png   eight frames each
 """
 
@@ -25,15 +25,15 @@ QUESTIONS = "questions.jsonl"
 CLIPS = "clips"
 
 
-def written_questions(samples: Iterable[Sample], out: Path) -> Iterator[dict[str, object]]:
-    """Write each sample's clip and yield its question; what a stopped run left of a clip is written anew."""
+def write_questions(samples: Iterable[Sample], out: Path) -> Iterator[dict[str, object]]:
+    """Write each sample's clip and yield its question. A clip that a stopped run left is written again."""
     for sample in samples:
-        left = out / CLIPS / sample.path.stem
-        if left.exists():
-            shutil.rmtree(left)
+        leftover = out / CLIPS / sample.path.stem
+        if leftover.exists():
+            shutil.rmtree(leftover)
         clip = write_clip(sample, out / CLIPS)
         measured = measure(open_clip(clip, FRAMES).frames)
-        described = descriptions.describe(sample.diagnosis, measured, _drawn(sample.path.name))
+        described = descriptions.describe(sample.diagnosis, measured, _generator(sample.path.name))
         yield {
             "id": f"{sample.label}/{sample.path.stem}",
             "question": one_prompt_question(sample.site),
@@ -50,9 +50,9 @@ def written_questions(samples: Iterable[Sample], out: Path) -> Iterator[dict[str
 
 
 def to_lines(questions: Iterable[dict[str, object]]) -> str:
-    """The questions as a set's file holds them."""
+    """Return the questions as JSON lines."""
     return "".join(json.dumps(question, ensure_ascii=False) + "\n" for question in questions)
 
 
-def _drawn(name: str) -> np.random.Generator:
+def _generator(name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from videopath.agent import DiagnosticAgent, Policy
 from videopath.core.errors import InputError
 from videopath.evaluation import calibration as calibrating
-from videopath.evaluation.calibration import fitted
+from videopath.evaluation.calibration import fit_confidence
 from videopath.evaluation.tiles.fitting import Trial
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
@@ -104,8 +104,8 @@ def test_one_command_writes_the_calibration_into_the_card(
     ("count", "more", "said"),
     [
         (29, {}, "at least 30"),
-        (40, {"question": "How many mitoses?"}, "of the 40 of this set 0"),
-        (40, {"answer": "Irregular glands."}, "of the 40 of this set 0"),
+        (40, {"question": "How many mitoses?"}, "0 of the 40 questions of this set"),
+        (40, {"answer": "Irregular glands."}, "0 of the 40 questions of this set"),
     ],
 )
 def test_a_set_that_is_too_small_is_refused_before_anything_is_asked(
@@ -125,8 +125,8 @@ def test_a_set_that_is_too_small_is_refused_before_anything_is_asked(
 
 
 def test_answers_of_one_kind_fit_nothing(trial: Callable[..., Trial]) -> None:
-    with pytest.raises(InputError, match="5 right and 5 wrong"):
-        fitted([trial("adenoma", "adenoma")] * 40, Card())
+    with pytest.raises(InputError, match="5 of them right and 5 wrong"):
+        fit_confidence([trial("adenoma", "adenoma")] * 40, Card())
 
 
 @pytest.mark.parametrize("name", ["nano", None])

@@ -68,13 +68,13 @@ def test_the_last_evaluation_comes_first(tmp_path: Path) -> None:
 def test_what_is_no_evaluation_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"x\.json is no evaluation"):
+    with pytest.raises(InputError, match=r"x\.json is not an evaluation"):
         kept_files.read_evaluation(path)
 
 
 def test_an_evaluation_without_outcomes_is_told(tmp_path: Path) -> None:
     path = kept_files.save_evaluation(_evaluation([]), tmp_path)
-    with pytest.raises(InputError, match="holds no outcome"):
+    with pytest.raises(InputError, match="has no outcome"):
         kept_files.read_evaluation(path)
 
 

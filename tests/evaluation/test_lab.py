@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from videopath.core.errors import InputError
-from videopath.evaluation.lab import LabAnswer, LabCase, halves, read_cases, summarised
+from videopath.evaluation.lab import LabAnswer, LabCase, halves, read_cases, summarise_lab
 from videopath.evaluation.stats.estimates import equal_coverage
 from videopath.media.synthetic import render_slide
 
@@ -93,7 +93,9 @@ def test_figures_count_what_was_given_out() -> None:
         answer(False, answered=False, group="9"),
         answer(False, answered=False, foreign=True),
     ]
-    report = summarised([case("a", "x")], found, stain=False, name="lab.csv", model="m", encoder="tower:nano")
+    report = summarise_lab(
+        [case("a", "x")], found, stain=False, name="lab.csv", model="m", encoder="tower:nano"
+    )
     agent = report.own["agent"]
     assert agent.answered.value == pytest.approx(0.9)
     assert agent.right_of_answered
@@ -137,4 +139,7 @@ def test_the_command_measures_a_laboratory(run: Callable[..., Result], tmp_path:
 def test_a_group_on_both_sides_is_refused(run: Callable[..., Result], tmp_path: Path) -> None:
     path = manifest(tmp_path, 2)
     refused = run("evaluate", "lab", "--base", path, "--query", path)
-    assert (refused.exit_code, "groups are in the base and in the questions" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "groups stand in the base and among the questions" in refused.stderr) == (
+        2,
+        True,
+    )

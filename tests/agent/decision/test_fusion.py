@@ -13,8 +13,8 @@ from videopath.agent.decision.confidence import features
 from videopath.agent.decision.fusion import fuse
 from videopath.agent.decision.verdict import BlankAnswers, Verdict, weigh
 from videopath.agent.policy import Policy
-from videopath.evaluation.tiles.fitting import Trial, fitted_calibration
-from videopath.evaluation.tiles.grounding import seen_margins
+from videopath.evaluation.tiles.fitting import Trial, fit_calibration
+from videopath.evaluation.tiles.grounding import fit_seen_margins
 from videopath.media.synthetic import render_case
 from videopath.model.calibration import (
     DEFAULT_WEIGHTS,
@@ -180,10 +180,10 @@ def trials(trial: Callable[..., Trial], helpful: bool) -> list[Trial]:
 
 def test_weights_are_fitted_to_what_helps(trial: Callable[..., Trial]) -> None:
     card = LISTED.model_copy(update={"calibration": {}})
-    helped = fitted_calibration(trials(trial, helpful=True), card)
+    helped = fit_calibration(trials(trial, helpful=True), card)
     assert helped[FUSION_OF_CASES] > 2 * helped[FUSION_OF_MODEL]
     assert helped["confidence.cases"] >= 0
-    assert fitted_calibration(trials(trial, helpful=False), card)[FUSION_OF_CASES] < 0.3
+    assert fit_calibration(trials(trial, helpful=False), card)[FUSION_OF_CASES] < 0.3
     known = card.model_copy(update={"calibration": helped})
     answers = [(t, t.fused(known)) for t in trials(trial, helpful=True)]
     right = np.mean([answer.label == t.truth for t, answer in answers])
@@ -195,16 +195,14 @@ def test_a_diagnosis_that_is_taken_for_another_is_not_given_out(trial: Callable[
     always = [trial("adenoma", "adenoma", rng.uniform(0.9, 0.99), f"a{n}") for n in range(60)]
     mantle = [trial("mantle", "mucosa", rng.uniform(0.9, 0.99), f"m{n}") for n in range(12)]
     mucosa = [trial("mucosa", "mucosa", rng.uniform(0.85, 0.95), f"b{n}") for n in range(30)]
-    calibration = fitted_calibration(
-        [*always, *mantle, *mucosa], LISTED.model_copy(update={"calibration": {}})
-    )
+    calibration = fit_calibration([*always, *mantle, *mucosa], LISTED.model_copy(update={"calibration": {}}))
     needed = Policy().threshold(Calibration(calibration), "mucosa")
     assert needed > Policy().threshold(Calibration(calibration), "adenoma")
 
 
 def test_answers_that_are_all_right_do_not_make_a_model_sure_of_itself(trial: Callable[..., Trial]) -> None:
     answers = [trial("adenoma", "adenoma", group=str(n)) for n in range(40)]
-    calibration = fitted_calibration(answers, Card())
+    calibration = fit_calibration(answers, Card())
     assert 0.9 < Calibration(calibration).confidence(answers[0].features(answers[0].final)) < 0.99
 
 
@@ -223,6 +221,6 @@ def test_a_sentence_is_seen_where_it_is_preferred_more_than_wrong_ones_are(
         for name, sentences in told.items()
         for n in range(2)
     ]
-    found = seen_margins(SessionPool(nano_engine), trials)
+    found = fit_seen_margins(SessionPool(nano_engine), trials)
     assert set(found) == {SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS}
-    assert seen_margins(SessionPool(nano_engine), trials[:2]) == {}  # of one diagnosis alone
+    assert fit_seen_margins(SessionPool(nano_engine), trials[:2]) == {}  # of one diagnosis alone

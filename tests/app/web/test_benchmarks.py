@@ -12,7 +12,7 @@ import pytest
 
 from videopath.app.figures.sections import sections
 from videopath.evaluation.kept import Evaluation, list_evaluations, save_evaluation
-from videopath.evaluation.lab import LabAnswer, LabCase, save_lab_report, summarised
+from videopath.evaluation.lab import LabAnswer, LabCase, save_lab_report, summarise_lab
 from videopath.evaluation.testsets.summary import save_set_report
 from videopath.evaluation.tiles.clips import Outcome
 from videopath.media.quality.attributes import SCALES
@@ -83,7 +83,7 @@ def test_a_laboratory_is_shown_with_all_systems(app: Callable[..., Any], own_hom
         )
         for number in range(12)
     ]
-    report = summarised([case], answers, False, "<b>lab</b>.csv", "nano", "tower:nano")
+    report = summarise_lab([case], answers, False, "<b>lab</b>.csv", "nano", "tower:nano")
     save_lab_report(report, own_home)
     test = app("benchmarks").run()
     assert not test.exception
@@ -105,7 +105,7 @@ def test_a_damaged_evaluation_is_told(app: Callable[..., Any], own_home: Path) -
     _kept(own_home).write_text("{")
     test = app("benchmarks").run()
     assert not test.exception
-    assert "is no evaluation" in test.text[0].value
+    assert "is not an evaluation" in test.text[0].value
 
 
 def test_one_clip_is_enough(app: Callable[..., Any], own_home: Path) -> None:

@@ -66,7 +66,7 @@ def clips(
     from videopath.evaluation.tiles import atlas as on_atlas
     from videopath.evaluation.tiles import clips as on_clips
     from videopath.evaluation.tiles.colour import colour_neighbours
-    from videopath.evaluation.tiles.fitting import fitted_calibration, trial_of
+    from videopath.evaluation.tiles.fitting import fit_calibration, trial_of
     from videopath.knowledge import KnowledgeBase
 
     quiet_libraries(verbose)
@@ -103,7 +103,7 @@ def clips(
         write_text(out, "".join(lines))
     tiles = None if which == "atlas" else on_clips.summarise(on_tiles)
     atlas = None if which == "tiles" else on_atlas.summarise_slides(on_slides)
-    _show(tiles, atlas, fitted_calibration(trials, card) if calibrate else None, as_json)
+    _show(tiles, atlas, fit_calibration(trials, card) if calibrate else None, as_json)
 
 
 def _show(tiles: Any, atlas: Any, fitted: dict[str, float] | None, as_json: bool) -> None:
@@ -137,6 +137,7 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
         f"helped, hurt        {summary.helped}, {summary.hurt}",
         f"agent − model at equal coverage {summary.equal_coverage or 'none answered'}",
         f"answered            {summary.coverage}",
+        f"rejected by the gate {summary.refused}",
         f"accuracy answered   {summary.accuracy_when_answered}",
         f"given out wrongly   {summary.signed_wrongly}",
         f"worst diagnosis     {summary.worst[0]}: {summary.worst[1]} given out wrongly",
@@ -145,7 +146,10 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
         *(f"  {name:<17} {share}" for name, share in summary.by_attribute.items()),
         f"seconds per clip    {summary.seconds_per_clip:.2f}",
         "by class",
-        *(f"  {label:<17} {share}" for label, share in summary.by_class.items()),
+        *(
+            f"  {label:<17} {share}, {summary.groups[label]} groups"
+            for label, share in summary.by_class.items()
+        ),
         "confusion (true → answered)",
         *(
             f"  {truth} → {answer}: {count}"

@@ -14,7 +14,7 @@ from videopath.app.cli.options import AsJson, Home, Verbose
 from videopath.core.choices import MAX_LOOKS
 
 if TYPE_CHECKING:
-    from videopath.evaluation.lab import LabCase, Show
+    from videopath.evaluation.lab import LabCase, PictureOf
 
 Manifest = Annotated[
     Path,
@@ -93,20 +93,22 @@ def lab(
     from videopath.core.files import write_text
     from videopath.core.pathology.sites import canonical_site
     from videopath.core.settings import load_settings
-    from videopath.evaluation import lab as of_lab
+    from videopath.evaluation import lab
 
     quiet_libraries(verbose)
-    cases = of_lab.read_cases(base)
+    cases = lab.read_cases(base)
     if site:
         cases = [case for case in cases if case.site == canonical_site(site)]
-    base_cases, test_cases = (cases, of_lab.read_cases(query)) if query else of_lab.halves(cases, seed)
+    base_cases, test_cases = (cases, lab.read_cases(query)) if query else lab.halves(cases, seed)
     if site and query:
         test_cases = [case for case in test_cases if case.site == canonical_site(site)]
-    of_lab.refuse_shared_groups(base_cases, test_cases)
+    lab.refuse_shared_groups(base_cases, test_cases)
     strangers = _strangers(foreign, base_cases, foreign_count, seed) if foreign else []
-    with tempfile.TemporaryDirectory() as folder, _shown_files(stain, Path(folder)) as show:
+    with tempfile.TemporaryDirectory() as folder, _pictures(stain, Path(folder)) as picture_of:
         with progress_bar("encoding the cases") as progress:
-            of_lab.built(Path(folder) / "base", base_cases, viewer_by_name(encoder, None), show, progress)
+            lab.build_base(
+                Path(folder) / "base", base_cases, viewer_by_name(encoder, None), picture_of, progress
+            )
         with DiagnosticAgent.load(
             model=model,
             knowledge=Path(folder) / "base",
@@ -116,12 +118,12 @@ def lab(
             questions = [*((case, False) for case in test_cases), *((case, True) for case in strangers)]
             name = agent.info.name
             answers = collect_with_progress(
-                of_lab.answers(agent, base_cases, questions, show), len(questions), "cases answered"
+                lab.ask_all(agent, base_cases, questions, picture_of), len(questions), "cases answered"
             )
     if out:
         write_text(out, "".join(answer.model_dump_json() + "\n" for answer in answers))
-    report = of_lab.summarised(base_cases, answers, stain, base.name, name, " + ".join(encoder))
-    kept = of_lab.save_lab_report(report, load_settings().home)
+    report = lab.summarise_lab(base_cases, answers, stain, base.name, name, " + ".join(encoder))
+    kept = lab.save_lab_report(report, load_settings().home)
     if as_json:
         emit_json(report.model_dump_json(indent=2))
         return
@@ -147,7 +149,7 @@ def _strangers(manifest: Path, base_cases: list[LabCase], count: int, seed: int)
 
 
 @contextmanager
-def _shown_files(stain: bool, folder: Path) -> Iterator[Show]:
+def _pictures(stain: bool, folder: Path) -> Iterator[PictureOf]:
     """Yield a function that returns the file to show: the file itself, or a copy of its frames in one stain colour."""
     import numpy as np
     from PIL import Image

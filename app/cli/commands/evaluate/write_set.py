@@ -34,10 +34,10 @@ def write_set(
     from videopath.app.cli.console import collect_with_progress, quiet_libraries
     from videopath.core.files import write_text
     from videopath.evaluation.tiles.clips import held_out
-    from videopath.evaluation.tiles.question_set import QUESTIONS, to_lines, written_questions
+    from videopath.evaluation.tiles.question_set import QUESTIONS, to_lines, write_questions
 
     quiet_libraries(verbose)
     samples = held_out(data, split, per_class)
-    questions = collect_with_progress(written_questions(samples, out), len(samples), f"{split} clips written")
+    questions = collect_with_progress(write_questions(samples, out), len(samples), f"{split} clips written")
     write_text(out / QUESTIONS, to_lines(questions))
     typer.echo(out / QUESTIONS)

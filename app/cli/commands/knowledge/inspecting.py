@@ -138,18 +138,18 @@ def _with_model(base: KnowledgeBase, model: str, limit: int, media: Path | None)
     from videopath.agent import DiagnosticAgent
     from videopath.app.cli.console import collect_with_progress, quiet_libraries, say
     from videopath.evaluation.calibration import POLICY
-    from videopath.evaluation.with_model import chosen, measured_with, trials
+    from videopath.evaluation.with_model import draw_cases, measure_with_model, trials
 
     quiet_libraries(False)
     if base.fixed:
         raise InputError("The starter cannot be changed: measure your own knowledge base.")
-    records = chosen(base, limit, media)
+    records = draw_cases(base, limit, media)
     with (
         tempfile.TemporaryDirectory() as home,
         DiagnosticAgent.load(model, base.folder, policy=POLICY, home=home) as agent,
     ):
         answers = collect_with_progress(trials(agent, records, media, say), len(records), "cases answered")
-        result = measured_with(answers, agent.info.name, agent.info.card)
+        result = measure_with_model(answers, agent.info.name, agent.info.card)
         return {agent.info.weights_sha256: result}
 
 

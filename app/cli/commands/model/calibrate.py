@@ -53,9 +53,9 @@ def calibrate(
     trained on, and measure it afterwards on other cases again.
     """
     from videopath.app.cli.console import emit_json, quiet_libraries, say
-    from videopath.evaluation.calibration import fitted, usable
+    from videopath.evaluation.calibration import fit_confidence, usable_questions
     from videopath.evaluation.testsets.sets import read_items
-    from videopath.evaluation.tiles.grounding import seen_margins
+    from videopath.evaluation.tiles.grounding import fit_seen_margins
     from videopath.model import load_engine
     from videopath.model.card import card_folder, write_calibration
     from videopath.tools.session_pool import SessionPool
@@ -66,10 +66,13 @@ def calibrate(
         raise InputError(
             f"{folder} is not writable, so its card cannot store the calibration. Copy the folder to another place."
         )
-    items = usable(read_items(questions, media or questions.parent))
+    items = usable_questions(read_items(questions, media or questions.parent))
     engine = load_engine(folder, base=base, device=device, dtype=dtype, accept_licence=accept_licence)
     answers = _answers(engine, knowledge, items)
-    calibration = {**fitted(answers, engine.info.card), **seen_margins(SessionPool(engine), answers)}
+    calibration = {
+        **fit_confidence(answers, engine.info.card),
+        **fit_seen_margins(SessionPool(engine), answers),
+    }
     fitted_on = _fitted_on(questions, answers, engine)
     write_calibration(folder, calibration, fitted_on)
     if as_json:
@@ -91,7 +94,7 @@ def calibrate(
 def _answers(engine: Engine, knowledge: Path | None, items: Sequence[Item]) -> list[Trial]:
     from videopath.agent import DiagnosticAgent
     from videopath.app.cli.console import collect_with_progress, say
-    from videopath.evaluation.calibration import POLICY, answered
+    from videopath.evaluation.calibration import POLICY, ask_all
 
     left_out: list[str] = []
     with (
@@ -99,7 +102,7 @@ def _answers(engine: Engine, knowledge: Path | None, items: Sequence[Item]) -> l
         DiagnosticAgent.load(engine, knowledge, policy=POLICY, home=home) as agent,
     ):
         answers = collect_with_progress(
-            answered(agent, items, left_out.append), len(items), "questions answered"
+            ask_all(agent, items, left_out.append), len(items), "questions answered"
         )
     for sentence in left_out:
         say(f"Left out: question {sentence}")
@@ -108,7 +111,7 @@ def _answers(engine: Engine, knowledge: Path | None, items: Sequence[Item]) -> l
 
 def _fitted_on(questions: Path, answers: Sequence[Trial], engine: Engine) -> CalibratedOn:
     from videopath.core.files import sha256_file
-    from videopath.evaluation.calibration import right_of
+    from videopath.evaluation.calibration import count_right
     from videopath.model.card import CalibratedOn
 
     return CalibratedOn(
@@ -116,6 +119,6 @@ def _fitted_on(questions: Path, answers: Sequence[Trial], engine: Engine) -> Cal
         set=questions.name,
         set_sha256=sha256_file(questions),
         questions=len(answers),
-        right=right_of(answers),
+        right=count_right(answers),
         weights_sha256=engine.info.weights_sha256,
     )
