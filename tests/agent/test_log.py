@@ -28,8 +28,8 @@ def test_a_case_is_logged_from_begin_to_end(
         report = agent.diagnose(named, site="colon")
         agent.resume(report.case_id, {"action": "accept", "reviewer": "Dr. A"})
     case = f"Case {report.case_id}: "
-    begun, waiting, resumed, signed = _messages(caplog)
-    assert (begun, resumed) == (f"{case}begun.", f"{case}resumed.")
+    started, waiting, resumed, signed = _messages(caplog)
+    assert (started, resumed) == (f"{case}started.", f"{case}resumed.")
     assert re.fullmatch(re.escape(case) + r"waiting for review after \d+\.\d s\.", waiting)
     assert re.fullmatch(re.escape(case) + r"signed after \d+\.\d s\.", signed)
     assert not [text for text in caplog.messages if "Mustermann" in text or "Dr. A" in text]
