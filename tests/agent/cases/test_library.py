@@ -123,7 +123,7 @@ def test_delete_removes_folder_row_and_checkpoints(library: CaseLibrary, cases: 
 
 def test_a_case_at_work_is_not_deleted(library: CaseLibrary) -> None:
     library.start("busy", "a.mp4", "colon", "nano")
-    with library.working("busy"), pytest.raises(CaseError, match="another process"):
+    with library.working("busy"), pytest.raises(CaseError, match="works on case"):
         library.delete("busy")
     library.delete("busy")
     assert library.list() == []
@@ -171,7 +171,7 @@ def test_writers_at_once_lose_nothing(library: CaseLibrary, cases: SimpleNamespa
 def test_a_damaged_report_and_a_damaged_table_are_named(library: CaseLibrary, cases: SimpleNamespace) -> None:
     folder = library.save(cases.report())
     (folder / "report.json").write_text("{}")
-    with pytest.raises(CaseError, match=r"report\.json is damaged"):
+    with pytest.raises(CaseError, match=r"report\.json was damaged"):
         library.get("case-1")
     library.database.write_bytes(b"no database" * 100)
     with pytest.raises(CaseError, match="cannot be used"):

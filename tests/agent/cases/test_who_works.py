@@ -136,7 +136,7 @@ def test_an_unfinished_case_shows_its_finished_steps(
         library.set_status("case-1", "failed", "The disk is full.")
     shown = _shown("case-1")
     assert "describe is done" in shown
-    assert ("It failed: The disk is full." in shown) == (status == "failed")
+    assert ("The case failed: The disk is full." in shown) == (status == "failed")
     assert ("Case case-1: interrupted" in shown) == (status == "running")
     told = json.loads(_shown("case-1", "--json"))
     assert [step["name"] for step in told["steps"]] == ["intake", "describe"]

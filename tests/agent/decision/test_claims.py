@@ -284,7 +284,7 @@ def test_looks_that_disagree_are_not_accepted_and_who_finds_the_case_held_keeps_
         written = {"action": "edit", "reviewer": "Dr. A", "diagnosis": CANCER, "comment": "seen twice"}
         with (
             agent.library.working("torn"),
-            pytest.raises(CaseError, match=f"another process.*diagnosis: {CANCER}; comment: seen twice"),
+            pytest.raises(CaseError, match=f"works on case.*diagnosis: {CANCER}; comment: seen twice"),
         ):
             agent.resume("torn", written)
         assert agent.resume("torn", written).status == "signed"

@@ -306,7 +306,7 @@ def test_bad_input_leaves_no_case_behind(
         with pytest.raises(InputError, match="no file"):
             agent.diagnose(small_case.with_name("absent.mp4"), case_id="bad")
         if sys.platform == "linux":  # other systems have no such names
-            with pytest.raises(InputError, match="rename it"):
+            with pytest.raises(InputError, match="Rename it"):
                 agent.diagnose(shutil.copy(small_case, tmp_path / "caf\udce9.mp4"), case_id="bad")
         assert agent.library.list() == []
         assert not agent.library.folder("bad").exists()
@@ -389,7 +389,9 @@ def test_the_first_step_is_told_before_the_model_is_loaded(
     small_case: Path, small_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    monkeypatch.setattr("videopath.model.load_engine", lambda name, **_: loads.append(name) or 1 / 0)
+    monkeypatch.setattr(
+        "videopath.model.inference.engine.load_local_engine", lambda spec: loads.append(spec.model) or 1 / 0
+    )
     with DiagnosticAgent.load(small_checkpoint) as agent:
         stream = agent.stream(small_case, site="colon")
         step = next(stream)

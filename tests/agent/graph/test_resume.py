@@ -111,7 +111,7 @@ def test_the_reference_case_is_whole(agent: DiagnosticAgent, reference: CaseRepo
 def test_only_one_process_works_on_a_case(agent: DiagnosticAgent, small_case: Path) -> None:
     stream = agent.stream(small_case, site="colon", case_id="busy")
     next(stream)
-    with pytest.raises(CaseError, match="another process"):
+    with pytest.raises(CaseError, match="works on case"):
         agent.resume("busy")
     stream.close()
     assert agent.resume("busy").status in ("done", "abstained")
