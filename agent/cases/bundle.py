@@ -43,7 +43,7 @@ _DAMAGE = (
     OSError, ValueError, OverflowError, EOFError, NotImplementedError, RuntimeError,
     struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
-"""What zipfile raises for a damaged zip, such as an offset before the file's beginning (``OSError``, ``ValueError``)."""
+"""What zipfile raises for a damaged zip; for an offset before its start an ``OSError`` or a ``ValueError``."""
 _Member = bytes | Path  # the content, or a file to copy
 
 

@@ -241,7 +241,7 @@ def _viewer_of(
         viewer = MediaViewer(load_frame_encoder(encoder), None, views=views)
     except (
         InputError
-    ) as error:  # the encoder is not installed here; the record is still useful without image vectors
+    ) as error:  # the encoder is not installed here; the record is useful without image vectors
         return None, str(error)
     if sha256 not in (None, viewer.sha256):
         return None, f"{encoder} has other weights here"

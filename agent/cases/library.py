@@ -156,7 +156,7 @@ class CaseLibrary:
         return self._entry_from(row)
 
     def _listed(self, row: sqlite3.Row) -> CaseEntry:
-        """Return a row for the list; a row that this version does not understand is listed as failed, with the reason."""
+        """Return a row for the list; one that this version does not understand is listed as failed."""
         try:
             return self._entry_from(row)
         except CaseError as error:
@@ -353,9 +353,10 @@ class CaseLibrary:
             self.discard(case_id)
 
     def discard(self, case_id: str) -> None:
-        """Delete a case; the caller holds its lock. The lock is deleted last, so that nobody works on a half-deleted case.
+        """Delete a case whose lock the caller holds.
 
-        If the deletion is killed, the case is still listed and can be deleted again.
+        The lock is deleted last, so that nobody works on a half-deleted case. If the deletion is
+        killed, the case is still listed and can be deleted again.
         """
         folder = self.folder(case_id)
         for part in folder.iterdir() if folder.exists() else ():
@@ -366,9 +367,8 @@ class CaseLibrary:
         self.drop_checkpoints(case_id)
         with self._connect() as database:
             database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
-        shutil.rmtree(
-            folder, ignore_errors=True
-        )  # a process that waits for the lock may create the folder again; it belongs to no case
+        # A process that waits for the lock may create the folder again; it then belongs to no case.
+        shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self, case_id: str) -> bool:
         """Return whether a case has ended: only a signature may follow."""
@@ -461,7 +461,7 @@ class CaseLibrary:
         self._is_private = True
 
     def why_unusable(self, error: Exception, file: Path) -> str:
-        """Return why a database could not be used. SQLite reports a full disk as an I/O error, so the disk is checked."""
+        """Return why a database could not be used. SQLite reports a full disk as an I/O error."""
         if self.home.exists() and shutil.disk_usage(self.home).free < _MIN_FREE_SPACE:
             return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
         return (

@@ -36,10 +36,11 @@ OnProgress = Callable[[Progress], None]
 class RunContext:
     """What belongs to one run of the graph, not to its case."""
 
-    # Left out of the JSON schema of LangGraph's server, since JSON cannot hold a function.
-    on_progress: SkipJsonSchema[OnProgress | None] = (
-        None  # called by the node; an exception from it ends the run at once
-    )
+    on_progress: SkipJsonSchema[OnProgress | None] = None
+    """Called by the nodes; an exception from it ends the run at once.
+
+    It is left out of the JSON schema of LangGraph's server, since JSON cannot hold a function.
+    """
 
 
 CaseRuntime = Runtime[RunContext]

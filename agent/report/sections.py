@@ -1,4 +1,4 @@
-"""The sections of a report: one order, one title and one set of rows for all writers (Markdown, PDF, page, terminal)."""
+"""The sections of a report: one order, titles and rows for all writers (Markdown, PDF, page, terminal)."""
 
 from __future__ import annotations
 
