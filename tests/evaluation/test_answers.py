@@ -18,8 +18,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from videopath.app.cli.main import app
+from videopath.core import installing
 from videopath.core.errors import InputError
-from videopath.evaluation.testsets import answers
 from videopath.evaluation.testsets.answers import (
     Answer,
     Header,
@@ -245,7 +245,7 @@ def _clip(item: Item, engine: Any) -> Any:
 def test_a_missing_package_is_told_before_anything_is_answered(
     questions: Path, tmp_path: Path, videopath: Videopath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "find_spec", lambda name: None)
+    monkeypatch.setattr(installing, "find_spec", lambda name: None)
     judge = "http://127.0.0.1:9/v1#m"
     answer = videopath("evaluate", questions, "--out", tmp_path / "out", "--judge", judge)
     assert (answer.exit_code, "[benchmark]" in answer.stderr) == (2, True)

@@ -83,7 +83,7 @@ def test_questions_of_one_patient_count_as_one_in_the_interval() -> None:
     assert together.high - together.low > 2 * (apart.high - apart.low)
     assert apart == Estimate.of(values, [str(number) for number in range(100)]), "always the same"
     assert (Estimate.of([1.0], ["a"]).low, Estimate.of([0.25, 0.75], ["a", "a"]).value) == (0.0, 0.5)
-    with pytest.raises(InputError, match="no question"):
+    with pytest.raises(InputError, match="No question"):
         Estimate.of([], [])
 
 
