@@ -259,7 +259,7 @@ def test_a_review_is_not_taken_without_a_name_or_with_changes_that_it_would_lose
 ) -> None:
     page = app("case", id="waiting").run()
     assert not page.exception
-    assert any("waits for a person" in info.value for info in page.info)
+    assert any("waits for a review" in info.value for info in page.info)
     page.button(key="accept").click().run()
     assert "name is missing" in page.error[0].value
     page.text_input(key="reviewer").input("Dr Ash")

@@ -135,7 +135,7 @@ def test_settings_that_differ_are_found() -> None:
     assert "policy: max looks" not in pairs
     assert not pairs["question"].differs
     named = _report(settings=RunSettings(exclude=["P 7"]))
-    (excluded,) = [pair for pair in comparison.settings(named, first) if pair.name.startswith("left out")]
+    (excluded,) = [pair for pair in comparison.settings(named, first) if pair.name.startswith("excluded")]
     assert (excluded.first, excluded.second) == ("P 7", "not set")
 
 

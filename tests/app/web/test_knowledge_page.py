@@ -73,7 +73,7 @@ def test_the_starter_is_shown_and_fixed(app: Callable[..., Any]) -> None:
     assert test.selectbox(key="knowledge_base").value == "bundled starter"
     assert int(test.metric[0].value.replace(",", "")) == len(KnowledgeBase.starter())
     assert _records(test, "all") == []
-    assert "stays as it is" in _all_text(test)
+    assert "cannot be changed" in _all_text(test)
 
 
 def test_search_by_text(app: Callable[..., Any]) -> None:
