@@ -110,7 +110,7 @@ def test_a_case_from_its_video_to_its_signature(
     browser.write("reviewer", "Dr Vesalius")
     browser.write("comment", "fat, after a second look")
     browser.click("accept")  # nano knows no lipoma, and there is nothing to agree with
-    browser.says("Your decision was not taken. The agent abstained")
+    browser.says("Your decision was not used. The agent abstained")
     browser.write("edited_diagnosis", "submucosal lipoma")
     browser.click("save_edit")
     browser.says("Signed by Dr Vesalius", patience=_RUN)
