@@ -45,13 +45,13 @@ def reason_of(error: ValidationError) -> str:
     return f"{field}: {reason}" if field else reason
 
 
-class Record(BaseModel):
-    """A record that rejects unknown fields, so that a misspelt one is never lost."""
+class CaseData(BaseModel):
+    """Base class that rejects unknown fields, so that a misspelt one is never lost."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Finding(Record):
+class Finding(CaseData):
     """One sentence of the description, with the moment of the video that shows it best."""
 
     text: str
@@ -73,7 +73,7 @@ class Finding(Record):
         return self.by == "reviewer" or self.rests_on in ("measured", "seen")
 
 
-class SimilarCase(Record):
+class SimilarCase(CaseData):
     """A similar case: a record of the knowledge base that was found for a case."""
 
     id: str
@@ -93,7 +93,7 @@ class SimilarCase(Record):
     )
 
 
-class Voucher(Record):
+class Voucher(CaseData):
     """Whether the model (by its card) or the similar cases (by their measure) vouch for a diagnosis."""
 
     by: Literal["model", "cases"]
@@ -105,7 +105,7 @@ class Voucher(Record):
     reasons: list[str] = Field(default_factory=list, description="why it does not vouch; empty if it does")
 
 
-class Step(Record):
+class Step(CaseData):
     """A finished step of the graph."""
 
     name: str
@@ -121,7 +121,7 @@ class Step(Record):
     hashes: dict[str, str] = Field(default_factory=dict, description="name of the input → its SHA-256")
 
 
-class Segment(Record):
+class Segment(CaseData):
     """A part of the video, in seconds."""
 
     start: float = Field(ge=0, allow_inf_nan=False)
@@ -136,7 +136,7 @@ class Segment(Record):
         return self
 
 
-class Decision(Record):
+class Decision(CaseData):
     """A person's decision at a review.
 
     ``accept`` and ``reject`` end the case. ``edit`` ends it with the reviewer's words in place of the agent's.
@@ -209,7 +209,7 @@ class Decision(Record):
         return self
 
 
-class Addendum(Record):
+class Addendum(CaseData):
     """What a person adds to a signed case. The signed report itself stays as it is."""
 
     text: str
@@ -225,7 +225,7 @@ class Addendum(Record):
         return value
 
 
-class VideoFacts(Record):
+class VideoFacts(CaseData):
     """The source, and which of its frames the model saw."""
 
     path: str
@@ -260,7 +260,7 @@ class VideoFacts(Record):
         )
 
 
-class LookTaken(Record):
+class LookTaken(CaseData):
     """The result of one look at the video."""
 
     diagnosis: str
@@ -276,7 +276,7 @@ class LookTaken(Record):
     revision: int = Field(default=0, description="how many revisions of a person came before it")
 
 
-class RunSettings(Record):
+class RunSettings(CaseData):
     """The settings of a case: enough to run it again."""
 
     model: str = "nano"
@@ -298,7 +298,7 @@ class RunSettings(Record):
     )
 
 
-class CaseReport(Record):
+class CaseReport(CaseData):
     """The outcome of a case: diagnosis, its evidence and every step that led to it."""
 
     case_id: str

@@ -39,7 +39,7 @@ from videopath.agent.report.sections import (
     SIGNED_STAYS,
     STATEMENT_COLUMNS,
     STEP_COLUMNS,
-    Section,
+    ReportSection,
     change_rows,
     provenance_rows,
     step_rows,
@@ -101,19 +101,19 @@ def _outcome(report: CaseReport) -> str:
 
 def _statements(report: CaseReport) -> str:
     rows = ((s.who, s.when, s.act, s.diagnosis, s.comment) for s in statements(report))
-    return _titled(Section.STATEMENTS, _table(STATEMENT_COLUMNS, map(_cells, rows)))
+    return _titled(ReportSection.STATEMENTS, _table(STATEMENT_COLUMNS, map(_cells, rows)))
 
 
 def _description(report: CaseReport) -> str:
     writer = writer_of("description", report)
     words = [f"In the words of {_inline(writer)}:"] if writer else []
-    return _titled(Section.DESCRIPTION, *words, _quote(report.description))
+    return _titled(ReportSection.DESCRIPTION, *words, _quote(report.description))
 
 
 def _findings(report: CaseReport) -> str:
     still = report.video is not None and report.video.kind == "image"
     rows = (_finding_row(finding, still) for finding in report.findings)
-    return _titled(Section.FINDINGS, _table(("moment", "frame", "finding", "rests on"), rows), level=3)
+    return _titled(ReportSection.FINDINGS, _table(("moment", "frame", "finding", "rests on"), rows), level=3)
 
 
 def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str, str]:
@@ -129,7 +129,7 @@ def _differential(report: CaseReport) -> str:
     parts = [_candidates(own)]
     if others:
         parts += [f"### {OTHER_ORGANS}", f"{other_organs_in_words(others)}:", _candidates(others)]
-    return _titled(Section.DIFFERENTIAL, *parts)
+    return _titled(ReportSection.DIFFERENTIAL, *parts)
 
 
 def _candidates(candidates: Sequence[Candidate]) -> str:
@@ -154,23 +154,25 @@ def _similar_cases(report: CaseReport) -> str:
         )
         for case in report.similar_cases
     )
-    return _titled(Section.SIMILAR_CASES, _table(columns, rows))
+    return _titled(ReportSection.SIMILAR_CASES, _table(columns, rows))
 
 
 def _vote(report: CaseReport) -> str:
     assert report.vote is not None
     rows = (tuple(map(_inline, row)) for row in ballots_in_words(report.vote))
-    return _titled(Section.VOTE, _inline(vote_in_words(report.vote)), _table(BALLOT_COLUMNS, rows), level=3)
+    return _titled(
+        ReportSection.VOTE, _inline(vote_in_words(report.vote)), _table(BALLOT_COLUMNS, rows), level=3
+    )
 
 
 def _left_out(report: CaseReport) -> str:
-    return _titled(Section.LEFT_OUT, *map(_inline, left_out_sentences(report)))
+    return _titled(ReportSection.LEFT_OUT, *map(_inline, left_out_sentences(report)))
 
 
 def _blind(report: CaseReport) -> str:
     first = _inline(blind_in_words(report))
     last = _inline(agent_diagnosis_in_words(report)) or "none"
-    return _titled(Section.BLIND, f"Blind: {first}  \nFinal: {last}", retrieval_sentence(report))
+    return _titled(ReportSection.BLIND, f"Blind: {first}  \nFinal: {last}", retrieval_sentence(report))
 
 
 def _review(report: CaseReport) -> str:
@@ -178,7 +180,7 @@ def _review(report: CaseReport) -> str:
     parts = [_table(("when", "who", "decision", "diagnosis", "comment"), map(_cells, rows))]
     if changes := change_rows(report):
         parts += [f"### {CHANGES}", _table(CHANGE_COLUMNS, (tuple(map(_inline, row)) for row in changes))]
-    return _titled(Section.REVIEW, *parts)
+    return _titled(ReportSection.REVIEW, *parts)
 
 
 def _addenda(report: CaseReport) -> str:
@@ -188,7 +190,7 @@ def _addenda(report: CaseReport) -> str:
         + _quote(addendum.text)
         for addendum in report.addenda
     ]
-    return _titled(Section.ADDENDA, SIGNED_STAYS, *parts)
+    return _titled(ReportSection.ADDENDA, SIGNED_STAYS, *parts)
 
 
 def _video(report: CaseReport) -> str:
@@ -197,36 +199,36 @@ def _video(report: CaseReport) -> str:
         (_inline(name), f"`{value}`" if name == "SHA-256" else _inline(value))
         for name, value in video_rows(report)
     )
-    return _titled(Section.VIDEO, *writing, _table(("", ""), rows))
+    return _titled(ReportSection.VIDEO, *writing, _table(("", ""), rows))
 
 
 def _steps(report: CaseReport) -> str:
-    return _titled(Section.STEPS, _table(STEP_COLUMNS, map(_cells, step_rows(report))))
+    return _titled(ReportSection.STEPS, _table(STEP_COLUMNS, map(_cells, step_rows(report))))
 
 
 def _provenance(report: CaseReport) -> str:
-    return _titled(Section.PROVENANCE, _table(("", ""), map(_cells, provenance_rows(report))))
+    return _titled(ReportSection.PROVENANCE, _table(("", ""), map(_cells, provenance_rows(report))))
 
 
 _WRITERS = {
-    Section.OUTCOME: _outcome,
-    Section.STATEMENTS: _statements,
-    Section.DESCRIPTION: _description,
-    Section.FINDINGS: _findings,
-    Section.DIFFERENTIAL: _differential,
-    Section.SIMILAR_CASES: _similar_cases,
-    Section.VOTE: _vote,
-    Section.LEFT_OUT: _left_out,
-    Section.BLIND: _blind,
-    Section.REVIEW: _review,
-    Section.ADDENDA: _addenda,
-    Section.VIDEO: _video,
-    Section.STEPS: _steps,
-    Section.PROVENANCE: _provenance,
+    ReportSection.OUTCOME: _outcome,
+    ReportSection.STATEMENTS: _statements,
+    ReportSection.DESCRIPTION: _description,
+    ReportSection.FINDINGS: _findings,
+    ReportSection.DIFFERENTIAL: _differential,
+    ReportSection.SIMILAR_CASES: _similar_cases,
+    ReportSection.VOTE: _vote,
+    ReportSection.LEFT_OUT: _left_out,
+    ReportSection.BLIND: _blind,
+    ReportSection.REVIEW: _review,
+    ReportSection.ADDENDA: _addenda,
+    ReportSection.VIDEO: _video,
+    ReportSection.STEPS: _steps,
+    ReportSection.PROVENANCE: _provenance,
 }
 
 
-def _titled(section: Section, *parts: str, level: int = 2) -> str:
+def _titled(section: ReportSection, *parts: str, level: int = 2) -> str:
     return "\n\n".join([f"{'#' * level} {section.value}", *parts])
 
 

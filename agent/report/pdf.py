@@ -61,7 +61,7 @@ from videopath.agent.report.sections import (
     DIFFERENTIAL_COLUMNS,
     SIGNED_STAYS,
     STEP_COLUMNS,
-    Section,
+    ReportSection,
     provenance_rows,
     step_rows,
     video_rows,
@@ -133,7 +133,7 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
 
 
 def _statements(report: CaseReport) -> Iterator[Flowable]:
-    yield from heading(Section.STATEMENTS.value)
+    yield from heading(ReportSection.STATEMENTS.value)
     yield from (text(str(statement), CELL) for statement in statements(report))
 
 
@@ -197,14 +197,14 @@ def _is_unsigned(report: CaseReport) -> bool:
 
 def _description(report: CaseReport) -> Iterator[Flowable]:
     writer = writer_of("description", report)
-    title = Section.DESCRIPTION.value
+    title = ReportSection.DESCRIPTION.value
     yield from heading(f"{title}, in the words of {writer}" if writer else title)
     yield text(report.description)
 
 
 def _findings(report: CaseReport) -> Iterator[Flowable]:
     """Show each frame once, with the findings that it shows best."""
-    yield from heading(Section.FINDINGS.value)
+    yield from heading(ReportSection.FINDINGS.value)
     by_frame: dict[int, list[tuple[int, Finding]]] = {}
     numbered = list(enumerate(report.findings, 1))
     for number, finding in numbered:
@@ -269,7 +269,7 @@ def _differential(report: CaseReport) -> Iterator[Flowable]:
         for c in own[:count]
     ]
     label, *numbers = DIFFERENTIAL_COLUMNS
-    yield from heading(Section.DIFFERENTIAL.value)
+    yield from heading(ReportSection.DIFFERENTIAL.value)
     yield grid(
         (label, "", *numbers),
         rows,
@@ -305,7 +305,7 @@ def _similar_cases(report: CaseReport) -> Iterator[Flowable]:
         for case in report.similar_cases
     ]
     columns = ("similarity, ranks", "diagnosis", "as evidence", "description", "record")
-    yield from heading(Section.SIMILAR_CASES.value)
+    yield from heading(ReportSection.SIMILAR_CASES.value)
     yield grid(columns, rows, (2.7, 3.6, 3.2, 7.8, 3.2))
 
 
@@ -330,7 +330,7 @@ def _blind(report: CaseReport) -> Iterator[Flowable]:
 
 
 def _review(report: CaseReport) -> Iterator[Flowable]:
-    title = heading(Section.REVIEW.value)
+    title = heading(ReportSection.REVIEW.value)
     for number, decision in enumerate(report.review, 1):
         who = f"{number}. {decision.action} by {decision.reviewer or 'an unnamed reviewer'}"
         parts: list[Flowable] = [*title, labelled(who, time_in_words(decision.decided), BODY)]
@@ -347,7 +347,7 @@ def _review(report: CaseReport) -> Iterator[Flowable]:
 
 
 def _addenda(report: CaseReport) -> Iterator[Flowable]:
-    title = [*heading(Section.ADDENDA.value), text(SIGNED_STAYS, SMALL)]
+    title = [*heading(ReportSection.ADDENDA.value), text(SIGNED_STAYS, SMALL)]
     for addendum in report.addenda:
         parts: list[Flowable] = [
             *title,
@@ -370,7 +370,7 @@ def _both_sides(before: Any, after: Any) -> tuple[str, str]:
 
 
 def _video(report: CaseReport) -> Iterator[Flowable]:
-    yield from heading(Section.VIDEO.value)
+    yield from heading(ReportSection.VIDEO.value)
     if report.burned_in.get("writings"):
         yield text(report.burned_in["sentence"])
         yield Spacer(1, 4)
@@ -378,12 +378,12 @@ def _video(report: CaseReport) -> Iterator[Flowable]:
 
 
 def _steps(report: CaseReport) -> Iterator[Flowable]:
-    yield from heading(Section.STEPS.value)
+    yield from heading(ReportSection.STEPS.value)
     yield grid(STEP_COLUMNS, step_rows(report), (0.8, 3.2, 2, 1.6, 12))
 
 
 def _provenance(report: CaseReport) -> Iterator[Flowable]:
-    yield from heading(Section.PROVENANCE.value)
+    yield from heading(ReportSection.PROVENANCE.value)
     yield _fields(provenance_rows(report))
 
 
@@ -392,18 +392,18 @@ def _fields(rows: Sequence[tuple[str, str]]) -> Table:
 
 
 _WRITERS = {
-    Section.OUTCOME: _outcome,
-    Section.STATEMENTS: _statements,
-    Section.DESCRIPTION: _description,
-    Section.FINDINGS: _findings,
-    Section.DIFFERENTIAL: _differential,
-    Section.SIMILAR_CASES: _similar_cases,
-    Section.VOTE: _vote,
-    Section.LEFT_OUT: _left_out,
-    Section.BLIND: _blind,
-    Section.REVIEW: _review,
-    Section.ADDENDA: _addenda,
-    Section.VIDEO: _video,
-    Section.STEPS: _steps,
-    Section.PROVENANCE: _provenance,
+    ReportSection.OUTCOME: _outcome,
+    ReportSection.STATEMENTS: _statements,
+    ReportSection.DESCRIPTION: _description,
+    ReportSection.FINDINGS: _findings,
+    ReportSection.DIFFERENTIAL: _differential,
+    ReportSection.SIMILAR_CASES: _similar_cases,
+    ReportSection.VOTE: _vote,
+    ReportSection.LEFT_OUT: _left_out,
+    ReportSection.BLIND: _blind,
+    ReportSection.REVIEW: _review,
+    ReportSection.ADDENDA: _addenda,
+    ReportSection.VIDEO: _video,
+    ReportSection.STEPS: _steps,
+    ReportSection.PROVENANCE: _provenance,
 }

@@ -28,7 +28,7 @@ CHANGE_COLUMNS = ("decision", "field", "from", "to")
 STATEMENT_COLUMNS = ("who", "when", "decision", "diagnosis", "comment")
 
 
-class Section(Enum):
+class ReportSection(Enum):
     """A section of a report; its value is its title. The members stand in the order of the report."""
 
     OUTCOME = "Outcome"
@@ -47,34 +47,34 @@ class Section(Enum):
     PROVENANCE = "Provenance"
 
 
-SectionWriters = Mapping[Section, Callable[[CaseReport], _Part]]
+SectionWriters = Mapping[ReportSection, Callable[[CaseReport], _Part]]
 """What writes each section; a writer leaves out the sections that it does not show."""
 
 
 def write_sections(report: CaseReport, writers: SectionWriters[_Part]) -> Iterator[_Part]:
-    """Yield each section that the report has and that has a writer, in the order of :class:`Section`."""
+    """Yield each section that the report has and that has a writer, in the order of :class:`ReportSection`."""
     for section in sections_of(report):
         if section in writers:
             yield writers[section](report)
 
 
-def sections_of(report: CaseReport) -> list[Section]:
+def sections_of(report: CaseReport) -> list[ReportSection]:
     """Return the sections that have something to say, in order."""
     empty = {
-        Section.STATEMENTS: not (report.review or report.addenda),
-        Section.DESCRIPTION: not report.description,
-        Section.FINDINGS: not report.findings,
-        Section.DIFFERENTIAL: not report.differential,
-        Section.SIMILAR_CASES: not report.similar_cases,
-        Section.VOTE: report.vote is None,
-        Section.LEFT_OUT: not left_out_sentences(report),
-        Section.BLIND: not report.blind_diagnosis,
-        Section.REVIEW: not report.review,
-        Section.ADDENDA: not report.addenda,
-        Section.VIDEO: report.video is None,
-        Section.STEPS: not report.steps,
+        ReportSection.STATEMENTS: not (report.review or report.addenda),
+        ReportSection.DESCRIPTION: not report.description,
+        ReportSection.FINDINGS: not report.findings,
+        ReportSection.DIFFERENTIAL: not report.differential,
+        ReportSection.SIMILAR_CASES: not report.similar_cases,
+        ReportSection.VOTE: report.vote is None,
+        ReportSection.LEFT_OUT: not left_out_sentences(report),
+        ReportSection.BLIND: not report.blind_diagnosis,
+        ReportSection.REVIEW: not report.review,
+        ReportSection.ADDENDA: not report.addenda,
+        ReportSection.VIDEO: report.video is None,
+        ReportSection.STEPS: not report.steps,
     }
-    return [section for section in Section if not empty.get(section, False)]
+    return [section for section in ReportSection if not empty.get(section, False)]
 
 
 def video_rows(report: CaseReport) -> list[tuple[str, str]]:

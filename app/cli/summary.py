@@ -25,7 +25,7 @@ from videopath.agent.report.phrases import (
     vote_in_words,
     vouchers_in_words,
 )
-from videopath.agent.report.sections import ADVICE, AGENT_SAID, Section, write_sections
+from videopath.agent.report.sections import ADVICE, AGENT_SAID, ReportSection, write_sections
 from videopath.agent.report.statements import (
     agent_diagnosis_in_words,
     retrieval_sentence,
@@ -70,25 +70,27 @@ def _outcome(report: CaseReport) -> Iterator[RenderableType]:
 
 
 def _statements(report: CaseReport) -> Iterator[RenderableType]:
-    yield _titled(Section.STATEMENTS.value, *(plain(str(statement)) for statement in statements(report)))
+    yield _titled(
+        ReportSection.STATEMENTS.value, *(plain(str(statement)) for statement in statements(report))
+    )
 
 
 def _description(report: CaseReport) -> Iterator[RenderableType]:
     """The description if it has no findings: these are its sentences."""
     if not report.findings:
-        yield _titled(Section.DESCRIPTION.value, plain(report.description))
+        yield _titled(ReportSection.DESCRIPTION.value, plain(report.description))
     if writer := writer_of("description", report):
         yield plain(f"\nDescription and findings are in the words of {writer}.")
 
 
 def _findings(report: CaseReport) -> Iterator[RenderableType]:
     rows = ((moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings)
-    yield _titled(Section.FINDINGS.value, table(("", "", ""), rows))
+    yield _titled(ReportSection.FINDINGS.value, table(("", "", ""), rows))
 
 
 def _differential(report: CaseReport) -> Iterator[RenderableType]:
     own, others = by_organ(report.differential)
-    yield _titled(Section.DIFFERENTIAL.value, _candidates(own))
+    yield _titled(ReportSection.DIFFERENTIAL.value, _candidates(own))
     if others:
         yield _titled(other_organs_in_words(others), _candidates(others))
 
@@ -99,7 +101,7 @@ def _similar_cases(report: CaseReport) -> Iterator[RenderableType]:
         for c in report.similar_cases
     )
     columns = ("", "ranks", "case", "diagnosis", "reason dropped")
-    yield _titled(Section.SIMILAR_CASES.value, table(columns, rows))
+    yield _titled(ReportSection.SIMILAR_CASES.value, table(columns, rows))
 
 
 def _vote(report: CaseReport) -> Iterator[RenderableType]:
@@ -120,15 +122,15 @@ def _blind(report: CaseReport) -> Iterator[RenderableType]:
 
 
 _WRITERS = {
-    Section.OUTCOME: _outcome,
-    Section.STATEMENTS: _statements,
-    Section.DESCRIPTION: _description,
-    Section.FINDINGS: _findings,
-    Section.DIFFERENTIAL: _differential,
-    Section.SIMILAR_CASES: _similar_cases,
-    Section.VOTE: _vote,
-    Section.LEFT_OUT: _left_out,
-    Section.BLIND: _blind,
+    ReportSection.OUTCOME: _outcome,
+    ReportSection.STATEMENTS: _statements,
+    ReportSection.DESCRIPTION: _description,
+    ReportSection.FINDINGS: _findings,
+    ReportSection.DIFFERENTIAL: _differential,
+    ReportSection.SIMILAR_CASES: _similar_cases,
+    ReportSection.VOTE: _vote,
+    ReportSection.LEFT_OUT: _left_out,
+    ReportSection.BLIND: _blind,
 }
 
 

@@ -38,7 +38,7 @@ def show() -> None:
 
 def _case(view: CaseView, shared: Services) -> None:
     from videopath.agent.report.phrases import left_out_sentences
-    from videopath.agent.report.sections import Section
+    from videopath.agent.report.sections import ReportSection
     from videopath.app.web.components.case.differential import differential
     from videopath.app.web.components.case.findings import findings
     from videopath.app.web.components.case.graph import graph
@@ -56,7 +56,7 @@ def _case(view: CaseView, shared: Services) -> None:
         statement_table(view.report)
     steps, evidence = st.columns(2, gap="large")
     with steps:
-        st.subheader(Section.STEPS.value, anchor=False)
+        st.subheader(ReportSection.STEPS.value, anchor=False)
         timeline(view)
         with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
             graph(view)

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from rich.console import Console
 
 from videopath.agent.cases.records import Addendum, CaseReport, Decision
-from videopath.agent.report.sections import Section, sections_of, video_rows, write_sections
+from videopath.agent.report.sections import ReportSection, sections_of, video_rows, write_sections
 from videopath.app.cli.summary import summary
 
 
@@ -28,7 +28,7 @@ def full(cases: SimpleNamespace) -> CaseReport:
     )
 
 
-def titles(text: str, sections: list[Section]) -> list[Section]:
+def titles(text: str, sections: list[ReportSection]) -> list[ReportSection]:
     """The sections whose titles stand alone on a line of the text, in the order of the text."""
     by_title = {section.value: section for section in sections}
     lines = (line.strip("# ").strip() for line in text.splitlines())
@@ -48,24 +48,24 @@ def terminal(report: CaseReport) -> str:
 def test_a_report_has_the_sections_that_have_something_to_say(
     full: CaseReport, cases: SimpleNamespace
 ) -> None:
-    assert sections_of(full) == [section for section in Section if section is not Section.VOTE]
+    assert sections_of(full) == [section for section in ReportSection if section is not ReportSection.VOTE]
     empty = CaseReport(case_id="case-1", status="failed")
-    assert sections_of(empty) == [Section.OUTCOME, Section.PROVENANCE]
-    assert Section.STATEMENTS not in sections_of(cases.report())
+    assert sections_of(empty) == [ReportSection.OUTCOME, ReportSection.PROVENANCE]
+    assert ReportSection.STATEMENTS not in sections_of(cases.report())
 
 
 def test_sections_without_a_writer_are_left_out(full: CaseReport) -> None:
     writers = {
-        Section.STEPS: lambda _: "steps",
-        Section.OUTCOME: lambda _: "outcome",
-        Section.VOTE: lambda _: "vote",
+        ReportSection.STEPS: lambda _: "steps",
+        ReportSection.OUTCOME: lambda _: "outcome",
+        ReportSection.VOTE: lambda _: "vote",
     }
     assert list(write_sections(full, writers)) == ["outcome", "steps"]
 
 
 def test_markdown_pdf_and_terminal_have_one_order(full: CaseReport) -> None:
     expected = sections_of(full)
-    assert titles(full.to_markdown(), expected) == [s for s in expected if s is not Section.OUTCOME]
+    assert titles(full.to_markdown(), expected) == [s for s in expected if s is not ReportSection.OUTCOME]
     for text in (pdf_lines(full), terminal(full)):
         written = titles(text, expected)
         assert len(written) > 3

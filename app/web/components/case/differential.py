@@ -14,7 +14,7 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
     shares_in_words,
 )
-from videopath.agent.report.sections import DIFFERENTIAL_COLUMNS, Section
+from videopath.agent.report.sections import DIFFERENTIAL_COLUMNS, ReportSection
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.tables import table
@@ -27,7 +27,7 @@ _SMALL = 0.005  # probability below which a bar cannot be seen
 def differential(candidates: Sequence[Candidate]) -> None:
     """Draw the candidates with their probabilities, best first."""
     with st.container(key="differential"):
-        st.subheader(Section.DIFFERENTIAL.value, anchor=False)
+        st.subheader(ReportSection.DIFFERENTIAL.value, anchor=False)
         if not candidates:
             st.text("No diagnosis yet.")
             return

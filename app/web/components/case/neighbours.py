@@ -8,7 +8,7 @@ import streamlit as st
 
 from videopath.agent.cases.records import SimilarCase
 from videopath.agent.report.phrases import BALLOT_COLUMNS, ballots_in_words, vote_in_words
-from videopath.agent.report.sections import Section
+from videopath.agent.report.sections import ReportSection
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.tools.context import ranks_in_words
@@ -27,7 +27,7 @@ def neighbours(
         vote: The vote of the cases.
     """
     with st.container(key="neighbours"):
-        st.subheader(Section.SIMILAR_CASES.value, anchor=False)
+        st.subheader(ReportSection.SIMILAR_CASES.value, anchor=False)
         if sentence:
             st.info(inert(sentence), icon=":material/compare_arrows:")
         if not similar:
@@ -37,7 +37,7 @@ def neighbours(
                 with column:
                     _card(case)
         if vote is not None:
-            st.markdown(f"**{Section.VOTE.value}**")
+            st.markdown(f"**{ReportSection.VOTE.value}**")
             st.text(vote_in_words(vote))
             table(BALLOT_COLUMNS, ballots_in_words(vote))
         for excluded in left_out:

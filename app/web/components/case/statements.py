@@ -6,7 +6,7 @@ import streamlit as st
 
 from videopath.agent import CaseReport
 from videopath.agent.report.phrases import abstention_in_words, confidence_in_words
-from videopath.agent.report.sections import AGENT_SAID, Section
+from videopath.agent.report.sections import AGENT_SAID, ReportSection
 from videopath.agent.report.statements import agent_diagnosis_in_words, statements
 from videopath.app.web.components.shared.tables import table
 from videopath.core.clock import minute
@@ -17,7 +17,7 @@ def statement_table(report: CaseReport) -> None:
     if not (report.review or report.addenda):
         return
     with st.container(key="said"):
-        st.subheader(Section.STATEMENTS.value, anchor=False)
+        st.subheader(ReportSection.STATEMENTS.value, anchor=False)
         rows = [
             (s.who, minute(s.when) or "–", s.act or "–", s.diagnosis or "–", s.comment or "–")
             for s in statements(report)
