@@ -142,7 +142,7 @@ def test_a_case_killed_before_its_first_checkpoint_begins_with_its_inputs(
 
     settings = load_nodes(EngineSpec(), None, POLICY).settings.model_dump(mode="json")
     folder = agent.library.start("early", str(small_case), "colon", "small")
-    with pytest.raises(CaseError, match="before it began"):
+    with pytest.raises(CaseError, match="before it started"):
         agent.resume("early")
     inputs = {
         "video": str(small_case),
