@@ -1,1 +1,1 @@
-"""Weights on disk: every layout is read, checked, converted and written here."""
+"""Checkpoints on disk: reading, checking, converting and writing every layout."""

@@ -1,4 +1,4 @@
-"""Writing any checkpoint whole, shard by shard: in the Hugging Face layout, which plain transformers loads, or the original's."""
+"""Conversion of a checkpoint: written shard by shard, in the Hugging Face layout or in the original's."""
 
 from __future__ import annotations
 
@@ -104,18 +104,26 @@ def convert(
 
 
 def _copy_cards(checkpoint: Checkpoint, target: Path) -> None:
-    """What the source says of itself comes along, for programs and for people."""
+    """Copy the cards of the source, for programs and for people."""
     source = checkpoint.folder
     if (source / CARD_FILE).is_file():
         shutil.copyfile(source / CARD_FILE, target / CARD_FILE)
         carry_calibration_over(weight_files(checkpoint), target)
-    written = card_text(source)
-    if written is not None:
-        write_text(target / "MODEL_CARD.md", written)
+    text = card_text(source)
+    if text is not None:
+        write_text(target / "MODEL_CARD.md", text)
 
 
 def plan_shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
-    """Names in order, cut into shards of at most ``limit`` bytes; a larger tensor has a shard of its own."""
+    """Distribute tensors over shards of at most ``limit`` bytes, in their order; a larger tensor gets its own shard.
+
+    Args:
+        sizes: Name → size in bytes.
+        limit: Largest size of a shard, in bytes.
+
+    Returns:
+        The names of each shard.
+    """
     shards: list[list[str]] = []
     room = 0
     for name, size in sizes.items():
@@ -128,7 +136,7 @@ def plan_shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
 
 
 def _checked_shapes(checkpoint: Checkpoint, config: LlavaConfig, vocabulary: int) -> dict[str, Shape]:
-    """What is written: original names and shapes, with the norm and the newline that the checkpoint may lack."""
+    """Return names and shapes of the tensors to write, with the norm and the newline that the checkpoint may lack."""
     expected = expected_shapes(empty_model(config, vocabulary), config)
     check_tensors(expected, checkpoint.weights.shapes, checkpoint.folder)
     return expected | {
@@ -149,7 +157,7 @@ def _write_shards(
     sizes = {name: _bytes({name: shape}, dtype) for name, shape in shapes.items()}
     shards = plan_shards(sizes, shard_bytes)
     unused = unused_tensors(config, checkpoint.weights)
-    done, places = 0, {}
+    done, weight_map = 0, {}
     for number, members in enumerate(shards, start=1):
         file = (
             "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
@@ -163,14 +171,14 @@ def _write_shards(
                 progress(done, len(shapes))
         with replaced_on_success(folder / file) as part:  # with the mode that the umask gives
             save_file(tensors, part, metadata={"format": "pt"})
-        places.update(dict.fromkeys(tensors, file))
+        weight_map.update(dict.fromkeys(tensors, file))
     if len(shards) > 1:
-        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": places}
+        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
         write_json(folder / "model.safetensors.index.json", index)
 
 
 def _main_dtype(checkpoint: Checkpoint, shapes: dict[str, Shape]) -> torch.dtype:
-    """The number format that most stored tensors have; merged ones take it too."""
+    """Return the number format of most stored tensors; merged tensors are written in it, too."""
     root = checkpoint
     while root.base is not None:
         root = root.base
@@ -184,15 +192,15 @@ def _bytes(shapes: dict[str, Shape], dtype: torch.dtype) -> int:
 
 @contextmanager
 def _new_folder(target: Path, needed: int) -> Iterator[Path]:
-    """Yield a folder beside ``target`` that takes its place when the block ends well; nothing stays otherwise."""
+    """Yield a folder beside ``target`` that becomes ``target`` at the end of the block; after an error nothing stays."""
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise InputError(f"{target} is there already; give a new folder for the converted checkpoint.")
+        raise InputError(f"{target} exists already: give a new folder for the converted checkpoint.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(target.parent).free
         if free < needed:
             raise ModelError(
-                f"{target.parent} has {free >> 20} MiB free but {needed >> 20} MiB are needed; make room."
+                f"{target.parent} has {free >> 20} MiB free, but {needed >> 20} MiB are needed: free some space."
             )
         part = target.with_name(f".{target.name}.{uuid4().hex}.part")
         part.mkdir()

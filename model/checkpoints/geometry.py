@@ -1,6 +1,6 @@
 """A checkpoint's ``LlavaConfig``, from its config.json and the shapes of its tensors.
 
-The original says nothing about the tower's geometry beyond a hub name, so it is read off the tensors.
+The original's config.json names the vision tower by a hub id only, so its geometry is read from the tensors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from videopath.model.architecture.preprocess import read_pinpoints
 from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.weights import Shape
 
-# Published SigLIP towers by width; smaller ones have heads of 16.
+# Heads of the published SigLIP towers by width; smaller towers have heads of 16.
 _HEADS = {768: 12, 1024: 16, 1152: 16, 1536: 16}
 _SMALL_HEAD = 16
 _TEXT_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
@@ -29,14 +29,20 @@ def read_config(
     config: Mapping[str, Any],
     shapes: Mapping[str, Shape],
     generation: Mapping[str, Any],
-    others: Sequence[Mapping[str, Any]] = (),
+    base_configs: Sequence[Mapping[str, Any]] = (),
 ) -> LlavaConfig:
-    """The record of a checkpoint.
+    """Return the geometry and rules of a checkpoint.
 
-    ``config`` is its config.json, original or Hugging Face; ``others`` are further config.json (of the base) that are
-    asked for the image size alone.
+    Args:
+        config: Its config.json, in the original's or in Hugging Face's form.
+        shapes: Shapes of its tensors by original name.
+        generation: Its generation_config.json.
+        base_configs: The config.json of its bases; only their image size is used.
+
+    Raises:
+        ModelError: A value is unknown or not supported, or a tensor is missing.
     """
-    vision = vision_geometry([config, *others], shapes)
+    vision = vision_geometry([config, *base_configs], shapes)
     text = text_geometry(config)
     _check_layers(text, shapes)
     position = str(config.get("mm_newline_position") or "one_token")  # the original's rule for a missing key
@@ -65,9 +71,7 @@ def read_config(
 def _temporal_heads(config: Mapping[str, Any], hidden: int) -> int:
     heads = int(config.get("mm_temporal_heads") or 0)
     if heads < 0 or (heads and hidden % heads):
-        raise ModelError(
-            f"The checkpoint's mm_temporal_heads is {heads}, which does not divide its width {hidden}."
-        )
+        raise ModelError(f"The checkpoint's mm_temporal_heads is {heads}; it must divide the width {hidden}.")
     return heads
 
 
@@ -77,13 +81,13 @@ def _check_known(value: str, known: Sequence[str], key: str) -> None:
 
 
 def _check_supported(config: Mapping[str, Any], position: str, merge_type: str) -> None:
-    """Refuse what would be computed differently from the original, rather than compute it wrongly."""
+    """Reject settings that this network would compute differently from the original."""
     feature = (config.get("vision_feature_layer", -1), config.get("vision_feature_select_strategy", "full"))
     reasons = {
-        "was trained with mm_use_im_start_end, marks around images": config.get("mm_use_im_start_end"),
-        "was trained with add_faster_video, a second pathway for videos": config.get("add_faster_video"),
+        "was trained with mm_use_im_start_end (marks around images)": config.get("mm_use_im_start_end"),
+        "was trained with add_faster_video (a second pathway for videos)": config.get("add_faster_video"),
         f"reads the vision layer {feature}": is_hugging_face(config) and feature != (-1, "full"),
-        f"lays newlines by {position!r} without a newline vector ({merge_type})": merge_type.startswith(
+        f"places newlines by {position!r} without a newline vector ({merge_type})": merge_type.startswith(
             "spatial"
         )
         and position in ("grid", "frame")
@@ -92,24 +96,28 @@ def _check_supported(config: Mapping[str, Any], position: str, merge_type: str) 
     for reason, applies in reasons.items():
         if applies:
             raise ModelError(
-                f"The checkpoint {reason}, which is not supported; the released models do not do so."
+                f"The checkpoint {reason}, which is not supported; none of the released models does so."
             )
 
 
 def is_hugging_face(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is of the Hugging Face layout."""
+    """Return whether a config.json has the Hugging Face layout."""
     return config.get("model_type") == "llava_onevision"
 
 
 def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments for ``Qwen2Config``; RoPE scaling is off, as the original forces it."""
+    """Return the arguments for ``Qwen2Config``. RoPE scaling is off, as in the original.
+
+    Raises:
+        ModelError: A size is missing or wrong, or the decoder scales RoPE or has a sliding window.
+    """
     source = config.get("text_config", config) if is_hugging_face(config) else config
     text = {key: source[key] for key in TEXT_KEYS if source.get(key) is not None}
     rope = source.get("rope_parameters") or (is_hugging_face(config) and source.get("rope_scaling")) or {}
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if kind != "default":
         raise ModelError(
-            f"The checkpoint scales RoPE by {kind!r}, which the original never does; not supported."
+            f"The checkpoint scales RoPE by {kind!r}, which is not supported; the original never does so."
         )
     text["rope_theta"] = float(rope.get("rope_theta") or source.get("rope_theta") or 1e4)
     text["tie_word_embeddings"] = bool(config.get("tie_word_embeddings") or source.get("tie_word_embeddings"))
@@ -118,7 +126,7 @@ def text_geometry(config: Mapping[str, Any]) -> dict[str, Any]:
     missing = [key for key in _TEXT_SIZES if key not in text]
     if missing:
         raise ModelError(
-            f"The checkpoint's config.json lacks {', '.join(missing)}; it is not that of a LLaVA-Qwen model."
+            f"The checkpoint's config.json lacks {', '.join(missing)}; it does not belong to a LLaVA-Qwen model."
         )
     _check_sizes(text)
     if text.get("use_sliding_window") and text.get("max_window_layers", 0) < text["num_hidden_layers"]:
@@ -154,14 +162,18 @@ def _check_layers(text: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
 
 
 def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    """Arguments for ``SiglipVisionConfig``, from the tensors; head count and image size as the configs allow."""
+    """Return the arguments for ``SiglipVisionConfig``, from the tensors; heads and image size also from the configs.
+
+    Raises:
+        ModelError: The tensors are not those of a SigLIP tower, or some are missing.
+    """
     patches = shapes.get(tensor_names.TOWER + "embeddings.patch_embedding.weight")
     positions = shapes.get(tensor_names.TOWER + "embeddings.position_embedding.weight")
     fc1 = shapes.get(tensor_names.TOWER + "encoder.layers.0.mlp.fc1.weight")
     if patches is None or positions is None or fc1 is None or len(patches) != 4:
         raise ModelError(
             f"The weights hold no SigLIP tower ({tensor_names.TOWER}embeddings..., encoder.layers.0...); "
-            "a language model alone cannot see, give a LLaVA checkpoint."
+            "a language model alone cannot see: give a LLaVA checkpoint."
         )
     hidden, channels, patch = patches[0], patches[1], patches[2]
     grid = math.isqrt(positions[0])
@@ -172,7 +184,7 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
     explicit: dict[str, Any] = next(
         (config["vision_config"] for config in configs if config.get("vision_config")), {}
     )
-    stored = {int(found.group(1)) for name in shapes if (found := _LAYER.match(name))}
+    stored = {int(match.group(1)) for name in shapes if (match := _LAYER.match(name))}
     layers = len(stored)
     if max(stored) >= layers:
         absent = min(set(range(layers)) - stored)
@@ -182,7 +194,7 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
     heads = explicit.get("num_attention_heads") or _HEADS.get(hidden) or max(hidden // _SMALL_HEAD, 1)
     if hidden % int(heads):
         raise ModelError(
-            f"The tower's width {hidden} does not divide into {heads} heads; set vision_config in config.json."
+            f"The tower's width {hidden} cannot be divided into {heads} heads: set vision_config in config.json."
         )
     return {
         **{key: explicit[key] for key in VISION_KEYS if explicit.get(key) is not None},
@@ -199,7 +211,7 @@ def vision_geometry(configs: Sequence[Mapping[str, Any]], shapes: Mapping[str, S
 def _image_size(
     configs: Sequence[Mapping[str, Any]], explicit: Mapping[str, Any], patch: int, grid: int
 ) -> int:
-    """The first candidate that has the tensors' grid: vision_config, what divides the pinpoints, the tower's name."""
+    """Return the first candidate that fits the tensors' grid: from vision_config, the pinpoints or the tower's name."""
     candidates: list[int] = [int(explicit["image_size"])] if explicit.get("image_size") else []
     for config in configs:
         sides = [side for size in read_pinpoints(config.get("image_grid_pinpoints"), None) for side in size]
@@ -220,6 +232,6 @@ def _aspect(config: Mapping[str, Any]) -> str:
 
 
 def _pinpoints(config: Mapping[str, Any], size: int) -> tuple[tuple[int, int], ...]:
-    """(width, height) pairs; Hugging Face stores (height, width)."""
+    """Return (width, height) pairs; Hugging Face stores (height, width)."""
     pairs = read_pinpoints(config.get("image_grid_pinpoints"), size)
     return tuple((second, first) for first, second in pairs) if is_hugging_face(config) else pairs

@@ -1,8 +1,8 @@
-"""The marks of images and videos in Hugging Face prompts: tokens of the checkpoint's own vocabulary, and its chat template.
+"""The tokens that stand for images and videos in Hugging Face prompts, and the chat template that sets them.
 
-The original needs no token for a visual, and many of its tokenizers have none to spare. No rows are added for them: the
-network must give the same logits in both layouts. Where the vocabulary has no such marks, the tokens of two bytes that
-no UTF-8 text holds are given their names.
+The original needs no token for a visual, and many of its tokenizers have no spare tokens. No rows are added to the
+vocabulary, because the network must give the same logits in both layouts. If the vocabulary has no such marks, two
+tokens of single bytes that occur in no UTF-8 text get their names.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class VisualMarks:
     image_id: int
     video_id: int
     renamed: Mapping[str, str]
-    """Tokens of the vocabulary that get these names; empty where it has the marks already."""
+    """Token of the vocabulary → its new name; empty if the vocabulary has the marks already."""
 
     @property
     def chat_template(self) -> str:
-        """The ``qwen_1_5`` prompt as Jinja: visuals before the text of a turn, each on a line, as in training."""
-        filled = _TEMPLATE
+        """The ``qwen_1_5`` prompt as Jinja: as in training, each visual stands on its own line before the text of a turn."""
+        template = _TEMPLATE
         for name, value in (
             ("IMAGE", self.image), ("VIDEO", self.video), ("SYSTEM", SYSTEM), ("END", END_OF_TURN + "\n"), ("OPEN", ASSISTANT)
         ):  # fmt: skip
-            filled = filled.replace(f"@{name}@", json.dumps(value))
-        return filled
+            template = template.replace(f"@{name}@", json.dumps(value))
+        return template
 
 
 _TEMPLATE = """\
@@ -67,20 +67,24 @@ _TEMPLATE = """\
 
 
 def visual_marks(tokenizer: Any) -> VisualMarks:
-    """The marks that a tokenizer has or can be given. Raises ``ModelError`` where there are none."""
+    """Return the marks of a tokenizer.
+
+    Raises:
+        ModelError: It has no marks and no tokens that could become marks.
+    """
     vocabulary = tokenizer.get_vocab()
     for image, video in _KNOWN:
         if image in vocabulary and video in vocabulary:
             return VisualMarks(image, video, vocabulary[image], vocabulary[video], {})
     if any(byte not in vocabulary for byte in _BYTES):
-        raise ModelError("The tokenizer has no tokens for single bytes; it is not that of a Qwen2 model.")
+        raise ModelError("The tokenizer has no tokens for single bytes; it does not belong to a Qwen2 model.")
     image, video = _KNOWN[-1]
     first, second = _BYTES
     return VisualMarks(image, video, vocabulary[first], vocabulary[second], {first: image, second: video})
 
 
 def save_marked_tokenizer(tokenizer: Any, marks: VisualMarks, folder: Path) -> None:
-    """Write a tokenizer in which the marks are special tokens, with the chat template that sets them."""
+    """Write a tokenizer with the marks as special tokens, and the chat template that sets them."""
     save_tokenizer(tokenizer, folder)
     if marks.renamed:
         _rename(folder / "tokenizer.json", marks)

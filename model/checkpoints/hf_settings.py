@@ -1,7 +1,7 @@
-"""What a checkpoint in Hugging Face's layout holds beside its weights, for ``AutoProcessor``, ``pipeline`` and servers.
+"""The settings of a checkpoint in Hugging Face's layout, for ``AutoProcessor``, ``pipeline`` and servers.
 
-And what plain transformers computes otherwise than this network learned, in sentences: for the model card that is
-written, and for the terminal.
+Plain transformers computes some steps differently from how this network was trained. :func:`differences` lists them in
+sentences, for the model card and for the terminal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from videopath.model.checkpoints.hf_marks import VisualMarks, save_marked_tokeni
 from videopath.model.checkpoints.saving import write_json
 
 _PROCESSOR = "LlavaOnevisionProcessor"
-_FEWEST_TILES = 9
+_MIN_TILES = 9
 _FRAMES = 32
 
 
@@ -51,41 +51,41 @@ def write_settings(
 
 
 def differences(config: LlavaConfig) -> list[str]:
-    """What plain transformers computes otherwise than this network learned it, a sentence each; empty: nothing."""
-    found = []
+    """Return what plain transformers computes differently from this network's training, a sentence each."""
+    sentences = []
     if config.newline_position != "one_token" or not config.has_newline:
-        found.append(
-            f"Videos: this network learned videos with {_laid_out(config)}; transformers sets one newline token behind "
-            "the last frame and has no setting for it."
+        sentences.append(
+            f"Videos: this network was trained with {_newlines(config)}; transformers sets one newline token after the "
+            "last frame and has no setting for it."
         )
     if config.pool_mode != "bilinear":
-        found.append(
+        sentences.append(
             f"Videos: this network pools frames by {config.pool_mode}; transformers pools bilinearly."
         )
     if config.temporal_heads:
-        found.append(
-            "Videos: this network has attention between frames (mm_temporal_heads), which transformers leaves out."
+        sentences.append(
+            "Videos: this network has attention between frames (mm_temporal_heads); transformers leaves it out."
         )
     if not (config.aspect.startswith("anyres") and config.has_newline and config.pinpoints):
-        found.append(
-            f"Images: this network learned images by the rule {config.aspect!r} with {config.patch_merge_type!r} "
-            "merging; transformers cuts every image into tiles (anyres) with a newline token after each row."
+        sentences.append(
+            f"Images: this network was trained with the rule {config.aspect!r} and {config.patch_merge_type!r} merging; "
+            "transformers cuts every image into tiles (anyres) with a newline token after each row."
         )
-    return found
+    return sentences
 
 
 def write_card(config: LlavaConfig, card: CardFile, source: str, folder: Path) -> None:
-    """Write the model card: what this is, how it is loaded, and what plain transformers computes otherwise."""
-    apart = differences(config)
-    told = (
-        "\n".join(f"- {sentence}" for sentence in apart)
-        if apart
-        else "Nothing: images and videos are laid out by transformers as in training."
+    """Write the model card: what the model is, how to load it, and what plain transformers computes differently."""
+    sentences = differences(config)
+    listed = (
+        "\n".join(f"- {sentence}" for sentence in sentences)
+        if sentences
+        else "Nothing: transformers lays out images and videos as in training."
     )
     advice = (
-        "\nWhere this matters, load the folder with VideoPath, which reads the same files and keeps the network's own rules "
-        "(they stand in `config.json`): `videopath diagnose VIDEO --model FOLDER`, or `load_engine(FOLDER)` in Python.\n"
-        if apart
+        "\nIf this matters to you, load the folder with VideoPath. It reads the same files and follows the network's own "
+        "rules, which are in `config.json`: `videopath diagnose VIDEO --model FOLDER`, or `load_engine(FOLDER)` in Python.\n"
+        if sentences
         else ""
     )
     write_text(
@@ -99,11 +99,11 @@ def write_card(config: LlavaConfig, card: CardFile, source: str, folder: Path) -
         "```python\nfrom transformers import AutoProcessor, LlavaOnevisionForConditionalGeneration\n\n"
         'processor = AutoProcessor.from_pretrained("FOLDER")  # needs torchvision\n'
         'model = LlavaOnevisionForConditionalGeneration.from_pretrained("FOLDER")\n```\n\n'
-        f"## What transformers computes otherwise\n\n{told}\n{advice}",
+        f"## What transformers computes differently\n\n{listed}\n{advice}",
     )
 
 
-def _laid_out(config: LlavaConfig) -> str:
+def _newlines(config: LlavaConfig) -> str:
     if not config.has_newline or config.newline_position == "no_token":
         return "no newline tokens"
     if config.newline_position == "grid":
@@ -112,13 +112,13 @@ def _laid_out(config: LlavaConfig) -> str:
 
 
 def _vision_aspect(config: LlavaConfig) -> str:
-    """Hugging Face knows ``anyres_max_N`` alone; N beyond the tiles that can be means plain ``anyres``."""
+    """Return ``anyres_max_N``, the only form that Hugging Face knows; an N above all possible tiles means ``anyres``."""
     if config.aspect.startswith("anyres_max_"):
         return config.aspect
     tiles = [
         (width // config.image_size) * (height // config.image_size) for width, height in config.pinpoints
     ]
-    return f"anyres_max_{max([_FEWEST_TILES, *tiles])}"
+    return f"anyres_max_{max([_MIN_TILES, *tiles])}"
 
 
 def _processor(config: LlavaConfig, marks: VisualMarks) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _processor(config: LlavaConfig, marks: VisualMarks) -> dict[str, Any]:
 
 
 def _pixels(config: LlavaConfig) -> dict[str, Any]:
-    """What both processors do to each frame or tile."""
+    """Return the settings of both processors for a frame or a tile."""
     side = config.image_size
     return {
         "processor_class": _PROCESSOR,

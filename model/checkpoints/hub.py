@@ -1,4 +1,4 @@
-"""Weights by hub id: their licence is acknowledged before the first load, then they come from huggingface_hub."""
+"""Weights from the hub: the user accepts their licence once, then huggingface_hub downloads them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LICENCES = {
     "trinhvg/ViDRiP_LLaVA_video": "CC BY-NC 3.0 (non-commercial use only)",
     "trinhvg/ViDRiP_LLaVA_image": "CC BY-NC 3.0 (non-commercial use only)",
 }
-"""Known hub ids and the licence of their weights."""
+"""Hub id → licence of its weights."""
 
 _UNKNOWN_LICENCE = "the licence on its hub page"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -23,10 +23,15 @@ _FILES = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.jinja"]
 
 
 def resolve(name: str | Path, *, accept_licence: bool = False) -> Path:
-    """The folder of a checkpoint: of "nano" the bundled one, a folder as it is, a hub id downloaded with progress shown.
+    """Return the folder of a checkpoint; download it if it is a hub id.
 
-    Raises ``ModelError`` where ``name`` is neither, where the licence is not accepted, and where the hub cannot be
-    reached and the cache does not hold the checkpoint.
+    Args:
+        name: "nano" (bundled), a folder, or a hub id.
+        accept_licence: Whether the user accepts the licence of weights from the hub.
+
+    Raises:
+        ModelError: ``name`` is neither a folder nor a hub id, the licence is not accepted, or the checkpoint is not in
+            the cache and the hub cannot be reached.
     """
     if str(name) == NANO:
         return NANO_FOLDER
@@ -36,7 +41,7 @@ def resolve(name: str | Path, *, accept_licence: bool = False) -> Path:
     text = str(name)
     if folder.exists() or not _HUB_ID.fullmatch(text):
         raise ModelError(
-            f"{text!r} is neither a checkpoint folder nor a hub id; give {NANO}, a folder, or an id like "
+            f"{text!r} is neither a checkpoint folder nor a hub id: give {NANO}, a folder, or an id like "
             f"{next(iter(LICENCES))}."
         )
     acknowledge(text, accept_licence)
@@ -44,14 +49,17 @@ def resolve(name: str | Path, *, accept_licence: bool = False) -> Path:
 
 
 def licence_of(name: str | Path) -> str:
-    """The licence of a hub id's weights; for anything else an empty string."""
+    """Return the licence of a hub id's weights; an empty string for other names."""
     return LICENCES.get(str(name), "")
 
 
 def acknowledge(hub_id: str, accept: bool = False) -> None:
-    """See to it that the licence of ``hub_id`` was accepted: now, by the setting, or earlier in this home folder.
+    """Check that the user has accepted the licence of ``hub_id``: now, in the settings, or earlier.
 
-    An acceptance is kept in the home folder. Raises ``ModelError`` with the way to accept otherwise.
+    The acceptance is kept in the home folder.
+
+    Raises:
+        ModelError: The licence is not accepted, or the acceptance cannot be kept.
     """
     stored = home_folder() / "licences" / hub_id.replace("/", "--")
     if stored.is_file():
@@ -59,14 +67,14 @@ def acknowledge(hub_id: str, accept: bool = False) -> None:
     licence = LICENCES.get(hub_id, _UNKNOWN_LICENCE)
     if not (accept or load_settings().accept_licence):
         raise ModelError(
-            f"The weights {hub_id} are under {licence}; accept it once with "
+            f"The weights {hub_id} are under {licence}: accept it once with "
             "--accept-licence, accept_licence=True or VIDEOPATH_ACCEPT_LICENCE=1."
         )
     try:
         write_text(stored, f"{hub_id}: {licence}\n")
     except OSError as error:
         raise ModelError(
-            f"The acceptance of the licence cannot be kept in {stored.parent} ({error}); make it writable."
+            f"The acceptance of the licence cannot be written to {stored.parent} ({error}): make the folder writable."
         ) from error
 
 
@@ -79,10 +87,10 @@ def _downloaded(hub_id: str) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(
-            f"The hub has no public repository {hub_id}; check the id, or log in with `hf auth login`."
+            f"The hub has no public repository {hub_id}: check the id, or log in with `hf auth login`."
         ) from error
     except (LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         raise ModelError(
             f"{hub_id} could not be downloaded and is not in the hub's cache ({type(error).__name__}); "
-            "connect to the hub, or download it elsewhere and give its folder."
+            "connect to the hub, or download it on another computer and give its folder."
         ) from error

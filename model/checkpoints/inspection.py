@@ -1,4 +1,4 @@
-"""What a checkpoint is, told from its settings and the headers of its weight files."""
+"""Description of a checkpoint, from its settings and the headers of its weight files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from videopath.model.lora.adapter import NON_LORA_FILE, is_adapter, open_adapter
 
 
 class LoraInfo(BaseModel):
-    """An adapter."""
+    """A LoRA adapter."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ class LoraInfo(BaseModel):
     changed_tensors: int
     """Tensors in ``non_lora_trainables.bin``."""
     base_layer_names: int
-    """How many of them have newer PEFT's ``.base_layer.`` names."""
+    """How many of them have the ``.base_layer.`` names of newer PEFT."""
 
 
 class NetworkInfo(BaseModel):
@@ -66,7 +66,7 @@ class NetworkInfo(BaseModel):
     tokenizer_entries: int
     newline_position: str
     temporal_heads: int | None
-    """Of the attention between frames; none: there is no such thing, as in the original."""
+    """Heads of the attention between frames; ``None``: there is none, as in the original."""
     pool_mode: str
     patch_merge_type: str
     aspect: str
@@ -76,7 +76,7 @@ class NetworkInfo(BaseModel):
 
 
 class CheckpointInfo(BaseModel):
-    """A checkpoint. ``parameters`` counts those of the whole network where the base is known, else the stored ones."""
+    """A checkpoint."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -87,15 +87,16 @@ class CheckpointInfo(BaseModel):
     files: list[str]
     bytes: int
     sha256: str
-    """Of all files that the weights come from, those of a known base included; as in reports."""
+    """Of all weight files, with those of a known base; the same as in reports."""
     dtype: str
     tensors: int
     parameters: int
+    """Of the whole network if the base is known, else of the stored tensors."""
     lora: LoraInfo | None
     network: NetworkInfo | None
-    """None for an adapter or projector whose base is not known."""
+    """``None`` for an adapter or a projector without a known base."""
     problems: list[str]
-    """Why the checkpoint would not load; empty where it would."""
+    """Why the checkpoint cannot be loaded; empty if it can."""
     card: dict[str, Any]
     """The content of its videopath.json."""
 
@@ -147,14 +148,14 @@ def inspect(source: ModelSource, *, hash_weights: bool = True) -> CheckpointInfo
 
 
 def _whole(checkpoint: Checkpoint | None, stored: FileWeights) -> list[Path]:
-    """All files that the weights come from, those of a known base included."""
+    """Return all weight files, with those of a known base."""
     if checkpoint is None:
         return stored.files
     return [*(_whole(checkpoint.base, stored) if checkpoint.base else []), *checkpoint.files]
 
 
 def _stored(folder: Path, checkpoint: Checkpoint | None) -> FileWeights:
-    """What the folder itself holds, under the names in its files."""
+    """Return the folder's own tensors, under the names in its files."""
     if checkpoint:
         files = checkpoint.files
     elif is_adapter(folder):

@@ -1,11 +1,11 @@
-"""One loader for every layout that the original's training and Hugging Face write.
+"""Loading of checkpoints in every layout that the original's training and Hugging Face write.
 
-- the original LLaVA-NeXT layout, sharded or not, with padded or cut vocabulary;
-- an original LoRA directory with its base;
+- the original LLaVA-NeXT layout, in one or more shards, with a padded or a cut vocabulary;
+- an original LoRA folder with its base;
 - a stage-0 ``mm_projector.bin`` with its base;
 - the Hugging Face layout.
 
-Strict: a missing, unexpected or misshapen tensor raises ``ModelError`` and is named.
+Loading is strict: a missing, unexpected or misshapen tensor raises a ``ModelError`` that names it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from videopath.model.architecture.quantise import Quantisation, quantise_linears
 from videopath.model.checkpoints import tensor_names
 from videopath.model.checkpoints.geometry import is_hugging_face, read_config
 from videopath.model.checkpoints.hub import resolve
-from videopath.model.checkpoints.saving import save_original
 from videopath.model.checkpoints.weights import (
     CheckpointWeights,
     FileWeights,
@@ -51,15 +50,25 @@ from videopath.model.lora.adapter import (
 )
 from videopath.model.prompts.template import END_OF_TURN, TURN_MARKS
 
-__all__ = ["Checkpoint", "LlavaConfig", "load_network", "open_checkpoint", "save_original"]
-
 Layout = Literal["original", "huggingface", "lora", "projector"]
 PROJECTOR_FILE = "mm_projector.bin"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that is open: its settings read, its tensors named but not loaded."""
+    """An open checkpoint: its settings are read, its tensors are listed but not loaded.
+
+    Attributes:
+        folder: Where it is.
+        layout: "original", "huggingface", "lora" or "projector".
+        settings: Its config.json.
+        weights: Its tensors under their original names, merged with the base if it has one.
+        generation: Its generation_config.json.
+        files: Its own weight files, without those of the base.
+        tokenizer_folder: The folder of the tokenizer.
+        base: The base of an adapter or a projector.
+        further_settings: The config.json of the bases; only their image size is used.
+    """
 
     folder: Path
     layout: Layout
@@ -72,18 +81,22 @@ class Checkpoint:
     further_settings: list[Mapping[str, Any]] = field(default_factory=list)
 
     def config(self) -> LlavaConfig:
-        """Geometry and rules, from the settings and the tensors."""
+        """Return geometry and rules, read from the settings and the tensors.
+
+        Raises:
+            ModelError: A setting has a wrong type or is not supported.
+        """
         try:
             return read_config(self.settings, self.weights.shapes, self.generation, self.further_settings)
         except ModelError:
             raise
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ModelError(
-                f"The settings of {self.folder} hold a value of a wrong kind ({reason_of(error)}); copy them again."
+                f"The settings in {self.folder} have a value of a wrong type ({reason_of(error)}); copy them again."
             ) from error
 
     def tokenizer(self) -> Any:
-        """The checkpoint's own tokenizer, from fast or slow files."""
+        """Load the checkpoint's own tokenizer, from fast or slow files."""
         return load_tokenizer(self.tokenizer_folder)
 
 
@@ -129,7 +142,7 @@ def load_open_checkpoint(
 ) -> Network:
     """Load an open checkpoint onto a device; see :func:`load_network`."""
     config, tokenizer = checkpoint.config(), checkpoint.tokenizer()
-    if not config.eos_token_ids:  # neither config.json nor generation_config.json says where an answer ends
+    if not config.eos_token_ids:  # neither config.json nor generation_config.json has it
         config = replace(config, eos_token_ids=(tokenizer.convert_tokens_to_ids(END_OF_TURN),))
     model = empty_model(
         config, checkpoint.weights.shapes[tensor_names.EMBEDDING][0] if padded else len(tokenizer)
@@ -163,8 +176,8 @@ def open_checkpoint(source: ModelSource, *, base_layer: BaseLayer = "map") -> Ch
 
 
 def is_projector(folder: Path) -> bool:
-    """Whether a folder holds a stage-0 projector and no weights of its own."""
-    own = (
+    """Return whether a folder holds a stage-0 projector and no other weights."""
+    weight_names = (
         "model.safetensors",
         "model.safetensors.index.json",
         "pytorch_model.bin",
@@ -172,19 +185,23 @@ def is_projector(folder: Path) -> bool:
     )
     return (
         (folder / PROJECTOR_FILE).is_file()
-        and not any((folder / name).is_file() for name in own)
+        and not any((folder / name).is_file() for name in weight_names)
         and not loose_shards(folder)
     )
 
 
 def generation_settings(folder: Path) -> dict[str, Any]:
-    """The checkpoint's generation_config.json, empty where there is none."""
+    """Read the checkpoint's generation_config.json; return an empty dict if there is none."""
     path = folder / "generation_config.json"
     return read_json(path) if path.is_file() else {}
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The Qwen2 tokenizer of a folder, from tokenizer.json or from vocab.json and merges.txt."""
+    """Load the Qwen2 tokenizer of a folder, from tokenizer.json or from vocab.json and merges.txt.
+
+    Raises:
+        ModelError: The files are missing or damaged, or the tokenizer lacks the marks of a chat turn.
+    """
     if not (folder / "tokenizer.json").is_file() and not (
         (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
     ):
@@ -206,9 +223,12 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForConditionalGeneration:
-    """The module tree with its parameters on the meta device: shapes without memory.
+    """Return the modules with their parameters on the meta device: shapes without memory.
 
-    The device holds for this thread alone, so that other threads may build and load what they like meanwhile.
+    The meta device is set for this thread only, so other threads can build and load networks at the same time.
+
+    Raises:
+        ModelError: The settings do not describe a network that can be built.
     """
     try:
         settings = hf_config(config, vocabulary)
@@ -225,17 +245,17 @@ def empty_model(config: LlavaConfig, vocabulary: int) -> LlavaOnevisionForCondit
 
 
 def _compute_buffers(model: LlavaOnevisionForConditionalGeneration) -> None:
-    """Give a tree on the meta device the buffers that no checkpoint stores: positions of patches, angles of RoPE."""
+    """Compute the buffers that no checkpoint stores: positions of patches, angles of RoPE."""
     decoder, embeddings = model.model.language_model, model.model.vision_tower.embeddings
     decoder.rotary_emb = type(decoder.rotary_emb)(decoder.config)
     embeddings.position_ids = torch.arange(embeddings.num_positions).expand((1, -1))
     empty = [name for name, buffer in model.named_buffers() if buffer.is_meta]
     if empty:
-        raise RuntimeError(f"this version of transformers computes {_named(empty)}, which is not known")
+        raise RuntimeError(f"this version of transformers has the unknown buffers {', '.join(empty[:3])}")
 
 
 def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
-    """Original names and shapes of the tensors that a checkpoint must hold."""
+    """Return original names and shapes of the tensors that a checkpoint must hold."""
     shapes = {
         tensor_names.to_original(name): tuple(tensor.shape)
         for name, tensor in model.named_parameters(remove_duplicate=False)
@@ -248,7 +268,10 @@ def expected_shapes(model: nn.Module, config: LlavaConfig) -> dict[str, Shape]:
 
 
 def unused_tensors(config: LlavaConfig, weights: CheckpointWeights) -> dict[str, torch.Tensor]:
-    """What the module tree has but this network never uses, by original name: as stored, else neutral values."""
+    """Return the tensors that the modules have but this network never uses, by original name.
+
+    They are as stored; if they are not stored, they have neutral values.
+    """
     width = config.vision_config["hidden_size"]
     unused = {tensor_names.UNUSED[0]: torch.ones(width), tensor_names.UNUSED[1]: torch.zeros(width)}
     for name in unused:
@@ -258,21 +281,25 @@ def unused_tensors(config: LlavaConfig, weights: CheckpointWeights) -> dict[str,
 
 
 def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], folder: Path) -> None:
-    """Raise ``ModelError`` that names the first missing, unexpected or misshapen tensor.
+    """Check the tensors of a checkpoint against those that its network needs.
 
-    The vocabulary's matrices may have more rows than the tokenizer has entries; what is known to be unused may be there.
+    The matrices of the vocabulary may have more rows than the tokenizer has entries. Tensors that the network never
+    uses may be there.
+
+    Raises:
+        ModelError: A tensor is missing, unexpected or has another shape; the message names it.
     """
     missing = sorted(set(expected) - set(found))
     if missing:
         raise ModelError(
-            f"The checkpoint {folder} lacks {_named(missing)}; it is incomplete or of another architecture."
+            f"The checkpoint {folder} lacks {_listed(missing)}; it is incomplete or has another architecture."
         )
     unexpected = sorted(
         set(found) - set(expected) - {*tensor_names.UNUSED, tensor_names.HEAD, tensor_names.NEWLINE}
     )
     if unexpected:
         raise ModelError(
-            f"The checkpoint {folder} holds {_named(unexpected)}, which this architecture does not have."
+            f"The checkpoint {folder} holds {_listed(unexpected)}, which this architecture does not have."
         )
     for name, shape in expected.items():
         spare_rows = (
@@ -282,7 +309,7 @@ def check_tensors(expected: Mapping[str, Shape], found: Mapping[str, Shape], fol
         )
         if found[name] != shape and not spare_rows:
             raise ModelError(
-                f"The checkpoint {folder} holds {name} as {list(found[name])}; its config and tokenizer ask for {list(shape)}."
+                f"The checkpoint {folder} holds {name} as {list(found[name])}; its config and tokenizer need {list(shape)}."
             )
 
 
@@ -294,7 +321,7 @@ def fill_model(
     dtype: torch.dtype,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Put a checkpoint's tensors into an empty model, one at a time, after the strict check."""
+    """Check a checkpoint's tensors, then copy them into an empty model, one at a time."""
     expected = expected_shapes(model, config)
     check_tensors(expected, checkpoint.weights.shapes, checkpoint.folder)
     tensors = {}
@@ -319,17 +346,17 @@ def _open_base(folder: Path, spec: EngineSpec) -> Checkpoint:
     base = spec.base
     named = open_adapter(folder).settings.base_name if is_adapter(folder) else ""
     if base is None and named:
-        base = next((place for place in (Path(named), folder.parent / named) if place.is_dir()), None)
+        base = next((path for path in (Path(named), folder.parent / named) if path.is_dir()), None)
     if base is None:
         trained_on = f" (it was trained on {named!r})" if named else ""
         raise ModelError(
-            f"{folder} holds an adapter or a projector alone; give its base, a LLaVA checkpoint{trained_on}, with base= "
-            "or --base, or merge the two first: videopath model merge."
+            f"{folder} holds only an adapter or a projector: give its base, a LLaVA checkpoint{trained_on}, with base= or "
+            "--base."
         )
     base_folder = resolve(base, accept_licence=spec.accept_licence)
     if is_adapter(base_folder) or is_projector(base_folder):
         raise ModelError(
-            f"The base {base_folder} is an adapter or a projector itself; give a whole LLaVA checkpoint."
+            f"The base {base_folder} is itself an adapter or a projector: give a whole LLaVA checkpoint."
         )
     return open_checkpoint(base_folder)
 
@@ -356,8 +383,8 @@ def _with_adapter(folder: Path, base: Checkpoint, base_layer: BaseLayer) -> Chec
     )
     if tensor_names.HEAD in adapter.targets and merged.config().text_config.get("tie_word_embeddings"):
         raise ModelError(
-            f"The adapter in {folder} changes {tensor_names.HEAD}, which is one with the embeddings in this base "
-            "(tie_word_embeddings); merge it with PEFT first."
+            f"The adapter in {folder} changes {tensor_names.HEAD}, but this base shares that tensor with its embeddings "
+            "(tie_word_embeddings): merge it with PEFT first."
         )
     return merged
 
@@ -379,8 +406,8 @@ def _with_projector(folder: Path, base: Checkpoint) -> Checkpoint:
     )
 
 
-def _named(tensors: list[str], most: int = 3) -> str:
-    more = f" and {len(tensors) - most} more" if len(tensors) > most else ""
-    return (
-        f"the tensors {', '.join(tensors[:most])}{more}" if len(tensors) > 1 else f"the tensor {tensors[0]}"
-    )
+def _listed(tensors: list[str], limit: int = 3) -> str:
+    if len(tensors) == 1:
+        return f"the tensor {tensors[0]}"
+    more = f" and {len(tensors) - limit} more" if len(tensors) > limit else ""
+    return f"the tensors {', '.join(tensors[:limit])}{more}"

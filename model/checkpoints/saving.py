@@ -17,9 +17,17 @@ from videopath.model.checkpoints import tensor_names
 
 
 def save_original(network: Network, folder: Path | str, dtype: torch.dtype = torch.float16) -> Path:
-    """Write weights, config, generation config and tokenizer of ``network`` in the original layout; return the folder.
+    """Write a network in the original layout: weights, config, generation config and tokenizer.
 
-    Each file is whole or absent; files of other names in the folder stay. Tied embeddings are stored once.
+    Each file is written completely or not at all. Other files in the folder stay. Tied embeddings are stored once.
+
+    Args:
+        network: The network.
+        folder: The folder; it is created if needed.
+        dtype: Number format to write. The original always writes float16.
+
+    Returns:
+        ``folder``.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +41,7 @@ def save_original(network: Network, folder: Path | str, dtype: torch.dtype = tor
 def write_original_settings(
     config: LlavaConfig, tokenizer: Any, vocabulary: int, dtype: torch.dtype, folder: Path
 ) -> None:
-    """Write what a checkpoint in the original layout holds beside its weights; config.json comes last."""
+    """Write the files of the original layout other than the weights; config.json is written last."""
     save_tokenizer(tokenizer, folder)
     write_json(folder / "generation_config.json", config.generation_config())
     settings = {
@@ -46,7 +54,7 @@ def write_original_settings(
 
 
 def original_tensors(network: Network, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """The network's tensors under their original names, on the CPU in ``dtype``."""
+    """Return the network's tensors under their original names, on the CPU in ``dtype``."""
     tied = bool(network.config.text_config.get("tie_word_embeddings", False))
     tensors: dict[str, torch.Tensor] = {}
     for module_name, tensor in network.model.state_dict().items():
@@ -60,7 +68,7 @@ def original_tensors(network: Network, dtype: torch.dtype) -> dict[str, torch.Te
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Write a tokenizer's files into ``folder``, each whole or not at all."""
+    """Write a tokenizer's files into ``folder``, each completely or not at all."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".tokenizer.") as temporary:
         tokenizer.save_pretrained(temporary)
         for file in Path(temporary).iterdir():
@@ -68,5 +76,5 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a readable JSON file, whole or not at all."""
+    """Write an indented JSON file, completely or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

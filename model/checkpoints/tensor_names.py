@@ -1,6 +1,6 @@
-"""Tensor names: the original LLaVA-NeXT layout is the one that everything is merged and checked under.
+"""Tensor names. Checkpoints are merged and checked under the names of the original LLaVA-NeXT layout.
 
-Hugging Face's layout has two spellings: that of transformers 5 modules and that of files written for version 4.
+Hugging Face's layout has two spellings: the modules of transformers 5, and files written for version 4.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ PROJECTOR = "model.mm_projector."
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
 TEMPORAL = "model.temporal_attention."
-"""Not of the original: the optional attention between frames."""
+"""The optional attention between frames; the original has none."""
 UNUSED = (TOWER + "post_layernorm.weight", TOWER + "post_layernorm.bias")
-"""Stored by the original, never used: the tower's last kept layer is read before this norm."""
+"""The original stores these tensors but never uses them: features are read before this norm."""
 
-# original prefix → prefix of transformers 5's modules; longer ones first where one begins another
+# original prefix → prefix of transformers 5's modules; a longer prefix stands before its own beginning
 _TO_MODULE = (
     (TOWER, "model.vision_tower."),
     (PROJECTOR + "0.", "model.multi_modal_projector.linear_1."),
@@ -51,17 +51,17 @@ _FROM_FILES = (
 
 
 def to_module(name: str) -> str:
-    """The name of an original tensor in transformers 5's ``LlavaOnevisionForConditionalGeneration``."""
+    """Return the name of an original tensor in transformers 5's ``LlavaOnevisionForConditionalGeneration``."""
     return _renamed(name, _TO_MODULE)
 
 
 def to_file(name: str) -> str:
-    """The name of an original tensor in the files of a Hugging Face checkpoint."""
+    """Return the name of an original tensor in the files of a Hugging Face checkpoint."""
     return _renamed(name, _TO_FILE)
 
 
 def to_original(name: str) -> str:
-    """The original name of a tensor of a Hugging Face layout, either spelling; unknown names stay as they are."""
+    """Return the original name of a tensor of the Hugging Face layout, in either spelling; other names stay."""
     if name.startswith(TOWER):
         return name
     for pairs in (_FROM_FILES, tuple((module, original) for original, module in _TO_MODULE)):

@@ -1,7 +1,7 @@
-"""Tensors of a checkpoint, under their original names, read one at a time.
+"""Tensors of a checkpoint under their original names, read one at a time.
 
-``FileWeights`` reads files; ``Overlaid`` lets some tensors take the place of others. LoRA is in ``lora.py``. Only
-headers are read until a tensor is asked for, so the memory needed is that of the tensor.
+``FileWeights`` reads files. ``OverlaidWeights`` replaces some tensors of a base by others. ``MergedWeights`` in
+:mod:`videopath.model.lora.adapter` adds a LoRA. At first only headers are read, so the memory needed is that of one tensor.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHARD = re.compile(r"(?P<stem>[\w.]+?)-\d+-of-(?P<whole>\d+)\.(?P<ending>safete
 
 
 class CheckpointWeights(Protocol):
-    """Named tensors that are read on demand."""
+    """Named tensors that are read when they are needed."""
 
     @property
     def shapes(self) -> Mapping[str, Shape]: ...
@@ -46,7 +46,7 @@ class CheckpointWeights(Protocol):
     def dtypes(self) -> Mapping[str, torch.dtype]: ...
 
     def read(self, name: str) -> torch.Tensor:
-        """The tensor on the CPU."""
+        """Read a tensor to the CPU."""
         ...
 
 
@@ -59,7 +59,15 @@ class _Entry:
 
 
 class FileWeights:
-    """Tensors of safetensors or PyTorch files; ``rename`` gives a stored key its original name (none: leave it out)."""
+    """Tensors of safetensors or PyTorch files.
+
+    Args:
+        files: The files.
+        rename: Returns the original name for a stored key; ``None`` leaves the tensor out.
+
+    Raises:
+        ModelError: A file is missing or damaged, or two files hold the same tensor.
+    """
 
     def __init__(
         self, files: list[Path], rename: Callable[[str], str | None] = tensor_names.to_original
@@ -73,9 +81,7 @@ class FileWeights:
                 if name is None:
                     continue
                 if name in self._entries:
-                    raise ModelError(
-                        f"{file} holds the tensor {name} that {self._entries[name].file} holds already."
-                    )
+                    raise ModelError(f"{file} and {self._entries[name].file} both hold the tensor {name}.")
                 self._entries[name] = entry
 
     @property
@@ -87,7 +93,7 @@ class FileWeights:
         return {name: entry.dtype for name, entry in self._entries.items()}
 
     def key_of(self, name: str) -> str:
-        """The key under which a tensor is stored."""
+        """Return the key under which a tensor is stored."""
         return self._entries[name].key
 
     def read(self, name: str) -> torch.Tensor:
@@ -102,9 +108,7 @@ class FileWeights:
 
     def _entries_of(self, file: Path) -> Iterator[_Entry]:
         if not file.is_file():
-            raise ModelError(
-                f"The weight file {file} is missing; the checkpoint is incomplete, copy or download it again."
-            )
+            raise ModelError(f"The weight file {file} is missing: copy or download the checkpoint again.")
         if file.suffix == ".safetensors":
             yield from _safetensors_entries(file)
             return
@@ -114,7 +118,16 @@ class FileWeights:
 
 
 class OverlaidWeights:
-    """``over`` takes the place of the tensors of the same name in ``base``; each must be there, in the same shape."""
+    """A base with some of its tensors replaced.
+
+    Args:
+        base: The base.
+        over: The tensors that replace those of the same name; each must be in the base with the same shape.
+        what: Name of ``over`` in error messages.
+
+    Raises:
+        ModelError: A tensor does not fit the base.
+    """
 
     def __init__(self, base: CheckpointWeights, over: CheckpointWeights, what: str) -> None:
         self._base, self._over = base, over
@@ -144,9 +157,10 @@ class OverlaidWeights:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a checkpoint folder: one file, or all that its index names.
+    """Return the weight files of a checkpoint folder: one file, or all files of its index.
 
-    Raises ``ModelError`` where there are none.
+    Raises:
+        ModelError: The folder has no weights, or shards without their index.
     """
     for name in _WEIGHT_FILES:
         index = folder / f"{name}.index.json"
@@ -154,15 +168,14 @@ def weight_files(folder: Path) -> list[Path]:
             return _indexed_files(index)
         if (folder / name).is_file():
             return [folder / name]
-    _refuse_shards_without_index(folder)
+    _reject_shards_without_index(folder)
     raise ModelError(
         f"{folder} holds no weights: expected {' or '.join(_WEIGHT_FILES)} (or their .index.json), "
         "adapter_model.* or mm_projector.bin."
     )
 
 
-def _refuse_shards_without_index(folder: Path) -> None:
-    """Name parts of weights that no index tells the contents of."""
+def _reject_shards_without_index(folder: Path) -> None:
     shards = loose_shards(folder)
     if not shards:
         return
@@ -171,24 +184,24 @@ def _refuse_shards_without_index(folder: Path) -> None:
     whole, index = int(parts["whole"]), f"{parts['stem']}.{parts['ending']}.index.json"
     raise ModelError(
         f"{folder} holds {len(shards)} of {whole} shards of weights ({shards[0]}{' …' if len(shards) > 1 else ''}) but "
-        f"no {index}, which says what each of them holds; download the index{'' if len(shards) == whole else ' and the missing shards'} "
+        f"no {index}, which lists their tensors: download the index{'' if len(shards) == whole else ' and the missing shards'} "
         "as well."
     )
 
 
 def loose_shards(folder: Path) -> list[str]:
-    """Names of files that are parts of weights, sorted."""
+    """Return the names of the shards in a folder, sorted."""
     return sorted(path.name for path in folder.glob("*-of-*") if _SHARD.fullmatch(path.name))
 
 
 def _indexed_files(index: Path) -> list[Path]:
     mapping = read_json(index).get("weight_map")
     if not isinstance(mapping, dict) or not mapping:
-        raise ModelError(f"{index} has no weight_map; the checkpoint is damaged, copy or download it again.")
+        raise ModelError(f"{index} has no weight_map: copy or download it again.")
     strange = [file for file in mapping.values() if not _is_file_name(file)]
     if strange:
         raise ModelError(
-            f"{index} names {str(strange[0])[:80]!r}, which is no file beside it; the checkpoint is damaged, copy or download it again."
+            f"{index} names {str(strange[0])[:80]!r}, which is no file beside it: copy or download it again."
         )
     return sorted({index.parent / file for file in mapping.values()})
 
@@ -198,17 +211,21 @@ def _is_file_name(value: Any) -> bool:
 
 
 def load_bin(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a PyTorch file, mapped rather than read where its format allows; code in it is never run."""
+    """Load the tensors of a PyTorch file; they are memory-mapped if its format allows. Code in the file is never run.
+
+    Raises:
+        ModelError: The file is damaged, or it holds other objects than plain tensors.
+    """
     try:
         try:
             content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # files from before PyTorch 1.6 cannot be mapped
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - torch's unpickler raises whatever the damaged bytes lead it to
+    except Exception as error:  # noqa: BLE001 - torch's unpickler may raise anything for damaged bytes
         raise _unreadable(file, error) from error
     if not isinstance(content, dict) or not all(map(_is_plain, content.values())):
         raise ModelError(
-            f"{file} does not hold named, plain tensors alone; it is not a weight file of a LLaVA checkpoint."
+            f"{file} holds other objects than named, plain tensors; it is not a weight file of a LLaVA checkpoint."
         )
     return {str(key): tensor for key, tensor in content.items()}
 
@@ -223,11 +240,15 @@ def _is_plain(tensor: Any) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of a checkpoint; ``ModelError`` names the file where it is none."""
+    """Read a JSON object from a file of a checkpoint.
+
+    Raises:
+        ModelError: The file is missing or is not a JSON object.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing; a checkpoint folder needs it.") from error
+        raise ModelError(f"{path} is missing: a checkpoint folder needs it.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path} cannot be read as JSON ({reason_of(error)}); copy or download it again."
@@ -253,7 +274,7 @@ def _safetensors_entries(file: Path) -> Iterator[_Entry]:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of what an error of a library says, cut to the length of a sentence."""
+    """Return the first line of a library's error, cut to the length of a sentence."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
     return first.encode(errors="backslashreplace").decode()
 

@@ -1,4 +1,4 @@
-"""The SHA-256 of a checkpoint's weights, as reports name them."""
+"""The SHA-256 of a checkpoint's weights, by which reports name them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from videopath.core.files import sha256_file, sha256_text, write_text
 from videopath.core.settings import home_folder
 
-_REMEMBERED_FROM = 64 << 20  # bytes; hashing less takes no longer than looking it up
+_REMEMBERED_FROM = 64 << 20  # bytes; a smaller file is hashed as fast as its hash is looked up
 _CACHE = Path("cache", "weights_sha256.json")
 
 
 def weights_sha256(files: Sequence[Path]) -> str:
-    """Of one file its SHA-256; of several the SHA-256 of what ``sha256sum`` prints for them, sorted by name."""
+    """Return the hash of weight files.
+
+    It is the SHA-256 of a single file; for several files it is the SHA-256 of the output of ``sha256sum``, sorted by name.
+    """
     if len(files) == 1:
         return _hash(files[0])
     lines = [f"{_hash(file)}  {file.name}\n" for file in sorted(files, key=lambda file: (file.name, file))]
@@ -23,7 +26,7 @@ def weights_sha256(files: Sequence[Path]) -> str:
 
 
 def _hash(file: Path) -> str:
-    """The hash of one file; of a large one it is remembered in the home folder for as long as the file is unchanged."""
+    """Return the SHA-256 of a file. For a large file it is kept in the home folder until the file changes."""
     state = file.stat()
     if state.st_size < _REMEMBERED_FROM:
         return sha256_file(file)
@@ -31,7 +34,7 @@ def _hash(file: Path) -> str:
     remembered = _remembered()
     if key not in remembered:
         remembered[key] = sha256_file(file)
-        with suppress(OSError):  # a home that cannot be written to costs time, nothing else
+        with suppress(OSError):  # without a writable home folder, the file is hashed again next time
             write_text(home_folder() / _CACHE, json.dumps(remembered, indent=1) + "\n", private=True)
     return remembered[key]
 

@@ -1,9 +1,9 @@
-"""Folding a LoRA, or a projector of stage 0, into its base, and the proof that nothing was lost.
+"""Merging of a LoRA or a stage-0 projector into its base, and the check of the result.
 
-The merge itself is float32 arithmetic, W + scale · B A, rounded once to the number format that is written. The proof has two
-parts. PEFT merges each layer by its own code, and the weights must be the same. Then three networks read the same picture
-and question, and their probabilities are compared at every position of the text: the base with the adapter beside it, as in
-training; the merged network before it is rounded; and the checkpoint as it was written.
+The merge is float32 arithmetic, W + scale · B A, rounded once to the number format that is written. The check has two
+parts. First, PEFT merges each layer with its own code, and the weights must be the same. Then three networks read the same
+frames and question, and their probabilities are compared at every position of the text: the base with the adapter beside
+it, as in training; the merged network before it is rounded; and the written checkpoint.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from videopath.model.lora.peft_merge import SAME, largest_difference_from_peft
 from videopath.model.prompts.template import build_prompt, tokenise
 
 EXACT, ROUNDED = 1e-3, 0.2
-"""The largest total variation distance of a position's probabilities that float32, and rounding to 16 bits, explain."""
+"""The largest total variation distance at a position that float32 arithmetic, and rounding to 16 bits, can explain."""
 
 _QUESTION = "Describe the histological findings in this tissue, then give the best diagnosis."
 _FRAMES = 2
@@ -35,20 +35,21 @@ _FRAMES = 2
 
 @dataclass(frozen=True)
 class MergeCheck:
-    """How a merged checkpoint answers, against its base with the adapter beside it."""
+    """A merged checkpoint compared with its base and the adapter beside it."""
 
     positions: int
     exact: float
-    """Total variation distance of the distributions over the vocabulary before rounding, where it is largest; 0 to 1."""
+    """Largest total variation distance of the probabilities over the vocabulary, before rounding; 0 to 1."""
     rounded: float
-    """The same of the checkpoint as it was written."""
+    """The same for the written checkpoint."""
     same: int
-    """Positions at which the most likely token of the written checkpoint is that of the unmerged one."""
+    """Positions at which the written and the unmerged network have the same most likely token."""
     peft: float | None = None
-    """The largest difference of a weight from PEFT's own merge, as a share of its layer's largest; none: no adapter."""
+    """Largest difference of a weight from PEFT's own merge, as a share of its layer's largest weight; ``None`` for a
+    projector."""
 
     def __str__(self) -> str:
-        of_peft = (
+        peft_sentence = (
             ""
             if self.peft is None
             else f" PEFT's own merge differs by at most {self.peft:.2g} of a layer's largest weight."
@@ -56,7 +57,7 @@ class MergeCheck:
         return (
             f"Checked on {self.positions} positions: probabilities differ by at most {self.exact:.2g} in float32 and "
             f"{self.rounded:.2g} as written (total variation); the most likely token is the same on {self.same}."
-            + of_peft
+            + peft_sentence
         )
 
 
@@ -118,12 +119,12 @@ def _difference_from_peft(checkpoint: Checkpoint) -> float | None:
 
 
 def _total_variation(one: torch.Tensor, other: torch.Tensor) -> float:
-    """The largest total variation distance of rows ``[positions, vocabulary]``."""
+    """Return the largest total variation distance of two rows, ``[positions, vocabulary]``."""
     return float(0.5 * (one - other).abs().sum(dim=1).max())
 
 
 def _unmerged(checkpoint: Checkpoint) -> Network:
-    """The base with what was trained beside the adapter, and the adapter as a second path of each of its layers; float32."""
+    """Return the base, float32, with the other trained tensors and the adapter as a second path of its layers."""
     assert checkpoint.base is not None
     if checkpoint.layout != "lora":
         return load_network(_in_float32(checkpoint.folder, checkpoint.base.folder))
@@ -157,7 +158,7 @@ def _second_path(down: torch.Tensor, up: torch.Tensor) -> Callable[..., torch.Te
 
 @torch.inference_mode()
 def _probabilities(network: Network) -> torch.Tensor:
-    """Probabilities ``[positions, vocabulary]`` behind every token of a question about noise that is always the same."""
+    """Return the probabilities ``[positions, vocabulary]`` after each token of a question about fixed noise frames."""
     size = network.config.image_size
     frames = np.random.default_rng(0).integers(0, 256, (_FRAMES, size, size, 3), dtype=np.uint8)
     ids = tokenise(network.tokenizer, build_prompt(_QUESTION))

@@ -1,7 +1,7 @@
-"""A LoRA in PEFT's own key names, with the base it goes with in Hugging Face's layout.
+"""Export of a LoRA with PEFT's own key names, together with its base in Hugging Face's layout.
 
-An adapter of the original's training has the original's tensor names. PEFT on the network as transformers names it finds
-none of its own in there and loads it without a word, every B zero.
+An adapter of the original's training has the original's tensor names. PEFT on transformers' modules finds none of its
+names in it, and loads it without an error but with every B at zero.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from videopath.model.inference.spec import EngineSpec, ModelSource
 from videopath.model.lora.adapter import ADAPTER_CONFIG, ADAPTER_PREFIX, Adapter, MergedWeights
 
 BASE = "base"
-"""The folder of the base below that of the adapter."""
+"""Folder of the base inside the adapter's folder."""
 
 
 def export_adapter(
@@ -60,7 +60,7 @@ def export_adapter(
             f"{spec.model} is not a LoRA: there is no adapter to write (model convert writes other layouts)."
         )
     if target.exists() and any(target.iterdir()):
-        raise InputError(f"{target} is there already; give a new folder for the adapter.")
+        raise InputError(f"{target} exists already: give a new folder for the adapter.")
     convert(replace(checkpoint, weights=merged.base), target / BASE, progress=progress, tell=tell)
     with replaced_on_success(target / "adapter_model.safetensors") as part:
         save_file(_tensors(merged.adapter), part, metadata={"format": "pt"})
@@ -69,7 +69,7 @@ def export_adapter(
 
 
 def _module(target: str) -> str:
-    """The module of a target in transformers' network."""
+    """Return the module of a target in transformers' network."""
     return tensor_names.to_module(target).removesuffix(".weight")
 
 
@@ -114,7 +114,7 @@ def _settings(adapter: Adapter, checkpoint: Checkpoint, base: Path) -> dict[str,
 
 
 def _targets(adapter: Adapter, checkpoint: Checkpoint) -> list[str]:
-    """Short names of the layers, as servers expect them, where these name exactly the adapter's; else the whole names."""
+    """Return the short names of the layers, as servers expect them; the full names if the short ones match other layers."""
     changed = {_module(target) for target in adapter.targets}
     network = empty_model(checkpoint.config(), len(checkpoint.tokenizer()))
     linear = {name for name, module in network.named_modules() if isinstance(module, nn.Linear)}

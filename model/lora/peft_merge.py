@@ -1,7 +1,7 @@
-"""The merge of an adapter by PEFT itself, against which ours is checked: another code, another formula.
+"""The merge of an adapter by PEFT itself; our own merge is checked against it.
 
-PEFT sees each changed layer by the name that the adapter's own file has for it, so that its settings, patterns and
-matrices mean what they mean there, whatever the names of the whole network are.
+PEFT gets each changed layer under the name in the adapter's own file, so settings, patterns and matrices fit whatever the
+names in the whole network are.
 """
 
 from __future__ import annotations
@@ -18,19 +18,27 @@ from videopath.model.checkpoints.weights import CheckpointWeights
 from videopath.model.lora.adapter import ADAPTER_PREFIX, Adapter
 
 SAME = 1e-5
-"""The largest difference, as a share of a layer's largest weight, that the order of float32 sums explains."""
+"""The largest difference, as a share of a layer's largest weight, that the order of float32 sums can explain."""
 _AT_ONCE = 1 << 28  # weights
 
 
 def largest_difference_from_peft(
     adapter: Adapter, base: CheckpointWeights, merged: CheckpointWeights
 ) -> float:
-    """The largest difference of any merged weight from PEFT's own merge, as a share of its layer's largest weight.
+    """Return the largest difference of a merged weight from PEFT's own merge, as a share of its layer's largest weight.
 
-    About a gigabyte of layers is in memory at a time. Raises ``ModelError`` where PEFT cannot merge the adapter.
+    About 1 GB of layers is in memory at a time.
+
+    Args:
+        adapter: The adapter.
+        base: The weights before the merge.
+        merged: The weights after our merge.
+
+    Raises:
+        ModelError: PEFT cannot merge the adapter.
     """
     largest = 0.0
-    with torch.random.fork_rng(devices=[]):  # PEFT begins each adapter at random before it reads it
+    with torch.random.fork_rng(devices=[]):  # PEFT draws random weights before it reads the adapter
         for targets in _groups(adapter.targets, base):
             weights = {target: base.read(target).float() for target in targets}
             for target, expected in _merged_by_peft(adapter, weights).items():
@@ -82,7 +90,7 @@ def _merged_by_peft(adapter: Adapter, weights: dict[str, torch.Tensor]) -> dict[
 
 
 def _tree_of(weights: dict[str, torch.Tensor]) -> nn.Module:
-    """A tree of modules with nothing but linear layers at dotted names."""
+    """Return modules with only linear layers, at dotted names."""
     root = nn.Module()
     for module, weight in weights.items():
         *path, last = module.split(".")

@@ -137,7 +137,7 @@ def test_nothing_half_written_stays(
     assert list(target.parent.iterdir()) == []
     target.mkdir()
     (target / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         convert(source, target)
     with pytest.raises(InputError, match="float7"):
         convert(source, tmp_path / "x", dtype="float7")

@@ -493,7 +493,7 @@ def test_answers_are_the_originals(shared: Path, case: str) -> None:
 
 
 def test_a_folder_becomes_an_engine(tmp_path: Path, network: Network) -> None:
-    from videopath.model.checkpoints.loading import save_original
+    from videopath.model.checkpoints.saving import save_original
 
     folder = save_original(network, tmp_path / "small", dtype=torch.float32)
     bare = load_engine(folder, device="cpu").info

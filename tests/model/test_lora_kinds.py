@@ -190,5 +190,5 @@ def test_an_adapter_of_a_head_that_is_one_with_the_embeddings_is_refused(
         {f"{stem}A.weight": torch.ones(4, 32), f"{stem}B.weight": torch.ones(rows, 4)},
         folder / "adapter_model.safetensors",
     )
-    with pytest.raises(ModelError, match="one with the embeddings"):
+    with pytest.raises(ModelError, match="shares that tensor with its embeddings"):
         open_checkpoint(EngineSpec(folder, base=base))

@@ -15,11 +15,12 @@ from videopath.model import load_engine, nano, open_clip
 from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.conversion import convert
 from videopath.model.checkpoints.inspection import inspect
-from videopath.model.checkpoints.loading import load_network, save_original
+from videopath.model.checkpoints.loading import load_network
+from videopath.model.checkpoints.saving import save_original
 from videopath.model.inference.spec import EngineSpec
 from videopath.training.recipe import VisualRules
-from videopath.training.transfer.parts import choose
-from videopath.training.transfer.start import ruled
+from videopath.training.transfer.parts import make_trainable
+from videopath.training.transfer.start import apply_rules
 
 NANO = Path(nano.__file__).parent
 
@@ -41,7 +42,7 @@ def _seen(network: Network, frames: np.ndarray) -> torch.Tensor:
 
 def _learned(network: Network) -> Network:
     """With the block, as if it had learned something."""
-    ruled(network, VisualRules(temporal_heads=4), seed=5)
+    apply_rules(network, VisualRules(temporal_heads=4), seed=5)
     torch.manual_seed(1)
     torch.nn.init.normal_(network.model.model.temporal_attention.attention.out_proj.weight, std=0.2)
     return network
@@ -51,7 +52,7 @@ def test_a_checkpoint_that_gets_the_block_sees_exactly_as_before(
     network: Network, frames: np.ndarray
 ) -> None:
     before = _seen(network, frames)
-    ruled(network, VisualRules(temporal_heads=4))
+    apply_rules(network, VisualRules(temporal_heads=4))
     assert torch.equal(_seen(network, frames), before)
     assert network.config.temporal_heads == 4
 
@@ -97,15 +98,15 @@ def test_the_engine_answers_with_it_as_the_network_sees(
 
 
 def test_the_part_that_learns_is_named_temporal(network: Network) -> None:
-    ruled(network, VisualRules(temporal_heads=4))
-    names = choose(network, ("temporal",))
+    apply_rules(network, VisualRules(temporal_heads=4))
+    names = make_trainable(network, ("temporal",))
     assert names
     assert all(name.startswith("model.temporal_attention.") for name in names)
 
 
 def test_heads_that_do_not_divide_are_told(network: Network, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not divide"):
-        ruled(network, VisualRules(temporal_heads=3))
+        apply_rules(network, VisualRules(temporal_heads=3))
     network.config = replace(network.config, temporal_heads=0)
     folder = save_original(network, tmp_path / "checkpoint")
     settings = folder / "config.json"
