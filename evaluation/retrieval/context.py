@@ -1,8 +1,8 @@
-"""What the rules of the context are worth: the evidence that they choose, and that without each of them.
+"""Measure the rules of the context: the evidence that they choose, with and without each rule.
 
-The questions of :mod:`videopath.evaluation.retrieval.measurement` are asked as the agent asks, with their site and without
-their own patient, slide or field. Of what is found the rules choose the evidence; it is judged twice: against the true
-diagnosis, and, with every record of the true diagnosis hidden, by how much that must be wrong is still shown.
+The questions of :mod:`videopath.evaluation.retrieval.measurement` are asked like the agent's: with their site, and without their own
+patient, slide or field. The rules choose the evidence from the hits. It is judged twice: against the true diagnosis; and, with all
+records of the true diagnosis hidden, by how much evidence is shown although all of it must be wrong.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from videopath.tools.context import ContextRules, fit_of, neighbours_of
 from videopath.tools.retrieve import SEARCH_DEPTH
 
 MOST = 5
-"""Pieces of evidence at most, as the agent's policy has it."""
+"""Largest number of pieces of evidence, as in the agent's policy."""
 
 METRICS = ("right", "most right", "present", "wrong, hidden")
-"""Of a question's evidence, each in [0, 1]:
+"""Values of a question's evidence, each in [0, 1]:
 
-- ``right``: share with the true diagnosis; 0 where there is no evidence.
-- ``most right``: whether the true diagnosis has the largest part of it; of equal parts the best fitting record decides.
-- ``present``: whether any of it has the true diagnosis.
-- ``wrong, hidden``: evidence over :data:`MOST` when no record of the true diagnosis can be found; less is better.
+- ``right``: share with the true diagnosis; 0 without evidence.
+- ``most right``: whether the true diagnosis has the largest part. On ties the best fitting record decides.
+- ``present``: whether any piece has the true diagnosis.
+- ``wrong, hidden``: evidence divided by :data:`MOST` when no record of the true diagnosis can be found; less is better.
 """
 
 RULES_OFF: dict[str, dict[str, float]] = {
@@ -38,10 +38,10 @@ RULES_OFF: dict[str, dict[str, float]] = {
     "no copies": {"copy_words": 1.01},
     "no rival": {"rival": 1.01},
 }
-"""The rule of the context that is switched off → the values that do it; the first is the default, all of them on."""
+"""Rule that is switched off → settings that do it. The first entry, the default, has all rules on."""
 
 _ALL_OFF = {name: value for off in RULES_OFF.values() for name, value in off.items()}
-_HIDDEN_DEPTH = 1000  # records that are looked through for those of another diagnosis
+_HIDDEN_DEPTH = 1000  # records that are searched for those of another diagnosis
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,33 @@ class ContextRow:
     """The evidence under one setting of the rules."""
 
     setting: str
-    """One of :data:`RULES_OFF`, or "no rule"."""
+    """An entry of :data:`RULES_OFF`, or "no rule"."""
     figures: dict[str, Estimate]
     kept: float
     """Mean number of pieces of evidence."""
     gained: dict[str, Estimate] | None
-    """The default less this setting, question by question; none for the default itself."""
+    """The default less this setting, question by question; None for the default itself."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """A question and the records that its evidence is chosen from."""
+    """A question, and the records from which its evidence is chosen."""
 
     question: Question
     hits: list[Hit]
     hidden: list[Hit]
-    """The same were there no record of the true diagnosis."""
+    """The same, with every record of the true diagnosis hidden."""
 
 
 def candidates(asked: RetrievalSet) -> Iterator[Candidates]:
-    """What is found for each question that has a site and a diagnosis, one by one: the searches take the time."""
+    """Search for each question that has a site and a diagnosis, one by one. The searches take the time."""
     return (
         _candidates(asked, question) for question in asked.questions if question.site and question.diagnosis
     )
 
 
 def context_rows(asked: RetrievalSet, found: Sequence[Candidates]) -> list[ContextRow]:
-    """A row for the default, for each rule switched off and for all of them; empty where nothing was asked."""
+    """Return a row for the default, for each rule switched off, and for all rules off; empty without questions."""
     judged: dict[str, dict[str, Ranked]] = {}
     kept: dict[str, float] = {}
     for name, off in {**RULES_OFF, "no rule": _ALL_OFF}.items() if found else ():
@@ -114,7 +114,7 @@ def _candidates(asked: RetrievalSet, question: Question) -> Candidates:
 
 
 def _evidence(hits: Sequence[Hit], question: Question, rules: ContextRules) -> list[Hit]:
-    """The hits that the rules keep, best fitting first."""
+    """Return the hits that the rules keep, best fitting first."""
     kept = {found.id for found in neighbours_of(hits, question.site, MOST, rules) if found.kept}
     fits = fit_of(hits, question.site)
     ordered = sorted(zip(fits, hits, strict=True), key=lambda pair: -pair[0])
@@ -123,7 +123,9 @@ def _evidence(hits: Sequence[Hit], question: Question, rules: ContextRules) -> l
 
 def _judged(asked: RetrievalSet, one: Candidates, evidence: Sequence[Hit], wrong_hidden: int) -> Ranked:
     right = [_is_right(asked, one.question, hit) for hit in evidence]
-    parts = Counter(asked.members[hit.record.id].diagnosis for hit in evidence)  # in the order of their best
+    parts = Counter(
+        asked.members[hit.record.id].diagnosis for hit in evidence
+    )  # ordered by their best record
     largest = parts.most_common(1)
     return Ranked(
         one.question.cluster,

@@ -1,8 +1,8 @@
-"""What retrieval does to the agent's answers: helped, hurt or unchanged against the blind answer.
+"""Measure what retrieval does to the agent's answers: helped, hurt or unchanged against the blind answer.
 
-The whole agent runs on each held-out clip with its site given and the clip's own group excluded. It diagnoses twice,
-before it has seen any similar case (blind) and with those that it kept: helped is right after wrong, hurt is wrong
-after right. Intervals are Wilson's; p is McNemar's exact test on the clips that changed sides.
+The whole agent runs on each held-out clip with its site; the clip's own group is excluded. It diagnoses twice: before it sees similar
+cases (blind), and with the kept ones. Helped means right after wrong; hurt means wrong after right. Intervals are Wilson's; p is
+McNemar's exact test on the clips that changed.
 """
 
 from __future__ import annotations
@@ -42,47 +42,51 @@ class EffectOutcome:
     blind: str
     final: str
     kept: int
-    """Similar cases that the model was shown."""
+    """Number of similar cases that the model saw."""
     kept_right: int
-    """Those of them that have the true diagnosis."""
+    """Number of these with the true diagnosis."""
     confidence: float
     abstained: bool
 
     @property
     def blind_right(self) -> bool:
-        """Whether the answer before retrieval is the true one."""
+        """Whether the answer before retrieval is right."""
         return normalised_label(self.blind) == normalised_label(self.truth)
 
     @property
     def right(self) -> bool:
-        """Whether the answer after retrieval is the true one."""
+        """Whether the answer after retrieval is right."""
         return normalised_label(self.final) == normalised_label(self.truth)
 
 
 @dataclass(frozen=True)
-class Change:
-    """What became of some clips."""
+class AnswerChange:
+    """How the answers to some clips changed."""
 
     clips: int
     blind: Share
-    """Right before retrieval."""
+    """Share of right answers before retrieval."""
     final: Share
-    """Right after it."""
+    """Share of right answers after retrieval."""
     helped: Share
     hurt: Share
     unchanged: Share
     p: float
-    """McNemar's exact test; 1 where nothing changed. Clips of one field are taken for independent."""
+    """McNemar's exact test; 1 if nothing changed. Clips of one field are treated as independent."""
     kept_right: Share
-    """Of the similar cases that were kept, those with the true diagnosis."""
+    """Share of kept similar cases with the true diagnosis."""
 
     @classmethod
-    def of(cls, outcomes: Sequence[EffectOutcome]) -> Change:
-        """The shares over these clips. Raises ``InputError`` for none."""
+    def of(cls, outcomes: Sequence[EffectOutcome]) -> AnswerChange:
+        """Return the shares over these clips.
+
+        Raises:
+            InputError: There is no clip.
+        """
         from scipy.stats import binomtest
 
         if not outcomes:
-            raise InputError("No clip was diagnosed: the data folder holds none on this side of the split.")
+            raise InputError("No clip was diagnosed: the data folder has no tile on this side of the split.")
         helped = [o.right and not o.blind_right for o in outcomes]
         hurt = [o.blind_right and not o.right for o in outcomes]
         changed = sum(helped) + sum(hurt)
@@ -104,31 +108,31 @@ class Effect:
     """The effect of one set-up."""
 
     setup: str
-    """Knowledge base, and the rule of the context that was switched off."""
-    all: Change
-    by_kept: dict[int, Change]
-    """Number of similar cases that were kept → the clips with so many."""
+    """Knowledge base, and the rule of the context that is switched off."""
+    all: AnswerChange
+    by_kept: dict[int, AnswerChange]
+    """Number of kept similar cases → the clips with that number."""
 
     @classmethod
     def of(cls, setup: str, outcomes: Sequence[EffectOutcome]) -> Effect:
-        """The effect over these clips."""
+        """Return the effect over these clips."""
         parts: dict[int, list[EffectOutcome]] = defaultdict(list)
         for outcome in outcomes:
             parts[outcome.kept].append(outcome)
-        by_kept = {kept: Change.of(part) for kept, part in sorted(parts.items())}
-        return cls(setup, Change.of(outcomes), by_kept)
+        by_kept = {kept: AnswerChange.of(part) for kept, part in sorted(parts.items())}
+        return cls(setup, AnswerChange.of(outcomes), by_kept)
 
     def to_json(self) -> dict[str, object]:
-        """Plain JSON."""
+        """Return plain JSON."""
         return asdict(self)
 
 
 def setups(
     engine: Engine, base: KnowledgeBase, looks: int, home: Path, *, each_rule: bool = False
 ) -> Iterator[tuple[str, DiagnosticAgent]]:
-    """(name, agent) without similar cases, with the starter's and with those of a knowledge base of tiles.
+    """Return (name, agent): without similar cases, with the starter's, and with those of a knowledge base of tiles.
 
-    ``each_rule``: the last two also with each rule of the context switched off. Each agent is to be closed.
+    With ``each_rule`` the last two also run with each rule of the context switched off. The caller closes each agent.
     """
     usual = Policy(max_looks=looks, accept_uncalibrated=True)
     yield (
@@ -146,9 +150,9 @@ def setups(
 def measure_effect(
     agents: Mapping[str, DiagnosticAgent], samples: Iterable[Sample]
 ) -> Iterator[EffectOutcome]:
-    """Diagnose each sample's clip with each agent; outcomes come as they are known.
+    """Diagnose each sample's clip with each agent. Outcomes come one by one.
 
-    The agents share one model: what one of them has asked of it is not asked again.
+    The agents share one model; an answer to the same question is reused.
     """
     for sample in samples:
         with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +163,7 @@ def measure_effect(
 
 
 def summarise_effect(outcomes: Sequence[EffectOutcome]) -> list[Effect]:
-    """The effect of each set-up, in the order in which they come."""
+    """Return the effect of each set-up, in order."""
     by_setup: dict[str, list[EffectOutcome]] = defaultdict(list)
     for outcome in outcomes:
         by_setup[outcome.setup].append(outcome)
@@ -167,7 +171,7 @@ def summarise_effect(outcomes: Sequence[EffectOutcome]) -> list[Effect]:
 
 
 def _diagnosed(agent: DiagnosticAgent, sample: Sample, clip: Path, journal: Path) -> CaseReport:
-    """The agent's report; the case goes on from the answers in ``journal``, which afterwards holds its own as well."""
+    """Return the agent's report. The case continues from the answers in ``journal``, which then holds its own as well."""
     case_id = agent.begin(clip, site=sample.site, exclude=(sample.group,))
     own = agent.library.folder(case_id) / JOURNAL_NAME
     if journal.exists():

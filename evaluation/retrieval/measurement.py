@@ -1,8 +1,8 @@
-"""How good retrieval is: each question asked of each view alone and of their fusion, with and without exclusion.
+"""Measure retrieval: each question is asked of each view alone and of their fusion, with and without exclusion.
 
-A record is relevant by diagnosis or by site: it has the question's own. What belongs to the question's own patient,
-slide or field is excluded by its name, as the agent does; asked without exclusion, the same questions show what such
-a leak would seem to be worth. Metrics and intervals: :mod:`videopath.evaluation.retrieval.ranking`.
+A record is relevant by diagnosis or by site if it has that of the question. Records of the question's own patient, slide or field are
+excluded by name, as the agent does. Without exclusion the same questions show how much such a leak would seem to be worth. Metrics and
+intervals: :mod:`videopath.evaluation.retrieval.ranking`.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ _TRIED: dict[View, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Member:
-    """What is known of a record of the knowledge base that is searched."""
+    """Facts of a record of the searched knowledge base."""
 
     diagnosis: str
-    """Its diagnosis, or the family of diagnoses that counts as the same."""
+    """Diagnosis, or the family of diagnoses that counts as the same."""
     site: str | None
     cluster: str
-    """Its patient, slide or field."""
+    """Patient, slide or field."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A case that similar ones are looked for."""
+    """A case for which similar ones are searched."""
 
     id: str
     cluster: str
     diagnosis: str
     site: str | None
     text: str
-    """Its description, made without the site."""
+    """Description, made without the site."""
     text_at_site: str
-    """Its description, made with the site given; the same where nobody was told of it."""
+    """Description, made with the site; the same if no site was given."""
     own: tuple[str, ...]
     """Names by which its own records are excluded."""
     asks: str | None = None
-    """The record that is the question itself: never an answer, whatever is excluded."""
+    """The record that is the question itself. It is never an answer."""
     image: np.ndarray | None = field(default=None, repr=False)
     """float32 [clips, dimension]."""
     fingerprints: np.ndarray | None = field(default=None, repr=False)
@@ -78,19 +78,19 @@ class RetrievalSet:
     name: str
     base: KnowledgeBase
     members: dict[str, Member]
-    """By the record's id."""
+    """Record id → facts."""
     questions: list[Question]
     known: dict[tuple[object, ...], list[str]] = field(default_factory=dict, repr=False)
-    """What each view found for a question, asked in one way."""
+    """(question, view, way of asking) → ids that the view found."""
 
     @cached_property
     def names(self) -> list[str]:
-        """Ids of the records, in their order."""
+        """Ids of the records, in order."""
         return [record.id for record in self.base]
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Where each id stands in that order."""
+        """Id → index in that order."""
         return {name: place for place, name in enumerate(self.names)}
 
 
@@ -99,9 +99,9 @@ class Way:
     """How the questions are asked."""
 
     site_given: bool
-    """The site filters the records, and the model was told it when it described the clip."""
+    """Whether the site filters the records and was given to the model for its description."""
     excluded: bool
-    """The question's own patient, slide or field is excluded."""
+    """Whether the question's own patient, slide or field is excluded."""
 
 
 WAYS = (Way(False, True), Way(True, True), Way(False, False), Way(True, False))
@@ -109,10 +109,10 @@ WAYS = (Way(False, True), Way(True, True), Way(False, False), Way(True, False))
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one way of asking one view, or the fusion."""
+    """The figures of one view or the fusion, asked in one way."""
 
     system: str
-    """A view, several with "+", :data:`FUSED` or :data:`FITTED`."""
+    """A view, several joined by "+", :data:`FUSED` or :data:`FITTED`."""
     weights: ViewWeights
     way: Way
     relevance: Relevance
@@ -123,7 +123,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """One system less another, on the same questions."""
+    """The difference of two systems on the same questions."""
 
     system: str
     less: str
@@ -138,7 +138,7 @@ class Leak:
 
     without: Share
     by_frames: Share | None
-    """Where nearly the same frames alone are excluded; none where the questions have no frames."""
+    """The share if only nearly identical frames are excluded; None if the questions have no frames."""
     by_names: Share
 
 
@@ -166,7 +166,7 @@ class RetrievalSummary:
     fit: Fit | None
 
     def to_json(self) -> dict[str, object]:
-        """Plain JSON."""
+        """Return plain JSON."""
         plain = {name: value for name, value in asdict(self).items() if name != "knowledge"}
         return {**plain, "metrics": list(METRICS), "knowledge": self.knowledge.model_dump(mode="json")}
 
@@ -174,9 +174,13 @@ class RetrievalSummary:
 def evaluate_retrieval(
     asked: RetrievalSet, fit: Fit | None = None
 ) -> Iterator[tuple[Row, dict[str, Ranked]]]:
-    """Each row with its questions' values, as they are known. Raises ``InputError`` where there is no question."""
+    """Return each row with the values of its questions, one by one.
+
+    Raises:
+        InputError: There is no question.
+    """
     if not asked.questions:
-        raise InputError(f"No question of {asked.name} is on this side of the split: use more of the data.")
+        raise InputError(f"No question of {asked.name} is on this side of the split. Use more of the data.")
     for way in WAYS:
         for system, weights in systems(asked, fit).items():
             rankings = {
@@ -194,7 +198,7 @@ def evaluate_retrieval(
 def summarise_retrieval(
     asked: RetrievalSet, rows: Sequence[tuple[Row, dict[str, Ranked]]], fit: Fit | None = None
 ) -> RetrievalSummary:
-    """The figures with their differences: the fusion less every other system, the fitted one less the fusion."""
+    """Return the figures with their differences: the fusion less every other system, the fitted one less the fusion."""
     return RetrievalSummary(
         name=asked.name,
         knowledge=asked.base.info(),
@@ -208,7 +212,7 @@ def summarise_retrieval(
 
 
 def systems(asked: RetrievalSet, fit: Fit | None = None) -> dict[str, ViewWeights]:
-    """What is compared: each view, the fusion by the default weights, each view left out of it, and the fitted one."""
+    """Return the compared systems: each view, the default fusion, the fusion without each view, and the fitted one."""
     views = views_of(asked)
     compared = {"+".join(some): usual_weights(some) for some in _parts(views)}
     compared[FUSED] = usual_weights(views)
@@ -218,19 +222,19 @@ def systems(asked: RetrievalSet, fit: Fit | None = None) -> dict[str, ViewWeight
 
 
 def usual_weights(views: Sequence[View]) -> ViewWeights:
-    """The default weights of these views alone; 1 each where the default of all of them is 0."""
+    """Return the default weights of these views; 1 each if all of them are 0 by default."""
     usual = {view: ViewWeights().of(view) for view in views}
     return _weights(usual if any(usual.values()) else dict.fromkeys(views, 1.0))
 
 
 def views_of(asked: RetrievalSet) -> list[View]:
-    """The views in which the questions can be asked."""
+    """Return the views in which the questions can be asked."""
     images = asked.base.image_encoder is not None and all(q.image is not None for q in asked.questions)
     return [view for view in VIEWS if view != "image" or images]
 
 
 def names_found(asked: RetrievalSet, question: Question, weights: ViewWeights, way: Way) -> list[str]:
-    """Ids of the first ten records, best first."""
+    """Return the ids of the first ten records, best first."""
     query = Query(
         text=question.text_at_site if way.site_given else question.text,
         image=question.image,
@@ -241,13 +245,13 @@ def names_found(asked: RetrievalSet, question: Question, weights: ViewWeights, w
 
 
 def fit_weights(asked: RetrievalSet) -> Iterator[tuple[ViewWeights, float, float]]:
-    """(weights, nDCG@10 by diagnosis without the site, the same with it) for a small grid of weights."""
+    """Return (weights, nDCG@10 by diagnosis without the site, the same with it) for a small grid of weights."""
     views = views_of(asked)
     seen: set[tuple[float, ...]] = set()
     for values in product(*(_TRIED[view] for view in views)):
         largest = max(values)
         scaled = tuple(value / largest for value in values) if largest else ()
-        if scaled and scaled not in seen:  # weights that are multiples of each other rank alike
+        if scaled and scaled not in seen:  # weights that are multiples of each other give the same ranks
             seen.add(scaled)
             weights = _weights(dict(zip(views, values, strict=True)))
             without, given = (_mean_ndcg(asked, weights, way) for way in WAYS[:2])
@@ -255,15 +259,15 @@ def fit_weights(asked: RetrievalSet) -> Iterator[tuple[ViewWeights, float, float
 
 
 def chosen_weights(grid: Iterable[tuple[ViewWeights, float, float]], questions: int) -> Fit:
-    """The best weights of a grid by nDCG@10 without the site; of equal ones those with fewer views."""
+    """Return the best weights of a grid by nDCG@10 without the site. On ties fewer views win."""
     ordered = sorted(grid, key=lambda row: (-round(row[1], 9), sum(row[0].of(view) > 0 for view in VIEWS)))
     if not ordered:
-        raise InputError("No weights were tried: the questions have neither texts nor clips.")
+        raise InputError("No weights were tried, since the questions have neither texts nor clips.")
     return Fit(grid=ordered, chosen=ordered[0][0], questions=questions)
 
 
 def leak(asked: RetrievalSet) -> Leak:
-    """How often a question's own records are among the first ten, by what is excluded."""
+    """Return how often a question's own records are among the first ten, by what is excluded."""
     weights = usual_weights(views_of(asked))
     framed = all(question.fingerprints is not None for question in asked.questions)
     return Leak(
@@ -288,9 +292,9 @@ def _own_found(asked: RetrievalSet, weights: ViewWeights, *, by_name: bool, by_f
 
 
 def _others_found(asked: RetrievalSet, question: Question, query: Query, weights: ViewWeights) -> list[str]:
-    """Ids of the first ten records but the question's own: what ``KnowledgeBase.find`` gives, view by view.
+    """Return the ids of the first ten records without the question's own: the same as ``KnowledgeBase.find``, view by view.
 
-    The same questions are asked with many weights, so what each view finds is kept.
+    The same questions are asked with many weights, so the hits of each view are cached.
     """
     rankings = {
         view: [(asked.places[name], 0.0) for name in _found_by(asked, question, query, view)]
@@ -302,7 +306,7 @@ def _others_found(asked: RetrievalSet, question: Question, query: Query, weights
 
 
 def _found_by(asked: RetrievalSet, question: Question, query: Query, view: View) -> list[str]:
-    """Ids of what one view finds, as deep as the fusion looks."""
+    """Return the ids that one view finds, as deep as the fusion looks."""
     key = (question.id, query.text, query.site, query.exclude, query.fingerprints is not None, view)
     if key not in asked.known:
         hits = asked.base.find(query, VIEW_DEPTH, _weights({view: 1.0})).hits
@@ -311,32 +315,32 @@ def _found_by(asked: RetrievalSet, question: Question, query: Query, view: View)
 
 
 def _weights(values: Mapping[View, float]) -> ViewWeights:
-    """These weights, and 0 for every other view."""
+    """Return these weights, with 0 for every other view."""
     return ViewWeights(**{view: values.get(view, 0.0) for view in VIEWS})
 
 
 def _parts(views: Sequence[View]) -> Iterator[tuple[View, ...]]:
-    """Each view alone, then any two of three."""
+    """Return each view alone, then any two of three."""
     for count in range(1, len(views)):
         yield from combinations(views, count)
 
 
 def _ways(asked: RetrievalSet, way: Way) -> list[Question]:
-    """The questions that can be asked in this way: those with a site, where it is given."""
+    """Return the questions that can be asked in this way: with the site, only those that have one."""
     return [question for question in asked.questions if question.site or not way.site_given]
 
 
 def _relevances(way: Way) -> tuple[Relevance, ...]:
-    """With the site given every record is of the same site."""
+    """Return the kinds of relevance. With the site given, every record has the same site."""
     return ("diagnosis",) if way.site_given else ("diagnosis", "site")
 
 
 def _judged(
     asked: RetrievalSet, rankings: dict[str, list[str]], way: Way, relevance: Relevance
 ) -> dict[str, Ranked]:
-    """Values of the questions that can be answered rightly and wrongly.
+    """Return the values of questions that can be answered both rightly and wrongly.
 
-    With the site given, a site that has one diagnosis alone is left out: every answer would be right.
+    With the site given, sites with a single diagnosis are left out: every answer would be right.
     """
     by_key: dict[str, list[str]] = defaultdict(list)
     rivals: dict[str | None, set[str]] = defaultdict(set)
@@ -359,7 +363,7 @@ def _judged(
 
 
 def _key(one: Member | Question, way: Way, relevance: Relevance) -> str:
-    """What a question and its relevant records have in common; empty: relevant to nothing."""
+    """Return what a question and its relevant records share; empty: no record is relevant."""
     if relevance == "site":
         return one.site or ""
     return f"{one.site}: {one.diagnosis}" if way.site_given and one.diagnosis else one.diagnosis

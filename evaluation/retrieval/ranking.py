@@ -1,17 +1,16 @@
-"""Figures of ranked lists: recall, success, reciprocal rank and nDCG by trec_eval, with intervals over patients.
+"""Metrics of ranked lists: recall, success, reciprocal rank and nDCG by trec_eval, with intervals over patients.
 
-The measures are those of trec_eval (Buckley and Voorhees) as ``pytrec_eval`` binds it (Van Gysel and de Rijke,
-SIGIR 2018). All are taken over the first :data:`DEPTH` places:
+The metrics are those of trec_eval (Buckley and Voorhees), bound by ``pytrec_eval`` (Van Gysel and de Rijke, SIGIR 2018). All use
+the first :data:`DEPTH` ranks:
 
-- ``recall@k``: hits among the first k over min(k, relevant records). A diagnosis often has hundreds of records and no
-  list of k can hold them all; so that 1 is always possible, recall is capped at k. Where at least k records are
-  relevant it is the same as precision@k.
+- ``recall@k``: hits among the first k divided by min(k, relevant records). A diagnosis often has hundreds of records, which no list of
+  k can hold; the cap makes 1 reachable. With at least k relevant records it equals precision@k.
 - ``success@k``: whether at least one of the first k is relevant.
-- ``mrr@10``: 1 / place of the first relevant record; 0 where the first ten hold none.
-- ``ndcg@10``: Järvelin and Kekäläinen (TOIS 2002) with gain 1 for a relevant record; the ideal list is full of them.
+- ``mrr@10``: 1 / rank of the first relevant record; 0 if the first ten have none.
+- ``ndcg@10``: Järvelin and Kekäläinen (TOIS 2002) with gain 1 for a relevant record; the ideal list has only relevant ones.
 
-Questions about one patient, slide or field are not independent: the 95% intervals are percentiles of a bootstrap that
-draws whole patients (or groups), and a difference is that of the same questions asked in two ways.
+Questions about one patient, slide or field are not independent. So the 95% intervals come from a bootstrap that draws whole patients or
+groups, and differences pair the same questions.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ METRICS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Ranked:
-    """A question's values, and which cluster it belongs to."""
+    """The values of one question, and its cluster."""
 
     cluster: str
     values: dict[str, float]
-    """Name of the metric → value in [0, 1]."""
+    """Metric → value in [0, 1]."""
 
 
 def judged(
@@ -46,9 +45,12 @@ def judged(
     relevant: Mapping[str, Collection[str]],
     clusters: Mapping[str, str],
 ) -> dict[str, Ranked]:
-    """Question → its values. ``rankings``: question → ids, best first; those beyond ten are not looked at.
+    """Return the values of each question.
 
-    Questions with no relevant record have no value and are left out.
+    Args:
+        rankings: Question → record ids, best first. Ids beyond the tenth are ignored.
+        relevant: Question → ids of relevant records. Questions without one are left out.
+        clusters: Question → patient, slide or field.
     """
     require("pytrec_eval", "pytrec-eval-terrier", "benchmark", "An evaluation of retrieval")
     from pytrec_eval import RelevanceEvaluator
@@ -73,7 +75,7 @@ def judged(
 
 
 def figures(ranked: Mapping[str, Ranked], metrics: Sequence[str] = METRICS) -> dict[str, Estimate]:
-    """Metric → its mean over the questions."""
+    """Return metric → mean over the questions."""
     clusters = [one.cluster for one in ranked.values()]
     return {
         metric: Estimate.of([one.values[metric] for one in ranked.values()], clusters) for metric in metrics
@@ -83,7 +85,7 @@ def figures(ranked: Mapping[str, Ranked], metrics: Sequence[str] = METRICS) -> d
 def differences(
     ranked: Mapping[str, Ranked], other: Mapping[str, Ranked], metrics: Sequence[str] = METRICS
 ) -> dict[str, Estimate]:
-    """Metric → mean of ``ranked`` minus ``other`` over the questions of both, question by question."""
+    """Return metric → mean of ``ranked`` minus ``other``, paired over the questions of both."""
     both = [question for question in ranked if question in other]
     clusters = [ranked[question].cluster for question in both]
     return {
@@ -100,7 +102,7 @@ _CUT_LIST = ",".join(map(str, CUTS))
 
 
 def _values(found: Mapping[str, float], relevant: int) -> dict[str, float]:
-    """trec_eval's values by our names; all 0 for an empty list, of which it has none."""
+    """Return trec_eval's values under our names; all 0 for an empty list, which trec_eval leaves out."""
     recall = {f"recall@{cut}": found.get(f"P_{cut}", 0.0) * cut / min(cut, relevant) for cut in CUTS}
     success = {f"success@{cut}": found.get(f"success_{cut}", 0.0) for cut in CUTS}
     return {

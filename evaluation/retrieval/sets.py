@@ -1,10 +1,10 @@
-"""The two sets on which retrieval is measured, with the knowledge bases and questions that they need.
+"""The two sets on which retrieval is measured, with their knowledge bases and questions.
 
-Tiles: every tile is a record as an expert would leave it (the image, the description that follows from its diagnosis
-and what is measured on it); the questions are the clips of held-out tiles, with the model's own description.
-WSI-Bench (Liang et al. 2024, arXiv:2412.02141): conversations on TCGA slides; each description asks for the others.
+Tiles: every tile is a record like an expert's (the image, a description by its diagnosis and measurements). The questions are the clips
+of held-out tiles with the model's own descriptions. WSI-Bench (Liang et al. 2024, arXiv:2412.02141): conversations about TCGA slides;
+each description searches for the others.
 
-What takes minutes is kept in a folder and used again while data, model and embedder are the same:
+Results that take minutes are stored in a folder and reused while data, model and embedder stay the same:
 
     tiles-<hash>/, wsi-<hash>/     knowledge bases
     clips-<hash>.jsonl             the model's descriptions and vectors of clips, one line each
@@ -47,54 +47,58 @@ if TYPE_CHECKING:
     from videopath.model.inference.engine import Engine
 
 _DESCRIPTION_TOKENS = 256
-_LAYOUT = 1  # of what is kept; with another number it is made anew
+_LAYOUT = 1  # format of stored results; another number makes them again
 
 
 class SeenClip(BaseModel):
-    """What the model makes of the clip of one tile, as it is kept."""
+    """The model's description and vectors of one tile's clip, as stored."""
 
     model_config = ConfigDict(extra="forbid")
 
     tile: str
-    """Within the data folder."""
+    """Path within the data folder."""
     description: str
     description_at_site: str
-    """Asked with the site given."""
+    """The description with the site given."""
     vectors: list[list[float]]
-    """[clips, dimension] by the viewer."""
+    """[clips, dimension], by the viewer."""
     fingerprints: str
-    """Hexadecimal, of every frame in eight orientations."""
+    """Hexadecimal fingerprints of every frame in eight orientations."""
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """The tiles of a data folder, the model that looks at them, and where what takes minutes is kept."""
+    """The tiles of a data folder, the model that looks at them, and the folder of stored results."""
 
     data: Path
     engine: Engine
     viewer_in: Callable[[Path], Viewer]
-    """A viewer with the engine's tower, of the media in a folder."""
+    """Viewer with the engine's tower, for the media in a folder."""
     folder: Path
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """All tiles. Raises ``InputError`` where the folder has no manifest."""
+        """Read all tiles.
+
+        Raises:
+            InputError: The folder has no manifest.
+        """
         return corpus.read_tiles(self.data)
 
     @cached_property
     def key(self) -> str:
-        """Changes with the data, the model, and what records say."""
+        """Return a key that changes with the data, the model, and the texts of the records."""
         manifest, viewer = sha256_file(self.data / "manifest.csv"), self.viewer_in(self.data)
         models = (self.engine.info.weights_sha256, viewer.sha256, DEFAULT_SHA256)
         return _key(manifest, *models, *descriptions.every_sentence())
 
     def base(self, progress: Progress | None = None) -> KnowledgeBase:
-        """The knowledge base of all tiles, built where it is not kept yet."""
+        """Return the knowledge base of all tiles; it is built if it is not stored yet."""
         records = (tile_record(sample, self.data) for sample in self.samples)
         return _kept_base(self.folder / f"tiles-{self.key}", records, progress, self.viewer_in(self.data))
 
     def seen(self, samples: Sequence[Sample]) -> Iterator[SeenClip]:
-        """What the model makes of each tile's clip; kept as it comes, so that a stopped run goes on."""
+        """Describe each tile's clip. Results are stored one by one, so that a stopped run goes on."""
         file = JsonLines(self.folder / f"clips-{self.key}.jsonl")
         known = {clip.tile: clip for clip in _kept_clips(file)}
         for sample in samples:
@@ -127,7 +131,7 @@ class Tiles:
 
 
 class RememberingEmbedder:
-    """The default embedder, for questions that are asked in many ways: each text alone is embedded once."""
+    """The default embedder with a cache: questions are asked in many ways, and each text is embedded once."""
 
     def __init__(self) -> None:
         from videopath.knowledge.index.embedder import Embedder
@@ -141,7 +145,7 @@ class RememberingEmbedder:
         )
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Texts to vectors, float32 [len(texts), dimension], each of length 1."""
+        """Embed texts as float32 [len(texts), dimension], each of length 1."""
         if len(texts) != 1:
             return self._embedder.encode(texts, progress)
         if texts[0] not in self._known:
@@ -150,7 +154,7 @@ class RememberingEmbedder:
 
 
 def tile_record(sample: Sample, data: Path) -> InstructionRecord:
-    """A tile as the record that an expert would leave of it; always the same for the same tile."""
+    """Return a tile as an expert's record; the same tile gives the same record."""
     name = sample.path.relative_to(data).as_posix()
     rng = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:16], 16))
     measured = measure(corpus.load_images([sample])[0][None])
@@ -169,7 +173,7 @@ def tile_record(sample: Sample, data: Path) -> InstructionRecord:
 def tiles_set(
     tiles: Tiles, base: KnowledgeBase, samples: Sequence[Sample], seen: Iterable[SeenClip]
 ) -> RetrievalSet:
-    """Questions about the clips of these tiles, to the knowledge base of all tiles."""
+    """Return questions about the clips of these tiles to the knowledge base of all tiles."""
     members = {
         sample.path.relative_to(tiles.data).as_posix(): Member(sample.diagnosis, sample.site, sample.group)
         for sample in tiles.samples
@@ -179,20 +183,24 @@ def tiles_set(
 
 
 def wsi_base(text: Path, folder: Path, progress: Progress | None = None) -> KnowledgeBase:
-    """The knowledge base of a file of conversations, built where it is not kept yet. Raises ``InputError`` for none."""
+    """Return the knowledge base of a file of conversations; it is built if it is not stored yet.
+
+    Raises:
+        InputError: There is no such file.
+    """
     if not text.is_file():
         raise InputError(
-            f"There are no WSI-Bench conversations at {text}: name their file with --text, or use --set tiles."
+            f"There are no WSI-Bench conversations at {text}. Name their file with --text, or use --set tiles."
         )
     key = _key(sha256_file(text), DEFAULT_SHA256)
     return _kept_base(folder / f"wsi-{key}", read_records(text), progress, None)
 
 
 def wsi_set(base: KnowledgeBase, side: HeldOutSide, per_class: int, words: int = 1) -> RetrievalSet:
-    """Every description of so many words asks for the other records; its diagnosis is split off and not asked with.
+    """Return questions from every description of at least so many words. Its diagnosis is removed from the question.
 
-    The same TCGA project counts as the same diagnosis. Patients are put on one side or the other by their hashes.
-    Records of no TCGA slide are searched, but neither asked nor relevant.
+    Records of the same TCGA project count as the same diagnosis. The hash of a patient decides the side. Records without a TCGA slide are
+    searched, but are neither questions nor relevant.
     """
     members = {record.id: Member(_project(record), record.site, _patient(record)) for record in base}
     asked: dict[str, list[Question]] = defaultdict(list)
@@ -234,13 +242,17 @@ def _question_of(sample: Sample, clip: SeenClip) -> Question:
 
 
 def _kept_clips(file: JsonLines) -> Iterator[SeenClip]:
-    """The clips of earlier runs. Raises ``InputError`` for a damaged line."""
+    """Read the clips of earlier runs.
+
+    Raises:
+        InputError: A line is damaged.
+    """
     for number, line in enumerate(file.read(), start=1):
         try:
             yield SeenClip.model_validate_json(line)
         except ValidationError as error:
             raise InputError(
-                f"Line {number} of {file.path} is damaged: remove the file, it is made anew."
+                f"Line {number} of {file.path} is damaged. Remove the file; it is made again."
             ) from error
 
 
@@ -252,9 +264,7 @@ def _kept_base(
     embedder = RememberingEmbedder()
     try:
         return KnowledgeBase.open(folder, embedder)
-    except (
-        KnowledgeError
-    ):  # there is none yet, or of an older format; the folder's name says what it is made of
+    except KnowledgeError:  # none yet, or an older format; the folder's name is a hash of its content
         return KnowledgeBase.build(folder, records, embedder, progress, viewer=viewer)
 
 
@@ -263,7 +273,7 @@ def _key(*parts: str) -> str:
 
 
 def _project(record: InstructionRecord) -> str:
-    """The TCGA project of a record's slide, such as "TCGA-LUSC"; empty for none."""
+    """Return the TCGA project of a record's slide, such as "TCGA-LUSC"; empty if there is none."""
     folder = record.media[0].path.split("/")[0] if record.media else ""
     return folder if folder.startswith("TCGA-") else ""
 

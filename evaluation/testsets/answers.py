@@ -1,7 +1,7 @@
-"""Answers to a test set: by the model alone, by the agent, and by the agent without similar cases.
+"""Answers of several systems to a test set.
 
-Every answer is written as it is known, so that a run that was stopped goes on. The model alone answers several questions side by side;
-the agent asks and weighs one case at a time.
+Every answer is written as soon as it is known, so that a stopped run can go on. The model alone can answer several questions side
+by side; the agent takes one case at a time.
 """
 
 from __future__ import annotations
@@ -34,67 +34,67 @@ _log = logging.getLogger(__name__)
 
 CONFIDENCE: dict[SystemName, str] = {
     "agent": "the agent's calibrated probability that its diagnosis is right",
-    "model": "the probability that the model gives to the words of its diagnosis after its own description; of an answer that names "
-    "none in that form, the geometric mean of its tokens' probabilities",
+    "model": "the probability that the model gives to the words of its diagnosis after its own description; for an answer without "
+    "a diagnosis in that form, the geometric mean of its tokens' probabilities",
     "blind": "the agent's calibrated probability that its diagnosis is right",
-    "cases": "how often such a vote is right, by what the knowledge base measured on itself",
+    "cases": "how often such a vote is right, as the knowledge base measured on itself",
     "colour": "the share of the ten nearest cases that have the diagnosis",
 }
 
-_LONGEST = 1024  # tokens of an answer of the model alone, as in the published protocol
-_LONGEST_DIAGNOSIS = 120  # characters of an answer that is a diagnosis and nothing else
+_LONGEST = 1024  # tokens, for the model alone, as in the published protocol
+_LONGEST_DIAGNOSIS = 120  # characters of a bare diagnosis
 
 
 class Answer(BaseModel):
-    """What a system said."""
+    """The answer of one system to one question."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     video: str
     group: str = ""
-    """Patient, case or slide; empty where the set names none."""
+    """Patient, case or slide; empty if the set names none."""
     question: str
     reference: str
     text: str = ""
     description: str = ""
-    """What it says of the findings, of systems that tell them apart from the diagnosis."""
+    """The findings, from systems that separate them from the diagnosis."""
     diagnosis: str = ""
-    """The diagnosis in short, of systems that name one."""
+    """The diagnosis in short, from systems that name one."""
     differential: list[Candidate] = Field(default_factory=list)
-    """The highest probability first; empty of systems that have none."""
+    """Highest probability first; empty for systems without a differential."""
     truth: str | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
     """Attribute → its true word."""
     confidence: float | None = None
-    """In [0, 1]; see :data:`CONFIDENCE`."""
+    """Confidence in [0, 1]; see :data:`CONFIDENCE`."""
     abstained: bool = False
     question_answered: bool | None = None
-    """Of the agent: whether a diagnosis, which is all that it says, answers the question."""
+    """From the agent: whether a diagnosis, its only kind of answer, answers the question."""
     seconds: float = 0.0
     error: str = ""
-    """Why there is no answer."""
+    """The reason, if there is no answer."""
 
     @property
     def cluster(self) -> str:
-        """What the bootstrap draws as a whole: the group, or the video."""
+        """The cluster that the bootstrap draws as a whole: the group, or the video."""
         return self.group or self.video
 
     @property
     def said(self) -> str:
-        """The diagnosis that it names, by the entity's own name; empty for none. A free answer is searched for names."""
+        """The diagnosis that the answer names, by the entity's own name; empty if none. A free answer is searched for names."""
         text = self.text.strip()
         bare = text if len(text) <= _LONGEST_DIAGNOSIS and "\n" not in text else ""
         return comparable_name(self.diagnosis or find_diagnosis(text) or bare)
 
     @property
     def right(self) -> bool:
-        """Whether it names the true diagnosis or another name of it; never where the set names none."""
+        """Whether the answer names the true diagnosis or a synonym; False if the set names no diagnosis."""
         return bool(self.truth) and self.said == comparable_name(self.truth or "")
 
 
 class Header(BaseModel):
-    """The first line of a file of answers: what they are answers to, and whose."""
+    """The first line of a file of answers: the set and the system that answered."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,23 +104,28 @@ class Header(BaseModel):
     model: str
     weights_sha256: str
     knowledge: str = ""
-    """SHA-256 of the agent's records; empty of systems that see none."""
+    """SHA-256 of the knowledge base's records; empty for systems that do not use them."""
     control: str = ""
-    """What was wrong with what it was shown or asked; empty: nothing."""
+    """Name of the control under which the questions were asked; empty if none."""
 
 
 Ask = Callable[[Item], Answer]
 AskSeveral = Callable[[Sequence[Item]], list[Answer]]
-"""An answer to each item; a video that cannot be read is an answer with an ``error``."""
+"""Answers each item. A video that cannot be read gives an answer with an ``error``."""
 
 
 @contextmanager
 def asking(
     system: SystemName, engine: Engine, knowledge: Any, home: Path, *, frames: int | None = None
 ) -> Iterator[Ask]:
-    """The system, ready to be asked. ``knowledge`` is the agent's; ``home`` keeps its cases while it is asked.
+    """Prepare a system that answers one item at a time.
 
-    ``frames``: per clip; none: the engine's own number.
+    Args:
+        system: Which system answers.
+        engine: The loaded model.
+        knowledge: Knowledge base of the agent, or None for the starter.
+        home: Folder for the agent's cases during the evaluation.
+        frames: Frames per clip; None for the engine's own number.
     """
     if system == "model":
         yield lambda item: _by_model(engine, item, frames or engine.info.frames)
@@ -141,7 +146,7 @@ def asking(
 def asking_several(
     system: SystemName, engine: Engine, knowledge: Any, home: Path, batch: int
 ) -> Iterator[AskSeveral]:
-    """The system, ready to be asked: ``model`` on this machine answers up to ``batch`` questions side by side, all else one."""
+    """Prepare a system that answers several items. A local ``model`` answers up to ``batch`` questions side by side, others one."""
     from videopath.model.inference.engine import AnswersTogether
 
     if system == "model" and batch > 1 and isinstance(engine, AnswersTogether):
@@ -152,22 +157,31 @@ def asking_several(
 
 
 def one_by_one(ask: Ask) -> AskSeveral:
-    """Asks items one after the other."""
+    """Turn a system that answers one item into one that answers several, one after the other."""
     return lambda items: [_answered(ask, item) for item in items]
 
 
 def check_judge() -> None:
-    """Raises ``InputError`` where the package that asks a judge is missing: asked before anything is answered."""
+    """Raise ``InputError`` if the package that calls a judge is missing. Checked before any question is asked."""
     require("openai", "openai", "benchmark", "A judge")
 
 
 def answer_all(
     items: Sequence[Item], ask: AskSeveral, header: Header, out: Path, batch: int = 1
 ) -> Iterator[Answer]:
-    """Every item's answer in their order, those that ``out`` holds already included; new ones are written there at once.
+    """Answer every item in order. New answers are written to ``out`` at once.
 
-    ``batch`` items are asked at a time. Raises ``InputError`` where ``out`` holds the answers of another set, system or model.
-    What has an ``error`` is asked again the next time.
+    Answers that ``out`` already holds are not asked for again, unless they have an ``error``.
+
+    Args:
+        items: The questions.
+        ask: The system.
+        header: What the answers belong to.
+        out: File of the answers.
+        batch: Number of items that are asked at a time.
+
+    Raises:
+        InputError: ``out`` holds the answers of another set, system or model.
     """
     known = {answer.id: answer for answer in _known(out, header) if not answer.error}
     lines = [header.model_dump_json(), *(answer.model_dump_json() for answer in known.values())]
@@ -183,7 +197,11 @@ def answer_all(
 
 
 def read_answers(path: Path) -> tuple[Header, list[Answer]]:
-    """A file of answers. Raises ``InputError`` where it is none."""
+    """Read a file of answers.
+
+    Raises:
+        InputError: The file is not a file of answers.
+    """
     try:
         first, *rest = whole_lines(path.read_bytes())
         return Header.model_validate_json(first), [
@@ -191,12 +209,16 @@ def read_answers(path: Path) -> tuple[Header, list[Answer]]:
         ]
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} is no file of answers of `videopath evaluate SET`: {first_line(error)}."
+            f"{path} is not a file of answers of `videopath evaluate SET`: {first_line(error)}."
         ) from error
 
 
 def header_of(path: Path, system: SystemName, info: EngineInfo, knowledge: Path | None) -> Header:
-    """What the answers to a set are headed by. Raises ``KnowledgeError`` where the agent's knowledge base is unusable."""
+    """Return the header for the answers of a system to a set.
+
+    Raises:
+        KnowledgeError: The knowledge base cannot be used.
+    """
     return Header(
         set=path.name,
         set_sha256=sha256_file(path),
@@ -208,7 +230,7 @@ def header_of(path: Path, system: SystemName, info: EngineInfo, knowledge: Path 
 
 
 def unanswered(item: Item) -> Answer:
-    """An answer in which nothing is said yet."""
+    """Return an answer without content yet."""
     return Answer(
         id=item.id,
         video=item.video.name,
@@ -237,10 +259,10 @@ def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
 
 
 def _together(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer]:
-    """The model's answers to several items: side by side, or one after the other where memory or one question forbids that."""
+    """Answer several items side by side, or one after the other if memory or one question does not allow it."""
     try:
         found = _side_by_side(engine, items)
-    except InputError:  # a question too long for the context: asked alone, it alone is an error
+    except InputError:  # one question is too long for the context; asked alone, only that one fails
         found = None
     except EngineError as error:
         if not error.retryable:
@@ -252,9 +274,9 @@ def _together(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer]:
 
 
 def _side_by_side(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer] | None:
-    """The answers, the seconds equal shares of all that it took; none where it took fewer frames to fit into memory.
+    """Answer side by side; each answer gets an equal share of the seconds. None if the frames had to be reduced to fit into memory.
 
-    Fewer frames that only the other clips made necessary would be another question than the one that is asked.
+    Fewer frames, needed only because of the other clips, would make it a different question.
     """
     from videopath.media.clip import open_clip
 
@@ -289,13 +311,15 @@ def _said(item: Item, session: Session, answer: Generation) -> Answer:
             "text": answer.text.strip(),
             "description": parts.description,
             "diagnosis": parts.diagnosis,
-            "confidence": _sureness(session, item.question, answer, parts),
+            "confidence": _model_confidence(session, item.question, answer, parts),
         }
     )
 
 
-def _sureness(session: Session, question: str, answer: Generation, parts: ParsedAnswer) -> float | None:
-    """The model's own confidence, see :data:`CONFIDENCE`; none of an engine that tells no probabilities."""
+def _model_confidence(
+    session: Session, question: str, answer: Generation, parts: ParsedAnswer
+) -> float | None:
+    """Return the model's own confidence, see :data:`CONFIDENCE`; None if the engine gives no probabilities."""
     if parts.diagnosis:
         start = f"{parts.description}\n{DIAGNOSIS_START}" if parts.description else DIAGNOSIS_START
         (score,) = session.score(question, [f" {parts.diagnosis}"], answer_start=start, reduce="sum")
@@ -306,7 +330,7 @@ def _sureness(session: Session, question: str, answer: Generation, parts: Parsed
 
 
 def _asking_cases(system: SystemName, engine: Engine, knowledge: Any) -> Ask:
-    """The similar cases alone: by their pictures, or by their colours."""
+    """Return the system of similar cases alone: by their pictures, or by their colours."""
     from videopath.evaluation.tiles.colour import colour_neighbours, colours_of
     from videopath.tools.retrieve import RetrieveTool
 
@@ -335,7 +359,7 @@ def _by_cases(tool: Any, item: Item) -> Answer:
 
 
 def _by_shares(item: Item, shares: Mapping[str, float]) -> Answer:
-    """An answer that is a differential and nothing else."""
+    """Return an answer that is only a differential."""
     label = next(iter(shares), "")
     return unanswered(item).model_copy(
         update={
@@ -378,8 +402,8 @@ def _known(out: Path, header: Header) -> list[Answer]:
             name for name in Header.model_fields if getattr(found, name) != getattr(header, name)
         )
         raise InputError(
-            f"{out} holds answers of {found.system} by {found.model} to {found.set}, not those that are asked for now "
-            f"({differing} differs): choose another --out."
+            f"{out} holds answers of {found.system} by {found.model} to {found.set}, which is another run "
+            f"({differing} differs). Choose another --out."
         )
     return answers
 

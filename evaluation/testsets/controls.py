@@ -1,9 +1,9 @@
-"""Controls that unmask a guesser: the same questions with something wrong in what is shown or asked.
+"""Controls that unmask a guesser: the same questions, with a deliberate fault in the video or the question.
 
-A system that looks at the video answers differently when it is blank or another case's, and alike when only the words of the question
-change; one that guesses from the question and from how often a diagnosis occurs does neither. Each control makes other items of the
-set's: the clip is written as PNG frames that the system would have sampled, so that blank, shuffled and single frames go the same way
-as any folder of frames. What is drawn is drawn by the question's id: always the same.
+A system that looks at the video changes its answer when the video is blank or another case's, and keeps it when only the wording
+changes. A system that guesses from the question and the frequency of diagnoses does neither. Each control derives items from those of
+the set. The clip is written as PNG frames, so that blank, shuffled and single frames take the usual way of a folder of frames. All
+random choices are seeded by the question's id.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from videopath.media.clip import open_clip
 from videopath.media.quality.stain import one_colour
 
 PAIRS: ControlName = "pairs"
-"""The one that asks nothing anew, see :mod:`videopath.evaluation.testsets.pairs`."""
+"""The control that asks no new question, see :mod:`videopath.evaluation.testsets.pairs`."""
 
 MEANINGS: dict[ControlName, str] = {
     "blank": "The video is one even white; who looks declines, and who answers as before has not looked.",
@@ -59,15 +59,15 @@ _OPENINGS = (
 
 @dataclass(frozen=True)
 class Changed:
-    """An item as it is asked under a control."""
+    """An item as a control asks it."""
 
     item: Item
     frames: Callable[[np.ndarray], np.ndarray] | None = None
-    """What becomes of the clip's frames uint8 [T, H, W, 3]; none: the video is shown as it is."""
+    """Change of the clip's frames, uint8 [T, H, W, 3]; None if the video is shown as it is."""
 
 
 def changed_items(control: ControlName, items: Sequence[Item]) -> list[Changed]:
-    """The items that a control (all but :data:`PAIRS`) applies to, as it changes them; of a set without diagnoses or sites none."""
+    """Return the items that a control (any but :data:`PAIRS`) applies to, changed; empty if the set lacks the diagnoses or sites it needs."""
     if control == "other-video":
         return _with_other_videos(items)
     changes: dict[str, Callable[[Item], Changed | None]] = {
@@ -82,9 +82,9 @@ def changed_items(control: ControlName, items: Sequence[Item]) -> list[Changed]:
 
 
 def asking_changed(changed: Sequence[Changed], ask: AskSeveral, frames: int) -> AskSeveral:
-    """Asks items as they were changed; their frames, ``frames`` of a clip, are written for as long as they are asked.
+    """Ask changed items. Their frames, ``frames`` of each clip, exist on disk while they are asked.
 
-    An item whose own video cannot be read is an answer with an ``error``.
+    A video that cannot be read gives an answer with an ``error``.
     """
     by_id = {one.item.id: one for one in changed}
 
@@ -104,7 +104,7 @@ def asking_changed(changed: Sequence[Changed], ask: AskSeveral, frames: int) -> 
 
 
 def paraphrased(item: Item) -> str:
-    """The question in other words: the set's own, or another opening of the usual ones; of any other a frame around it."""
+    """Return the question in other words: the set's own paraphrase, another usual opening, or the question in a frame of words."""
     if item.paraphrase:
         return item.paraphrase
     for opening, other in _OPENINGS:
@@ -117,7 +117,15 @@ def paraphrased(item: Item) -> str:
 def control_report(
     control: ControlName, system: SystemName, score: Sequence[Answer], under: Sequence[Answer], encode: Encode
 ) -> ControlReport:
-    """What a control says of a system. ``under``: its answers there; ``score``: those to the whole set, without it."""
+    """Return the report of one control on one system.
+
+    Args:
+        control: The control.
+        system: The system.
+        score: Its answers to the whole set, without the control.
+        under: Its answers under the control.
+        encode: Texts → unit vectors, for similarity.
+    """
     usual = {answer.id: answer for answer in score}
     before = [usual[answer.id] for answer in under]
     metric = "accuracy" if any(answer.truth for answer in under) else "similarity"
@@ -135,23 +143,23 @@ def control_report(
         questions=len(under),
         score=drawn["score"].estimate(),
         under=drawn["under"].estimate(),
-        difference=drawn["under"].less(drawn["score"]),
+        difference=drawn["under"].minus(drawn["score"]),
         same_answer=_share([same_answer(one, other) for one, other in pairs], first),
         declined=_share([bool(answer.error) or answer.abstained for answer in under], first),
     )
 
 
 def same_answer(one: Answer, other: Answer) -> bool:
-    """Whether two answers name the same diagnosis; where neither names any, whether they are equal word for word."""
+    """Return whether two answers name the same diagnosis, or are equal word for word if neither names one."""
     if one.error or other.error:
         return False
     return one.said == other.said if one.said or other.said else one.text == other.text
 
 
 def rivals(items: Sequence[Item]) -> np.ndarray:
-    """bool [n, n]: items of other groups and of diagnoses of which neither is the other's name or parent.
+    """Return bool [n, n]: pairs of items of different groups whose diagnoses are neither synonyms nor parents of each other.
 
-    At the same site, where both name one: a question that names its site tells cases of two sites apart without any video.
+    If both name a site, it must be the same: a site in the question would tell the cases apart without the video.
     """
     names = sorted({item.diagnosis for item in items if item.diagnosis})
     apart = np.array([[not (credit(one, other) or credit(other, one)) for other in names] for one in names])
@@ -171,7 +179,7 @@ def rivals(items: Sequence[Item]) -> np.ndarray:
 
 @contextmanager
 def _shown(changed: Changed, frames: int) -> Iterator[Item]:
-    """The item with its frames in a folder of the video's name."""
+    """Return the item with its frames in a folder of the video's name."""
     if changed.frames is None:
         yield changed.item
         return
@@ -187,7 +195,7 @@ def _shown(changed: Changed, frames: int) -> Iterator[Item]:
 
 
 def _with_other_videos(items: Sequence[Item]) -> list[Changed]:
-    """Without the items that have no rival."""
+    """Return items with a rival's video; items without a rival are left out."""
     changed = []
     for item, row in zip(items, rivals(items), strict=True):
         others = np.flatnonzero(row)
@@ -198,7 +206,7 @@ def _with_other_videos(items: Sequence[Item]) -> list[Changed]:
 
 
 def _with_wrong_site(item: Item, items: Sequence[Item]) -> Changed | None:
-    """Another site of the set, or any other where the set has but one; none for an item without a site."""
+    """Return another site of the set, or any other site if the set has one only; None for an item without a site."""
     if item.site is None:
         return None
     sites = sorted({other.site for other in items if other.site} - {item.site}) or sorted(
@@ -211,7 +219,7 @@ def _with_wrong_site(item: Item, items: Sequence[Item]) -> Changed | None:
 
 
 def _shuffled(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """In another order than they were, where there are two or more."""
+    """Return the frames in another order, if there are two or more."""
     order = rng.permutation(len(frames))
     if (order == np.arange(len(frames))).all():
         order = np.roll(order, 1)
@@ -219,7 +227,7 @@ def _shuffled(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drawn(name: str) -> np.random.Generator:
-    """Seeded by the question, so that a run that goes on draws as the first one did."""
+    """Return a generator seeded by the question, so that a resumed run draws the same."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
 
 

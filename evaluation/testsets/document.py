@@ -1,4 +1,4 @@
-"""From the answers of several systems to the document of an evaluation."""
+"""Build the document of an evaluation from the answers of several systems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from videopath.evaluation.stats.estimates import Share
 from videopath.evaluation.testsets.answers import CONFIDENCE, Answer
 from videopath.evaluation.testsets.controls import MEANINGS
 from videopath.evaluation.testsets.judge import Judge, Judgement
-from videopath.evaluation.testsets.metrics import MEASURES, Drawn, Draws, at_equal_coverage, draw_all, mcnemar
+from videopath.evaluation.testsets.metrics import (
+    MEASURES,
+    Draws,
+    MetricDraws,
+    at_equal_coverage,
+    draw_all,
+    mcnemar,
+)
 from videopath.evaluation.testsets.summary import (
     NOTHING,
     OTHER,
@@ -34,16 +41,16 @@ from videopath.model.inference.engine import EngineInfo
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one system said, and what a judge said of it."""
+class SystemAnswers:
+    """The answers of one system, and their judgements."""
 
     answers: Sequence[Answer]
     judgements: Sequence[Judgement] = ()
 
 
 @dataclass(frozen=True)
-class Controlled:
-    """What the controls say."""
+class ControlResults:
+    """The results of the controls."""
 
     asked: Sequence[ControlName] = ()
     reports: Sequence[ControlReport] = ()
@@ -61,22 +68,26 @@ class _Rated:
 class _Measured:
     """A system's answers as numbers, and the draws of every metric."""
 
-    said: Said
+    said: SystemAnswers
     found: Table
-    drawn: dict[str, Drawn] = field(repr=False)
+    drawn: dict[str, MetricDraws] = field(repr=False)
 
 
 def set_report(
     facts: SetFacts,
     info: EngineInfo,
-    said: Mapping[SystemName, Said],
+    said: Mapping[SystemName, SystemAnswers],
     encode: Encode,
     judge: Judge | None = None,
-    controlled: Controlled | None = None,
+    controlled: ControlResults | None = None,
 ) -> SetReport:
-    """The document. All systems must have been asked the same questions; raises ``InputError`` where they were not."""
+    """Build the document.
+
+    Raises:
+        InputError: The systems were not asked the same questions.
+    """
     measured = _measured(said, encode)
-    controlled = controlled or Controlled()
+    controlled = controlled or ControlResults()
     shown = {name for one in measured.values() for name in one.drawn}
     return SetReport(
         set=facts,
@@ -98,7 +109,7 @@ def set_report(
 
 
 def set_facts(name: str, sha256: str, answers: Sequence[Answer]) -> SetFacts:
-    """What the questions are, from one system's answers to all of them."""
+    """Return the facts of the questions, from one system's answers to all of them."""
     return SetFacts(
         name=name,
         sha256=sha256,
@@ -108,12 +119,12 @@ def set_facts(name: str, sha256: str, answers: Sequence[Answer]) -> SetFacts:
     )
 
 
-def _measured(said: Mapping[SystemName, Said], encode: Encode) -> dict[SystemName, _Measured]:
+def _measured(said: Mapping[SystemName, SystemAnswers], encode: Encode) -> dict[SystemName, _Measured]:
     tables = {system: table(one.answers, encode) for system, one in said.items()}
     first = next(iter(tables.values()))
     if any(found.ids != first.ids for found in tables.values()):
         raise InputError(
-            "The systems were not asked the same questions: answer the whole set by each of them."
+            "The systems were not asked the same questions. Let each system answer the whole set."
         )
     draws = Draws(first.clusters)
     return {
@@ -127,7 +138,7 @@ def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemRe
     sure = [
         _Rated(float(confidence), bool(right))
         for confidence, right in zip(found["confidence"], found["right"], strict=True)
-        if confidence == confidence  # NaN: it has none
+        if confidence == confidence  # NaN: no confidence
     ]
     return SystemReport(
         system=system,
@@ -145,7 +156,7 @@ def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemRe
 
 
 def _cautions(system: SystemName, one: _Measured) -> Iterator[str]:
-    """Figures that look like a measurement and are none."""
+    """Return warnings about figures that look like measurements but are not."""
     named, failed = one.drawn.get("named"), sum(bool(answer.error) for answer in one.said.answers)
     if failed == len(one.said.answers):
         yield f"The system {system} answered none of the {failed} questions: its figures say nothing of what it sees."
@@ -164,7 +175,7 @@ def _comparison(
         system=system,
         less=less,
         figures={
-            name: drawn.less(second.drawn[name])
+            name: drawn.minus(second.drawn[name])
             for name, drawn in first.drawn.items()
             if name in second.drawn
         },
@@ -194,7 +205,7 @@ def _confusion(found: Table, spelt: Mapping[str, str]) -> dict[str, dict[str, in
 
 
 def _spelling(answers: Sequence[Answer]) -> dict[str, str]:
-    """Diagnoses that the table of entities does not hold → how the set writes them ("NILM" stays in capitals)."""
+    """Return diagnoses outside the table of entities → the set's spelling ("NILM" stays in capitals)."""
     return {
         comparable_name(answer.truth): answer.truth
         for answer in answers

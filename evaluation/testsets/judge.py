@@ -1,11 +1,11 @@
-"""The benchmark's three scores, 0 to 5, by a language model that reads question, reference and answer (never the video).
+"""The benchmark's three scores, 0 to 5, by a language model that reads question, reference and answer, never the video.
 
-The protocol is that of Video-ChatGPT (Maaz et al., ACL 2024) as ViDRiP's benchmark uses it: a call each for correctness, detail and
-context. Two parsers: ``published`` takes a reply as the benchmark's code does, bug for bug (a number behind the point is cut off,
-whatever cannot be read is 0, and one failed call makes all three 0); ``strict`` asks for JSON by a schema, asks again, and counts what
-failed instead of turning it into 0. The prompts are this project's own: scores are comparable only by the same judge, prompts and parser,
-all of which are kept with them. Every judgement is written as it comes; what was judged by the same judge, parser and prompts is not
-asked again, what failed is.
+The protocol is that of Video-ChatGPT (Maaz et al., ACL 2024) as ViDRiP's benchmark uses it: one call each for correctness, detail
+and context. There are two parsers. ``published`` reads a reply exactly as the benchmark's code does, with its faults: decimals are cut
+off, an unreadable reply is 0, and one failed call makes all three scores 0. ``strict`` asks for JSON by a schema, repeats a call, and
+counts failures instead of scoring them 0. The prompts are this project's own, so scores are comparable only with the same judge, prompts
+and parser; all three are stored with the scores. Every judgement is written at once. A finished judgement is not asked for again; a
+failed one is.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _SHOWN = 100  # characters of a reply that an error shows
 
 NORM_AVERAGE = "norm_average"
 KEY = "VIDEOPATH_JUDGE_KEY"
-"""Environment variable with the judge's API key; servers on this machine need none."""
+"""Environment variable with the judge's API key. Servers on this machine need none."""
 
 
 class Judgement(BaseModel):
-    """One answer's scores, by whom and when; none for a call that failed."""
+    """The scores of one answer, with judge and time; no scores if a call failed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,84 +65,92 @@ class Judgement(BaseModel):
     judge: str
     parser: JudgeParser
     asked_sha256: str
-    """Of the prompts, the question, the reference and the answer: what was judged, and how."""
+    """SHA-256 over prompts, question, reference and answer: what was judged, and how."""
     date: str
     """ISO 8601, UTC."""
     scores: dict[Aspect, int | None]
     replies: dict[Aspect, list[str]]
-    """As they came, the last one counts."""
+    """The replies as received; the last one counts."""
     error: str = ""
 
 
 class Judged(BaseModel):
-    """All scores of a file of answers, and how they came about."""
+    """All scores of a file of answers, with how they were made."""
 
     model_config = ConfigDict(frozen=True)
 
     judge: str
     parser: JudgeParser
     date: str
-    """ISO 8601, UTC: of the last judgement."""
+    """ISO 8601, UTC: time of the last judgement."""
     prompts_sha256: dict[Aspect, str]
-    """By aspect, of what is asked without the answer in question."""
+    """Aspect → SHA-256 of the prompt without the answer."""
     answers: int
     failed: int
-    """Answers of which a score is missing; they count in no mean (``published``: as 0)."""
+    """Answers without a complete score. They are left out of the means (with ``published`` they count as 0)."""
     failures: dict[str, int]
-    """Why they failed → how many."""
+    """Reason → number of failures."""
     scores: dict[str, Estimate]
-    """By aspect, ``average`` of the three, and ``norm_average``: average / 5 × 100, from unrounded values. Empty where all failed."""
+    """Aspect, ``average`` and ``norm_average`` (average / 5 × 100, unrounded) → mean with interval. Empty if all failed."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """An OpenAI-compatible server and a model on it, from ``URL#model``."""
+    """A model on an OpenAI-compatible server, from ``URL#model``."""
 
     url: str
     model: str
     parser: JudgeParser = "strict"
     tries: int = 3
-    """Replies that are asked for at most until one can be read (``strict``)."""
+    """Largest number of replies until one can be read (``strict``)."""
     timeout: float = 60.0
-    """Seconds of one call."""
+    """Time limit of one call in seconds."""
     retries: int = 2
-    """Times that a call is made again that failed (no reply, or a server that is busy), each after a longer wait."""
+    """How often a failed call (no reply, or a busy server) is repeated, each time after a longer wait."""
     parallel: int = 4
-    """Answers that are judged at a time."""
+    """Number of answers that are judged at the same time."""
 
     @classmethod
     def at(cls, place: str, parser: JudgeParser = "strict", **settings: Any) -> Judge:
-        """A judge from ``http://127.0.0.1:8000/v1#model``. Raises ``InputError`` for another form."""
+        """Return the judge at an address such as ``http://127.0.0.1:8000/v1#model``.
+
+        Raises:
+            InputError: The address has another form.
+        """
         url, mark, model = place.partition("#")
         if not mark or not model or not url.startswith(("http://", "https://")):
             raise InputError(
-                f"{place!r} is no judge: give the server's address and a model, like http://127.0.0.1:8000/v1#name."
+                f"{place!r} is not a judge. Give the server's address and a model, such as http://127.0.0.1:8000/v1#name."
             )
         return cls(url, model, parser, **settings)
 
     @property
     def place(self) -> str:
-        """``URL#model``, as it was named."""
+        """The address as ``URL#model``."""
         return f"{self.url}#{self.model}"
 
     def check(self) -> None:
-        """Raises ``EngineError`` where nobody listens at the address: asked before anything is answered."""
+        """Raise ``EngineError`` if no server listens at the address. Checked before any question is asked."""
         address = urlsplit(self.url)
         port = address.port or (443 if address.scheme == "https" else 80)
         try:
             socket.create_connection((address.hostname or "", port), timeout=self.timeout).close()
         except OSError as error:
             raise EngineError(
-                f"The judge at {self.url} cannot be reached: {error}; start it, or correct its address.",
+                f"The judge at {self.url} cannot be reached: {error}. Start it, or correct its address.",
                 retryable=True,
             ) from error
 
     def judge(self, answers: Sequence[Answer], out: Path | None = None) -> Iterator[Judgement]:
-        """The judgement of each answer, as it is known: in the order in which they come, several asked at a time.
+        """Judge the answers. Judgements come as they are finished, several at a time.
 
-        ``out``: the file that keeps every judgement of every judge; those that it holds already are not asked for again. An
-        answer with an error is 0 in all, and nobody is asked. Raises ``EngineError`` where the server does not know the model or
-        refuses the key.
+        Args:
+            answers: The answers.
+            out: File of all judgements of all judges. Judgements that it holds are not asked for again. An answer with an error
+                scores 0 without a call.
+
+        Raises:
+            EngineError: The server does not know the model, or rejects the key.
         """
         kept = _kept(out)
         known = {one.asked_sha256: one for one in kept if self._is_by_me(one) and not one.error}
@@ -151,7 +159,7 @@ class Judge:
             found = known.get(self._asked_sha256(answer))
             if found is None:
                 missing.append(answer)
-            else:  # two questions may be equal word for word, and so are their judgements
+            else:  # two questions may be equal word for word; they share a judgement
                 yield found.model_copy(update={"id": answer.id, "cluster": answer.cluster})
         file = JsonLines(out) if out else None
         if file:
@@ -159,7 +167,7 @@ class Judge:
         yield from self._asked(missing, file)
 
     def _asked(self, answers: Sequence[Answer], file: JsonLines | None) -> Iterator[Judgement]:
-        """Those that come first come first; where the run ends early, those that are being asked are kept, and no more asked."""
+        """Judge in order of completion. If the run ends early, running calls are stored and no new ones start."""
         if not answers:
             return
 
@@ -179,11 +187,11 @@ class Judge:
 
     @property
     def prompts(self) -> dict[Aspect, str]:
-        """What is asked, by aspect, without the answer in question."""
+        """Return aspect → prompt without the answer."""
         return prompts(self.parser)
 
     def summary(self, judgements: Sequence[Judgement]) -> Judged:
-        """Means with intervals over patients, cases, slides or videos; no scores where none could be read."""
+        """Return means with intervals over patients, cases, slides or videos; no scores if none could be read."""
         whole = _whole(judgements)
         clusters = [one.cluster for one in whole]
         return Judged(
@@ -200,7 +208,7 @@ class Judge:
         )
 
     def difference(self, judgements: Sequence[Judgement], less: Sequence[Judgement]) -> dict[str, Estimate]:
-        """Mean difference of two systems' scores by name, over the answers that were judged for both."""
+        """Return the mean differences of two systems' scores over the answers that were judged for both."""
         other = {one.id: one for one in _whole(less)}
         both = [one for one in _whole(judgements) if one.id in other]
         if not both:
@@ -222,7 +230,7 @@ class Judge:
         return sha256_text("\0".join(parts))
 
     def _client(self) -> OpenAI:
-        """One for all threads."""
+        """Create one client for all threads."""
         from openai import OpenAI
 
         return OpenAI(
@@ -265,16 +273,16 @@ class Judge:
             content = content_of(body)
             replies.append(body if content is None else content)
             if content is None:
-                raise _Failed(f"what the server replied is not of the protocol: {body[:_SHOWN]!r}")
+                raise _Failed(f"the server's reply does not follow the protocol: {body[:_SHOWN]!r}")
             if self.parser == "published":
                 return published_score(replies[-1])
             found = strict_score(replies[-1])
             if found is not None:
                 return found
-        raise _Failed(f"none of {self.tries} replies holds a score from 0 to {HIGHEST}")
+        raise _Failed(f"none of {self.tries} replies has a score from 0 to {HIGHEST}")
 
     def _reply(self, client: OpenAI, aspect: Aspect, answer: Answer) -> str:
-        """What the server sent, as it came."""
+        """Return the server's reply as received."""
         import openai
 
         try:
@@ -289,7 +297,7 @@ class Judge:
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             raise EngineError(
-                f"The judge at {self.url} refuses: {error}; check the model's name and {KEY}."
+                f"The judge at {self.url} rejects the request: {error}. Check the model's name and {KEY}."
             ) from error
         except openai.OpenAIError as error:
             raise _Failed(f"{type(error).__name__}: {error}") from error
@@ -297,16 +305,16 @@ class Judge:
 
 
 class _Failed(Exception):
-    """A call that gave no score."""
+    """A call without a score."""
 
 
 def _whole(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Those with all three scores."""
+    """Return the judgements with all three scores."""
     return [one for one in judgements if all(one.scores.get(aspect) is not None for aspect in ASPECTS)]
 
 
 def _columns(whole: Sequence[Judgement]) -> dict[str, list[float]]:
-    """By aspect, average and norm-average, a value for each judgement."""
+    """Return aspect, average and norm-average → one value per judgement."""
     columns: dict[str, list[float]] = {
         aspect: [float(one.scores[aspect] or 0) for one in whole] for aspect in ASPECTS
     }
@@ -323,10 +331,16 @@ def _estimate(values: Sequence[float], clusters: Sequence[str], name: str, least
 
 
 def _kept(path: Path | None) -> list[Judgement]:
-    """What a file of judgements holds. Raises ``InputError`` where it is none."""
+    """Read a file of judgements.
+
+    Raises:
+        InputError: The file is not a file of judgements.
+    """
     if path is None:
         return []
     try:
         return [Judgement.model_validate_json(line) for line in JsonLines(path).read() if line.strip()]
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no file of judgements: choose another --out, or remove it.") from error
+        raise InputError(
+            f"{path} is not a file of judgements. Choose another --out, or remove the file."
+        ) from error

@@ -1,7 +1,7 @@
-"""What a judge is asked, and how its replies are read.
+"""The judge's prompts, and how its replies are read.
 
-``published`` reads a reply as the benchmark's code does, bug for bug: ``ast.literal_eval``, then ``int`` of the dictionary's ``score``;
-``strict`` takes JSON by a schema and nothing else.
+``published`` reads a reply exactly as the benchmark's code does: ``ast.literal_eval``, then ``int`` of the dictionary's ``score``.
+``strict`` accepts only JSON by a schema.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ class _Choice(BaseModel):
 
 
 class _Reply(BaseModel):
-    """What the protocol says of a reply, as far as a score needs it."""
+    """The part of the protocol's reply that a score needs."""
 
     choices: list[_Choice]
 
 
 def prompts(parser: JudgeParser) -> dict[Aspect, str]:
-    """What is asked, by aspect, without the answer in question."""
+    """Return aspect → prompt without the answer."""
     form = _STRICT_FORM if parser == "strict" else _PUBLISHED_FORM
     return {aspect: f"{_SYSTEM.format(aspect=_ASPECT_PROMPTS[aspect])} {form}" for aspect in ASPECTS}
 
 
 def in_question(answer: Answer) -> str:
-    """The answer that is judged, with its question and reference."""
+    """Return the text of the answer with its question and reference."""
     return _USER.format(question=answer.question, reference=answer.reference, prediction=answer.text)
 
 
 def response_format(parser: JudgeParser) -> dict[str, Any]:
-    """The schema that ``strict`` asks for, as an argument of the call; ``published`` asks for none."""
+    """Return the schema that ``strict`` asks for, as an argument of the call; empty for ``published``."""
     if parser == "published":
         return {}
     schema = {"name": "score", "schema": _Score.model_json_schema(), "strict": True}
@@ -75,7 +75,7 @@ def response_format(parser: JudgeParser) -> dict[str, Any]:
 
 
 def content_of(body: str) -> str | None:
-    """What the model wrote; none where the reply is not of the protocol."""
+    """Return the model's text; None if the reply does not follow the protocol."""
     try:
         choices = _Reply.model_validate_json(body).choices
     except ValidationError:
@@ -84,7 +84,7 @@ def content_of(body: str) -> str | None:
 
 
 def published_score(reply: str) -> int:
-    """The score of a reply as the benchmark's code reads it: ``int`` of the dictionary's ``score``, 0 for all else."""
+    """Return the score as the benchmark's code reads it: ``int`` of the dictionary's ``score``, otherwise 0."""
     try:
         return int(ast.literal_eval(reply)["score"])
     except (ValueError, SyntaxError, TypeError, LookupError, OverflowError, MemoryError, RecursionError):
@@ -92,7 +92,7 @@ def published_score(reply: str) -> int:
 
 
 def strict_score(reply: str) -> int | None:
-    """The score of a JSON reply, a whole number from 0 to 5; none where it holds no such thing."""
+    """Return the score of a JSON reply, a whole number from 0 to 5; None if it has none."""
     try:
         return _Score.model_validate_json(reply).score
     except ValidationError:

@@ -1,8 +1,8 @@
-"""What answers to a test set are worth without a judge: metrics, intervals and paired differences.
+"""Metrics of a test set without a judge, with intervals and paired differences.
 
-Every metric is a function of the questions' weights: all 1 give its value, and how often each patient, case or slide was drawn gives
-the draws of the bootstrap, so that metrics over the whole set (macro-F1, calibration, risk–coverage) get their intervals as means do.
-Two systems are drawn alike, which pairs their differences. Intervals are percentiles, 95%.
+Every metric is a function of the questions' weights. Weights of 1 give its value; the counts of each drawn patient, case or slide
+give the bootstrap. So metrics over the whole set (macro-F1, calibration, risk–coverage) get intervals like means do. Two systems use
+the same draws, which pairs their differences. Intervals are 95% percentiles.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from videopath.evaluation.testsets.summary import McNemar, Metric
 from videopath.evaluation.testsets.table import Table
 
 Rows = Callable[[Table], np.ndarray]
-"""Table → bool [n]: the questions that a metric is over."""
+"""Table → bool [n]: the questions that a metric uses."""
 Value = Callable[[Table, np.ndarray], np.ndarray]
-"""(those rows of the table, weights [b, n]) → [b]."""
+"""(table of these questions, weights [b, n]) → values [b]."""
 
 COVERAGE = 0.7
 BINS = 10
 RESAMPLES = 2000
 _SEED = 4
-_AT_ONCE = 1 << 22  # weights that are in memory at a time
+_AT_ONCE = 1 << 22  # weights in memory at a time
 
 
 class Draws:
-    """A bootstrap over clusters: whole ones are drawn, as many as there are, with replacement."""
+    """A bootstrap over clusters: whole clusters are drawn with replacement, as many as there are."""
 
     def __init__(self, clusters: np.ndarray, resamples: int = RESAMPLES) -> None:
         names, self._places = np.unique(clusters, return_inverse=True)
@@ -40,9 +40,10 @@ class Draws:
         self._counts = np.concatenate([np.ones((1, len(names)), drawn.dtype), drawn])
 
     def values(self, statistic: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-        """float [1 + resamples]: the statistic (weights [b, n] → [b]) of these rows as they are, then of every draw.
+        """Compute a statistic (weights [b, n] → [b]) on the rows, then on every draw.
 
-        NaN for a draw in which none of the rows is.
+        Returns:
+            float [1 + resamples]; NaN for a draw that holds none of the rows.
         """
         places = self._places[rows]
         parts = -(-len(self._counts) * max(len(places), 1) // _AT_ONCE)
@@ -54,7 +55,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric, and how it is computed."""
+    """A metric with its description, its questions and its function."""
 
     facts: Metric
     rows: Rows
@@ -62,8 +63,8 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A metric's value and its draws."""
+class MetricDraws:
+    """A metric's value, followed by its bootstrap draws."""
 
     facts: Metric
     values: np.ndarray
@@ -71,12 +72,12 @@ class Drawn:
     clusters: int
 
     def estimate(self) -> Estimate:
-        """The value with its interval; of one cluster alone the whole range."""
+        """Return the value with its interval; with one cluster, the whole range."""
         most = self.facts.most if self.facts.most is not None else float(self.values[0])
         return _estimate(self.values, self.facts.least, most, self.questions, self.clusters)
 
-    def less(self, other: Drawn) -> Estimate:
-        """The difference to the same metric of another system, which was drawn alike."""
+    def minus(self, other: MetricDraws) -> Estimate:
+        """Return the difference from the same metric of another system with the same draws."""
         span = (self.facts.most or 0.0) - self.facts.least
         if self.facts.most is None:
             span = abs(float(self.values[0] - other.values[0]))
@@ -84,8 +85,8 @@ class Drawn:
         return _estimate(self.values - other.values, -span, span, questions, clusters)
 
 
-def draw_all(found: Table, draws: Draws) -> dict[str, Drawn]:
-    """Every metric that applies to a system's answers."""
+def draw_all(found: Table, draws: Draws) -> dict[str, MetricDraws]:
+    """Compute every metric that applies to a system's answers."""
     drawn = {}
     for measure in MEASURES:
         rows = measure.rows(found)
@@ -94,21 +95,21 @@ def draw_all(found: Table, draws: Draws) -> dict[str, Drawn]:
     return drawn
 
 
-def draw(measure: Measure, found: Table, rows: np.ndarray, draws: Draws) -> Drawn:
-    """One metric over the rows of a mask."""
+def draw(measure: Measure, found: Table, rows: np.ndarray, draws: Draws) -> MetricDraws:
+    """Compute one metric over the rows of a mask."""
     part = found.take(rows)
     values = draws.values(partial(measure.value, part), rows)
-    return Drawn(measure.facts, values, len(part.ids), len(set(part.clusters.tolist())))
+    return MetricDraws(measure.facts, values, len(part.ids), len(set(part.clusters.tolist())))
 
 
 def mcnemar(first: Table, second: Table) -> McNemar | None:
-    """The exact test on the questions with a true diagnosis; none where the set names none."""
+    """Return McNemar's exact test on the questions with a true diagnosis; None if the set names none."""
     rows = first.truth != ""
     return mcnemar_of(first["right"][rows] == 1, second["right"][rows] == 1) if rows.any() else None
 
 
 def mcnemar_of(one: np.ndarray, other: np.ndarray) -> McNemar:
-    """McNemar's exact test of which questions two systems are right about, bool [n] each."""
+    """Return McNemar's exact test of two systems' right answers, bool [n] each."""
     from scipy.stats import binomtest
 
     only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
@@ -118,12 +119,12 @@ def mcnemar_of(one: np.ndarray, other: np.ndarray) -> McNemar:
 
 
 def mean(column: str, found: Table, weights: np.ndarray) -> np.ndarray:
-    """The mean of a column."""
+    """Return the mean of a column."""
     return weights @ found[column] / weights.sum(axis=1)
 
 
 def macro_f1(found: Table, weights: np.ndarray) -> np.ndarray:
-    """Mean of the F1 of the true diagnoses that a draw holds; what is said beyond them is a miss."""
+    """Return the mean F1 of the true diagnoses in a draw. An answer outside them counts as a miss."""
     total, present = np.zeros(len(weights)), np.zeros(len(weights))
     for name in np.unique(found.truth):
         true, said = found.truth == name, found.said == name
@@ -134,12 +135,12 @@ def macro_f1(found: Table, weights: np.ndarray) -> np.ndarray:
 
 
 def signed_wrongly(found: Table, weights: np.ndarray) -> np.ndarray:
-    """Answered, and not rightly."""
+    """Return the share of questions that were answered wrongly."""
     return weights @ ((found["answered"] == 1) & (found["right"] == 0)) / weights.sum(axis=1)
 
 
 def at_equal_coverage(first: Table, second: Table) -> Estimate | None:
-    """Accuracy when answered, ``first`` less ``second``; none where the second has no confidence, or the first gave no answer."""
+    """Return the accuracy when answered, ``first`` less ``second``; None if the second has no confidence or the first no answer."""
     rows = first.truth != ""
     if not np.isfinite(second["confidence"][rows]).all():
         return None
@@ -153,7 +154,7 @@ def at_equal_coverage(first: Table, second: Table) -> Estimate | None:
 
 
 def calibration_error(found: Table, weights: np.ndarray) -> np.ndarray:
-    """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
+    """Return the expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
     places = np.minimum((found["confidence"] * BINS).astype(int), BINS - 1)
     off = found["right"] - found["confidence"]
     gaps = [np.abs(weights[:, places == place] @ off[places == place]) for place in np.unique(places)]
@@ -161,15 +162,15 @@ def calibration_error(found: Table, weights: np.ndarray) -> np.ndarray:
 
 
 def brier(found: Table, weights: np.ndarray) -> np.ndarray:
-    """Mean squared distance of the confidence from being right (Brier 1950)."""
+    """Return the mean squared difference between confidence and outcome (Brier 1950)."""
     return weights @ np.square(found["confidence"] - found["right"]) / weights.sum(axis=1)
 
 
 def risk_area(found: Table, weights: np.ndarray) -> np.ndarray:
-    """Area under risk–coverage (Geifman and El-Yaniv, NeurIPS 2017), by trapezoids between the confidences that occur."""
+    """Return the area under risk–coverage (Geifman and El-Yaniv, NeurIPS 2017), by trapezoids between distinct confidences."""
     given, wrong = _curve(found, weights)
     risk = wrong / given
-    first = np.argmax(given > 0, axis=1)  # before it nothing was drawn: no width, any height
+    first = np.argmax(given > 0, axis=1)  # nothing comes before it: no width, any height
     begun = np.take_along_axis(risk, first[:, None], axis=1)
     risk = np.concatenate([begun, np.where(given > 0, risk, begun)], axis=1)
     coverage = np.concatenate([np.zeros_like(begun), given], axis=1) / given[:, -1:]
@@ -177,7 +178,7 @@ def risk_area(found: Table, weights: np.ndarray) -> np.ndarray:
 
 
 def error_at_coverage(found: Table, weights: np.ndarray) -> np.ndarray:
-    """Share of wrong answers where the most confident 70% are answered; of those that tie at the limit, a part."""
+    """Return the share of wrong answers among the 70% most confident ones. Ties at the limit count in part."""
     given, wrong = _curve(found, weights)
     wanted = COVERAGE * given[:, -1:]
     at = np.argmax(given >= wanted, axis=1)[:, None]
@@ -191,7 +192,7 @@ def error_at_coverage(found: Table, weights: np.ndarray) -> np.ndarray:
 
 
 def _curve(found: Table, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[b, k] each: how many are answered, and how many of these wrongly, down to each confidence that occurs."""
+    """Return [b, k] each: the answers given, and the wrong ones among them, down to each distinct confidence."""
     order = np.argsort(-found["confidence"], kind="stable")
     confidence = found["confidence"][order]
     last = np.append(confidence[1:] != confidence[:-1], True)
@@ -201,7 +202,7 @@ def _curve(found: Table, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shifted(values: np.ndarray) -> np.ndarray:
-    """[b, k]: what stands before each, 0 before the first."""
+    """Return [b, k]: each value's predecessor, 0 for the first."""
     return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
 
 
@@ -230,13 +231,13 @@ def _answered(found: Table) -> np.ndarray:
 def _share(
     name: str, label: str, meaning: str, column: str | None = None, rows: Rows | None = None
 ) -> Measure:
-    """A mean of values in [0, 1] of which more is better."""
+    """Return a mean of values in [0, 1]; more is better."""
     facts = Metric(name=name, label=label, better="higher", least=0, most=1, meaning=meaning)
     return Measure(facts, rows or _has(column or name), partial(mean, column or name))
 
 
 def _loss(name: str, label: str, meaning: str, value: Value) -> Measure:
-    """A metric of the confidence of which less is better."""
+    """Return a metric of the confidence; less is better."""
     facts = Metric(name=name, label=label, better="lower", least=0, most=1, meaning=meaning)
     return Measure(facts, _confident, value)
 
@@ -356,6 +357,6 @@ MEASURES: tuple[Measure, ...] = (
         partial(mean, "seconds"),
     ),
 )
-"""In the order in which they are shown."""
+"""All metrics, in the order in which they are shown."""
 
 BY_NAME: dict[str, Measure] = {measure.facts.name: measure for measure in MEASURES}

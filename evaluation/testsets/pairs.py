@@ -1,8 +1,8 @@
 """Near-identical cases of different diagnoses: a system must be right about both.
 
-Two cases are a pair where each is the one that looks most like the other, among those of another group and another diagnosis at its
-site; how alike clips look is the cosine of what the model's own vision tower sees of them. Nothing more is asked: the answers to the
-set are read in pairs.
+Two cases are a pair if each is the other's most similar case among those of another group and another diagnosis at its site.
+Similarity is the cosine of the clips' vectors by the model's own vision tower. Nothing new is asked: the answers to the set are
+read in pairs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from videopath.tools.frame_encoders.picture_vectors import clip_vector
 
 
 class KeptPairs(BaseModel):
-    """The pairs of a set, as they are kept beside the answers: to see all videos takes a while."""
+    """The pairs of a set, stored beside the answers because reading all videos takes long."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,10 +37,10 @@ class KeptPairs(BaseModel):
     pairs: list[Pair]
 
 
-def seen(
+def see_videos(
     items: Sequence[Item], encoder: FrameEncoder, frames: int
 ) -> Iterator[tuple[Path, np.ndarray | None]]:
-    """Each video of the items once, with its vector of length 1; none for one that cannot be read."""
+    """Return each video once with its unit vector, or None if the video cannot be read."""
     for video in dict.fromkeys(item.video for item in items):
         try:
             clip = open_clip(video, frames)
@@ -51,7 +51,7 @@ def seen(
 
 
 def nearest_pairs(items: Sequence[Item], vectors: Mapping[Path, np.ndarray | None]) -> list[Pair]:
-    """The pairs, the most similar first. Empty where no two items may be compared."""
+    """Return the pairs, most similar first; empty if no two items can be compared."""
     known = [(item, vector) for item in items if (vector := vectors.get(item.video)) is not None]
     if not known:
         return []
@@ -70,12 +70,16 @@ def nearest_pairs(items: Sequence[Item], vectors: Mapping[Path, np.ndarray | Non
 def pairs_report(
     system: SystemName, pairs: Sequence[Pair], answers: Sequence[Answer], items: Sequence[Item]
 ) -> PairsReport:
-    """How many pairs a system gets right. Raises ``InputError`` for no pair."""
+    """Count the pairs that a system gets right.
+
+    Raises:
+        InputError: There is no pair.
+    """
     from scipy.stats import binomtest
 
     if not pairs:
         raise InputError(
-            "No two cases of the set make a pair: it needs diagnoses, and two of them at a site."
+            "No two cases of the set make a pair. Pairs need cases of two diagnoses at one site."
         )
     by_id = {answer.id: answer for answer in answers}
     both = [(by_id[pair.first], by_id[pair.second]) for pair in pairs]
@@ -93,7 +97,7 @@ def pairs_report(
 
 
 def read_pairs(path: Path, set_sha256: str, encoder_sha256: str) -> list[Pair] | None:
-    """The pairs that were kept of this set as this encoder sees it; none where the file is of another one or no such file."""
+    """Read the stored pairs of this set for this encoder; None if there is no such file."""
     try:
         kept = KeptPairs.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -103,13 +107,13 @@ def read_pairs(path: Path, set_sha256: str, encoder_sha256: str) -> list[Pair] |
 
 
 def write_pairs(path: Path, set_sha256: str, encoder_sha256: str, pairs: Sequence[Pair]) -> None:
-    """Keep the pairs of a set."""
+    """Store the pairs of a set."""
     kept = KeptPairs(set_sha256=set_sha256, encoder_sha256=encoder_sha256, pairs=list(pairs))
     write_text(path, kept.model_dump_json(indent=1) + "\n")
 
 
 def _guessed(items: Sequence[Item]) -> dict[str, float]:
-    """Question → how often its true diagnosis is drawn by who draws among those of its site as often as the set has them."""
+    """Return, for each question, the chance that a random diagnosis, drawn as often as the set has it at that site, is right."""
     truths = [(item.id, item.site, comparable_name(item.diagnosis)) for item in items if item.diagnosis]
     return {
         name: sum((site, truth) == (other_site, other) for _, other_site, other in truths)

@@ -1,7 +1,8 @@
-"""Test sets of questions about videos: the benchmark's format, conversations in the LLaVA format, and ours.
+"""Test sets of questions about videos: the published benchmark's format, LLaVA conversations, and the project's own format.
 
-JSON list or JSON lines. ``question``, ``answer`` and ``video_name`` are the published fields; of conversations the first question is
-asked. Ours may add ``id``, ``site``, ``diagnosis``, ``group``, ``attributes`` and ``paraphrase`` (see :class:`Item`).
+A set is a JSON list or JSON lines. ``question``, ``answer`` and ``video_name`` are the published fields. Of a conversation the
+first question is asked. The project's own format may add ``id``, ``site``, ``diagnosis``, ``group``, ``attributes`` and
+``paraphrase`` (see :class:`Item`).
 """
 
 from __future__ import annotations
@@ -30,28 +31,36 @@ class Item(BaseModel):
     video: Path
     question: str
     reference: str
-    """The answer that an expert gave."""
+    """The expert's answer."""
     site: str | None = None
     diagnosis: str | None = None
-    """The true diagnosis in short, where the set names it."""
+    """The true diagnosis in short, if the set names it."""
     group: str = ""
-    """Patient, case or slide, within which questions are not independent; empty: the video."""
+    """Patient, case or slide; questions of one group are not independent. Empty: the video is the group."""
     attributes: dict[str, str] = Field(default_factory=dict)
-    """Attribute → its true word: of :data:`SCALES` any word of the true level, of others the word that a description should hold."""
+    """Attribute → its true word: for attributes of :data:`SCALES` any word of the true level, for others a word of the description."""
     paraphrase: str | None = None
-    """The question in other words, for the control of that name."""
+    """The question in other words, for the control ``paraphrase``."""
 
     @property
     def cluster(self) -> str:
-        """What the bootstrap draws as a whole."""
+        """The cluster that the bootstrap draws as a whole."""
         return self.group or self.video.name
 
 
 def read_items(path: Path, media: Path) -> list[Item]:
-    """The questions of a set, their videos in the folder ``media``. Raises ``InputError`` that names the first wrong one."""
+    """Read the questions of a set.
+
+    Args:
+        path: File of the set.
+        media: Folder of the videos.
+
+    Raises:
+        InputError: The file or one of its questions cannot be used; the message names the first one.
+    """
     items = [_item(entry.number, _whole(entry), path, media) for entry in json_entries(path)]
     if not items:
-        raise InputError(f"{path} holds no question.")
+        raise InputError(f"{path} has no question.")
     doubled = [name for name, count in Counter(item.id for item in items).items() if count > 1]
     if doubled:
         raise InputError(f"{path} has the id {doubled[0]!r} more than once.")
@@ -59,7 +68,7 @@ def read_items(path: Path, media: Path) -> list[Item]:
 
 
 def find_video(media: Path, name: str) -> Path | None:
-    """The file of a video that a set names, perhaps without its ending, as the published set does; none where it is not."""
+    """Return the file of a video that a set names, with or without its suffix as in the published set; None if it is missing."""
     files = (media / f"{name}{suffix}" for suffix in SUFFIXES)
     return next((file for file in files if file.exists()), None)
 
@@ -73,7 +82,7 @@ def _whole(entry: JsonEntry) -> Any:
 def _item(number: int, entry: Any, path: Path, media: Path) -> Item:
     place = f"Question {number} of {path.name}"
     if not isinstance(entry, Mapping):
-        raise InputError(f"{place} is no JSON object.")
+        raise InputError(f"{place} is not a JSON object.")
     said = entry.get("conversations") or [{}, {}]
     try:
         question = (
@@ -102,7 +111,7 @@ def _item(number: int, entry: Any, path: Path, media: Path) -> Item:
 
 
 def _name(value: Any, otherwise: str) -> str:
-    """Ids and groups may be numbers, 0 among them."""
+    """Return an id or a group as text. Numbers are allowed, also 0."""
     return otherwise if value in (None, "") else str(value)
 
 
@@ -110,7 +119,7 @@ def _video(media: Path, name: str, place: str) -> Path:
     found = find_video(media, name)
     if found is None:
         raise InputError(
-            f"{place} is about {name}, which is not in {media}: give the videos' folder with --media."
+            f"{place} is about {name}, which is not in {media}. Name the videos' folder with --media."
         )
     return found
 
@@ -124,17 +133,17 @@ def _site(site: Any, place: str) -> str | None:
 
 def _attributes(words: Any, place: str) -> dict[str, str]:
     if not isinstance(words, Mapping):
-        raise InputError(f"{place} has attributes that are no object of attribute and word.")
+        raise InputError(f"{place} has attributes that are not an object of attribute and word.")
     for scale in SCALES:
         word = words.get(scale.attribute)
         if word is not None and scale.spoken_level(str(word)) is None:
             allowed = ", ".join(level[0] for level in scale.words)
             raise InputError(
-                f"{place} has {word!r} for {scale.attribute}; use a word of its levels, such as {allowed}."
+                f"{place} has {word!r} for {scale.attribute}. Use a word of its levels, such as {allowed}."
             )
     return dict(words)
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in a line."""
+    """Return the first line of an error's message."""
     return str(error).strip().splitlines()[0][:160]

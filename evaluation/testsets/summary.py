@@ -1,10 +1,10 @@
-"""The document of an evaluation on a test set: figures of each system, how they differ, and what the controls say.
+"""The document of an evaluation on a test set: figures of each system, their differences, and the controls.
 
     OUT/report.json                                               beside the answers
     $VIDEOPATH_HOME/evaluations/sets/<time>-<set>-<model>.json    the same, for the page Benchmarks
 
-It holds everything that a page or a plot of the evaluation needs, and nothing that only this version's code knows: names, directions
-and definitions of the metrics and the controls stand in it.
+It is complete: names, directions and definitions of the metrics and controls are part of it, so that a page or plot needs nothing
+else, also in later versions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from videopath.evaluation.stats.estimates import Estimate, Share
 from videopath.evaluation.testsets.judge import Judged
 
 SETS = "sets"
-"""Folder of these documents among the kept evaluations."""
+"""Folder of these documents among the stored evaluations."""
 
 
 class _Record(BaseModel):
@@ -31,22 +31,22 @@ class _Record(BaseModel):
 
 
 class Metric(_Record):
-    """What a figure is."""
+    """The description of a figure."""
 
     name: str
-    """The key of ``figures``."""
+    """Key in ``figures``."""
     label: str
-    """As a table or an axis names it."""
+    """Label in tables and on axes."""
     better: Literal["higher", "lower", "neither"]
     least: float
     most: float | None
-    """The range; none: no upper end (seconds)."""
+    """Upper end of the range; None if there is none (seconds)."""
     meaning: str
-    """One sentence."""
+    """Meaning, in one sentence."""
 
 
 class SetFacts(_Record):
-    """The questions."""
+    """Facts of the questions."""
 
     name: str
     sha256: str
@@ -54,24 +54,24 @@ class SetFacts(_Record):
     groups: int
     """Patients, cases, slides or videos: the clusters of the bootstrap."""
     with_diagnosis: int
-    """Questions of which the set names the true diagnosis: what concerns diagnoses is over these."""
+    """Questions with a true diagnosis. Figures about diagnoses use only these."""
 
 
 class SystemReport(_Record):
-    """What one system's answers are worth."""
+    """The figures of one system."""
 
     system: SystemName
     answers: int
     failed: int
-    """Questions without an answer; they count as wrong, with confidence 0."""
+    """Questions without an answer. They count as wrong, with confidence 0."""
     confidence: str
-    """What its confidence is, in a sentence; empty where it has none."""
+    """Meaning of its confidence, in one sentence; empty if it has none."""
     figures: dict[str, Estimate]
-    """Name of the metric → its value with a 95% interval; a metric that does not apply is not there."""
+    """Metric → value with a 95% interval. Metrics that do not apply are absent."""
     by_class: dict[str, Share]
-    """True diagnosis → share of right answers, of equal names and none of the halves for a parent."""
+    """True diagnosis → share of right answers; synonyms count, parent entities do not."""
     confusion: dict[str, dict[str, int]]
-    """True diagnosis → said diagnosis (:data:`NOTHING` for none, :data:`OTHER` for one beyond the set and the table) → questions."""
+    """True diagnosis → answered diagnosis (:data:`NOTHING` for none, :data:`OTHER` for one outside set and table) → questions."""
     attributes: dict[str, Share]
     """Attribute → share of descriptions that name the true level."""
     risk_coverage: list[RiskPoint]
@@ -80,52 +80,52 @@ class SystemReport(_Record):
 
 
 class McNemar(_Record):
-    """McNemar's exact test of two systems' right answers to the same questions, which are taken for independent."""
+    """McNemar's exact test of two systems' right answers to the same questions, which are treated as independent."""
 
     only_first: int
     only_second: int
     p: float
-    """Two-sided; 1 where they are never of two opinions."""
+    """Two-sided; 1 when the systems never disagree."""
 
 
 class Comparison(_Record):
-    """A system less another one, on the questions that both were asked."""
+    """The difference of two systems on the questions that both were asked."""
 
     system: SystemName
     less: SystemName
     figures: dict[str, Estimate]
     """Metric → difference, by a paired bootstrap over groups."""
     judged: dict[str, Estimate]
-    """Difference of the judge's scores, of the answers that were judged for both."""
+    """Difference of the judge's scores, over answers that were judged for both."""
     accuracy: McNemar | None
-    """None where the set names no diagnosis."""
+    """None if the set names no diagnosis."""
     equal_coverage: Estimate | None = None
-    """Accuracy when answered, where the other gives out as many of its surest answers."""
+    """Accuracy when answered; the other system gives out as many answers, its surest ones."""
 
 
 class ControlReport(_Record):
-    """One system's answers when something is wrong with what it is shown or asked, beside its score."""
+    """One system under one control, beside its score without it."""
 
     control: str
-    """The key of ``control_meanings``."""
+    """Key in ``control_meanings``."""
     system: SystemName
     metric: str
-    """The metric that is compared: ``accuracy``; ``similarity`` where the set names no diagnosis."""
+    """The compared metric: ``accuracy``, or ``similarity`` if the set names no diagnosis."""
     questions: int
-    """Those that the control applies to; the score is over the same ones."""
+    """Questions to which the control applies. The score uses the same ones."""
     score: Estimate
     under: Estimate
-    """The metric under the control, against the same truth."""
+    """The metric under the control, with the same truth."""
     difference: Estimate
     """``under`` less ``score``, paired."""
     same_answer: Estimate
-    """Share of questions that are answered as without the control: the same diagnosis, or word for word."""
+    """Share of questions with the same answer as without the control: the same diagnosis, or the same words."""
     declined: Estimate
-    """Share of questions on which it abstained or gave no answer, under the control."""
+    """Share of questions that were not answered under the control."""
 
 
 class Pair(_Record):
-    """Two questions whose videos look alike and whose diagnoses differ."""
+    """Two questions with similar videos and different diagnoses."""
 
     first: str
     second: str
@@ -133,22 +133,22 @@ class Pair(_Record):
     first_diagnosis: str
     second_diagnosis: str
     similarity: float
-    """Cosine of the two clips, as the model's own vision tower sees them."""
+    """Cosine of the two clips' vectors by the model's own vision tower."""
 
 
 class PairsReport(_Record):
-    """How well a system tells near-identical cases apart."""
+    """How well a system separates near-identical cases."""
 
     system: SystemName
     pairs: int
     both_right: Share
-    """Pairs of which both are answered rightly."""
+    """Pairs with two right answers."""
     chance: float
-    """The share that comes of answering each with a diagnosis drawn as often as the set has it (at that site)."""
+    """Expected share if each is answered with a diagnosis drawn as often as the set has it at that site."""
     p: float
     """One-sided binomial test of ``both_right`` against ``chance``."""
     same_answer: Share
-    """Pairs of which both got the same diagnosis: not told apart."""
+    """Pairs with the same answer to both."""
 
 
 class SetReport(_Record):
@@ -158,7 +158,7 @@ class SetReport(_Record):
     model: str
     weights_sha256: str
     version: str
-    """Of VideoPath."""
+    """Version of VideoPath."""
     created: str
     """ISO 8601, UTC."""
     notice: str = RESEARCH_USE
@@ -167,16 +167,16 @@ class SetReport(_Record):
     systems: list[SystemReport]
     """In the order in which they are shown."""
     comparisons: list[Comparison]
-    """Every two systems."""
+    """One comparison for every two systems."""
     control_meanings: dict[str, str]
-    """Control → what is done and what a system that looks would do, in a sentence or two."""
+    """Control → what it does, and how a system that looks reacts, in one or two sentences."""
     controls: list[ControlReport]
     pairs: list[PairsReport]
-    """Empty where the control was not asked for."""
+    """Empty if the control was not requested."""
     nearest: list[Pair]
-    """The pairs, the most similar first."""
+    """The pairs, most similar first."""
     cautions: list[str] = []
-    """What a reader must know before the figures, a sentence each."""
+    """What a reader must know before the figures, one sentence each."""
 
 
 NOTHING = "no diagnosis"
@@ -184,25 +184,31 @@ OTHER = "another diagnosis"
 
 
 def save_set_report(report: SetReport, home: Path) -> Path:
-    """Keep a document for the pages; returns its file."""
+    """Store a document for the page Benchmarks and return its file."""
     path = kept_file(home / FOLDER / SETS, report.created, Path(report.set.name).stem, report.model)
     write_set_report(report, path)
     return path
 
 
 def write_set_report(report: SetReport, path: Path) -> None:
-    """Write a document, whole or not at all."""
+    """Write a document atomically."""
     write_text(path, report.model_dump_json(indent=1) + "\n")
 
 
 def list_set_reports(home: Path) -> list[Path]:
-    """The files of the kept documents, the last one first."""
+    """List the files of stored documents, newest first."""
     return sorted((home / FOLDER / SETS).glob("*.json"), reverse=True)
 
 
 def read_set_report(path: Path) -> SetReport:
-    """Read what was written. Raises ``InputError`` when it is something else."""
+    """Read a stored document.
+
+    Raises:
+        InputError: The file is not such a document.
+    """
     try:
         return SetReport.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise InputError(f"{path} is no report on a test set: run `videopath evaluate SET` again.") from error
+        raise InputError(
+            f"{path} is not a report on a test set. Run `videopath evaluate SET` again."
+        ) from error

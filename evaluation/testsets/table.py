@@ -1,4 +1,4 @@
-"""Answers to a test set as numbers, a row each: what the metrics are computed from."""
+"""Answers to a test set as numbers, one row each: the input of all metrics."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from videopath.evaluation.testsets.answers import Answer
 from videopath.media.quality.attributes import SCALES
 
 Encode = Callable[[list[str]], np.ndarray]
-"""Texts to unit vectors [n, dimension]."""
+"""Texts → unit vectors [n, dimension]."""
 
 TOP = 3
 
 
 @dataclass(frozen=True)
 class Table:
-    """Answers as numbers, a row each."""
+    """Answers as numbers, one row each."""
 
     ids: list[str]
     clusters: np.ndarray
-    """str [n]: what the bootstrap draws as a whole."""
+    """str [n]: the cluster that the bootstrap draws as a whole."""
     truth: np.ndarray
-    """str [n], the true diagnosis by the entity's own name; empty where the set names none."""
+    """str [n]: the true diagnosis by the entity's own name; empty if the set names none."""
     said: np.ndarray
-    """str [n], likewise; empty for none."""
+    """str [n]: the answered diagnosis, likewise; empty if none."""
     columns: dict[str, np.ndarray]
-    """float [n] each, NaN where it does not apply: the metrics that are means, ``right`` and ``confidence``."""
+    """float [n] each, NaN if not applicable: the metrics that are means, ``right`` and ``confidence``."""
 
     def __getitem__(self, column: str) -> np.ndarray:
         return self.columns[column]
 
     def take(self, rows: np.ndarray) -> Table:
-        """The table with these rows alone (mask or places)."""
+        """Return the table with these rows only (mask or indices)."""
         return replace(
             self,
             ids=np.asarray(self.ids, object)[rows].tolist(),
@@ -49,12 +49,17 @@ class Table:
 
 
 def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
-    """The answers of one system. Raises ``InputError`` for none.
+    """Return the answers of one system as a table.
 
-    Without ``encode`` the values of texts (ROUGE-L, similarity, and the diagnosis with halves), which take longest, are left out.
+    Args:
+        answers: The answers.
+        encode: Texts → unit vectors. Without it the slow text values (ROUGE-L, similarity, partial diagnosis) are left out.
+
+    Raises:
+        InputError: There is no answer.
     """
     if not answers:
-        raise InputError("There is no answer that could be evaluated.")
+        raise InputError("There is no answer to evaluate.")
     values = measured(answers, encode) if encode else {}
     sure = all(answer.error or answer.confidence is not None for answer in answers)
     ranks = any(answer.differential for answer in answers)
@@ -79,11 +84,11 @@ def table(answers: Sequence[Answer], encode: Encode | None) -> Table:
 
 
 def measured(answers: Sequence[Answer], encode: Encode) -> dict[str, dict[str, float]]:
-    """By question, the values in [0, 1] that one answer has by itself; an answer that is missing counts as 0.
+    """Return, for each question, the values in [0, 1] of its answer alone. A missing answer counts as 0.
 
-    ``rouge_l``: F1 of ROUGE-L (Lin 2004) against the reference, stemmed. ``similarity``: cosine of the two texts' vectors by
-    ``encode``, at least 0. ``diagnosis``, where the set names the true one: 1 for it or another name of it, a half for a parent
-    entity, by ``entities.yaml``.
+    ``rouge_l``: F1 of ROUGE-L (Lin 2004) against the reference, with stemming. ``similarity``: cosine of the two texts' vectors, at
+    least 0. ``diagnosis``, if the set names the true one: 1 for it or a synonym, one half for a parent entity, by
+    ``core/pathology/entities.yaml``.
     """
     check_metrics()
     from rouge_score.rouge_scorer import RougeScorer
@@ -107,7 +112,7 @@ def check_metrics() -> None:
 
 
 def attribute_agreement(answer: Answer) -> dict[str, bool]:
-    """Attribute → whether the description names its true level; a missing word counts as wrong."""
+    """Return attribute → whether the description names its true level. A missing word counts as wrong."""
     text = (answer.description or answer.text).lower()
     scales = {scale.attribute: scale for scale in SCALES}
     return {
@@ -119,7 +124,7 @@ def attribute_agreement(answer: Answer) -> dict[str, bool]:
 
 
 def _names_one(answer: Answer, truths: Set[str]) -> bool:
-    """Whether it names any diagnosis; a free answer does where it names one of the set's or of the table."""
+    """Return whether an answer names a diagnosis. A free answer does if it names one of the set or of the table of entities."""
     if answer.error or answer.abstained:
         return False
     return bool(answer.diagnosis) or answer.said in truths or entity_of(answer.said) is not None

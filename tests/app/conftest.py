@@ -68,7 +68,7 @@ def videopath() -> Callable[..., Result]:
 def made_set_report() -> Callable[..., Any]:
     """``made_set_report("agent", "model", questions=45)``: a document of made answers; ``truth=False`` names no diagnosis."""
     from videopath.evaluation.testsets.answers import Answer
-    from videopath.evaluation.testsets.document import Said, set_facts, set_report
+    from videopath.evaluation.testsets.document import SystemAnswers, set_facts, set_report
     from videopath.model.card import Card
     from videopath.model.inference.engine import EngineInfo
 
@@ -91,7 +91,7 @@ def made_set_report() -> Callable[..., Any]:
     def made(
         *systems: Any, questions: int = 45, truth: bool = True, created: str = "", model: str = ""
     ) -> Any:
-        said = {name: Said(answers(place, questions, truth)) for place, name in enumerate(systems)}
+        said = {name: SystemAnswers(answers(place, questions, truth)) for place, name in enumerate(systems)}
         facts = set_facts("test.json", "0" * 64, said[systems[0]].answers)
         found = set_report(facts, info, said, lambda texts: np.ones((len(texts), 1)))
         return found.model_copy(update={"created": created or found.created, "model": model or found.model})

@@ -110,11 +110,11 @@ def test_answers_of_another_run_are_not_mixed_in(tmp_path: Path, other: dict[str
     out = tmp_path / "answers.jsonl"
     list(answer_all(_items(1), one_by_one(_answer), HEADER, out))
     before = out.read_text()
-    with pytest.raises(InputError, match=f"{next(iter(other))} differs.*choose another --out"):
+    with pytest.raises(InputError, match=f"{next(iter(other))} differs.*Choose another --out"):
         list(answer_all(_items(1), one_by_one(_answer), HEADER.model_copy(update=other), out))
     assert out.read_text() == before
     out.write_text("nonsense\n")
-    with pytest.raises(InputError, match="no file of answers"):
+    with pytest.raises(InputError, match="not a file of answers"):
         list(answer_all(_items(1), one_by_one(_answer), HEADER, out))
 
 

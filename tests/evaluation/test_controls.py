@@ -23,7 +23,13 @@ from videopath.evaluation.testsets.controls import (
     paraphrased,
     rivals,
 )
-from videopath.evaluation.testsets.pairs import nearest_pairs, pairs_report, read_pairs, seen, write_pairs
+from videopath.evaluation.testsets.pairs import (
+    nearest_pairs,
+    pairs_report,
+    read_pairs,
+    see_videos,
+    write_pairs,
+)
 from videopath.evaluation.testsets.sets import Item
 from videopath.evaluation.testsets.summary import ControlReport, Pair
 from videopath.media.clip import open_clip
@@ -219,7 +225,7 @@ class _Brightness:
 
 def test_near_identical_cases_are_each_others_nearest(items: list[Item], tmp_path: Path) -> None:
     broken = items[0].model_copy(update={"id": "b", "video": tmp_path / "gone.mp4"})
-    vectors = dict(seen([*items, broken], _Brightness(), FRAMES))
+    vectors = dict(see_videos([*items, broken], _Brightness(), FRAMES))
     assert vectors[broken.video] is None
     pairs = nearest_pairs([*items, broken], vectors)
     assert [(pair.first, pair.second) for pair in pairs] == [

@@ -180,7 +180,7 @@ def test_a_reply_that_is_not_of_the_protocol_is_kept_and_counted(server: Server,
     server.reply = lambda _: body
     (judged,) = Judge.at(server.place).judge([ANSWER])
     assert set(judged.scores.values()) == {None}
-    assert "not of the protocol" in judged.error
+    assert "does not follow the protocol" in judged.error
     assert [len(replies) for replies in judged.replies.values()] == [1, 1, 1]
 
 
@@ -259,7 +259,7 @@ def test_who_stops_early_keeps_what_was_judged(server: Server, tmp_path: Path) -
 def test_a_file_that_holds_no_judgements_is_left_alone(server: Server, tmp_path: Path) -> None:
     out = tmp_path / "judgements.jsonl"
     out.write_text("my notes\n")
-    with pytest.raises(InputError, match="no file of judgements"):
+    with pytest.raises(InputError, match="not a file of judgements"):
         list(Judge.at(server.place).judge(_answers(1), out))
     assert out.read_text() == "my notes\n"
 
@@ -286,7 +286,7 @@ def test_a_judge_that_nobody_is_behind_is_told_at_once(server: Server) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_ends_the_run_in_one_sentence(server: Server, status: int) -> None:
     server.reply = lambda _: status
-    with pytest.raises(EngineError, match="refuses"):
+    with pytest.raises(EngineError, match="rejects"):
         list(Judge.at(server.place).judge([ANSWER]))
 
 
@@ -298,7 +298,7 @@ def test_an_answer_that_is_missing_is_0_and_nobody_is_asked(server: Server) -> N
 
 @pytest.mark.parametrize("place", ["http://127.0.0.1:1/v1", "judge", "ftp://x#y", "http://x#"])
 def test_a_judge_has_an_address_and_a_model(place: str) -> None:
-    with pytest.raises(InputError, match="no judge"):
+    with pytest.raises(InputError, match="not a judge"):
         Judge.at(place)
 
 

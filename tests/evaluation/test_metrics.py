@@ -19,7 +19,7 @@ from videopath.core.errors import InputError
 from videopath.evaluation import kept
 from videopath.evaluation.stats.estimates import Estimate
 from videopath.evaluation.testsets.answers import Answer
-from videopath.evaluation.testsets.document import Said, set_facts, set_report
+from videopath.evaluation.testsets.document import SystemAnswers, set_facts, set_report
 from videopath.evaluation.testsets.metrics import BY_NAME, Draws, draw, draw_all, mcnemar
 from videopath.evaluation.testsets.summary import NOTHING, OTHER, SetReport
 from videopath.evaluation.testsets.table import Table, attribute_agreement, measured, table
@@ -138,7 +138,7 @@ def test_every_interval_holds_its_range_and_a_system_does_not_differ_from_itself
     drawn = draw_all(found, Draws(found.clusters, 200))
     assert set(drawn) >= {"accuracy", "macro_f1", "brier", "risk_area", "error_at_70"}
     for one in drawn.values():
-        estimate, same = one.estimate(), one.less(one)
+        estimate, same = one.estimate(), one.minus(one)
         assert one.facts.least <= estimate.low <= estimate.high <= (one.facts.most or math.inf)
         assert (same.value, same.clusters) == (0.0, estimate.clusters)
         if estimate.clusters > 1:
@@ -243,7 +243,7 @@ def test_mcnemar_is_the_binomial_of_those_that_differ(drawn: list[tuple[bool, bo
 
 def _report(**systems: list[Answer]) -> SetReport:
     first = next(iter(systems.values()))
-    said = {name: Said(found) for name, found in systems.items()}
+    said = {name: SystemAnswers(found) for name, found in systems.items()}
     return set_report(set_facts("test.json", "0" * 64, first), INFO, said, encode)  # type: ignore[arg-type]
 
 

@@ -19,7 +19,7 @@ from videopath.core.errors import InputError
 from videopath.core.jsonl import JsonLines
 from videopath.evaluation.retrieval import sets as retrieval_sets
 from videopath.evaluation.retrieval.context import MOST, RULES_OFF, candidates, context_rows
-from videopath.evaluation.retrieval.effect import Change, EffectOutcome, setups, summarise_effect
+from videopath.evaluation.retrieval.effect import AnswerChange, EffectOutcome, setups, summarise_effect
 from videopath.evaluation.retrieval.measurement import (
     FITTED,
     FUSED,
@@ -217,7 +217,11 @@ def test_weights_that_rank_alike_are_tried_once_and_the_simplest_of_equals_is_ch
     assert sorted((weights.text, weights.lexical) for weights in tried) == [
         (0.0, 0.25), (1.0, 0.0), (1.0, 0.25), (1.0, 0.5), (1.0, 1.0), (1.0, 2.0),
     ]  # fmt: skip
-    grid = [(ViewWeights(1, 0, 1), 0.5, 0.0), (ViewWeights(1, 0, 0), 0.5, 0.0), (ViewWeights(0, 0, 1), 0.4, 1.0)]
+    grid = [
+        (ViewWeights(1, 0, 1), 0.5, 0.0),
+        (ViewWeights(1, 0, 0), 0.5, 0.0),
+        (ViewWeights(0, 0, 1), 0.4, 1.0),
+    ]
     assert chosen_weights(grid, 3).chosen == ViewWeights(1, 0, 0)
 
 
@@ -260,7 +264,7 @@ def test_helped_and_hurt_are_told_apart() -> None:
     assert {kept: part.clips for kept, part in effect.by_kept.items()} == {0: 3, 1: 7}
     assert effect.by_kept[0].p == 1.0
     with pytest.raises(InputError):
-        Change.of([])
+        AnswerChange.of([])
 
 
 @pytest.fixture(scope="module")

@@ -62,14 +62,14 @@ _WHOLE = {"question": "a", "answer": "b", "video_name": "case"}
     ("entries", "word"),
     [
         ([], "no question"),
-        ([3], "Question 1 of test.json is no JSON object"),
+        ([3], "Question 1 of test.json is not a JSON object"),
         ([{"question": "a", "answer": "b"}], "lacks"),
         ([_WHOLE, {**_WHOLE, "video_name": "gone"}], "Question 2 .* not in"),
         ([{**_WHOLE, "id": "1"}] * 2, "more than once"),
         ([{**_WHOLE, "question": 3}], "not usable: question"),
         ([{**_WHOLE, "site": "colom"}], "Question 1 .*'colon'"),
-        ([{**_WHOLE, "attributes": ["dark"]}], "no object of attribute and word"),
-        ([{**_WHOLE, "attributes": {"stain": "blue"}}], "use a word of its levels, such as pale staining"),
+        ([{**_WHOLE, "attributes": ["dark"]}], "not an object of attribute and word"),
+        ([{**_WHOLE, "attributes": {"stain": "blue"}}], "Use a word of its levels, such as pale staining"),
         ([{**_WHOLE, "attributes": {"grade": 3}}], "not usable: attributes.grade"),
     ],
 )

@@ -19,7 +19,7 @@ from videopath.core.errors import EngineError, InputError
 if TYPE_CHECKING:
     from videopath.evaluation.testsets.answers import Answer, AskSeveral, Header
     from videopath.evaluation.testsets.controls import Changed
-    from videopath.evaluation.testsets.document import Controlled
+    from videopath.evaluation.testsets.document import ControlResults
     from videopath.evaluation.testsets.judge import Judge, Judgement
     from videopath.evaluation.testsets.sets import Item
     from videopath.evaluation.testsets.summary import Pair, SetReport
@@ -208,14 +208,16 @@ def _alone(out: Path) -> Iterator[None]:
 def _evaluate(
     run: _Run, systems: Sequence[SystemName], controls: Sequence[ControlName], judge: Judge | None
 ) -> SetReport:
-    from videopath.evaluation.testsets.document import Said, set_facts, set_report
+    from videopath.evaluation.testsets.document import SystemAnswers, set_facts, set_report
     from videopath.knowledge.index.embedder import Embedder
 
     encode = Embedder().encode
     answered = {system: _answers(run, system) for system in systems}
     controlled = _controlled(run, answered, controls, encode)
     results = {
-        system: Said(system_answers, _judgements(judge, system_answers, run.out / system) if judge else ())
+        system: SystemAnswers(
+            system_answers, _judgements(judge, system_answers, run.out / system) if judge else ()
+        )
         for system, system_answers in answered.items()
     }
     first = run.header(systems[0])
@@ -246,10 +248,10 @@ def _controlled(
     answered: Mapping[SystemName, Sequence[Answer]],
     controls: Sequence[ControlName],
     encode: Encode,
-) -> Controlled:
+) -> ControlResults:
     """The controls of each system, without those that apply to no question."""
     from videopath.evaluation.testsets.controls import PAIRS, changed_items, control_report
-    from videopath.evaluation.testsets.document import Controlled
+    from videopath.evaluation.testsets.document import ControlResults
     from videopath.evaluation.testsets.pairs import pairs_report
 
     reports, pairs, nearest, applied = [], [], [], []
@@ -269,7 +271,7 @@ def _controlled(
                 under = _answers_under(run, system, control, changed)
                 reports.append(control_report(control, system, score, under, encode))
         applied.append(control)
-    return Controlled(applied, reports, pairs, nearest)
+    return ControlResults(applied, reports, pairs, nearest)
 
 
 def _say_none(control: str) -> None:
@@ -304,14 +306,14 @@ def _pairs(run: _Run) -> list[Pair]:
     """The near-identical cases of the set; they are kept next to the answers."""
     from videopath.app.cli.console import collect_with_progress
     from videopath.core.files import sha256_file
-    from videopath.evaluation.testsets.pairs import nearest_pairs, read_pairs, seen, write_pairs
+    from videopath.evaluation.testsets.pairs import nearest_pairs, read_pairs, see_videos, write_pairs
     from videopath.tools.frame_encoders.loading import load_frame_encoder
 
     encoder = load_frame_encoder("tower", engine=run.engine)
     file, of = run.out / "pairs.json", (sha256_file(run.questions), encoder.sha256)
     pairs = read_pairs(file, *of)
     if pairs is None:
-        video_vectors = seen(run.items, encoder, run.engine.info.frames)
+        video_vectors = see_videos(run.items, encoder, run.engine.info.frames)
         vectors = collect_with_progress(
             video_vectors, len({item.video for item in run.items}), "videos encoded for pairs"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from videopath.evaluation.retrieval.context import ContextRow
-    from videopath.evaluation.retrieval.effect import Change, Effect
+    from videopath.evaluation.retrieval.effect import AnswerChange, Effect
     from videopath.evaluation.retrieval.measurement import Difference, Fit, RetrievalSummary, Row, Way
     from videopath.evaluation.stats.estimates import Share
     from videopath.knowledge import ViewWeights
@@ -98,7 +98,7 @@ def _fit(fit: Fit) -> Iterator[str]:
     )
 
 
-def _change(change: Change) -> tuple[str, ...]:
+def _change(change: AnswerChange) -> tuple[str, ...]:
     return (
         str(change.clips),
         _percent(change.blind),
