@@ -19,7 +19,7 @@ from videopath.evaluation.testsets.sets import read_items
 from videopath.knowledge import read_records
 from videopath.training.data.instructions import read_instructions
 from videopath.training.recipe import load_recipe
-from videopath.training.validation import check
+from videopath.training.validation import check_dataset
 
 _SETTINGS = (
     'model = "nano"\nframes = 8\nreview = "never"\ndevice = "cpu"\nknowledge = "base"\ndtype = "float32"\n'
@@ -65,7 +65,7 @@ def _damaged_dataset(draw: Random, work: Path) -> Input:
         path = work / "mixture.yaml"
     depth: Any = draw.choice(["names", "files", "frames"])
     readings = [
-        lambda: list(check(path, work, depth)),
+        lambda: list(check_dataset(path, work, depth)),
         partial(read_instructions, path),
         partial(read_items, path, work),
         lambda: list(read_records(path)),

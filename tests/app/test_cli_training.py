@@ -54,8 +54,8 @@ def test_all_that_is_wrong_is_named_at_once(conversations: Path, videopath: Run)
     assert len(found["problems"]) == 3
     for place, word in (("2", "b.png is not an image"), ("4", "no question"), ("5", "gone.png is missing")):
         assert any(f"Conversation {place} " in told and word in told for told in found["problems"])
-    assert any("'1' stands 2 times" in told for told in found["warnings"])
-    assert any("1 conversations are word for word" in told for told in found["warnings"])
+    assert any("'1' occurs 2 times" in told for told in found["warnings"])
+    assert any("1 conversations repeat others word for word" in told for told in found["warnings"])
     by_files = json.loads(videopath("dataset", "check", conversations, "--json").stdout)
     assert len(by_files["problems"]) == 2, "a file that is there is not opened"
     by_names = json.loads(videopath("dataset", "check", conversations, "--depth", "names", "--json").stdout)

@@ -13,7 +13,7 @@ from videopath.core.jsonl import JsonLines, json_entries, parse_json
 from videopath.evaluation.testsets.sets import read_items
 from videopath.knowledge.records.record import read_records
 from videopath.training.data.instructions import read_instructions
-from videopath.training.validation import check
+from videopath.training.validation import check_dataset
 
 
 def _conversation(answer: str, name: str = "a.mp4") -> dict[str, object]:
@@ -24,7 +24,7 @@ def _conversation(answer: str, name: str = "a.mp4") -> dict[str, object]:
 def test_line_separators_inside_answers_are_no_line_ends_for_any_reader(shared: Path, tmp_path: Path) -> None:
     path = shared / "data" / "cases" / "u2028.jsonl"
     (tmp_path / "a.mp4").touch()
-    *_, found = check(path, tmp_path)
+    *_, found = check_dataset(path, tmp_path)
     assert (found.conversations, found.problems) == (3, [])
     answers = [entry.conversations[1].text for entry in read_instructions(path)]
     assert len(answers) == 3
@@ -58,7 +58,7 @@ def test_a_damaged_line_is_named_and_does_not_end_the_check(tmp_path: Path, line
     whole = json.dumps(_conversation("Glands \U0001f600.")).encode()
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n".join([whole, line, whole]))
-    *_, found = check(path, tmp_path, "names")
+    *_, found = check_dataset(path, tmp_path, "names")
     assert found.conversations == 2
     assert len(found.problems) == 1
     assert found.problems[0].startswith("Line 2 of a.jsonl")
@@ -72,7 +72,7 @@ def test_a_half_character_in_a_list_costs_its_entry_alone(tmp_path: Path) -> Non
     path.write_text(
         json.dumps([_conversation("Glands."), _conversation("\ud800"), _conversation("\U0001f600")])
     )
-    *_, found = check(path, tmp_path, "names")
+    *_, found = check_dataset(path, tmp_path, "names")
     assert found.conversations == 2
     assert [problem.split(" has ")[0] for problem in found.problems] == ["Entry 2 of a.json"]
 
@@ -81,7 +81,7 @@ def test_a_half_character_in_a_list_costs_its_entry_alone(tmp_path: Path) -> Non
 def test_a_name_that_no_file_can_have_does_not_end_the_check(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([_conversation("Glands.", name), _conversation("Glands.", "a.json")]))
-    *_, found = check(path, tmp_path)
+    *_, found = check_dataset(path, tmp_path)
     assert found.conversations == 2
     assert len(found.problems) == 1
 

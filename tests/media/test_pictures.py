@@ -24,7 +24,7 @@ from PIL import Image, ImageCms
 from videopath.core.errors import InputError
 from videopath.media.clip import Clip, open_clip, open_source
 from videopath.media.image.files import read_picture
-from videopath.training.validation import check
+from videopath.training.validation import check_dataset
 
 
 def picture(number: int, width: int = 48, height: int = 32) -> np.ndarray:
@@ -597,7 +597,7 @@ def test_a_dataset_with_pipes_and_stacks_is_checked(tmp_path: Path) -> None:
         for name in ("pipe.png", "stack.tif", "sound.heic")
     ]
     (tmp_path / "set.json").write_text(json.dumps(items))
-    *_, found = check(tmp_path / "set.json", tmp_path, "frames")
+    *_, found = check_dataset(tmp_path / "set.json", tmp_path, "frames")
     told = " ".join(found.problems)
     assert "pipe.png is not a regular file" in told
     assert "stack.tif holds 3 pictures" in told

@@ -18,7 +18,7 @@ from videopath.training.recipe import ScratchRecipe, TransferRecipe, load_recipe
 from videopath.training.scratch.tower_stage import TowerData
 from videopath.training.transfer.lessons import LESSONS, count_examples, write_lessons
 from videopath.training.transfer.stages import Transfer
-from videopath.training.validation import check
+from videopath.training.validation import check_dataset
 
 SHARE = 0.002
 
@@ -35,7 +35,7 @@ def test_every_stage_has_conversations_without_a_fault(lessons: Path) -> None:
     shown = {"words": "text", "captions": "image", "images": "image", "clips": "video", "videos": "video"}
     assert [lesson.name for lesson in LESSONS] == list(shown)
     for name, modality in shown.items():
-        *_, found = check(lessons / f"{name}.json", lessons, "frames", None, 4096)
+        *_, found = check_dataset(lessons / f"{name}.json", lessons, "frames", None, 4096)
         assert found.problems == []
         assert set(found.by_modality) == {modality}
 

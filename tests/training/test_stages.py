@@ -17,16 +17,16 @@ from videopath.model.architecture.network import Network
 from videopath.model.card import read_card
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.inference.spec import EngineSpec
-from videopath.training.data.conversations import Conversations, collate
+from videopath.training.data.conversations import ConversationDataset, collate
 from videopath.training.data.grouped_sampler import grouped_order
 from videopath.training.data.instructions import read_instructions
 from videopath.training.recipe import StartWeights, TransferRecipe, load_recipe
 from videopath.training.transfer.carried_card import write_carried_card
-from videopath.training.transfer.loss_model import Pupil
-from videopath.training.transfer.planning import plan
+from videopath.training.transfer.loss_model import ConversationLossModel
+from videopath.training.transfer.planning import plan_stages
 from videopath.training.transfer.stage_trainer import StageTrainer
 from videopath.training.transfer.stages import LEARNED, Transfer
-from videopath.training.transfer.start import begin
+from videopath.training.transfer.start import load_start
 
 
 @pytest.fixture
@@ -63,8 +63,10 @@ def lines(out: Path, stage: str) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def answers(network: Network, data: Path) -> list[float]:
-    read = Conversations(read_instructions(data / "videos.json"), data, network.config, network.tokenizer, 3)
-    return [float(Pupil(network).eval()(**collate([read[n]]))["loss"]) for n in range(2)]
+    read = ConversationDataset(
+        read_instructions(data / "videos.json"), data, network.config, network.tokenizer, 3
+    )
+    return [float(ConversationLossModel(network).eval()(**collate([read[n]]))["loss"]) for n in range(2)]
 
 
 def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
@@ -116,8 +118,8 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
 
 def test_nano_is_a_name_in_a_recipe_too(recipe: TransferRecipe, tmp_path: Path) -> None:
     named = recipe.model_copy(update={"start": StartWeights(checkpoint="nano")})
-    assert plan(named, 1)[0].tensors > 100
-    assert begin(named.start, 0).config == load_engine("nano").network.config
+    assert plan_stages(named, 1)[0].tensors > 100
+    assert load_start(named.start, 0).config == load_engine("nano").network.config
     write_carried_card(named, tmp_path)
     assert read_card(Path(nano.__file__).parent).calibration
     assert read_card(tmp_path).calibration == {}

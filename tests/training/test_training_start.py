@@ -19,7 +19,7 @@ from videopath.model.checkpoints.loading import load_network, load_tokenizer
 from videopath.model.checkpoints.saving import save_tokenizer
 from videopath.model.inference.spec import EngineSpec
 from videopath.training.recipe import TransferRecipe, load_recipe
-from videopath.training.transfer.planning import plan
+from videopath.training.transfer.planning import plan_stages
 from videopath.training.transfer.stages import LEARNED, Transfer
 from videopath.training.transfer.start import assemble
 
@@ -109,7 +109,7 @@ def test_the_whole_published_way_on_small_parts(
 def test_the_published_size_is_built_without_memory() -> None:
     recipe = load_recipe("vidrip-7b")
     assert isinstance(recipe, TransferRecipe)
-    plans = plan(recipe, gpus=8)
+    plans = plan_stages(recipe, gpus=8)
     assert [one.tensors for one in plans] == [762, 763, 763, 763], (
         "of 765 stored ones two are never used, one is the newline"
     )
@@ -120,7 +120,7 @@ def test_the_published_size_is_built_without_memory() -> None:
     assert lora["tower by LoRA"] == 26 * 3 * 128 * 2 * 1152
     assert plans[1].states_gib > plans[3].states_gib > plans[0].states_gib
     with pytest.raises(InputError, match="says nothing of its network's size"):
-        plan(recipe.model_copy(update={"geometry": None}), gpus=8)
+        plan_stages(recipe.model_copy(update={"geometry": None}), gpus=8)
 
 
 _TWO = """

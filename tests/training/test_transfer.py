@@ -20,11 +20,11 @@ from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import load_network
 from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.template import IMAGE_TAG
-from videopath.training.data.conversations import Conversations, collate
-from videopath.training.data.instructions import Instruction, entries, read_instructions
+from videopath.training.data.conversations import ConversationDataset, collate
+from videopath.training.data.instructions import Instruction, read_entries, read_instructions
 from videopath.training.data.supervision import IGNORED, supervise
-from videopath.training.transfer.loss_model import Pupil
-from videopath.training.transfer.parts import Lora, Part, choose, is_lora, optimiser_groups, part_of
+from videopath.training.transfer.loss_model import ConversationLossModel
+from videopath.training.transfer.parts import Lora, Part, is_lora, make_trainable, optimiser_groups, part_of
 
 
 @pytest.fixture
@@ -36,19 +36,21 @@ def network(shared: Path) -> Network:
 
 
 @pytest.fixture
-def conversations(shared: Path, network: Network) -> Conversations:
+def conversations(shared: Path, network: Network) -> ConversationDataset:
     folder = shared / "golden/train"
     read = read_instructions(folder / "sft.json")
-    return Conversations(read, folder, network.config, network.tokenizer, frames=4)
+    return ConversationDataset(read, folder, network.config, network.tokenizer, frames=4)
 
 
-def loss(pupil: Pupil, conversations: Conversations, numbers: list[int]) -> torch.Tensor:
+def loss(
+    pupil: ConversationLossModel, conversations: ConversationDataset, numbers: list[int]
+) -> torch.Tensor:
     return pupil(**collate([conversations[number] for number in numbers]))["loss"]
 
 
 @pytest.mark.parametrize(("number", "sample"), [(0, "image"), (1, "video")])
 def test_ids_and_labels_are_the_originals(
-    shared: Path, conversations: Conversations, network: Network, number: int, sample: str
+    shared: Path, conversations: ConversationDataset, network: Network, number: int, sample: str
 ) -> None:
     golden = np.load(shared / f"golden/train/{sample}.npz")
     found = supervise(conversations.instructions[number], network.tokenizer)
@@ -58,11 +60,11 @@ def test_ids_and_labels_are_the_originals(
 
 @pytest.mark.parametrize(("numbers", "sample"), [([0], "image"), ([1], "video"), ([0, 1], "batch2")])
 def test_from_files_to_the_originals_loss(
-    shared: Path, conversations: Conversations, network: Network, numbers: list[int], sample: str
+    shared: Path, conversations: ConversationDataset, network: Network, numbers: list[int], sample: str
 ) -> None:
     golden = json.loads((shared / "golden/train/meta.json").read_text())
     with torch.no_grad():
-        found = loss(Pupil(network), conversations, numbers)
+        found = loss(ConversationLossModel(network), conversations, numbers)
     assert float(found) == pytest.approx(golden[sample]["loss"], abs=1e-5)
 
 
@@ -76,10 +78,10 @@ def test_from_files_to_the_originals_loss(
     ],
 )
 def test_a_step_changes_exactly_what_the_stage_names(
-    conversations: Conversations, network: Network, parts: tuple[Part, ...], lora: Lora | None
+    conversations: ConversationDataset, network: Network, parts: tuple[Part, ...], lora: Lora | None
 ) -> None:
-    pupil = Pupil(network)
-    learning = choose(network, parts, lora)
+    pupil = ConversationLossModel(network)
+    learning = make_trainable(network, parts, lora)
     if lora:
         assert {part_of(name) for name in learning if is_lora(name)} == set(lora.parts)
     before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
@@ -98,16 +100,16 @@ def test_a_step_changes_exactly_what_the_stage_names(
         assert loss(pupil, conversations, [0, 1]) < first
 
 
-def test_an_untrained_adapter_changes_nothing(conversations: Conversations, network: Network) -> None:
-    pupil = Pupil(network)
+def test_an_untrained_adapter_changes_nothing(conversations: ConversationDataset, network: Network) -> None:
+    pupil = ConversationLossModel(network)
     with torch.no_grad():
         plain = loss(pupil, conversations, [0, 1])
-        choose(network, ("tower", "projector"), Lora())
+        make_trainable(network, ("tower", "projector"), Lora())
         assert torch.equal(loss(pupil.eval(), conversations, [0, 1]), plain)
 
 
-def test_micro_batches_add_up_to_their_batch(conversations: Conversations, network: Network) -> None:
-    pupil = Pupil(network)
+def test_micro_batches_add_up_to_their_batch(conversations: ConversationDataset, network: Network) -> None:
+    pupil = ConversationLossModel(network)
     batches = [collate([conversations[number]]) for number in (0, 1)]
     learned = sum(int((batch["labels"] != IGNORED).sum()) for batch in batches)
     with torch.no_grad():
@@ -129,7 +131,7 @@ def said(*texts: str, **shown: Any) -> dict[str, Any]:
         (said("what?"), "no question with an answer"),
         (said("what?", "Glands.", "and?"), "last question has no answer"),
         (said("what?", " "), "turn 2 is empty"),
-        (said("what?", "<|im_end|>"), "mark of the template"),
+        (said("what?", "<|im_end|>"), "special token of the template"),
         (said(f"{IMAGE_TAG}", "Glands.", image="a.png", video="b.mp4"), "an image and a video"),
         ({"conversations": [{"from": "gpt", "value": "x"}, {"from": "human", "value": "y"}]}, "take turns"),
         ([], "valid dictionary"),
@@ -138,7 +140,7 @@ def said(*texts: str, **shown: Any) -> dict[str, Any]:
 def test_a_wrong_conversation_is_named_with_its_reason(tmp_path: Path, entry: Any, reason: str) -> None:
     file = tmp_path / "data.json"
     file.write_text(json.dumps([said("what?", "Glands."), entry]))
-    found = dict(entries(file))
+    found = dict(read_entries(file))
     assert isinstance(found["Conversation 1 of data.json"], Instruction)
     assert reason in str(found["Conversation 2 of data.json"])
     with pytest.raises(InputError, match="Conversation 2 of data.json"):
@@ -205,14 +207,14 @@ def test_what_cannot_be_read_stops_or_is_skipped_and_told(tmp_path: Path, small_
     ]
     arguments = (read, tmp_path, network.config, network.tokenizer, 4)
     with pytest.raises(InputError, match=r"bad\.png is not an image"):
-        Conversations(*arguments)[1]
-    lenient = Conversations(*arguments, on_unreadable="skip")
+        ConversationDataset(*arguments)[1]
+    lenient = ConversationDataset(*arguments, on_unreadable="skip")
     batch = collate([lenient[0], lenient[1]])
     (told,) = batch["skipped"]
     assert "bad.png is not an image" in told
-    alone = Pupil(network)(**collate([lenient[0]]))["loss"]
-    assert torch.equal(Pupil(network)(**batch)["loss"], alone)
-    nothing = Pupil(network)(**collate([lenient[1]]))["loss"]
+    alone = ConversationLossModel(network)(**collate([lenient[0]]))["loss"]
+    assert torch.equal(ConversationLossModel(network)(**batch)["loss"], alone)
+    nothing = ConversationLossModel(network)(**collate([lenient[1]]))["loss"]
     nothing.backward()
     assert float(nothing.detach()) == 0
 
@@ -224,7 +226,9 @@ def test_several_images_are_each_padded_and_a_text_needs_none(tmp_path: Path, sm
     both = said(f"{IMAGE_TAG}\n{IMAGE_TAG}\nWhich is worse?", "Neither.", image=["a.png", "b.png"])
     read = [Instruction.model_validate(entry) for entry in (both, said("What is a gland?", "A tube."))]
     assert [one.modality for one in read] == ["images", "text"]
-    batch = collate([Conversations(read, tmp_path, network.config, network.tokenizer, 4)[n] for n in (0, 1)])
+    batch = collate(
+        [ConversationDataset(read, tmp_path, network.config, network.tokenizer, 4)[n] for n in (0, 1)]
+    )
     assert batch["visuals"] == [(1, (120, 80)), (1, (120, 80))]
-    found = Pupil(network)(**batch)["loss"]
+    found = ConversationLossModel(network)(**batch)["loss"]
     assert torch.isfinite(found)

@@ -1,1 +1,1 @@
-"""What is learned from: instruction data, tiles, batches, and the tokens that count."""
+"""Training data: nano's corpus of tiles and slides, and conversations in the LLaVA format."""

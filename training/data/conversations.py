@@ -1,4 +1,4 @@
-"""Conversations and what they show, as batches of tensors; a video or an image is decoded when its batch is made."""
+"""Conversations and their pictures as batches of tensors. An image or a video is decoded when its batch is made."""
 
 from __future__ import annotations
 
@@ -22,35 +22,33 @@ from videopath.model.architecture.config import LlavaConfig
 from videopath.training.data.instructions import Instruction
 from videopath.training.data.supervision import IGNORED, supervise
 
-_SEVERAL = "pad"  # how each of several images is made square, whatever the checkpoint's own rule is
+_ASPECT_OF_SEVERAL = "pad"  # each of several images is padded to a square, whatever rule the checkpoint has
 
 
 @dataclass(frozen=True)
-class Shown:
+class VisualInput:
     """One visual of a conversation."""
 
     pixels: Tensor
     """float32 [N, 3, S, S]: a clip's frames, or an image's tiles."""
     image_size: tuple[int, int] | None
-    """(width, height) of an image in pixels; none for a clip."""
+    """(width, height) of an image in pixels; None for a clip."""
 
 
 @dataclass(frozen=True)
-class Ready:
+class TokenisedConversation:
     """A conversation, decoded and tokenised."""
 
     ids: list[int]
     labels: list[int]
-    shown: list[Shown]
+    visuals: list[VisualInput]
 
 
-class Conversations(Dataset["Ready | str"]):
-    """The conversations of a file or mixture, each read when it is asked for.
+class ConversationDataset(Dataset["TokenisedConversation | str"]):
+    """Conversations, each decoded and tokenised on access.
 
-    ``media``: the folder that their paths are relative to. ``frames``: of a video at most, about one a second (the
-    original's training rule), evenly spread where the video is longer than that or slower than a frame in two seconds. A
-    file that cannot be read raises ``InputError``, or with ``on_unreadable="skip"`` gives the sentence
-    that says why: the run counts it.
+    An item is a :class:`TokenisedConversation`. With ``on_unreadable="skip"``, an item whose images or video cannot be
+    read is a sentence that says why.
     """
 
     def __init__(
@@ -63,6 +61,17 @@ class Conversations(Dataset["Ready | str"]):
         on_unreadable: OnUnreadable = "stop",
         template: TrainingTemplate = "qwen_1_5",
     ) -> None:
+        """Set up the data set; nothing is decoded yet.
+
+        Args:
+            instructions: The conversations.
+            media: The folder that their paths are relative to.
+            config: How the network takes images and videos.
+            tokenizer: The network's tokenizer.
+            frames: Most frames of a video; see :func:`training_frames`.
+            on_unreadable: Whether a file that cannot be read raises ``InputError`` or is skipped.
+            template: The chat template.
+        """
         self.instructions = instructions
         self._media, self._config, self._tokenizer = media, config, tokenizer
         self._frames, self._on_unreadable, self._template = frames, on_unreadable, template
@@ -70,63 +79,74 @@ class Conversations(Dataset["Ready | str"]):
     def __len__(self) -> int:
         return len(self.instructions)
 
-    def __getitem__(self, index: int) -> Ready | str:
+    def __getitem__(self, index: int) -> TokenisedConversation | str:
         instruction = self.instructions[index]
         try:
-            shown = self._shown(instruction)
+            visuals = self._visuals(instruction)
         except InputError as error:
             if self._on_unreadable == "stop":
                 raise InputError(
-                    f"Conversation {instruction.id or index + 1} shows what cannot be read. {error}"
+                    f"Conversation {instruction.id or index + 1} names a file that cannot be read. {error}"
                 ) from error
             return f"Conversation {instruction.id or index + 1}: {error}"
         supervised = supervise(instruction, self._tokenizer, self._template)
-        return Ready(supervised.ids, supervised.labels, shown)
+        return TokenisedConversation(supervised.ids, supervised.labels, visuals)
 
-    def _shown(self, instruction: Instruction) -> list[Shown]:
+    def _visuals(self, instruction: Instruction) -> list[VisualInput]:
         paths = [self._media / name for name in instruction.media]
         if instruction.modality == "video":
             frames = training_frames(paths[0], self._frames)
-            return [Shown(preprocess.to_pixels(frames, self._config.image_size), None)]
-        aspect = _SEVERAL if instruction.modality == "images" else self._config.aspect
+            return [VisualInput(preprocess.to_pixels(frames, self._config.image_size), None)]
+        aspect = _ASPECT_OF_SEVERAL if instruction.modality == "images" else self._config.aspect
         return [self._image(path, aspect) for path in paths]
 
-    def _image(self, path: Path, aspect: str) -> Shown:
+    def _image(self, path: Path, aspect: str) -> VisualInput:
         picture = read_picture(path)
         tiles = preprocess.image_tiles(picture, self._config.image_size, aspect, self._config.pinpoints)
-        return Shown(preprocess.normalise(tiles), (picture.shape[1], picture.shape[0]))
+        return VisualInput(preprocess.normalise(tiles), (picture.shape[1], picture.shape[0]))
 
 
-def training_frames(path: Path, most: int) -> np.ndarray:
-    """Frames ``uint8 [T, H, W, 3]`` of a video by the original's training rule: one a second, at most ``most``.
+def training_frames(path: Path, limit: int) -> np.ndarray:
+    """Return the frames of a video by the original's training rule: one a second, evenly spread in longer videos.
 
-    Of a video slower than a frame in two seconds, where the original took another sample without a word, ``most`` are
-    taken evenly.
+    A video with less than a frame in two seconds gives ``limit`` frames, evenly spread. The original takes another
+    conversation instead, without notice.
+
+    Args:
+        path: The video.
+        limit: Most frames.
+
+    Returns:
+        uint8 [T, H, W, 3].
+
+    Raises:
+        InputError: The video cannot be read.
     """
     try:
-        return open_clip(path, most, sampling="fps").frames
+        return open_clip(path, limit, sampling="fps").frames
     except SlowVideoError:
-        return open_clip(path, most).frames
+        return open_clip(path, limit).frames
 
 
-def collate(examples: Sequence[Ready | str]) -> dict[str, Any]:
-    """A batch, padded on the right: what :meth:`Pupil.forward` takes. What could not be read is left out and told.
+def collate(examples: Sequence[TokenisedConversation | str]) -> dict[str, Any]:
+    """Return a batch for :meth:`ConversationLossModel.forward`, padded on the right.
 
-    The first label of a row is never predicted, so it does not count.
+    Conversations that could not be read are left out; ``skipped`` has their sentences. The first label of a row is
+    ignored, because no token predicts it.
     """
-    ready = [example for example in examples if isinstance(example, Ready)]
-    longest = max((len(example.ids) for example in ready), default=1)
+    conversations = [example for example in examples if isinstance(example, TokenisedConversation)]
+    longest = max((len(example.ids) for example in conversations), default=1)
 
     def padded(rows: list[list[int]], value: int) -> Tensor:
         filled = [row + [value] * (longest - len(row)) for row in rows]
         return torch.tensor(filled, dtype=torch.long).reshape(len(rows), longest)
 
-    shown = [visual for example in ready for visual in example.shown]
+    visuals = [visual for conversation in conversations for visual in conversation.visuals]
     return {
-        "input_ids": padded([example.ids for example in ready], 0),
-        "labels": padded([[IGNORED, *example.labels[1:]] for example in ready], IGNORED),
-        "lengths": [len(example.ids) for example in ready],
-        "pixels": torch.cat([visual.pixels for visual in shown]) if shown else None,
-        "visuals": [(len(visual.pixels), visual.image_size) for visual in shown],
+        "input_ids": padded([example.ids for example in conversations], 0),
+        "labels": padded([[IGNORED, *example.labels[1:]] for example in conversations], IGNORED),
+        "lengths": [len(example.ids) for example in conversations],
+        "pixels": torch.cat([visual.pixels for visual in visuals]) if visuals else None,
+        "visuals": [(len(visual.pixels), visual.image_size) for visual in visuals],
         "skipped": [example for example in examples if isinstance(example, str)],
     }

@@ -1,7 +1,7 @@
-"""The material that nano learns from: tiles with a diagnosis, atlas slides with an organ and a category.
+"""The corpus that nano learns from: tiles with a diagnosis, and atlas slides with an organ and a category.
 
 The folder holds ``manifest.csv`` (path, label, organ, diagnosis, dataset, group_id, licence, …), ``slides.csv`` and
-``videos/atlas/<slide>.mp4``. Splits go by group: no field, patient or case stands on two sides.
+``videos/atlas/<slide>.mp4``. The split goes by group: a source field, patient or case is on one side only.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from videopath.core.pathology.sites import SITES, canonical_site
 from videopath.media.image.files import read_picture
 
 Split = Literal["train", "calibration", "test"]
+"""A side of the split."""
 TEST_SHARE, CALIBRATION_SHARE = 0.17, 0.08
 UNKNOWN = "not a tissue that this model knows"
-"""What nano answers when neither the site's tissues nor an atlas-like slide is in front of it."""
+"""Nano's answer if the picture shows neither a tissue that it knows at this site nor a slide like the atlas's."""
 
 LABELS: dict[str, tuple[str, str]] = {
     "colon_n": ("colon", "benign colon tissue"),
@@ -56,9 +57,10 @@ _CATEGORY = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One image, or one slide with its clip, and what is known of it."""
+    """One image, or one slide with its clip, and what is known about it."""
 
     path: Path
+    """The image, or the slide's clip."""
     label: str
     """Key of :data:`LABELS`, or ``atlas:<slide>``."""
     site: str
@@ -66,11 +68,11 @@ class Sample:
     group: str
     split: Split
     weak: bool = False
-    """The diagnosis is the slide's: this field need not show it."""
+    """Whether the diagnosis is that of the whole slide, which this field may not show."""
 
 
 def diagnoses_by_site() -> dict[str, list[str]]:
-    """Site → the diagnoses that nano is trained on, in a fixed order."""
+    """Return the diagnoses that nano is trained on, by site, in a fixed order."""
     table: dict[str, list[str]] = defaultdict(list)
     for site, diagnosis in LABELS.values():
         table[site].append(diagnosis)
@@ -78,12 +80,21 @@ def diagnoses_by_site() -> dict[str, list[str]]:
 
 
 def atlas_diagnosis(site: str, group: str) -> str:
-    """What is said of an atlas slide: category and organ, nothing finer."""
+    """Return the diagnosis of an atlas slide: its category and its organ.
+
+    Args:
+        site: The organ, as a canonical site.
+        group: The category in ``slides.csv``; a category that is not listed counts as a non-neoplastic disease.
+    """
     return f"{_CATEGORY.get(group, 'non-neoplastic disease')} of the {site}"
 
 
 def read_tiles(data: Path) -> list[Sample]:
-    """The tiles of the fifteen classes. Raises ``InputError`` where the folder has no manifest."""
+    """Read the tiles of the fifteen classes, split by group within each class.
+
+    Raises:
+        InputError: The folder has no ``manifest.csv``.
+    """
     rows = [row for row in _rows(data / "manifest.csv") if row["label"] in LABELS]
     by_label: dict[str, set[str]] = defaultdict(set)
     for row in rows:
@@ -102,7 +113,11 @@ def read_tiles(data: Path) -> list[Sample]:
 
 
 def read_atlas(data: Path) -> list[Sample]:
-    """The atlas slides (``path``: the slide's clip), split by case."""
+    """Read the atlas slides, split by case; the path is that of the slide's clip, which may be missing.
+
+    Raises:
+        InputError: The folder has no ``slides.csv``.
+    """
     rows = _rows(data / "slides.csv")
     splits = _assign({row["case"] for row in rows})
     samples = []
@@ -123,23 +138,39 @@ def read_atlas(data: Path) -> list[Sample]:
 
 
 def read_atlas_tiles(data: Path, slides: Sequence[Sample]) -> list[Sample]:
-    """The 20x tiles and overviews of the atlas, on the side of their case."""
+    """Read the 20x tiles and overviews of the atlas; each is on the side of its case.
+
+    Args:
+        data: The folder of the corpus.
+        slides: The result of :func:`read_atlas`. Tiles of other cases are left out.
+
+    Raises:
+        InputError: The folder has no ``manifest.csv``.
+    """
     by_case = {slide.group: slide for slide in slides}
-    found = []
+    samples = []
     for row in _rows(data / "manifest.csv"):
         case = row["label"].removeprefix("atlas:")
         if row["label"].startswith("atlas:") and case in by_case:
             slide = by_case[case]
-            found.append(
+            samples.append(
                 Sample(
                     data / row["path"], slide.label, slide.site, slide.diagnosis, case, slide.split, weak=True
                 )
             )
-    return found
+    return samples
 
 
 def load_images(samples: Iterable[Sample], longest: int = 400) -> list[np.ndarray]:
-    """Decode images to uint8 [H, W, 3] RGB; larger ones are reduced to ``longest`` pixels on their longest side."""
+    """Decode images to uint8 [H, W, 3], RGB.
+
+    Args:
+        samples: Samples whose paths are images.
+        longest: Larger images are reduced; this is the longest side in pixels.
+
+    Raises:
+        InputError: An image cannot be read.
+    """
     images = []
     for sample in samples:
         picture = Image.fromarray(read_picture(sample.path, longest))
@@ -151,14 +182,14 @@ def load_images(samples: Iterable[Sample], longest: int = 400) -> list[np.ndarra
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise InputError(
-            f"The training data folder lacks {path.name} ({path}); name the folder that holds it with --data."
+            f"The training data folder has no {path.name} ({path}). Give the folder that holds it with --data."
         )
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
 def _assign(groups: Iterable[str]) -> dict[str, Split]:
-    """Put each group on one side: the order is that of the groups' hashes, so it never depends on the file's order."""
+    """Put each group on one side, in the order of the groups' hashes: the order in the file has no effect."""
     ordered = sorted(groups, key=lambda g: hashlib.sha256(g.encode()).digest())
     test = max(1, round(TEST_SHARE * len(ordered)))
     calibration = max(1, round(CALIBRATION_SHARE * len(ordered)))

@@ -1,4 +1,4 @@
-"""In which order conversations are learned: a batch is of one modality and of similar lengths, as LLaVA-NeXT groups them."""
+"""The order of conversations: batches of one modality and of similar lengths, as LLaVA-NeXT groups them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ _WINDOW = 50  # batches within which conversations are sorted by length
 
 
 def grouped_order(instructions: Sequence[Instruction], batch: int, seed: int, epoch: int) -> list[int]:
-    """Every place once. Runs of ``batch`` places have one modality, but for what is left over of each at the end."""
+    """Return the indices of all conversations, each once, in runs of one modality.
+
+    Args:
+        instructions: The conversations.
+        batch: Length of a run. What does not fill a run comes at the end, mixed.
+        seed: Another seed gives another order.
+        epoch: Each epoch has its own order.
+    """
     rng = np.random.default_rng([seed, epoch])
     by_modality: dict[str, list[int]] = defaultdict(list)
-    for place in rng.permutation(len(instructions)).tolist():
-        by_modality[instructions[place].modality].append(place)
+    for index in rng.permutation(len(instructions)).tolist():
+        by_modality[instructions[index].modality].append(index)
     whole: list[list[int]] = []
-    left: list[int] = []
-    for _, places in sorted(by_modality.items()):
-        for start in range(0, len(places), _WINDOW * batch):
-            window = sorted(places[start : start + _WINDOW * batch], key=lambda n: instructions[n].words)
+    rest: list[int] = []
+    for _, indices in sorted(by_modality.items()):
+        for start in range(0, len(indices), _WINDOW * batch):
+            window = sorted(indices[start : start + _WINDOW * batch], key=lambda n: instructions[n].words)
             runs = [window[at : at + batch] for at in range(0, len(window), batch)]
             whole += [run for run in runs if len(run) == batch]
-            left += [place for run in runs if len(run) < batch for place in run]
-    return [place for number in rng.permutation(len(whole)) for place in whole[number]] + left
+            rest += [index for run in runs if len(run) < batch for index in run]
+    return [index for number in rng.permutation(len(whole)) for index in whole[number]] + rest
 
 
 class GroupedSampler(Sampler[int]):
-    """:func:`grouped_order`, another one in each epoch; the same for the same seed, whoever asks and when."""
+    """:func:`grouped_order` as a sampler. Seed and epoch alone decide the order, so a resumed run has the same."""
 
     def __init__(self, instructions: Sequence[Instruction], batch: int, seed: int) -> None:
         self._instructions, self._batch, self._seed, self._epoch = instructions, batch, seed, 0
@@ -43,5 +50,5 @@ class GroupedSampler(Sampler[int]):
         return iter(grouped_order(self._instructions, self._batch, self._seed, self._epoch))
 
     def set_epoch(self, epoch: int) -> None:
-        """Called before each epoch, also of a run that goes on."""
+        """Choose the epoch; the ``Trainer`` calls this before each one, also in a resumed run."""
         self._epoch = epoch

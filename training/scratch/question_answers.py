@@ -133,7 +133,9 @@ class QuestionWriter:
             pool = [case for case in self.cases if case.diagnosis == diagnosis]
         if pool and self.rng.random() < 0.6:
             return pool[int(self.rng.integers(len(pool)))]
-        return SimilarCaseText(diagnosis, descriptions.describe(diagnosis, self._other_attributes(), self.rng))
+        return SimilarCaseText(
+            diagnosis, descriptions.describe(diagnosis, self._other_attributes(), self.rng)
+        )
 
     def _other_diagnosis(self) -> str:
         """Draw another diagnosis: four times in five one of the same site."""

@@ -17,7 +17,7 @@ Visual = tuple[int, "tuple[int, int] | None"]
 """How many of a batch's pixel planes belong to a visual, and an image's (width, height); none for a clip."""
 
 
-class Pupil(nn.Module):
+class ConversationLossModel(nn.Module):
     """The network in training: a batch of conversations gives the cross-entropy of what is supervised."""
 
     def __init__(self, network: Network) -> None:

@@ -51,7 +51,7 @@ def is_lora(name: str) -> bool:
     return any(mark in name for mark in _LORA)
 
 
-def choose(network: Network, trained: Iterable[Part], lora: Lora | None = None) -> list[str]:
+def make_trainable(network: Network, trained: Iterable[Part], lora: Lora | None = None) -> list[str]:
     """Let exactly these parts learn, and adapters where asked; names of what learns, as ``Network.model`` has them.
 
     What the architecture stores and never uses (the norm behind the tower's last layer, the newline of a checkpoint that

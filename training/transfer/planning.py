@@ -11,8 +11,8 @@ from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network
 from videopath.model.checkpoints.loading import check_tensors, empty_model, expected_shapes, open_checkpoint
 from videopath.training.recipe import Geometry, TransferRecipe, TransferStage
-from videopath.training.transfer.parts import choose, is_lora, part_of
-from videopath.training.transfer.start import ruled
+from videopath.training.transfer.parts import is_lora, make_trainable, part_of
+from videopath.training.transfer.start import apply_rules
 
 _WEIGHT, _LEARNING = 4, 12
 """Bytes: a float32 weight; its gradient and AdamW's two moments."""
@@ -37,7 +37,7 @@ class StagePlan:
     """About: bf16 activations of one micro-batch with checkpointing, and the logits of its text."""
 
 
-def plan(recipe: TransferRecipe, gpus: int) -> list[StagePlan]:
+def plan_stages(recipe: TransferRecipe, gpus: int) -> list[StagePlan]:
     """A plan for each stage. Raises ``InputError`` where the recipe gives neither a geometry nor a start that is a folder.
 
     Where the start is a checkpoint's folder, every name and shape of its tensors is checked.
@@ -45,10 +45,10 @@ def plan(recipe: TransferRecipe, gpus: int) -> list[StagePlan]:
     network = _network(recipe)
     plans = []
     for stage in recipe.stages:
-        ruled(network, stage.rules)
+        apply_rules(network, stage.rules)
         whole = expected_shapes(network.model, network.config)
         parameters = sum(math.prod(shape) for shape in whole.values())
-        choose(network, stage.trains, stage.lora)
+        make_trainable(network, stage.trains, stage.lora)
         learning: Counter[str] = Counter()
         for name, parameter in network.model.named_parameters():
             if parameter.requires_grad:
@@ -82,11 +82,11 @@ def _network(recipe: TransferRecipe) -> Network:
         raise InputError(
             f"The recipe {recipe.name} says nothing of its network's size: add geometry, or start from a checkpoint."
         )
-    config = config_of(recipe.geometry)
+    config = geometry_config(recipe.geometry)
     return Network(config, None, empty_model(config, recipe.geometry.vocabulary))
 
 
-def config_of(geometry: Geometry) -> LlavaConfig:
+def geometry_config(geometry: Geometry) -> LlavaConfig:
     """The architecture of a recipe's geometry."""
     vision = {"num_channels": 3, "layer_norm_eps": 1e-6, "hidden_act": "gelu_pytorch_tanh", **geometry.vision}
     return LlavaConfig(text_config=dict(geometry.text), vision_config=vision, newline_position="grid")

@@ -17,10 +17,10 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from videopath.core.files import replaced_on_success
 from videopath.core.jsonl import JsonLines
-from videopath.training.data.conversations import Conversations, collate
+from videopath.training.data.conversations import ConversationDataset, collate
 from videopath.training.data.grouped_sampler import GroupedSampler
 from videopath.training.recipe import TransferStage
-from videopath.training.transfer.loss_model import Pupil
+from videopath.training.transfer.loss_model import ConversationLossModel
 from videopath.training.transfer.parts import Part, optimiser_groups
 
 Say = Callable[[str], None]
@@ -37,7 +37,12 @@ class StageTrainer(Trainer):
     optimizer: torch.optim.Optimizer | None
 
     def __init__(
-        self, pupil: Pupil, stage: TransferStage, arguments: TrainingArguments, data: Conversations, say: Say
+        self,
+        pupil: ConversationLossModel,
+        stage: TransferStage,
+        arguments: TrainingArguments,
+        data: ConversationDataset,
+        say: Say,
     ) -> None:
         assert arguments.output_dir is not None
         self._stage = stage
@@ -80,7 +85,7 @@ class StageTrainer(Trainer):
             * arguments.gradient_accumulation_steps
             * arguments.world_size
         )
-        assert isinstance(self.train_dataset, Conversations)
+        assert isinstance(self.train_dataset, ConversationDataset)
         return GroupedSampler(self.train_dataset.instructions, step, arguments.seed)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
@@ -96,7 +101,7 @@ class StageTrainer(Trainer):
         """What does not learn is not in a checkpoint: nothing to warn of."""
 
 
-def learned(pupil: Pupil, state: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+def learned(pupil: ConversationLossModel, state: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
     """The tensors that learn, by the names of :class:`Pupil`; ``state`` where it was gathered from several processes."""
     state = state or pupil.state_dict()
     names = [name for name, parameter in pupil.named_parameters() if parameter.requires_grad]
@@ -109,7 +114,9 @@ class StageLog(TrainerCallback):
     Tokens and what was skipped are this process's.
     """
 
-    def __init__(self, name: str, path: Path, pupil: Pupil, skipped: list[str], say: Say) -> None:
+    def __init__(
+        self, name: str, path: Path, pupil: ConversationLossModel, skipped: list[str], say: Say
+    ) -> None:
         self._name, self._pupil, self._skipped, self._say = name, pupil, skipped, say
         self._file = JsonLines(path)
         self._since = (time.monotonic(), 0, 0)  # when the run began, at which step, how many tokens ago

@@ -33,14 +33,14 @@ from videopath.model.device import DTYPES
 from videopath.model.inference.spec import EngineSpec
 from videopath.model.lora.adapter import ADAPTER_CONFIG, ADAPTER_PREFIX, NON_LORA_FILE, stored_name
 from videopath.model.lora.peft_export import export_adapter
-from videopath.training.data.conversations import Conversations
+from videopath.training.data.conversations import ConversationDataset
 from videopath.training.data.instructions import read_instructions
 from videopath.training.recipe import TransferRecipe, TransferStage
 from videopath.training.transfer.carried_card import write_carried_card
-from videopath.training.transfer.loss_model import Pupil
-from videopath.training.transfer.parts import Lora, choose, is_lora
+from videopath.training.transfer.loss_model import ConversationLossModel
+from videopath.training.transfer.parts import Lora, is_lora, make_trainable
 from videopath.training.transfer.stage_trainer import PUPIL, SKIPPED, Say, StageTrainer
-from videopath.training.transfer.start import begin, ruled
+from videopath.training.transfer.start import apply_rules, load_start
 
 LEARNED = "learned.safetensors"
 
@@ -79,14 +79,14 @@ class Transfer:
 
     def _prepared(self, number: int) -> tuple[Network, list[str]]:
         """The network as a stage finds it, and the names of what is to learn. What earlier stages learned is read."""
-        network = begin(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
+        network = load_start(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
         for stage in self.recipe.stages[:number]:
-            ruled(network, stage.rules, self.recipe.seed)
-            self._put(stage, network, choose(network, stage.trains, stage.lora))
+            apply_rules(network, stage.rules, self.recipe.seed)
+            self._put(stage, network, make_trainable(network, stage.trains, stage.lora))
             fold(network)
         stage = self.recipe.stages[number]
-        ruled(network, stage.rules, self.recipe.seed)
-        return network, choose(network, stage.trains, stage.lora)
+        apply_rules(network, stage.rules, self.recipe.seed)
+        return network, make_trainable(network, stage.trains, stage.lora)
 
     def _put(self, stage: TransferStage, network: Network, expected: Sequence[str]) -> None:
         """Give a network what a stage learned. Raises ``InputError`` where that belongs to another recipe."""
@@ -95,7 +95,7 @@ class Transfer:
             raise InputError(
                 f"What is in {self.folder(stage)} belongs to another recipe; choose another --out."
             )
-        Pupil(network).load_state_dict(tensors, strict=False)
+        ConversationLossModel(network).load_state_dict(tensors, strict=False)
 
     def _write(self, number: int) -> None:
         """The checkpoints of a stage that are not there yet."""
@@ -137,9 +137,9 @@ class Transfer:
         read, folder, pupil = (
             read_instructions(self.data / stage.data, self.recipe.seed),
             self.folder(stage),
-            Pupil(network),
+            ConversationLossModel(network),
         )
-        data = Conversations(
+        data = ConversationDataset(
             read, self.data, network.config, network.tokenizer, stage.frames, stage.on_unreadable, stage.template
         )  # fmt: skip
         if stage.compile:

@@ -57,7 +57,7 @@ class _Assembled:
         return next(part for part in self.parts if name in part.shapes).read(name)
 
 
-def begin(start: StartWeights, seed: int, *, accept_licence: bool = False) -> Network:
+def load_start(start: StartWeights, seed: int, *, accept_licence: bool = False) -> Network:
     """The network of a recipe's start, float32 on the CPU, its vocabulary with all stored rows."""
     if start.checkpoint:
         return load_network(
@@ -69,7 +69,7 @@ def begin(start: StartWeights, seed: int, *, accept_licence: bool = False) -> Ne
     return assemble(start.decoder, start.tower, seed, accept_licence=accept_licence)
 
 
-def ruled(network: Network, rules: VisualRules, seed: int = 0) -> None:
+def apply_rules(network: Network, rules: VisualRules, seed: int = 0) -> None:
     """Give a network a stage's rules; those that are not given stay. ``seed``: of a part that a rule adds.
 
     Raises ``InputError`` for heads that do not divide the network's width.

@@ -56,7 +56,7 @@ def check(
 ) -> None:
     """Check a set of conversations before training; exit code 1 if anything is wrong."""
     from videopath.app.cli.console import collect_with_progress, emit_json, plain, quiet_libraries, stdout
-    from videopath.training.validation import check as run
+    from videopath.training.validation import check_dataset
 
     quiet_libraries(verbose)
     tokenizer, longest = None, 32768
@@ -65,7 +65,7 @@ def check(
 
         checkpoint = open_checkpoint(model)
         tokenizer, longest = checkpoint.tokenizer(), checkpoint.config().max_length
-    steps = run(conversations, media or conversations.parent, depth, tokenizer, longest)
+    steps = check_dataset(conversations, media or conversations.parent, depth, tokenizer, longest)
     result = collect_with_progress(steps, None, "conversations checked")[-1]
     if as_json:
         emit_json(json.dumps(result.to_json(), ensure_ascii=False))

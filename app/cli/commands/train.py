@@ -107,7 +107,7 @@ def train(
 
 def _print_plan(recipe: TransferRecipe, gpus: int) -> None:
     from videopath.app.cli.console import stdout, table
-    from videopath.training.transfer.planning import plan
+    from videopath.training.transfer.planning import plan_stages
 
     rows = [
         (
@@ -119,7 +119,7 @@ def _print_plan(recipe: TransferRecipe, gpus: int) -> None:
             f"{stage.states_gib:.1f} GiB",
             f"{stage.activations_gib:.1f} GiB",
         )
-        for stage in plan(recipe, gpus)
+        for stage in plan_stages(recipe, gpus)
     ]
     head = (
         "stage",
