@@ -29,9 +29,6 @@ PAGES = {
 _MOVED = {
     "README.md": "docs/index.md",
     "LICENSE": "docs/reference/licences.md",
-    "knowledge/README.md": "docs/how-to/knowledge-base.md",
-    "evaluation/README.md": "docs/how-to/evaluate.md",
-    "training/README.md": "docs/how-to/train.md",
     "app/lmms_eval/README.md": "docs/how-to/lmms-eval.md",
 }
 """File of the repository → the page that says the same, from the root."""

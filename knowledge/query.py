@@ -26,7 +26,7 @@ _LONGEST_TEXT = 100_000  # characters
 class ViewWeights:
     """How much each view counts in the fusion. A view of weight 0 is not searched.
 
-    If there are pictures, they lead: weight 20 puts their order before that of the words. knowledge/README.md has the
+    If there are pictures, they lead: weight 20 puts their order before that of the words. docs/reference/figures.md has the
     measurements behind the defaults.
     """
 

@@ -2,7 +2,7 @@
 
 A fingerprint is a perceptual hash of 256 bits (ImageHash's ``phash``: signs of the lowest 16 x 16 frequencies of a cosine
 transform; Zauner 2010). Copies that were compressed, resized or recoloured differ in up to 20 bits, copies whose margins
-were cut by 2% in up to 40, and unrelated pictures in about 128. See knowledge/README.md for the figures.
+were cut by 2% in up to 40, and unrelated pictures in about 128. See docs/reference/figures.md for the figures.
 """
 
 from __future__ import annotations

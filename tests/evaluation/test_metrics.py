@@ -322,7 +322,7 @@ def test_a_draw_without_any_of_the_rows_counts_for_nothing() -> None:
 
 
 def test_the_page_on_evaluation_names_every_metric_and_control() -> None:
-    text = (Path(__file__).resolve().parents[2] / "evaluation" / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[2] / "docs/how-to/evaluate.md").read_text(encoding="utf-8")
     assert [m.facts.label for m in BY_NAME.values() if f"| {m.facts.label} |" not in text] == []
     assert [name for name in CONTROLS if f"| `{name}` |" not in text] == []
 
