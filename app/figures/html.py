@@ -1,7 +1,7 @@
-"""The HTML report of an evaluation on a test set: one file that needs no network, no script and nothing beside it.
+"""The HTML report of an evaluation on a test set: one file without network access, scripts or other files.
 
-Plots are drawings (SVG) with their numbers in tables behind them. Its own policy forbids scripts and every request, and allows
-the one style sheet that it holds; names and texts are escaped.
+Plots are SVG drawings, with their numbers in tables behind them. The report's own policy forbids scripts and all requests, and allows
+only its own style sheet. Names and texts are escaped.
 """
 
 from __future__ import annotations
@@ -23,23 +23,27 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 
 _HERE = Path(__file__).parent
-_WIDTH = 350  # pixels of a plot: a narrow screen's
-_BESIDE = 6  # columns of a table beside a plot, at most; a broader one stands below
+_WIDTH = 350  # pixels, width of a plot on a narrow screen
+_BESIDE = 6  # columns; a wider table stands below its plot
 _FONT = "Helvetica, Arial, sans-serif"
 
 
 def check_html() -> None:
-    """Raises ``InputError`` where the package that draws is missing."""
+    """Raise ``InputError`` if the package that draws the plots is missing."""
     require("vl_convert", "vl-convert-python", "benchmark", "The HTML report")
 
 
 def write_html_report(report: SetReport, path: Path) -> None:
-    """Write the report, whole or not at all. Raises ``InputError`` where the package that draws is missing."""
+    """Write the report atomically.
+
+    Raises:
+        InputError: The package that draws the plots is missing.
+    """
     write_text(path, html_report(report))
 
 
 def html_report(report: SetReport) -> str:
-    """The report as an HTML document."""
+    """Return the report as an HTML document."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -65,7 +69,7 @@ def html_report(report: SetReport) -> str:
 
 
 def svg(figure: Figure) -> str:
-    """A plot as a drawing whose colours are names of the style sheet."""
+    """Return a plot as SVG whose colours are variables of the style sheet."""
     import io
 
     grid = {"gridColor": "var(--line)", "domainColor": "var(--soft)", "tickColor": "var(--soft)"}
@@ -84,7 +88,7 @@ def svg(figure: Figure) -> str:
 
 
 def _style() -> str:
-    """The style sheet with the palettes' colours, as the document holds it."""
+    """Return the style sheet with the palettes' colours."""
     sheet = (_HERE / "report.css").read_text(encoding="utf-8")
     return sheet.replace("/* light */", _colours(LIGHT)).replace("/* dark */", _colours(DARK))
 

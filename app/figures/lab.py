@@ -1,4 +1,4 @@
-"""How an evaluation with a laboratory's own cases is shown: the same rows on the terminal and on the page Benchmarks."""
+"""The rows of an evaluation with a laboratory's own cases, for the terminal and the page Benchmarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SYSTEMS = ("system", "answered", "right of these", "first answer right", "given 
 
 
 def title(report: LabReport) -> str:
-    """What was asked of what."""
+    """Return the title: questions and knowledge base."""
     return (
         f"{report.name}: {report.base_cases} cases of {report.base_groups} groups as knowledge, {report.questions} of other "
         f"groups asked{', all in one colour' if report.stain else ''}; {report.model}, cases seen by {report.encoder}"
@@ -19,7 +19,7 @@ def title(report: LabReport) -> str:
 
 
 def systems(report: LabReport) -> list[tuple[str, ...]]:
-    """A row for each system."""
+    """Return one row per system."""
     return [
         (
             system,
@@ -33,7 +33,7 @@ def systems(report: LabReport) -> list[tuple[str, ...]]:
 
 
 def lines(report: LabReport) -> list[str]:
-    """What stands beside the table."""
+    """Return the lines beside the table."""
     test = report.mcnemar
     found = [f"The cases helped {test.only_first}, hurt {test.only_second} (McNemar p={test.p:.2g})."]
     if report.equal_coverage:

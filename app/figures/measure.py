@@ -1,4 +1,4 @@
-"""How a knowledge base's measure of itself is shown: the same tables on the terminal and on the page Knowledge."""
+"""The tables of a knowledge base's measure of itself, for the terminal and the page Knowledge."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CONFUSIONS = ("is", "was called", "cases")
 MODELS = ("together with", "cases asked", "patients or sources", "right")
 CURVE = ("cases of each diagnosis", "right", "")
 NOT_MEASURED = "Its cases cannot be measured: there are no pictures, or no diagnosis has cases of two patients or sources at one site."
-_BAR = 30  # characters of a bar that stands for 1
+_BAR = 30  # characters of a bar of length 1
 
 
 def tables(measure: Measure) -> list[tuple[tuple[str, ...], Rows]]:
-    """(head, rows) of every table that has rows, in the order in which they are shown."""
+    """Return (head, rows) of every table that has rows, in display order."""
     found = [
         (SITES, sites(measure)),
         (DIAGNOSES, diagnoses(measure)),
@@ -40,7 +40,7 @@ def tables(measure: Measure) -> list[tuple[tuple[str, ...], Rows]]:
 
 
 def sites(measure: Measure) -> Rows:
-    """A row for each site."""
+    """Return one row per site."""
     return [
         (
             found.site or "not known",
@@ -54,7 +54,7 @@ def sites(measure: Measure) -> Rows:
 
 
 def diagnoses(measure: Measure) -> Rows:
-    """A row for each diagnosis, with what it lacks."""
+    """Return one row per diagnosis, with what it lacks."""
     return [
         (
             found.diagnosis,
@@ -71,12 +71,12 @@ def diagnoses(measure: Measure) -> Rows:
 
 
 def confusions(measure: Measure, most: int = 10) -> Rows:
-    """The commonest mistakes."""
+    """Return the most frequent confusions."""
     return [(found.truth, found.said, f"{found.cases}") for found in measure.confusions[:most]]
 
 
 def models(measure: Measure) -> Rows:
-    """What models are worth together with these cases."""
+    """Return how good models are together with these cases."""
     return [
         (found.name, f"{found.cases}", f"{found.groups}", f"{found.right:.2f}")
         for found in measure.models.values()
@@ -84,7 +84,7 @@ def models(measure: Measure) -> Rows:
 
 
 def curve(measure: Measure) -> Rows:
-    """What each number of cases is worth, with a bar."""
+    """Return the accuracy for each number of cases, with a bar."""
     return [
         (f"{point.each}", f"{point.accuracy:.2f}", "█" * round(point.accuracy * _BAR))
         for point in measure.curve
@@ -92,7 +92,7 @@ def curve(measure: Measure) -> Rows:
 
 
 def summary(measure: Measure) -> str:
-    """The measure in a sentence."""
+    """Return the measure in one sentence."""
     error = (
         ""
         if measure.calibration_error is None

@@ -1,4 +1,4 @@
-"""Colours of what is drawn: of the page's two themes, and of the HTML report, whose style sheet says what they are."""
+"""Colours of plots: for the page's two themes and for the HTML report, whose style sheet defines them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours that can be read on their ground: at least 4.5:1 for text, 3:1 for marks (WCAG AA)."""
+    """Colours with enough contrast to their background: 4.5:1 for text, 3:1 for marks (WCAG AA)."""
 
     text: str
     soft: str
@@ -17,7 +17,7 @@ class Palette:
 
     @property
     def series(self) -> tuple[str, str, str]:
-        """Of things that are compared, in their order; their marks differ in shape, too."""
+        """Colours of compared series, in order. Their marks differ in shape, too."""
         return self.accent, self.second, self.third
 
 
@@ -30,4 +30,4 @@ NAMED = Palette(
     second="var(--second)",
     third="var(--third)",
 )
-"""Names for a style sheet, so that one drawing fits a light and a dark ground."""
+"""Variables of a style sheet, so that one drawing fits a light and a dark background."""

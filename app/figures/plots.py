@@ -1,6 +1,6 @@
-"""The plots of an evaluation. What their colours tell apart, their shapes and words do, too.
+"""The plots of an evaluation. Shapes and words repeat what colours show.
 
-Each is drawn for a width of about 350 pixels, a narrow screen's, and becomes as wide as it is let be.
+Each plot is drawn for a width of about 350 pixels, a narrow screen, and grows with the space.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     Plot = altair.LayerChart
 
 SHOWN = 16
-"""Diagnoses of a confusion matrix, at most: those with the most questions."""
+"""Largest number of diagnoses in a confusion matrix: those with the most questions."""
 
 _HEIGHT = 300
-_NAME, _LINE, _GAP = 20, 13, 8  # pixels: a row's name, each line under it, and what is between two rows
+_NAME, _LINE, _GAP = 20, 13, 8  # pixels: a row's name, each line below it, and the gap between two rows
 _CELL = 20  # pixels: height of a cell of the confusion matrix
 _AXIS = 62  # pixels: an axis with its title, and a legend
 _NEAR: dict[str, Any] = {"labelPadding": 4, "titlePadding": 6, "labelFontSize": 12, "titleFontSize": 12}
@@ -37,12 +37,12 @@ class Dot:
     """A value in [0, 1] with its interval."""
 
     series: str
-    """Whose it is."""
+    """Series, such as a system."""
     value: float
     low: float
     high: float
     before: float | None = None
-    """Another value to be marked on its line."""
+    """Another value that is marked on the line."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Curve:
     series: str
     points: Sequence[RiskPoint]
     answered: tuple[float, float] | None
-    """Coverage and risk where the system itself draws the line."""
+    """Coverage and risk at the system's own threshold."""
 
 
 def dots(rows: Mapping[str, Sequence[Dot]], title: str, ink: Palette) -> Plot:
-    """For each row its name, and under it a line for each dot with its 95% interval; ``before`` is an upright tick."""
+    """Draw each row's name, and below it one line per dot with its 95% interval. ``before`` is an upright tick."""
     alt = _altair()
     titles, lines, height = _stacked(rows)
     series = list(dict.fromkeys(line["series"] for line in lines))
@@ -86,7 +86,7 @@ def dots(rows: Mapping[str, Sequence[Dot]], title: str, ink: Palette) -> Plot:
 
 
 def by_class(classes: Mapping[str, Mapping[str, Share]], ink: Palette) -> Plot:
-    """Accuracy by class: class → whose answers → share."""
+    """Draw accuracy by class, from class → series → share."""
     rows = {
         _class_name(name, shares): [Dot(of, s.value, s.low, s.high) for of, s in shares.items()]
         for name, shares in classes.items()
@@ -95,7 +95,7 @@ def by_class(classes: Mapping[str, Mapping[str, Share]], ink: Palette) -> Plot:
 
 
 def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
-    """Risk over coverage, a line for each system; a diamond where it draws the line itself."""
+    """Draw risk over coverage, one line per system. A diamond marks the system's own threshold."""
     alt = _altair()
     series = [curve.series for curve in curves]
     rows = [
@@ -132,7 +132,7 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
 
 
 def reliability(bins: Sequence[ConfidenceBin], ink: Palette) -> Plot:
-    """Confidence against how often it was right; on the dashed line the two agree, the numbers count answers."""
+    """Draw confidence against the share of right answers. Both agree on the dashed line; the numbers count answers."""
     alt = _altair()
     rows = [
         {
@@ -168,10 +168,10 @@ def reliability(bins: Sequence[ConfidenceBin], ink: Palette) -> Plot:
 
 
 def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
-    """True diagnosis → said one → questions: rows are true, columns said, by the rows' numbers; right answers are framed.
+    """Draw the confusion matrix, from true diagnosis → answered diagnosis → questions.
 
-    The last two columns are N, no diagnosis, and O, one that is in no row. Of more than :data:`SHOWN` diagnoses those with the
-    most questions are shown.
+    Rows are true, columns are answered diagnoses, numbered like the rows. Right answers are framed. The last two columns are N, no
+    diagnosis, and O, a diagnosis without a row. If there are more than :data:`SHOWN` diagnoses, those with the most questions are shown.
     """
     alt = _altair()
     titles, cells, columns, height = _matrix(counts)
@@ -204,19 +204,19 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
 
 def _altair() -> Any:
     import altair
-    import pandas  # noqa: F401 - whole, before altair asks for it: the worker may be importing it right now
+    import pandas  # noqa: F401 - imported completely before altair uses it: another thread may be importing it
 
     return altair
 
 
 def _class_name(name: str, shares: Mapping[str, Share]) -> str:
-    """Of one system its share stands beside the name."""
+    """Return the class name; with one system, its share stands beside it."""
     first = next(iter(shares.values()))
     return f"{name}  ·  {first.value:.0%} of {first.count}" if len(shares) == 1 else name
 
 
 def _stacked(rows: Mapping[str, Sequence[Dot]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """Names and lines with their places in pixels from above, and the height of all."""
+    """Return names and lines with their positions in pixels from the top, and the total height."""
     titles, lines, y = [], [], 0
     for name, of_row in rows.items():
         titles.append({"y": y + _NAME // 2, "name": name})
@@ -232,7 +232,7 @@ def _stacked(rows: Mapping[str, Sequence[Dot]]) -> tuple[list[dict[str, Any]], l
 def _matrix(
     counts: Mapping[str, Mapping[str, int]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str], int]:
-    """Names and cells with their places in pixels from above, the columns' names, and the height of all."""
+    """Return names and cells with their positions in pixels from the top, the columns' names, and the total height."""
     from videopath.evaluation.testsets.summary import NOTHING
 
     most = sorted(counts, key=lambda name: -sum(counts[name].values()))[:SHOWN]
@@ -274,7 +274,7 @@ def _scale(series: Sequence[str], values: Sequence[Any]) -> Any:
 
 
 def _legend(series: Sequence[str]) -> Any:
-    """Above the plot; of one there is nothing to tell apart."""
+    """Return a legend above the plot; None for one series."""
     import altair as alt
 
     return (

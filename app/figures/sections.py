@@ -1,4 +1,4 @@
-"""An evaluation on a test set in sections, each with its plots and tables: what the page and the HTML report show alike."""
+"""The sections of an evaluation on a test set, each with plots and tables, for the page and the HTML report."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from videopath.evaluation.testsets.summary import ControlReport, SetReport, SystemReport
 
 _PAIRS = 20
-_CLASSES = 30  # in a plot; the table holds all
-_WORDS = 8  # classes that a plot's text names
+_CLASSES = 30  # in a plot; the table has all
+_WORDS = 8  # classes that the text alternative of a plot names
 _NO_TRUTH = "The set names no diagnosis."
 
 
@@ -28,31 +28,31 @@ class Figure:
 
     key: str
     title: str
-    """Empty where the section's own says it."""
+    """Empty if the section's title is enough."""
     words: str
-    """For those who cannot see it."""
+    """Text alternative."""
     draw: Callable[[Palette], Plot]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of an evaluation."""
+    """One section of an evaluation."""
 
     key: str
     title: str
     lead: str
-    """What is seen, or why there is nothing."""
+    """What the section shows, or why it is empty."""
     plots: Sequence[Figure] = ()
     tables: Sequence[Tabled] = ()
 
 
 def moment(when: str) -> str:
-    """An ISO 8601 moment as people read it, to the minute, UTC."""
+    """Return an ISO 8601 time to the minute, UTC."""
     return f"{datetime.fromisoformat(when).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def sections(report: SetReport) -> list[Section]:
-    """All of them, also those of what was not asked for: they say so."""
+    """Return all sections. A section that was not requested says so."""
     return [
         _figures(report),
         _differences(report),
@@ -110,7 +110,7 @@ def _classes(report: SetReport) -> Section:
         return Section(key, title, _NO_TRUTH)
     lead = "Share of right answers by true diagnosis, with 95% intervals (Wilson) that take questions for independent."
     if len(classes) > _CLASSES:
-        lead += f" Drawn are the {_CLASSES} of {len(classes)} diagnoses with the most questions; the table holds all."
+        lead += f" The plot shows the {_CLASSES} of {len(classes)} diagnoses with the most questions; the table has all."
     most = sorted(classes, key=lambda name: -next(iter(classes[name].values())).count)[:_CLASSES]
     drawn = {name: shares for name, shares in classes.items() if name in most}
     told = [
@@ -189,7 +189,7 @@ def _risk(report: SetReport) -> Section:
 
 
 def _answered(system: SystemReport) -> tuple[float, float] | None:
-    """Coverage and risk where the system itself draws the line."""
+    """Return coverage and risk at the system's own threshold."""
     coverage, right = system.figures.get("coverage"), system.figures.get("accuracy_answered")
     return (coverage.value, 1 - right.value) if coverage and right else None
 

@@ -1,4 +1,4 @@
-"""The tables of an evaluation on a test set: what the terminal, the page and the HTML report show alike."""
+"""The tables of an evaluation on a test set, for the terminal, the page and the HTML report."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Measured:
 
     @classmethod
     def of(cls, found: Estimate | Share) -> Measured:
-        """With three decimals."""
+        """Return the value with three decimals."""
         return cls(f"{found.value:.3f}", f"{found.low:.3f}–{found.high:.3f}")
 
     @classmethod
     def signed(cls, found: Estimate) -> Measured:
-        """A difference; "to" between the ends: a dash before a minus is hard to read."""
+        """Return a difference, with "to" between the ends, since a dash before a minus is hard to read."""
         return cls(f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}")
 
     def __str__(self) -> str:
@@ -43,23 +43,23 @@ Cell = str | Measured
 
 @dataclass(frozen=True)
 class Tabled:
-    """Rows under a head of unlike names. Any cell may hold words of a model or of the set: they are plain text."""
+    """Rows under distinct column names. Cells may hold texts of a model or of the set and are plain text."""
 
     title: str
     head: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
     notes: Mapping[str, str] = field(default_factory=dict)
-    """First cell of a row → what it means, in a sentence."""
+    """First cell of a row → its meaning, in one sentence."""
     folded: bool = False
-    """Whether it is long and stands behind a plot."""
+    """Whether the table is long and stands behind a plot."""
 
     def texts(self) -> Iterator[tuple[str, ...]]:
-        """The rows as texts."""
+        """Return the rows as texts."""
         return (tuple(map(str, row)) for row in self.rows)
 
 
 def figures(report: SetReport) -> Tabled:
-    """Every metric of every system."""
+    """Return every metric of every system."""
     labels = {m.name: f"{m.label} {_ARROWS[m.better]}".strip() for m in report.metrics}
     rows = [(label, *(_of(s.figures, name) for s in report.systems)) for name, label in labels.items()]
     rows.append(("without an answer", *(f"{s.failed} of {s.answers}" for s in report.systems)))
@@ -68,13 +68,13 @@ def figures(report: SetReport) -> Tabled:
 
 
 def confidences(report: SetReport) -> Tabled:
-    """What each system's confidence is."""
+    """Return the meaning of each system's confidence."""
     rows = [(s.system, s.confidence or "It has none.") for s in report.systems]
     return Tabled("What each confidence is", ("system", "confidence"), rows)
 
 
 def differences(report: SetReport) -> list[Tabled]:
-    """A table for each system, less those that it is compared with."""
+    """Return one table per system: its differences from the systems it is compared with."""
     first = dict.fromkeys(one.system for one in report.comparisons)
     return [
         _less_others(report, system, [one for one in report.comparisons if one.system == system])
@@ -107,7 +107,7 @@ def _less_others(report: SetReport, system: str, found: list[Comparison]) -> Tab
 
 
 def judged(report: SetReport) -> Tabled:
-    """The judge's scores."""
+    """Return the judge's scores."""
     names = dict.fromkeys(name for s in report.systems if s.judged for name in s.judged.scores)
     rows: list[tuple[Cell, ...]] = [
         (_plain(name), *(_of(s.judged.scores, name) if s.judged else NONE for s in report.systems))
@@ -119,7 +119,7 @@ def judged(report: SetReport) -> Tabled:
 
 
 def judge_failures(report: SetReport) -> Tabled:
-    """Why answers have no score."""
+    """Return why answers have no score."""
     rows = [
         (system.system, reason, f"{count:,}")
         for system in report.systems
@@ -130,7 +130,7 @@ def judge_failures(report: SetReport) -> Tabled:
 
 
 def prompts(report: SetReport) -> Tabled:
-    """What the judge was asked, by hash."""
+    """Return the hashes of the judge's prompts."""
     found = next(system.judged for system in report.systems if system.judged)
     return Tabled(
         "The judge's prompts", ("score", "sha256 of the prompt"), list(found.prompts_sha256.items()), folded=True
@@ -138,7 +138,7 @@ def prompts(report: SetReport) -> Tabled:
 
 
 def classes(report: SetReport) -> Tabled:
-    """Accuracy by true diagnosis."""
+    """Return accuracy by true diagnosis."""
     by_class = shares_by_class(report)
     rows: list[tuple[Cell, ...]] = [
         (
@@ -153,7 +153,7 @@ def classes(report: SetReport) -> Tabled:
 
 
 def shares_by_class(report: SetReport) -> dict[str, dict[str, Share]]:
-    """True diagnosis → system → share of right answers."""
+    """Return true diagnosis → system → share of right answers."""
     names = dict.fromkeys(name for system in report.systems for name in system.by_class)
     return {
         name: {s.system: s.by_class[name] for s in report.systems if name in s.by_class} for name in names
@@ -161,7 +161,7 @@ def shares_by_class(report: SetReport) -> dict[str, dict[str, Share]]:
 
 
 def attributes(report: SetReport) -> Tabled:
-    """Attribute words by attribute."""
+    """Return attribute words by attribute."""
     names = dict.fromkeys(name for system in report.systems for name in system.attributes)
     rows: list[tuple[Cell, ...]] = [
         (
@@ -174,7 +174,7 @@ def attributes(report: SetReport) -> Tabled:
 
 
 def mistakes(system: SystemReport) -> Tabled:
-    """What was taken for what, the most frequent first."""
+    """Return confusions, most frequent first."""
     wrong = [
         (truth, said, count)
         for truth, row in system.confusion.items()
@@ -186,7 +186,7 @@ def mistakes(system: SystemReport) -> Tabled:
 
 
 def risks(report: SetReport) -> Tabled:
-    """The risk at shares that are answered."""
+    """Return the risk at several coverages."""
     shown = [system for system in report.systems if system.risk_coverage]
     rows: list[tuple[Cell, ...]] = [
         (f"{coverage:.0%}", *(_risk(_at(system.risk_coverage, coverage)) for system in shown))
@@ -197,7 +197,7 @@ def risks(report: SetReport) -> Tabled:
 
 
 def bins(system: SystemReport) -> Tabled:
-    """Bins of confidence."""
+    """Return the bins of confidence."""
     rows = [
         (f"{b.low:.1f}–{b.high:.1f}", f"{b.confidence:.3f}", Measured.of(b.right), f"{b.right.count:,}")
         for b in system.reliability
@@ -208,7 +208,7 @@ def bins(system: SystemReport) -> Tabled:
 
 
 def controls(report: SetReport) -> Tabled:
-    """The score with and without each control."""
+    """Return the score with and without each control."""
     head = (
         "control", "system", "metric", "questions", "score", "under control", "difference", "same answer", "declined"
     )  # fmt: skip
@@ -230,14 +230,14 @@ def controls(report: SetReport) -> Tabled:
 
 
 def meanings(report: SetReport) -> Tabled:
-    """What the controls do."""
+    """Return what the controls do."""
     return Tabled(
         "What is done, and what it shows", ("control", "meaning"), list(report.control_meanings.items())
     )
 
 
 def pairs(report: SetReport) -> Tabled:
-    """Near-identical cases, by system."""
+    """Return near-identical cases, by system."""
     head = ("system", "pairs", "both right", "by chance", "p", "same answer to both")
     rows = [
         (
@@ -254,7 +254,7 @@ def pairs(report: SetReport) -> Tabled:
 
 
 def nearest(report: SetReport, most: int) -> Tabled:
-    """The most similar pairs."""
+    """Return the most similar pairs."""
     rows = [
         (f"{p.similarity:.3f}", p.first, p.first_diagnosis, p.second, p.second_diagnosis)
         for p in report.nearest[:most]
@@ -280,7 +280,7 @@ def _alone(test: McNemar | None) -> str:
 
 
 def _at(points: Sequence[RiskPoint], coverage: float) -> RiskPoint:
-    """The first point that answers as many."""
+    """Return the first point with at least this coverage."""
     return next((point for point in points if point.coverage >= coverage), points[-1])
 
 
