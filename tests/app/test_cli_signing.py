@@ -75,7 +75,7 @@ def test_what_is_learned_is_confirmed_or_written(
     assert refused.exit_code == 1
     assert "nobody has confirmed it" in " ".join(refused.stderr.split())
     left_out = videopath("knowledge", "build", folder, "--cases")
-    assert "Left out: The description of case done" in " ".join(left_out.stderr.split())
+    assert "Skipped: The description of case done" in " ".join(left_out.stderr.split())
     unknown = ("--finding", "The model was never trained on it.")
     assert videopath("cases", "learn", "done", folder, *unknown).exit_code == 1
     assert videopath("cases", "learn", "done", folder, "--confirm").exit_code == 0
