@@ -22,10 +22,9 @@ from videopath.app.figures.plots import SHOWN
 from videopath.app.figures.sections import sections
 from videopath.core.errors import InputError
 from videopath.core.notice import RESEARCH_USE
-from videopath.evaluation.stats.estimates import Estimate
+from videopath.evaluation.stats.estimates import Estimate, Share
 from videopath.evaluation.testsets.judge import Judged
 from videopath.evaluation.testsets.summary import SetReport, read_set_report, write_set_report
-from videopath.evaluation.stats.estimates import Share
 from videopath.media.synthetic import render_slide
 
 Run = Callable[..., Result]
@@ -157,14 +156,14 @@ def test_it_is_made_again_from_the_document(evaluated: Path, videopath: Run, tmp
 def test_another_file_is_told(videopath: Run, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
     answer = videopath("evaluate", "report", tmp_path / "other.json")
-    assert (answer.exit_code, "is no report on a test set" in answer.stderr) == (2, True)
+    assert (answer.exit_code, "is not a report on a test set" in answer.stderr) == (2, True)
     assert not (tmp_path / "other.html").exists()
 
 
 def test_a_missing_package_is_told_before_anything_is_answered(
     videopath: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_set_report: Made
 ) -> None:
-    monkeypatch.setattr(html, "find_spec", lambda name: None)
+    monkeypatch.setattr("videopath.core.installing.find_spec", lambda name: None)
     (tmp_path / "set.json").write_text("[]")
     answer = videopath("evaluate", tmp_path / "set.json", "--out", tmp_path / "out", "--html")
     assert (answer.exit_code, "[benchmark]" in answer.stderr) == (2, True)
