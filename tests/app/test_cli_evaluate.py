@@ -80,7 +80,7 @@ def test_figures_need_no_package_for_plots(
     assert (refused.exit_code, "pip install" in refused.stderr) == (2, True)
     answer = videopath("evaluate", questions, "--system", "model", "--out", tmp_path / "out")
     assert answer.exit_code == 0, answer.stderr
-    assert "There is no report.html" in answer.stderr
+    assert "report.html was not written" in answer.stderr
     assert sorted(path.name for path in (tmp_path / "out").glob("report.*")) == ["report.json"]
 
 

@@ -53,12 +53,12 @@ def test_knowledge_is_built_from_a_damaged_table_if_asked(videopath: Run, tmp_pa
     built = videopath("knowledge", "build", folder, source, "--on-error", "skip", "--json")
     assert json.loads(built.stdout)["records"] == 2
     assert "Line 3 of cases.csv" in built.stderr
-    assert "1 damaged entry was left out." in built.stderr
+    assert "1 damaged entry was skipped." in built.stderr
     source.write_text("id,description\n" + "b,\n" * 12 + "d,Mucin\n")
     assert videopath("knowledge", "add", folder, source).exit_code == 1
     added = videopath("knowledge", "add", folder, source, "--on-error", "skip")
-    assert added.stderr.count("Left out: ") == 10
-    assert "12 damaged entries were left out." in added.stderr
+    assert added.stderr.count("Skipped: ") == 10
+    assert "12 damaged entries were skipped." in added.stderr
     assert videopath("knowledge", "add", folder, source, "--on-error", "guess").exit_code == 2
 
 
@@ -87,7 +87,7 @@ def test_knowledge_is_audited(videopath: Run, tmp_path: Path) -> None:
     assert videopath("knowledge", "audit", other, folder).exit_code == 1
     clean = videopath("knowledge", "audit", other, folder, "--on-error", "skip", "--json")
     assert (clean.exit_code, json.loads(clean.stdout)) == (0, [])
-    assert "1 damaged entry was left out." in clean.stderr
+    assert "1 damaged entry was skipped." in clean.stderr
     assert videopath("knowledge", "audit", source, folder, "--near", "2").exit_code == 2
     assert videopath("knowledge", "audit", other, tmp_path / "none").exit_code == 1
     assert videopath("knowledge", "audit", tmp_path / "none", folder).exit_code == 2
@@ -133,7 +133,7 @@ def test_what_may_not_be_seen_is_left_out(videopath: Run, tmp_path: Path) -> Non
     found = json.loads(videopath(*asked, "--json").stdout)
     assert [hit["record"]["id"] for hit in found["hits"]] == ["c"]
     assert [(e["id"], e["reason"]) for e in found["excluded"]] == [("a", "patient"), ("b", "group")]
-    assert "2 records were left out" in videopath(*asked).stdout
+    assert "Records excluded: 2" in videopath(*asked).stdout
 
 
 def test_pictures_are_built_in_searched_and_audited(videopath: Run, tmp_path: Path) -> None:
