@@ -1,6 +1,6 @@
-"""Everything about the network: video intake, preprocessing, checkpoints, the engine and its sessions.
+"""The model: network, preprocessing, checkpoints, engines and sessions.
 
-Names are loaded when they are first used, so that importing this package costs nothing.
+Names are imported when they are first used, so importing this package is fast.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ CARD_NAMES = ("MODEL_CARD.md", "README.md")
 
 
 class Card(BaseModel):
-    """What a checkpoint says about itself beyond its weights (``videopath.json``)."""
+    """Facts about a checkpoint that its weights do not tell (``videopath.json``)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,27 +33,27 @@ class Card(BaseModel):
         default={}, description="site → diagnoses that the model was trained on"
     )
     unknown_label: str | None = Field(
-        default=None, description="the answer that means: not a tissue that this model knows"
+        default=None, description="the answer for tissue that the model does not know"
     )
     calibration: dict[str, float] = Field(
         default={}, description="parameters of the confidence, fitted on held-out clips"
     )
     score_reduction: ScoreReduction = Field(
-        default="mean", description="how candidates' log-probabilities add up"
+        default="mean", description="how the log-probabilities of a candidate's tokens are combined"
     )
     trained_on: str = ""
     vocabulary: list[str] = Field(
         default=[],
-        description="beside its labels, all that it was trained to write; empty: it may write any",
+        description="other terms that it was trained to write; empty: it may write any term",
     )
     typical: dict[str, list[str]] = Field(
         default={},
-        description="diagnosis → sentences that it writes of it as a whole, whatever the picture shows",
+        description="diagnosis → sentences that it writes for this diagnosis, whatever the picture shows",
     )
 
 
 class CalibratedOn(BaseModel):
-    """What a checkpoint's confidence was fitted on."""
+    """The question set that a checkpoint's confidence was fitted on."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,12 +61,12 @@ class CalibratedOn(BaseModel):
     set: str = Field(description="name of the question set")
     set_sha256: str
     questions: int = Field(ge=0)
-    right: int = Field(ge=0, description="of these, answered right")
-    weights_sha256: str = Field(description="of the weights that answered: of others it says nothing")
+    right: int = Field(ge=0, description="number of right answers")
+    weights_sha256: str = Field(description="of the weights that answered; it holds for no others")
 
 
 class CardFile(Card):
-    """``videopath.json`` of a checkpoint folder: the card, and what :class:`EngineInfo` takes from it."""
+    """The file ``videopath.json`` of a checkpoint folder: the card, and values for the engine's info."""
 
     name: str | None = None
     frames: int | None = Field(default=None, ge=1)
@@ -74,7 +74,7 @@ class CardFile(Card):
     calibrated_on: CalibratedOn | None = None
 
     def card_of(self, sha256: str) -> Card:
-        """The card for weights of this hash: a calibration that was fitted on others is left out."""
+        """Return the card for weights with this hash, without a calibration that was fitted on other weights."""
         card = Card(**self.model_dump(include=set(Card.model_fields)))
         fits = self.calibrated_on is None or self.calibrated_on.weights_sha256 == sha256
         return card if fits else card.model_copy(update={"calibration": {}})

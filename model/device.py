@@ -1,4 +1,4 @@
-"""Where the model runs and in which number format, with the reason."""
+"""The device and the number format of a model, with the reason for the choice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DTYPES: dict[str, torch.dtype] = {
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """A device ("cpu", "cuda:0", "mps"), a number format ("float32", ...) and why these."""
+    """A device ("cpu", "cuda:0", "mps"), a number format ("float32", ...) and the reason for them."""
 
     device: str
     dtype: str
@@ -27,17 +27,25 @@ class DeviceChoice:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The number format as torch names it."""
+        """The number format as a torch dtype."""
         return DTYPES[self.dtype]
 
 
 def choose_device(device: str | None = None, dtype: str | None = None) -> DeviceChoice:
-    """Choose what is not given: CUDA, then MPS, then CPU; bfloat16 or float16 on a GPU, float32 on the CPU.
+    """Choose the device and the number format that are not given.
 
-    Raises ``InputError`` for an unknown name and ``ModelError`` for a device that is not here.
+    The device is CUDA, else MPS, else the CPU. The number format is bfloat16 or float16 on a GPU, float32 on the CPU.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        dtype: "float32", "float16" or "bfloat16".
+
+    Raises:
+        InputError: A name is unknown.
+        ModelError: The device is not available.
     """
     if dtype is not None and dtype not in DTYPES:
-        raise InputError(f"The number format {dtype!r} is not known; use one of {', '.join(DTYPES)}.")
+        raise InputError(f"The number format {dtype!r} is not known: use one of {', '.join(DTYPES)}.")
     chosen, why = _checked(device) if device else _best()
     if dtype is not None:
         return DeviceChoice(chosen, dtype, f"{why}; {dtype} as asked")
@@ -50,25 +58,30 @@ def choose_device(device: str | None = None, dtype: str | None = None) -> Device
 
 
 def computes_bfloat16() -> bool:
-    """Whether training in bfloat16 is faster here than in float32: a processor without it emulates it 20 times slower."""
+    """Return whether training in bfloat16 is faster here than in float32; processors that emulate it are 20 times slower."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    known = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.12
-    capabilities = known() if known else {}
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.12
+    capabilities = get_capabilities() if get_capabilities else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def check_quantisation(choice: DeviceChoice, quantise: str | None) -> None:
-    """Raise where ``quantise`` ("4bit", "8bit") is unknown or cannot run on the chosen device."""
+    """Check that weights of ``quantise`` ("4bit", "8bit" or ``None``) can run on the device.
+
+    Raises:
+        InputError: The quantisation is unknown.
+        ModelError: The device is not CUDA.
+    """
     if quantise is None:
         return
     if quantise not in get_args(Quantisation):
         raise InputError(
-            f"The quantisation {quantise!r} is not known; use one of {', '.join(get_args(Quantisation))}."
+            f"The quantisation {quantise!r} is not known: use one of {', '.join(get_args(Quantisation))}."
         )
     if not choice.device.startswith("cuda"):
         raise ModelError(
-            f"{quantise} weights need a CUDA GPU; the device is {choice.device}. Leave the quantisation out."
+            f"{quantise} weights need a CUDA GPU, but the device is {choice.device}: leave the quantisation out."
         )
 
 
@@ -83,7 +96,7 @@ def _best() -> tuple[str, str]:
 def _checked(device: str) -> tuple[str, str]:
     kind, _, number = device.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
-        raise InputError(f"The device {device!r} is not known; use cpu, cuda, cuda:1 or mps.")
+        raise InputError(f"The device {device!r} is not known: use cpu, cuda, cuda:1 or mps.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ModelError(
             f"The device {device!r} is not here: {torch.cuda.device_count()} CUDA GPUs were found. Leave it out or use cpu."

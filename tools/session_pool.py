@@ -100,9 +100,9 @@ class SessionPool:
     @property
     def frames(self) -> int:
         """The default number of frames per clip. It is read from the card, without loading the engine if possible."""
-        from videopath.model.inference.engine import usual_frames
+        from videopath.model.inference.engine import default_frames
 
-        known = usual_frames(self.name) if self._engine is None else None
+        known = default_frames(self.name) if self._engine is None else None
         return known or self.info.frames
 
     def clip(self, request: ClipInput) -> Clip:

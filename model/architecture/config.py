@@ -1,4 +1,4 @@
-"""What a LLaVA-Qwen checkpoint says about itself, in one record."""
+"""The configuration of a LLaVA-Qwen network."""
 
 from __future__ import annotations
 
@@ -42,9 +42,18 @@ TEXT_KEYS = (
 class LlavaConfig:
     """Geometry and rules of a network: a SigLIP tower, a two-layer projector, a Qwen2 decoder.
 
-    ``text_config`` and ``vision_config`` hold the arguments of ``Qwen2Config`` and ``SiglipVisionConfig``; the tower's
-    layers are those that are kept (the original drops the last one of SigLIP). Sizes are in pixels, pinpoints
-    (width, height).
+    Attributes:
+        text_config: Arguments of ``Qwen2Config``.
+        vision_config: Arguments of ``SiglipVisionConfig``; without the last layer of SigLIP, which the original drops.
+        newline_position: Where newline tokens stand in a video: "grid", "frame", "one_token" or "no_token".
+        pool_mode: How frames are pooled: "bilinear", "average" or "max".
+        patch_merge_type: How the tiles of an image are joined, the original's ``mm_patch_merge_type``.
+        aspect: How an image is cut into tiles, the original's ``image_aspect_ratio``.
+        pinpoints: Sizes of the mosaics of tiles, (width, height) in pixels.
+        max_length: Most tokens of the context.
+        repetition_penalty: Penalty on repeated tokens; 1: none.
+        eos_token_ids: Tokens that end an answer.
+        temporal_heads: Heads of the attention between frames; 0: there is none, as in the original.
     """
 
     text_config: dict[str, Any]
@@ -58,21 +67,20 @@ class LlavaConfig:
     repetition_penalty: float = 1.0
     eos_token_ids: tuple[int, ...] = ()
     temporal_heads: int = 0
-    """Heads of the attention between frames; 0: there is none, as in the original."""
 
     @property
     def image_size(self) -> int:
-        """Side of the square that the tower reads."""
+        """Side of the square that the tower reads, in pixels."""
         return int(self.vision_config["image_size"])
 
     @property
     def patch_size(self) -> int:
-        """Side of a patch."""
+        """Side of a patch, in pixels."""
         return int(self.vision_config["patch_size"])
 
     @property
     def grid(self) -> int:
-        """Patches per side; a remainder of pixels at the right and bottom is never seen."""
+        """Patches on a side; remaining pixels at the right and the bottom are not used."""
         return self.image_size // self.patch_size
 
     @property
@@ -86,7 +94,7 @@ class LlavaConfig:
         return "unpad" in self.patch_merge_type
 
     def to_original(self) -> dict[str, Any]:
-        """The ``config.json`` of the original LLaVA-NeXT layout, with the tower's geometry made explicit."""
+        """Return the ``config.json`` of the original LLaVA-NeXT layout, with the geometry of the tower."""
         return {
             "architectures": ["LlavaQwenForCausalLM"],
             "model_type": "llava_qwen",
@@ -103,7 +111,7 @@ class LlavaConfig:
         }
 
     def rules(self) -> dict[str, Any]:
-        """How visuals are prepared and laid out, under the original's key names."""
+        """Return the rules for visuals, under the original's key names."""
         return {
             "mm_newline_position": self.newline_position,
             "mm_spatial_pool_mode": self.pool_mode,
@@ -115,5 +123,5 @@ class LlavaConfig:
         }
 
     def generation_config(self) -> dict[str, Any]:
-        """The ``generation_config.json`` of a checkpoint."""
+        """Return the ``generation_config.json`` of a checkpoint."""
         return {"eos_token_id": list(self.eos_token_ids), "repetition_penalty": self.repetition_penalty}

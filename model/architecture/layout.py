@@ -1,4 +1,4 @@
-"""How projected visual features become the decoder's visual tokens: pooling, newlines, tiles, unpadding.
+"""Layout of visual tokens: projected features are pooled, unpadded and joined with newlines and tiles.
 
 The arithmetic is that of LLaVA-NeXT's ``prepare_inputs_labels_for_multimodal`` (Liu et al. 2024; Zhang et al. 2024
 for videos). Everything here is differentiable.
@@ -27,7 +27,10 @@ _DOWNSCALE_FROM = 1.1
 def pool(features: torch.Tensor, mode: str) -> torch.Tensor:
     """Halve the grid of each frame: ``[T, g*g, h]`` to ``[T, p*p, h]``.
 
-    p = ceil(g/2) for bilinear, floor(g/2) for average and max.
+    p is ceil(g/2) for "bilinear" and floor(g/2) for "average" and "max".
+
+    Raises:
+        ModelError: ``mode`` is unknown.
     """
     maps = _as_maps(features)
     halve: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -45,10 +48,17 @@ def pool(features: torch.Tensor, mode: str) -> torch.Tensor:
 
 
 def video_tokens(pooled: torch.Tensor, newline: torch.Tensor, position: str, merge_type: str) -> torch.Tensor:
-    """Pooled frames ``[T, p*p, h]`` to one sequence ``[N, h]``, in time order, rows from top to bottom.
+    """Join pooled frames ``[T, p*p, h]`` to one sequence ``[N, h]``, in the order of time, rows from top to bottom.
 
-    ``grid``: the newline vector ``[h]`` after every row of every frame; ``frame``: after every frame; ``one_token``:
-    once at the end (only where the merge type unpads); ``no_token``: never. ``flat`` merging has no newlines.
+    Args:
+        pooled: The frames.
+        newline: The newline vector ``[h]``.
+        position: Where the newline stands. "grid": after each row of each frame. "frame": after each frame.
+            "one_token": once at the end, if the merge type unpads. "no_token": nowhere.
+        merge_type: The original's ``mm_patch_merge_type``; "flat" has no newlines.
+
+    Raises:
+        ModelError: ``position`` is unknown.
     """
     frames, tokens, hidden = pooled.shape
     if not merge_type.startswith("spatial") or position == "no_token":
@@ -76,10 +86,17 @@ def image_tokens(
     merge_type: str,
     aspect: str,
 ) -> torch.Tensor:
-    """Features of an image's tiles ``[1 + tw*th, g*g, h]`` (or ``[1, g*g, h]``) to one sequence ``[N, h]``.
+    """Join the tiles of an image to one sequence ``[N, h]``; images are not pooled.
 
-    The whole image first, then the mosaic of ``tiles`` = (tw, th), unpadded to the aspect of ``image_size`` (width,
-    height) with a newline after each row. Images are not pooled.
+    The whole image comes first, then the mosaic of its tiles, unpadded, with a newline after each row.
+
+    Args:
+        features: The whole image and its tiles, ``[1 + tw*th, g*g, h]``; or the image alone, ``[1, g*g, h]``.
+        newline: The newline vector ``[h]``.
+        tiles: Number of tiles (tw, th).
+        image_size: (width, height) of the image in pixels.
+        merge_type: The original's ``mm_patch_merge_type``.
+        aspect: The original's ``image_aspect_ratio``.
     """
     if not merge_type.startswith("spatial"):
         return features.flatten(0, 1)
@@ -90,15 +107,15 @@ def image_tokens(
     if "maxpool2x2" in merge_type:
         rest = functional.max_pool2d(mosaic, 2).flatten(1).T
     elif "unpad" in merge_type:
-        shown = _downscaled(unpadded(mosaic, image_size), aspect, math.isqrt(features.shape[1]))
-        rest = _newline_after_each(shown.permute(1, 2, 0), newline).flatten(0, 1)
+        visible = _downscaled(unpadded(mosaic, image_size), aspect, math.isqrt(features.shape[1]))
+        rest = _newline_after_each(visible.permute(1, 2, 0), newline).flatten(0, 1)
     else:
         rest = _tiles_by_rows(features[1:], tiles)
     return rest if "nobase" in merge_type else torch.cat([features[0], rest])
 
 
 def unpadded(mosaic: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
-    """Cut the black border off a mosaic ``[h, rows, columns]``, in whole feature rows or columns."""
+    """Remove the black border of a mosaic ``[h, rows, columns]``, in whole rows or columns of features."""
     width, height = image_size
     rows, columns = mosaic.shape[1:]
     if width / height > columns / rows:
@@ -109,7 +126,7 @@ def unpadded(mosaic: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
 
 
 def _downscaled(mosaic: torch.Tensor, aspect: str, unit: int) -> torch.Tensor:
-    """``anyres_max_N`` holds a mosaic to about N tiles' worth of features; plain ``anyres`` does not."""
+    """Shrink a mosaic to the features of about N tiles if the aspect is ``anyres_max_N``."""
     limit = re.match(r"anyres_max_(\d+)", aspect)
     if not limit:
         return mosaic

@@ -1,4 +1,4 @@
-"""The network: transformers' LLaVA-OneVision parts with the original's own arithmetic between them.
+"""The network: parts of transformers' LLaVA-OneVision, connected by the original's own arithmetic.
 
 Every step is differentiable and public, so that training, the engine and the tests share one path. The model's logits
 have exactly ``len(tokenizer)`` columns: padded rows of the vocabulary are cut off, as the original does on load; in
@@ -26,7 +26,7 @@ from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.temporal import TemporalAttention
 from videopath.model.prompts.template import IMAGE_TOKEN_ID
 
-__all__ = ["LlavaConfig", "Network", "hf_config", "new_network", "with_temporal"]
+__all__ = ["Network", "hf_config", "new_network", "with_temporal"]
 
 
 class Network(nn.Module):
@@ -45,7 +45,7 @@ class Network(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.newline.device
 
     @property
@@ -61,16 +61,24 @@ class Network(nn.Module):
     def prepare(
         self, frames: np.ndarray, kind: Literal["video", "image"], *, aspect: str | None = None
     ) -> torch.Tensor:
-        """Frames ``uint8 [T, H, W, 3]`` to pixels ``[N, 3, S, S]`` on the model's device.
+        """Turn frames ``uint8 [T, H, W, 3]`` into pixels ``[N, 3, S, S]`` on the model's device.
 
-        A video's frames are squashed one by one; an image (T = 1) follows the checkpoint's aspect rule or ``aspect``
-        ("pad" where a question shows several images, as in the original).
+        Args:
+            frames: Frames of a video, or one image (T = 1).
+            kind: "video": each frame is resized. "image": the image is cut into tiles.
+            aspect: Rule for the tiles; default: that of the checkpoint. The original uses "pad" if a question shows
+                several images.
+
+        Raises:
+            InputError: An image has more than one frame.
         """
         size = self.config.image_size
         if kind == "video":
             pixels = preprocess.to_pixels(frames, size)
         elif len(frames) != 1:
-            raise InputError(f"An image is one frame; got {len(frames)}. Prepare several images one by one.")
+            raise InputError(
+                f"An image must be one frame, not {len(frames)}: prepare several images one by one."
+            )
         else:
             tiles = preprocess.image_tiles(
                 frames[0], size, aspect or self.config.aspect, self.config.pinpoints
@@ -79,24 +87,24 @@ class Network(nn.Module):
         return pixels.to(self.device, self.dtype)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels ``[T, 3, S, S]`` to features ``[T, grid², vision hidden]``: the last kept layer, no closing norm."""
+        """Encode pixels ``[T, 3, S, S]`` to features ``[T, grid², vision hidden]`` of the last kept layer, without a norm."""
         tower = self.model.model.vision_tower
         return tower.encoder(inputs_embeds=tower.embeddings(pixels)).last_hidden_state
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
-        """Features ``[T, grid², vision hidden]`` to the decoder's width ``[T, grid², hidden]``."""
+        """Project features ``[T, grid², vision hidden]`` to the decoder's width ``[T, grid², hidden]``."""
         return self.model.model.multi_modal_projector(features)
 
     def video_embeds(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels of a clip's frames ``[T, 3, S, S]`` to its visual tokens ``[N, hidden]``."""
+        """Turn pixels of a clip's frames ``[T, 3, S, S]`` into visual tokens ``[N, hidden]``."""
         return self.video_layout(self.project(self.encode(pixels)))
 
     def video_layout(self, projected: torch.Tensor) -> torch.Tensor:
-        """Projected frames ``[T, grid², hidden]``, pooled and laid out with the checkpoint's newlines, ``[N, hidden]``."""
+        """Pool projected frames ``[T, grid², hidden]`` and lay them out with newlines: ``[N, hidden]``."""
         return self.pooled_layout(layout.pool(projected, self.config.pool_mode))
 
     def pooled_layout(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Pooled frames ``[T, P, hidden]``, all of a clip, to its visual tokens ``[N, hidden]``."""
+        """Lay out all pooled frames of a clip, ``[T, P, hidden]``, as visual tokens ``[N, hidden]``."""
         if self.config.temporal_heads:
             pooled = self.model.model.temporal_attention(pooled)
         return layout.video_tokens(
@@ -104,11 +112,11 @@ class Network(nn.Module):
         )
 
     def image_embeds(self, pixels: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
-        """Tiles of one image ``[N, 3, S, S]`` to its visual tokens; ``image_size`` is the source's (width, height)."""
+        """Turn tiles of an image ``[N, 3, S, S]`` into visual tokens; ``image_size`` is its (width, height)."""
         return self.image_layout(self.project(self.encode(pixels)), image_size)
 
     def image_layout(self, projected: torch.Tensor, image_size: tuple[int, int]) -> torch.Tensor:
-        """Projected tiles ``[N, grid², hidden]`` to an image's visual tokens ``[M, hidden]``."""
+        """Lay out projected tiles ``[N, grid², hidden]`` as the visual tokens of an image, ``[M, hidden]``."""
         tiles = (1, 1)
         if len(projected) > 1:
             target = preprocess.best_resolution(image_size, self.config.pinpoints)
@@ -123,28 +131,34 @@ class Network(nn.Module):
         )
 
     def embed_tokens(self, ids: torch.Tensor) -> torch.Tensor:
-        """Embeddings of token ids, any shape, ``[..., hidden]``."""
+        """Return the embeddings of token ids of any shape, ``[..., hidden]``."""
         return self.model.get_input_embeddings()(ids)
 
     def embed(self, ids: list[int], visuals: list[torch.Tensor]) -> torch.Tensor:
-        """The decoder's input ``[1, L, hidden]``: text embedded, each -200 in ``ids`` replaced by the next visual.
+        """Return the decoder's input ``[1, L, hidden]``.
 
-        Cut from the end to the checkpoint's ``max_length``, as the original does. Raises ``InputError`` where the
-        numbers of marks and visuals differ (the original reuses or drops visuals silently).
+        As in the original, the end is cut off at the checkpoint's ``max_length``.
+
+        Args:
+            ids: Tokens of the prompt; each -200 is replaced by the next visual.
+            visuals: Visual tokens ``[N, hidden]`` of each clip or image.
+
+        Raises:
+            InputError: The numbers of marks and visuals differ. The original silently reuses or drops visuals.
         """
-        marks = [place for place, token in enumerate(ids) if token == IMAGE_TOKEN_ID]
+        marks = [position for position, token in enumerate(ids) if token == IMAGE_TOKEN_ID]
         if len(marks) != len(visuals):
             raise InputError(
-                f"The prompt has places for {len(marks)} visuals but {len(visuals)} were given; they must agree."
+                f"The prompt has marks for {len(marks)} visuals, but {len(visuals)} are given: both numbers must be equal."
             )
         pieces: list[torch.Tensor] = []
         start = 0
-        for place, visual in zip([*marks, len(ids)], [*visuals, None], strict=True):
-            if place > start:
-                pieces.append(self.embed_tokens(torch.tensor(ids[start:place], device=self.device)))
+        for position, visual in zip([*marks, len(ids)], [*visuals, None], strict=True):
+            if position > start:
+                pieces.append(self.embed_tokens(torch.tensor(ids[start:position], device=self.device)))
             if visual is not None:
                 pieces.append(visual.to(self.device, self.dtype))
-            start = place + 1
+            start = position + 1
         return torch.cat(pieces)[None, : self.config.max_length]
 
     def decode(
@@ -157,10 +171,18 @@ class Network(nn.Module):
         use_cache: bool = True,
         logits_to_keep: int | torch.Tensor = 0,
     ) -> tuple[torch.Tensor, Cache | None]:
-        """One pass of the decoder over ``[B, L, hidden]``.
+        """Run the decoder once.
 
-        Returns float32 logits ``[B, L, len(tokenizer)]`` (of the last ``logits_to_keep`` positions, 0: of all; a tensor
-        names the positions) and the cache.
+        Args:
+            inputs_embeds: Its input ``[B, L, hidden]``.
+            cache: Keys and values of earlier positions.
+            position_ids: Positions ``[B, L]``; default: those after the cache.
+            attention_mask: A mask as transformers takes it.
+            use_cache: Whether to return a cache.
+            logits_to_keep: Number of last positions with logits, 0: all; or a tensor of positions.
+
+        Returns:
+            Logits, float32 ``[B, L, len(tokenizer)]``, and the cache.
         """
         out = self.model.model.language_model(
             inputs_embeds=inputs_embeds,
@@ -174,7 +196,7 @@ class Network(nn.Module):
 
 
 def hf_config(config: LlavaConfig, vocabulary: int, **extra: Any) -> LlavaOnevisionConfig:
-    """The transformers configuration of a network with ``vocabulary`` rows; pinpoints become (height, width)."""
+    """Return the transformers configuration of a network with ``vocabulary`` rows; pinpoints become (height, width)."""
     text = {**config.text_config, "vocab_size": vocabulary}
     vision = {**config.vision_config, "vision_use_head": False}
     return LlavaOnevisionConfig(
@@ -192,14 +214,14 @@ def hf_config(config: LlavaConfig, vocabulary: int, **extra: Any) -> LlavaOnevis
 def with_temporal(
     model: LlavaOnevisionForConditionalGeneration, config: LlavaConfig
 ) -> LlavaOnevisionForConditionalGeneration:
-    """Give a model the attention between frames that its config asks for, where it has none yet."""
+    """Add the attention between frames to a model if its config has it and the model does not."""
     if config.temporal_heads and not hasattr(model.model, "temporal_attention"):
         model.model.temporal_attention = TemporalAttention(config.hidden_size, config.temporal_heads)
     return model
 
 
 def new_network(config: LlavaConfig, tokenizer: Any, seed: int = 0) -> Network:
-    """A network with random float32 weights, the same for the same seed, in ``eval`` mode; torch's own seed is untouched."""
+    """Return a network with random float32 weights in ``eval`` mode; torch's own random state is not changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaOnevisionForConditionalGeneration(hf_config(config, len(tokenizer)))

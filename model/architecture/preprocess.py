@@ -1,6 +1,7 @@
-"""From uint8 RGB frames to the pixels that the vision tower reads, equal to the original's for the same Pillow.
+"""Preprocessing: uint8 RGB frames become the pixels that the vision tower reads, without torchvision.
 
-No torchvision. Pillow 13 resizes portrait images with up to two levels' difference from Pillow 10 to 12.
+The result equals the original's with the same version of Pillow. Pillow 13 resizes portrait images slightly differently
+from Pillow 10 to 12, by up to two levels.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _LEVELS = ((np.arange(256, dtype=np.float64) * (1 / 255)).astype(np.float32) - n
 
 
 def to_pixels(frames: np.ndarray, size: int) -> torch.Tensor:
-    """Squash frames ``uint8 [T, H, W, 3]`` to ``float32 [T, 3, size, size]`` in [-1, 1]; the aspect is not kept."""
+    """Resize frames ``uint8 [T, H, W, 3]`` to ``float32 [T, 3, size, size]`` in [-1, 1]; the aspect is not kept."""
     return normalise(squash(frames, size))
 
 
@@ -37,15 +38,19 @@ def squash(frames: np.ndarray, size: int) -> np.ndarray:
 
 
 def normalise(levels: np.ndarray) -> torch.Tensor:
-    """Levels ``uint8`` to ``float32`` in [-1, 1], any shape."""
+    """Convert levels ``uint8`` of any shape to ``float32`` in [-1, 1]."""
     return torch.from_numpy(_LEVELS[levels])
 
 
 def image_tiles(image: np.ndarray, size: int, aspect: str, pinpoints: Sequence[Size] = ()) -> np.ndarray:
-    """One image ``uint8 [H, W, 3]`` to tiles ``uint8 [N, 3, size, size]`` by the checkpoint's aspect rule.
+    """Cut an image ``uint8 [H, W, 3]`` into tiles ``uint8 [N, 3, size, size]``.
 
-    ``anyres...``: the whole image squashed, then the tiles of the best pinpoint (width, height), row by row;
-    ``pad``: one tile, padded to a square with grey; anything else: one tile, squashed.
+    Args:
+        image: The image.
+        size: Side of a tile in pixels.
+        aspect: The checkpoint's rule. "anyres...": the whole image, resized, then the tiles of the best pinpoint, row by
+            row. "pad": one tile, padded to a square with grey. Any other: one tile, resized.
+        pinpoints: Sizes of the mosaics, (width, height) in pixels.
     """
     _check_frames(image[None])
     picture = Image.fromarray(image)
@@ -57,10 +62,14 @@ def image_tiles(image: np.ndarray, size: int, aspect: str, pinpoints: Sequence[S
 
 
 def best_resolution(image_size: Size, pinpoints: Sequence[Size]) -> Size:
-    """The pinpoint (width, height) that keeps most of the image; ties: least waste, then first in the list."""
+    """Return the pinpoint (width, height) that keeps most of the image; on ties the one with the least waste, then the first.
+
+    Raises:
+        ModelError: There are no pinpoints.
+    """
     if not pinpoints:
         raise ModelError(
-            "The checkpoint asks for anyres tiles but has no image_grid_pinpoints in its config.json."
+            "The checkpoint needs anyres tiles, but its config.json has no image_grid_pinpoints."
         )
     width, height = image_size
 
@@ -73,9 +82,11 @@ def best_resolution(image_size: Size, pinpoints: Sequence[Size]) -> Size:
 
 
 def read_pinpoints(value: object, size: int | None) -> tuple[Size, ...]:
-    """``image_grid_pinpoints`` of a config.json as (width, height) pairs in their order.
+    """Return ``image_grid_pinpoints`` of a config.json as (width, height) pairs in their order.
 
-    A list, a list as text, or a range like ``"(1x1),...,(6x6)"`` in units of ``size`` (none: the range stays empty).
+    Args:
+        value: A list, a list as text, or a range like ``"(1x1),...,(6x6)"``.
+        size: Unit of a range in pixels; ``None``: a range gives no pairs.
     """
     if isinstance(value, str):
         ends = [(int(w), int(h)) for w, h in _RANGE.findall(value)]
@@ -98,7 +109,7 @@ def _anyres(picture: Image.Image, size: int, pinpoints: Sequence[Size]) -> list[
 
 
 def _fitted(picture: Image.Image, target: Size) -> Image.Image:
-    """The picture, aspect kept, in the middle of a black canvas of the target's size."""
+    """Return the picture with its aspect in the middle of a black canvas of the target's size."""
     width, height = picture.size
     scale_w, scale_h = target[0] / width, target[1] / height
     if scale_w < scale_h:

@@ -1,4 +1,4 @@
-"""4- and 8-bit weights of the decoder on CUDA, by the optional bitsandbytes."""
+"""4-bit and 8-bit weights of the decoder on CUDA, with the optional package bitsandbytes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def quantise_linears(root: nn.Module, quantisation: Quantisation) -> None:
         raise ModelError(
             f"{quantisation} weights need bitsandbytes, which is not installed; run: {install_command('quantised')}"
         ) from error
-    places = [(parent, name, child) for parent in root.modules() for name, child in parent.named_children()]
-    for parent, name, child in places:
+    children = [(parent, name, child) for parent in root.modules() for name, child in parent.named_children()]
+    for parent, name, child in children:
         if not isinstance(child, nn.Linear):
             continue
         has_bias = child.bias is not None

@@ -1,9 +1,9 @@
-"""Attention over time between the frames of a clip, before the decoder sees them; an option, off by default.
+"""Temporal attention between the frames of a clip, before the decoder. It is optional and off by default.
 
-One description of VideoPath-LLaVA's method mentions temporal attention, its published code has none. The block is ours: each
-place of the pooled grid looks at the same place in the other frames (as the temporal half of divided space-time attention,
-Bertasius et al., ICML 2021), and adds what it finds. Its last layer begins at zero, so that a checkpoint that gets the
-block answers exactly as before until it has learned.
+A description of VideoPath-LLaVA's method mentions temporal attention, but its published code has none. This block is our
+own: each position of the pooled grid attends to the same position in the other frames (the temporal half of divided
+space-time attention, Bertasius et al., ICML 2021) and adds the result. Its last layer starts at zero, so a checkpoint with
+a new block answers exactly as before until the block is trained.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class TemporalAttention(nn.Module):
         nn.init.zeros_(self.attention.out_proj.bias)
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Pooled frames ``[T, P, hidden]`` in the order of time to the same, each knowing of the others."""
-        seen = self.norm(pooled) + _times(pooled)[:, None]
-        by_place = seen.transpose(0, 1)  # [P, T, hidden]
-        found, _ = self.attention(by_place, by_place, by_place, need_weights=False)
-        return pooled + found.transpose(0, 1)
+        """Let each frame attend to the others: pooled frames ``[T, P, hidden]`` in the order of time, same shape out."""
+        timed = self.norm(pooled) + _times(pooled)[:, None]
+        by_position = timed.transpose(0, 1)  # [P, T, hidden]
+        attended, _ = self.attention(by_position, by_position, by_position, need_weights=False)
+        return pooled + attended.transpose(0, 1)
 
 
 def _times(pooled: torch.Tensor) -> torch.Tensor:
-    """Sines and cosines of each frame's number, ``[T, hidden]`` (Vaswani et al., NeurIPS 2017)."""
+    """Return sines and cosines of each frame's number, ``[T, hidden]`` (Vaswani et al., NeurIPS 2017)."""
     frames, _, hidden = pooled.shape
     half = (hidden + 1) // 2
     rates = torch.exp(torch.arange(half, device=pooled.device) * (-math.log(_SLOWEST) / half))

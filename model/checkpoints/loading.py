@@ -351,7 +351,7 @@ def _open_base(folder: Path, spec: EngineSpec) -> Checkpoint:
         trained_on = f" (it was trained on {named!r})" if named else ""
         raise ModelError(
             f"{folder} holds only an adapter or a projector: give its base, a LLaVA checkpoint{trained_on}, with base= or "
-            "--base."
+            "--base, or merge the two: videopath model merge."
         )
     base_folder = resolve(base, accept_licence=spec.accept_licence)
     if is_adapter(base_folder) or is_projector(base_folder):

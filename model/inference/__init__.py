@@ -1,1 +1,1 @@
-"""Answers from a loaded network: the engine, its sessions, decoding, and vectors of frames."""
+"""Inference with a loaded network: engines, sessions, decoding and vectors of frames."""

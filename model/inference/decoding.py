@@ -13,17 +13,17 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass(frozen=True)
 class TokenSampler:
-    """How the next token is chosen."""
+    """Chooses the next token."""
 
     temperature: float
-    """0 takes the most probable token; above it, logits are divided by it and a token is drawn."""
+    """0 takes the most probable token. Above 0, logits are divided by it and a token is drawn."""
     top_p: float
     """A token is drawn from the fewest tokens that together have at least this probability (Holtzman 2019)."""
     repetition_penalty: float
-    """Logits of tokens that the answer already holds are divided (positive) or multiplied (negative) by it (CTRL, 2019)."""
+    """Positive logits of tokens in the answer are divided by it, negative ones multiplied (CTRL, Keskar 2019)."""
 
     def choose(self, logits: Tensor, answer: list[int], generator: torch.Generator) -> int:
-        """The next token after ``answer``; ``logits`` is float32 ``[vocabulary]`` and stays as it is."""
+        """Return the next token after ``answer``; ``logits`` is float32 ``[vocabulary]`` and is not changed."""
         logits = self._penalised(logits, answer)
         if self.temperature == 0:
             return int(logits.argmax())
@@ -39,7 +39,7 @@ class TokenSampler:
         return logits.index_copy(0, seen, scores)
 
     def _nucleus(self, probabilities: Tensor) -> Tensor:
-        """Probabilities with everything outside the nucleus at zero (not normalised)."""
+        """Return the probabilities with zero outside the nucleus, not normalised."""
         if self.top_p >= 1:
             return probabilities
         ordered, order = probabilities.sort(descending=True, stable=True)
@@ -48,10 +48,10 @@ class TokenSampler:
 
 
 class TextStream:
-    """Decodes tokens as they come; a piece is handed out when its last character is whole.
+    """Decodes tokens one by one and returns text as soon as its last character is complete.
 
-    A character of several bytes may be split over several tokens. The pieces together equal
-    ``tokenizer.decode(tokens, skip_special_tokens=True)`` of all tokens.
+    A character of several bytes may be split over several tokens. All pieces together equal
+    ``tokenizer.decode(tokens, skip_special_tokens=True)``.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -59,7 +59,7 @@ class TextStream:
         self._pending: list[int] = []
 
     def push(self, token: int) -> str:
-        """The text that this token completes; empty while a character is unfinished."""
+        """Return the text that this token completes; empty while a character is incomplete."""
         self._pending.append(token)
         text = self._decode()
         if text.endswith(_UNFINISHED):
@@ -68,7 +68,7 @@ class TextStream:
         return text
 
     def flush(self) -> str:
-        """What is left at the end, unfinished bytes as U+FFFD."""
+        """Return the rest of the text; incomplete characters become U+FFFD."""
         text = self._decode()
         self._pending.clear()
         return text

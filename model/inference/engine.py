@@ -37,7 +37,7 @@ _FRAMES = 32  # of the original's inference
 
 
 class EngineInfo(BaseModel):
-    """What an engine is, as reports name it."""
+    """Description of an engine, for reports."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,20 +50,20 @@ class EngineInfo(BaseModel):
     device_reason: str
     parameters: int = Field(ge=0)
     licence: str
-    frames: int = Field(ge=1, description="frames per clip unless told otherwise")
+    frames: int = Field(ge=1, description="frames per clip by default")
     card: Card
 
 
 @dataclass(frozen=True)
 class Generation:
-    """An answer."""
+    """An answer of the model."""
 
     text: str
-    """The new text alone, without ``answer_start`` and special tokens."""
+    """The new text, without ``answer_start`` and special tokens."""
     tokens: list[int]
-    """The new tokens; the closing end-of-sequence token, if one came, is the last."""
+    """The new tokens, with the end-of-sequence token if the answer ended with one."""
     logprobs: list[float]
-    """Per token, its natural-log probability in the model's own distribution: before penalty and temperature."""
+    """Natural-log probability of each token in the model's own distribution, before penalty and temperature."""
     seconds: float
     stopped: StopReason
 
@@ -304,8 +304,8 @@ def load_local_engine(spec: EngineSpec) -> LocalEngine:
     return LocalEngine(network, info)
 
 
-def usual_frames(name: str | Path) -> int | None:
-    """Frames per clip of a checkpoint at hand, from its card alone; none for one that must be looked up first."""
+def default_frames(name: str | Path) -> int | None:
+    """Return the default number of frames of a checkpoint on this machine, from its card; ``None`` for a hub id."""
     folder = Path(_source(name))
     return (read_card(folder).frames or _FRAMES) if folder.is_dir() else None
 
@@ -315,7 +315,7 @@ def _source(name: str | Path) -> str:
 
 
 def weight_files(checkpoint: Checkpoint | None) -> list[Path]:
-    """A checkpoint's files, those of its base first."""
+    """Return a checkpoint's weight files, those of its base first."""
     return [] if checkpoint is None else [*weight_files(checkpoint.base), *checkpoint.files]
 
 

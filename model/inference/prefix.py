@@ -1,4 +1,4 @@
-"""A clip before the decoder: its visual tokens, and the cache of everything that all its prompts begin with."""
+"""The prefix of a clip: its visual tokens, and the cache of the part that all its prompts share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from videopath.model.inference.packing import Packing
 from videopath.model.inference.prefix_cache import PrefixCache
 from videopath.model.prompts.template import IMAGE_TOKEN_ID, build_prompt, text_ids, tokenise
 
-_FRAMES_AT_ONCE = 8  # through the vision tower, whose activations are the peak of memory
+_FRAMES_AT_ONCE = 8  # in the vision tower, whose activations need the most memory
 OnFrames = Callable[[int, int], None]
-"""Called with (frames encoded, frames in all); what it raises ends the encoding."""
+"""Called with (frames encoded, all frames). If it raises, the encoding stops."""
 
-_LOGITS_AT_ONCE = 1 << 28  # numbers; texts and one-frame contexts are scored in groups with fewer logits
+_LOGITS_AT_ONCE = 1 << 28  # numbers; texts and single frames are scored in groups with at most so many logits
 
 
 class Prefix:
     """The head (system sentence, user header) and the visual block of a clip, encoded and prefilled once.
 
-    A prompt is ``head · visual block · tail``. Only the tail, with the question in it, differs between prompts: about
-    100 of 6,800 tokens for 32 frames of the 7B model. The last tail stays prefilled as well.
+    A prompt is ``head · visual block · tail``. Prompts differ only in the tail, which holds the question: about 100 of
+    6,800 tokens for 32 frames of the 7B model. The last tail stays prefilled, too.
     """
 
     def __init__(self, network: Network, clip: Clip, on_frames: OnFrames | None = None) -> None:
@@ -46,13 +46,17 @@ class Prefix:
         self._tail_logits = torch.empty(0)
 
     def ask(self, question: str, answer_start: str) -> Tensor:
-        """Put the prompt's tail behind the prefix; the logits ``[vocabulary]`` of the first token of the answer.
+        """Put the prompt's tail after the prefix, in place of the last one.
 
-        What was behind the prefix before is forgotten. Raises InputError for a prompt longer than the context.
+        Returns:
+            Logits ``[vocabulary]`` of the first token of the answer.
+
+        Raises:
+            InputError: The prompt is longer than the context.
         """
         tail = self._tail_of(question, answer_start, self.length)
         if tail != self._tail:
-            self._tail = []  # should the next line fail, nothing half-written counts
+            self._tail = []  # if the next line fails, the cache holds no complete tail
             self._cache.rewind(self.length)
             self._tail_logits = self._decode(tail)
             self._tail = tail
@@ -60,28 +64,28 @@ class Prefix:
         return self._tail_logits
 
     def step(self, token: int) -> Tensor:
-        """Append a token of the answer; the logits ``[vocabulary]`` of the next."""
+        """Append a token of the answer; return the logits ``[vocabulary]`` of the next one."""
         return self._decode([token])
 
     @property
     def cache(self) -> PrefixCache:
-        """Keys and values of the prompt that was asked last."""
+        """Keys and values of the last prompt."""
         return self._cache
 
     @property
     def room(self) -> int:
-        """How many tokens of an answer fit into the context behind what is cached now."""
+        """How many more tokens fit into the context."""
         return self._network.config.max_length - self._cache.get_seq_length()
 
     def score(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
-        """Per text, its tokens' log-probabilities ``[tokens]`` behind the prompt."""
+        """Return the log-probabilities of each text's tokens after the prompt, ``[tokens]``."""
         first = self.ask(question, answer_start)[None, None]
         past = self.length + len(self._tail)
         packings = self._packings(texts, past)
-        return [found[0] for packing in packings for found in self._score_packed(first, past, packing)]
+        return [logprobs[0] for packing in packings for logprobs in self._score_packed(first, past, packing)]
 
     def _score_packed(self, first: Tensor, past: int, packing: Packing) -> list[Tensor]:
-        """Score behind the cached prompt of ``past`` tokens, whose last logits ``[1, 1, vocabulary]`` are ``first``."""
+        """Score after the cached prompt of ``past`` tokens; ``first`` are its last logits ``[1, 1, vocabulary]``."""
         if not packing.inputs:
             return packing.log_probabilities(first)
         embeds = self._network.embed(packing.inputs, [])
@@ -95,18 +99,18 @@ class Prefix:
         return packing.log_probabilities(torch.cat([first, rest], dim=1))
 
     def score_frames(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
-        """Per text, its tokens' log-probabilities ``[frames, tokens]`` where one frame alone is the visual block."""
+        """Return the log-probabilities of each text's tokens with a single frame as visual block, ``[frames, tokens]``."""
         before = len(self._head) + self._frame_blocks.shape[1]
         tail = self._tail_of(question, answer_start, before)
-        found: list[Tensor] = []
+        logprobs: list[Tensor] = []
         for packing in self._packings(texts, before + len(tail)):
             at_once = max(1, self._at_once // (1 + len(packing.inputs)))
             parts = [self._score_group(blocks, tail, packing) for blocks in self._frame_blocks.split(at_once)]
-            found += [torch.cat(rows) for rows in zip(*parts, strict=True)]
-        return found
+            logprobs += [torch.cat(rows) for rows in zip(*parts, strict=True)]
+        return logprobs
 
     def _score_group(self, blocks: Tensor, tail: list[int], packing: Packing) -> list[Tensor]:
-        """Score behind each of ``blocks`` ``[frames, N, hidden]``, one row per frame, without any cache."""
+        """Score after each of ``blocks`` ``[frames, N, hidden]``, one row for each frame, without a cache."""
         embed = self._network.embed
         ends = embed(self._head, []), embed(tail + packing.inputs, [])
         rows = torch.cat(
@@ -127,18 +131,18 @@ class Prefix:
         limit = self._network.config.max_length
         if before + len(tail) >= limit:
             raise InputError(
-                f"The question has {len(tail)} tokens and the clip {before}, but the model reads at most {limit} in "
-                "all. Shorten the question or use fewer frames."
+                f"The question has {len(tail)} tokens and the clip {before}, but the model reads at most {limit} "
+                "together. Shorten the question or use fewer frames."
             )
         return tail
 
     @property
     def _at_once(self) -> int:
-        """Positions whose logits are held at once."""
+        """Number of positions with logits in memory at the same time."""
         return max(1, _LOGITS_AT_ONCE // len(self._network.tokenizer))
 
     def _packings(self, texts: Sequence[str], before: int) -> list[Packing]:
-        """The texts in their order, as many in one pass as memory and the context behind ``before`` tokens hold."""
+        """Pack the texts in their order, as many in one pass as fit into memory and into the context."""
         room = self._network.config.max_length - before
         groups: list[list[list[int]]] = []
         held = limit = min(room, self._at_once)
@@ -148,7 +152,7 @@ class Prefix:
                 raise InputError(f"A text to score must not be empty; number {number} of {len(texts)} is.")
             if len(tokens) > room:
                 raise InputError(
-                    f"A text to score has {len(tokens)} tokens, but only {room} fit behind the question. Shorten it."
+                    f"A text to score has {len(tokens)} tokens, but only {room} fit after the question. Shorten it."
                 )
             held += len(tokens)
             if held > limit:
@@ -158,25 +162,26 @@ class Prefix:
         return [Packing(group) for group in groups]
 
     def _decode(self, ids: list[int], visuals: Sequence[Tensor] = ()) -> Tensor:
-        """Append to the cache; the logits ``[vocabulary]`` of the last position."""
+        """Append to the cache; return the logits ``[vocabulary]`` of the last position."""
         embeds = self._network.embed(ids, list(visuals))
         logits, _ = self._network.decode(embeds, cache=self._cache, logits_to_keep=1)
         return logits[0, -1]
 
 
 def _prompt_ids(network: Network, question: str, answer_start: str) -> tuple[list[int], list[int]]:
-    """Head and tail of a prompt: what stands before the visual block and what behind it."""
+    """Return head and tail of a prompt: the tokens before and after the visual block."""
     ids = tokenise(network.tokenizer, build_prompt(question, answer_start=answer_start))
-    place = ids.index(IMAGE_TOKEN_ID)
-    return ids[:place], ids[place + 1 :]
+    position = ids.index(IMAGE_TOKEN_ID)
+    return ids[:position], ids[position + 1 :]
 
 
 def _visual_blocks(
     network: Network, clip: Clip, on_frames: OnFrames | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The clip's visual block ``[N, hidden]``, the block of each frame alone ``[T, M, hidden]``, and the frames' vectors.
+    """Return the clip's visual block, the block of each single frame, and the vectors of the frames.
 
-    The vectors ``[T, vision hidden]`` come with a video alone; an image's tiles are not the whole frame.
+    Shapes: ``[N, hidden]``, ``[T, M, hidden]`` and ``[T, vision hidden]``. An image has no vectors, because its tiles are
+    not the whole frame.
     """
     if clip.kind == "image":
         height, width = clip.frames.shape[1:3]

@@ -1,8 +1,8 @@
-"""A key/value cache that many answers share: the prefix is written once, every answer behind it is written over.
+"""A key/value cache that many answers share: the prefix is written once, each answer overwrites the one before.
 
-`transformers`' own dynamic cache concatenates, so each new token copies everything before it (6,720 video tokens of a
-7B model are 385 MB), and a shared prefix would have to be copied for each answer. Here keys and values lie in a buffer
-with room at its end: appending writes in place, and :meth:`PrefixCache.rewind` merely forgets the end.
+The dynamic cache of `transformers` concatenates, so each new token copies everything before it (6,720 video tokens of a
+7B model are 385 MB), and a shared prefix would be copied for each answer. Here keys and values are in a buffer with spare
+room at its end: appending writes in place, and :meth:`PrefixCache.rewind` only shortens the visible part.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _ROOM = 512
 
 
 class _RoomyLayer(DynamicLayer):
-    """One layer's keys and values, ``[batch, heads, length, head size]`` each, as views of buffers with more room."""
+    """Keys and values of a layer, ``[batch, heads, length, head size]`` each, as views of larger buffers."""
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Append the new states and return all of them (views)."""
+        """Append the new states and return all states, as views."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self._buffers = (_roomier(key_states[..., :0, :], 0), _roomier(value_states[..., :0, :], 0))
@@ -40,7 +40,7 @@ class _RoomyLayer(DynamicLayer):
         return self._show(end)
 
     def rewind(self, length: int) -> None:
-        """Keep the first ``length`` positions only; nothing is copied."""
+        """Keep only the first ``length`` positions; nothing is copied."""
         self._show(length)
 
     def _show(self, length: int) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ class PrefixCache(Cache):
         super().__init__(layer_class_to_replicate=_RoomyLayer)
 
     def rewind(self, length: int) -> None:
-        """Forget every position from ``length`` on, so that the next states are written there."""
+        """Drop every position from ``length`` on; the next states are written there."""
         held = self.get_seq_length()
         if not 0 <= length <= held:
             raise ValueError(f"cannot rewind to {length} positions: the cache holds {held}")
@@ -66,7 +66,7 @@ class PrefixCache(Cache):
 
 
 def side_by_side(caches: Sequence[PrefixCache]) -> PrefixCache:
-    """One cache with a row for each of ``caches``, which stay as they are; shorter ones are padded on the left with zeros."""
+    """Return a cache with one row for each of ``caches``; shorter ones are padded on the left with zeros."""
     longest = max(cache.get_seq_length() for cache in caches)
 
     def rows(states: Sequence[Tensor]) -> Tensor:
@@ -81,7 +81,7 @@ def side_by_side(caches: Sequence[PrefixCache]) -> PrefixCache:
 
 
 def _roomier(states: Tensor, length: int) -> Tensor:
-    """A buffer for ``length`` positions and some more, with ``states`` at its start."""
+    """Return a buffer for ``length`` positions and some more, with ``states`` at its start."""
     batch, heads, held, size = states.shape
     buffer = states.new_empty(batch, heads, length + _ROOM, size)
     buffer[..., :held, :] = states

@@ -1,4 +1,4 @@
-"""The local session: a clip is encoded and prefilled once, every answer continues from there."""
+"""The local session: a clip is encoded and prefilled once, and every answer continues from there."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _T = TypeVar("_T")
 
 
 class LocalSession:
-    """One clip before a local network; see :class:`videopath.model.inference.engine.Session` for the calls.
+    """One clip before a local network; :class:`videopath.model.inference.engine.Session` describes the methods.
 
-    Answers do not depend on the calls before. One call at a time: a second one from another thread or from a
-    callback is refused. Where the GPU's memory is too small, half of the frames are tried, and ``notes`` says so.
+    Answers do not depend on earlier calls. Only one call runs at a time: a second one, from another thread or from a
+    callback, raises ``EngineError``. If the GPU's memory is too small, half of the frames are used, and ``notes`` says so.
     """
 
     def __init__(self, network: Network, clip: Clip, on_frames: OnFrames | None = None) -> None:
@@ -61,11 +61,11 @@ class LocalSession:
     ) -> Generation:
         """Answer a question, token by token."""
         _check_generation(max_new_tokens, temperature, top_p, seed)
-        chooser = TokenSampler(temperature, top_p, self._network.config.repetition_penalty)
+        sampler = TokenSampler(temperature, top_p, self._network.config.repetition_penalty)
         with self._turn():
             began = time.perf_counter()
             first = self._with_memory(lambda prefix: prefix.ask(question, answer_start))
-            answer = _GrowingAnswer(self._network, chooser, seed, on_token)
+            answer = _GrowingAnswer(self._network, sampler, seed, on_token)
             with _memory_error_as_engine_error():
                 stopped = answer.write(self._prefix(), first, max_new_tokens, cancelled)
             return Generation(
@@ -80,33 +80,33 @@ class LocalSession:
         answer_start: str = "",
         reduce: ScoreReduction = "mean",
     ) -> list[float]:
-        """Log-probability of each candidate as the answer, in one pass where all of them fit into one."""
+        """Return the log-probability of each candidate as the answer; one pass if all candidates fit into it."""
         if reduce not in ("mean", "sum"):
             raise InputError(f"Scores are reduced by 'mean' or 'sum', not {reduce!r}.")
         with self._turn():
-            found = self._with_memory(lambda prefix: prefix.score(question, answer_start, candidates))
-            return [_finite(float(tokens.mean() if reduce == "mean" else tokens.sum())) for tokens in found]
+            logprobs = self._with_memory(lambda prefix: prefix.score(question, answer_start, candidates))
+            return [_finite(float(own.mean() if reduce == "mean" else own.sum())) for own in logprobs]
 
     def score_moments(
         self, question: str, texts: Sequence[str], *, answer_start: str = ""
     ) -> list[list[float]]:
-        """``[text][frame]`` for the frames of ``clip``, in one batch; what the tower saw is used again."""
+        """Return ``[text][frame]``; the features of the tower are used again."""
         with self._turn():
-            found = self._with_memory(lambda prefix: prefix.score_frames(question, answer_start, texts))
-            return [[_finite(score) for score in tokens.mean(dim=1).tolist()] for tokens in found]
+            logprobs = self._with_memory(lambda prefix: prefix.score_frames(question, answer_start, texts))
+            return [[_finite(score) for score in own.mean(dim=1).tolist()] for own in logprobs]
 
     def frame_vectors(self) -> np.ndarray:
-        """float32 [T, dimension]: each frame as the vision tower saw it, of length 1."""
+        """Return each frame as the vision tower sees it: float32 [T, dimension], each row of length 1."""
         with self._turn():
             kept = self._with_memory(lambda prefix: prefix.frame_vectors)
             return encode_frames(self._network, self.clip.frames) if kept is None else kept.cpu().numpy()
 
     def _first(self, question: str) -> torch.Tensor:
-        """The logits ``[vocabulary]`` of the first token of an answer."""
+        """Return the logits ``[vocabulary]`` of the first token of an answer."""
         return self._with_memory(lambda prefix: prefix.ask(question, ""))
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._closed = True
         self._held = None
 
@@ -120,7 +120,7 @@ class LocalSession:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """One call at a time, without gradients."""
+        """Hold the session for one call, without gradients."""
         if self._closed:
             raise EngineError("This session is closed; open the clip again.")
         if not self._busy.acquire(blocking=False):
@@ -139,7 +139,7 @@ class LocalSession:
         return self._held
 
     def _with_memory(self, call: Callable[[Prefix], _T]) -> _T:
-        """Run ``call``; where the GPU's memory ends, free it and try again with half of the frames."""
+        """Run ``call``; if the GPU's memory is too small, free it and try again with half of the frames."""
         while True:
             with suppress(torch.OutOfMemoryError):
                 return call(self._prefix())
@@ -163,12 +163,12 @@ class LocalSession:
 
 
 class _GrowingAnswer:
-    """An answer while it is written."""
+    """An answer that is being written."""
 
     def __init__(
         self,
         network: Network,
-        chooser: TokenSampler,
+        sampler: TokenSampler,
         seed: int | None,
         on_token: Callable[[str], None] | None,
     ) -> None:
@@ -176,7 +176,7 @@ class _GrowingAnswer:
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.ended = False
-        self._chooser = chooser
+        self._sampler = sampler
         self._stream = TextStream(network.tokenizer)
         self._ends = network.config.eos_token_ids
         self._on_token = on_token
@@ -184,10 +184,10 @@ class _GrowingAnswer:
         self._generator.seed() if seed is None else self._generator.manual_seed(seed)
 
     def write(
-        self, prefix: Prefix, logits: torch.Tensor, most: int, cancelled: Callable[[], bool] | None
+        self, prefix: Prefix, logits: torch.Tensor, limit: int, cancelled: Callable[[], bool] | None
     ) -> StopReason:
-        """Choose tokens from ``logits`` on, at most ``most``; why it stopped."""
-        for number in range(min(most, prefix.room)):
+        """Choose at most ``limit`` tokens, the first from ``logits``; return why the answer ended."""
+        for number in range(min(limit, prefix.room)):
             if cancelled is not None and cancelled():
                 self.close()
                 return "cancelled"
@@ -200,18 +200,18 @@ class _GrowingAnswer:
     def add(self, logits: torch.Tensor) -> None:
         """Choose the next token from ``logits`` ``[vocabulary]``."""
         total = _finite(float(logits.logsumexp(-1)))
-        token = self._chooser.choose(logits, self.tokens, self._generator)
+        token = self._sampler.choose(logits, self.tokens, self._generator)
         self.tokens.append(token)
         self.logprobs.append(float(logits[token]) - total)
         self.ended = token in self._ends
         if not self.ended:
-            self._tell(self._stream.push(token))
+            self._emit(self._stream.push(token))
 
     def close(self) -> None:
-        """Hand out what is left of the text."""
-        self._tell(self._stream.flush())
+        """Add the rest of the text."""
+        self._emit(self._stream.flush())
 
-    def _tell(self, piece: str) -> None:
+    def _emit(self, piece: str) -> None:
         self.text += piece
         if piece and self._on_token is not None:
             self._on_token(piece)
@@ -220,10 +220,19 @@ class _GrowingAnswer:
 def generate_together(
     sessions: Sequence[LocalSession], questions: Sequence[str], *, max_new_tokens: int = 256
 ) -> list[Generation]:
-    """Answer a question of each of several sessions of one engine, greedily: every pass moves all answers on by a token.
+    """Answer one question in each of several sessions of one engine, greedily. Each pass adds one token to every answer.
 
-    Answers are those of :meth:`LocalSession.generate` but for the rounding of larger matrix products. Needs memory for a copy of
-    each session's keys and values; raises ``EngineError`` where a GPU has too little.
+    The answers equal those of :meth:`LocalSession.generate`, except for the rounding of larger matrix products. This needs
+    memory for a copy of each session's keys and values.
+
+    Args:
+        sessions: Sessions of one engine.
+        questions: One question for each session.
+        max_new_tokens: Most tokens of an answer, at least 1.
+
+    Raises:
+        InputError: ``max_new_tokens`` is below 1, or a question is too long.
+        EngineError: The GPU's memory is too small, or a session is busy or closed.
     """
     _check_generation(max_new_tokens, 0.0, 1.0, None)
     began = time.perf_counter()
@@ -233,8 +242,8 @@ def generate_together(
         network = sessions[0]._network
         logits = [session._first(question) for session, question in zip(sessions, questions, strict=True)]
         prefixes = [session._prefix() for session in sessions]
-        chooser = TokenSampler(0.0, 1.0, network.config.repetition_penalty)
-        answers = [_GrowingAnswer(network, chooser, 0, None) for _ in sessions]
+        sampler = TokenSampler(0.0, 1.0, network.config.repetition_penalty)
+        answers = [_GrowingAnswer(network, sampler, 0, None) for _ in sessions]
         with _memory_error_as_engine_error():
             _write_together(network, prefixes, answers, torch.stack(logits), max_new_tokens)
     seconds = (time.perf_counter() - began) / len(sessions)
@@ -249,54 +258,56 @@ def _write_together(
     prefixes: Sequence[Prefix],
     answers: Sequence[_GrowingAnswer],
     logits: torch.Tensor,
-    most: int,
+    limit: int,
 ) -> None:
-    """``logits`` ``[B, vocabulary]`` choose the first tokens; a row that has ended is carried along and not read."""
-    rooms = [min(most, prefix.room) for prefix in prefixes]
+    """Write all answers; ``logits`` ``[B, vocabulary]`` give the first tokens. Rows that have ended are ignored."""
+    rooms = [min(limit, prefix.room) for prefix in prefixes]
     lengths = torch.tensor(
         [[prefix.cache.get_seq_length()] for prefix in prefixes], device=logits.device
     )  # [B, 1]
     cache = side_by_side([prefix.cache for prefix in prefixes])
     longest = cache.get_seq_length()
-    places = torch.arange(longest + most, device=logits.device)
-    seen = (places >= longest - lengths).long()  # [B, longest + most]: all but the padding
+    positions = torch.arange(longest + limit, device=logits.device)
+    seen = (positions >= longest - lengths).long()  # [B, longest + limit]: all but the padding
     for number in range(max(rooms)):
         for answer, row, room in zip(answers, logits, rooms, strict=True):
             if number < room and not answer.ended:
                 answer.add(row)
-        going = [number + 1 < room and not answer.ended for answer, room in zip(answers, rooms, strict=True)]
-        if not any(going):
+        unfinished = [
+            number + 1 < room and not answer.ended for answer, room in zip(answers, rooms, strict=True)
+        ]
+        if not any(unfinished):
             break
         last = torch.tensor([[answer.tokens[-1]] for answer in answers], device=logits.device)
-        found, _ = network.decode(
+        next_logits, _ = network.decode(
             network.embed_tokens(last),
             cache=cache,
             position_ids=lengths + number,
             attention_mask=seen[:, : longest + number + 1],
             logits_to_keep=1,
         )
-        logits = found[:, -1]
+        logits = next_logits[:, -1]
     for answer in answers:
         answer.close()
 
 
 @contextmanager
 def _memory_error_as_engine_error() -> Iterator[None]:
-    """Words of the answer are out already, so it cannot silently begin again with fewer frames."""
+    """Raise ``EngineError``: a part of the answer is out already, so it cannot start again with fewer frames."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise EngineError(
-            "The GPU's memory ended in the middle of an answer. Ask for fewer tokens or use fewer frames.",
+            "The GPU ran out of memory in the middle of an answer. Ask for fewer tokens or use fewer frames.",
             retryable=True,
         ) from error
 
 
 def _finite(number: float) -> float:
-    """Nothing is chosen from numbers that are none: half-precision overflow and broken weights end here."""
+    """Return ``number``; raise if it is NaN or infinite, because of half-precision overflow or broken weights."""
     if not math.isfinite(number):
         raise EngineError(
-            "The model computed numbers that are not finite. Use dtype float32, or check its weights."
+            "The model computed values that are not finite. Use dtype float32, or check its weights."
         )
     return number
 

@@ -1,1 +1,1 @@
-"""Prompts: the chat template, and the questions that the agent asks."""
+"""Prompts: the chat template, and the questions of the agent."""

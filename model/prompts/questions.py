@@ -1,7 +1,7 @@
-"""The questions that the agent puts to the model, and the form of its answers.
+"""The questions of the agent, and the form of the model's answers.
 
-One place for both sides: training asks exactly what the tools ask. The one-prompt form and the answer form
-(description, then ``Diagnosis: …``) are those of the ViDRiP-LLaVA instruction data.
+Training and tools use the same functions, so training asks exactly the questions of the tools. The one-prompt form and the
+form of the answer (description, then ``Diagnosis: …``) are those of the ViDRiP-LLaVA instruction data.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _EVIDENCE_WORDS = 32
 
 @dataclass(frozen=True)
 class SimilarCaseText:
-    """A similar case as the model reads it."""
+    """A similar case in a prompt."""
 
     diagnosis: str
     description: str
 
 
 def default_question(site: str | None) -> str:
-    """The question that is asked when the user gives none."""
+    """Return the question that is asked if the user gives none."""
     return (
         f"What is the best diagnosis for this {site} tissue?"
         if site
@@ -33,13 +33,13 @@ def default_question(site: str | None) -> str:
 
 
 def describe_question(site: str | None) -> str:
-    """Ask for the description alone."""
+    """Return the question for a description without a diagnosis."""
     tissue = f"this {site} tissue" if site else "this tissue"
     return f"Describe the histological findings in {tissue}. Do not give a diagnosis."
 
 
 def one_prompt_question(site: str | None, question: str | None = None) -> str:
-    """The original's form: description and diagnosis in one answer."""
+    """Return the question in the original's form: it asks for description and diagnosis in one answer."""
     return f"{question or default_question(site)} {FIRST_DESCRIBE}"
 
 
@@ -49,9 +49,13 @@ def diagnose_question(
     neighbours: Sequence[SimilarCaseText] = (),
     question: str | None = None,
 ) -> str:
-    """Ask for the diagnosis with the description, and similar cases where there are any, as evidence.
+    """Return the question for a diagnosis.
 
-    The most similar case stands last, next to the answer.
+    Args:
+        site: The canonical site; ``None`` if it is not given.
+        description: The description of the clip.
+        neighbours: Similar cases as evidence, the most similar last: it stands next to the answer.
+        question: The user's question; default: that of :func:`default_question`.
     """
     lines = [question or default_question(site), f"Description: {description}"]
     if neighbours:
@@ -62,12 +66,12 @@ def diagnose_question(
 
 
 def diagnosis_answer(diagnosis: str, rationale: str) -> str:
-    """The form of an answer to :func:`diagnose_question`."""
+    """Return an answer to :func:`diagnose_question`."""
     return f"{DIAGNOSIS_START} {diagnosis}\n{RATIONALE_START} {rationale}"
 
 
 def one_prompt_answer(description: str, diagnosis: str) -> str:
-    """The form of an answer to :func:`one_prompt_question`."""
+    """Return an answer to :func:`one_prompt_question`."""
     return f"{description}\n{DIAGNOSIS_START} {diagnosis}"
 
 

@@ -1,6 +1,6 @@
-"""The ``qwen_1_5`` prompt template and its tokens, byte by byte as LLaVA-NeXT builds them.
+"""The ``qwen_1_5`` prompt template and its tokens, exactly as LLaVA-NeXT builds them.
 
-This is not the tokenizer's own chat template: Qwen2.5 ships another default system sentence.
+It is not the tokenizer's own chat template: that of Qwen2.5 has another default system sentence.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ _CONTROL_MARKS = re.compile(r"<image>|<\|(?:im_start|im_end|endoftext)\|>")
 
 
 def build_prompt(question: str, *, visuals: int = 1, answer_start: str = "") -> str:
-    """The prompt of one question: system turn, user turn with one ``<image>`` line per visual, assistant header.
+    """Return the prompt of one question: system turn, user turn with a line ``<image>`` for each visual, assistant header.
 
-    Marks of the template inside ``question`` (``<image>``, ``<|im_end|>``, ...) are taken out: they would change
-    what belongs to whom. ``answer_start`` is text that the answer is made to begin with.
+    Args:
+        question: The question. Marks of the template in it (``<image>``, ``<|im_end|>``, ...) are removed, because they
+            would start or end a turn.
+        visuals: Number of clips or images.
+        answer_start: Text that the answer continues.
     """
     text = IMAGE_TAG + "\n" if visuals else ""
     message = text * visuals + without_marks(question)
@@ -35,9 +38,9 @@ def build_prompt(question: str, *, visuals: int = 1, answer_start: str = "") -> 
 
 
 def without_marks(text: str) -> str:
-    """``text`` without the marks that only the template may contain.
+    """Return ``text`` without the marks that only the template may contain.
 
-    Removed until none is left, so that taking one out cannot join two halves into another.
+    Marks are removed until none is left, because removing one can join two halves into another.
     """
     while _CONTROL_MARKS.search(text):
         text = _CONTROL_MARKS.sub("", text)
@@ -45,17 +48,18 @@ def without_marks(text: str) -> str:
 
 
 def render_turns(turns: Sequence[tuple[str, str | None]]) -> str:
-    """Render (user, assistant) turns; ``None`` or an empty answer leaves the assistant's header open.
+    """Render (user, assistant) turns as a prompt.
 
-    An empty user message loses its ``<|im_end|>``, as in the original.
+    ``None`` or an empty answer leaves the assistant's header open. As in the original, an empty user message has no
+    ``<|im_end|>``.
     """
     return SYSTEM + "".join(turn(USER, user) + turn(ASSISTANT, answer) for user, answer in turns)
 
 
 def tokenise(tokenizer: Any, prompt: str) -> list[int]:
-    """Token ids of a prompt, with ``IMAGE_TOKEN_ID`` (-200) where a visual stands.
+    """Return the token ids of a prompt, with ``IMAGE_TOKEN_ID`` (-200) in the place of each visual.
 
-    The text is cut at ``<image>`` and each piece is tokenised by itself, as in the original: no merge crosses a visual.
+    As in the original, the text is split at ``<image>`` and each piece is tokenised separately.
     """
     ids: list[int] = []
     for number, piece in enumerate(prompt.split(IMAGE_TAG)):
@@ -74,5 +78,5 @@ def text_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def turn(header: str, message: str | None) -> str:
-    """One message behind its header (:data:`USER` or :data:`ASSISTANT`); none or an empty one leaves the header open."""
+    """Return a message after its header (:data:`USER` or :data:`ASSISTANT`); without a message the header stays open."""
     return f"{header}{message}{END_OF_TURN}\n" if message else header

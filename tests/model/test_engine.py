@@ -22,7 +22,7 @@ from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network, new_network
 from videopath.model.card import Card
 from videopath.model.checkpoints.weights_hash import weights_sha256
-from videopath.model.inference.decoding import Chooser, TextStream
+from videopath.model.inference.decoding import TextStream, TokenSampler
 from videopath.model.inference.engine import EngineInfo, LocalEngine, load_engine
 from videopath.model.inference.prefix import Prefix
 from videopath.model.inference.session import LocalSession
@@ -115,13 +115,13 @@ def plain_answer(
 ) -> tuple[list[int], list[torch.Tensor]]:
     """Greedy ids and the logits of each step, everything computed anew for every token."""
     embeds = plain_embeds(network, clip, question, answer_start)
-    chooser = Chooser(0.0, 1.0, network.config.repetition_penalty)
+    sampler = TokenSampler(0.0, 1.0, network.config.repetition_penalty)
     tokens: list[int] = []
     logits: list[torch.Tensor] = []
     while len(tokens) < most and (not tokens or tokens[-1] not in network.config.eos_token_ids):
         row = torch.cat([embeds, network.embed(tokens, [])], dim=1) if tokens else embeds
         logits.append(network.decode(row, use_cache=False)[0][0, -1])
-        tokens.append(chooser.choose(logits[-1], tokens, torch.Generator()))
+        tokens.append(sampler.choose(logits[-1], tokens, torch.Generator()))
     return tokens, logits
 
 
@@ -197,7 +197,7 @@ def test_more_texts_than_fit_into_one_pass_are_scored_all_the_same() -> None:
         for text, row in zip(texts, moments, strict=True):
             assert row == pytest.approx(session.score_moments(QUESTION, [text])[0], abs=1e-4)
         for call in (session.score, session.score_moments):
-            with pytest.raises(InputError, match="fit behind the question"):
+            with pytest.raises(InputError, match="fit after the question"):
                 call(QUESTION, [" x", " glands" * 200])
         assert session.score(QUESTION, texts) == together
 
@@ -331,18 +331,18 @@ def test_seeds_reproduce_and_leave_the_global_generator_alone(session: LocalSess
 def test_the_nucleus_is_the_smallest_set_that_reaches_top_p() -> None:
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     generator = torch.Generator().manual_seed(0)
-    chosen = [Chooser(1.0, 0.75, 1.0).choose(logits, [], generator) for _ in range(300)]
+    chosen = [TokenSampler(1.0, 0.75, 1.0).choose(logits, [], generator) for _ in range(300)]
     assert set(chosen) == {0, 1}
     assert 0.5 < chosen.count(0) / 300 < 0.75  # 0.5 / 0.8
 
 
 def test_the_penalty_falls_on_the_answers_own_tokens() -> None:
     logits = torch.tensor([2.0, 1.9, -1.0])
-    chooser = Chooser(0.0, 1.0, 1.1)
-    assert chooser.choose(logits, [], torch.Generator()) == 0
-    assert chooser.choose(logits, [0, 0], torch.Generator()) == 1
+    sampler = TokenSampler(0.0, 1.0, 1.1)
+    assert sampler.choose(logits, [], torch.Generator()) == 0
+    assert sampler.choose(logits, [0, 0], torch.Generator()) == 1
     assert logits.tolist() == pytest.approx([2.0, 1.9, -1.0])
-    assert chooser.choose(torch.tensor([-1.05, -1.0]), [1], torch.Generator()) == 0
+    assert sampler.choose(torch.tensor([-1.05, -1.0]), [1], torch.Generator()) == 0
 
 
 def test_cancellation_stops_between_tokens(session: LocalSession) -> None:

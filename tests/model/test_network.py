@@ -73,7 +73,7 @@ def test_a_long_sequence_is_cut_from_its_end(make_network: Make) -> None:
 @pytest.mark.parametrize("visuals", [0, 2])
 def test_marks_and_visuals_must_agree(make_network: Make, visuals: int) -> None:
     network = make_network()
-    with pytest.raises(InputError, match="must agree"):
+    with pytest.raises(InputError, match="must be equal"):
         network.embed([1, -200, 2], [torch.zeros(1, 32)] * visuals)
 
 

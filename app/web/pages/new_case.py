@@ -151,10 +151,10 @@ def _preview(video: Path, choices: _Choices) -> bool:
 
 
 def _default_frames(model: str) -> int:
-    from videopath.model.inference.engine import usual_frames
+    from videopath.model.inference.engine import default_frames
 
     try:
-        return usual_frames(model) or _FRAMES
+        return default_frames(model) or _FRAMES
     except ModelError:
         return _FRAMES  # loading the model will report the error
 
