@@ -1,19 +1,22 @@
-"""What the transfer in stages is worth: python benchmarks/ablation.py --lessons DIR --start CHECKPOINT --out DIR [--jobs N]
+"""Measure what each stage of the transfer is worth, by leaving stages out.
 
-Trains nano by the recipe nano-transfer with stages left out, several seeds each; stages with the same past are trained once:
+    python benchmarks/ablation.py --lessons DIR --start CHECKPOINT --out DIR [--jobs N]
+
+trains nano by the recipe nano-transfer with these schedules, several seeds each. Stages with the same stages before them are
+trained once:
 
     0+3        captions, videos
     0+1+3      captions, images, videos
     0+1+2+3    captions, images, clips, videos
-    + time     the same, with attention between frames in the stages that see several
+    + time     the same, with attention between frames in the stages that see several frames
 
-Each leaves its checkpoint below OUT/<schedule>/<seed>. The decoder's reading (stage words) is one for all, as the published model's
-decoder is. A stopped run goes on. Then, for the figures of the model card, with DATA holding manifest.csv and its tiles:
+The checkpoints are in OUT/<schedule>/<seed>. All of them share one stage words, as the published models share one decoder. A stopped
+run can be resumed. Then
 
     python benchmarks/ablation.py --measure --data DATA --out DIR
 
-asks each of them for the diagnosis of every held-out clip, its site given, with a description of the measured attributes alone: the
-diagnosis of the site to which it gives the highest probability.
+gives the figures of the model card; DATA holds manifest.csv and its tiles. Each checkpoint diagnoses every held-out clip. It is told the
+site and a description of the measured attributes; its answer is the site's diagnosis with the highest probability.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "0+1+2+3 + time": ("words", "projector", "images", "clips", "videos"),
 }
 TIMED = "0+1+2+3 + time"
-_SEE_SEVERAL = ("clips", "videos")
+_STAGES_WITH_CLIPS = ("clips", "videos")
 _HEADS = 4
 _BUNDLED = "the bundled nano"
 _ANSWERS = "answers-{}.json"
@@ -45,11 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--lessons", type=Path, help="what `videopath dataset lessons` wrote")
+    parser.add_argument("--lessons", type=Path, help="the folder that `videopath dataset lessons` wrote")
     parser.add_argument("--start", help="the checkpoint of `videopath train --recipe nano-start`")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at the same time")
     parser.add_argument("--set", action="append", default=[], help="change of every stage: steps=20")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--data", type=Path)
@@ -70,34 +73,34 @@ def train(
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
 
         def stages(schedule: str, seed: int, upto: str) -> Path:
-            """Train a schedule as far as a stage; the folder of its stages."""
+            """Train a schedule up to a stage; return the folder of its stages."""
             folder = out / schedule.replace(" ", "") / str(seed)
             pool.submit(_train, schedule, seed, upto, lessons, start, folder, list(changes)).result()
             return folder
 
         def one_seed(seed: int) -> None:
             whole = "0+1+2+3"
-            trunk = _shared(read, out / whole / str(seed), ("words",))
+            trunk = _copy_stages(words, out / whole / str(seed), ("words",))
             stages(whole, seed, "projector")
             with ThreadPoolExecutor(3) as branches:
-                short = _shared(trunk, out / "0+3" / str(seed), SCHEDULES["0+3"][:-1])
-                waiting = [branches.submit(stages, "0+3", seed, "videos")]
+                short = _copy_stages(trunk, out / "0+3" / str(seed), SCHEDULES["0+3"][:-1])
+                pending = [branches.submit(stages, "0+3", seed, "videos")]
                 stages(whole, seed, "images")
                 for schedule in ("0+1+3", TIMED):
-                    _shared(trunk, out / schedule.replace(" ", "") / str(seed), SCHEDULES[whole][:3])
-                    waiting.append(branches.submit(stages, schedule, seed, "videos"))
+                    _copy_stages(trunk, out / schedule.replace(" ", "") / str(seed), SCHEDULES[whole][:3])
+                    pending.append(branches.submit(stages, schedule, seed, "videos"))
                 stages(whole, seed, "videos")
-                for branch in waiting:
+                for branch in pending:
                     branch.result()
             assert short.is_dir()
 
-        read = stages("0+3", -1, "words")
-        with ThreadPoolExecutor(len(seeds)) as every:
-            list(every.map(one_seed, seeds))
+        words = stages("0+3", -1, "words")
+        with ThreadPoolExecutor(len(seeds)) as seed_threads:
+            list(seed_threads.map(one_seed, seeds))
 
 
-def _shared(source: Path, target: Path, stages: Sequence[str]) -> Path:
-    """Give a schedule the stages that another one has trained already."""
+def _copy_stages(source: Path, target: Path, stages: Sequence[str]) -> Path:
+    """Copy stages that another schedule has trained already; return the target."""
     for stage in stages:
         if not (target / stage).exists():
             part = target / f".{stage}.part"
@@ -110,7 +113,7 @@ def _shared(source: Path, target: Path, stages: Sequence[str]) -> Path:
 def _train(
     schedule: str, seed: int, upto: str, lessons: Path, start: str, folder: Path, changes: list[str]
 ) -> None:
-    """In a process of its own."""
+    """Train one schedule; runs in a process of its own."""
     from videopath.training.recipe import TransferRecipe, load_recipe
     from videopath.training.transfer.stages import Transfer
 
@@ -122,7 +125,7 @@ def _train(
     content["stages"] = [stage for stage in content["stages"] if stage["name"] in kept]
     for stage in content["stages"]:
         stage.update({key: json.loads(value) for key, _, value in (c.partition("=") for c in changes)})
-        if schedule == TIMED and stage["name"] in _SEE_SEVERAL:
+        if schedule == TIMED and stage["name"] in _STAGES_WITH_CLIPS:
             stage["rules"]["temporal_heads"] = _HEADS
             stage["trains"] = [*stage["trains"], "temporal"]
     Transfer(
@@ -134,31 +137,31 @@ def _train(
 
 
 def measure(out: Path, data: Path, per_class: int, jobs: int) -> None:
-    """Ask every checkpoint below ``out``, and the bundled one; answers are kept, and not asked again."""
+    """Measure every checkpoint below ``out``, and the bundled one. Answers are kept in files and not computed again."""
     from videopath.evaluation.tiles.clips import held_out
 
     samples = held_out(data, "test", per_class)
-    places = [
+    runs = [
         (schedule, str(folder), folder.parents[1] / _ANSWERS.format(len(samples)))
         for schedule in SCHEDULES
         for folder in sorted((out / schedule.replace(" ", "")).glob("*/videos/original"))
     ]
-    places.append((_BUNDLED, "nano", out / f"{_BUNDLED.replace(' ', '-')}-{_ANSWERS.format(len(samples))}"))
+    runs.append((_BUNDLED, "nano", out / f"{_BUNDLED.replace(' ', '-')}-{_ANSWERS.format(len(samples))}"))
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        asked = [pool.submit(_kept_answers, checkpoint, kept, samples) for _, checkpoint, kept in places]
-        found = [answers.result() for answers in asked]
+        futures = [pool.submit(_kept_answers, checkpoint, file, samples) for _, checkpoint, file in runs]
+        results = [future.result() for future in futures]
     tables: dict[str, list[list[dict[str, Any]]]] = {}
-    for (schedule, _, _), answers in zip(places, found, strict=True):
+    for (schedule, _, _), answers in zip(runs, results, strict=True):
         tables.setdefault(schedule, []).append(answers)
     for line in _lines(tables):
         print(line)
 
 
-def _kept_answers(checkpoint: str, kept: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
-    if not kept.exists():
-        kept.write_text(json.dumps(_answers(checkpoint, samples), indent=1), encoding="utf-8")
-    found: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
-    return found
+def _kept_answers(checkpoint: str, file: Path, samples: Sequence[Any]) -> list[dict[str, Any]]:
+    if not file.exists():
+        file.write_text(json.dumps(_answers(checkpoint, samples), indent=1), encoding="utf-8")
+    answers: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return answers
 
 
 def _answers(checkpoint: str, samples: Sequence[Any]) -> list[dict[str, Any]]:
@@ -173,29 +176,29 @@ def _answers(checkpoint: str, samples: Sequence[Any]) -> list[dict[str, Any]]:
     from videopath.training.scratch.descriptions import describe_attributes
 
     engine, labels = load_engine(checkpoint), diagnoses_by_site()
-    found = []
+    answers = []
     for sample in track(samples, description=checkpoint):
         with tempfile.TemporaryDirectory() as folder:
             clip = open_clip(write_clip(sample, Path(folder)), frames=FRAMES)
-        asked = diagnose_question(
+        question = diagnose_question(
             sample.site, describe_attributes(measured(clip.frames), np.random.default_rng(0))
         )
         with engine.open(clip) as session:
             texts = [f" {label}\n" for label in labels[sample.site]]
-            scores = session.score(asked, texts, answer_start=DIAGNOSIS_START, reduce="sum")
-        said = labels[sample.site][int(np.argmax(scores))]
-        found.append({"group": sample.group, "label": sample.label, "right": said == sample.diagnosis})
-    return found
+            scores = session.score(question, texts, answer_start=DIAGNOSIS_START, reduce="sum")
+        answer = labels[sample.site][int(np.argmax(scores))]
+        answers.append({"group": sample.group, "label": sample.label, "right": answer == sample.diagnosis})
+    return answers
 
 
 def _lines(tables: dict[str, list[list[dict[str, Any]]]]) -> list[str]:
-    """Each schedule's accuracy over clips and over classes, its seeds, and how much more it is than the one before."""
+    """Return the table: accuracy over clips and classes, accuracy of each seed, difference to the row before."""
     import numpy as np
 
     from videopath.evaluation.stats.estimates import Estimate
 
     lines = [
-        "| schedule | accuracy (95% interval) | mean over classes | each seed | more than the row before |"
+        "| schedule | accuracy (95% interval) | mean over classes | each seed | difference to the row before |"
     ]
     lines.append("|---|---|---|---|---|")
     before: Any = None
@@ -205,13 +208,13 @@ def _lines(tables: dict[str, list[list[dict[str, Any]]]]) -> list[str]:
         classes = np.array([answer["label"] for answer in seeds[0]])
         mean = np.mean([right[:, classes == name].mean() for name in np.unique(classes)])
         figure = Estimate.of(right.mean(axis=0).tolist(), groups)
-        more = (
+        difference = (
             "–"
             if before is None
             else str(Estimate.of((right.mean(axis=0) - before).tolist(), groups, least=-1.0))
         )
         each = ", ".join(f"{value:.3f}" for value in right.mean(axis=1))
-        lines.append(f"| {schedule} | {figure} | {mean:.3f} | {each} | {more} |")
+        lines.append(f"| {schedule} | {figure} | {mean:.3f} | {each} | {difference} |")
         before = right.mean(axis=0)
     return lines
 

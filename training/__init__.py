@@ -1,1 +1,1 @@
-"""Training from a recipe: data, stages from scratch, stages of a transfer."""
+"""Training from a recipe: the data, trainings from random weights, and transfers in stages."""

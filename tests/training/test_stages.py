@@ -25,7 +25,7 @@ from videopath.training.transfer.carried_card import write_carried_card
 from videopath.training.transfer.loss_model import ConversationLossModel
 from videopath.training.transfer.planning import plan_stages
 from videopath.training.transfer.stage_trainer import StageTrainer
-from videopath.training.transfer.stages import LEARNED, Transfer
+from videopath.training.transfer.stages import LEARNED_FILE, Transfer
 from videopath.training.transfer.start import load_start
 
 
@@ -159,7 +159,7 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     assert [step for step, _ in curves[1]] == [1, 2, 3, 4]
     assert curves[0] == curves[1]
     assert curve(tmp_path / "cut", "videos", "loss") == curve(tmp_path / "whole", "videos", "loss")
-    states = [load_file(tmp_path / run / "videos" / LEARNED) for run in ("whole", "cut")]
+    states = [load_file(tmp_path / run / "videos" / LEARNED_FILE) for run in ("whole", "cut")]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 

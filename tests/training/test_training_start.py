@@ -20,7 +20,7 @@ from videopath.model.checkpoints.saving import save_tokenizer
 from videopath.model.inference.spec import EngineSpec
 from videopath.training.recipe import TransferRecipe, load_recipe
 from videopath.training.transfer.planning import plan_stages
-from videopath.training.transfer.stages import LEARNED, Transfer
+from videopath.training.transfer.stages import LEARNED_FILE, Transfer
 from videopath.training.transfer.start import assemble
 
 
@@ -101,7 +101,7 @@ def test_the_whole_published_way_on_small_parts(
     assert network.dtype == torch.float32
     first = load_network(EngineSpec(tmp_path / "projector" / "original", device="cpu", dtype="float32"))
     assert (first.config.aspect, first.config.patch_merge_type) == ("square", "flat")
-    assert {name.rpartition("linear")[0] for name in load_file(tmp_path / "projector" / LEARNED)} == {
+    assert {name.rpartition("linear")[0] for name in load_file(tmp_path / "projector" / LEARNED_FILE)} == {
         "network.model.model.multi_modal_projector."
     }
 
@@ -119,7 +119,7 @@ def test_the_published_size_is_built_without_memory() -> None:
     assert set(lora) == {"tower", "projector", "tower by LoRA", "decoder by LoRA"}
     assert lora["tower by LoRA"] == 26 * 3 * 128 * 2 * 1152
     assert plans[1].states_gib > plans[3].states_gib > plans[0].states_gib
-    with pytest.raises(InputError, match="says nothing of its network's size"):
+    with pytest.raises(InputError, match="does not give the size of its network"):
         plan_stages(recipe.model_copy(update={"geometry": None}), gpus=8)
 
 
@@ -168,7 +168,7 @@ def test_two_processes_learn_what_one_does_with_the_double_batch(
         ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=240, env=environment)
-        return load_file(tmp_path / name / "all" / LEARNED)
+        return load_file(tmp_path / name / "all" / LEARNED_FILE)
 
     together, apart = run("one", 1, 2), run("two", 2, 1)
     assert together.keys() == apart.keys()

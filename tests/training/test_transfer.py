@@ -43,9 +43,9 @@ def conversations(shared: Path, network: Network) -> ConversationDataset:
 
 
 def loss(
-    pupil: ConversationLossModel, conversations: ConversationDataset, numbers: list[int]
+    model: ConversationLossModel, conversations: ConversationDataset, numbers: list[int]
 ) -> torch.Tensor:
-    return pupil(**collate([conversations[number] for number in numbers]))["loss"]
+    return model(**collate([conversations[number] for number in numbers]))["loss"]
 
 
 @pytest.mark.parametrize(("number", "sample"), [(0, "image"), (1, "video")])
@@ -80,7 +80,7 @@ def test_from_files_to_the_originals_loss(
 def test_a_step_changes_exactly_what_the_stage_names(
     conversations: ConversationDataset, network: Network, parts: tuple[Part, ...], lora: Lora | None
 ) -> None:
-    pupil = ConversationLossModel(network)
+    model = ConversationLossModel(network)
     learning = make_trainable(network, parts, lora)
     if lora:
         assert {part_of(name) for name in learning if is_lora(name)} == set(lora.parts)
@@ -89,7 +89,7 @@ def test_a_step_changes_exactly_what_the_stage_names(
         dict(network.model.named_parameters()), dict.fromkeys(("tower", "projector", "decoder"), 1e-2), 0.1
     )
     optimiser = torch.optim.AdamW(groups)
-    first = loss(pupil, conversations, [0, 1])
+    first = loss(model, conversations, [0, 1])
     first.backward()
     optimiser.step()
     after = network.model.state_dict()
@@ -97,24 +97,24 @@ def test_a_step_changes_exactly_what_the_stage_names(
     still = {name for name in learning if ".lora_A." in name}  # B is zero at first, so A has no gradient yet
     assert changed | still == {*learning}
     with torch.no_grad():
-        assert loss(pupil, conversations, [0, 1]) < first
+        assert loss(model, conversations, [0, 1]) < first
 
 
 def test_an_untrained_adapter_changes_nothing(conversations: ConversationDataset, network: Network) -> None:
-    pupil = ConversationLossModel(network)
+    model = ConversationLossModel(network)
     with torch.no_grad():
-        plain = loss(pupil, conversations, [0, 1])
+        plain = loss(model, conversations, [0, 1])
         make_trainable(network, ("tower", "projector"), Lora())
-        assert torch.equal(loss(pupil.eval(), conversations, [0, 1]), plain)
+        assert torch.equal(loss(model.eval(), conversations, [0, 1]), plain)
 
 
 def test_micro_batches_add_up_to_their_batch(conversations: ConversationDataset, network: Network) -> None:
-    pupil = ConversationLossModel(network)
+    model = ConversationLossModel(network)
     batches = [collate([conversations[number]]) for number in (0, 1)]
     learned = sum(int((batch["labels"] != IGNORED).sum()) for batch in batches)
     with torch.no_grad():
-        whole = loss(pupil, conversations, [0, 1])
-        parts = [pupil(**batch, num_items_in_batch=learned)["loss"] for batch in batches]
+        whole = loss(model, conversations, [0, 1])
+        parts = [model(**batch, num_items_in_batch=learned)["loss"] for batch in batches]
     assert float(sum(parts)) == pytest.approx(float(whole), abs=1e-5)
 
 

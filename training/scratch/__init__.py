@@ -1,1 +1,1 @@
-"""Training a small model from nothing, as the bundled nano was."""
+"""Training of a small model from random weights, as the bundled nano was trained."""

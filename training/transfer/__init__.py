@@ -1,1 +1,1 @@
-"""Training in stages from a checkpoint, as the published model was."""
+"""Transfer in stages, from a checkpoint or from a decoder and a tower, as the published model was trained."""

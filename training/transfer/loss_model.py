@@ -1,4 +1,4 @@
-"""A network with its loss over conversations, as the ``Trainer`` calls it."""
+"""A network with the loss over conversations, as the HF ``Trainer`` calls it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from videopath.model.prompts.template import IMAGE_TOKEN_ID
 from videopath.training.data.supervision import IGNORED
 
 Visual = tuple[int, "tuple[int, int] | None"]
-"""How many of a batch's pixel planes belong to a visual, and an image's (width, height); none for a clip."""
+"""Number of a visual's frames or tiles in the batch's pixels, and an image's (width, height); None for a clip."""
 
 
 class ConversationLossModel(nn.Module):
-    """The network in training: a batch of conversations gives the cross-entropy of what is supervised."""
+    """A network that returns the cross-entropy of the supervised tokens of a batch of conversations."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
         self.tokens = 0
-        """Tokens that went through the decoder so far, visual ones included, without padding."""
+        """Tokens that the decoder has processed so far, with visual tokens and without padding."""
 
     def forward(
         self,
@@ -36,12 +36,18 @@ class ConversationLossModel(nn.Module):
         num_items_in_batch: Tensor | int | None = None,
         **_: Any,
     ) -> dict[str, Tensor]:
-        """The loss over a batch as :func:`batches.collate` makes it.
+        """Return the loss over a batch of :func:`videopath.training.data.conversations.collate`, as ``loss``.
 
-        ``input_ids`` and ``labels`` are ``[B, L]``, of which row b holds ``lengths[b]`` tokens; ``pixels`` are ``[N, 3, S, S]``
-        of all visuals in order. The mean is over the batch's supervised tokens, or the sum over
-        ``num_items_in_batch``: those of all micro-batches and processes of one step. Rows are cut from the end to the
-        checkpoint's ``max_length``, as in the original.
+        Rows longer than the checkpoint's ``max_length`` are cut at the end, as in the original.
+
+        Args:
+            input_ids: int64 [B, L].
+            labels: int64 [B, L]; -100 for tokens that are not learned.
+            lengths: Tokens of each row.
+            pixels: float32 [N, 3, S, S]: frames and tiles of all visuals in order; None without visuals.
+            visuals: The visuals in order.
+            num_items_in_batch: Supervised tokens of all micro-batches and processes of one step; the sum of the
+                losses is divided by it. None: the mean over this batch.
         """
         if not lengths:
             return {"loss": self._untouched()}
@@ -49,9 +55,9 @@ class ConversationLossModel(nn.Module):
         rows, targets = [], []
         for ids, row_labels, length in zip(input_ids, labels, lengths, strict=True):
             listed = ids[:length].tolist()
-            own = [next(embedded) for _ in range(listed.count(IMAGE_TOKEN_ID))]
-            rows.append(network.embed(listed, own)[0])
-            targets.append(_expanded(listed, row_labels[:length], own)[: network.config.max_length])
+            of_row = [next(embedded) for _ in range(listed.count(IMAGE_TOKEN_ID))]
+            rows.append(network.embed(listed, of_row)[0])
+            targets.append(_expanded(listed, row_labels[:length], of_row)[: network.config.max_length])
         self.tokens += sum(len(row) for row in rows)
         longest = max(len(row) for row in rows)
         embeds = torch.stack([functional.pad(row, (0, 0, 0, longest - len(row))) for row in rows])
@@ -63,7 +69,7 @@ class ConversationLossModel(nn.Module):
             [functional.pad(row[1:], (0, longest - len(row) + 1), value=IGNORED) for row in targets]
         )
         learned = following != IGNORED
-        # the vocabulary is wide: logits are made of the positions that are learned, not of all
+        # the vocabulary is large, so logits are computed only where a token is learned
         logits = network.model.lm_head(states[learned]).float()
         total = functional.cross_entropy(logits, following[learned], reduction="sum")
         if pixels is None:
@@ -71,24 +77,24 @@ class ConversationLossModel(nn.Module):
         return {"loss": total / (learned.sum() if num_items_in_batch is None else num_items_in_batch)}
 
     def _untouched(self) -> Tensor:
-        """0, of all that learns: where several processes share a step, each has a gradient for every parameter."""
+        """Zero, computed from all trainable parameters: each process of a step needs a gradient for every one."""
         return sum(
             (p.sum() * 0 for p in self.parameters() if p.requires_grad),
             torch.zeros((), device=self.network.device),
         )
 
     def activation_checkpointing_enable(self, **settings: Any) -> None:
-        """Keep no activations within layers: they are computed again on the way back."""
+        """Recompute the activations within layers in the backward pass instead of keeping them."""
         self.network.model.activation_checkpointing_enable(**settings)
 
     def compile_layers(self) -> None:
-        """Compile the layers of tower and decoder, one by one: what lies between them is too irregular to gain from it."""
+        """Compile each layer of tower and decoder. The code between them is too irregular to gain from it."""
         model = self.network.model.model
         for layer in (*model.vision_tower.encoder.layers, *model.language_model.layers):
             layer.compile(dynamic=True)
 
     def _visuals(self, pixels: Tensor | None, visuals: Sequence[Visual]) -> list[Tensor]:
-        """Visual tokens ``[M, hidden]`` of each visual; the tower runs once over all of them."""
+        """Visual tokens [M, hidden] of each visual; the tower runs once over all of them."""
         if pixels is None:
             return []
         network = self.network
@@ -101,11 +107,11 @@ class ConversationLossModel(nn.Module):
 
 
 def _expanded(ids: Sequence[int], labels: Tensor, visuals: Sequence[Tensor]) -> Tensor:
-    """Labels ``[L]`` of a row whose visuals take their places: a visual's tokens are not learned."""
+    """Labels [L] of a row after its visuals are inserted; visual tokens are not learned."""
     pieces: list[Tensor] = []
-    start, own = 0, iter(visuals)
-    for place, token in enumerate(ids):
+    start, remaining = 0, iter(visuals)
+    for index, token in enumerate(ids):
         if token == IMAGE_TOKEN_ID:
-            pieces += [labels[start:place], labels.new_full((len(next(own)),), IGNORED)]
-            start = place + 1
+            pieces += [labels[start:index], labels.new_full((len(next(remaining)),), IGNORED)]
+            start = index + 1
     return torch.cat([*pieces, labels[start:]])

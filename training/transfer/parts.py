@@ -1,4 +1,4 @@
-"""Which parameters a stage trains, LoRA among them, and how fast each part learns."""
+"""The parts of a network: which of their parameters a stage trains, also by LoRA, and at which learning rate."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import nn
 from videopath.model.architecture.network import Network
 
 Part = Literal["tower", "projector", "temporal", "decoder"]
+"""A part of the network, as recipes name it; temporal is the attention between frames."""
 
-# the decoder is all else: embeddings, layers, head, and the newline vector, as LLaVA-NeXT's mm_language_model
+# the decoder is everything else: embeddings, layers, head and newline vector, as in LLaVA-NeXT's mm_language_model
 _PREFIXES: tuple[tuple[str, Part], ...] = (
     ("model.vision_tower.", "tower"),
     ("model.multi_modal_projector.", "projector"),
@@ -27,7 +28,7 @@ _LORA = (".lora_A.", ".lora_B.")
 
 
 class Lora(BaseModel):
-    """Low-rank adaptation (Hu et al. 2021)."""
+    """The settings of low-rank adaptation (Hu et al., LoRA, ICLR 2022)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,20 +43,28 @@ class Lora(BaseModel):
 
 
 def part_of(name: str) -> Part:
-    """The part that a parameter of ``Network.model`` belongs to."""
+    """Return the part that a parameter of ``Network.model`` belongs to, by its name."""
     return next(part for prefix, part in _PREFIXES if name.startswith(prefix))
 
 
 def is_lora(name: str) -> bool:
-    """Whether a parameter belongs to an adapter."""
+    """Return whether a parameter belongs to an adapter, by its name."""
     return any(mark in name for mark in _LORA)
 
 
 def make_trainable(network: Network, trained: Iterable[Part], lora: Lora | None = None) -> list[str]:
-    """Let exactly these parts learn, and adapters where asked; names of what learns, as ``Network.model`` has them.
+    """Make exactly these parts trainable, and add adapters if settings for them are given.
 
-    What the architecture stores and never uses (the norm behind the tower's last layer, the newline of a checkpoint that
-    has none) does not.
+    Parameters that are stored but never used do not learn: the norm after the tower's last layer, and the newline if
+    the checkpoint's rules use no newline.
+
+    Args:
+        network: Changed in place.
+        trained: Parts whose own weights learn.
+        lora: Settings of the adapters; None: no adapters.
+
+    Returns:
+        The names of the parameters that learn, as in ``Network.model``.
     """
     parts = set(trained)
     for name, parameter in network.model.named_parameters():
@@ -67,7 +76,7 @@ def make_trainable(network: Network, trained: Iterable[Part], lora: Lora | None 
 
 
 def _adapt(model: nn.Module, lora: Lora) -> None:
-    """Put adapters into the model's own layers; what learned before goes on learning."""
+    """Put adapters into the model's own layers; parameters that are trainable stay so."""
     from peft import LoraConfig, inject_adapter_in_model
 
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -86,7 +95,13 @@ def _adapt(model: nn.Module, lora: Lora) -> None:
 def optimiser_groups(
     named: Mapping[str, nn.Parameter], rates: Mapping[Part, float], weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Groups of AdamW: each part at its own rate; vectors (norms, biases, the newline) without weight decay."""
+    """Return the parameter groups of AdamW.
+
+    Args:
+        named: The parameters by name; frozen ones are left out.
+        rates: Learning rate of each part.
+        weight_decay: For matrices; vectors (norms, biases, the newline) have no weight decay.
+    """
     groups: dict[tuple[Part, bool], list[nn.Parameter]] = {}
     for name, parameter in named.items():
         if parameter.requires_grad:

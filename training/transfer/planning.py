@@ -1,4 +1,4 @@
-"""A recipe without its weights: the network in its real size on the meta device, and what each stage needs."""
+"""A plan of a transfer without its weights: the network has its real size on the meta device."""
 
 from __future__ import annotations
 
@@ -15,39 +15,48 @@ from videopath.training.transfer.parts import is_lora, make_trainable, part_of
 from videopath.training.transfer.start import apply_rules
 
 _WEIGHT, _LEARNING = 4, 12
-"""Bytes: a float32 weight; its gradient and AdamW's two moments."""
-_TEXT_TOKENS = 512  # of a conversation, beside what it shows
+"""Bytes of a float32 weight; bytes of its gradient and AdamW's two moments."""
+_TEXT_TOKENS = 512  # text tokens of a conversation, as planned
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What a stage trains, and its memory on one of several GPUs that share the weights (FSDP, ZeRO-3)."""
+    """What a stage trains, and its memory on each of the GPUs that share the weights (FSDP, ZeRO-3)."""
 
     name: str
     tensors: int
     """Tensors of the checkpoint that the stage writes."""
     parameters: int
+    """Parameters of that checkpoint."""
     learning: dict[str, int]
-    """Part, or part with " by LoRA" → parameters that learn."""
+    """Part, or part with " by LoRA" → number of parameters that learn."""
     tokens: int
-    """Of the longest row that is planned for: all frames or tiles, and 512 tokens of text."""
+    """Tokens of the longest row in the plan: all frames or tiles, and 512 text tokens."""
     states_gib: float
-    """Weights, gradients and AdamW's moments in float32, shared by the GPUs."""
+    """GiB per GPU of weights, gradients and AdamW's moments in float32."""
     activations_gib: float
-    """About: bf16 activations of one micro-batch with checkpointing, and the logits of its text."""
+    """Estimated GiB of one micro-batch: bf16 activations with checkpointing, and the logits of its text."""
 
 
 def plan_stages(recipe: TransferRecipe, gpus: int) -> list[StagePlan]:
-    """A plan for each stage. Raises ``InputError`` where the recipe gives neither a geometry nor a start that is a folder.
+    """Return a plan for each stage.
 
-    Where the start is a checkpoint's folder, every name and shape of its tensors is checked.
+    If the recipe starts from a checkpoint, the name and shape of each of its tensors are checked.
+
+    Args:
+        recipe: The transfer.
+        gpus: Number of GPUs that share the weights.
+
+    Raises:
+        InputError: The recipe has neither a geometry nor a checkpoint to start from.
+        ModelError: The checkpoint is damaged or incomplete.
     """
     network = _network(recipe)
     plans = []
     for stage in recipe.stages:
         apply_rules(network, stage.rules)
-        whole = expected_shapes(network.model, network.config)
-        parameters = sum(math.prod(shape) for shape in whole.values())
+        shapes = expected_shapes(network.model, network.config)
+        parameters = sum(math.prod(shape) for shape in shapes.values())
         make_trainable(network, stage.trains, stage.lora)
         learning: Counter[str] = Counter()
         for name, parameter in network.model.named_parameters():
@@ -59,7 +68,7 @@ def plan_stages(recipe: TransferRecipe, gpus: int) -> list[StagePlan]:
         plans.append(
             StagePlan(
                 name=stage.name,
-                tensors=len(whole),
+                tensors=len(shapes),
                 parameters=parameters,
                 learning=dict(learning),
                 tokens=tokens,
@@ -80,20 +89,20 @@ def _network(recipe: TransferRecipe) -> Network:
         return Network(config, tokenizer, model)
     if recipe.geometry is None:
         raise InputError(
-            f"The recipe {recipe.name} says nothing of its network's size: add geometry, or start from a checkpoint."
+            f"The recipe {recipe.name} does not give the size of its network. Add geometry, or start from a checkpoint."
         )
     config = geometry_config(recipe.geometry)
     return Network(config, None, empty_model(config, recipe.geometry.vocabulary))
 
 
 def geometry_config(geometry: Geometry) -> LlavaConfig:
-    """The architecture of a recipe's geometry."""
+    """Return the architecture of a recipe's geometry."""
     vision = {"num_channels": 3, "layer_norm_eps": 1e-6, "hidden_act": "gelu_pytorch_tanh", **geometry.vision}
     return LlavaConfig(text_config=dict(geometry.text), vision_config=vision, newline_position="grid")
 
 
 def _tokens(config: LlavaConfig, stage: TransferStage) -> int:
-    """Of the larger of a whole video and the image with most tiles."""
+    """Tokens of a row with a whole video, or with the image that has most tiles if that is longer."""
     pooled = math.ceil(config.grid / 2)
     video = stage.frames * pooled * (pooled + (config.newline_position == "grid" and config.has_newline))
     tiles = max((w * h // config.image_size**2 for w, h in config.pinpoints), default=0)
@@ -102,11 +111,11 @@ def _tokens(config: LlavaConfig, stage: TransferStage) -> int:
 
 
 def _activations(network: Network, stage: TransferStage, tokens: int) -> float:
-    """Bytes: what stands at every layer's entrance, one layer's inside, and logits in float32 with their gradient."""
+    """Bytes of every layer's input, of one layer's inside, and of float32 logits with their gradient."""
     text = network.config.text_config
     hidden, inner = int(text["hidden_size"]), int(text["intermediate_size"])
-    entrances = int(text["num_hidden_layers"]) * tokens * hidden * 2
+    inputs = int(text["num_hidden_layers"]) * tokens * hidden * 2
     inside = tokens * (8 * hidden + 3 * inner) * 2
     rows = network.model.lm_head.out_features
     logits = _TEXT_TOKENS * rows * 8
-    return float(stage.batch * (entrances + inside + logits))
+    return float(stage.batch * (inputs + inside + logits))

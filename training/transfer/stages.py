@@ -1,10 +1,14 @@
-"""A transfer in stages: each goes on from the one before, stops and resumes, and leaves checkpoints that load.
+"""A transfer in stages. Each continues from the one before, can be stopped and resumed, and leaves checkpoints.
 
-Below ``out`` every stage has a folder: ``trainer`` (the ``Trainer``'s own checkpoints, ``log.jsonl``, ``skipped.txt``),
-``learned.safetensors`` (what it learned, once it has ended), ``original`` (a checkpoint in LLaVA-NeXT's layout, LoRA merged
-in), ``huggingface`` (the same in Hugging Face's, unless the recipe says no) and, of a stage with LoRA, ``lora`` (the
-adapter in LLaVA-NeXT's layout, whose base is the stage before) and, with ``huggingface``, ``peft`` (the adapter in PEFT's
-own key names, and its base in Hugging Face's layout).
+Every stage has a folder below ``out``:
+
+- ``trainer``: the checkpoints of the HF ``Trainer``, ``log.jsonl`` and ``skipped.txt``
+- ``learned.safetensors``: the trained tensors, once the stage has ended
+- ``original``: a checkpoint in LLaVA-NeXT's layout, with LoRA merged
+- ``huggingface``: the same in Hugging Face's layout, unless the recipe says no
+- ``lora``, for a stage with LoRA: the adapter in LLaVA-NeXT's layout; its base is the stage before
+- ``peft``, for a stage with LoRA and ``huggingface``: the adapter with PEFT's own key names, and its base in Hugging
+  Face's layout
 """
 
 from __future__ import annotations
@@ -39,136 +43,146 @@ from videopath.training.recipe import TransferRecipe, TransferStage
 from videopath.training.transfer.carried_card import write_carried_card
 from videopath.training.transfer.loss_model import ConversationLossModel
 from videopath.training.transfer.parts import Lora, is_lora, make_trainable
-from videopath.training.transfer.stage_trainer import PUPIL, SKIPPED, Say, StageTrainer
+from videopath.training.transfer.stage_trainer import NETWORK_PREFIX, SKIPPED_FILE, Say, StageTrainer
 from videopath.training.transfer.start import apply_rules, load_start
 
-LEARNED = "learned.safetensors"
+LEARNED_FILE = "learned.safetensors"
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Where a transfer reads and writes, and whom it tells."""
+    """The recipe, the folders and the progress messages of one transfer."""
 
     recipe: TransferRecipe
     data: Path
+    """The folder that conversations, images and videos are relative to."""
     out: Path
     say: Say
     accept_licence: bool = False
 
     def folder(self, stage: TransferStage) -> Path:
-        """A stage's own folder."""
+        """Return the folder of a stage."""
         return self.out / stage.name
 
     def run(self, only: int | None = None) -> Path:
-        """Train the stages that are not done, or number ``only`` alone (from 0); the folder of the last checkpoint.
+        """Train the stages that are not finished, or only one stage.
 
-        Raises ``InputError`` where a stage before ``only`` is not done.
+        Args:
+            only: The number of the one stage, from 0; None: all stages.
+
+        Returns:
+            The folder of the last stage's checkpoint, in LLaVA-NeXT's layout.
+
+        Raises:
+            InputError: There is no such stage, a stage before it is not finished, the data cannot be read, or ``out``
+                belongs to another recipe.
+            ModelError: The start cannot be loaded.
         """
         stages = self.recipe.stages
         last = len(stages) - 1 if only is None else only
         if not 0 <= last < len(stages):
             raise InputError(f"There is no stage {only}: the recipe has 0 to {len(stages) - 1}.")
-        self._check(stages[:last] if only is not None else (), stages[last])
-        say = self.say if _processes().is_main_process else _nothing
+        self._check_finished(stages[:last] if only is not None else (), stages[last])
+        say = self.say if _processes().is_main_process else _say_nothing
         for number, stage in enumerate(stages[: last + 1]):
-            if not (self.folder(stage) / LEARNED).is_file():
+            if not (self.folder(stage) / LEARNED_FILE).is_file():
                 self._fit(number, say)
             with _processes().main_process_first():
-                self._write(number)
+                self._write_checkpoints(number)
         return self.folder(stages[last]) / "original"
 
     def _prepared(self, number: int) -> tuple[Network, list[str]]:
-        """The network as a stage finds it, and the names of what is to learn. What earlier stages learned is read."""
+        """Return the network at the start of a stage, and the names of its trainable parameters."""
         network = load_start(self.recipe.start, self.recipe.seed, accept_licence=self.accept_licence)
         for stage in self.recipe.stages[:number]:
             apply_rules(network, stage.rules, self.recipe.seed)
-            self._put(stage, network, make_trainable(network, stage.trains, stage.lora))
-            fold(network)
+            self._load_learned(stage, network, make_trainable(network, stage.trains, stage.lora))
+            merge_adapters(network)
         stage = self.recipe.stages[number]
         apply_rules(network, stage.rules, self.recipe.seed)
         return network, make_trainable(network, stage.trains, stage.lora)
 
-    def _put(self, stage: TransferStage, network: Network, expected: Sequence[str]) -> None:
-        """Give a network what a stage learned. Raises ``InputError`` where that belongs to another recipe."""
-        tensors = load_file(self.folder(stage) / LEARNED)
-        if set(tensors) != {PUPIL + name for name in expected}:
-            raise InputError(
-                f"What is in {self.folder(stage)} belongs to another recipe; choose another --out."
-            )
+    def _load_learned(self, stage: TransferStage, network: Network, expected: Sequence[str]) -> None:
+        """Load what a stage learned. Raises ``InputError`` if it has other tensors than expected."""
+        tensors = load_file(self.folder(stage) / LEARNED_FILE)
+        if set(tensors) != {NETWORK_PREFIX + name for name in expected}:
+            raise InputError(f"{self.folder(stage)} belongs to another recipe. Choose another --out.")
         ConversationLossModel(network).load_state_dict(tensors, strict=False)
 
-    def _write(self, number: int) -> None:
-        """The checkpoints of a stage that are not there yet."""
+    def _write_checkpoints(self, number: int) -> None:
+        """Write the checkpoints of a stage that are missing."""
         stage = self.recipe.stages[number]
-        adapter, whole, plain = (self.folder(stage) / name for name in ("lora", "original", "huggingface"))
-        adapted = not stage.lora or (adapter / "adapter_config.json").is_file()
-        if not adapted or not (whole / "config.json").is_file():
+        adapter, original, huggingface = (
+            self.folder(stage) / name for name in ("lora", "original", "huggingface")
+        )
+        adapter_done = not stage.lora or (adapter / "adapter_config.json").is_file()
+        if not adapter_done or not (original / "config.json").is_file():
             network, learning = self._prepared(number)
-            self._put(stage, network, learning)
-            if stage.lora and not adapted:
+            self._load_learned(stage, network, learning)
+            if stage.lora and not adapter_done:
                 write_carried_card(self.recipe, adapter, accept_licence=self.accept_licence)
                 save_adapter(network, stage.lora, self._base_of(number), adapter)
-            fold(network)
-            write_carried_card(self.recipe, whole, accept_licence=self.accept_licence)
-            save_original(network, whole, DTYPES[self.recipe.dtype])
-        if self.recipe.huggingface and not plain.exists():
-            convert(whole, plain)
+            merge_adapters(network)
+            write_carried_card(self.recipe, original, accept_licence=self.accept_licence)
+            save_original(network, original, DTYPES[self.recipe.dtype])
+        if self.recipe.huggingface and not huggingface.exists():
+            convert(original, huggingface)
         for_peft = self.folder(stage) / "peft"
         if self.recipe.huggingface and stage.lora and not (for_peft / ADAPTER_CONFIG).exists():
-            shutil.rmtree(for_peft, ignore_errors=True)  # what a kill left of it
+            shutil.rmtree(for_peft, ignore_errors=True)  # left by a killed run
             export_adapter(EngineSpec(adapter, base=self._base_of(number)), for_peft)
 
-    def _check(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
-        missing = [one.name for one in before if not (self.folder(one) / LEARNED).is_file()]
+    def _check_finished(self, before: Sequence[TransferStage], stage: TransferStage) -> None:
+        missing = [one.name for one in before if not (self.folder(one) / LEARNED_FILE).is_file()]
         if missing:
             raise InputError(
-                f"Stage {stage.name} goes on from {missing[0]}, which is not done in {self.out}: train it first."
+                f"Stage {stage.name} continues from {missing[0]}, which is not finished in {self.out}. Train it first."
             )
 
     def _base_of(self, number: int) -> Path:
-        """The checkpoint that a stage's adapter belongs to: that of the stage before, or that of the start."""
+        """The base of a stage's adapter: the checkpoint of the stage before, or the start checkpoint."""
         if number:
             return self.folder(self.recipe.stages[number - 1]) / "original"
         return resolve(str(self.recipe.start.checkpoint), accept_licence=self.accept_licence)
 
     def _fit(self, number: int, say: Say) -> None:
-        """Train a stage. Its network is given up afterwards: it may lie in pieces on several GPUs."""
+        """Train a stage. Its network is not used afterwards, because it may be split over several GPUs."""
         stage, (network, _) = self.recipe.stages[number], self._prepared(number)
-        read, folder, pupil = (
+        instructions, folder, loss_model = (
             read_instructions(self.data / stage.data, self.recipe.seed),
             self.folder(stage),
             ConversationLossModel(network),
         )
         data = ConversationDataset(
-            read, self.data, network.config, network.tokenizer, stage.frames, stage.on_unreadable, stage.template
+            instructions, self.data, network.config, network.tokenizer, stage.frames, stage.on_unreadable, stage.template
         )  # fmt: skip
         if stage.compile:
-            pupil.compile_layers()
-        trainer = StageTrainer(pupil, stage, self.arguments(stage), data, say)
+            loss_model.compile_layers()
+        trainer = StageTrainer(loss_model, stage, self.arguments(stage), data, say)
         resumed = any((folder / "trainer").glob("checkpoint-*"))
-        count = sum(p.numel() for p in pupil.parameters() if p.requires_grad)
+        count = sum(p.numel() for p in loss_model.parameters() if p.requires_grad)
         say(
-            f"Stage {stage.name}: {len(read):,} conversations, {count:,} parameters learn, on {trainer.args.device}"
+            f"Stage {stage.name}: {len(instructions):,} conversations, {count:,} parameters learn, on {trainer.args.device}"
             f"{', resumed' if resumed else ''}."
         )
         trainer.train(resume_from_checkpoint=resumed)
-        self._tell_skipped(stage, say)
+        self._report_skipped(stage, say)
         ended = folder / "trainer" / "ended"
-        trainer.save_model(str(ended))  # all processes take part: each may hold a piece
+        trainer.save_model(str(ended))  # all processes must call this: each may hold a piece
         if trainer.args.should_save:
-            (ended / SAFE_WEIGHTS_NAME).replace(folder / LEARNED)
+            (ended / SAFE_WEIGHTS_NAME).replace(folder / LEARNED_FILE)
             ended.rmdir()
         trainer.accelerator.wait_for_everyone()
 
-    def _tell_skipped(self, stage: TransferStage, say: Say) -> None:
-        """Of every process, and of the runs that this one goes on from."""
-        file = self.folder(stage) / "trainer" / SKIPPED
+    def _report_skipped(self, stage: TransferStage, say: Say) -> None:
+        """Report the skipped conversations of all processes, also of earlier runs of this stage."""
+        file = self.folder(stage) / "trainer" / SKIPPED_FILE
         if file.exists():
             count = len(set(file.read_text(encoding="utf-8").splitlines()))
             say(f"Stage {stage.name}: {count:,} conversations could not be read: see {file}.")
 
     def arguments(self, stage: TransferStage) -> TrainingArguments:
-        """A stage's numbers as the ``Trainer`` takes them: AdamW, cosine to 0, one warm-up."""
+        """Return a stage's numbers for the HF ``Trainer``: AdamW, one warm-up, then a cosine to 0."""
         return TrainingArguments(
             output_dir=str(self.folder(stage) / "trainer"),
             num_train_epochs=stage.epochs,
@@ -196,26 +210,33 @@ class Transfer:
         )
 
 
-def _nothing(sentence: str) -> None:
-    """Of several processes one speaks."""
+def _say_nothing(sentence: str) -> None:
+    """Stay silent: only the main process reports."""
 
 
 def _processes() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available())
 
 
-def fold(network: Network) -> None:
-    """Merge every adapter into its layer, in float32, and take it away."""
+def merge_adapters(network: Network) -> None:
+    """Merge every adapter into its layer, in float32, and remove it."""
     for name, module in list(network.model.named_modules()):
         if isinstance(module, LoraLayer):
             assert isinstance(module, torch.nn.Module)
-            module.merge()  # type: ignore[attr-defined] # of the mixed-in layer class
+            module.merge()  # type: ignore[attr-defined] # a method of the mixed-in layer class
             parent, _, last = name.rpartition(".")
             setattr(network.model.get_submodule(parent), last, module.get_base_layer())
 
 
 def save_adapter(network: Network, settings: Lora, base: Path, folder: Path) -> None:
-    """Write a network's adapters and what else learned in LLaVA-NeXT's LoRA layout; ``base`` is the checkpoint below it."""
+    """Write the adapters and the other trainable tensors of a network in LLaVA-NeXT's LoRA layout.
+
+    Args:
+        network: A network with adapters.
+        settings: The settings of the adapters.
+        base: The checkpoint that the adapter is for.
+        folder: Where it is written; made if it is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     learning = {n: p.detach().cpu() for n, p in network.model.named_parameters() if p.requires_grad}
     adapter = {stored_name(name): tensor.contiguous() for name, tensor in learning.items() if is_lora(name)}

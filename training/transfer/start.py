@@ -1,6 +1,7 @@
-"""Where the first stage begins: a LLaVA checkpoint, or a Qwen2 decoder and a SigLIP tower put together.
+"""The network that the first stage starts from: a LLaVA checkpoint, or a Qwen2 decoder with a SigLIP tower.
 
-As the original does it: the tower's last layer and head are dropped, the projector and the newline vector are random.
+Decoder and tower are assembled as in the original: the tower's last layer and head are dropped; projector and newline
+vector are random.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _LAYERS = tensor_names.TOWER + "encoder.layers."
 
 @dataclass(frozen=True)
 class _Assembled:
-    """Tensors of decoder and tower files, and fresh ones, under their original names."""
+    """Tensors from the files of decoder and tower, and random ones, under their original names."""
 
     parts: tuple[FileWeights, ...]
     fresh: Mapping[str, torch.Tensor]
@@ -58,7 +59,16 @@ class _Assembled:
 
 
 def load_start(start: StartWeights, seed: int, *, accept_licence: bool = False) -> Network:
-    """The network of a recipe's start, float32 on the CPU, its vocabulary with all stored rows."""
+    """Return the network of a recipe's start, in float32 on the CPU, with all stored rows of its vocabulary.
+
+    Args:
+        start: The checkpoint, or decoder and tower.
+        seed: Decides the random weights of a new projector.
+        accept_licence: Whether a licence that the hub asks for is accepted.
+
+    Raises:
+        ModelError: A folder or hub id cannot be found, or its files are of another architecture or incomplete.
+    """
     if start.checkpoint:
         return load_network(
             EngineSpec(start.checkpoint, device="cpu", dtype="float32", accept_licence=accept_licence),
@@ -70,29 +80,42 @@ def load_start(start: StartWeights, seed: int, *, accept_licence: bool = False) 
 
 
 def apply_rules(network: Network, rules: VisualRules, seed: int = 0) -> None:
-    """Give a network a stage's rules; those that are not given stay. ``seed``: of a part that a rule adds.
+    """Set a stage's rules in a network. Rules that are not set stay as they are.
 
-    Raises ``InputError`` for heads that do not divide the network's width.
+    Args:
+        network: Changed in place.
+        rules: The rules of the stage.
+        seed: Decides the first weights of attention between frames, if a rule adds it.
+
+    Raises:
+        InputError: ``temporal_heads`` does not divide the network's width.
     """
-    given = {name: value for name, value in rules.model_dump().items() if value is not None}
-    network.config = replace(network.config, **given)
+    changes = {name: value for name, value in rules.model_dump().items() if value is not None}
+    network.config = replace(network.config, **changes)
     heads, hidden = network.config.temporal_heads, network.config.hidden_size
     if heads and hidden % heads:
-        raise InputError(f"temporal_heads is {heads}, which does not divide the network's width {hidden}.")
+        raise InputError(f"temporal_heads is {heads}, which does not divide the network's width of {hidden}.")
     with torch.random.fork_rng(devices=[]), network.newline.device:
         torch.manual_seed(seed)
         with_temporal(network.model, network.config)
 
 
 def assemble(decoder: str, tower: str, seed: int, *, accept_licence: bool = False) -> Network:
-    """A Qwen2 chat model and a SigLIP, folders or hub ids in Hugging Face's layout, as one network.
+    """Make one network of a Qwen2 chat model and a SigLIP model.
 
-    Raises ``ModelError`` for other architectures and incomplete files.
+    Args:
+        decoder: A folder or hub id in Hugging Face's layout.
+        tower: A folder or hub id in Hugging Face's layout.
+        seed: Decides the weights of projector and newline vector.
+        accept_licence: Whether a licence that the hub asks for is accepted.
+
+    Raises:
+        ModelError: A model is of another architecture, or files are missing.
     """
     language, vision = (resolve(name, accept_licence=accept_licence) for name in (decoder, tower))
     text_settings = _of_type(read_json(language / "config.json"), "qwen2", str(language))
-    seen = read_json(vision / "config.json")
-    vision_settings = _of_type(seen.get("vision_config", seen), "siglip_vision_model", str(vision))
+    settings = read_json(vision / "config.json")
+    vision_settings = _of_type(settings.get("vision_config", settings), "siglip_vision_model", str(vision))
     tokenizer = load_tokenizer(language)
     config = _config(text_settings, vision_settings, tokenizer)
     kept = int(config.vision_config["num_hidden_layers"])
@@ -105,11 +128,11 @@ def assemble(decoder: str, tower: str, seed: int, *, accept_licence: bool = Fals
         _fresh(config, seed),
     )
     model = empty_model(config, weights.shapes[tensor_names.EMBEDDING][0])
-    whole = Checkpoint(
+    assembled = Checkpoint(
         folder=language, layout="original", settings={}, weights=weights,
         generation=generation_settings(language), files=files, tokenizer_folder=language,
     )  # fmt: skip
-    fill_model(model, whole, config, "cpu", torch.float32)
+    fill_model(model, assembled, config, "cpu", torch.float32)
     return Network(config, tokenizer, model)
 
 
@@ -129,7 +152,7 @@ def _config(text: Mapping[str, Any], vision: Mapping[str, Any], tokenizer: Any) 
 
 
 def _fresh(config: LlavaConfig, seed: int) -> dict[str, torch.Tensor]:
-    """Projector as ``nn.Linear`` begins, newline as LLaVA-NeXT's: normal with deviation 1 / √hidden."""
+    """A new projector as ``nn.Linear`` makes it, and a newline as in LLaVA-NeXT: normal, deviation 1 / √hidden."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         hidden = config.hidden_size
@@ -144,7 +167,7 @@ def _fresh(config: LlavaConfig, seed: int) -> dict[str, torch.Tensor]:
 
 
 def _tower_name(key: str, kept: int) -> str | None:
-    """The original name of a SigLIP tensor; none for the text side, the head and the layers that are dropped."""
+    """The original name of a SigLIP tensor; None for the text model, the head and dropped layers."""
     if not key.startswith("vision_model.") or key.startswith("vision_model.head."):
         return None
     name = tensor_names.TOWER + key.removeprefix("vision_model.")
@@ -152,8 +175,10 @@ def _tower_name(key: str, kept: int) -> str | None:
     return None if dropped else name
 
 
-def _of_type(settings: Mapping[str, Any], expected: str, place: str) -> Mapping[str, Any]:
-    found = settings.get("model_type")
-    if found != expected:
-        raise ModelError(f"{place} is of type {found!r}; a {expected} is needed there.")
+def _of_type(settings: Mapping[str, Any], expected: str, folder: str) -> Mapping[str, Any]:
+    model_type = settings.get("model_type")
+    if model_type != expected:
+        raise ModelError(
+            f"{folder} is a model of type {model_type!r}; a model of type {expected!r} is needed."
+        )
     return settings
