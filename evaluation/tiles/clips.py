@@ -18,6 +18,7 @@ from PIL import Image
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.records import CaseReport
 from videopath.core.errors import InputError, NotTissueError
+from videopath.core.fitting.calibration_error import calibration_error
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.stats.estimates import Estimate, Share, equal_coverage
 from videopath.evaluation.tiles.colour import ColourNeighbours
@@ -201,7 +202,9 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         coverage=Share.of([not o.abstained for o in outcomes]),
         accuracy_when_answered=Share.of([o.right for o in answered]),
         confusion={truth: dict(row) for truth, row in confusion.items()},
-        calibration_error=_calibration_error(outcomes),
+        calibration_error=calibration_error(
+            np.array([o.confidence for o in outcomes]), np.array([o.right for o in outcomes])
+        ),
         seconds_per_clip=float(np.mean([o.seconds for o in outcomes])),
         signed_wrongly=_estimate([not (o.abstained or o.right) for o in outcomes], outcomes),
         worst=_worst(outcomes),
@@ -277,15 +280,3 @@ def _spread(samples: Sequence[Sample]) -> list[Sample]:
         (rank, number, s) for number, group in enumerate(by_group.values()) for rank, s in enumerate(group)
     ]
     return [s for _, _, s in sorted(ranked, key=lambda entry: entry[:2])]
-
-
-def _calibration_error(outcomes: Sequence[Outcome], bins: int = 10) -> float:
-    confidence = np.array([o.confidence for o in outcomes])
-    right = np.array([o.right for o in outcomes], dtype=float)
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        (bin_of == b).mean() * abs(right[bin_of == b].mean() - confidence[bin_of == b].mean())
-        for b in range(bins)
-        if (bin_of == b).any()
-    ]
-    return float(sum(gaps))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from videopath.core.fitting.calibration_error import calibration_error
 from videopath.core.fitting.cuts import fit_cuts
 from videopath.core.fitting.logistic import fit_weights, probability
 from videopath.knowledge.voting.measure import (
@@ -82,7 +83,7 @@ def measure_vote(
         cases=len(voters),
         groups=len(np.unique(voters.groups)),
         accuracy=_rate(answers.right, trials.groups),
-        calibration_error=_calibration_error(chances, answers.right) if weights else None,
+        calibration_error=calibration_error(chances, answers.right) if weights else None,
         weights=weights,
         sites=[_site(site, limits[site], trials, answers, answered) for site in limits],
         diagnoses=_diagnoses(voters, trials, answers, answered, cuts),
@@ -402,16 +403,6 @@ def _curve(voters: Voters, temperature: float) -> list[CurvePoint]:
         if right:
             points.append(CurvePoint(each=each, accuracy=float(np.mean(right))))
     return points
-
-
-def _calibration_error(chances: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Return the expected calibration error over bins of equal width."""
-    bin_of = np.minimum((chances * bins).astype(int), bins - 1)
-    gaps = [
-        abs(chances[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean()
-        for b in np.unique(bin_of)
-    ]
-    return float(min(1.0, sum(gaps)))
 
 
 def _rate(flags: np.ndarray, groups: np.ndarray) -> Rate:
