@@ -65,7 +65,7 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
     if result.get("samples"):
         _table("Sampled answers", ("diagnosis",), ([sample] for sample in result["samples"]))
     if neighbours := result.get("neighbours"):
-        rows = (
+        similar = (
             (
                 n["id"],
                 n["score"],
@@ -75,10 +75,10 @@ def _scores(detail: dict[str, Any], result: dict[str, Any]) -> None:
             )
             for n in neighbours
         )
-        _table("Similar cases", ("case", "similarity", "ranks", "used", "why"), rows)
+        _table("Similar cases", ("case", "similarity", "ranks", "used", "why"), similar)
     if excluded := result.get("excluded"):
-        rows = ((e["id"], e["source"], e["reason"], e["detail"]) for e in excluded)
-        _table("Excluded from the search", ("case", "source", "shared", "value"), rows)
+        left_out = ((e["id"], e["source"], e["reason"], e["detail"]) for e in excluded)
+        _table("Excluded from the search", ("case", "source", "shared", "value"), left_out)
     for note in result.get("notes", []):
         st.text(note)
     if features := detail.get("features"):
