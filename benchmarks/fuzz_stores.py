@@ -32,6 +32,7 @@ from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.model import LlavaConfig, load_engine, new_network, open_clip, save_original
 from videopath.model.card import card_text
 from videopath.model.checkpoints.inspection import inspect
+from videopath.model.inference.spec import EngineSpec
 from videopath.training.scratch.tokenizer import train_tokenizer
 
 _KINDS = {"exact": 40, "hnsw": 1100, "ivf": 1100, "ivfpq": 1100}
@@ -181,7 +182,7 @@ def _damaged_checkpoint(seeds: Path, draw: Random, work: Path) -> Input:
     base = seeds / "safe" if name == "adapter" else None
     readings = [
         partial(_answered, folder, base, seeds / "picture.png"),
-        partial(inspect, folder, base=base, hash_weights=False),
+        partial(inspect, EngineSpec(folder, base), hash_weights=False),
         partial(card_text, folder),
     ]
     return Input(folder, readings)
