@@ -1,4 +1,4 @@
-"""Nano's instruction data: conversations for every stage, of the training side alone, that its transfer learns from."""
+"""The lessons of nano's transfer: conversations for every stage, of the training side only."""
 
 from __future__ import annotations
 
@@ -31,13 +31,19 @@ def lessons(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_every_stage_has_conversations_without_a_fault(lessons: Path) -> None:
-    shown = {"words": "text", "captions": "image", "images": "image", "clips": "video", "videos": "video"}
-    assert [lesson.name for lesson in LESSONS] == list(shown)
-    for name, modality in shown.items():
-        *_, found = check_dataset(lessons / f"{name}.json", lessons, "frames", None, 4096)
-        assert found.problems == []
-        assert set(found.by_modality) == {modality}
+def test_every_stage_has_conversations_without_a_problem(lessons: Path) -> None:
+    modalities = {
+        "words": "text",
+        "captions": "image",
+        "images": "image",
+        "clips": "video",
+        "videos": "video",
+    }
+    assert [lesson.name for lesson in LESSONS] == list(modalities)
+    for name, modality in modalities.items():
+        *_, findings = check_dataset(lessons / f"{name}.json", lessons, "frames", None, 4096)
+        assert findings.problems == []
+        assert set(findings.by_modality) == {modality}
 
 
 def test_clips_have_the_frames_that_their_stage_says(lessons: Path) -> None:
@@ -85,7 +91,7 @@ def test_the_transfer_learns_from_them(lessons: Path, tmp_path: Path) -> None:
         assert session.generate("What is the best diagnosis for this tissue?", max_new_tokens=8).text
 
 
-def test_a_general_tower_is_told_sites_and_no_diagnosis(small_data: Path) -> None:
+def test_a_general_tower_learns_sites_and_no_diagnosis(small_data: Path) -> None:
     recipe = load_recipe("nano-start")
     assert isinstance(recipe, ScratchRecipe)
     assert [(stage.trains, stage.tells) for stage in recipe.stages] == [("tower", "site")]
@@ -100,8 +106,8 @@ def test_the_command_writes_them_and_refuses_a_folder_that_is_not_empty(
     small_data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    asked = ["dataset", "lessons", "--data", str(small_data), "--out", str(out)]
-    answer = CliRunner().invoke(app, [*asked, "--share", str(SHARE)])
+    command = ["dataset", "lessons", "--data", str(small_data), "--out", str(out)]
+    answer = CliRunner().invoke(app, [*command, "--share", str(SHARE)])
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.strip() == str(out)
     assert len(json.loads((out / "videos.json").read_text())) == 3 * round(1500 * SHARE)

@@ -179,8 +179,8 @@ def test_turns_packed_in_one_row_do_not_see_each_other(small_data: Path, small_n
 def test_small_run_makes_a_checkpoint_that_answers(
     small_data: Path, small_recipe: ScratchRecipe, tmp_path: Path
 ) -> None:
-    said: list[str] = []
-    folder = train(small_recipe, small_data, tmp_path / "run", said.append)
+    messages: list[str] = []
+    folder = train(small_recipe, small_data, tmp_path / "run", messages.append)
     card = json.loads((folder / "videopath.json").read_text())
     assert card["labels"]["colon"] == ["benign colon tissue", "colon adenocarcinoma"]
     tile = next(sample.path for sample in corpus.read_tiles(small_data))
@@ -195,14 +195,14 @@ def test_finished_stages_need_no_data_and_what_follows_them_is_the_same(
     out, last = tmp_path / "run", small_recipe.stages[-1]
     folder = train(small_recipe, small_data, out, lambda _: None)
     weights = sha256_file(folder / "model.safetensors")
-    said: list[str] = []
-    assert train(small_recipe, tmp_path / "gone", out, said.append) == folder
-    assert not any("Stage" in line for line in said), "finished stages are not run again"
+    messages: list[str] = []
+    assert train(small_recipe, tmp_path / "gone", out, messages.append) == folder
+    assert not any("Stage" in line for line in messages), "finished stages are not run again"
     assert sha256_file(folder / "model.safetensors") == weights
 
     shutil.rmtree(out / last.name)
-    train(small_recipe, small_data, out, said.append)
-    assert [line.split(":")[0] for line in said if "Stage" in line] == [f"Stage {last.name}"]
+    train(small_recipe, small_data, out, messages.append)
+    assert [line.split(":")[0] for line in messages if "Stage" in line] == [f"Stage {last.name}"]
     assert sha256_file(folder / "model.safetensors") == weights
 
 

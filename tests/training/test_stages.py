@@ -72,9 +72,9 @@ def answers(network: Network, data: Path) -> list[float]:
 def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     recipe: TransferRecipe, data: Path, tmp_path: Path, small_checkpoint: Path
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     out = tmp_path / "run"
-    folder = Transfer(recipe, data, out, told.append).run()
+    folder = Transfer(recipe, data, out, messages.append).run()
     assert folder == out / "videos" / "original"
     whole = load_network(EngineSpec(folder, device="cpu", dtype="float32"))
     adapted = load_network(EngineSpec(out / "videos" / "lora", device="cpu", dtype="float32"))
@@ -104,16 +104,16 @@ def test_stages_leave_checkpoints_that_load_and_merge_to_the_same(
     assert [line["step"] for line in log] == [1, 2, 3, 4]
     assert all(line["tokens_per_second"] > 0 and line["skipped"] == 0 for line in log)
     assert curve(out, "videos", "loss") == [(line["step"], pytest.approx(line["loss"])) for line in log]
-    assert any("step 4 of 4" in sentence for sentence in told)
+    assert any("step 4 of 4" in sentence for sentence in messages)
     assert not (out / "videos" / "trainer" / "skipped.txt").exists()
 
-    told.clear()
+    messages.clear()
     (data / "videos.json").rename(data / "gone.json")
     try:
-        assert Transfer(recipe, data, out, told.append).run() == folder, "what is done needs no data"
+        assert Transfer(recipe, data, out, messages.append).run() == folder, "what is done needs no data"
     finally:
         (data / "gone.json").rename(data / "videos.json")
-    assert told == []
+    assert messages == []
 
 
 def test_nano_is_a_name_in_a_recipe_too(recipe: TransferRecipe, tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     with pytest.raises(_Killed):
         Transfer(recipe, data, tmp_path / "cut", lambda _: None).run()
     monkeypatch.undo()
-    told: list[str] = []
-    Transfer(recipe, data, tmp_path / "cut", told.append).run()
-    assert any("resumed" in sentence for sentence in told)
+    messages: list[str] = []
+    Transfer(recipe, data, tmp_path / "cut", messages.append).run()
+    assert any("resumed" in sentence for sentence in messages)
     curves = [
         [(line["step"], line["loss"]) for line in lines(tmp_path / run, "videos")] for run in ("whole", "cut")
     ]
@@ -193,7 +193,7 @@ def test_compiled_layers_learn_the_same(
 
 def test_a_stage_alone_needs_those_before_it(recipe: TransferRecipe, data: Path, tmp_path: Path) -> None:
     run = Transfer(recipe, data, tmp_path / "run", lambda _: None)
-    with pytest.raises(InputError, match="videos goes on from images"):
+    with pytest.raises(InputError, match="videos continues from images"):
         run.run(1)
     with pytest.raises(InputError, match="no stage 2"):
         run.run(2)

@@ -67,9 +67,9 @@ def test_a_decoder_and_a_tower_become_one_network(parts: tuple[Path, Path]) -> N
 
 def test_parts_of_another_architecture_are_refused(parts: tuple[Path, Path]) -> None:
     decoder, tower = map(str, parts)
-    with pytest.raises(ModelError, match="siglip_vision_model is needed"):
+    with pytest.raises(ModelError, match="'siglip_vision_model' is needed"):
         assemble(decoder, decoder, seed=1)
-    with pytest.raises(ModelError, match="qwen2 is needed"):
+    with pytest.raises(ModelError, match="'qwen2' is needed"):
         assemble(tower, tower, seed=1)
 
 

@@ -53,9 +53,9 @@ def test_ids_and_labels_are_the_originals(
     shared: Path, conversations: ConversationDataset, network: Network, number: int, sample: str
 ) -> None:
     golden = np.load(shared / f"golden/train/{sample}.npz")
-    found = supervise(conversations.instructions[number], network.tokenizer)
-    assert found.ids == golden["input_ids"].tolist()
-    assert found.labels == golden["labels"].tolist()
+    supervised = supervise(conversations.instructions[number], network.tokenizer)
+    assert supervised.ids == golden["input_ids"].tolist()
+    assert supervised.labels == golden["labels"].tolist()
 
 
 @pytest.mark.parametrize(("numbers", "sample"), [([0], "image"), ([1], "video"), ([0, 1], "batch2")])
@@ -64,8 +64,8 @@ def test_from_files_to_the_originals_loss(
 ) -> None:
     golden = json.loads((shared / "golden/train/meta.json").read_text())
     with torch.no_grad():
-        found = loss(ConversationLossModel(network), conversations, numbers)
-    assert float(found) == pytest.approx(golden[sample]["loss"], abs=1e-5)
+        value = loss(ConversationLossModel(network), conversations, numbers)
+    assert float(value) == pytest.approx(golden[sample]["loss"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -118,38 +118,38 @@ def test_micro_batches_add_up_to_their_batch(conversations: ConversationDataset,
     assert float(sum(parts)) == pytest.approx(float(whole), abs=1e-5)
 
 
-def said(*texts: str, **shown: Any) -> dict[str, Any]:
+def conversation(*texts: str, **media: Any) -> dict[str, Any]:
     turns = [{"from": ("human", "gpt")[n % 2], "value": text} for n, text in enumerate(texts)]
-    return {"id": "a", "conversations": turns, **shown}
+    return {"id": "a", "conversations": turns, **media}
 
 
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (said(f"{IMAGE_TAG} what?", "Glands."), "1 <image> marks and 0 images"),
-        (said("what?", "Glands.", image="a.png"), "0 <image> marks and 1 images"),
-        (said("what?"), "no question with an answer"),
-        (said("what?", "Glands.", "and?"), "last question has no answer"),
-        (said("what?", " "), "turn 2 is empty"),
-        (said("what?", "<|im_end|>"), "special token of the template"),
-        (said(f"{IMAGE_TAG}", "Glands.", image="a.png", video="b.mp4"), "an image and a video"),
+        (conversation(f"{IMAGE_TAG} what?", "Glands."), "1 <image> marks and 0 images"),
+        (conversation("what?", "Glands.", image="a.png"), "0 <image> marks and 1 images"),
+        (conversation("what?"), "no question with an answer"),
+        (conversation("what?", "Glands.", "and?"), "last question has no answer"),
+        (conversation("what?", " "), "turn 2 is empty"),
+        (conversation("what?", "<|im_end|>"), "special token of the template"),
+        (conversation(f"{IMAGE_TAG}", "Glands.", image="a.png", video="b.mp4"), "an image and a video"),
         ({"conversations": [{"from": "gpt", "value": "x"}, {"from": "human", "value": "y"}]}, "take turns"),
         ([], "valid dictionary"),
     ],
 )
-def test_a_wrong_conversation_is_named_with_its_reason(tmp_path: Path, entry: Any, reason: str) -> None:
+def test_a_wrong_conversation_is_reported_with_its_reason(tmp_path: Path, entry: Any, reason: str) -> None:
     file = tmp_path / "data.json"
-    file.write_text(json.dumps([said("what?", "Glands."), entry]))
-    found = dict(read_entries(file))
-    assert isinstance(found["Conversation 1 of data.json"], Instruction)
-    assert reason in str(found["Conversation 2 of data.json"])
+    file.write_text(json.dumps([conversation("what?", "Glands."), entry]))
+    items = dict(read_entries(file))
+    assert isinstance(items["Conversation 1 of data.json"], Instruction)
+    assert reason in str(items["Conversation 2 of data.json"])
     with pytest.raises(InputError, match="Conversation 2 of data.json"):
         read_instructions(file)
 
 
 def test_a_mixture_takes_of_each_file_what_it_says(tmp_path: Path) -> None:
     for name in "ab":
-        lines = [json.dumps({**said("what?", "Glands."), "id": f"{name}{n}"}) for n in range(8)]
+        lines = [json.dumps({**conversation("what?", "Glands."), "id": f"{name}{n}"}) for n in range(8)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
 
     def ids(*taken: tuple[str, str]) -> list[str]:
@@ -177,14 +177,16 @@ def test_answers_are_learned_whole_and_questions_never(
     small_tokenizer: Any, rounds: list[tuple[str, str]], video: bool
 ) -> None:
     texts = [text for pair in rounds for text in pair]
-    entry = said(*texts)
+    entry = conversation(*texts)
     if video:
         entry["conversations"][0]["value"] += IMAGE_TAG
         entry["video"] = "a.mp4"
-    found = supervise(Instruction.model_validate(entry), small_tokenizer)
-    assert len(found.ids) == len(found.labels)
-    assert all(label in (token, IGNORED) for token, label in zip(found.ids, found.labels, strict=True))
-    learned = small_tokenizer.decode([label for label in found.labels if label != IGNORED])
+    supervised = supervise(Instruction.model_validate(entry), small_tokenizer)
+    assert len(supervised.ids) == len(supervised.labels)
+    assert all(
+        label in (token, IGNORED) for token, label in zip(supervised.ids, supervised.labels, strict=True)
+    )
+    learned = small_tokenizer.decode([label for label in supervised.labels if label != IGNORED])
     for _, answer in rounds:
         composed = unicodedata.normalize("NFC", answer)  # as every Qwen2 tokenizer reads it
         assert f"<|im_start|>assistant\n{composed}<|im_end|>" in learned
@@ -197,12 +199,12 @@ def small_tokenizer(small_checkpoint: Path) -> Any:
     return load_tokenizer(small_checkpoint)
 
 
-def test_what_cannot_be_read_stops_or_is_skipped_and_told(tmp_path: Path, small_checkpoint: Path) -> None:
+def test_what_cannot_be_read_stops_or_is_skipped_and_reported(tmp_path: Path, small_checkpoint: Path) -> None:
     network = load_network(EngineSpec(small_checkpoint, device="cpu", dtype="float32"))
     Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no image")
     read = [
-        Instruction.model_validate(said(f"{IMAGE_TAG}\nwhat?", "Glands.", image=name))
+        Instruction.model_validate(conversation(f"{IMAGE_TAG}\nwhat?", "Glands.", image=name))
         for name in ("good.png", "bad.png")
     ]
     arguments = (read, tmp_path, network.config, network.tokenizer, 4)
@@ -210,8 +212,8 @@ def test_what_cannot_be_read_stops_or_is_skipped_and_told(tmp_path: Path, small_
         ConversationDataset(*arguments)[1]
     lenient = ConversationDataset(*arguments, on_unreadable="skip")
     batch = collate([lenient[0], lenient[1]])
-    (told,) = batch["skipped"]
-    assert "bad.png is not an image" in told
+    (message,) = batch["skipped"]
+    assert "bad.png is not an image" in message
     alone = ConversationLossModel(network)(**collate([lenient[0]]))["loss"]
     assert torch.equal(ConversationLossModel(network)(**batch)["loss"], alone)
     nothing = ConversationLossModel(network)(**collate([lenient[1]]))["loss"]
@@ -223,12 +225,14 @@ def test_several_images_are_each_padded_and_a_text_needs_none(tmp_path: Path, sm
     network = load_network(EngineSpec(small_checkpoint, device="cpu", dtype="float32"))
     Image.fromarray(np.full((80, 120, 3), 90, np.uint8)).save(tmp_path / "a.png")
     shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
-    both = said(f"{IMAGE_TAG}\n{IMAGE_TAG}\nWhich is worse?", "Neither.", image=["a.png", "b.png"])
-    read = [Instruction.model_validate(entry) for entry in (both, said("What is a gland?", "A tube."))]
+    both = conversation(f"{IMAGE_TAG}\n{IMAGE_TAG}\nWhich is worse?", "Neither.", image=["a.png", "b.png"])
+    read = [
+        Instruction.model_validate(entry) for entry in (both, conversation("What is a gland?", "A tube."))
+    ]
     assert [one.modality for one in read] == ["images", "text"]
     batch = collate(
         [ConversationDataset(read, tmp_path, network.config, network.tokenizer, 4)[n] for n in (0, 1)]
     )
     assert batch["visuals"] == [(1, (120, 80)), (1, (120, 80))]
-    found = ConversationLossModel(network)(**batch)["loss"]
-    assert torch.isfinite(found)
+    value = ConversationLossModel(network)(**batch)["loss"]
+    assert torch.isfinite(value)
