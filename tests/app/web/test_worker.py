@@ -206,7 +206,7 @@ def test_a_stale_decision_is_refused_at_once(home: Path, nano_engine: Any) -> No
     accept = Decision(action="accept", reviewer="Dr Grey", interrupt_id=review)
     with pytest.raises(CaseError, match="earlier review"):
         worker.resume("waiting", "a", Decision(action="accept", interrupt_id="0" * 32))
-    with pytest.raises(CaseError, match="does not wait"):
+    with pytest.raises(CaseError, match="no longer waits"):
         worker.resume("done", "a", accept)
     assert worker.state("waiting") is None
     worker.resume("waiting", "a", accept)
