@@ -2,7 +2,7 @@
 
 The pictures are drawn slides, and the answers are words that nano does not know: "regular glands", "crowded glands".
 The script writes conversations and a recipe, and calls the commands that you would type. It takes about two minutes on
-two CPU cores. It measures eight slides: enough to show that the steps work, and not enough for a figure.
+two CPU cores and needs the extra ``benchmark``. Eight slides are measured: enough to show that the steps work, and no more.
 """
 
 from __future__ import annotations
