@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 import yaml
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from videopath.app.cli.main import app
 
@@ -341,64 +340,6 @@ def test_the_json_examples_are_read(tmp_path: Path) -> None:
             kinds.add("record")
             assert next(iter(read_records(file))).diagnosis == "colon adenocarcinoma"
     assert kinds == {"conversation", "record"}
-
-
-def test_the_page_on_evaluation_names_every_metric_system_and_control() -> None:
-    from videopath.core.choices import CONTROLS, SYSTEMS
-    from videopath.evaluation.testsets.metrics import BY_NAME
-
-    text = (_DOCS / "how-to" / "evaluate.md").read_text(encoding="utf-8")
-    assert [one.facts.label for one in BY_NAME.values() if f"| {one.facts.label} |" not in text] == []
-    assert [name for name in (*SYSTEMS, *CONTROLS) if f"| `{name}` |" not in text] == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_commands_on_knowledge_bases_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _write_cases(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    lines = [
-        words[1:]
-        for page, words in _typed()
-        if page == "docs/how-to/knowledge-base.md" and words[:2] == ["videopath", "knowledge"]
-    ]
-    assert {words[1] for words in lines} == {
-        "add", "audit", "build", "info", "log", "measure", "merge", "remove", "search", "update", "verify",
-    }  # fmt: skip
-    for words in lines:
-        answer = CliRunner().invoke(app, ["t1" if word == "RECORD_ID" else word for word in words])
-        # the test set holds a case of the knowledge base; a model is measured on 30 cases at least
-        expected = 1 if words[1] == "audit" else 2 if "--model" in words else 0
-        assert answer.exit_code == expected, (words, answer.output)
-        assert expected < 2 or "30 are needed" in answer.output
-
-
-def _write_cases(folder: Path) -> None:
-    """Write the files that the page's commands read: pictures without meaning, and a few words about them."""
-    import numpy as np
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    names = ["frame.png", "test-videos/t.png", *(f"videos/{number}.png" for number in range(8))]
-    for name in names:
-        (folder / name).parent.mkdir(exist_ok=True)
-        coarse = Image.fromarray(rng.integers(60, 255, (7, 7, 3), dtype=np.uint8))
-        coarse.resize((224, 224), Image.Resampling.BICUBIC).save(folder / name)
-    asked = {"from": "human", "value": "<image>\nWhat is the best diagnosis for this colon tissue?"}
-    cases = [
-        {
-            "id": f"c{number}",
-            "image": f"{number}.png",
-            "patient": f"P-{number}",
-            "conversations": [asked, {"from": "gpt", "value": f"Crowded glands. Diagnosis: {diagnosis}"}],
-        }
-        for number, diagnosis in enumerate(["colon adenocarcinoma", "benign colon tissue"] * 3)
-    ]
-    (folder / "conversations.json").write_text(json.dumps(cases))
-    (folder / "table.csv").write_text("id,description,media,patient\nt1,Nests,6.png,PATIENT-7\n")
-    (folder / "more.jsonl").write_text(json.dumps(cases[0] | {"id": "m1", "image": "7.png"}) + "\n")
-    (folder / "corrected.csv").write_text("id,description\nt1,Nests of small cells\n")
-    (folder / "test-set.json").write_text(json.dumps([cases[0] | {"id": "q", "image": "t.png"}]))
 
 
 @pytest.mark.slow
