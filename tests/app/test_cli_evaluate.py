@@ -101,7 +101,7 @@ def test_a_system_that_answered_nothing_is_named(videopath: Run, questions: Path
     [
         (["--system", "both"], "agent, model, blind"),
         (["--control", "dark"], "blank, other-video"),
-        (["--judge", "nobody"], "no judge"),
+        (["--judge", "nobody"], "not a judge"),
         (["--judge", "http://127.0.0.1:9/v1#m"], "cannot be reached"),
         (["--parser", "loose"], "strict, published"),
         (["--knowledge", "/nowhere/at-all", "--system", "agent"], "at-all"),

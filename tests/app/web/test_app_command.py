@@ -81,7 +81,7 @@ def test_ctrl_c_ends_it_cleanly_and_the_case_at_work_goes_on_later(
 
 
 def test_a_port_in_use_is_told(port: int, videopath: Run) -> None:
-    _refused(videopath("app", "--port", port), f"Port {port}", "--port")
+    _refused(videopath("app", "--port", port), f"port {port}", "--port")
 
 
 @pytest.mark.parametrize(

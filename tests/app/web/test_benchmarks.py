@@ -149,7 +149,7 @@ def test_both_kinds_of_evaluation_are_offered_the_last_one_first(
     kept.write_text("{}")
     test.selectbox(key="evaluation").set_value(kept).run()
     assert not test.exception
-    assert "is no report on a test set" in test.text[0].value
+    assert "is not a report on a test set" in test.text[0].value
 
 
 @pytest.mark.slow
