@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,7 +41,7 @@ def settings(seeds: Path) -> Maker:
 
 def recipes(seeds: Path) -> Maker:
     """Recipes of every kind."""
-    shipped = Path(load_recipe.__code__.co_filename).parent
+    shipped = files("videopath.training") / "recipes"
     return partial(_damaged_recipe, [(shipped / f"{name}.yaml").read_bytes() for name in _RECIPES])
 
 
