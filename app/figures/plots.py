@@ -57,7 +57,7 @@ class Curve:
 
 def dots(rows: Mapping[str, Sequence[Dot]], title: str, ink: Palette) -> Plot:
     """Draw each row's name, and below it one line per dot with its 95% interval. ``before`` is an upright tick."""
-    alt = _altair()
+    alt = load_altair()
     titles, lines, height = _stacked(rows)
     series = list(dict.fromkeys(line["series"] for line in lines))
     tooltip = [
@@ -96,7 +96,7 @@ def by_class(classes: Mapping[str, Mapping[str, Share]], ink: Palette) -> Plot:
 
 def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
     """Draw risk over coverage, one line per system. A diamond marks the system's own threshold."""
-    alt = _altair()
+    alt = load_altair()
     series = [curve.series for curve in curves]
     rows = [
         {"series": c.series, "coverage": p.coverage, "risk": p.risk, "confidence": p.confidence}
@@ -133,7 +133,7 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
 
 def reliability(bins: Sequence[ConfidenceBin], ink: Palette) -> Plot:
     """Draw confidence against the share of right answers. Both agree on the dashed line; the numbers count answers."""
-    alt = _altair()
+    alt = load_altair()
     rows = [
         {
             "confidence": b.confidence,
@@ -173,7 +173,7 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
     Rows are true, columns are answered diagnoses, numbered like the rows. Right answers are framed. The last two columns are N, no
     diagnosis, and O, a diagnosis without a row. If there are more than :data:`SHOWN` diagnoses, those with the most questions are shown.
     """
-    alt = _altair()
+    alt = load_altair()
     titles, cells, columns, height = _matrix(counts)
     place = {"axis": None, "scale": alt.Scale(domain=[height, 0], nice=False, zero=False)}
     axis = alt.Axis(
@@ -202,7 +202,8 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
     return alt.layer(squares, numbers, names).properties(height=height + _AXIS // 2)
 
 
-def _altair() -> Any:
+def load_altair() -> Any:
+    """Import altair for drawing."""
     import altair
     import pandas  # noqa: F401 - imported completely before altair uses it: another thread may be importing it
 

@@ -14,11 +14,12 @@ from videopath.agent.report.phrases import (
     other_organs_in_words,
 )
 from videopath.agent.report.statements import retrieval_sentence, statements
-from videopath.app.web.components.case.charts import differentials, differentials_in_words
+from videopath.app.figures.differentials import differentials, differentials_in_words
 from videopath.app.web.components.compare import comparison
 from videopath.app.web.components.shared.choices import knowledge_name
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
+from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.status import status_badge
 from videopath.app.web.components.shared.tables import table
 from videopath.tools.context import ranks_in_words
@@ -78,7 +79,10 @@ def differential(first: CaseReport, second: CaseReport) -> None:
     (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
     runs = (own, own_too, NAMES)
     st.altair_chart(
-        differentials(*runs), width="stretch", key="differentials", alt=differentials_in_words(*runs)
+        differentials(*runs, palette()),
+        width="stretch",
+        key="differentials",
+        alt=differentials_in_words(*runs),
     )
     for name, foreign in zip(NAMES, (others, others_too), strict=True):
         if foreign:

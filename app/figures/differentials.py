@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from videopath.app.web.components.shared.palette import palette
+from videopath.app.figures.palette import Palette
+from videopath.app.figures.plots import load_altair
 
 if TYPE_CHECKING:
     import altair
@@ -17,13 +18,10 @@ _LABELS = 8  # most diagnoses of a differential
 
 
 def differentials(
-    first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str]
+    first: Sequence[Candidate], second: Sequence[Candidate], names: tuple[str, str], ink: Palette
 ) -> altair.LayerChart:
     """Draw two differentials: below each diagnosis a bar for each run, with the run's name and the probability."""
-    import altair as alt
-    import pandas  # noqa: F401 - imported before altair needs it: the worker's thread may be importing it now
-
-    ink = palette()
+    alt = load_altair()
     labels, bars = _lines(first, second, names)
     slots = len(labels) + len(bars)
     y = alt.Y("slot:O", axis=None, scale=alt.Scale(domain=list(range(slots)), paddingInner=0.15))
