@@ -84,13 +84,16 @@ def _steps(report: CaseReport, top: float) -> tuple[list[str], float]:
 
 
 def _findings(report: CaseReport, top: float) -> tuple[list[str], float]:
-    """Each finding beside the frame that shows it best."""
+    """Each finding that was seen, beside the frame that shows it; the others say that they were not."""
     parts, y = [_heading(_LEFT, top, "Findings, with the moment that shows each")], top + 16
     for finding in report.findings[:4]:
         lines = textwrap.wrap(finding.text, 50)[:4]
-        if finding.image and report.folder:
+        if finding.was_seen and finding.image and report.folder:
             parts.append(_frame(report.folder / finding.image, _LEFT, y))
-        parts.append(_text(_LEFT + 104, y + 14, f"{finding.seconds:.1f} s", weight=700, colour=_HAEM))
+        moment = f"{finding.seconds:.1f} s" if finding.was_seen else "typical of the diagnosis, not seen"
+        parts.append(
+            _text(_LEFT + 104, y + 14, moment, weight=700, colour=_HAEM if finding.was_seen else _SOFT)
+        )
         parts += [_text(_LEFT + 104, y + 30 + 15 * row, line, size=12) for row, line in enumerate(lines)]
         y += 78
     return parts, y + 6
