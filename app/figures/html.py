@@ -82,9 +82,9 @@ def svg(figure: Figure) -> str:
         )
         .configure_legend(labelColor=NAMED.text)
     )  # fmt: skip
-    drawn = io.StringIO()
-    chart.save(drawn, format="svg")
-    return drawn.getvalue()
+    buffer = io.StringIO()
+    chart.save(buffer, format="svg")
+    return buffer.getvalue()
 
 
 def _style() -> str:
