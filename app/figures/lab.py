@@ -23,23 +23,23 @@ def systems(report: LabReport) -> list[tuple[str, ...]]:
     return [
         (
             system,
-            str(found.answered),
-            str(found.right_of_answered or "–"),
-            str(found.right),
-            str(found.signed_wrongly),
+            str(figures.answered),
+            str(figures.right_of_answered or "–"),
+            str(figures.right),
+            str(figures.signed_wrongly),
         )
-        for system, found in report.own.items()
+        for system, figures in report.own.items()
     ]
 
 
 def lines(report: LabReport) -> list[str]:
     """Return the lines beside the table."""
     test = report.mcnemar
-    found = [f"The cases helped {test.only_first}, hurt {test.only_second} (McNemar p={test.p:.2g})."]
+    sentences = [f"The cases helped {test.only_first}, hurt {test.only_second} (McNemar p={test.p:.2g})."]
     if report.equal_coverage:
-        found.append(f"Right of answered, agent less model, as many answered: {report.equal_coverage}.")
+        sentences.append(f"Right of answered, agent less model, as many answered: {report.equal_coverage}.")
     if report.foreign_answered:
-        found.append(
+        sentences.append(
             f"Tissue of other organs answered: {report.foreign_answered}, n={report.foreign_answered.questions}."
         )
-    return [*found, f"{report.seconds:.2f} seconds a case."]
+    return [*sentences, f"{report.seconds:.2f} seconds a case."]
