@@ -29,27 +29,27 @@ _BAR = 30  # characters of a bar of length 1
 
 def tables(measure: Measure) -> list[tuple[tuple[str, ...], Rows]]:
     """Return (head, rows) of every table that has rows, in display order."""
-    found = [
+    candidates = [
         (SITES, sites(measure)),
         (DIAGNOSES, diagnoses(measure)),
         (CONFUSIONS, confusions(measure)),
         (CURVE, curve(measure)),
         (MODELS, models(measure)),
     ]
-    return [(head, rows) for head, rows in found if rows]
+    return [(head, rows) for head, rows in candidates if rows]
 
 
 def sites(measure: Measure) -> Rows:
     """Return one row per site."""
     return [
         (
-            found.site or "not known",
-            _in_words(found.accuracy),
-            f"{found.answered.value:.2f}",
-            f"{found.right_of_answered.value:.2f}" if found.right_of_answered else "–",
-            f"{found.foreign.value:.3f}" if found.foreign else "not tried: no other tissue for this encoder",
+            site.site or "not known",
+            _in_words(site.accuracy),
+            f"{site.answered.value:.2f}",
+            f"{site.right_of_answered.value:.2f}" if site.right_of_answered else "–",
+            f"{site.foreign.value:.3f}" if site.foreign else "not tried: no other tissue for this encoder",
         )
-        for found in measure.sites
+        for site in measure.sites
     ]
 
 
@@ -57,29 +57,31 @@ def diagnoses(measure: Measure) -> Rows:
     """Return one row per diagnosis, with what it lacks."""
     return [
         (
-            found.diagnosis,
-            found.site or "not known",
-            f"{found.cases}",
-            f"{found.groups}",
-            _in_words(found.accuracy) if found.accuracy else "–",
-            f"{found.answered}",
-            f"{found.wrong}",
-            "" if found.least is not None else "needs cases of other patients",
+            diagnosis.diagnosis,
+            diagnosis.site or "not known",
+            f"{diagnosis.cases}",
+            f"{diagnosis.groups}",
+            _in_words(diagnosis.accuracy) if diagnosis.accuracy else "–",
+            f"{diagnosis.answered}",
+            f"{diagnosis.wrong}",
+            "" if diagnosis.least is not None else "needs cases of other patients",
         )
-        for found in measure.diagnoses
+        for diagnosis in measure.diagnoses
     ]
 
 
-def confusions(measure: Measure, most: int = 10) -> Rows:
+def confusions(measure: Measure, limit: int = 10) -> Rows:
     """Return the most frequent confusions."""
-    return [(found.truth, found.said, f"{found.cases}") for found in measure.confusions[:most]]
+    return [
+        (confusion.truth, confusion.said, f"{confusion.cases}") for confusion in measure.confusions[:limit]
+    ]
 
 
 def models(measure: Measure) -> Rows:
     """Return how good models are together with these cases."""
     return [
-        (found.name, f"{found.cases}", f"{found.groups}", f"{found.right:.2f}")
-        for found in measure.models.values()
+        (model.name, f"{model.cases}", f"{model.groups}", f"{model.right:.2f}")
+        for model in measure.models.values()
     ]
 
 
