@@ -105,7 +105,7 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
     ]
     x = alt.X("coverage:Q", title="share answered, the surest first", scale=_unit(), axis=_percent())
     y = alt.Y("risk:Q", title="wrong answers among them", axis=alt.Axis(format=".0%", tickCount=5, **_NEAR))
-    told = (("coverage", "answered"), ("risk", "wrong"), ("confidence", "confidence from"))
+    tooltips = (("coverage", "answered"), ("risk", "wrong"), ("confidence", "confidence from"))
     colour = _colour(series, ink)
     lines = (
         alt.Chart(alt.Data(values=rows))
@@ -117,7 +117,7 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
             strokeDash=alt.StrokeDash("series:N", scale=_scale(series, _DASHES), legend=_legend(series)),
             tooltip=[
                 *([alt.Tooltip("series:N", title="system")] if len(series) > 1 else []),
-                *(alt.Tooltip(f"{name}:Q", format=".1%", title=title) for name, title in told),
+                *(alt.Tooltip(f"{name}:Q", format=".1%", title=title) for name, title in tooltips),
             ],
         )
     )
@@ -175,7 +175,7 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
     """
     alt = load_altair()
     titles, cells, columns, height = _matrix(counts)
-    place = {"axis": None, "scale": alt.Scale(domain=[height, 0], nice=False, zero=False)}
+    y_options = {"axis": None, "scale": alt.Scale(domain=[height, 0], nice=False, zero=False)}
     axis = alt.Axis(
         orient="top", labelAngle=0, labelOverlap=False, ticks=False, domain=False, title="said", **_NEAR
     )
@@ -187,17 +187,17 @@ def confusion(counts: Mapping[str, Mapping[str, int]], ink: Palette) -> Plot:
     opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 0.6]), legend=None)
     stroke = alt.StrokeOpacity("framed:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
     squares = base.mark_rect(fill=ink.accent, stroke=ink.soft, strokeWidth=1.2).encode(
-        y=alt.Y("y:Q", **place), y2="end:Q", fillOpacity=opacity, strokeOpacity=stroke
+        y=alt.Y("y:Q", **y_options), y2="end:Q", fillOpacity=opacity, strokeOpacity=stroke
     )
     numbers = (
         alt.Chart(alt.Data(values=[cell for cell in cells if cell["questions"]]))
         .mark_text(fontSize=12, baseline="middle", color=ink.text)
-        .encode(x=x, y=alt.Y("middle:Q", **place), text="questions:Q")
+        .encode(x=x, y=alt.Y("middle:Q", **y_options), text="questions:Q")
     )
     names = (
         alt.Chart(alt.Data(values=titles))
         .mark_text(align="left", baseline="middle", fontSize=12, limit=_LIMIT, color=ink.text)
-        .encode(x=alt.value(0), y=alt.Y("y:Q", **place), text="name:N")
+        .encode(x=alt.value(0), y=alt.Y("y:Q", **y_options), text="name:N")
     )
     return alt.layer(squares, numbers, names).properties(height=height + _AXIS // 2)
 
@@ -223,8 +223,8 @@ def _stacked(rows: Mapping[str, Sequence[Dot]]) -> tuple[list[dict[str, Any]], l
         titles.append({"y": y + _NAME // 2, "name": name})
         y += _NAME
         for dot in of_row:
-            place = {"y": y + _LINE // 2, "name": name, "series": dot.series, "before": dot.before}
-            lines.append({**place, "value": dot.value, "low": dot.low, "high": dot.high})
+            line = {"y": y + _LINE // 2, "name": name, "series": dot.series, "before": dot.before}
+            lines.append({**line, "value": dot.value, "low": dot.low, "high": dot.high})
             y += _LINE
         y += _GAP
     return titles, lines, y
@@ -236,22 +236,24 @@ def _matrix(
     """Return names and cells with their positions in pixels from the top, the columns' names, and the total height."""
     from videopath.evaluation.testsets.summary import NOTHING
 
-    most = sorted(counts, key=lambda name: -sum(counts[name].values()))[:SHOWN]
-    shown = [name for name in counts if name in most]
-    columns = {**{name: str(place) for place, name in enumerate(shown, 1)}, NOTHING: "N"}
+    frequent = sorted(counts, key=lambda name: -sum(counts[name].values()))[:SHOWN]
+    diagnoses = [name for name in counts if name in frequent]
+    columns = {**{name: str(number) for number, name in enumerate(diagnoses, 1)}, NOTHING: "N"}
     titles, cells, y = [], [], 0
-    for name in shown:
+    for name in diagnoses:
         titles.append({"y": y + _NAME // 2, "name": f"{columns[name]}  {name}"})
         row = dict.fromkeys([*columns.values(), "O"], 0)
-        for said, count in counts[name].items():
-            row[columns.get(said, "O")] += count
+        for answer, count in counts[name].items():
+            row[columns.get(answer, "O")] += count
         y += _NAME
         total = max(1, sum(row.values()))
-        names = {column: said for said, column in columns.items()}
+        names = {column: diagnosis for diagnosis, column in columns.items()}
         for column, count in row.items():
-            place = {"y": y, "middle": y + _CELL / 2, "end": y + _CELL, "column": column}
-            told = {"true": name, "said": names.get(column, "another diagnosis"), "questions": count}
-            cells.append({**place, **told, "share": count / total, "framed": int(column == columns[name])})
+            position = {"y": y, "middle": y + _CELL / 2, "end": y + _CELL, "column": column}
+            labels = {"true": name, "said": names.get(column, "another diagnosis"), "questions": count}
+            cells.append(
+                {**position, **labels, "share": count / total, "framed": int(column == columns[name])}
+            )
         y += _CELL + _GAP // 2
     return titles, cells, [*columns.values(), "O"], y
 
@@ -271,7 +273,7 @@ def _shape(series: Sequence[str]) -> Any:
 def _scale(series: Sequence[str], values: Sequence[Any]) -> Any:
     import altair as alt
 
-    return alt.Scale(domain=list(series), range=[values[place % len(values)] for place in range(len(series))])
+    return alt.Scale(domain=list(series), range=[values[index % len(values)] for index in range(len(series))])
 
 
 def _legend(series: Sequence[str]) -> Any:
