@@ -73,8 +73,8 @@ def _figures(report: SetReport) -> Section:
         "In brackets the 95% interval, by a bootstrap over groups: whole patients, cases, slides or videos. "
         "↑ higher is better, ↓ lower is better. A question without an answer is wrong, with confidence 0."
     )
-    shown = [tables.figures(report), tables.confidences(report)]
-    return Section("figures", "Systems side by side", lead, tables=shown)
+    section_tables = [tables.figures(report), tables.confidences(report)]
+    return Section("figures", "Systems side by side", lead, tables=section_tables)
 
 
 def _differences(report: SetReport) -> Section:
@@ -91,17 +91,17 @@ def _differences(report: SetReport) -> Section:
 
 def _judged(report: SetReport) -> Section:
     key, title = "judged", "Judged scores"
-    found = next((system.judged for system in report.systems if system.judged), None)
-    if found is None:
+    judged = next((system.judged for system in report.systems if system.judged), None)
+    if judged is None:
         return Section(key, title, "No judge was asked.")
     lead = (
-        f"Correctness, detail and context, 0 to 5, by {found.judge} ({found.parser} parser, {moment(found.date)}), which read question, "
+        f"Correctness, detail and context, 0 to 5, by {judged.judge} ({judged.parser} parser, {moment(judged.date)}), which read question, "
         "reference and answer and never the video; norm average is average / 5 × 100. They compare with scores by the same judge, "
         "parser and prompts only."
     )
     failures = tables.judge_failures(report)
-    shown = [tables.judged(report), *([failures] if failures.rows else []), tables.prompts(report)]
-    return Section(key, title, lead, tables=shown)
+    section_tables = [tables.judged(report), *([failures] if failures.rows else []), tables.prompts(report)]
+    return Section(key, title, lead, tables=section_tables)
 
 
 def _classes(report: SetReport) -> Section:
@@ -111,55 +111,55 @@ def _classes(report: SetReport) -> Section:
     lead = "Share of right answers by true diagnosis, with 95% intervals (Wilson) that take questions for independent."
     if len(classes) > _CLASSES:
         lead += f" The plot shows the {_CLASSES} of {len(classes)} diagnoses with the most questions; the table has all."
-    most = sorted(classes, key=lambda name: -next(iter(classes[name].values())).count)[:_CLASSES]
-    drawn = {name: shares for name, shares in classes.items() if name in most}
-    told = [
+    largest = sorted(classes, key=lambda name: -next(iter(classes[name].values())).count)[:_CLASSES]
+    plotted = {name: shares for name, shares in classes.items() if name in largest}
+    accuracies = [
         f"{name}: " + ", ".join(f"{system} {share.value:.0%}" for system, share in shares.items())
-        for name, shares in list(drawn.items())[:_WORDS]
+        for name, shares in list(plotted.items())[:_WORDS]
     ]
-    words = "Accuracy by class. " + "; ".join(told) + ("; …" if len(drawn) > _WORDS else "")
-    plot = Figure("classes", "", words, partial(plots.by_class, drawn))
+    words = "Accuracy by class. " + "; ".join(accuracies) + ("; …" if len(plotted) > _WORDS else "")
+    plot = Figure("classes", "", words, partial(plots.by_class, plotted))
     return Section(key, title, lead, [plot], [tables.classes(report)])
 
 
 def _attributes(report: SetReport) -> Section:
-    key, title, shown = "attributes", "Attribute words", tables.attributes(report)
-    if not shown.rows:
+    key, title, table = "attributes", "Attribute words", tables.attributes(report)
+    if not table.rows:
         return Section(key, title, "The set names no attribute.")
     lead = "Share of descriptions that name the true level of each attribute, with its 95% interval (Wilson)."
-    return Section(key, title, lead, tables=[shown])
+    return Section(key, title, lead, tables=[table])
 
 
 def _confusion(report: SetReport) -> Section:
     key, title = "confusion", "What was taken for what"
-    found = [system for system in report.systems if system.confusion]
-    if not found:
+    systems = [system for system in report.systems if system.confusion]
+    if not systems:
         return Section(key, title, _NO_TRUTH)
     lead = (
         "Rows are true diagnoses, columns what was said, by the rows' numbers: N no diagnosis, O another one. Right answers are "
         "framed; the stronger the colour, the more of the row."
     )
-    diagnoses = max(len(system.confusion) for system in found)
+    diagnoses = max(len(system.confusion) for system in systems)
     if diagnoses > plots.SHOWN:
         lead += f" Shown are the {plots.SHOWN} of {diagnoses} diagnoses with the most questions; the tables hold all."
-    drawn = [
+    figures = [
         Figure(
             f"confusion-{system.system}",
             system.system,
             _confusion_words(system),
             partial(plots.confusion, system.confusion),
         )
-        for system in found
+        for system in systems
     ]
-    return Section(key, title, lead, drawn, [tables.mistakes(system) for system in found])
+    return Section(key, title, lead, figures, [tables.mistakes(system) for system in systems])
 
 
 def _confusion_words(system: SystemReport) -> str:
     wrong = list(tables.mistakes(system).texts())
     if not wrong:
         return f"Confusion of {system.system}: every answer is right."
-    told = "; ".join(f"{true} taken for {said}, {count}" for true, said, count in wrong[:_WORDS])
-    return f"Confusion of {system.system}. The most frequent mistakes: {told}"
+    mistakes = "; ".join(f"{true} taken for {answer}, {count}" for true, answer, count in wrong[:_WORDS])
+    return f"Confusion of {system.system}. The most frequent mistakes: {mistakes}"
 
 
 def _risk(report: SetReport) -> Section:
@@ -200,28 +200,28 @@ def _half(curve: plots.Curve) -> float:
 
 def _calibration(report: SetReport) -> Section:
     key, title = "calibration", "Calibration"
-    found = [system for system in report.systems if system.reliability]
-    if not found:
+    systems = [system for system in report.systems if system.reliability]
+    if not systems:
         return Section(key, title, "No system has a confidence in diagnoses that the set names.")
     lead = (
         "How often answers of a confidence are right, in ten equal bins; on the dashed line the two agree. The numbers count "
         "answers, the intervals are Wilson's, 95%."
     )
-    drawn = [
+    figures = [
         Figure(
             f"calibration-{system.system}",
             system.system,
             _calibration_words(system),
             partial(plots.reliability, system.reliability),
         )
-        for system in found
+        for system in systems
     ]
-    return Section(key, title, lead, drawn, [tables.bins(system) for system in found])
+    return Section(key, title, lead, figures, [tables.bins(system) for system in systems])
 
 
 def _calibration_words(system: SystemReport) -> str:
-    told = ", ".join(f"confidence {b.confidence:.0%} right {b.right.value:.0%}" for b in system.reliability)
-    return f"Calibration of {system.system}: {told}"
+    bins = ", ".join(f"confidence {b.confidence:.0%} right {b.right.value:.0%}" for b in system.reliability)
+    return f"Calibration of {system.system}: {bins}"
 
 
 def _controls(report: SetReport) -> Section:
