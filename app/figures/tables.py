@@ -25,14 +25,14 @@ class Measured:
     interval: str
 
     @classmethod
-    def of(cls, found: Estimate | Share) -> Measured:
+    def of(cls, estimate: Estimate | Share) -> Measured:
         """Return the value with three decimals."""
-        return cls(f"{found.value:.3f}", f"{found.low:.3f}–{found.high:.3f}")
+        return cls(f"{estimate.value:.3f}", f"{estimate.low:.3f}–{estimate.high:.3f}")
 
     @classmethod
-    def signed(cls, found: Estimate) -> Measured:
+    def signed(cls, difference: Estimate) -> Measured:
         """Return a difference, with "to" between the ends, since a dash before a minus is hard to read."""
-        return cls(f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}")
+        return cls(f"{difference.value:+.3f}", f"{difference.low:+.3f} to {difference.high:+.3f}")
 
     def __str__(self) -> str:
         return f"{self.value} ({self.interval})"
@@ -82,26 +82,29 @@ def differences(report: SetReport) -> list[Tabled]:
     ]
 
 
-def _less_others(report: SetReport, system: str, found: list[Comparison]) -> Tabled:
+def _less_others(report: SetReport, system: str, comparisons: list[Comparison]) -> Tabled:
     rows: list[tuple[Cell, ...]] = [
-        (metric.label, *(_of(one.figures, metric.name, signed=True) for one in found))
+        (metric.label, *(_of(one.figures, metric.name, signed=True) for one in comparisons))
         for metric in report.metrics
     ]
-    judged = dict.fromkeys(name for one in found for name in one.judged)
+    judged = dict.fromkeys(name for one in comparisons for name in one.judged)
     rows += [
-        (f"judged {_plain(name)}", *(_of(one.judged, name, signed=True) for one in found)) for name in judged
+        (f"judged {_plain(name)}", *(_of(one.judged, name, signed=True) for one in comparisons))
+        for name in judged
     ]
-    if any(one.equal_coverage for one in found):
-        cells = ({"accuracy": one.equal_coverage} if one.equal_coverage else {} for one in found)
+    if any(one.equal_coverage for one in comparisons):
+        cells = ({"accuracy": one.equal_coverage} if one.equal_coverage else {} for one in comparisons)
         rows.append(
             ("accuracy when as many are answered", *(_of(cell, "accuracy", signed=True) for cell in cells))
         )
-    if any(one.accuracy for one in found):
-        rows.append(("right alone : other alone", *(_alone(one.accuracy) for one in found)))
-        rows.append(("McNemar p", *(f"{one.accuracy.p:.3g}" if one.accuracy else NONE for one in found)))
+    if any(one.accuracy for one in comparisons):
+        rows.append(("right alone : other alone", *(_alone(one.accuracy) for one in comparisons)))
+        rows.append(
+            ("McNemar p", *(f"{one.accuracy.p:.3g}" if one.accuracy else NONE for one in comparisons))
+        )
     return Tabled(
         f"Differences of the system {system}",
-        ("metric", *(f"{one.system} − {one.less}" for one in found)),
+        ("metric", *(f"{one.system} − {one.less}" for one in comparisons)),
         rows,
     )
 
@@ -131,9 +134,9 @@ def judge_failures(report: SetReport) -> Tabled:
 
 def prompts(report: SetReport) -> Tabled:
     """Return the hashes of the judge's prompts."""
-    found = next(system.judged for system in report.systems if system.judged)
+    scores = next(system.judged for system in report.systems if system.judged)
     return Tabled(
-        "The judge's prompts", ("score", "sha256 of the prompt"), list(found.prompts_sha256.items()), folded=True
+        "The judge's prompts", ("score", "sha256 of the prompt"), list(scores.prompts_sha256.items()), folded=True
     )  # fmt: skip
 
 
@@ -176,23 +179,23 @@ def attributes(report: SetReport) -> Tabled:
 def mistakes(system: SystemReport) -> Tabled:
     """Return confusions, most frequent first."""
     wrong = [
-        (truth, said, count)
+        (truth, answer, count)
         for truth, row in system.confusion.items()
-        for said, count in row.items()
-        if said != truth
+        for answer, count in row.items()
+        if answer != truth
     ]
-    rows = [(truth, said, f"{count:,}") for truth, said, count in sorted(wrong, key=lambda row: -row[2])]
+    rows = [(truth, answer, f"{count:,}") for truth, answer, count in sorted(wrong, key=lambda row: -row[2])]
     return Tabled(f"Mistakes of {system.system}", ("true", "said", "questions"), rows, folded=True)
 
 
 def risks(report: SetReport) -> Tabled:
     """Return the risk at several coverages."""
-    shown = [system for system in report.systems if system.risk_coverage]
+    systems = [system for system in report.systems if system.risk_coverage]
     rows: list[tuple[Cell, ...]] = [
-        (f"{coverage:.0%}", *(_risk(_at(system.risk_coverage, coverage)) for system in shown))
+        (f"{coverage:.0%}", *(_risk(_at(system.risk_coverage, coverage)) for system in systems))
         for coverage in _COVERAGES
     ]
-    head = ("answered, at least", *(f"{system.system}: wrong" for system in shown))
+    head = ("answered, at least", *(f"{system.system}: wrong" for system in systems))
     return Tabled("Risk by coverage as a table", head, rows, folded=True)
 
 
@@ -253,15 +256,15 @@ def pairs(report: SetReport) -> Tabled:
     return Tabled("Both right", head, rows)
 
 
-def nearest(report: SetReport, most: int) -> Tabled:
+def nearest(report: SetReport, limit: int) -> Tabled:
     """Return the most similar pairs."""
     rows = [
         (f"{p.similarity:.3f}", p.first, p.first_diagnosis, p.second, p.second_diagnosis)
-        for p in report.nearest[:most]
+        for p in report.nearest[:limit]
     ]
     head = ("cosine", "question", "its diagnosis", "looks like", "whose diagnosis is")
     all_of_them = len(report.nearest)
-    title = f"The {most} most similar of {all_of_them:,} pairs" if all_of_them > most else "The pairs"
+    title = f"The {limit} most similar of {all_of_them:,} pairs" if all_of_them > limit else "The pairs"
     return Tabled(title, head, rows)
 
 
@@ -269,10 +272,10 @@ def _names(report: SetReport) -> list[str]:
     return [system.system for system in report.systems]
 
 
-def _of(found: Mapping[str, Estimate], name: str, *, signed: bool = False) -> Cell:
-    if name not in found:
+def _of(estimates: Mapping[str, Estimate], name: str, *, signed: bool = False) -> Cell:
+    if name not in estimates:
         return NONE
-    return Measured.signed(found[name]) if signed else Measured.of(found[name])
+    return Measured.signed(estimates[name]) if signed else Measured.of(estimates[name])
 
 
 def _alone(test: McNemar | None) -> str:
