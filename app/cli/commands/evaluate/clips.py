@@ -124,8 +124,8 @@ def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int, stain: boo
     from videopath.evaluation.kept import Evaluation, save_evaluation
 
     report = agent.library.get(agent.library.list()[0].case_id)
-    kept = Evaluation.of(outcomes, report, split=split, looks=looks, stain=stain)
-    say(f"Kept for the page Benchmarks: {save_evaluation(kept, load_settings().home)}")
+    evaluation = Evaluation.of(outcomes, report, split=split, looks=looks, stain=stain)
+    say(f"Kept for the page Benchmarks: {save_evaluation(evaluation, load_settings().home)}")
 
 
 def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
