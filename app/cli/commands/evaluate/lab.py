@@ -123,11 +123,11 @@ def lab(
     if out:
         write_text(out, "".join(answer.model_dump_json() + "\n" for answer in answers))
     report = lab.summarise_lab(base_cases, answers, stain, base.name, name, " + ".join(encoder))
-    kept = lab.save_lab_report(report, load_settings().home)
+    report_path = lab.save_lab_report(report, load_settings().home)
     if as_json:
         emit_json(report.model_dump_json(indent=2))
         return
-    say(f"Kept for the page Benchmarks: {kept}")
+    say(f"Kept for the page Benchmarks: {report_path}")
     console = stdout()
     console.print(plain(title(report)), soft_wrap=True)
     console.print(table(SYSTEMS, systems(report)))
@@ -143,9 +143,9 @@ def _strangers(manifest: Path, base_cases: list[LabCase], count: int, seed: int)
 
     sites = {case.site for case in base_cases}
     others = [case for case in read_cases(manifest) if case.site not in sites]
-    drawn = np.random.default_rng(seed).permutation(len(others))[:count]
+    indices = np.random.default_rng(seed).permutation(len(others))[:count]
     base_site = sorted(sites)[0]
-    return [others[index].model_copy(update={"site": base_site}) for index in sorted(drawn)]
+    return [others[index].model_copy(update={"site": base_site}) for index in sorted(indices)]
 
 
 @contextmanager
