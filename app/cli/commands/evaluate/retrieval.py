@@ -197,8 +197,8 @@ def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[HeldOutSide],
 
     def questions(side: HeldOutSide) -> RetrievalSet:
         samples = held_out(tiles.data, side, per_class)
-        seen = collect_with_progress(tiles.seen(samples), len(samples), f"{side} clips described")
-        return tiles_set(tiles, base, samples, seen)
+        clips = collect_with_progress(tiles.seen(samples), len(samples), f"{side} clips described")
+        return tiles_set(tiles, base, samples, clips)
 
     return questions
 
