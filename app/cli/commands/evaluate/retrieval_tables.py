@@ -70,7 +70,7 @@ def effect_lines(effects: Sequence[Effect]) -> Iterator[str]:
     yield "\n### by the number of similar cases kept\n"
     yield from _table(
         ("set-up", "kept", *_CHANGE_HEAD),
-        ((e.setup, str(kept), *_change(part)) for e in effects for kept, part in e.by_kept.items()),
+        ((e.setup, str(count), *_change(part)) for e in effects for count, part in e.by_kept.items()),
     )
 
 
@@ -94,7 +94,10 @@ def _fit(fit: Fit) -> Iterator[str]:
     yield f"\n### weights on the calibration side ({fit.questions:,} questions, nDCG@10 by diagnosis)\n"
     yield from _table(
         ("text : image : lexical", "site not given", "site given"),
-        ((_weights(w), f"{without:.4f}", f"{given:.4f}") for w, without, given in fit.grid[:_GRID_ROWS]),
+        (
+            (_weights(w), f"{without_site:.4f}", f"{with_site:.4f}")
+            for w, without_site, with_site in fit.grid[:_GRID_ROWS]
+        ),
     )
 
 
