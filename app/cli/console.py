@@ -60,12 +60,12 @@ def say(message: str) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Return a table; markup in its cells is not read."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        drawn.add_column(name, overflow="fold")
+        grid.add_column(name, overflow="fold")
     for row in rows:
-        drawn.add_row(*(plain(cell) for cell in row))
-    return drawn
+        grid.add_row(*(plain(cell) for cell in row))
+    return grid
 
 
 def quiet_libraries(verbose: bool) -> None:
