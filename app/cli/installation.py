@@ -71,9 +71,9 @@ def _reinstall() -> str:
 
 
 def _python() -> list[Check]:
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    version = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     ok = sys.version_info >= (3, 11)
-    return [Check("python", ok, found, "" if ok else "Use Python 3.11 or newer.")]
+    return [Check("python", ok, version, "" if ok else "Use Python 3.11 or newer.")]
 
 
 def _packages() -> list[Check]:
@@ -99,14 +99,16 @@ def _telemetry() -> list[Check]:
     if not names:
         return [Check("telemetry", True, "off")]
     advice = f"Unset {', '.join(libraries[name][0] for name in names)}: VideoPath then turns it off."
-    found = f"{' and '.join(names)}: on, as set in the environment"
-    return [Check("telemetry", True, found, advice)]
+    state = f"{' and '.join(names)}: on, as set in the environment"
+    return [Check("telemetry", True, state, advice)]
 
 
 def _visitors() -> list[Check]:
     folders = load_settings().folders
-    found = "any path of this machine" if folders is None else f"only paths in {', '.join(map(str, folders))}"
-    return [Check("visitors of a server may name", True, found)]
+    permission = (
+        "any path of this machine" if folders is None else f"only paths in {', '.join(map(str, folders))}"
+    )
+    return [Check("visitors of a server may name", True, permission)]
 
 
 def _tracing() -> list[Check]:
@@ -114,10 +116,10 @@ def _tracing() -> list[Check]:
 
     enabled, allowed = bool(tracing_is_enabled()), load_settings().tracing
     if enabled and allowed:
-        found = "LangSmith is on and allowed: texts of cases leave this machine"
-        return [Check("tracing", True, found, "Unset VIDEOPATH_TRACING to keep cases on this machine.")]
-    found = "LANGSMITH_TRACING is set but not allowed: cases stay on this machine" if enabled else "off"
-    return [Check("tracing", True, found)]
+        state = "LangSmith is on and allowed: texts of cases leave this machine"
+        return [Check("tracing", True, state, "Unset VIDEOPATH_TRACING to keep cases on this machine.")]
+    state = "LANGSMITH_TRACING is set but not allowed: cases stay on this machine" if enabled else "off"
+    return [Check("tracing", True, state)]
 
 
 def _device() -> list[Check]:
@@ -150,8 +152,8 @@ def _knowledge() -> list[Check]:
 
     starter = KnowledgeBase.starter()
     problems = starter.verify()
-    found = "; ".join(problems) or f"intact, {len(starter)} records"
-    return [Check("starter knowledge", not problems, found, _reinstall() if problems else "")]
+    state = "; ".join(problems) or f"intact, {len(starter)} records"
+    return [Check("starter knowledge", not problems, state, _reinstall() if problems else "")]
 
 
 def _embedder() -> list[Check]:
@@ -175,8 +177,8 @@ def _home() -> list[Check]:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        found = f"{home} cannot be written: {error.strerror or error}"
-        return [Check("home folder", False, found, "Set VIDEOPATH_HOME to a folder that you can write to.")]
+        problem = f"{home} cannot be written: {error.strerror or error}"
+        return [Check("home folder", False, problem, "Set VIDEOPATH_HOME to a folder that you can write to.")]
     free = shutil.disk_usage(existing).free
     enough = free >= _ENOUGH_SPACE
     advice = "" if enough else "Free some space, or set VIDEOPATH_HOME to a folder on another disk."
@@ -195,7 +197,7 @@ def _hub_cache() -> list[Check]:
         if cache.is_dir()
         else []
     )
-    found = f"{cache}: {', '.join(models) or 'empty'}" + (" (offline)" if HF_HUB_OFFLINE else "")
+    contents = f"{cache}: {', '.join(models) or 'empty'}" + (" (offline)" if HF_HUB_OFFLINE else "")
     hint = (
         ""
         if any("ViDRiP" in name for name in models)
@@ -203,7 +205,7 @@ def _hub_cache() -> list[Check]:
             "Needed only for the original 7B weights, downloaded on first use: --model trinhvg/ViDRiP_LLaVA_video"
         )
     )
-    return [Check("hub cache", True, found, hint)]
+    return [Check("hub cache", True, contents, hint)]
 
 
 _CHECKS: tuple[Callable[[], list[Check]], ...] = (
