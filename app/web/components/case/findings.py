@@ -35,17 +35,17 @@ def findings(view: CaseView) -> None:
     """Draw the findings, the player and the frame."""
     all_findings = view.evidence.findings
     still = _is_still(view)
-    chosen = _chosen(view)
+    selected_number = _selected_number(view)
     st.subheader("Findings", anchor=False)
     with st.container(key="findings", gap="xsmall"):
         if not all_findings:
             st.text("No finding yet." if view.active else "The description contains no finding.")
         for number, finding in enumerate(all_findings, 1):
-            _button(view, number, finding, still, selected=chosen == number)
-    seconds = all_findings[chosen - 1].seconds if chosen else _first_moment(view)
+            _button(view, number, finding, still, selected=selected_number == number)
+    seconds = all_findings[selected_number - 1].seconds if selected_number else _first_moment(view)
     if not still:
         _player(Path(view.entry.video), seconds, clicks=st.session_state.get(_key(view, "clicks"), 0))
-    _frame(view, seconds, all_findings[chosen - 1] if chosen else None, still)
+    _frame(view, seconds, all_findings[selected_number - 1] if selected_number else None, still)
 
 
 def _button(view: CaseView, number: int, finding: Finding, still: bool, *, selected: bool) -> None:
@@ -134,10 +134,10 @@ def _picture(video: str, changed: float, seconds: float, crop: Crop | None) -> n
     return frame_at(Path(video), seconds, crop)
 
 
-def _chosen(view: CaseView) -> int:
+def _selected_number(view: CaseView) -> int:
     """The number of the selected finding, from 1; 0 if none is selected."""
-    chosen = st.session_state.get(_key(view, "finding"), 0)
-    return chosen if chosen <= len(view.evidence.findings) else 0
+    number = st.session_state.get(_key(view, "finding"), 0)
+    return number if number <= len(view.evidence.findings) else 0
 
 
 def _first_moment(view: CaseView) -> float:
