@@ -151,10 +151,10 @@ def _next_action(view: CaseView, shared: Services) -> None:
                 st.text(f"• {sentence}")
 
 
-def _redraw_if_changed(shared: Services, drawn: CaseView) -> None:
+def _redraw_if_changed(shared: Services, drawn_view: CaseView) -> None:
     """Draw the page again if the other process has finished a step, or has ended."""
-    now = load_view(shared, drawn.case_id)
-    if (now.state, len(now.steps)) != (drawn.state, len(drawn.steps)):
+    now = load_view(shared, drawn_view.case_id)
+    if (now.state, len(now.steps)) != (drawn_view.state, len(drawn_view.steps)):
         st.rerun()
 
 
