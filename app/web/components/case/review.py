@@ -134,10 +134,10 @@ def _corrections(report: CaseReport) -> None:
     st.text_input("Diagnosis", key="edited_diagnosis", placeholder=report.diagnosis)
     st.text_area("Description", key="edited_description", height=120)
     st.text_area("Findings, one on each line", key="edited_findings", height=140)
-    kept = [case for case in report.similar_cases if case.kept]
-    if kept:
+    kept_cases = [case for case in report.similar_cases if case.kept]
+    if kept_cases:
         st.markdown("**Similar cases to drop at a revision**")
-        for case in kept:
+        for case in kept_cases:
             name = f"{case.diagnosis} ({case.id}, similarity {case.score:.3f})"
             st.checkbox(inert(name), key=f"drop_{case.id}")
     length = _length(report.video)
