@@ -55,17 +55,21 @@ def _finished(number: int, step: Step) -> None:
             st.empty()  # an expander without content cannot be opened
 
 
-def _live(drawn: JobState, done: int, last: str | None, since: float) -> None:
+def _live(drawn_job: JobState, done: int, last: str | None, since: float) -> None:
     """Draw the running step; when a step or the case ends, draw the whole page again.
 
     Args:
-        drawn: The job when the page was drawn.
+        drawn_job: The job when the page was drawn.
         done: Number of finished steps.
         last: Name of the last finished step.
         since: When the page was drawn.
     """
-    job = services().worker.state(drawn.case_id)
-    if job is None or job.phase in ENDED or (job.phase, job.steps_done) != (drawn.phase, drawn.steps_done):
+    job = services().worker.state(drawn_job.case_id)
+    if (
+        job is None
+        or job.phase in ENDED
+        or (job.phase, job.steps_done) != (drawn_job.phase, drawn_job.steps_done)
+    ):
         st.rerun()
     if job.phase == "queued":
         _queued(job)
@@ -87,10 +91,10 @@ def _live(drawn: JobState, done: int, last: str | None, since: float) -> None:
 
 
 def _queued(job: JobState) -> None:
-    place = f"Place {job.position} in the queue" if job.position else "Next in the queue"
+    position = f"Place {job.position} in the queue" if job.position else "Next in the queue"
     with st.container(key="queued"):
         st.info(
-            f"{place}. The case starts by itself; you can close this page.",
+            f"{position}. The case starts by itself; you can close this page.",
             icon=":material/schedule:",
         )
 
