@@ -187,11 +187,11 @@ def _show(pending: _PendingFrame) -> SeenFrame | None:
         st.error("The model could not see the frame.", icon=":material/error:")
         st.text(str(error))
         return None
-    seen = pending.answer.result()
+    frame = pending.answer.result()
     picture, words = st.columns([1, 2])
     picture.image(pending.image, width="stretch", alt="The frame of the search")
     picture.text(pending.name)
-    if seen.description is not None:
+    if frame.description is not None:
         words.caption("The model's description")
-        words.text(seen.description or "The model wrote nothing.")
-    return seen
+        words.text(frame.description or "The model wrote nothing.")
+    return frame
