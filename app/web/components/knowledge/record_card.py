@@ -19,7 +19,7 @@ _CASE_PREFIX = "case-"  # of the ids of records from signed cases
 
 def record_card(
     record: InstructionRecord,
-    place: str,
+    page_part: str,
     *,
     score: float | None = None,
     ranks: str = "",
@@ -29,15 +29,15 @@ def record_card(
 
     Args:
         record: The record.
-        place: Name of the part of the page; it keeps the keys unique if a record is drawn twice.
+        page_part: Name of the part of the page; it keeps the keys unique if a record is drawn twice.
         score: Similarity to the query.
         ranks: Ranks in the views, as text.
         fixed: Whether the record cannot be removed.
     """
-    with st.container(border=True, gap="xsmall", key=f"record_{place}_{record.id}"):
+    with st.container(border=True, gap="xsmall", key=f"record_{page_part}_{record.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{inert(record.diagnosis or 'no diagnosis')}**", width="stretch")
-            _buttons(record, place, fixed)
+            _buttons(record, page_part, fixed)
         if score is not None:
             text = f"similarity {score:.3f}" + (f" · ranks: {ranks}" if ranks else "")
             st.progress(min(max(score, 0.0), 1.0), text=text)
@@ -48,15 +48,15 @@ def record_card(
             st.caption(inert(" · ".join(f"{name}: {value}" for name, value in record.provenance.items())))
 
 
-def _buttons(record: InstructionRecord, place: str, fixed: bool) -> None:
+def _buttons(record: InstructionRecord, page_part: str, fixed: bool) -> None:
     case_id = record.id.removeprefix(_CASE_PREFIX)
     is_case = case_id != record.id and any(e.case_id == case_id for e in services().library.list())
-    if is_case and st.button("Open case", key=f"case_{place}_{record.id}", type="tertiary"):
+    if is_case and st.button("Open case", key=f"case_{page_part}_{record.id}", type="tertiary"):
         open_case(case_id)
     if not fixed:
         st.button(
             "Remove",
-            key=f"remove_{place}_{record.id}",
+            key=f"remove_{page_part}_{record.id}",
             type="tertiary",
             on_click=ask_to_remove,
             args=(record.id,),
