@@ -57,10 +57,10 @@ def status_of(entry: CaseEntry, jobs: Mapping[str, JobState]) -> str:
     return entry.state
 
 
-def status_badge(status: str, place: int = 0) -> None:
-    """Show the status as a badge; ``place`` is the place in the queue (1: next; 0: not known)."""
+def status_badge(status: str, position: int = 0) -> None:
+    """Show the status as a badge; ``position`` is the place in the queue (1: next; 0: not known)."""
     style = STATUSES[status]
-    words = f"{status}, place {place}" if status == "queued" and place else status
+    words = f"{status}, place {position}" if status == "queued" and position else status
     st.badge(words, icon=style.icon, color=style.colour)
 
 
