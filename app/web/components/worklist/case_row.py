@@ -74,19 +74,21 @@ def _buttons(shared: Services, row: WorklistRow, job: JobState | None) -> None:
 
 
 def _compare_box(case_id: str) -> None:
-    chosen = st.session_state.get(CHOSEN, [])
-    st.session_state[f"compare_{case_id}"] = case_id in chosen  # a row that was not drawn loses its state
+    selected_ids = st.session_state.get(CHOSEN, [])
+    st.session_state[f"compare_{case_id}"] = (
+        case_id in selected_ids
+    )  # a row that was not drawn loses its state
     st.checkbox(
         "compare",
         key=f"compare_{case_id}",
         on_change=_choose,
         args=(case_id,),
-        disabled=len(chosen) == 2 and case_id not in chosen,
+        disabled=len(selected_ids) == 2 and case_id not in selected_ids,
     )
 
 
 def _choose(case_id: str) -> None:
-    others = [chosen for chosen in st.session_state.get(CHOSEN, []) if chosen != case_id]
+    others = [selected_id for selected_id in st.session_state.get(CHOSEN, []) if selected_id != case_id]
     st.session_state[CHOSEN] = others + [case_id] * bool(st.session_state[f"compare_{case_id}"])
 
 
