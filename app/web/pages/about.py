@@ -88,7 +88,7 @@ def _machine() -> None:
         st.success("Everything is here.", icon=":material/check_circle:")
     table(
         ("", "what", "found", "what to do"),
-        (("ok" if ok else "MISSING", name, found, advice) for name, ok, found, advice in checks),
+        (("ok" if ok else "MISSING", name, result, advice) for name, ok, result, advice in checks),
     )
 
 
