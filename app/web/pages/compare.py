@@ -28,7 +28,7 @@ def show() -> None:
     if len(entries) < 2:
         _too_few(shared, entries)
         return
-    reports = [_report(shared, entry) for entry in _chosen(entries)]
+    reports = [_report(shared, entry) for entry in _selected_cases(entries)]
     first, second = reports
     if first is None or second is None:
         return
@@ -62,7 +62,7 @@ def _too_few(shared: Services, entries: Sequence[CaseEntry]) -> None:
             rerun_form(shared, report)
 
 
-def _chosen(entries: Sequence[CaseEntry]) -> tuple[CaseEntry, CaseEntry]:
+def _selected_cases(entries: Sequence[CaseEntry]) -> tuple[CaseEntry, CaseEntry]:
     """Both cases; their ids are in the address, so that the page can be bookmarked and sent."""
     by_id = {entry.case_id: entry for entry in entries}
     left, right = st.columns(2)
@@ -80,10 +80,10 @@ def _select(name: str, ids: list[str], entries: dict[str, CaseEntry], default: s
     key = f"run_{name.lower()}"
     if st.session_state.get(key) not in ids:
         st.session_state[key] = default if default in ids else ids[0]
-    chosen: str = st.selectbox(
+    selected_id: str = st.selectbox(
         f"Run {name}", ids, format_func=lambda case_id: _label(entries[case_id]), key=key
     )
-    return chosen
+    return selected_id
 
 
 def _label(entry: CaseEntry) -> str:
