@@ -35,7 +35,7 @@ def show() -> None:
     shared = services()
     st.title("Knowledge")
     try:
-        folder = _chosen(shared)
+        folder = _selected_folder(shared)
         base = open_base(folder)
     except (InputError, KnowledgeError, OSError) as error:
         st.error("This knowledge base cannot be opened.", icon=":material/error:")
@@ -51,16 +51,16 @@ def show() -> None:
     with by_text:
         _search(base, fixed)
     with by_frame:
-        seen = frame_search(shared, pictures=base.image_encoder is not None)
-        if seen:
-            _by_frame(base, seen, fixed)
+        frame = frame_search(shared, pictures=base.image_encoder is not None)
+        if frame:
+            _by_frame(base, frame, fixed)
     with everything:
         _all(base, fixed)
     with own:
         record_form(shared, base, fixed=fixed)
 
 
-def _chosen(shared: Services) -> Path | None:
+def _selected_folder(shared: Services) -> Path | None:
     bases = knowledge_bases(shared)
     name = st.selectbox(
         "Knowledge base",
@@ -127,29 +127,29 @@ def _search(base: KnowledgeBase, fixed: bool) -> None:
         _hits(hits, "text", fixed)
 
 
-def _by_frame(base: KnowledgeBase, seen: SeenFrame, fixed: bool) -> None:
+def _by_frame(base: KnowledgeBase, frame: SeenFrame, fixed: bool) -> None:
     """The records that are similar to a frame; by the picture if the base has pictures of the same tower."""
     from videopath.knowledge import Query
 
     mark = base.image_encoder
-    image = seen.vectors[mark.views] if mark is not None and mark.sha256 == seen.tower_sha256 else None
+    image = frame.vectors[mark.views] if mark is not None and mark.sha256 == frame.tower_sha256 else None
     if mark is not None and image is None:
         reason = f"The pictures of this base were encoded by {mark.name}, the frame by the vision tower of the model"
         st.warning(
             inert(f"{reason}: they cannot be compared. Search by the description."), icon=":material/image:"
         )
-    words = seen.description or ""
+    words = frame.description or ""
     if words.strip() or image is not None:
         _hits(base.find(Query(words, image=image), 5).hits, "frame", fixed)
-    elif seen.description is None:
+    elif frame.description is None:
         st.info("The frame has no description: search again.", icon=":material/search_off:")
 
 
-def _hits(hits: Sequence[Hit], place: str, fixed: bool) -> None:
+def _hits(hits: Sequence[Hit], page_part: str, fixed: bool) -> None:
     if not hits:
         st.info("This knowledge base has no record of this site.", icon=":material/search_off:")
     for hit in hits:
-        record_card(hit.record, place, score=hit.score, ranks=ranks_in_words(hit.ranks), fixed=fixed)
+        record_card(hit.record, page_part, score=hit.score, ranks=ranks_in_words(hit.ranks), fixed=fixed)
 
 
 def _all(base: KnowledgeBase, fixed: bool) -> None:
