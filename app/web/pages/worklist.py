@@ -54,10 +54,10 @@ def _nothing_yet() -> None:
 def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
     """Ask for filter, words and order, and return the matching rows."""
     counts = Counter(row.status for row in rows)
-    chosen = st.session_state.get("filter_status") or []
+    selected_statuses = st.session_state.get("filter_status") or []
     statuses = st.pills(
         "Status",
-        [status for status in STATUSES if status in counts or status in chosen],
+        [status for status in STATUSES if status in counts or status in selected_statuses],
         selection_mode="multi",
         format_func=lambda status: f"{STATUSES[status].icon} {status} {counts[status]}",
         key="filter_status",
@@ -79,18 +79,20 @@ def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
 def _comparison(rows: Sequence[WorklistRow]) -> None:
     """The cases that are chosen for a comparison, if any."""
     by_id = {row.entry.case_id: row for row in rows}
-    chosen = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in by_id]
-    st.session_state[CHOSEN] = chosen
-    if not chosen:
+    selected_ids = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in by_id]
+    st.session_state[CHOSEN] = selected_ids
+    if not selected_ids:
         return
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", key="comparison", gap="medium"
     ):
-        st.text(" and ".join(f"{by_id[case_id].video} ({case_id})" for case_id in chosen), width="stretch")
-        if len(chosen) == 1:
+        st.text(
+            " and ".join(f"{by_id[case_id].video} ({case_id})" for case_id in selected_ids), width="stretch"
+        )
+        if len(selected_ids) == 1:
             st.caption("Choose another case; runs of the same video come first.")
         elif st.button("Compare", key="compare_chosen", type="primary", icon=":material/compare_arrows:"):
-            go("compare", a=chosen[0], b=chosen[1])
+            go("compare", a=selected_ids[0], b=selected_ids[1])
         st.button("Clear", key="clear_chosen", type="tertiary", on_click=_choose_none)
 
 
@@ -102,9 +104,9 @@ def _page_of(shared: Services, rows: Sequence[WorklistRow], jobs: Mapping[str, J
     if not rows:
         st.info("No case matches: remove a filter or a word.", icon=":material/filter_alt_off:")
         return
-    chosen = st.session_state.get(CHOSEN, [])
-    if len(chosen) == 1:
-        rows = same_video_first(rows, shared.library.entry(chosen[0]).video)
+    selected_ids = st.session_state.get(CHOSEN, [])
+    if len(selected_ids) == 1:
+        rows = same_video_first(rows, shared.library.entry(selected_ids[0]).video)
     pages = -(-len(rows) // _ROWS)
     if st.session_state.get("page", 1) > pages:
         del st.session_state["page"]  # fewer cases are left
@@ -116,9 +118,9 @@ def _page_of(shared: Services, rows: Sequence[WorklistRow], jobs: Mapping[str, J
 
 
 @st.fragment(run_every=_INTERVAL)
-def _watch(shared: Services, drawn: str) -> None:
-    """Draw the page again when a case has made progress; ``drawn`` is the digest of the page."""
-    if _digest(*_rows(shared)) != drawn:
+def _watch(shared: Services, drawn_digest: str) -> None:
+    """Draw the page again when a case has made progress; ``drawn_digest`` is the digest of the page."""
+    if _digest(*_rows(shared)) != drawn_digest:
         st.rerun()
 
 
