@@ -45,8 +45,10 @@ class FairQueue(Generic[Item]):
         """Remove all matching items and return them."""
         with self._changed:
             removed = [item for line in self._lines.values() for item in line if matches(item)]
-            kept = {owner: deque(i for i in line if not matches(i)) for owner, line in self._lines.items()}
-            self._lines = {owner: line for owner, line in kept.items() if line}
+            remaining = {
+                owner: deque(i for i in line if not matches(i)) for owner, line in self._lines.items()
+            }
+            self._lines = {owner: line for owner, line in remaining.items() if line}
             return removed
 
     def waiting(self) -> list[Item]:
