@@ -120,12 +120,12 @@ class Worker:
     def state(self, case_id: str) -> JobState | None:
         """Return how far a case is; None if this worker never had it, or if it ended long ago."""
         state = self._board.state(case_id)
-        return state and self._placed(state, self._places())
+        return state and self._placed(state, self._positions())
 
     def queue(self) -> list[JobState]:
         """Return the running and waiting cases, in their order."""
-        places = self._places()
-        states = [self._placed(state, places) for state in self._board.open_jobs()]
+        positions = self._positions()
+        states = [self._placed(state, positions) for state in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
 
     def close(self, timeout: float | None = None) -> bool:
@@ -136,19 +136,19 @@ class Worker:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _places(self) -> dict[str, int]:
+    def _positions(self) -> dict[str, int]:
         """Case id → its place among the waiting cases, counted from 1."""
         waiting = [item for item in self._queue.waiting() if isinstance(item, Job)]
-        return {job.case_id: place for place, job in enumerate(waiting, start=1)}
+        return {job.case_id: position for position, job in enumerate(waiting, start=1)}
 
-    def _placed(self, state: JobState, places: dict[str, int]) -> JobState:
+    def _placed(self, state: JobState, positions: dict[str, int]) -> JobState:
         """The state with its place in the queue; the next case shows what is being loaded in advance."""
-        place = places.get(state.case_id, 0)
-        if state.phase != "queued" or not place:
+        position = positions.get(state.case_id, 0)
+        if state.phase != "queued" or not position:
             return state
         activity, since = self._warming
-        if place > 1 or not activity:
-            return replace(state, position=place)
+        if position > 1 or not activity:
+            return replace(state, position=position)
         expected = self.engines.expected_loading(self.settings.model)
         return replace(state, phase="loading", activity=activity, step_started=since, expected=expected)
 
