@@ -152,7 +152,7 @@ def risk_coverage(outcomes: Sequence[Rated]) -> list[RiskPoint]:
     """Return one point per distinct confidence, highest first. ``outcomes`` must not be empty."""
     order = np.argsort([-o.confidence for o in outcomes], kind="stable")
     confidence = np.array([o.confidence for o in outcomes])[order]
-    wrong = np.cumsum([not outcomes[place].right for place in order])
+    wrong = np.cumsum([not outcomes[index].right for index in order])
     last = np.append(confidence[1:] != confidence[:-1], True)  # the last answer of each distinct confidence
     count = np.arange(1, len(outcomes) + 1)
     return [
@@ -163,13 +163,13 @@ def risk_coverage(outcomes: Sequence[Rated]) -> list[RiskPoint]:
 
 def reliability(outcomes: Sequence[Rated]) -> list[ConfidenceBin]:
     """Return the bins of confidence that have answers, lowest first."""
-    places = [min(int(o.confidence * _BINS), _BINS - 1) for o in outcomes]
+    bin_of = [min(int(o.confidence * _BINS), _BINS - 1) for o in outcomes]
     bins = []
-    for place in sorted(set(places)):
-        inside = [o for o, where in zip(outcomes, places, strict=True) if where == place]
+    for bin_index in sorted(set(bin_of)):
+        inside = [o for o, where in zip(outcomes, bin_of, strict=True) if where == bin_index]
         mean = float(np.mean([o.confidence for o in inside]))
         right = Share.of([o.right for o in inside])
-        bins.append(ConfidenceBin(place / _BINS, (place + 1) / _BINS, mean, right))
+        bins.append(ConfidenceBin(bin_index / _BINS, (bin_index + 1) / _BINS, mean, right))
     return bins
 
 

@@ -298,11 +298,13 @@ def read_lab_report(path: Path) -> LabReport:
 
 
 def _figures(system: LabSystem, answers: Sequence[LabAnswer]) -> LabFigures:
-    given = [answer for answer in answers if answer.answered[system]]
+    answered = [answer for answer in answers if answer.answered[system]]
     return LabFigures(
         answered=_mean([answer.answered[system] for answer in answers], answers),
         right=_mean([answer.right(system) for answer in answers], answers),
-        right_of_answered=_mean([answer.right(system) for answer in given], given) if given else None,
+        right_of_answered=_mean([answer.right(system) for answer in answered], answered)
+        if answered
+        else None,
         signed_wrongly=_mean(
             [answer.answered[system] and not answer.right(system) for answer in answers], answers
         ),

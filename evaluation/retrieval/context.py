@@ -67,39 +67,44 @@ class Candidates:
     """The same, with every record of the true diagnosis hidden."""
 
 
-def candidates(asked: RetrievalSet) -> Iterator[Candidates]:
+def candidates(retrieval_set: RetrievalSet) -> Iterator[Candidates]:
     """Search for each question that has a site and a diagnosis, one by one. The searches take the time."""
     return (
-        _candidates(asked, question) for question in asked.questions if question.site and question.diagnosis
+        _candidates(retrieval_set, question)
+        for question in retrieval_set.questions
+        if question.site and question.diagnosis
     )
 
 
-def context_rows(asked: RetrievalSet, found: Sequence[Candidates]) -> list[ContextRow]:
+def context_rows(retrieval_set: RetrievalSet, candidates_of: Sequence[Candidates]) -> list[ContextRow]:
     """Return a row for the default, for each rule switched off, and for all rules off; empty without questions."""
     judged: dict[str, dict[str, Ranked]] = {}
-    kept: dict[str, float] = {}
-    for name, off in {**RULES_OFF, "no rule": _ALL_OFF}.items() if found else ():
+    hits: dict[str, float] = {}
+    for name, off in {**RULES_OFF, "no rule": _ALL_OFF}.items() if candidates_of else ():
         rules = ContextRules(**off)
-        chosen = {one.question.id: _evidence(one.hits, one.question, rules) for one in found}
+        evidence_of = {one.question.id: _evidence(one.hits, one.question, rules) for one in candidates_of}
         judged[name] = {
             one.question.id: _judged(
-                asked, one, chosen[one.question.id], len(_evidence(one.hidden, one.question, rules))
+                retrieval_set,
+                one,
+                evidence_of[one.question.id],
+                len(_evidence(one.hidden, one.question, rules)),
             )
-            for one in found
+            for one in candidates_of
         }
-        kept[name] = sum(map(len, chosen.values())) / len(chosen)
+        hits[name] = sum(map(len, evidence_of.values())) / len(evidence_of)
     return [
         ContextRow(
             setting=name,
             figures=figures(ranked, METRICS),
-            kept=kept[name],
+            kept=hits[name],
             gained=differences(judged[""], ranked, METRICS) if name else None,
         )
         for name, ranked in judged.items()
     ]
 
 
-def _candidates(asked: RetrievalSet, question: Question) -> Candidates:
+def _candidates(retrieval_set: RetrievalSet, question: Question) -> Candidates:
     query = Query(
         text=question.text_at_site,
         image=question.image,
@@ -107,24 +112,26 @@ def _candidates(asked: RetrievalSet, question: Question) -> Candidates:
         diagnosed=True,
         exclude=question.own,
     )
-    found = asked.base.find(query, _HIDDEN_DEPTH, usual_weights(views_of(asked))).hits
+    found = retrieval_set.base.find(query, _HIDDEN_DEPTH, usual_weights(views_of(retrieval_set))).hits
     hits = [hit for hit in found if hit.record.id != question.asks]
-    hidden = [hit for hit in hits if not _is_right(asked, question, hit)]
+    hidden = [hit for hit in hits if not _is_right(retrieval_set, question, hit)]
     return Candidates(question, hits[: SEARCH_DEPTH * MOST], hidden[: SEARCH_DEPTH * MOST])
 
 
 def _evidence(hits: Sequence[Hit], question: Question, rules: ContextRules) -> list[Hit]:
     """Return the hits that the rules keep, best fitting first."""
-    kept = {found.id for found in neighbours_of(hits, question.site, MOST, rules) if found.kept}
+    kept_hits = {matches.id for matches in neighbours_of(hits, question.site, MOST, rules) if matches.kept}
     fits = fit_of(hits, question.site)
     ordered = sorted(zip(fits, hits, strict=True), key=lambda pair: -pair[0])
-    return [hit for _, hit in ordered if hit.record.id in kept]
+    return [hit for _, hit in ordered if hit.record.id in kept_hits]
 
 
-def _judged(asked: RetrievalSet, one: Candidates, evidence: Sequence[Hit], wrong_hidden: int) -> Ranked:
-    right = [_is_right(asked, one.question, hit) for hit in evidence]
+def _judged(
+    retrieval_set: RetrievalSet, one: Candidates, evidence: Sequence[Hit], wrong_hidden: int
+) -> Ranked:
+    right = [_is_right(retrieval_set, one.question, hit) for hit in evidence]
     parts = Counter(
-        asked.members[hit.record.id].diagnosis for hit in evidence
+        retrieval_set.members[hit.record.id].diagnosis for hit in evidence
     )  # ordered by their best record
     largest = parts.most_common(1)
     return Ranked(
@@ -138,5 +145,5 @@ def _judged(asked: RetrievalSet, one: Candidates, evidence: Sequence[Hit], wrong
     )
 
 
-def _is_right(asked: RetrievalSet, question: Question, hit: Hit) -> bool:
-    return asked.members[hit.record.id].diagnosis == question.diagnosis
+def _is_right(retrieval_set: RetrievalSet, question: Question, hit: Hit) -> bool:
+    return retrieval_set.members[hit.record.id].diagnosis == question.diagnosis

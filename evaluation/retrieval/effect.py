@@ -142,9 +142,9 @@ def setups(
     for name, knowledge in (("starter", None), ("tiles", base)):
         for rule, rules in (RULES_OFF if each_rule else {"": {}}).items():
             policy = usual.model_copy(update={"context": ContextRules(**rules)})
-            place = home / f"{name}-{rule.replace(' ', '-') or 'usual'}"
+            folder = home / f"{name}-{rule.replace(' ', '-') or 'usual'}"
             setup = f"{name}, {rule}" if rule else name
-            yield setup, DiagnosticAgent.load(engine, knowledge, policy=policy, home=place)
+            yield setup, DiagnosticAgent.load(engine, knowledge, policy=policy, home=folder)
 
 
 def measure_effect(
@@ -183,16 +183,16 @@ def _diagnosed(agent: DiagnosticAgent, sample: Sample, clip: Path, journal: Path
 
 
 def _outcome(setup: str, sample: Sample, report: CaseReport) -> EffectOutcome:
-    kept = [case.diagnosis for case in report.similar_cases if case.kept]
+    kept_cases = [case.diagnosis for case in report.similar_cases if case.kept]
     return EffectOutcome(
         setup=setup,
         path=sample.path.name,
         truth=sample.diagnosis,
         blind=report.blind_diagnosis,
         final=report.diagnosis,
-        kept=len(kept),
+        kept=len(kept_cases),
         kept_right=sum(
-            normalised_label(diagnosis) == normalised_label(sample.diagnosis) for diagnosis in kept
+            normalised_label(diagnosis) == normalised_label(sample.diagnosis) for diagnosis in kept_cases
         ),
         confidence=report.confidence,
         abstained=report.abstained,

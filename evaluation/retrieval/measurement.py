@@ -91,7 +91,7 @@ class RetrievalSet:
     @cached_property
     def places(self) -> dict[str, int]:
         """Id → index in that order."""
-        return {name: place for place, name in enumerate(self.names)}
+        return {name: index for index, name in enumerate(self.names)}
 
 
 @dataclass(frozen=True)
@@ -172,48 +172,58 @@ class RetrievalSummary:
 
 
 def evaluate_retrieval(
-    asked: RetrievalSet, fit: Fit | None = None
+    retrieval_set: RetrievalSet, fit: Fit | None = None
 ) -> Iterator[tuple[Row, dict[str, Ranked]]]:
     """Return each row with the values of its questions, one by one.
 
     Raises:
         InputError: There is no question.
     """
-    if not asked.questions:
-        raise InputError(f"No question of {asked.name} is on this side of the split. Use more of the data.")
+    if not retrieval_set.questions:
+        raise InputError(
+            f"No question of {retrieval_set.name} is on this side of the split. Use more of the data."
+        )
     for way in WAYS:
-        for system, weights in systems(asked, fit).items():
+        for system, weights in systems(retrieval_set, fit).items():
             rankings = {
-                question.id: names_found(asked, question, weights, way) for question in _ways(asked, way)
+                question.id: names_found(retrieval_set, question, weights, way)
+                for question in _ways(retrieval_set, way)
             }
             for relevance in _relevances(way):
-                ranked = _judged(asked, rankings, way, relevance)
+                ranked = _judged(retrieval_set, rankings, way, relevance)
                 if ranked:
                     yield (
-                        Row(system, weights, way, relevance, figures(ranked), _by_diagnosis(asked, ranked)),
+                        Row(
+                            system,
+                            weights,
+                            way,
+                            relevance,
+                            figures(ranked),
+                            _by_diagnosis(retrieval_set, ranked),
+                        ),
                         ranked,
                     )
 
 
 def summarise_retrieval(
-    asked: RetrievalSet, rows: Sequence[tuple[Row, dict[str, Ranked]]], fit: Fit | None = None
+    retrieval_set: RetrievalSet, rows: Sequence[tuple[Row, dict[str, Ranked]]], fit: Fit | None = None
 ) -> RetrievalSummary:
     """Return the figures with their differences: the fusion less every other system, the fitted one less the fusion."""
     return RetrievalSummary(
-        name=asked.name,
-        knowledge=asked.base.info(),
-        questions=len(asked.questions),
-        clusters=len({question.cluster for question in asked.questions}),
+        name=retrieval_set.name,
+        knowledge=retrieval_set.base.info(),
+        questions=len(retrieval_set.questions),
+        clusters=len({question.cluster for question in retrieval_set.questions}),
         rows=[row for row, _ in rows],
         differences=list(_differences(rows)),
-        leak=leak(asked),
+        leak=leak(retrieval_set),
         fit=fit,
     )
 
 
-def systems(asked: RetrievalSet, fit: Fit | None = None) -> dict[str, ViewWeights]:
+def systems(retrieval_set: RetrievalSet, fit: Fit | None = None) -> dict[str, ViewWeights]:
     """Return the compared systems: each view, the default fusion, the fusion without each view, and the fitted one."""
-    views = views_of(asked)
+    views = views_of(retrieval_set)
     compared = {"+".join(some): usual_weights(some) for some in _parts(views)}
     compared[FUSED] = usual_weights(views)
     if fit:
@@ -227,13 +237,15 @@ def usual_weights(views: Sequence[View]) -> ViewWeights:
     return _weights(usual if any(usual.values()) else dict.fromkeys(views, 1.0))
 
 
-def views_of(asked: RetrievalSet) -> list[View]:
+def views_of(retrieval_set: RetrievalSet) -> list[View]:
     """Return the views in which the questions can be asked."""
-    images = asked.base.image_encoder is not None and all(q.image is not None for q in asked.questions)
+    images = retrieval_set.base.image_encoder is not None and all(
+        q.image is not None for q in retrieval_set.questions
+    )
     return [view for view in VIEWS if view != "image" or images]
 
 
-def names_found(asked: RetrievalSet, question: Question, weights: ViewWeights, way: Way) -> list[str]:
+def names_found(retrieval_set: RetrievalSet, question: Question, weights: ViewWeights, way: Way) -> list[str]:
     """Return the ids of the first ten records, best first."""
     query = Query(
         text=question.text_at_site if way.site_given else question.text,
@@ -241,12 +253,12 @@ def names_found(asked: RetrievalSet, question: Question, weights: ViewWeights, w
         site=question.site if way.site_given else None,
         exclude=question.own if way.excluded else (),
     )
-    return _others_found(asked, question, query, weights)
+    return _others_found(retrieval_set, question, query, weights)
 
 
-def fit_weights(asked: RetrievalSet) -> Iterator[tuple[ViewWeights, float, float]]:
+def fit_weights(retrieval_set: RetrievalSet) -> Iterator[tuple[ViewWeights, float, float]]:
     """Return (weights, nDCG@10 by diagnosis without the site, the same with it) for a small grid of weights."""
-    views = views_of(asked)
+    views = views_of(retrieval_set)
     seen: set[tuple[float, ...]] = set()
     for values in product(*(_TRIED[view] for view in views)):
         largest = max(values)
@@ -254,7 +266,7 @@ def fit_weights(asked: RetrievalSet) -> Iterator[tuple[ViewWeights, float, float
         if scaled and scaled not in seen:  # weights that are multiples of each other give the same ranks
             seen.add(scaled)
             weights = _weights(dict(zip(views, values, strict=True)))
-            without, given = (_mean_ndcg(asked, weights, way) for way in WAYS[:2])
+            without, given = (_mean_ndcg(retrieval_set, weights, way) for way in WAYS[:2])
             yield weights, without, given
 
 
@@ -266,52 +278,54 @@ def chosen_weights(grid: Iterable[tuple[ViewWeights, float, float]], questions: 
     return Fit(grid=ordered, chosen=ordered[0][0], questions=questions)
 
 
-def leak(asked: RetrievalSet) -> Leak:
+def leak(retrieval_set: RetrievalSet) -> Leak:
     """Return how often a question's own records are among the first ten, by what is excluded."""
-    weights = usual_weights(views_of(asked))
-    framed = all(question.fingerprints is not None for question in asked.questions)
+    weights = usual_weights(views_of(retrieval_set))
+    framed = all(question.fingerprints is not None for question in retrieval_set.questions)
     return Leak(
-        without=_own_found(asked, weights, by_name=False, by_frame=False),
-        by_frames=_own_found(asked, weights, by_name=False, by_frame=True) if framed else None,
-        by_names=_own_found(asked, weights, by_name=True, by_frame=False),
+        without=_own_found(retrieval_set, weights, by_name=False, by_frame=False),
+        by_frames=_own_found(retrieval_set, weights, by_name=False, by_frame=True) if framed else None,
+        by_names=_own_found(retrieval_set, weights, by_name=True, by_frame=False),
     )
 
 
-def _own_found(asked: RetrievalSet, weights: ViewWeights, *, by_name: bool, by_frame: bool) -> Share:
-    found = []
-    for question in asked.questions:
+def _own_found(retrieval_set: RetrievalSet, weights: ViewWeights, *, by_name: bool, by_frame: bool) -> Share:
+    ids = []
+    for question in retrieval_set.questions:
         query = Query(
             text=question.text,
             image=question.image,
             fingerprints=question.fingerprints if by_frame else None,
             exclude=question.own if by_name else (),
         )
-        names = _others_found(asked, question, query, weights)
-        found.append(any(asked.members[name].cluster == question.cluster for name in names))
-    return Share.of(found)
+        names = _others_found(retrieval_set, question, query, weights)
+        ids.append(any(retrieval_set.members[name].cluster == question.cluster for name in names))
+    return Share.of(ids)
 
 
-def _others_found(asked: RetrievalSet, question: Question, query: Query, weights: ViewWeights) -> list[str]:
+def _others_found(
+    retrieval_set: RetrievalSet, question: Question, query: Query, weights: ViewWeights
+) -> list[str]:
     """Return the ids of the first ten records without the question's own: the same as ``KnowledgeBase.find``, view by view.
 
     The same questions are asked with many weights, so the hits of each view are cached.
     """
     rankings = {
-        view: [(asked.places[name], 0.0) for name in _found_by(asked, question, query, view)]
-        for view in views_of(asked)
+        view: [(retrieval_set.places[name], 0.0) for name in _found_by(retrieval_set, question, query, view)]
+        for view in views_of(retrieval_set)
         if weights.of(view)
     }
-    names = [asked.names[place] for place, _ in fuse_rankings(rankings, weights)]
+    names = [retrieval_set.names[key] for key, _ in fuse_rankings(rankings, weights)]
     return [name for name in names[: DEPTH + (question.asks is not None)] if name != question.asks][:DEPTH]
 
 
-def _found_by(asked: RetrievalSet, question: Question, query: Query, view: View) -> list[str]:
+def _found_by(retrieval_set: RetrievalSet, question: Question, query: Query, view: View) -> list[str]:
     """Return the ids that one view finds, as deep as the fusion looks."""
     key = (question.id, query.text, query.site, query.exclude, query.fingerprints is not None, view)
-    if key not in asked.known:
-        hits = asked.base.find(query, VIEW_DEPTH, _weights({view: 1.0})).hits
-        asked.known[key] = [hit.record.id for hit in hits][:VIEW_DEPTH]
-    return asked.known[key]
+    if key not in retrieval_set.known:
+        hits = retrieval_set.base.find(query, VIEW_DEPTH, _weights({view: 1.0})).hits
+        retrieval_set.known[key] = [hit.record.id for hit in hits][:VIEW_DEPTH]
+    return retrieval_set.known[key]
 
 
 def _weights(values: Mapping[View, float]) -> ViewWeights:
@@ -325,9 +339,9 @@ def _parts(views: Sequence[View]) -> Iterator[tuple[View, ...]]:
         yield from combinations(views, count)
 
 
-def _ways(asked: RetrievalSet, way: Way) -> list[Question]:
+def _ways(retrieval_set: RetrievalSet, way: Way) -> list[Question]:
     """Return the questions that can be asked in this way: with the site, only those that have one."""
-    return [question for question in asked.questions if question.site or not way.site_given]
+    return [question for question in retrieval_set.questions if question.site or not way.site_given]
 
 
 def _relevances(way: Way) -> tuple[Relevance, ...]:
@@ -336,7 +350,7 @@ def _relevances(way: Way) -> tuple[Relevance, ...]:
 
 
 def _judged(
-    asked: RetrievalSet, rankings: dict[str, list[str]], way: Way, relevance: Relevance
+    retrieval_set: RetrievalSet, rankings: dict[str, list[str]], way: Way, relevance: Relevance
 ) -> dict[str, Ranked]:
     """Return the values of questions that can be answered both rightly and wrongly.
 
@@ -344,7 +358,7 @@ def _judged(
     """
     by_key: dict[str, list[str]] = defaultdict(list)
     rivals: dict[str | None, set[str]] = defaultdict(set)
-    for name, member in asked.members.items():
+    for name, member in retrieval_set.members.items():
         by_key[_key(member, way, relevance)].append(name)
         rivals[member.site].add(member.diagnosis)
     by_key.pop("", None)
@@ -353,12 +367,12 @@ def _judged(
             name
             for name in by_key.get(_key(question, way, relevance), [])
             if name != question.asks
-            and not (way.excluded and asked.members[name].cluster == question.cluster)
+            and not (way.excluded and retrieval_set.members[name].cluster == question.cluster)
         ]
-        for question in asked.questions
+        for question in retrieval_set.questions
         if question.id in rankings and not (way.site_given and len(rivals[question.site]) < 2)
     }
-    clusters = {question.id: question.cluster for question in asked.questions}
+    clusters = {question.id: question.cluster for question in retrieval_set.questions}
     return judged({name: rankings[name] for name in relevant}, relevant, clusters)
 
 
@@ -369,15 +383,18 @@ def _key(one: Member | Question, way: Way, relevance: Relevance) -> str:
     return f"{one.site}: {one.diagnosis}" if way.site_given and one.diagnosis else one.diagnosis
 
 
-def _mean_ndcg(asked: RetrievalSet, weights: ViewWeights, way: Way) -> float:
-    rankings = {question.id: names_found(asked, question, weights, way) for question in _ways(asked, way)}
-    ranked = _judged(asked, rankings, way, "diagnosis")
+def _mean_ndcg(retrieval_set: RetrievalSet, weights: ViewWeights, way: Way) -> float:
+    rankings = {
+        question.id: names_found(retrieval_set, question, weights, way)
+        for question in _ways(retrieval_set, way)
+    }
+    ranked = _judged(retrieval_set, rankings, way, "diagnosis")
     return float(np.mean([one.values[_CHOSEN_BY] for one in ranked.values()])) if ranked else 0.0
 
 
-def _by_diagnosis(asked: RetrievalSet, ranked: dict[str, Ranked]) -> dict[str, float]:
+def _by_diagnosis(retrieval_set: RetrievalSet, ranked: dict[str, Ranked]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
-    for question in asked.questions:
+    for question in retrieval_set.questions:
         if question.id in ranked:
             values.setdefault(question.diagnosis, []).append(ranked[question.id].values[_CHOSEN_BY])
     return {diagnosis: float(np.mean(of_it)) for diagnosis, of_it in sorted(values.items())}

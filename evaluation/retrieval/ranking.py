@@ -55,22 +55,22 @@ def judged(
     require("pytrec_eval", "pytrec-eval-terrier", "benchmark", "An evaluation of retrieval")
     from pytrec_eval import RelevanceEvaluator
 
-    asked = {question: list(ids)[:DEPTH] for question, ids in rankings.items() if relevant.get(question)}
-    if not asked:
+    answerable = {question: list(ids)[:DEPTH] for question, ids in rankings.items() if relevant.get(question)}
+    if not answerable:
         return {}
     evaluator = RelevanceEvaluator(
-        {question: dict.fromkeys(relevant[question], 1) for question in asked},
+        {question: dict.fromkeys(relevant[question], 1) for question in answerable},
         {f"P.{_CUT_LIST}", f"success.{_CUT_LIST}", "recip_rank", "ndcg_cut.10"},
     )
     runs = {
-        question: {name: float(DEPTH - place) for place, name in enumerate(ids)}
-        for question, ids in asked.items()
+        question: {name: float(DEPTH - rank) for rank, name in enumerate(ids)}
+        for question, ids in answerable.items()
         if ids
     }
-    found = evaluator.evaluate(runs)
+    measures = evaluator.evaluate(runs)
     return {
-        question: Ranked(clusters[question], _values(found.get(question, {}), len(relevant[question])))
-        for question in asked
+        question: Ranked(clusters[question], _values(measures.get(question, {}), len(relevant[question])))
+        for question in answerable
     }
 
 
@@ -101,13 +101,13 @@ def differences(
 _CUT_LIST = ",".join(map(str, CUTS))
 
 
-def _values(found: Mapping[str, float], relevant: int) -> dict[str, float]:
+def _values(measures: Mapping[str, float], relevant: int) -> dict[str, float]:
     """Return trec_eval's values under our names; all 0 for an empty list, which trec_eval leaves out."""
-    recall = {f"recall@{cut}": found.get(f"P_{cut}", 0.0) * cut / min(cut, relevant) for cut in CUTS}
-    success = {f"success@{cut}": found.get(f"success_{cut}", 0.0) for cut in CUTS}
+    recall = {f"recall@{cut}": measures.get(f"P_{cut}", 0.0) * cut / min(cut, relevant) for cut in CUTS}
+    success = {f"success@{cut}": measures.get(f"success_{cut}", 0.0) for cut in CUTS}
     return {
         **recall,
         **success,
-        "mrr@10": found.get("recip_rank", 0.0),
-        "ndcg@10": found.get("ndcg_cut_10", 0.0),
+        "mrr@10": measures.get("recip_rank", 0.0),
+        "ndcg@10": measures.get("ndcg_cut_10", 0.0),
     }

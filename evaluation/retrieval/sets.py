@@ -171,14 +171,14 @@ def tile_record(sample: Sample, data: Path) -> InstructionRecord:
 
 
 def tiles_set(
-    tiles: Tiles, base: KnowledgeBase, samples: Sequence[Sample], seen: Iterable[SeenClip]
+    tiles: Tiles, base: KnowledgeBase, samples: Sequence[Sample], clips: Iterable[SeenClip]
 ) -> RetrievalSet:
     """Return questions about the clips of these tiles to the knowledge base of all tiles."""
     members = {
         sample.path.relative_to(tiles.data).as_posix(): Member(sample.diagnosis, sample.site, sample.group)
         for sample in tiles.samples
     }
-    questions = [_question_of(sample, clip) for sample, clip in zip(samples, seen, strict=True)]
+    questions = [_question_of(sample, clip) for sample, clip in zip(samples, clips, strict=True)]
     return RetrievalSet("tiles", base, members, questions)
 
 
@@ -203,12 +203,12 @@ def wsi_set(base: KnowledgeBase, side: HeldOutSide, per_class: int, words: int =
     searched, but are neither questions nor relevant.
     """
     members = {record.id: Member(_project(record), record.site, _patient(record)) for record in base}
-    asked: dict[str, list[Question]] = defaultdict(list)
+    by_project: dict[str, list[Question]] = defaultdict(list)
     for record in sorted(base, key=lambda record: hashlib.sha256(record.id.encode()).digest()):
         member = members[record.id]
         long_enough = len(record.description.split()) >= max(words, 1)
         if member.diagnosis and long_enough and _side(member.cluster) == side:
-            asked[member.diagnosis].append(
+            by_project[member.diagnosis].append(
                 Question(
                     id=record.id,
                     cluster=member.cluster,
@@ -220,7 +220,7 @@ def wsi_set(base: KnowledgeBase, side: HeldOutSide, per_class: int, words: int =
                     asks=record.id,
                 )
             )
-    questions = [question for of_project in asked.values() for question in of_project[:per_class]]
+    questions = [question for of_project in by_project.values() for question in of_project[:per_class]]
     return RetrievalSet("wsi", base, members, questions)
 
 

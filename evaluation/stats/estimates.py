@@ -63,9 +63,9 @@ class Estimate:
 
         if not len(values):
             raise InputError("No question can be evaluated. Use more of the data.")
-        _, places = np.unique(np.asarray(clusters), return_inverse=True)
-        totals = np.bincount(places, weights=np.asarray(values, float))
-        counts = np.bincount(places).astype(float)
+        _, cluster_of = np.unique(np.asarray(clusters), return_inverse=True)
+        totals = np.bincount(cluster_of, weights=np.asarray(values, float))
+        counts = np.bincount(cluster_of).astype(float)
         mean = float(np.mean(values))
         if len(totals) < 2:
             return cls(mean, least, 1.0, len(values), len(totals))
@@ -77,7 +77,7 @@ class Estimate:
             interval = binomtest(share, len(totals)).proportion_ci(method="wilson")
             low, high = (least + (1.0 - least) * float(end) for end in (interval.low, interval.high))
             return cls(mean, low, high, len(values), len(totals))
-        drawn = bootstrap(
+        interval_of_draws = bootstrap(
             (totals, counts),
             _ratio,
             paired=True,
@@ -86,7 +86,9 @@ class Estimate:
             method="percentile",
             rng=np.random.default_rng(_SEED),
         ).confidence_interval
-        return cls(mean, float(drawn.low), float(drawn.high), len(values), len(totals))
+        return cls(
+            mean, float(interval_of_draws.low), float(interval_of_draws.high), len(values), len(totals)
+        )
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
@@ -116,16 +118,16 @@ def equal_coverage(
     count = int(answered.sum())
     if not count:
         return None
-    chosen = np.zeros(len(answered), bool)
-    chosen[np.argsort(-other_confidence, kind="stable")[:count]] = True
-    gains = (answered & right).astype(float) - (chosen & other_right)
-    names, places = np.unique(clusters, return_inverse=True)
-    totals, counts = (np.bincount(places, weights=part) for part in (gains, answered.astype(float)))
+    selected = np.zeros(len(answered), bool)
+    selected[np.argsort(-other_confidence, kind="stable")[:count]] = True
+    gains = (answered & right).astype(float) - (selected & other_right)
+    names, cluster_of = np.unique(clusters, return_inverse=True)
+    totals, counts = (np.bincount(cluster_of, weights=part) for part in (gains, answered.astype(float)))
     value = float(totals.sum() / counts.sum())
-    drawn = np.random.default_rng(_SEED).multinomial(len(names), [1 / len(names)] * len(names), _RESAMPLES)
-    drawn_counts = drawn @ counts
+    draws = np.random.default_rng(_SEED).multinomial(len(names), [1 / len(names)] * len(names), _RESAMPLES)
+    drawn_counts = draws @ counts
     filled = drawn_counts > 0
-    differences = (drawn @ totals)[filled] / drawn_counts[filled]
+    differences = (draws @ totals)[filled] / drawn_counts[filled]
     if len(names) < 2:
         return Estimate(value, -1.0, 1.0, len(answered), len(names))
     low, high = np.percentile(differences, [2.5, 97.5]).clip(-1, 1)

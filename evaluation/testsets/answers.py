@@ -261,16 +261,16 @@ def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
 def _together(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer]:
     """Answer several items side by side, or one after the other if memory or one question does not allow it."""
     try:
-        found = _side_by_side(engine, items)
+        answers = _side_by_side(engine, items)
     except InputError:  # one question is too long for the context; asked alone, only that one fails
-        found = None
+        answers = None
     except EngineError as error:
         if not error.retryable:
             raise
-        found = None
-    if found is None:
+        answers = None
+    if answers is None:
         _log.info("%d questions cannot be answered side by side: one after the other instead.", len(items))
-    return found or one_by_one(lambda item: _by_model(engine, item, engine.info.frames))(items)
+    return answers or one_by_one(lambda item: _by_model(engine, item, engine.info.frames))(items)
 
 
 def _side_by_side(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer] | None:
@@ -290,15 +290,15 @@ def _side_by_side(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer
                 sessions[item.id] = opened.enter_context(engine.open(clip))
             except InputError as error:
                 answers[item.id] = unanswered(item).model_copy(update={"error": str(error)})
-        seen = [item for item in items if item.id in sessions]
-        if seen:
-            opened_ones = [sessions[item.id] for item in seen]
-            found = engine.generate_together(
-                opened_ones, [item.question for item in seen], max_new_tokens=_LONGEST
+        opened_items = [item for item in items if item.id in sessions]
+        if opened_items:
+            opened_ones = [sessions[item.id] for item in opened_items]
+            generations = engine.generate_together(
+                opened_ones, [item.question for item in opened_items], max_new_tokens=_LONGEST
             )
             if any(session.notes for session in opened_ones):
                 return None
-            for item, generation in zip(seen, found, strict=True):
+            for item, generation in zip(opened_items, generations, strict=True):
                 answers[item.id] = _said(item, sessions[item.id], generation)
     share = round((time.monotonic() - begun) / len(items), 3)
     return [answers[item.id].model_copy(update={"seconds": share}) for item in items]
@@ -342,7 +342,7 @@ def _asking_cases(system: SystemName, engine: Engine, knowledge: Any) -> Ask:
 
 
 def _by_cases(tool: Any, item: Item) -> Answer:
-    found = tool.invoke(
+    retrieved = tool.invoke(
         {
             "description": "",
             "site": item.site,
@@ -351,9 +351,9 @@ def _by_cases(tool: Any, item: Item) -> Answer:
             "clip": {"video": str(item.video)},
         }
     )
-    if found.vote is None:
+    if retrieved.vote is None:
         return unanswered(item).model_copy(update={"abstained": True, "confidence": 0.0})
-    vote = found.vote
+    vote = retrieved.vote
     update = {"confidence": vote.probability or 0.0, "abstained": not vote.vouches}
     return _by_shares(item, vote.shares).model_copy(update=update)
 
@@ -396,13 +396,13 @@ def _by_agent(agent: Any, item: Item) -> Answer:
 def _known(out: Path, header: Header) -> list[Answer]:
     if not out.exists():
         return []
-    found, answers = read_answers(out)
-    if found != header:
+    known_header, answers = read_answers(out)
+    if known_header != header:
         differing = next(
-            name for name in Header.model_fields if getattr(found, name) != getattr(header, name)
+            name for name in Header.model_fields if getattr(known_header, name) != getattr(header, name)
         )
         raise InputError(
-            f"{out} holds answers of {found.system} by {found.model} to {found.set}, which is another run "
+            f"{out} holds answers of {known_header.system} by {known_header.model} to {known_header.set}, which is another run "
             f"({differing} differs). Choose another --out."
         )
     return answers

@@ -90,15 +90,15 @@ def asking_changed(changed: Sequence[Changed], ask: AskSeveral, frames: int) -> 
 
     def ask_changed(items: Sequence[Item]) -> list[Answer]:
         failed: dict[str, Answer] = {}
-        shown: list[Item] = []
+        items_shown: list[Item] = []
         with ExitStack() as written:
             for item in items:
                 try:
-                    shown.append(written.enter_context(_shown(by_id[item.id], frames)))
+                    items_shown.append(written.enter_context(_shown(by_id[item.id], frames)))
                 except InputError as error:
                     failed[item.id] = unanswered(item).model_copy(update={"error": str(error)})
-            said = {answer.id: answer for answer in ask(shown)} if shown else {}
-        return [failed.get(item.id) or said[item.id] for item in items]
+            answers = {answer.id: answer for answer in ask(items_shown)} if items_shown else {}
+        return [failed.get(item.id) or answers[item.id] for item in items]
 
     return ask_changed
 
@@ -134,16 +134,18 @@ def control_report(
     draws = Draws(first.clusters)
     measure = BY_NAME[metric]
     rows = measure.rows(first)
-    drawn = {name: draw(measure, found, rows, draws) for name, found in (("score", first), ("under", second))}
+    draws_of = {
+        name: draw(measure, tables, rows, draws) for name, tables in (("score", first), ("under", second))
+    }
     pairs = list(zip(before, under, strict=True))
     return ControlReport(
         control=control,
         system=system,
         metric=metric,
         questions=len(under),
-        score=drawn["score"].estimate(),
-        under=drawn["under"].estimate(),
-        difference=drawn["under"].minus(drawn["score"]),
+        score=draws_of["score"].estimate(),
+        under=draws_of["under"].estimate(),
+        difference=draws_of["under"].minus(draws_of["score"]),
         same_answer=_share([same_answer(one, other) for one, other in pairs], first),
         declined=_share([bool(answer.error) or answer.abstained for answer in under], first),
     )
@@ -163,18 +165,18 @@ def rivals(items: Sequence[Item]) -> np.ndarray:
     """
     names = sorted({item.diagnosis for item in items if item.diagnosis})
     apart = np.array([[not (credit(one, other) or credit(other, one)) for other in names] for one in names])
-    place = {name: number for number, name in enumerate(names)}
-    found = np.zeros((len(items), len(items)), bool)
+    site_of = {name: number for number, name in enumerate(names)}
+    is_rival = np.zeros((len(items), len(items)), bool)
     known = [number for number, item in enumerate(items) if item.diagnosis]
     if known:
-        of = [place[items[number].diagnosis or ""] for number in known]
-        found[np.ix_(known, known)] = apart[np.ix_(of, of)]
+        of = [site_of[items[number].diagnosis or ""] for number in known]
+        is_rival[np.ix_(known, known)] = apart[np.ix_(of, of)]
     for alike in ([item.cluster for item in items], [str(item.video) for item in items]):
         _, which = np.unique(alike, return_inverse=True)
-        found &= which[:, None] != which[None, :]
+        is_rival &= which[:, None] != which[None, :]
     sites, where = np.unique([item.site or "" for item in items], return_inverse=True)
     none = sites[where] == ""
-    return found & ((where[:, None] == where[None, :]) | none[:, None] | none[None, :])
+    return is_rival & ((where[:, None] == where[None, :]) | none[:, None] | none[None, :])
 
 
 @contextmanager
@@ -231,5 +233,5 @@ def _drawn(name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
 
 
-def _share(hits: Sequence[bool], found: Table) -> Estimate:
-    return Estimate.of([float(hit) for hit in hits], found.clusters.tolist())
+def _share(hits: Sequence[bool], answers: Table) -> Estimate:
+    return Estimate.of([float(hit) for hit in hits], answers.clusters.tolist())

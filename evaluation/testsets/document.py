@@ -88,14 +88,14 @@ def set_report(
     """
     measured = _measured(said, encode)
     controlled = controlled or ControlResults()
-    shown = {name for one in measured.values() for name in one.drawn}
+    systems = {name for one in measured.values() for name in one.drawn}
     return SetReport(
         set=facts,
         model=info.name,
         weights_sha256=info.weights_sha256,
         version=version("videopath-agent"),
         created=now(),
-        metrics=[measure.facts for measure in MEASURES if measure.facts.name in shown],
+        metrics=[measure.facts for measure in MEASURES if measure.facts.name in systems],
         systems=[_system(system, one, judge) for system, one in measured.items()],
         comparisons=[
             _comparison(first, second, measured, judge) for first, second in combinations(measured, 2)
@@ -145,7 +145,7 @@ def _system(system: SystemName, one: _Measured, judge: Judge | None) -> SystemRe
         answers=len(answers),
         failed=sum(bool(answer.error) for answer in answers),
         confidence=CONFIDENCE[system] if sure else "",
-        figures={name: drawn.estimate() for name, drawn in one.drawn.items()},
+        figures={name: draws.estimate() for name, draws in one.drawn.items()},
         by_class=_by_class(found, spelt),
         confusion=_confusion(found, spelt),
         attributes=_attributes(answers),
@@ -175,8 +175,8 @@ def _comparison(
         system=system,
         less=less,
         figures={
-            name: drawn.minus(second.drawn[name])
-            for name, drawn in first.drawn.items()
+            name: draws.minus(second.drawn[name])
+            for name, draws in first.drawn.items()
             if name in second.drawn
         },
         judged=judge.difference(first.said.judgements, second.said.judgements) if judge else {},
@@ -185,22 +185,28 @@ def _comparison(
     )
 
 
-def _by_class(found: Table, spelt: Mapping[str, str]) -> dict[str, Share]:
+def _by_class(answers: Table, spelt: Mapping[str, str]) -> dict[str, Share]:
     hits: dict[str, list[bool]] = defaultdict(list)
-    for truth, right in zip(found.truth.tolist(), found["right"].tolist(), strict=True):
+    for truth, right in zip(answers.truth.tolist(), answers["right"].tolist(), strict=True):
         if truth:
             hits[truth].append(right == 1)
     return {spelt.get(truth, truth): Share.of(hits[truth]) for truth in sorted(hits)}
 
 
-def _confusion(found: Table, spelt: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    truths = set(found.truth.tolist())
+def _confusion(answers: Table, spelt: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    truths = set(answers.truth.tolist())
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for truth, said in sorted(zip(found.truth.tolist(), found.said.tolist(), strict=True)):
+    for truth, answered_label in sorted(zip(answers.truth.tolist(), answers.said.tolist(), strict=True)):
         if truth:
-            known = said in truths or entity_of(said) is not None
-            shown = NOTHING if said in ("", NOTHING) else spelt.get(said, said) if known else OTHER
-            counts[spelt.get(truth, truth)][shown] += 1
+            known = answered_label in truths or entity_of(answered_label) is not None
+            labels = (
+                NOTHING
+                if answered_label in ("", NOTHING)
+                else spelt.get(answered_label, answered_label)
+                if known
+                else OTHER
+            )
+            counts[spelt.get(truth, truth)][labels] += 1
     return {truth: dict(row) for truth, row in counts.items()}
 
 

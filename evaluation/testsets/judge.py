@@ -152,18 +152,18 @@ class Judge:
         Raises:
             EngineError: The server does not know the model, or rejects the key.
         """
-        kept = _kept(out)
-        known = {one.asked_sha256: one for one in kept if self._is_by_me(one) and not one.error}
+        stored = _kept(out)
+        known = {one.asked_sha256: one for one in stored if self._is_by_me(one) and not one.error}
         missing = []
         for answer in answers:
-            found = known.get(self._asked_sha256(answer))
-            if found is None:
+            judgement = known.get(self._asked_sha256(answer))
+            if judgement is None:
                 missing.append(answer)
             else:  # two questions may be equal word for word; they share a judgement
-                yield found.model_copy(update={"id": answer.id, "cluster": answer.cluster})
+                yield judgement.model_copy(update={"id": answer.id, "cluster": answer.cluster})
         file = JsonLines(out) if out else None
         if file:
-            file.replace(f"{one.model_dump_json()}\n".encode() for one in kept)
+            file.replace(f"{one.model_dump_json()}\n".encode() for one in stored)
         yield from self._asked(missing, file)
 
     def _asked(self, answers: Sequence[Answer], file: JsonLines | None) -> Iterator[Judgement]:
@@ -276,9 +276,9 @@ class Judge:
                 raise _Failed(f"the server's reply does not follow the protocol: {body[:_SHOWN]!r}")
             if self.parser == "published":
                 return published_score(replies[-1])
-            found = strict_score(replies[-1])
-            if found is not None:
-                return found
+            score = strict_score(replies[-1])
+            if score is not None:
+                return score
         raise _Failed(f"none of {self.tries} replies has a score from 0 to {HIGHEST}")
 
     def _reply(self, client: OpenAI, aspect: Aspect, answer: Answer) -> str:
@@ -324,9 +324,13 @@ def _columns(whole: Sequence[Judgement]) -> dict[str, list[float]]:
 
 def _estimate(values: Sequence[float], clusters: Sequence[str], name: str, least: float = 0.0) -> Estimate:
     scale = 100 if name == NORM_AVERAGE else HIGHEST
-    found = Estimate.of([value / scale for value in values], clusters, least)
+    estimate = Estimate.of([value / scale for value in values], clusters, least)
     return Estimate(
-        found.value * scale, found.low * scale, found.high * scale, found.questions, found.clusters
+        estimate.value * scale,
+        estimate.low * scale,
+        estimate.high * scale,
+        estimate.questions,
+        estimate.clusters,
     )
 
 

@@ -34,10 +34,10 @@ class Draws:
 
     def __init__(self, clusters: np.ndarray, resamples: int = RESAMPLES) -> None:
         names, self._places = np.unique(clusters, return_inverse=True)
-        drawn = np.random.default_rng(_SEED).multinomial(
+        counts = np.random.default_rng(_SEED).multinomial(
             len(names), [1 / len(names)] * len(names), size=resamples
         )
-        self._counts = np.concatenate([np.ones((1, len(names)), drawn.dtype), drawn])
+        self._counts = np.concatenate([np.ones((1, len(names)), counts.dtype), counts])
 
     def values(self, statistic: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
         """Compute a statistic (weights [b, n] → [b]) on the rows, then on every draw.
@@ -45,11 +45,14 @@ class Draws:
         Returns:
             float [1 + resamples]; NaN for a draw that holds none of the rows.
         """
-        places = self._places[rows]
-        parts = -(-len(self._counts) * max(len(places), 1) // _AT_ONCE)
+        cluster_of_rows = self._places[rows]
+        parts = -(-len(self._counts) * max(len(cluster_of_rows), 1) // _AT_ONCE)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.concatenate(
-                [statistic(part[:, places].astype(float)) for part in np.array_split(self._counts, parts)]
+                [
+                    statistic(part[:, cluster_of_rows].astype(float))
+                    for part in np.array_split(self._counts, parts)
+                ]
             )
 
 
@@ -73,8 +76,8 @@ class MetricDraws:
 
     def estimate(self) -> Estimate:
         """Return the value with its interval; with one cluster, the whole range."""
-        most = self.facts.most if self.facts.most is not None else float(self.values[0])
-        return _estimate(self.values, self.facts.least, most, self.questions, self.clusters)
+        upper = self.facts.most if self.facts.most is not None else float(self.values[0])
+        return _estimate(self.values, self.facts.least, upper, self.questions, self.clusters)
 
     def minus(self, other: MetricDraws) -> Estimate:
         """Return the difference from the same metric of another system with the same draws."""
@@ -85,19 +88,19 @@ class MetricDraws:
         return _estimate(self.values - other.values, -span, span, questions, clusters)
 
 
-def draw_all(found: Table, draws: Draws) -> dict[str, MetricDraws]:
+def draw_all(answers: Table, draws: Draws) -> dict[str, MetricDraws]:
     """Compute every metric that applies to a system's answers."""
-    drawn = {}
+    draws_of = {}
     for measure in MEASURES:
-        rows = measure.rows(found)
+        rows = measure.rows(answers)
         if rows.any():
-            drawn[measure.facts.name] = draw(measure, found, rows, draws)
-    return drawn
+            draws_of[measure.facts.name] = draw(measure, answers, rows, draws)
+    return draws_of
 
 
-def draw(measure: Measure, found: Table, rows: np.ndarray, draws: Draws) -> MetricDraws:
+def draw(measure: Measure, answers: Table, rows: np.ndarray, draws: Draws) -> MetricDraws:
     """Compute one metric over the rows of a mask."""
-    part = found.take(rows)
+    part = answers.take(rows)
     values = draws.values(partial(measure.value, part), rows)
     return MetricDraws(measure.facts, values, len(part.ids), len(set(part.clusters.tolist())))
 
@@ -118,25 +121,25 @@ def mcnemar_of(one: np.ndarray, other: np.ndarray) -> McNemar:
     return McNemar(only_first=only_first, only_second=only_second, p=p)
 
 
-def mean(column: str, found: Table, weights: np.ndarray) -> np.ndarray:
+def mean(column: str, answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the mean of a column."""
-    return weights @ found[column] / weights.sum(axis=1)
+    return weights @ answers[column] / weights.sum(axis=1)
 
 
-def macro_f1(found: Table, weights: np.ndarray) -> np.ndarray:
+def macro_f1(answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the mean F1 of the true diagnoses in a draw. An answer outside them counts as a miss."""
     total, present = np.zeros(len(weights)), np.zeros(len(weights))
-    for name in np.unique(found.truth):
-        true, said = found.truth == name, found.said == name
-        hits, support = weights @ (true & said), weights @ true
-        total += np.where(support > 0, 2 * hits / (support + weights @ said), 0.0)
+    for name in np.unique(answers.truth):
+        true, answered_as = answers.truth == name, answers.said == name
+        hits, support = weights @ (true & answered_as), weights @ true
+        total += np.where(support > 0, 2 * hits / (support + weights @ answered_as), 0.0)
         present += support > 0
     return total / present
 
 
-def signed_wrongly(found: Table, weights: np.ndarray) -> np.ndarray:
+def signed_wrongly(answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the share of questions that were answered wrongly."""
-    return weights @ ((found["answered"] == 1) & (found["right"] == 0)) / weights.sum(axis=1)
+    return weights @ ((answers["answered"] == 1) & (answers["right"] == 0)) / weights.sum(axis=1)
 
 
 def at_equal_coverage(first: Table, second: Table) -> Estimate | None:
@@ -153,51 +156,56 @@ def at_equal_coverage(first: Table, second: Table) -> Estimate | None:
     )
 
 
-def calibration_error(found: Table, weights: np.ndarray) -> np.ndarray:
+def calibration_error(answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
-    places = np.minimum((found["confidence"] * BINS).astype(int), BINS - 1)
-    off = found["right"] - found["confidence"]
-    gaps = [np.abs(weights[:, places == place] @ off[places == place]) for place in np.unique(places)]
+    bin_of = np.minimum((answers["confidence"] * BINS).astype(int), BINS - 1)
+    off = answers["right"] - answers["confidence"]
+    gaps = [
+        np.abs(weights[:, bin_of == bin_index] @ off[bin_of == bin_index]) for bin_index in np.unique(bin_of)
+    ]
     return np.sum(gaps, axis=0) / weights.sum(axis=1)
 
 
-def brier(found: Table, weights: np.ndarray) -> np.ndarray:
+def brier(answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the mean squared difference between confidence and outcome (Brier 1950)."""
-    return weights @ np.square(found["confidence"] - found["right"]) / weights.sum(axis=1)
+    return weights @ np.square(answers["confidence"] - answers["right"]) / weights.sum(axis=1)
 
 
-def risk_area(found: Table, weights: np.ndarray) -> np.ndarray:
+def risk_area(answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the area under risk–coverage (Geifman and El-Yaniv, NeurIPS 2017), by trapezoids between distinct confidences."""
-    given, wrong = _curve(found, weights)
-    risk = wrong / given
-    first = np.argmax(given > 0, axis=1)  # nothing comes before it: no width, any height
+    answered_count, wrong = _curve(answers, weights)
+    risk = wrong / answered_count
+    first = np.argmax(answered_count > 0, axis=1)  # nothing comes before it: no width, any height
     begun = np.take_along_axis(risk, first[:, None], axis=1)
-    risk = np.concatenate([begun, np.where(given > 0, risk, begun)], axis=1)
-    coverage = np.concatenate([np.zeros_like(begun), given], axis=1) / given[:, -1:]
+    risk = np.concatenate([begun, np.where(answered_count > 0, risk, begun)], axis=1)
+    coverage = np.concatenate([np.zeros_like(begun), answered_count], axis=1) / answered_count[:, -1:]
     return np.trapezoid(risk, coverage, axis=1)
 
 
-def error_at_coverage(found: Table, weights: np.ndarray) -> np.ndarray:
+def error_at_coverage(answers: Table, weights: np.ndarray) -> np.ndarray:
     """Return the share of wrong answers among the 70% most confident ones. Ties at the limit count in part."""
-    given, wrong = _curve(found, weights)
-    wanted = COVERAGE * given[:, -1:]
-    at = np.argmax(given >= wanted, axis=1)[:, None]
-    above, before = np.take_along_axis(given, at, axis=1), np.take_along_axis(_shifted(given), at, axis=1)
+    answered_count, wrong = _curve(answers, weights)
+    target = COVERAGE * answered_count[:, -1:]
+    at = np.argmax(answered_count >= target, axis=1)[:, None]
+    above, before = (
+        np.take_along_axis(answered_count, at, axis=1),
+        np.take_along_axis(_shifted(answered_count), at, axis=1),
+    )
     errors, errors_before = (
         np.take_along_axis(wrong, at, axis=1),
         np.take_along_axis(_shifted(wrong), at, axis=1),
     )
-    part = (wanted - before) / (above - before)
-    return ((errors_before + part * (errors - errors_before)) / wanted)[:, 0]
+    part = (target - before) / (above - before)
+    return ((errors_before + part * (errors - errors_before)) / target)[:, 0]
 
 
-def _curve(found: Table, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _curve(answers: Table, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return [b, k] each: the answers given, and the wrong ones among them, down to each distinct confidence."""
-    order = np.argsort(-found["confidence"], kind="stable")
-    confidence = found["confidence"][order]
+    order = np.argsort(-answers["confidence"], kind="stable")
+    confidence = answers["confidence"][order]
     last = np.append(confidence[1:] != confidence[:-1], True)
     ordered = weights[:, order]
-    wrong = ordered * (1 - found["right"][order])
+    wrong = ordered * (1 - answers["right"][order])
     return np.cumsum(ordered, axis=1)[:, last], np.cumsum(wrong, axis=1)[:, last]
 
 
@@ -206,26 +214,26 @@ def _shifted(values: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
 
 
-def _estimate(values: np.ndarray, least: float, most: float, questions: int, clusters: int) -> Estimate:
-    value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if clusters > 1 and len(drawn) else (least, most)
+def _estimate(values: np.ndarray, lower: float, upper: float, questions: int, clusters: int) -> Estimate:
+    value, draws = float(values[0]), values[1:][np.isfinite(values[1:])]
+    low, high = np.percentile(draws, [2.5, 97.5]) if clusters > 1 and len(draws) else (lower, upper)
     return Estimate(value, float(low), float(high), questions, clusters)
 
 
 def _has(column: str) -> Rows:
-    return lambda found: np.isfinite(found[column])
+    return lambda answers: np.isfinite(answers[column])
 
 
-def _all(found: Table) -> np.ndarray:
-    return np.ones(len(found.ids), bool)
+def _all(answers: Table) -> np.ndarray:
+    return np.ones(len(answers.ids), bool)
 
 
-def _confident(found: Table) -> np.ndarray:
-    return np.isfinite(found["confidence"]) & (found.truth != "")
+def _confident(answers: Table) -> np.ndarray:
+    return np.isfinite(answers["confidence"]) & (answers.truth != "")
 
 
-def _answered(found: Table) -> np.ndarray:
-    return (found["answered"] == 1) & (found.truth != "")
+def _answered(answers: Table) -> np.ndarray:
+    return (answers["answered"] == 1) & (answers.truth != "")
 
 
 def _share(

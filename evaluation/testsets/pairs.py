@@ -99,17 +99,17 @@ def pairs_report(
 def read_pairs(path: Path, set_sha256: str, encoder_sha256: str) -> list[Pair] | None:
     """Read the stored pairs of this set for this encoder; None if there is no such file."""
     try:
-        kept = KeptPairs.model_validate_json(path.read_bytes())
+        stored = KeptPairs.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    same = (kept.set_sha256, kept.encoder_sha256) == (set_sha256, encoder_sha256)
-    return kept.pairs if same else None
+    same = (stored.set_sha256, stored.encoder_sha256) == (set_sha256, encoder_sha256)
+    return stored.pairs if same else None
 
 
 def write_pairs(path: Path, set_sha256: str, encoder_sha256: str, pairs: Sequence[Pair]) -> None:
     """Store the pairs of a set."""
-    kept = KeptPairs(set_sha256=set_sha256, encoder_sha256=encoder_sha256, pairs=list(pairs))
-    write_text(path, kept.model_dump_json(indent=1) + "\n")
+    stored = KeptPairs(set_sha256=set_sha256, encoder_sha256=encoder_sha256, pairs=list(pairs))
+    write_text(path, stored.model_dump_json(indent=1) + "\n")
 
 
 def _guessed(items: Sequence[Item]) -> dict[str, float]:

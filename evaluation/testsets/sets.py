@@ -80,33 +80,33 @@ def _whole(entry: JsonEntry) -> Any:
 
 
 def _item(number: int, entry: Any, path: Path, media: Path) -> Item:
-    place = f"Question {number} of {path.name}"
+    origin = f"Question {number} of {path.name}"
     if not isinstance(entry, Mapping):
-        raise InputError(f"{place} is not a JSON object.")
-    said = entry.get("conversations") or [{}, {}]
+        raise InputError(f"{origin} is not a JSON object.")
+    turns = entry.get("conversations") or [{}, {}]
     try:
         question = (
-            entry["question"] if "question" in entry else said[0]["value"].replace("<image>", "").strip()
+            entry["question"] if "question" in entry else turns[0]["value"].replace("<image>", "").strip()
         )
-        reference = entry["answer"] if "answer" in entry else said[1]["value"]
+        reference = entry["answer"] if "answer" in entry else turns[1]["value"]
         name = str(entry.get("video_name") or entry["video"])
         return Item(
             id=_name(entry.get("id"), str(number)),
-            video=_video(media, name, place),
+            video=_video(media, name, origin),
             question=question,
             reference=reference,
-            site=_site(entry.get("site"), place),
+            site=_site(entry.get("site"), origin),
             diagnosis=entry.get("diagnosis") or None,
             group=_name(entry.get("group"), ""),
-            attributes=_attributes(entry.get("attributes") or {}, place),
+            attributes=_attributes(entry.get("attributes") or {}, origin),
             paraphrase=entry.get("paraphrase") or None,
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError(f"{place} lacks a question, an answer or a video_name.") from error
+        raise InputError(f"{origin} lacks a question, an answer or a video_name.") from error
     except ValidationError as error:
         wrong = error.errors()[0]
         raise InputError(
-            f"{place} is not usable: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}."
+            f"{origin} is not usable: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}."
         ) from error
 
 
@@ -115,31 +115,31 @@ def _name(value: Any, otherwise: str) -> str:
     return otherwise if value in (None, "") else str(value)
 
 
-def _video(media: Path, name: str, place: str) -> Path:
-    found = find_video(media, name)
-    if found is None:
+def _video(media: Path, name: str, origin: str) -> Path:
+    file = find_video(media, name)
+    if file is None:
         raise InputError(
-            f"{place} is about {name}, which is not in {media}. Name the videos' folder with --media."
+            f"{origin} is about {name}, which is not in {media}. Name the videos' folder with --media."
         )
-    return found
+    return file
 
 
-def _site(site: Any, place: str) -> str | None:
+def _site(site: Any, origin: str) -> str | None:
     try:
         return canonical_site(str(site)) if site else None
     except InputError as error:
-        raise InputError(f"{place}: {error}") from error
+        raise InputError(f"{origin}: {error}") from error
 
 
-def _attributes(words: Any, place: str) -> dict[str, str]:
+def _attributes(words: Any, origin: str) -> dict[str, str]:
     if not isinstance(words, Mapping):
-        raise InputError(f"{place} has attributes that are not an object of attribute and word.")
+        raise InputError(f"{origin} has attributes that are not an object of attribute and word.")
     for scale in SCALES:
         word = words.get(scale.attribute)
         if word is not None and scale.spoken_level(str(word)) is None:
             allowed = ", ".join(level[0] for level in scale.words)
             raise InputError(
-                f"{place} has {word!r} for {scale.attribute}. Use a word of its levels, such as {allowed}."
+                f"{origin} has {word!r} for {scale.attribute}. Use a word of its levels, such as {allowed}."
             )
     return dict(words)
 

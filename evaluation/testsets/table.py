@@ -94,16 +94,18 @@ def measured(answers: Sequence[Answer], encode: Encode) -> dict[str, dict[str, f
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    said, meant = (encode(texts) for texts in ([a.text for a in answers], [a.reference for a in answers]))
-    alike = np.clip((said * meant).sum(axis=1), 0.0, 1.0)
-    found = {}
+    said, references = (
+        encode(texts) for texts in ([a.text for a in answers], [a.reference for a in answers])
+    )
+    alike = np.clip((said * references).sum(axis=1), 0.0, 1.0)
+    values = {}
     for answer, close in zip(answers, alike.tolist(), strict=True):
-        found[answer.id] = {
+        values[answer.id] = {
             "rouge_l": scorer.score(answer.reference, answer.text)["rougeL"].fmeasure,
             "similarity": close if answer.text else 0.0,
             **({"diagnosis": credit(answer.said, answer.truth)} if answer.truth else {}),
         }
-    return found
+    return values
 
 
 def check_metrics() -> None:

@@ -117,14 +117,14 @@ def fit_calibration(trials: Sequence[Trial], card: Card) -> dict[str, float]:
     probabilities = _cross_fitted(table, truth == labels, np.array([trial.group for trial in trials]))
     usable = np.array([trial.may_be_known for trial in trials])
     cuts = fit_cuts(truth, labels, probabilities, MAX_WRONG, MAX_WRONG_OF_DIAGNOSIS, usable)
-    least = min(cuts.values(), default=_NEVER)
+    lowest = min(cuts.values(), default=_NEVER)
     needed = {label: cuts.get(label, _NEVER) for label in np.unique(labels).tolist()}
     return {
         **({TEMPERATURE: card.calibration[TEMPERATURE]} if TEMPERATURE in card.calibration else {}),
         **exponents,
         **{f"{CONFIDENCE}{name}": weight for name, weight in weights.items()},
-        THRESHOLD: round(least, 4),
-        **{f"{THRESHOLD_OF}{label}": round(cut, 4) for label, cut in needed.items() if cut > least},
+        THRESHOLD: round(lowest, 4),
+        **{f"{THRESHOLD_OF}{label}": round(cut, 4) for label, cut in needed.items() if cut > lowest},
     }
 
 
@@ -158,8 +158,8 @@ def _probability_of(final: DiagnoseResult, label: str) -> float:
 
 def _cross_fitted(table: np.ndarray, right: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return float [answers]: the probability of each answer by weights fitted on other groups."""
-    names, places = np.unique(groups, return_inverse=True)
-    folds = (np.random.default_rng(_SEED).permutation(len(names)) % min(_FOLDS, len(names)))[places]
+    names, group_of = np.unique(groups, return_inverse=True)
+    folds = (np.random.default_rng(_SEED).permutation(len(names)) % min(_FOLDS, len(names)))[group_of]
     probabilities = np.zeros(len(right))
     for fold in range(folds.max() + 1):
         rest = folds != fold
