@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from videopath.app.cli.options import AcceptLicence, AsJson, Base, Verbose
+
+if TYPE_CHECKING:
+    from videopath.model.inference.spec import EngineSpec
 
 Source = Annotated[str, typer.Argument(help="nano, a checkpoint folder or a Hugging Face id.")]
 Target = Annotated[Path, typer.Argument(help="New folder to write.", file_okay=False)]
@@ -47,18 +50,12 @@ def convert(
     verbose: Verbose = False,
 ) -> None:
     """Convert a checkpoint to the Hugging Face layout, which plain transformers loads, and name the differences."""
-    from videopath.app.cli.console import progress_bar, quiet_libraries, say
+    from videopath.app.cli.console import quiet_libraries
     from videopath.model.checkpoints.conversion import convert as run
     from videopath.model.inference.spec import EngineSpec
 
     quiet_libraries(verbose)
-    notes: list[str] = []
-    spec = EngineSpec(source, base, accept_licence=accept_licence)
-    with progress_bar("converting") as progress:
-        run(spec, target, progress=progress, tell=notes.append)
-    for note in notes:
-        say(note)
-    typer.echo(target)
+    _write(run, EngineSpec(source, base, accept_licence=accept_licence), target, "converting")
 
 
 def export_adapter(
@@ -69,18 +66,12 @@ def export_adapter(
     verbose: Verbose = False,
 ) -> None:
     """Write a LoRA with PEFT's key names, and its base checkpoint in the subfolder `base`."""
-    from videopath.app.cli.console import progress_bar, quiet_libraries, say
+    from videopath.app.cli.console import quiet_libraries
     from videopath.model.inference.spec import EngineSpec
     from videopath.model.lora.peft_export import export_adapter as run
 
     quiet_libraries(verbose)
-    notes: list[str] = []
-    spec = EngineSpec(source, base, accept_licence=accept_licence)
-    with progress_bar("exporting") as progress:
-        run(spec, target, progress=progress, tell=notes.append)
-    for note in notes:
-        say(note)
-    typer.echo(target)
+    _write(run, EngineSpec(source, base, accept_licence=accept_licence), target, "exporting")
 
 
 def merge(
@@ -127,3 +118,15 @@ def _in_words(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_in_words(part) for part in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _write(run: Callable[..., object], spec: EngineSpec, target: Path, activity: str) -> None:
+    """Write another form of a checkpoint with a progress bar, then print the notes and the target."""
+    from videopath.app.cli.console import progress_bar, say
+
+    notes: list[str] = []
+    with progress_bar(activity) as progress:
+        run(spec, target, progress=progress, tell=notes.append)
+    for note in notes:
+        say(note)
+    typer.echo(target)
