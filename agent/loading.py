@@ -70,9 +70,9 @@ def _session_pool(spec: EngineSpec, engine: Engine | None) -> SessionPool:
         return SessionPool(engine)
 
     def load() -> Engine:
-        from videopath.model.inference.engine import load_local_engine
+        from videopath.model.inference.loading import load_engine
 
-        return load_local_engine(spec)
+        return load_engine(spec)
 
     return SessionPool(NANO if str(spec.model) == NANO else _absolute_name(spec.model), load=load)
 

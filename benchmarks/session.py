@@ -32,7 +32,8 @@ from videopath.media.clip import Clip
 from videopath.media.synthetic import render_clip
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network, new_network
-from videopath.model.inference.engine import LocalEngine, load_engine
+from videopath.model.inference.engine import LocalEngine, load_local_engine
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.inference.session import LocalSession
 from videopath.model.prompts.questions import (
     DIAGNOSIS_START,
@@ -100,7 +101,7 @@ Result = list[int] | list[float]
 def network_of(model: str) -> tuple[Network, int]:
     """The network without end tokens, so that every answer has its full length, and the frames that it sees."""
     if model == "nano":
-        engine: LocalEngine = load_engine("nano", device="cpu")
+        engine: LocalEngine = load_local_engine(EngineSpec("nano", device="cpu"))
         own, frames = engine.network, engine.info.frames
         return Network(replace(own.config, eos_token_ids=()), own.tokenizer, own.model), frames
     config = LlavaConfig(

@@ -33,6 +33,14 @@ StopReason = Literal["eos", "length", "cancelled"]
 ScoreReduction = Literal["mean", "sum"]
 """How the log-probabilities of a label's tokens become one score."""
 
+Wording = Literal["videopath", "plain"]
+"""How a model is asked: in the words of the instruction data that VideoPath's models are trained on, or in plain
+instructions with an answer in JSON, for every other model."""
+
+Scoring = Literal["token probabilities", "lettered choice", "sampled answers"]
+"""How the scores of candidates come about: from the probabilities of their own tokens, from the first token of a choice
+between letters, or from the share of sampled answers that name them."""
+
 MAX_ANSWER_TOKENS = 2048
 """Tokens of one description or answer that a case or a tool call may ask for."""
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from videopath.model.checkpoints.loading import load_network, open_checkpoint
     from videopath.model.checkpoints.saving import save_original
     from videopath.model.device import DeviceChoice, choose_device
-    from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session, load_engine
+    from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session
+    from videopath.model.inference.loading import load_engine
     from videopath.model.inference.spec import EngineSpec
 
 # public name → (module, name there)
@@ -40,7 +41,7 @@ _PLACES = {
     "convert_checkpoint": ("videopath.model.checkpoints.conversion", "convert"),
     "find_writing": ("videopath.media.quality.burned_in", "find_writing"),
     "inspect_checkpoint": ("videopath.model.checkpoints.inspection", "inspect"),
-    "load_engine": ("videopath.model.inference.engine", "load_engine"),
+    "load_engine": ("videopath.model.inference.loading", "load_engine"),
     "load_network": ("videopath.model.checkpoints.loading", "load_network"),
     "new_network": ("videopath.model.architecture.network", "new_network"),
     "open_checkpoint": ("videopath.model.checkpoints.loading", "open_checkpoint"),

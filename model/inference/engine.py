@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from videopath.core.choices import ScoreReduction, StopReason
-from videopath.core.errors import ModelError
+from videopath.core.choices import Scoring, ScoreReduction, StopReason, Wording
 from videopath.model.card import NANO_FOLDER, Card, read_card
 from videopath.model.inference.spec import NANO, EngineSpec
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SERVERS = ("openai", "http", "https")
 _FRAMES = 32  # of the original's inference
 
 
@@ -52,6 +50,10 @@ class EngineInfo(BaseModel):
     licence: str
     frames: int = Field(ge=1, description="frames per clip by default")
     card: Card
+    wording: Wording = Field("videopath", description="how the model is asked")
+    scoring: Scoring = Field("token probabilities", description="how the scores of candidates come about")
+    scores_moments: bool = Field(True, description="whether sessions can score texts on single frames")
+    address: str = Field("", description="where frames and questions are sent; empty: they stay on this machine")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class Generation:
 class Session(Protocol):
     """One clip before the model, which answers any number of questions about it.
 
-    Use it in a ``with``, or close it. ``frame_vectors`` is optional: a session of an engine that is not
-    :class:`EncodesFrames` raises ``EngineError``.
+    Use it in a ``with``, or close it. Two methods are optional. ``score_moments`` raises ``EngineError`` if the engine's
+    ``info.scores_moments`` is false, and ``frame_vectors`` does if the engine is not :class:`EncodesFrames`.
     """
 
     @property
@@ -123,7 +125,8 @@ class Session(Protocol):
         """Return the natural-log probability of each candidate as the answer, after question and ``answer_start``.
 
         Candidates are scored exactly as given: leading spaces count, and no end token is added. ``reduce`` says whether
-        the log-probabilities of a candidate's tokens are averaged or summed.
+        the log-probabilities of a candidate's tokens are averaged or summed. An engine whose ``info.scoring`` is not
+        "token probabilities" returns the log-probability of each candidate as a whole, and ignores ``reduce``.
         """
 
     def score_moments(
@@ -241,43 +244,19 @@ class LocalEngine:
         return encode_frames(self.network, frames)
 
 
-def load_engine(
-    name: str | Path,
-    *,
-    device: str | None = None,
-    dtype: str | None = None,
-    accept_licence: bool = False,
-    base: str | Path | None = None,
-) -> LocalEngine:
-    """Load a model on this machine.
-
-    Args:
-        name: "nano" (bundled), a checkpoint folder of any layout, or a hub id.
-        device: "cpu", "cuda", "cuda:1" or "mps"; default: the fastest one here.
-        dtype: "float32", "float16" or "bfloat16"; default: the best one for the device.
-        accept_licence: Whether you accept the licence of weights from the hub.
-        base: The checkpoint that a LoRA or a projector belongs to, a folder or a hub id; default: the folder that the
-            adapter names.
-
-    Returns:
-        The engine. Open a clip with it and ask questions.
+def load_local_engine(spec: EngineSpec) -> LocalEngine:
+    """Load a checkpoint of the VideoPath-LLaVA family; see :func:`videopath.model.inference.loading.load_engine`.
 
     Raises:
         ModelError: The checkpoint does not exist, its tensors do not fit, or its licence is not accepted.
         InputError: The device or the dtype is unknown.
     """
-    return load_local_engine(EngineSpec(name, base, device, dtype, accept_licence))
-
-
-def load_local_engine(spec: EngineSpec) -> LocalEngine:
-    """Load the model of a spec; see :func:`load_engine`."""
     from videopath.model.checkpoints.hub import licence_of
     from videopath.model.checkpoints.loading import load_open_checkpoint, open_checkpoint
     from videopath.model.checkpoints.weights_hash import weights_sha256
     from videopath.model.device import choose_device
 
     started = time.monotonic()
-    _refuse_servers(str(spec.model))
     source = _source(spec.model)
     choice = choose_device(spec.device, spec.dtype)
     checkpoint = open_checkpoint(spec)
@@ -317,11 +296,3 @@ def _source(name: str | Path) -> str:
 def weight_files(checkpoint: Checkpoint | None) -> list[Path]:
     """Return a checkpoint's weight files, those of its base first."""
     return [] if checkpoint is None else [*weight_files(checkpoint.base), *checkpoint.files]
-
-
-def _refuse_servers(name: str) -> None:
-    if name.partition(":")[0] in _SERVERS:
-        raise ModelError(
-            f"Engines behind a server ({name!r}) are not available in this version; "
-            "give 'nano', a checkpoint folder or a hub id."
-        )

@@ -49,14 +49,14 @@ class Engines:
 
     def get(self, spec: EngineSpec) -> Engine:
         """Return the engine of a spec; load it if needed, in place of the least recently used one."""
-        from videopath.model.inference.engine import load_local_engine
+        from videopath.model.inference.loading import load_engine
 
         key = _key(spec)
         if key not in self._loaded:
             while len(self._loaded) >= _KEPT:
                 self._loaded.popitem(last=False)
             started = time.perf_counter()
-            self._loaded[key] = load_local_engine(spec)
+            self._loaded[key] = load_engine(spec)
             self._remember(str(key.model), time.perf_counter() - started)
         self._loaded.move_to_end(key)
         return self._loaded[key]

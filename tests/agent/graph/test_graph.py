@@ -390,7 +390,7 @@ def test_the_first_step_is_told_before_the_model_is_loaded(
 ) -> None:
     loads: list[str] = []
     monkeypatch.setattr(
-        "videopath.model.inference.engine.load_local_engine", lambda spec: loads.append(spec.model) or 1 / 0
+        "videopath.model.inference.loading.load_engine", lambda spec: loads.append(spec.model) or 1 / 0
     )
     with DiagnosticAgent.load(small_checkpoint) as agent:
         stream = agent.stream(small_case, site="colon")
