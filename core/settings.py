@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     base: str | None = Field(
         None, description="base of that model, a folder or a hub id, if it is a LoRA or a projector"
     )
+    second_opinion: str | None = Field(
+        None, description="another model that diagnoses each case blind, beside the first one; default: none"
+    )
     knowledge: Path | None = Field(None, description="knowledge base folder; default: the bundled starter")
     frames: int | None = Field(
         None, ge=1, le=MAX_FRAMES, description="frames per clip; default: the number in the model's card"

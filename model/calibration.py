@@ -22,6 +22,8 @@ THRESHOLD_OF = f"{THRESHOLD}."
 """Before a normalised label: the confidence that this diagnosis needs."""
 FUSION_OF_MODEL, FUSION_OF_CASES = "fusion.model", "fusion.cases"
 SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS = "seen.frames", "seen.stand_ins"
+SECOND_OPINION = f"{CONFIDENCE}second_opinion"
+"""How many log-odds the confidence loses if a second model has another diagnosis."""
 
 FEATURES = ("top_probability", "margin", "samples", "neighbours", "description", "blind", "cases")
 """Features of the confidence, see :func:`videopath.agent.decision.confidence.features`.
@@ -101,11 +103,13 @@ class Calibration:
     def confidence(self, features: Mapping[str, float]) -> float:
         """Return the probability in [0, 1] that a diagnosis with these features is right.
 
-        Missing features count as undecided. It is a probability only if the calibration is fitted.
+        Missing features count as undecided. It is a probability only if the calibration is fitted. ``contradicted`` is 1
+        if a second model has another diagnosis.
         """
         weights = {**DEFAULT_WEIGHTS, **self.parameters}
         total = weights[f"{CONFIDENCE}intercept"]
         total += sum(
             weights.get(f"{CONFIDENCE}{name}", 0.0) * features.get(name, UNDECIDED) for name in FEATURES
         )
+        total -= max(weights.get(SECOND_OPINION, 0.0), 0.0) * features.get("contradicted", 0.0)
         return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))
