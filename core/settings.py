@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
-from videopath.core.choices import MAX_FRAMES, DtypeName, LogLevel, ReviewMode
+from videopath.core.choices import MAX_FRAMES, DtypeName, LogLevel, ReviewMode, Scoring, Wording
 from videopath.core.errors import InputError
+
+_EngineName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 def home_folder() -> Path:
@@ -25,13 +28,73 @@ def home_folder() -> Path:
     return Path(os.environ.get("VIDEOPATH_HOME") or user_data_path("videopath")).expanduser()
 
 
+class EngineSettings(BaseModel):
+    """A model behind a server: where it is, and how it is asked. ``engines`` in the settings gives each one a name.
+
+    A key never stands here, only the name of the environment variable that holds it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    address: str = Field(
+        description="base address of the server's OpenAI-compatible interface, such as http://127.0.0.1:8000/v1"
+    )
+    model: str | None = Field(
+        None, min_length=1, description="the model's name at the server; default: the only one that it lists"
+    )
+    key_env: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="name of the environment variable that holds the server's key",
+    )
+    timeout: float = Field(
+        120.0,
+        gt=0,
+        le=3600,
+        description="seconds that the server may be silent; a whole answer may take ten times as long",
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="further tries after an overload, a server's error or a lost connection"
+    )
+    max_requests: int = Field(4, ge=1, le=64, description="requests that run at a time")
+    frames: int = Field(8, ge=1, le=MAX_FRAMES, description="frames per clip by default")
+    max_image_side: int = Field(
+        768, ge=32, le=4096, description="longest side of a frame that is sent, in pixels"
+    )
+    image_format: Literal["jpeg", "png"] = Field("jpeg", description="how frames are encoded")
+    video: bool | Literal["auto"] = Field(
+        False,
+        description="send the frames as one video (vLLM's video_url) instead of pictures; auto: if the server takes it",
+    )
+    wording: Wording = Field(
+        "plain", description="how the model is asked; videopath: for a served model of the VideoPath family"
+    )
+    scoring: Scoring | Literal["auto"] = Field(
+        "auto", description="how candidates are scored; auto: the best way that the server offers"
+    )
+    orders: int = Field(2, ge=1, le=8, description="orders of the options in a lettered choice")
+    card: Path | None = Field(
+        None, description="folder with a videopath.json, whose calibration was fitted on this served model"
+    )
+    proxy: str | None = Field(
+        None, description="address of a proxy for the requests; those of the environment are never used"
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict,
+        description="further fields of each chat request, such as chat_template_kwargs or mm_processor_kwargs",
+    )
+
+
 class Settings(BaseSettings):
     """Settings that hold for all commands and servers."""
 
-    model_config = SettingsConfigDict(env_prefix="VIDEOPATH_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VIDEOPATH_", extra="ignore", hide_input_in_errors=True)
 
     home: Path = Field(default_factory=home_folder, description="case library, knowledge bases, cache")
-    model: str = Field("nano", description="engine: nano, a checkpoint folder or a hub id")
+    model: str = Field(
+        "nano",
+        description="engine: nano, a checkpoint folder, a hub id, openai:ADDRESS#MODEL, or a name in engines",
+    )
     base: str | None = Field(
         None, description="base of that model, a folder or a hub id, if it is a LoRA or a projector"
     )
@@ -67,11 +130,21 @@ class Settings(BaseSettings):
         None, description="the command line shows its log from this level on: debug, info, warning or error"
     )
     accept_licence: bool = Field(False, description="accept the licence of downloaded weights (CC BY-NC)")
+    engines: dict[_EngineName, EngineSettings] = Field(
+        default_factory=dict, description="served models by name, which `--model NAME` then takes"
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("engines")
+    @classmethod
+    def _no_bundled_name(cls, value: dict[str, EngineSettings]) -> dict[str, EngineSettings]:
+        if "nano" in value:
+            raise ValueError("nano is the bundled model's name")
+        return value
 
     @field_validator("folders", mode="before")
     @classmethod
@@ -110,8 +183,10 @@ def load_settings() -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         raise InputError(
             f"The setting {name!r} is not usable: {first['msg']}. "
-            f"Correct VIDEOPATH_{name.upper()} or {home_folder() / 'videopath.toml'}."
+            f"Correct VIDEOPATH_{str(first['loc'][0]).upper()} or {home_folder() / 'videopath.toml'}."
         ) from error
+    except SettingsError as error:
+        raise InputError("VIDEOPATH_ENGINES is not usable: it must hold JSON, name → fields.") from error
     except RecursionError as error:
         raise InputError(
             f"{home_folder() / 'videopath.toml'} is nested too deeply to be read. Correct or remove it."
