@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.model.inference.spec import EngineSpec, ModelSource
+from videopath.model.served.address import served_model
 
 if TYPE_CHECKING:
     from videopath.model.inference.engine import Engine
@@ -49,6 +50,11 @@ def load_engine(
     installed = _installed_engine(str(spec.model))
     if installed is not None:
         return installed.load()(spec)
+    served = served_model(str(spec.model))
+    if served is not None:
+        from videopath.model.served.loading import load_served_engine
+
+        return load_served_engine(served, spec.base)
     from videopath.model.inference.engine import load_local_engine
 
     return load_local_engine(spec)
