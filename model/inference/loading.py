@@ -47,7 +47,7 @@ def load_engine(
     spec = EngineSpec.of(name).overridden(
         base=base, device=device, dtype=dtype, accept_licence=accept_licence
     )
-    installed = _installed_engine(str(spec.model))
+    installed = installed_engine(str(spec.model))
     if installed is not None:
         return installed.load()(spec)
     served = served_model(str(spec.model))
@@ -60,6 +60,6 @@ def load_engine(
     return load_local_engine(spec)
 
 
-def _installed_engine(name: str) -> EntryPoint | None:
+def installed_engine(name: str) -> EntryPoint | None:
     """Return the installed engine of a name. What stands after a colon is the engine's own: "myengine:large"."""
     return next((entry for entry in entry_points(group=GROUP) if entry.name == name.partition(":")[0]), None)
