@@ -44,9 +44,11 @@ def served_model(name: str) -> ServedModel | None:
     settings = load_settings().engines.get(name)
     if settings is None:
         return None
-    address = checked_address(settings.address, f"The address of the engine {name!r}")
-    model = _checked_model(settings.model or "")
-    return ServedModel(name, settings.model_copy(update={"address": address, "model": model}))
+    checked = {
+        "address": checked_address(settings.address, f"The address of the engine {name!r}"),
+        "model": _checked_model(settings.model or ""),
+    }
+    return ServedModel(name, settings.model_copy(update=checked))
 
 
 def checked_address(address: str, what: str = "The address") -> str:
@@ -83,5 +85,7 @@ def checked_address(address: str, what: str = "The address") -> str:
 
 def _checked_model(model: str) -> str | None:
     if not model.isprintable():
-        raise InputError("The name of a served model has a control character or a half character; correct it.")
+        raise InputError(
+            "The name of a served model has a control character or a half character; correct it."
+        )
     return model.strip() or None
