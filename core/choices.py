@@ -36,6 +36,7 @@ ScoreReduction = Literal["mean", "sum"]
 Wording = Literal["videopath", "plain"]
 """How a model is asked: in the words of the instruction data that VideoPath's models are trained on, or in plain
 instructions with an answer in JSON, for every other model."""
+WORDINGS: tuple[Wording, ...] = get_args(Wording)
 
 Scoring = Literal["token probabilities", "lettered choice", "sampled answers"]
 """How the scores of candidates come about: from the probabilities of their own tokens, from the first token of a choice

@@ -1,46 +1,47 @@
-"""The questions of the agent, and the form of the model's answers.
+"""The questions of VideoPath's own models, and the form of their answers.
 
-Training and tools use the same functions, so training asks exactly the questions of the tools. The one-prompt form and the
-form of the answer (description, then ``Diagnosis: …``) are those of the ViDRiP-LLaVA instruction data.
+Training and tools use the same templates (``wordings/videopath``), so training asks exactly the questions of the tools.
+The functions here never use a user's own templates. The one-prompt form and the form of the answer (description, then
+``Diagnosis: …``) are those of the ViDRiP-LLaVA instruction data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from videopath.core.pathology.answers import DIAGNOSIS_START, RATIONALE_START
+from videopath.model.prompts.prompt_set import PromptFacts, PromptSet, SimilarCaseText, packaged_prompts
+
+__all__ = [
+    "DIAGNOSIS_START",
+    "FIRST_DESCRIBE",
+    "RATIONALE_START",
+    "SimilarCaseText",
+    "default_question",
+    "describe_question",
+    "diagnose_question",
+    "diagnosis_answer",
+    "one_prompt_answer",
+    "one_prompt_question",
+]
 
 FIRST_DESCRIBE = "First, describe the image information relevant to the question. Then, provide your answer."
-_EVIDENCE_WORDS = 32
-
-
-@dataclass(frozen=True)
-class SimilarCaseText:
-    """A similar case in a prompt."""
-
-    diagnosis: str
-    description: str
+"""The end of every question in the one-prompt form."""
 
 
 def default_question(site: str | None) -> str:
     """Return the question that is asked if the user gives none."""
-    return (
-        f"What is the best diagnosis for this {site} tissue?"
-        if site
-        else "What is the best diagnosis for this tissue?"
-    )
+    return _prompts().default_question(PromptFacts(site=site))
 
 
 def describe_question(site: str | None) -> str:
     """Return the question for a description without a diagnosis."""
-    tissue = f"this {site} tissue" if site else "this tissue"
-    return f"Describe the histological findings in {tissue}. Do not give a diagnosis."
+    return _prompts().describe(PromptFacts(site=site))
 
 
 def one_prompt_question(site: str | None, question: str | None = None) -> str:
     """Return the question in the original's form: it asks for description and diagnosis in one answer."""
-    return f"{question or default_question(site)} {FIRST_DESCRIBE}"
+    return _prompts().one_prompt(PromptFacts(site=site, question=question))
 
 
 def diagnose_question(
@@ -57,12 +58,9 @@ def diagnose_question(
         neighbours: Similar cases as evidence, the most similar last: it stands next to the answer.
         question: The user's question; default: that of :func:`default_question`.
     """
-    lines = [question or default_question(site), f"Description: {description}"]
-    if neighbours:
-        lines.append("Similar cases, the most similar last:")
-        lines += [f"- {case.diagnosis}: {_first_words(case.description)}" for case in neighbours]
-    lines.append("Answer with the diagnosis, then the rationale.")
-    return "\n".join(lines)
+    return _prompts().diagnose(
+        PromptFacts(site=site, question=question, description=description, cases=neighbours)
+    )
 
 
 def diagnosis_answer(diagnosis: str, rationale: str) -> str:
@@ -75,6 +73,5 @@ def one_prompt_answer(description: str, diagnosis: str) -> str:
     return f"{description}\n{DIAGNOSIS_START} {diagnosis}"
 
 
-def _first_words(text: str) -> str:
-    words = text.split()
-    return " ".join(words) if len(words) <= _EVIDENCE_WORDS else " ".join(words[:_EVIDENCE_WORDS]) + " …"
+def _prompts() -> PromptSet:
+    return packaged_prompts("videopath")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from videopath.core.pathology.labels import normalised_label
@@ -33,18 +34,22 @@ _REFUSALS = frozenset(
     ("yes", "no", "none", "unknown", "uncertain", "unclear", "unsure", "n/a", "na", "not applicable", "not sure", "maybe")
     + ("undetermined", "no answer", "not available", "not specified", "cannot be determined", "null", "true", "false")
 )  # fmt: skip
-_QUESTIONS = (
-    describe_question(None),
-    one_prompt_question(None),
-    diagnose_question(None, "", [SimilarCaseText("", "")]),
-)
-_QUESTION_WORDS = frozenset(
-    words_of(" ".join((*_QUESTIONS, DIAGNOSIS_START, RATIONALE_START)))
-    + ["user", "assistant", "system", "image", "video", "im", "start", "end", "endoftext", "question", "final", "a", "an"]
+_OTHER_WORDS = (
+    ["user", "assistant", "system", "image", "video", "im", "start", "end", "endoftext", "question", "final", "a", "an"]
     + ["of", "it", "picture", "slide", "helpful", "you", "are"]
     + [word for site, others in SITES.items() for name in (site, *others) for word in words_of(name)]
 )  # fmt: skip
-"""Words of the agent's own questions and of sites. A label made only of these is an echo of the question."""
+
+
+@cache
+def _question_words() -> frozenset[str]:
+    """Return the words of the agent's own questions and of sites. A label made only of these echoes the question."""
+    questions = (
+        describe_question(None),
+        one_prompt_question(None),
+        diagnose_question(None, "", [SimilarCaseText("", "")]),
+    )
+    return frozenset(words_of(" ".join((*questions, DIAGNOSIS_START, RATIONALE_START))) + _OTHER_WORDS)
 
 
 def clean_label(text: str, question: str | None = None) -> str:
@@ -79,7 +84,7 @@ def _is_no_diagnosis(label: str, question: str | None) -> bool:
         or normalised_label(label) in _REFUSALS
         or bool(_STUTTER.search(label.casefold()))
         or _repeats(words)
-        or set(words) <= _QUESTION_WORDS
+        or set(words) <= _question_words()
         or _echoes(label, question)
     )
 
