@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +34,8 @@ _PICTURE_SIDE = 64
 _QUESTION = "Which of these is a colour?\nA. red\nB. seven\nAnswer with one letter only."
 _PREFIX = "The letter is"
 _UNKNOWN_MODEL = 404
+_LIMIT_OF_LOGPROBS = re.compile(r"logprobs\b.*\d", re.IGNORECASE | re.DOTALL)
+"""A server's words that so many alternatives are too many."""
 
 CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}
 """Fields that make a server continue the last message, which is the assistant's."""
@@ -47,7 +50,7 @@ class Abilities:
     logprobs: bool = False
     """It gives the log-probabilities of the tokens that it writes."""
     top_logprobs: int = 0
-    """How many alternatives of a token it gives, if a lettered choice can be read from them."""
+    """How many alternatives of a token it may be asked for, if a lettered choice can be read from them."""
     prompt_logprobs: bool = False
     """It gives the log-probabilities of a prompt, and continues the assistant's message."""
     system_one: bool = False
@@ -111,29 +114,25 @@ def _chat_abilities(
         "temperature": 0.0,
     }
     begun = [*body["messages"], {"role": "assistant", "content": _PREFIX}]
-    some = {"logprobs": True, "top_logprobs": _MOST_ALTERNATIVES}
-    few = {"logprobs": True, "top_logprobs": _FEW_ALTERNATIVES}
-    everything = {**CONTINUED, **some, "messages": begun, "prompt_logprobs": 1}
-    abilities = Abilities(video=video)
-    rejected = ""
-    for fields in (everything, some, few, {}):
-        if fields is few and "top_logprobs" not in rejected:
-            continue
+    everything: Json = {**CONTINUED, "messages": begun, "prompt_logprobs": 1, "logprobs": True}
+    attempts: list[Json] = [everything, {"logprobs": True}, {}]
+    abilities, most = Abilities(video=video), _MOST_ALTERNATIVES
+    while attempts:
+        fields = attempts[0] | ({"top_logprobs": most} if attempts[0] else {})
         try:
             reply = connection.chat({**body, **fields})
         except RequestRejected as error:
-            if fields == {} or error.status == _UNKNOWN_MODEL:
+            if error.status == _UNKNOWN_MODEL or not fields:
                 raise
-            rejected = error.reason
+            if most > _FEW_ALTERNATIVES and _LIMIT_OF_LOGPROBS.search(error.reason):
+                most = _FEW_ALTERNATIVES
+            else:
+                attempts.pop(0)
             continue
-        abilities = replace(abilities, **_written(reply), prompt_logprobs=_ends_with_prefix(reply))
-        if (
-            fields is everything
-            and abilities.logprobs
-            and not (abilities.top_logprobs or abilities.continues)
-        ):
-            continue  # the begun answer may have confused a server that does not continue it
-        break
+        abilities = replace(abilities, **_written(reply, most), prompt_logprobs=_ends_with_prefix(reply))
+        if len(attempts) < 3 or not abilities.logprobs or abilities.top_logprobs or abilities.continues:
+            break
+        attempts.pop(0)  # the begun answer may have confused a server that does not continue it
     return abilities
 
 
@@ -144,12 +143,12 @@ def _ends_with_prefix(reply: ChatReply) -> bool:
         return False
 
 
-def _written(reply: ChatReply) -> dict[str, Any]:
-    """Return what the answer says about the tokens that the server writes."""
+def _written(reply: ChatReply, most: int) -> dict[str, Any]:
+    """Return what the answer says about the tokens that the server writes, of which ``most`` alternatives were asked for."""
     alternatives = first_alternatives(reply.first)
     masses = letter_probabilities(alternatives, 2) if len(alternatives) > 1 else None
     readable = masses is not None and sum(masses) >= LEAST_LETTER_MASS
-    return {"logprobs": bool(alternatives), "top_logprobs": len(alternatives) if readable else 0}
+    return {"logprobs": bool(alternatives), "top_logprobs": most if readable else 0}
 
 
 def _has_system_one(connection: Connection, model: str) -> bool:
