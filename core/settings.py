@@ -130,6 +130,9 @@ class Settings(BaseSettings):
         None, description="the command line shows its log from this level on: debug, info, warning or error"
     )
     accept_licence: bool = Field(False, description="accept the licence of downloaded weights (CC BY-NC)")
+    prompts: Path | None = Field(
+        None, description="folder with prompts of your own, WORDING/NAME.jinja; they replace the project's"
+    )
     engines: dict[_EngineName, EngineSettings] = Field(
         default_factory=dict, description="served models by name, which `--model NAME` then takes"
     )
