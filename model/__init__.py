@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from videopath.model.checkpoints.saving import save_original
     from videopath.model.device import DeviceChoice, choose_device
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session
+    from videopath.model.inference.function_engine import FunctionEngine
     from videopath.model.inference.loading import load_engine
     from videopath.model.inference.spec import EngineSpec
 
@@ -32,6 +33,7 @@ _PLACES = {
     "Engine": ("videopath.model.inference.engine", "Engine"),
     "EngineInfo": ("videopath.model.inference.engine", "EngineInfo"),
     "EngineSpec": ("videopath.model.inference.spec", "EngineSpec"),
+    "FunctionEngine": ("videopath.model.inference.function_engine", "FunctionEngine"),
     "Generation": ("videopath.model.inference.engine", "Generation"),
     "LlavaConfig": ("videopath.model.architecture.config", "LlavaConfig"),
     "Network": ("videopath.model.architecture.network", "Network"),
@@ -57,6 +59,7 @@ __all__ = [
     "Engine",
     "EngineInfo",
     "EngineSpec",
+    "FunctionEngine",
     "Generation",
     "LlavaConfig",
     "Network",

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videopath.model.inference.spec import EngineSpec, ModelSource
+from videopath.model.inference.spec import NANO, EngineSpec, ModelSource
 from videopath.model.served.address import served_model
 
 if TYPE_CHECKING:
@@ -61,5 +61,10 @@ def load_engine(
 
 
 def installed_engine(name: str) -> EntryPoint | None:
-    """Return the installed engine of a name. What stands after a colon is the engine's own: "myengine:large"."""
+    """Return the installed engine of a name. What stands after a colon is the engine's own: "myengine:large".
+
+    The bundled model keeps its name: no installed engine can take it.
+    """
+    if name == NANO:
+        return None
     return next((entry for entry in entry_points(group=GROUP) if entry.name == name.partition(":")[0]), None)
