@@ -50,12 +50,14 @@ class TokenSampler:
 class TextStream:
     """Decodes tokens one by one and returns text as soon as its last character is complete.
 
-    A character of several bytes may be split over several tokens. All pieces together equal
-    ``tokenizer.decode(tokens, skip_special_tokens=True)``.
+    A character of several bytes may be split over several tokens, and some tokenizers write the space before a word only
+    if another word stands before it. All pieces together equal ``tokenizer.decode(tokens, skip_special_tokens=True)``.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._before: list[int] = []  # the tokens of the last piece
+        self._before_text = ""
         self._pending: list[int] = []
 
     def push(self, token: int) -> str:
@@ -64,18 +66,24 @@ class TextStream:
         text = self._decode()
         if text.endswith(_UNFINISHED):
             return ""
-        self._pending.clear()
+        self._forget(text)
         return text
 
     def flush(self) -> str:
         """Return the rest of the text; incomplete characters become U+FFFD."""
         text = self._decode()
-        self._pending.clear()
+        self._forget(text)
         return text
 
+    def _forget(self, text: str) -> None:
+        if text:
+            self._before, self._before_text = self._pending, self._text(self._pending)
+        self._pending = []
+
     def _decode(self) -> str:
+        return self._text(self._before + self._pending)[len(self._before_text) :]
+
+    def _text(self, tokens: list[int]) -> str:
         return str(
-            self._tokenizer.decode(
-                self._pending, skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
+            self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )

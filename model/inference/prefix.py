@@ -77,6 +77,11 @@ class Prefix:
         """How many more tokens fit into the context."""
         return self._network.config.max_length - self._cache.get_seq_length()
 
+    @property
+    def penalised(self) -> Sequence[int]:
+        """Nothing: the repetition penalty covers the answer alone."""
+        return ()
+
     def score(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
         """Return the log-probabilities of each text's tokens after the prompt, ``[tokens]``."""
         first = self.ask(question, answer_start)[None, None]
