@@ -51,7 +51,7 @@ def served_model(name: str) -> ServedModel | None:
     return ServedModel(name, settings.model_copy(update=checked))
 
 
-def checked_address(address: str, what: str = "The address") -> str:
+def checked_address(address: str, what: str = "The address of a served model") -> str:
     """Return the base address without a slash at its end.
 
     Args:
@@ -62,28 +62,28 @@ def checked_address(address: str, what: str = "The address") -> str:
         InputError: It is not an address of http or https, or it holds a user, a key or a query.
     """
     if any(not sign.isprintable() or sign.isspace() for sign in address):
-        raise InputError(f"{what} of a served model has a space or a control character; give {_EXAMPLE}.")
+        raise InputError(f"{what} has a space or a control character; give {_EXAMPLE}.")
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError as error:
-        raise InputError(f"{what} of a served model is not valid: {error}; give {_EXAMPLE}.") from error
+        raise InputError(f"{what} is not valid: {error}; give {_EXAMPLE}.") from error
     if "@" in parts.netloc:
         raise InputError(
-            f"{what} of a served model holds a user or a key; name the variable that holds the key by key_env in the settings."
+            f"{what} holds a user or a key; name the variable that holds the key by key_env in the settings."
         )
     if parts.query or parts.fragment or "?" in address or "#" in address:
-        raise InputError(
-            f"{what} of a served model ends with its path, without '?' or a second '#'; give {_EXAMPLE}."
-        )
+        raise InputError(f"{what} ends with its path, without '?' or a second '#'; give {_EXAMPLE}.")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise InputError(
-            f"{what} of a served model must begin with http:// or https:// and name a host, not {address!r}; give {_EXAMPLE}."
+            f"{what} must begin with http:// or https:// and name a host, not {address!r}; give {_EXAMPLE}."
         )
     return address.rstrip("/")
 
 
 def _checked_model(model: str) -> str | None:
+    if "#" in model:
+        raise InputError(f"The name of a served model cannot hold a second '#'; give {_EXAMPLE}.")
     if not model.isprintable():
         raise InputError(
             "The name of a served model has a control character or a half character; correct it."
