@@ -420,6 +420,7 @@ def test_a_card_holds_only_for_the_engine_that_it_was_fitted_on(
         "questions": 1,
         "right": 1,
         "weights_sha256": sha256,
+        "scoring": "lettered choice",
     }
     for fitted_on, known in ((fitted, calibration), (fitted | {"weights_sha256": "other"}, {}), (None, {})):
         card = {"labels": {"colon": ["adenoma"]}, "calibration": calibration, "calibrated_on": fitted_on}
