@@ -88,6 +88,7 @@ def measure_with_model(answers: Sequence[Trial], name: str, card: Card) -> Model
     return ModelMeasure(
         name=name,
         calibration=calibration,
+        scoring=answers[0].final.scoring,
         cases=len(answers),
         groups=len({answer.group for answer in answers}),
         right=float(np.mean(right)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from videopath.core.choices import ScoreReduction
+from videopath.core.choices import ScoreReduction, Scoring
 from videopath.core.errors import InputError, ModelError
 from videopath.core.files import write_text
 from videopath.model.checkpoints.weights_hash import weights_sha256
@@ -38,6 +38,10 @@ class Card(BaseModel):
     calibration: dict[str, float] = Field(
         default={}, description="parameters of the confidence, fitted on held-out clips"
     )
+    scoring: Scoring = Field(
+        default="token probabilities",
+        description="how the scores came about that the calibration was fitted on; it holds for no other way",
+    )
     score_reduction: ScoreReduction = Field(
         default="mean", description="how the log-probabilities of a candidate's tokens are combined"
     )
@@ -51,6 +55,12 @@ class Card(BaseModel):
         description="diagnosis → sentences that it writes for this diagnosis, whatever the picture shows",
     )
 
+    def fitted_under(self, scoring: Scoring) -> Card:
+        """Return the card without its calibration if that was fitted on scores that came about in another way."""
+        if scoring == self.scoring or not self.calibration:
+            return self
+        return self.model_copy(update={"calibration": {}})
+
 
 class CalibratedOn(BaseModel):
     """The question set that a checkpoint's confidence was fitted on."""
@@ -63,6 +73,9 @@ class CalibratedOn(BaseModel):
     questions: int = Field(ge=0)
     right: int = Field(ge=0, description="number of right answers")
     weights_sha256: str = Field(description="of the weights that answered; it holds for no others")
+    scoring: Scoring = Field(
+        default="token probabilities", description="how the scores came about; it holds for no other way"
+    )
 
 
 class CardFile(Card):
@@ -76,8 +89,11 @@ class CardFile(Card):
     def card_of(self, sha256: str) -> Card:
         """Return the card for weights with this hash, without a calibration that was fitted on other weights."""
         card = Card(**self.model_dump(include=set(Card.model_fields)))
-        fits = self.calibrated_on is None or self.calibrated_on.weights_sha256 == sha256
-        return card if fits else card.model_copy(update={"calibration": {}})
+        if self.calibrated_on is None:
+            return card
+        fits = self.calibrated_on.weights_sha256 == sha256
+        calibration = self.calibration if fits else {}
+        return card.model_copy(update={"calibration": calibration, "scoring": self.calibrated_on.scoring})
 
 
 def read_card(folder: Path) -> CardFile:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import BaseModel, Field
 
+from videopath.core.choices import Scoring
 from videopath.core.fitting.logistic import probability
 from videopath.knowledge.voting.vote import NEAREST, Space, Vote
 
@@ -96,6 +97,8 @@ class ModelMeasure(BaseModel, frozen=True):
     name: str
     calibration: dict[str, float]
     """As in a model's card: the fusion of the two, the confidence, and the threshold of each diagnosis."""
+    scoring: Scoring = "token probabilities"
+    """How the model's scores came about; the calibration holds for no other way."""
     cases: int = Field(ge=1)
     """How many cases of this base the model was asked about, with their own groups left out."""
     groups: int = Field(ge=1)

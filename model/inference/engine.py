@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from videopath.core.choices import Scoring, ScoreReduction, StopReason, Wording
+from videopath.core.choices import ScoreReduction, Scoring, StopReason, Wording
 from videopath.model.card import NANO_FOLDER, Card, read_card
 from videopath.model.inference.spec import NANO, EngineSpec
 
@@ -53,7 +53,15 @@ class EngineInfo(BaseModel):
     wording: Wording = Field("videopath", description="how the model is asked")
     scoring: Scoring = Field("token probabilities", description="how the scores of candidates come about")
     scores_moments: bool = Field(True, description="whether sessions can score texts on single frames")
-    address: str = Field("", description="where frames and questions are sent; empty: they stay on this machine")
+    address: str = Field(
+        "", description="where frames and questions are sent; empty: they stay on this machine"
+    )
+
+    @model_validator(mode="after")
+    def _without_foreign_calibration(self) -> Self:
+        """Leave out a calibration that was fitted on scores that came about in another way."""
+        object.__setattr__(self, "card", self.card.fitted_under(self.scoring))  # the model is frozen
+        return self
 
 
 @dataclass(frozen=True)

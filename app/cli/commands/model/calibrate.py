@@ -121,4 +121,5 @@ def _fitted_on(questions: Path, answers: Sequence[Trial], engine: Engine) -> Cal
         questions=len(answers),
         right=count_right(answers),
         weights_sha256=engine.info.weights_sha256,
+        scoring=engine.info.scoring,
     )
