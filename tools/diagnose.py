@@ -10,24 +10,30 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.core.choices import MAX_ANSWER_TOKENS, MAX_SAMPLES
-from videopath.core.pathology.answers import DIAGNOSIS_START, parse_answer
 from videopath.core.pathology.labels import normalised_label
 from videopath.model.calibration import Calibration
-from videopath.model.prompts.questions import SimilarCaseText, diagnose_question
+from videopath.model.prompts.prompt_set import PromptFacts, SimilarCaseText
 from videopath.tools.answers.answerable_questions import is_answered
-from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary
+from videopath.tools.answers.diagnosis_forms import answer_form, sampled_labels
+from videopath.tools.answers.labels import NO_DIAGNOSIS, clean_label, is_in_vocabulary, site_labels
 from videopath.tools.answers.organs import is_of_other_organ
 from videopath.tools.base import TissueTool
 from videopath.tools.schemas import Candidate, ClipInput, DiagnoseResult, Neighbour, SiteInput
-from videopath.tools.session_pool import ClipSession, Recording, SessionPool, pool_of
+from videopath.tools.session_pool import Recording, SessionPool, pool_of
 
 if TYPE_CHECKING:
     from videopath.model.card import Card
-    from videopath.model.inference.engine import Generation
 
-_SHORT_ANSWER = 48  # tokens of a sampled answer, which begins with the label
-_SAMPLE_TEMPERATURE = 0.7
-_SAMPLE_SEED = 1000
+__all__ = [
+    "NO_DIAGNOSIS",
+    "DiagnoseInput",
+    "DiagnoseTool",
+    "bound_to_site",
+    "clean_label",
+    "sampled_labels",
+    "site_labels",
+    "softmax",
+]
 
 
 class DiagnoseInput(ClipInput, SiteInput):
@@ -87,15 +93,19 @@ class DiagnoseTool(TissueTool):
         session = self.sessions.open(ClipInput(**clip))
         # the best stands last; a caller's own neighbours may have no rank
         kept = sorted((n for n in neighbours if n.kept), key=lambda n: (-n.rank, n.score))
-        prompt = diagnose_question(
-            site, description, [SimilarCaseText(n.diagnosis, n.description) for n in kept], question
+        facts = PromptFacts(
+            site=site,
+            question=question,
+            description=description,
+            cases=[SimilarCaseText(n.diagnosis, n.description) for n in kept],
         )
-        text = session.generate(prompt, max_new_tokens=max_new_tokens, answer_start=DIAGNOSIS_START).text
-        answer = parse_answer(f"{DIAGNOSIS_START}{text}")
-        generated = clean_label(answer.diagnosis, question)
-        sampled = sampled_labels(session, prompt, samples, question)
-        support = self._support(generated, sampled, kept[::-1], site, candidates)
-        scores = self._scores(session, prompt, list(support))
+        form = answer_form(session, facts)
+        written = form.ask(max_new_tokens)
+        generated = clean_label(written.diagnosis, question)
+        sampled, notes = form.sampled(samples)
+        named = [generated, *(clean_label(other, question) for other in written.others)]
+        support = self._support(named, sampled, kept[::-1], site, candidates)
+        scores = form.scores(list(support))
         differential = _differential(support, scores, self._temperature())
         first = max(differential, key=lambda candidate: candidate.probability)
         differential = bound_to_site(differential, site, self.sessions.info.card)
@@ -106,18 +116,20 @@ class DiagnoseTool(TissueTool):
             foreign=foreign,
             generated=generated,
             generated_differs=normalised_label(generated) != normalised_label(label),
-            rationale=answer.rationale,
+            rationale=written.rationale,
             differential=differential,
             scores=scores,
+            scoring=self.sessions.info.scoring,
             samples=sampled,
-            answer=f"{DIAGNOSIS_START}{text}",
+            answer=written.answer,
             question_answered=is_answered(question, label, self.sessions.info.card.unknown_label),
-            call=session.call(prompt, time.perf_counter() - started, DIAGNOSIS_START),
+            call=session.call(form.question, time.perf_counter() - started, form.answer_start),
+            notes=[*written.notes, *notes],
         )
 
     def _support(
         self,
-        generated: str,
+        written: Iterable[str],
         sampled: Iterable[str],
         kept: Iterable[Neighbour],
         site: str | None,
@@ -125,7 +137,7 @@ class DiagnoseTool(TissueTool):
     ) -> dict[str, list[str]]:
         """Return candidate → where it comes from. Spellings with the same normalised label are one candidate."""
         card = self.sessions.info.card
-        own = [(generated, "model"), *((label, "sample") for label in sampled)]
+        own = [*((label, "model") for label in written), *((label, "sample") for label in sampled)]
         named = [(label, source) for label, source in own if is_in_vocabulary(label, card)]
         named += [(clean_label(n.diagnosis), f"neighbour:{n.id}") for n in kept]
         named += [(clean_label(label), "cases") for label in candidates]
@@ -142,49 +154,8 @@ class DiagnoseTool(TissueTool):
                     sources.append(source)
         return support
 
-    def _scores(self, session: ClipSession, prompt: str, labels: list[str]) -> dict[str, float]:
-        """Score all candidates in one batch. Each ends with the line break that follows the label in an answer."""
-        if not labels:
-            return {}
-        reduction = self.sessions.info.card.score_reduction
-        texts = [f" {label}\n" for label in labels]
-        scores = session.score(prompt, texts, answer_start=DIAGNOSIS_START, reduce=reduction)
-        return dict(zip(labels, scores, strict=True))
-
     def _temperature(self) -> float:
         return Calibration(self.sessions.info.card.calibration).temperature
-
-
-def sampled_labels(session: ClipSession, prompt: str, samples: int, question: str | None = None) -> list[str]:
-    """Return the diagnoses of short sampled answers, each drawn with its own fixed seed.
-
-    An answer without a diagnosis gives an empty string.
-    """
-    answers = [
-        session.generate(
-            prompt,
-            max_new_tokens=_SHORT_ANSWER,
-            temperature=_SAMPLE_TEMPERATURE,
-            seed=_SAMPLE_SEED + number,
-            answer_start=DIAGNOSIS_START,
-        )
-        for number in range(samples)
-    ]
-    return [_sampled_label(answer, question) for answer in answers]
-
-
-def _sampled_label(answer: Generation, question: str | None) -> str:
-    """Return the label of a short answer; empty if the token limit may have cut it."""
-    if answer.stopped == "length" and "\n" not in answer.text.strip():
-        return ""
-    return clean_label(parse_answer(f"{DIAGNOSIS_START}{answer.text}").diagnosis, question)
-
-
-def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
-    """Return the diagnoses that the card lists for a site, or for all sites if the site is ``None``."""
-    if site is None:
-        return [label for of_site in labels.values() for label in of_site]
-    return labels.get(site, [])
 
 
 def softmax(scores: Sequence[float], temperature: float = 1.0) -> list[float]:

@@ -31,7 +31,7 @@ def with_evidence(
 
     Args:
         findings: Findings with their frames. A measured finding moves to the first frame that shows it if its own frame
-            does not.
+            does not, or if it has none.
         frames: What is measured on each frame of the clip.
         card: The model's card: its typical sentences and its fitted margins.
         margins: For each finding, by how many nats per token it is more likely on the clip than on any stand-in;
@@ -63,11 +63,14 @@ def _grounded(
         matching = [position for position, frame in enumerate(frames) if is_measured(finding.text, frame)]
         if not matching:
             return finding
-        position = finding.position if finding.position in matching else matching[0]
-        return finding.model_copy(update={"rests_on": "measured", "position": position})
+        if finding.is_located and finding.position in matching:
+            return finding.model_copy(update={"rests_on": "measured"})
+        update = {"rests_on": "measured", "position": matching[0], "moment": "measured"}
+        return finding.model_copy(update=update)
     seen = (
         margin is not None
         and seen_margins is not None
+        and finding.moment == "scored"
         and finding.contrast >= seen_margins.frames
         and margin >= seen_margins.stand_ins
     )

@@ -39,7 +39,7 @@ class _StandInPool(SessionPool):
     """A pool with the engine and the lock of another pool, whose clips are stand-ins instead of files."""
 
     def __init__(self, pool: SessionPool, kind: StandInKind, site: str | None) -> None:
-        super().__init__(pool.engine, keep=1)
+        super().__init__(pool.engine, keep=1, prompts=pool.prompts)
         self._lock = pool._lock
         self._kind, self._site = kind, site
 

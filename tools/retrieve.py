@@ -154,12 +154,14 @@ class RetrieveTool(TissueTool):
         )
 
     def _calibration(self, base: KnowledgeBase) -> dict[str, Any]:
-        """Return the calibration that the base measured for this model together with its cases."""
+        """Return the calibration that the base measured for this model, scored in this way, together with its cases."""
         measure = base.measure
         if measure is None or self.sessions is None:
             return {}
         of_model = measure.models.get(self.sessions.info.weights_sha256)
-        return {"calibration": of_model.calibration, "calibrated_on": str(of_model)} if of_model else {}
+        if of_model is None or of_model.scoring != self.sessions.info.scoring:
+            return {}
+        return {"calibration": of_model.calibration, "calibrated_on": str(of_model)}
 
     def _is_own_tower(self, base: KnowledgeBase) -> bool:
         from videopath.model.inference.frame_vectors import tower_sha256
@@ -173,7 +175,6 @@ class RetrieveTool(TissueTool):
         """
         from videopath.knowledge.voting.electorate import reference_electorate
         from videopath.model.inference.frame_vectors import tower_sha256
-        from videopath.tools.frame_encoders.loading import TOWER
 
         if clip is None or self.sessions is None or base.fixed:
             return None
@@ -184,7 +185,7 @@ class RetrieveTool(TissueTool):
         mark, own = electorate.mark, base.voting_encoder
         image = query.image if own and (own.sha256, own.views) == (mark.sha256, mark.views) else None
         if image is None:
-            image = self.sessions.open(clip).picture_vector(pool.encoder(TOWER), mark.views)
+            image = self.sessions.open(clip).picture_vector(_encoder_of(mark, pool), mark.views)
         return _judged_vote(electorate.vote(replace(query, image=image)), electorate.measure, query)
 
     def _encoded(
@@ -218,6 +219,8 @@ def _voting_mark(base: KnowledgeBase) -> EncoderMark:
 def _encoder_of(mark: EncoderMark, pool: SessionPool) -> FrameEncoder:
     """Return the encoder of a mark: the model's own tower, or an encoder that is loaded by its name.
 
+    The second way is that of every model whose engine gives no vectors of frames, such as a served one.
+
     Raises:
         InputError: The encoder is the tower of another model (only nano's is loaded because a base names it), is not
             installed, or has other weights here.
@@ -225,7 +228,7 @@ def _encoder_of(mark: EncoderMark, pool: SessionPool) -> FrameEncoder:
     from videopath.model.inference.frame_vectors import tower_sha256
     from videopath.tools.frame_encoders.loading import TOWER, is_loaded_by_name
 
-    if mark.sha256 == tower_sha256(pool.info):
+    if mark.sha256 == tower_sha256(pool.info) and pool.encodes_frames:
         return pool.encoder(TOWER)
     encoded_by = f"those of the knowledge base were encoded by {mark.name} ({mark.sha256[:12]}…)"
     if not is_loaded_by_name(mark.name):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from videopath.core.choices import MAX_FRAMES, Sampling
+from videopath.core.choices import MAX_FRAMES, Sampling, Scoring, Wording
 from videopath.core.pathology.sites import canonical_site
 from videopath.media.crop import Crop
 
@@ -122,31 +122,52 @@ class ExcludedRecord(ToolData):
 RestsOn = Literal["measured", "seen", "typical", "said"]
 """What a finding rests on; see :mod:`videopath.tools.evidence`."""
 
+Moment = Literal["scored", "named", "measured", "none"]
+"""How the frame of a finding was found. ``scored``: the sentence is most likely under it; ``named``: the model named its
+second; ``measured``: it is the first frame on which the sentence's attributes are measured; ``none``: it was not found,
+and no moment may be claimed."""
+
 
 class LocatedFinding(ToolData):
-    """One sentence of a description, the frame under which it is most likely, and what it rests on."""
+    """One sentence of a description, the frame that shows it, and what it rests on."""
 
     text: str
-    seconds: float = Field(description="presentation time of that frame in the source")
+    seconds: float = Field(
+        description="presentation time of that frame in the source; of the middle frame if the moment is none"
+    )
     frame: int = Field(description="number of that frame in the source")
     position: int = Field(description="index of that frame among the frames of the clip")
     contrast: float = Field(
-        description="mean log-probability of its tokens there minus the mean over all frames; 0 with one frame"
+        description="mean log-probability of its tokens there minus the mean over all frames; 0 with one frame, or if "
+        "frames were not scored"
     )
+    moment: Moment = Field("scored", description="how that frame was found; none: no moment is claimed")
     rests_on: RestsOn = Field(
         "said", description="what supports the sentence: measured, seen, typical or said"
     )
     typical_of: str = Field("", description="the diagnosis that a typical sentence belongs to")
 
+    @property
+    def is_located(self) -> bool:
+        """Whether its frame was found, so that a moment may be shown."""
+        return self.moment != "none"
+
 
 class ModelCall(ToolData):
     """One question to the model, with its time and device."""
 
-    prompt: str = Field(description="the prompt as the model read it; <image> stands for the frames")
+    prompt: str = Field(
+        description="the prompt as the model read it; <image> stands for the frames. With the wording plain: the "
+        "question, which the model's own chat template surrounds"
+    )
     prompt_sha256: str
     seconds: float
     device: str
     model: str
+    wording: Wording = Field("videopath", description="the set of prompts that the question is from")
+    template_sha256: str = Field(
+        "", description="SHA-256 of that set's templates, as `videopath model prompts` prints it"
+    )
 
 
 class FramesSeen(ToolData):
@@ -166,8 +187,14 @@ class DescribeResult(ToolData):
     description: str
     findings: list[LocatedFinding]
     frames: FramesSeen
-    mean_logprob: float = Field(description="mean log-probability of the description's tokens")
+    mean_logprob: float | None = Field(
+        description="mean log-probability of the description's tokens; null if the engine gives none"
+    )
     call: ModelCall
+    notes: list[str] = Field(
+        default_factory=list,
+        description="how the answer was read, if it was not in the form that was asked for",
+    )
 
 
 class CaseBallot(ToolData):
@@ -255,14 +282,21 @@ class DiagnoseResult(ToolData):
         description="the probabilities sum to 1; best first, candidates of other organs last"
     )
     scores: dict[str, float] = Field(
-        description="candidate → log-probability over its tokens, mean or sum as the card says"
+        description="candidate → log-probability over its tokens, mean or sum as the card says; with another scoring, "
+        "the log-probability of the candidate as a whole"
     )
+    scoring: Scoring = Field("token probabilities", description="how the scores came about")
     samples: list[str] = Field(description="diagnoses of the sampled answers")
     answer: str = Field(description="the model's answer, unchanged")
     question_answered: bool | None = Field(
         None, description="whether the diagnosis answers the question; null if there is no question"
     )
     call: ModelCall
+    notes: list[str] = Field(
+        default_factory=list,
+        description="what was left out for this model, and how the answer was read if it was not in the form that was "
+        "asked for",
+    )
 
     @property
     def leading(self) -> Candidate:

@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_text
+from videopath.core.settings import load_settings
+from videopath.core.text import has_half_characters
+from videopath.tools.abilities import Abilities, abilities_of
 from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput, FramesSeen, ModelCall
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from videopath.media.quality.scales import Attributes
     from videopath.model import Clip
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session
+    from videopath.model.prompts.prompt_set import PromptSet
 
 LOADING = "loading the model"
 READING = "reading the video"
@@ -49,6 +53,7 @@ class SessionPool:
         *,
         load: Callable[[], Engine] | None = None,
         keep: int = _OPEN_SESSIONS,
+        prompts: PromptSet | None = None,
     ) -> None:
         """Make a pool.
 
@@ -56,6 +61,7 @@ class SessionPool:
             engine: An engine, or the name of a model.
             load: Loads the engine when it is needed; ``load_engine(name)`` by default.
             keep: How many sessions stay open.
+            prompts: How the model is asked; by default the prompts of the engine's wording, with the user's own files.
         """
         self.refuse: Callable[[str], object] | None = None
         """Called with each video's path; raises if it may not be opened. Servers set it for paths that others name."""
@@ -63,6 +69,7 @@ class SessionPool:
         self.name = str(engine) if isinstance(engine, str | Path) else engine.info.source
         self._load = load
         self._keep = keep
+        self._prompts = prompts
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._encoders: dict[str, FrameEncoder] = {}
         self._latest: tuple[str, Clip] | None = None  # the clip decoded last, for the session that comes next
@@ -96,6 +103,27 @@ class SessionPool:
     def info(self) -> EngineInfo:
         """The engine's facts; loads the engine."""
         return self.engine.info
+
+    @property
+    def prompts(self) -> PromptSet:
+        """How the model is asked: the prompts of the engine's wording, with the user's own files; loads the engine.
+
+        Raises:
+            InputError: One of the user's own files is not usable.
+        """
+        from videopath.model.prompts.prompt_set import load_prompts
+
+        with self._lock:
+            if self._prompts is None:
+                self._prompts = load_prompts(self.info.wording, load_settings().prompts)
+            return self._prompts
+
+    @property
+    def encodes_frames(self) -> bool:
+        """Whether the engine turns frames into vectors itself; loads the engine."""
+        from videopath.model.inference.engine import EncodesFrames
+
+        return isinstance(self.engine, EncodesFrames)
 
     @property
     def frames(self) -> int:
@@ -189,6 +217,16 @@ class ClipSession:
         }
         object.__setattr__(self, "_scope", scope)
 
+    @property
+    def prompts(self) -> PromptSet:
+        """How the model is asked."""
+        return self.recording.pool.prompts
+
+    @property
+    def abilities(self) -> Abilities:
+        """Which questions a case asks the model."""
+        return abilities_of(self.recording.info)
+
     def frames(self) -> FramesSeen:
         """Return which frames the model sees."""
         answer = self._answered("frames", {}, READING, lambda session: _frames_of(session).model_dump())
@@ -199,7 +237,8 @@ class ClipSession:
         from videopath.model.inference.engine import Generation
 
         def ask(session: Session) -> dict[str, Any]:
-            return asdict(session.generate(question, on_token=self.recording.on_token, **settings))
+            answer = asdict(session.generate(question, on_token=self.recording.on_token, **settings))
+            return {**answer, "text": _writable(answer["text"])}
 
         return Generation(**self._answered("generate", {"question": question, **settings}, WRITING, ask))
 
@@ -214,7 +253,11 @@ class ClipSession:
         )
 
     def score_moments(self, question: str, texts: Sequence[str]) -> list[list[float]]:
-        """Return ``[text][frame]``: the log-probability of each text if the model sees only that frame."""
+        """Return ``[text][frame]``: the log-probability of each text if the model sees only that frame.
+
+        Raises:
+            EngineError: The engine does not score single frames (``abilities.finds_moments``).
+        """
         arguments = {"question": question, "texts": list(texts)}
         return self._answered(
             "score_moments",
@@ -224,7 +267,11 @@ class ClipSession:
         )
 
     def frame_vectors(self) -> np.ndarray:
-        """Return the vectors of the frames by the model's vision tower: float32 [T, dimension], each of length 1."""
+        """Return the vectors of the frames by the model's vision tower: float32 [T, dimension], each of length 1.
+
+        Raises:
+            EngineError: The engine gives no vectors (``SessionPool.encodes_frames``).
+        """
         import numpy as np
 
         vectors = self._answered(
@@ -255,7 +302,8 @@ class ClipSession:
         from videopath.model.inference.frame_vectors import tower_sha256
         from videopath.tools.frame_encoders.picture_vectors import clip_vector, picture_vector
 
-        if views == "whole" and encoder.sha256 == tower_sha256(self.recording.info):
+        own_tower = encoder.sha256 == tower_sha256(self.recording.info)
+        if own_tower and views == "whole" and self.recording.pool.encodes_frames:
             return clip_vector(self.frame_vectors())  # the session has encoded whole frames
         vector = self._answered(
             "picture_vector",
@@ -269,14 +317,18 @@ class ClipSession:
         """Return the record of a question for the trace. ``seconds``: how long it took."""
         from videopath.model.prompts.template import build_prompt
 
-        info = self.recording.info
-        prompt = build_prompt(question, visuals=1, answer_start=answer_start)
+        info, prompts = self.recording.info, self.prompts
+        prompt = question
+        if prompts.wording == "videopath":
+            prompt = build_prompt(question, visuals=1, answer_start=answer_start)
         return ModelCall(
             prompt=prompt,
             prompt_sha256=sha256_text(prompt),
             seconds=round(seconds, 3),
             device=info.device,
             model=info.name,
+            wording=prompts.wording,
+            template_sha256=prompts.sha256,
         )
 
     def _answered(
@@ -320,6 +372,11 @@ def _identity(request: ClipInput) -> str:
     path = Path(request.video)
     stat = path.stat() if path.exists() else None
     return f"{request.model_dump_json()} {stat.st_size if stat else 0} {stat.st_mtime_ns if stat else 0}"
+
+
+def _writable(text: str) -> str:
+    """Return an answer that can be written as UTF-8; half characters, which a server may send, become question marks."""
+    return text.encode(errors="replace").decode() if has_half_characters(text) else text
 
 
 def _counted(number: int, thing: str) -> str:

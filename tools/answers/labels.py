@@ -77,6 +77,13 @@ def is_in_vocabulary(label: str, card: Card) -> bool:
     }
 
 
+def site_labels(labels: dict[str, list[str]], site: str | None) -> list[str]:
+    """Return the diagnoses that the card lists for a site, or for all sites if the site is ``None``."""
+    if site is None:
+        return [label for of_site in labels.values() for label in of_site]
+    return labels.get(site, [])
+
+
 def _is_no_diagnosis(label: str, question: str | None) -> bool:
     words = words_of(label)
     return (

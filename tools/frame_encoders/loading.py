@@ -40,7 +40,7 @@ def load_frame_encoder(name: str | Sequence[str], engine: Engine | None = None) 
     Args:
         name: A name, several names, or several names joined by " + ". "tower" is the tower of ``engine``, or of nano
             if no engine is given. "tower:NAME" is the tower of a model by its folder or hub id; if ``engine`` has that
-            name, its tower is used.
+            name, its tower is used, unless it gives no vectors of frames, as a served model.
         engine: A loaded engine.
 
     Raises:
@@ -87,8 +87,15 @@ def _tower(model: str, engine: Engine | None) -> FrameEncoder:
     from videopath.model.inference.frame_vectors import TowerEncoder
     from videopath.model.inference.spec import NANO
 
-    if engine is None or (model and model != engine.info.source):
+    if engine is None or _is_other(model, engine):
         engine = load_engine(model or NANO)
     if not isinstance(engine, EncodesFrames):
         raise InputError(f"The model {engine.info.name} gives no vectors of frames; name another encoder.")
     return TowerEncoder(engine)
+
+
+def _is_other(model: str, engine: Engine) -> bool:
+    """Return whether a named model must be loaded beside the engine; the empty name is the engine itself."""
+    from videopath.model.inference.engine import EncodesFrames
+
+    return bool(model) and (model != engine.info.source or not isinstance(engine, EncodesFrames))
