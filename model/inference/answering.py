@@ -16,8 +16,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import torch
 
 from videopath.core.choices import ScoreReduction, StopReason
-from videopath.core.errors import EngineError, InputError
+from videopath.core.errors import EngineError
 from videopath.media.clip import Clip
+from videopath.model.inference.arguments import check_generation, check_reduction
 from videopath.model.inference.decoding import TextStream, TokenSampler
 from videopath.model.inference.engine import Generation
 
@@ -125,8 +126,7 @@ class PrefixSession(ABC, Generic[_P]):
         reduce: ScoreReduction = "mean",
     ) -> list[float]:
         """Return the log-probability of each candidate as the answer; one pass if all candidates fit into it."""
-        if reduce not in ("mean", "sum"):
-            raise InputError(f"Scores are reduced by 'mean' or 'sum', not {reduce!r}.")
+        check_reduction(reduce)
         with self._turn():
             logprobs = self._with_memory(lambda prefix: prefix.score(question, answer_start, candidates))
             return [finite(float(own.mean() if reduce == "mean" else own.sum())) for own in logprobs]
@@ -270,15 +270,3 @@ def finite(number: float) -> float:
             "The model computed values that are not finite. Use dtype float32, or check its weights."
         )
     return number
-
-
-def check_generation(max_new_tokens: int, temperature: float, top_p: float, seed: int | None) -> None:
-    """Raise ``InputError`` if an argument of ``generate`` is out of range."""
-    if max_new_tokens < 1:
-        raise InputError(f"An answer needs max_new_tokens of 1 or more, not {max_new_tokens}.")
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise InputError(f"The temperature must be 0 (greedy) or above, not {temperature}.")
-    if not 0 < top_p <= 1:
-        raise InputError(f"top_p must be in (0, 1], not {top_p}.")
-    if seed is not None and not -(2**63) <= seed < 2**63:
-        raise InputError(f"The seed must be a whole number of 64 bits, not {seed}.")

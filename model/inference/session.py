@@ -15,9 +15,9 @@ from videopath.model.inference.answering import (
     GrowingAnswer,
     PrefixSession,
     Speech,
-    check_generation,
     memory_error_as_engine_error,
 )
+from videopath.model.inference.arguments import check_generation
 from videopath.model.inference.decoding import TokenSampler
 from videopath.model.inference.engine import Generation
 from videopath.model.inference.frame_vectors import encode_frames
