@@ -50,9 +50,9 @@ def run_example(tmp_path: Path) -> Run:
     return run
 
 
-def test_there_are_five_examples_and_each_has_a_test() -> None:
+def test_there_are_six_examples_and_each_has_a_test() -> None:
     tested = re.findall(r'run_example\("(\w+\.py)"\)', Path(__file__).read_text(encoding="utf-8"))
-    assert len(_SCRIPTS) == 5
+    assert len(_SCRIPTS) == 6
     assert sorted(tested) == _SCRIPTS
 
 
@@ -105,6 +105,15 @@ def test_an_own_encoder_finds_the_same_tissue(run_example: Run) -> None:
     assert len(hits) == 5
     assert scores == sorted(scores, reverse=True)
     assert re.fullmatch(r"0\.\d{3} normal oral epithelium \d", hits[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_an_own_engine_is_asked_by_the_agent(run_example: Run) -> None:
+    first, *steps = run_example("own_engine.py").splitlines()
+    assert re.fullmatch(r"colon adenocarcinoma \(\w+\), by dark-share", first)
+    assert re.fullmatch(r"describe: Dark pixels cover \d+% of the field\.", steps[1])
+    assert [step.split(":")[0] for step in steps][-2:] == ["verify", "report"]
 
 
 @pytest.mark.slow
