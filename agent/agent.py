@@ -73,6 +73,7 @@ class DiagnosticAgent:
         *,
         policy: Policy | None = None,
         base: str | Path | None = None,
+        second_opinion: ModelSource | Engine | None = None,
         frames: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
@@ -88,9 +89,12 @@ class DiagnosticAgent:
             review: When a person is asked: "never", "uncertain" or "always". With "never" the policy decides.
             policy: How careful the agent is; default: ``Policy()``.
             base: The checkpoint that a LoRA or a projector belongs to; default: the folder that the adapter names.
+            second_opinion: Another model, named as ``model`` is. It diagnoses the same frames blind; another diagnosis
+                lowers the confidence, or brings a closer look or a person.
             frames: Frames per clip; default: the number in the model's card.
-            device: "cpu", "cuda", "cuda:1" or "mps"; default: the fastest one here.
-            dtype: "float32", "float16" or "bfloat16"; default: the best one for the device.
+            device: "cpu", "cuda", "cuda:1" or "mps"; default: the fastest one here. It holds for both models, unless the
+                spec of the second one names its own.
+            dtype: "float32", "float16" or "bfloat16"; default: the best one for the device. As for ``device``.
             accept_licence: Whether you accept the licence of weights from the hub.
             accept_uncalibrated: Give out answers of a model whose confidence was never fitted. Otherwise the agent
                 abstains on them.
@@ -112,7 +116,22 @@ class DiagnosticAgent:
         spec = EngineSpec.of(source).overridden(
             base=base, device=device, dtype=dtype, accept_licence=accept_licence
         )
-        nodes = load_nodes(spec, knowledge, policy, engine=engine, frames=frames, home=home)
+        if isinstance(second_opinion, str | Path | EngineSpec):
+            own = EngineSpec.of(second_opinion)
+            second_opinion = own.overridden(
+                device=own.device or spec.device,
+                dtype=own.dtype or spec.dtype,
+                accept_licence=spec.accept_licence,
+            )
+        nodes = load_nodes(
+            spec,
+            knowledge,
+            policy,
+            engine=engine,
+            second_opinion=second_opinion,
+            frames=frames,
+            home=home,
+        )
         return cls(nodes, _checkpoints(nodes.library))
 
     @property
@@ -329,7 +348,8 @@ class DiagnosticAgent:
     def close(self) -> None:
         """Close sessions and checkpoints. Work on cases raises ``CaseError`` from now on."""
         self._closed = True
-        self._nodes.sessions.close()
+        for pool in self._nodes.pools:
+            pool.close()
         self._connection.close()
 
     def __enter__(self) -> DiagnosticAgent:

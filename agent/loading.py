@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.agent.cases.library import load_case_library
-from videopath.agent.cases.records import RunSettings
+from videopath.agent.cases.records import RunSettings, SecondModel
 from videopath.agent.graph.nodes import Nodes
 from videopath.agent.policy import Policy
 from videopath.core.errors import InputError
@@ -17,6 +17,7 @@ from videopath.tools.retrieve import RetrieveTool
 from videopath.tools.session_pool import SessionPool
 
 if TYPE_CHECKING:
+    from videopath.core.settings import Settings
     from videopath.knowledge import KnowledgeBase
     from videopath.model.inference.engine import Engine
 
@@ -27,6 +28,7 @@ def load_nodes(
     policy: Policy,
     *,
     engine: Engine | None = None,
+    second_opinion: EngineSpec | Engine | None = None,
     frames: int | None = None,
     home: str | Path | None = None,
 ) -> Nodes:
@@ -37,6 +39,7 @@ def load_nodes(
         knowledge: A folder or a knowledge base; ``None``: the bundled starter.
         policy: How careful the agent is.
         engine: A loaded engine in place of the model. ``spec`` then only says what the case's settings record.
+        second_opinion: A second model, or a loaded engine; None: no second opinion. A case loads it when it is asked.
         frames: Frames per clip; default: the number in the model's card.
         home: Folder of the case library; default: that of the settings.
 
@@ -46,13 +49,21 @@ def load_nodes(
     base = None if spec.base is None else _absolute_name(spec.base)
     device, dtype = spec.device, spec.dtype
     sessions = _session_pool(replace(spec, base=base), engine)
+    second, second_model = _second_pool(second_opinion)
     folder = _folder_of(knowledge)
-    names = {"the model": sessions.name, "the base": base, "the knowledge base": folder, "the device": device}
+    names = {
+        "the model": sessions.name,
+        "the base": base,
+        "the second model": second.name if second else None,
+        "the knowledge base": folder,
+        "the device": device,
+    }
     for what, name in names.items():
         refuse_unwritable(name or "", what)
     settings = RunSettings(
         model=sessions.name,
         base=base,
+        second_opinion=second_model,
         knowledge=folder,
         frames=frames,
         review=policy.review,
@@ -60,7 +71,32 @@ def load_nodes(
         dtype=dtype,
         policy=policy.model_dump(mode="json"),
     )
-    return Nodes(sessions, RetrieveTool(knowledge=knowledge), load_case_library(home), settings)
+    return Nodes(sessions, RetrieveTool(knowledge=knowledge), load_case_library(home), settings, second)
+
+
+def second_spec_from(settings: Settings) -> EngineSpec | None:
+    """Return the second model of the user's settings; None if they ask for no second opinion.
+
+    Device, number format and accepted licence are those of the first model.
+    """
+    first = EngineSpec.from_settings(settings)
+    return replace(first, model=settings.second_opinion, base=None) if settings.second_opinion else None
+
+
+def _second_pool(
+    second_opinion: EngineSpec | Engine | None,
+) -> tuple[SessionPool, SecondModel] | tuple[None, None]:
+    """Return the pool of the second model, with what a case's settings record of it; None for both without one."""
+    if second_opinion is None:
+        return None, None
+    if not isinstance(second_opinion, EngineSpec):
+        pool = SessionPool(second_opinion)
+        return pool, SecondModel(model=pool.name)
+    base = None if second_opinion.base is None else _absolute_name(second_opinion.base)
+    pool = _session_pool(replace(second_opinion, base=base), None)
+    return pool, SecondModel(
+        model=pool.name, base=base, device=second_opinion.device, dtype=second_opinion.dtype
+    )
 
 
 def _session_pool(spec: EngineSpec, engine: Engine | None) -> SessionPool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,18 @@ from pydantic import BaseModel, ValidationError
 from videopath.agent.agent import DiagnosticAgent
 from videopath.agent.cases.bundle import read_bundle
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary
-from videopath.agent.cases.records import CaseReport, Decision, RunSettings, Step
+from videopath.agent.cases.records import (
+    Candidate,
+    CaseReport,
+    Decision,
+    RunSettings,
+    SecondOpinion,
+    Step,
+)
 from videopath.agent.cases.request import CaseRequest
 from videopath.agent.policy import Policy
 from videopath.core.errors import CaseError, InputError
-from videopath.model.inference.spec import EngineSpec
+from videopath.model.inference.spec import EngineSpec, ModelSource
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
@@ -70,6 +77,7 @@ def replay(
     *,
     model: str | Path | Engine | None = None,
     base: str | None = None,
+    second_opinion: ModelSource | Engine | None = None,
     knowledge: str | Path | KnowledgeBase | None = None,
     device: str | None = None,
     accept_licence: bool = False,
@@ -84,25 +92,42 @@ def replay(
         video: The video of the case.
         model: A name or a loaded engine, in place of the case's model.
         base: The base of ``model``, or in place of the case's base.
+        second_opinion: In place of the case's second model: a name, a spec or a loaded engine.
         knowledge: In place of the case's knowledge base.
         device: In place of the case's device.
         accept_licence: Whether you accept the licence of weights from the hub.
         on_step: Called for each step as it finishes.
 
     Raises:
-        InputError: The bundle cannot be read, the video is another one, or the bundle names a model, base or knowledge
-            base that you did not name.
+        InputError: The bundle cannot be read, the video is another one, the bundle names a model, base or knowledge base
+            that you did not name, or you name a second model and the case has no second opinion.
     """
     original = read_bundle(Path(bundle))
     _refuse_other_video(original.report, Path(video))
-    _require_names(original.report.settings, model=model, base=base, knowledge=knowledge)
+    _require_names(
+        original.report.settings,
+        model=model,
+        base=base,
+        second_opinion=second_opinion,
+        knowledge=knowledge,
+    )
     settings = original.report.settings.model_copy()
     settings.policy = {**settings.policy, "review": "always" if _was_reviewed(original.report) else "never"}
     name, engine = (model, None) if isinstance(model, str | Path) else (None, model)
     spec = spec_of(settings).overridden(model=name, base=base, device=device, accept_licence=accept_licence)
+    second = second_opinion or second_spec_of(settings, accept_licence=accept_licence)
+    if device and isinstance(second, EngineSpec):
+        second = second.overridden(device=device)
     with (
         tempfile.TemporaryDirectory(prefix="videopath-replay-") as home,
-        agent_of(settings, Path(home), spec=spec, engine=engine, knowledge=knowledge) as agent,
+        agent_of(
+            settings,
+            Path(home),
+            spec=spec,
+            engine=engine,
+            second_opinion=second,
+            knowledge=knowledge,
+        ) as agent,
     ):
         case_id = original.report.case_id
         request = dataclasses.replace(CaseRequest.of(original.report, case_id), video=video)
@@ -136,13 +161,21 @@ def _require_names(settings: RunSettings, **choices: Any) -> None:
     """Reject a model, base or knowledge base that only the bundle names: a bundle may come from a stranger."""
     if choices["model"] is not None:
         del choices["base"]  # the base of the bundle is not used with another model
+    second = settings.second_opinion
+    if second is None and choices["second_opinion"] is not None:
+        raise InputError("The case of this bundle has no second opinion: leave the second model out.")
     for kind, choice in choices.items():
-        name = getattr(settings, kind)
-        if choice is None and name not in (None, "", "nano"):
+        named = second.model if kind == "second_opinion" and second else getattr(settings, kind)
+        if choice is None and named not in (None, "", "nano"):
+            what, option = kind.replace("second_opinion", "second model"), kind.replace("_", "-")
             raise InputError(
-                f"The bundle names the {kind} {name}; it is loaded only if you name it, too: if you have it and trust "
-                f"it, give --{kind} {name}, a folder with its whole path."
+                f"The bundle names the {what} {named}; it is loaded only if you name it, too: if you have it and trust "
+                f"it, give --{option} {named}, a folder with its whole path."
             )
+    if second is not None and second.base and choices["second_opinion"] is None:
+        raise InputError(
+            f"The bundle names the base {second.base} of its second model: name the second model with its base yourself."
+        )
 
 
 def agent_of(
@@ -151,6 +184,7 @@ def agent_of(
     *,
     spec: EngineSpec | None = None,
     engine: Engine | None = None,
+    second_opinion: ModelSource | Engine | None = None,
     knowledge: str | Path | KnowledgeBase | None = None,
 ) -> DiagnosticAgent:
     """Return an agent with the settings of a case.
@@ -160,6 +194,7 @@ def agent_of(
         home: Folder of the case library.
         spec: The model; default: that of the settings.
         engine: A loaded engine in place of the model.
+        second_opinion: The second model or a loaded engine; default: that of the settings.
         knowledge: The knowledge base; default: that of the settings.
 
     Raises:
@@ -172,6 +207,7 @@ def agent_of(
         raise CaseError(f"The policy of the case is not usable: {error.errors()[0]['msg']}.") from error
     return DiagnosticAgent.load(
         model=engine or spec,
+        second_opinion=second_opinion or second_spec_of(settings, accept_licence=spec.accept_licence),
         knowledge=knowledge or settings.knowledge,
         policy=policy,
         frames=settings.frames,
@@ -184,6 +220,14 @@ def agent_of(
 def spec_of(settings: RunSettings, *, accept_licence: bool = False) -> EngineSpec:
     """Return the model of a case's settings."""
     return EngineSpec(settings.model, settings.base, settings.device, settings.dtype, accept_licence)
+
+
+def second_spec_of(settings: RunSettings, *, accept_licence: bool = False) -> EngineSpec | None:
+    """Return the second model of a case's settings; None if the case asks for no second opinion."""
+    second = settings.second_opinion
+    if second is None:
+        return None
+    return EngineSpec(second.model, second.base, second.device, second.dtype, accept_licence)
 
 
 def settings_of(library: CaseLibrary, case_id: str) -> RunSettings:
@@ -214,7 +258,8 @@ def differences(before: CaseReport, after: CaseReport) -> Iterator[FieldDifferen
         yield FieldDifference(
             field="confidence", before=f"{before.confidence:.6f}", after=f"{after.confidence:.6f}"
         )
-    yield from _differential(before, after)
+    yield from _differential(before.differential, after.differential)
+    yield from _second_opinions(before.second_opinion, after.second_opinion)
     yield from _unless_equal("findings", _findings(before), _findings(after))
     yield from _similar_cases(before, after)
     for name in _HASHES:
@@ -256,15 +301,28 @@ def _signed_afterwards(report: CaseReport) -> bool:
     return len(report.review) > len(_review_decisions(report))
 
 
-def _differential(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:
-    then = {c.label: c.probability for c in before.differential}
-    now = {c.label: c.probability for c in after.differential}
+def _differential(
+    before: Sequence[Candidate], after: Sequence[Candidate], field: str = "differential"
+) -> Iterator[FieldDifference]:
+    then = {c.label: c.probability for c in before}
+    now = {c.label: c.probability for c in after}
     for label in dict.fromkeys([*then, *now]):
         first, second = then.get(label), now.get(label)
         if first is None or second is None or not _close(first, second):
-            yield FieldDifference(
-                field=f"differential: {label}", before=_number(first), after=_number(second)
-            )
+            yield FieldDifference(field=f"{field}: {label}", before=_number(first), after=_number(second))
+
+
+def _second_opinions(before: SecondOpinion | None, after: SecondOpinion | None) -> Iterator[FieldDifference]:
+    if before is None or after is None:
+        yield from _unless_equal("second_opinion", _sentence(before), _sentence(after))
+        return
+    for name in ("label", "agrees", "description", "rationale", "failure", "weights", "scoring"):
+        yield from _unless_equal(f"second_opinion.{name}", getattr(before, name), getattr(after, name))
+    yield from _differential(before.differential, after.differential, "second_opinion.differential")
+
+
+def _sentence(opinion: SecondOpinion | None) -> str:
+    return "none" if opinion is None else opinion.sentence
 
 
 def _similar_cases(before: CaseReport, after: CaseReport) -> Iterator[FieldDifference]:

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from videopath.agent.graph.builder import CaseGraph, build_graph
-from videopath.agent.loading import load_nodes
+from videopath.agent.loading import load_nodes, second_spec_from
 from videopath.agent.policy import Policy
 from videopath.core import log
 from videopath.core.folders import visitor_path
@@ -23,8 +23,10 @@ def make_graph() -> CaseGraph:
         EngineSpec.from_settings(settings),
         settings.knowledge,
         Policy(review=settings.review, accept_uncalibrated=settings.accept_uncalibrated),
+        second_opinion=second_spec_from(settings),
         frames=settings.frames,
         home=settings.home,
     )
-    nodes.sessions.refuse = partial(visitor_path, settings=settings)
+    for pool in nodes.pools:
+        pool.refuse = partial(visitor_path, settings=settings)
     return build_graph(nodes)

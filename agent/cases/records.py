@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from videopath.core.choices import CaseStatus, ReviewAction, ReviewMode, SourceKind
+from videopath.core.choices import CaseStatus, ReviewAction, ReviewMode, Scoring, SourceKind, StopReason
 from videopath.core.notice import RESEARCH_USE
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop
@@ -26,8 +26,11 @@ __all__ = [
     "Decision",
     "Finding",
     "ExcludedRecord",
+    "FollowUp",
     "LookTaken",
     "RunSettings",
+    "SecondModel",
+    "SecondOpinion",
     "Segment",
     "SimilarCase",
     "Step",
@@ -103,6 +106,57 @@ class Voucher(CaseData):
     threshold: float = Field(default=0.0, description="the least probability that vouches")
     measured_on: str = Field(default="", description="the number of cases and groups; empty: never measured")
     reasons: list[str] = Field(default_factory=list, description="why it does not vouch; empty if it does")
+
+
+class SecondOpinion(CaseData):
+    """The diagnosis of a second model, which saw the same frames but neither the first one's answers nor similar cases."""
+
+    model: str = Field(description="its name")
+    weights: str = Field(default="", description="SHA-256; empty if it could not be loaded")
+    device: str = ""
+    address: str = Field(default="", description="where frames were sent; empty: they stayed on this machine")
+    scoring: Scoring = "token probabilities"
+    label: str = Field(default="", description="its diagnosis; empty if it could not answer")
+    gives_diagnosis: bool = Field(
+        default=False, description="whether the label is a diagnosis, and not that the model knows none"
+    )
+    agrees: bool = Field(default=False, description="whether the label is that of the look")
+    differential: list[Candidate] = Field(default_factory=list, description="sums to 1, best first")
+    rationale: str = ""
+    description: str = Field(default="", description="what it saw, in its own words")
+    failure: str = Field(default="", description="why it could not answer; empty if it could")
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether it is another diagnosis. An opinion without a diagnosis contradicts nothing."""
+        return self.gives_diagnosis and not self.agrees
+
+    @property
+    def sentence(self) -> str:
+        """What the second model said, in one sentence."""
+        if self.failure:
+            return f"There is no second opinion of {self.model}: {self.failure}"
+        if not self.gives_diagnosis:
+            return f"The second opinion of {self.model} gives no diagnosis."
+        return f"The second opinion of {self.model} is {self.label}."
+
+
+class FollowUp(CaseData):
+    """A question about a finished case, with its answer. It is never part of the diagnosis."""
+
+    question: str
+    answer: str = Field(description="the model's answer, unchanged")
+    answered: bool = Field(description="whether the answer fits the question")
+    why_not: str = Field(default="", description="why it does not fit; empty if it does")
+    model: str
+    weights: str = Field(description="SHA-256")
+    device: str
+    address: str = Field(default="", description="where frames were sent; empty: they stayed on this machine")
+    prompt_sha256: str
+    seconds: float = Field(ge=0)
+    stopped: StopReason = Field(default="eos", description="why the answer ended; length: at the token limit")
+    asked: str = Field(description="ISO 8601, UTC")
+    frames: list[int] = Field(description="numbers of the frames in the source that the model saw")
 
 
 class Step(CaseData):
@@ -274,6 +328,18 @@ class LookTaken(CaseData):
     )
     reported: bool = Field(default=False, description="whether the report rests on it")
     revision: int = Field(default=0, description="how many revisions of a person came before it")
+    second_opinion: str = Field(
+        default="", description="the second model's diagnosis of this look; empty without one"
+    )
+
+
+class SecondModel(CaseData):
+    """The model that a second opinion is asked of, as it was named."""
+
+    model: str
+    base: str | None = None
+    device: str | None = None
+    dtype: str | None = None
 
 
 class RunSettings(CaseData):
@@ -281,6 +347,9 @@ class RunSettings(CaseData):
 
     model: str = "nano"
     base: str | None = Field(default=None, description="the base checkpoint of a LoRA or a projector")
+    second_opinion: SecondModel | None = Field(
+        default=None, description="the model of the second opinion; None: no second opinion"
+    )
     knowledge: str | None = Field(
         default=None, description="folder of the knowledge base; None: the bundled starter"
     )
@@ -346,6 +415,13 @@ class CaseReport(CaseData):
     blind_diagnosis: str = Field(default="", description="the diagnosis before any similar case was seen")
     blind_known_term: bool = Field(default=True, description="whether the blind diagnosis is a known term")
     changed_by_retrieval: bool = False
+    second_opinion: SecondOpinion | None = Field(
+        default=None, description="what a second model said of the same frames; None: it was not asked"
+    )
+    sent_to: dict[str, str] = Field(
+        default_factory=dict,
+        description="model → the address that frames were sent to; empty: no frame left this machine",
+    )
 
     quality: dict[str, Any] = Field(
         default_factory=dict, description="verdict and sentences of the quality gate"
@@ -360,6 +436,10 @@ class CaseReport(CaseData):
     review: list[Decision] = Field(default_factory=list)
     addenda: list[Addendum] = Field(
         default_factory=list, description="additions to the signed case, in order"
+    )
+    questions: list[FollowUp] = Field(
+        default_factory=list,
+        description="questions asked afterwards; in exports only, since they are kept beside the report",
     )
     steps: list[Step] = Field(default_factory=list)
     model: str = ""

@@ -19,9 +19,13 @@ from videopath.core.pathology.labels import normalised_label
 def best_look(looks: Sequence[LookView]) -> LookView:
     """Return the look with the highest confidence.
 
-    On ties, return the latest look, which saw most. After a revision, only the looks since it count.
+    On ties, return the latest look, which saw most. After a revision, only the looks since it count. If a second model
+    contradicts one of the looks, a look without objections comes first: the contradicted look may have had more
+    confidence, and the closer look was taken to settle it.
     """
     latest = [look for look in looks if look.revision == looks[-1].revision]
+    if any(look.is_contradicted for look in latest):
+        latest = [look for look in latest if not look.reasons] or latest
     return max(reversed(latest), key=lambda look: look.confidence)
 
 
@@ -58,6 +62,7 @@ def looks_taken(looks: Sequence[LookView]) -> list[LookTaken]:
             crop=look.request.crop,
             reported=look is best,
             revision=look.revision,
+            second_opinion=look.second.label if look.second else "",
         )
         for look in looks
     ]

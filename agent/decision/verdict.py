@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from videopath.agent.cases.records import Voucher
+from videopath.agent.cases.records import SecondOpinion, Voucher
 from videopath.agent.decision.fusion import FusedDiagnosis
 from videopath.agent.decision.not_known import says_not_known
 from videopath.agent.graph.state import Json
@@ -14,7 +14,7 @@ from videopath.agent.graph.view import LookView
 from videopath.agent.policy import Policy
 from videopath.core.pathology.labels import normalised_label
 from videopath.core.pathology.sites import canonical_site
-from videopath.model.calibration import Calibration
+from videopath.model.calibration import SECOND_OPINION, Calibration
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import CasesVote, DiagnoseResult, RetrieveResult
 
@@ -71,9 +71,13 @@ def weigh(
     site: str | None,
     card: Card,
     policy: Policy,
-    blank: BlankAnswers,
+    blank: BlankAnswers | None,
+    second: SecondOpinion | None = None,
 ) -> Verdict:
-    """Decide whether the model or the similar cases vouch for the label of a look.
+    """Decide whether the model or the similar cases vouch for the label of a look, and whether a second model objects.
+
+    Another diagnosis of the second model lowers the model's confidence, if it was fitted by how much. Otherwise it is a
+    reason to look closer, or to leave the case to a person.
 
     Args:
         fused: The diagnosis of the look.
@@ -82,8 +86,32 @@ def weigh(
         site: The canonical site; None if it was not given.
         card: The model's card.
         policy: The policy of the case.
-        blank: The model's answers to a blank video.
+        blank: The model's answers to a blank video; None: it was not shown one.
+        second: The second opinion on the look; None if the case asks for none.
     """
+    verdict = _weigh_vouchers(fused, retrieved, values, site, card, policy, blank)
+    fitted = Calibration(retrieved.calibration or card.calibration)
+    counted = fused.basis != "cases" and fitted.is_fitted and SECOND_OPINION in fitted.parameters
+    if second is None or not second.contradicts or (counted and not verdict.reasons):
+        return verdict
+    closer = knows_site(site, card) and (verdict.calibrated or policy.accept_uncalibrated)
+    return replace(
+        verdict,
+        reasons=[*verdict.reasons, second.sentence],
+        closer_may_help=verdict.closer_may_help or closer,
+    )
+
+
+def _weigh_vouchers(
+    fused: FusedDiagnosis,
+    retrieved: RetrieveResult,
+    values: dict[str, float],
+    site: str | None,
+    card: Card,
+    policy: Policy,
+    blank: BlankAnswers | None,
+) -> Verdict:
+    """Return the verdict without a second opinion."""
     final = fused.final
     cases = _cases_vouch(final, retrieved.vote, policy)
     if retrieved.calibration:
@@ -155,13 +183,13 @@ def _model_vouches(
     site: str | None,
     card: Card,
     policy: Policy,
-    blank: BlankAnswers,
+    blank: BlankAnswers | None,
 ) -> Voucher:
     """Return whether the model vouches for the label, by its card."""
     final, calibrated = fused.final, Calibration(card.calibration).is_fitted
     threshold = policy.threshold(Calibration(card.calibration), final.label)
     reasons = [*reasons_against_claim(final, site, card), *_unlike_known_tissue(retrieved, final, site, card)]
-    if not reasons and policy.show_blank and _is_said_of_blank(final, calibrated, blank):
+    if not reasons and policy.show_blank and blank and _is_said_of_blank(final, calibrated, blank):
         reasons = [f"The model says {final.label!r} of a blank video as well."]
     value = None if reasons else Calibration(card.calibration).confidence(values)
     if value is not None and value < threshold:

@@ -1,10 +1,12 @@
 """The graph: every node and every edge.
 
-intake → describe → diagnose_blind → retrieve → diagnose → verify ─┬→ report
-            ↑                           ↑          ↑               │
-            ├──── look_closer ←─────────┼──────────┼───────────────┤
-            │                           │          │               └→ review ─┬→ report
-            └───────────────────────────┴──────────┴──────────────────────────┘
+intake → describe → diagnose_blind → retrieve → diagnose ─┬──────────────────→ verify ─┬→ report
+            ↑                           ↑          ↑       └→ second_opinion ───↗      │
+            ├──── look_closer ←─────────┼──────────┼───────────────────────────────────┤
+            │                           │          │                                   └→ review ─┬→ report
+            └───────────────────────────┴──────────┴──────────────────────────────────────────────┘
+
+``second_opinion`` runs only if the settings of the case name a second model.
 
 A revision sends the case back: to ``describe`` with another segment, to ``retrieve`` with a corrected description,
 or to ``diagnose`` without the cases that the reviewer dropped. The case then returns to their review.
@@ -18,7 +20,12 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
 from videopath.agent.graph.nodes import Nodes
-from videopath.agent.graph.routing import needs_closer_look, needs_review, step_after_review
+from videopath.agent.graph.routing import (
+    asks_for_second_opinion,
+    needs_closer_look,
+    needs_review,
+    step_after_review,
+)
 from videopath.agent.graph.state import CaseInput, CaseState
 from videopath.agent.graph.steps import RunContext
 from videopath.agent.graph.untraced import UntracedGraph
@@ -41,6 +48,7 @@ def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -
     graph.add_node("diagnose_blind", nodes.diagnose_blind)
     graph.add_node("retrieve", nodes.retrieve)
     graph.add_node("diagnose", nodes.diagnose)
+    graph.add_node("second_opinion", nodes.second_opinion)
     graph.add_node("verify", nodes.verify)
     graph.add_node("look_closer", nodes.look_closer)
     graph.add_node("review", nodes.review)
@@ -51,13 +59,19 @@ def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -
     graph.add_edge("describe", "diagnose_blind")
     graph.add_edge("diagnose_blind", "retrieve")
     graph.add_edge("retrieve", "diagnose")
-    graph.add_edge("diagnose", "verify")
+    graph.add_conditional_edges("diagnose", after_diagnose)
+    graph.add_edge("second_opinion", "verify")
     graph.add_conditional_edges("verify", after_verify)
     graph.add_edge("look_closer", "describe")
     graph.add_conditional_edges("review", after_review)
     graph.add_edge("report", END)
 
     return UntracedGraph.of(graph.compile(checkpointer=checkpointer, name="videopath"))
+
+
+def after_diagnose(state: CaseState) -> Literal["second_opinion", "verify"]:
+    """Return ``second_opinion`` if the case asks for one, else ``verify``."""
+    return "second_opinion" if asks_for_second_opinion(StateView(state)) else "verify"
 
 
 def after_verify(state: CaseState) -> Literal["look_closer", "review", "report"]:

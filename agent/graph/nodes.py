@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -17,13 +17,22 @@ from videopath.agent.cases.records import RunSettings, Step, VideoFacts
 from videopath.agent.cases.trace import TRACE_NAME
 from videopath.agent.decision.blank import labels_of_blank, probabilities_of_blank
 from videopath.agent.decision.confidence import description_support, features
-from videopath.agent.decision.fusion import fuse
+from videopath.agent.decision.fusion import FusedDiagnosis, fuse
 from videopath.agent.decision.looks import best_look
 from videopath.agent.decision.verdict import BlankAnswers, weigh
 from videopath.agent.decision.vocabulary import mark_unknown_terms
+from videopath.agent.graph.addresses import addresses_of, going_away
 from videopath.agent.graph.closer_look import can_look_closer, closer_request, most_telling
 from videopath.agent.graph.review import ask_for_decision
 from videopath.agent.graph.revision import revision_update, without_dropped
+from videopath.agent.graph.second_opinion import (
+    answered_step,
+    ask_second_model,
+    failed_opinion,
+    failed_step,
+    opinion_of,
+    refuse_other_weights,
+)
 from videopath.agent.graph.state import CaseInput, CaseState, Json, Look, checked_input
 from videopath.agent.graph.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.graph.view import StateView
@@ -31,7 +40,7 @@ from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
 from videopath.agent.report.phrases import choice_in_words, diagnosis_in_words, label_in_words, vote_in_short
 from videopath.core.clock import now
-from videopath.core.errors import CaseError, InputError, NotTissueError
+from videopath.core.errors import CaseError, EngineError, InputError, ModelError, NotTissueError
 from videopath.core.pathology.sites import canonical_site
 from videopath.model.prompts.questions import describe_question
 from videopath.tools.describe import DescribeTool, located
@@ -41,6 +50,10 @@ from videopath.tools.retrieve import RetrieveTool
 from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, Neighbour, RetrieveResult
 from videopath.tools.session_pool import LOADING, READING, ClipSession, Recording, SessionPool
 
+if TYPE_CHECKING:
+    from videopath.model.card import Card
+
+NO_BLANK_CHECK = "The model was not shown a blank video: it is served, and each question to it is a request."
 _MAX_VOTED = 8  # diagnoses of the cases' vote that the model scores as well
 
 
@@ -52,15 +65,27 @@ class Nodes:
         retriever: The search for similar cases.
         library: Where the cases are kept.
         settings: The settings of a case that brings none of its own.
+        second: The pool of the second model; None: no second opinion.
     """
 
     def __init__(
-        self, sessions: SessionPool, retriever: RetrieveTool, library: CaseLibrary, settings: RunSettings
+        self,
+        sessions: SessionPool,
+        retriever: RetrieveTool,
+        library: CaseLibrary,
+        settings: RunSettings,
+        second: SessionPool | None = None,
     ) -> None:
         self.sessions = sessions
+        self.second = second
         self.retriever = retriever
         self.library = library
         self.settings = settings
+
+    @property
+    def pools(self) -> list[SessionPool]:
+        """The pools of the first and, if there is one, of the second model."""
+        return [self.sessions, *([self.second] if self.second else [])]
 
     def intake(self, state: CaseInput, runtime: CaseRuntime) -> Json:
         """Open and hash the video, sample its frames, judge their quality, and look for burned-in writing.
@@ -80,6 +105,9 @@ class Nodes:
         case_id = state.get("case_id") or thread or new_case_id()
         self.library.folder(case_id)  # fail fast on an id that is not a file name
         settings = RunSettings.model_validate(state.get("settings") or self.settings.model_dump(mode="json"))
+        second = self._second_pool(
+            case_id, settings
+        )  # fail fast on a second model that this agent does not have
         draft.activity(READING)
         if self.sessions.refuse:
             self.sessions.refuse(state["video"])
@@ -93,14 +121,18 @@ class Nodes:
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise NotTissueError(" ".join(quality.sentences))
         facts, burned_in = VideoFacts.of(clip), find_writing(clip)
+        sent_to = addresses_of(self.sessions, second)
         step = draft.done(
             f"{facts.kind} of {facts.width}×{facts.height}, {len(set(facts.indices))} of {facts.total_frames} frames; "
-            f"quality {quality.verdict}" + ("; writing is burned in" if burned_in.writings else ""),
+            f"quality {quality.verdict}"
+            + ("; writing is burned in" if burned_in.writings else "")
+            + going_away(sent_to.values()),
             detail={
                 "request": request.model_dump(mode="json"),
                 "facts": facts.model_dump(mode="json"),
                 "quality": quality.model_dump(mode="json"),
                 "burned_in_text": burned_in.model_dump(mode="json"),
+                **({"sent_to": sent_to} if sent_to else {}),
             },
             evidence=[f"frame {index}" for index in facts.indices],
             hashes={"video": facts.sha256},
@@ -182,6 +214,29 @@ class Nodes:
         result, step = self._diagnose(case, draft, retrieved.kept, case.policy.samples, voted)
         return self._finish(state, step, final=result.model_dump(mode="json"))
 
+    def second_opinion(self, state: CaseState, runtime: CaseRuntime) -> Json:
+        """Let a second model diagnose the same frames blind. If it fails, the case goes on without its opinion."""
+        case, draft = StateView(state), StepDraft("second_opinion", runtime)
+        pool = self._second_pool(case.case_id, case.settings)
+        if pool is None:
+            raise CaseError(f"Case {case.case_id} asks for no second opinion.")
+        label = _fused(case, self.sessions.info.card).final.label
+        draft.model = pool.name
+        try:
+            if not pool.loaded:
+                draft.activity(LOADING)
+            draft.model, draft.device = pool.info.name, pool.info.device
+            refuse_other_weights(case, pool.info)
+            recording = self._recording_of(pool, case, draft)
+            answer = ask_second_model(case, recording, lambda: self.retriever.open().info().diagnoses)
+        except (EngineError, InputError, ModelError) as error:
+            opinion = failed_opinion(pool, str(error))
+            step = failed_step(case, draft, opinion)
+        else:
+            opinion = opinion_of(answer, pool.info, label, case.unknown_label)
+            step = answered_step(case, draft, answer, opinion, label)
+        return self._finish(state, step, second=opinion.model_dump(mode="json"))
+
     def verify(self, state: CaseState, runtime: CaseRuntime) -> Json:
         """Weigh what supports the diagnosis; give the reasons if it is not enough."""
         case, draft = StateView(state), self._start_model_step("verify", runtime)
@@ -192,8 +247,7 @@ class Nodes:
         supported = description_support(
             session, case.site, case.question, described.description, case.final.differential
         )
-        retrieved = case.retrieved
-        fused = fuse(case.final, retrieved.vote, case.site, card, retrieved.calibration)
+        retrieved, second, fused = case.retrieved, case.second, _fused(case, card)
         values = features(
             fused.final,
             case.blind,
@@ -201,6 +255,9 @@ class Nodes:
             supported.get(fused.final.label),
             retrieved.vote,
         )
+        if second is not None and second.gives_diagnosis:
+            values["contradicted"] = float(second.contradicts)
+        blank = self._blank(case, draft, len(described.frames.indices))
         verdict = weigh(
             fused,
             retrieved,
@@ -208,7 +265,8 @@ class Nodes:
             case.site,
             card,
             case.policy,
-            self._blank(case, draft, len(described.frames.indices)),
+            blank,
+            second,
         )
         look = Look(
             request=state["request"],
@@ -225,8 +283,11 @@ class Nodes:
             revision=case.revisions,
             corrected=described.description != case.blind_description,
         )
+        if second is not None:
+            look["second"] = second.model_dump(mode="json")
+        objection = f"; the second opinion is {second.label}" if second and second.contradicts else ""
         step = draft.done(
-            f"{label_in_words(fused.final)} ({fused.by}): {verdict}",
+            f"{label_in_words(fused.final)} ({fused.by}): {verdict}{objection}",
             detail={
                 "result": fused.final.model_dump(mode="json"),
                 "basis": fused.basis,
@@ -237,6 +298,7 @@ class Nodes:
                 "threshold": verdict.threshold,
                 "reasons": verdict.reasons,
                 **moments,
+                **({"not_done": [NO_BLANK_CHECK]} if blank is None and case.policy.show_blank else {}),
             },
         )
         return self._finish(state, step, looks=[look])
@@ -295,8 +357,30 @@ class Nodes:
         self.library.save(report)
         return update
 
-    def _blank(self, case: StateView, draft: StepDraft, frames: int) -> BlankAnswers:
-        """Return the model's answers to a blank video of as many frames, with the site and question of the case."""
+    def _second_pool(self, case_id: str, settings: RunSettings) -> SessionPool | None:
+        """Return the pool of the case's second model; None if the case asks for no second opinion.
+
+        Raises:
+            CaseError: This agent has no second model. None is loaded by the name in the settings of a case, which others
+                may have written.
+        """
+        asked = settings.second_opinion
+        if asked is None:
+            return None
+        if self.second is None:
+            raise CaseError(
+                f"Case {case_id} asks for a second opinion of {asked.model}: load the agent with that model as "
+                "second_opinion."
+            )
+        return self.second
+
+    def _blank(self, case: StateView, draft: StepDraft, frames: int) -> BlankAnswers | None:
+        """Return the model's answers to a blank video of as many frames, with the site and question of the case.
+
+        A served model is not shown one, since each question is a request: None.
+        """
+        if self.sessions.info.address:
+            return None
         arguments = case.site, case.question, frames
 
         def labels() -> set[str]:
@@ -348,8 +432,11 @@ class Nodes:
                 f"({original.weights_sha256[:12]}…), not with {info.name} ({info.weights_sha256[:12]}…): "
                 "resume it with that model, or start a new case."
             )
+        return self._recording_of(self.sessions, case, draft)
+
+    def _recording_of(self, pool: SessionPool, case: StateView, draft: StepDraft) -> Recording:
         journal = Journal(self.library.folder(case.case_id) / JOURNAL_NAME)
-        return Recording(self.sessions, journal, case.facts.sha256, draft.token, draft.activity)
+        return Recording(pool, journal, case.facts.sha256, draft.token, draft.activity)
 
     def _start_model_step(self, name: str, runtime: CaseRuntime) -> StepDraft:
         """Begin a step that asks the model. It is announced before the model is loaded, which may take a while."""
@@ -366,6 +453,12 @@ class Nodes:
         """Write the step to the trace and return the node's update with it."""
         record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
         return {**update, "steps": [step.model_dump(mode="json")]}
+
+
+def _fused(case: StateView, card: Card) -> FusedDiagnosis:
+    """Return the model's diagnosis of the present look, fused with the similar cases' vote."""
+    retrieved = case.retrieved
+    return fuse(case.final, retrieved.vote, case.site, card, retrieved.calibration)
 
 
 def _with_moments(case: StateView, session: ClipSession) -> tuple[DescribeResult, Json]:

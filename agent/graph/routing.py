@@ -18,6 +18,11 @@ def step_after_review(case: StateView) -> Literal["describe", "retrieve", "diagn
     return "retrieve" if {"description", "findings"} & set(decision.changes) else "diagnose"
 
 
+def asks_for_second_opinion(case: StateView) -> bool:
+    """Return whether the settings of the case name a second model."""
+    return case.settings.second_opinion is not None
+
+
 def needs_closer_look(case: StateView) -> bool:
     """Return whether another look may settle what this one did not, and the policy allows one more."""
     return case.looks[-1].closer_may_help and len(case.looks) <= case.policy.max_looks

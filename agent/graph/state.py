@@ -69,6 +69,7 @@ class Look(TypedDict):
     vouchers: NotRequired[list[Json]]  # Voucher: the model, and the similar cases if they voted
     calibrated: NotRequired[bool]  # whether the confidence is a probability
     corrected: NotRequired[bool]  # whether its description differs from that of the blind diagnosis
+    second: NotRequired[Json]  # SecondOpinion, if the case asks for one
 
 
 class CaseState(CaseInput, total=False):
@@ -84,6 +85,7 @@ class CaseState(CaseInput, total=False):
     blind: Json
     retrieved: Json
     final: Json
+    second: Json  # SecondOpinion on the present look; missing if the case asks for none
     looks: Annotated[list[Look], operator.add]  # finished looks, in order
     steps: Annotated[list[Json], operator.add]  # Step, in order
     review: Annotated[list[Json], operator.add]  # Decision

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from videopath.agent.cases.records import Decision, RunSettings, Step, VideoFacts, Voucher
+from videopath.agent.cases.records import Decision, RunSettings, SecondOpinion, Step, VideoFacts, Voucher
 from videopath.agent.graph.state import Json, Look
 from videopath.agent.policy import Policy
 from videopath.model.calibration import Calibration
@@ -56,6 +56,16 @@ class LookView:
     def vouchers(self) -> list[Voucher]:
         """Whether the model and the similar cases vouch for the diagnosis."""
         return [Voucher.model_validate(voucher) for voucher in self.data.get("vouchers", [])]
+
+    @cached_property
+    def second(self) -> SecondOpinion | None:
+        """What the second model said of the same frames; None if the case asks for no second opinion."""
+        return _second_opinion(self.data.get("second"))
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the second model has another diagnosis."""
+        return self.second is not None and self.second.contradicts
 
     @property
     def label(self) -> str:
@@ -205,6 +215,11 @@ class StateView:
         return DiagnoseResult.model_validate(self.state["final"])
 
     @cached_property
+    def second(self) -> SecondOpinion | None:
+        """What the second model said of the present look; None if the case asks for no second opinion."""
+        return _second_opinion(self.state.get("second"))
+
+    @cached_property
     def looks(self) -> list[LookView]:
         """The finished looks, in order."""
         looks = self.state.get("looks", [])
@@ -237,3 +252,7 @@ class StateView:
         """The description that the last blind diagnosis rests on; it never has a reviewer's words."""
         blind = [step for step in self.state["steps"] if step["name"] == "diagnose_blind"]
         return blind[-1]["detail"]["description"]
+
+
+def _second_opinion(data: Json | None) -> SecondOpinion | None:
+    return SecondOpinion.model_validate(data) if data else None

@@ -18,6 +18,7 @@ from videopath.agent.graph.view import LookView, StateView
 from videopath.core.choices import CaseStatus
 from videopath.core.files import write_bytes
 from videopath.core.pathology.labels import normalised_label
+from videopath.model.inference.engine import EngineInfo
 from videopath.tools.answers.answerable_questions import is_answered
 from videopath.tools.schemas import DescribeResult, DiagnoseResult, RetrieveResult
 
@@ -70,6 +71,8 @@ def build_report(case: StateView, images: dict[int, str]) -> CaseReport:
         blind_known_term=all(c.known_term for c in blind.differential if c.label == blind.label),
         changed_by_retrieval=not look.is_corrected
         and normalised_label(blind.label) != normalised_label(final.label),
+        second_opinion=look.second,
+        sent_to=_sent_to(case),
         quality=case.quality,
         burned_in=_burned_in(case),
         advice=[*look.reasons, *advice(look, case.quality, case.site, info.card)] if look.reasons else [],
@@ -173,6 +176,13 @@ def _similar_cases(retrieved: RetrieveResult) -> list[SimilarCase]:
     ]
 
 
+def _sent_to(case: StateView) -> dict[str, str]:
+    """Return model → the address that frames of the case were sent to."""
+    opinions = (look.second for look in case.looks if look.second)
+    addresses = [(case.model.name, case.model.address), *((o.model, o.address) for o in opinions)]
+    return {model: address for model, address in addresses if address}
+
+
 def _provenance(case: StateView, look: LookView) -> dict[str, Any]:
     info, frames = case.model, look.described.frames
     return {
@@ -195,8 +205,16 @@ def _provenance(case: StateView, look: LookView) -> dict[str, Any]:
         "device_reason": info.device_reason,
         "dtype": info.dtype,
         "notes": frames.notes,
+        **_way_of_asking(info),
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def _way_of_asking(info: EngineInfo) -> dict[str, str]:
+    """Return how the model was asked and scored, and where its frames went, where that is not the usual."""
+    usual = EngineInfo.model_fields
+    values = {"wording": info.wording, "scoring": info.scoring, "address": info.address}
+    return {name: value for name, value in values.items() if value != usual[name].default}
 
 
 def _versions() -> dict[str, str]:

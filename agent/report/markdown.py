@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from videopath.agent.cases.records import CaseReport, Finding
+from videopath.agent.cases.records import CaseReport, Finding, FollowUp
 from videopath.agent.report.phrases import (
     BALLOT_COLUMNS,
     STATUS_IN_WORDS,
@@ -20,11 +20,17 @@ from videopath.agent.report.phrases import (
     candidate_in_words,
     confidence_in_words,
     diagnosis_in_words,
+    follow_up_in_words,
+    follow_up_source,
     left_out_sentences,
     looks_in_words,
     other_organs_in_words,
     outcome_title,
     question_in_words,
+    second_opinion_in_outcome,
+    second_opinion_in_words,
+    second_opinion_rows,
+    sent_away_sentence,
     shares_in_words,
     vote_in_words,
     vouchers_in_words,
@@ -35,7 +41,9 @@ from videopath.agent.report.sections import (
     CHANGE_COLUMNS,
     CHANGES,
     DIFFERENTIAL_COLUMNS,
+    NOT_PART,
     OTHER_ORGANS,
+    SECOND_COLUMNS,
     SIGNED_STAYS,
     STATEMENT_COLUMNS,
     STEP_COLUMNS,
@@ -92,6 +100,9 @@ def _outcome(report: CaseReport) -> str:
     if report.abstained:
         parts.append(abstention_in_words(report))
     parts += map(_inline, looks_in_words(report))
+    parts += filter(None, [_inline(second_opinion_in_outcome(report))])
+    if report.sent_to:
+        parts.append(f"**{_inline(sent_away_sentence(report.sent_to))}**")
     if report.advice:
         parts += [f"{ADVICE}:", "\n".join(f"- {_inline(sentence)}" for sentence in report.advice)]
     if report.rationale:
@@ -175,6 +186,16 @@ def _blind(report: CaseReport) -> str:
     return _titled(ReportSection.BLIND, f"Blind: {first}  \nFinal: {last}", retrieval_sentence(report))
 
 
+def _second_opinion(report: CaseReport) -> str:
+    assert report.second_opinion is not None
+    parts = [_inline(second_opinion_in_words(report))]
+    if candidates := report.second_opinion.differential:
+        rows = ((candidate_in_words(c), f"{c.probability:.1%}", "; ".join(c.support)) for c in candidates)
+        parts.append(_table(SECOND_COLUMNS, map(_cells, rows)))
+    rows_of_fields = ((name, _inline(value)) for name, value in second_opinion_rows(report))
+    return _titled(ReportSection.SECOND_OPINION, *parts, _table(("", ""), rows_of_fields))
+
+
 def _review(report: CaseReport) -> str:
     rows = ((d.decided, d.reviewer, d.action, d.diagnosis or "", d.comment) for d in report.review)
     parts = [_table(("when", "who", "decision", "diagnosis", "comment"), map(_cells, rows))]
@@ -191,6 +212,23 @@ def _addenda(report: CaseReport) -> str:
         for addendum in report.addenda
     ]
     return _titled(ReportSection.ADDENDA, SIGNED_STAYS, *parts)
+
+
+def _questions(report: CaseReport) -> str:
+    return _titled(ReportSection.QUESTIONS, NOT_PART, *_questions_and_answers(report.questions))
+
+
+def questions_to_markdown(case_id: str, questions: Sequence[FollowUp]) -> str:
+    """Return the questions that were asked about a signed case, to lie beside its report."""
+    head = f"# {ReportSection.QUESTIONS.value}, case {_inline(case_id)}"
+    return "\n\n".join([head, NOT_PART, *_questions_and_answers(questions)]) + "\n"
+
+
+def _questions_and_answers(questions: Sequence[FollowUp]) -> list[str]:
+    return [
+        f"**{_inline(asked.question)}**\n\n{_quote(follow_up_in_words(asked))}\n\n{_inline(follow_up_source(asked))}"
+        for asked in questions
+    ]
 
 
 def _video(report: CaseReport) -> str:
@@ -220,8 +258,10 @@ _WRITERS = {
     ReportSection.VOTE: _vote,
     ReportSection.LEFT_OUT: _left_out,
     ReportSection.BLIND: _blind,
+    ReportSection.SECOND_OPINION: _second_opinion,
     ReportSection.REVIEW: _review,
     ReportSection.ADDENDA: _addenda,
+    ReportSection.QUESTIONS: _questions,
     ReportSection.VIDEO: _video,
     ReportSection.STEPS: _steps,
     ReportSection.PROVENANCE: _provenance,

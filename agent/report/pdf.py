@@ -46,11 +46,17 @@ from videopath.agent.report.phrases import (
     candidate_in_words,
     confidence_in_words,
     diagnosis_in_words,
+    follow_up_in_words,
+    follow_up_source,
     left_out_sentences,
     looks_in_words,
     other_organs_in_words,
     outcome_title,
     question_in_words,
+    second_opinion_in_outcome,
+    second_opinion_in_words,
+    second_opinion_rows,
+    sent_away_sentence,
     shares_in_words,
     vote_in_words,
     vouchers_in_words,
@@ -59,6 +65,8 @@ from videopath.agent.report.sections import (
     ADVICE,
     AGENT_SAID,
     DIFFERENTIAL_COLUMNS,
+    NOT_PART,
+    SECOND_COLUMNS,
     SIGNED_STAYS,
     STEP_COLUMNS,
     ReportSection,
@@ -123,6 +131,9 @@ def _outcome(report: CaseReport) -> Iterator[Flowable]:
         yield from heading(AGENT_SAID)
         yield labelled("Diagnosis", agent_diagnosis_in_words(report) or "none")
         yield from _agent_confidence(report)
+    if report.sent_to:
+        yield Spacer(1, 6)
+        yield labelled("Data sent", sent_away_sentence(report.sent_to))
     if report.rationale:
         yield Spacer(1, 6)
         yield labelled("Rationale of the model", report.rationale)
@@ -187,7 +198,8 @@ def _agent_confidence(report: CaseReport) -> Iterator[Flowable]:
     yield row
     if report.abstained:
         yield text(abstention_in_words(report), CELL)
-    yield from (text(line, CELL) for line in (*vouchers_in_words(report), *looks_in_words(report)))
+    lines = [*vouchers_in_words(report), *looks_in_words(report), second_opinion_in_outcome(report)]
+    yield from (text(line, CELL) for line in lines if line)
 
 
 def _is_unsigned(report: CaseReport) -> bool:
@@ -329,6 +341,22 @@ def _blind(report: CaseReport) -> Iterator[Flowable]:
     yield text(retrieval_sentence(report), CELL)
 
 
+def _second_opinion(report: CaseReport) -> Iterator[Flowable]:
+    assert report.second_opinion is not None
+    yield from heading(ReportSection.SECOND_OPINION.value)
+    yield text(second_opinion_in_words(report))
+    likely = [c for c in report.second_opinion.differential if c.probability >= _MIN_PROBABILITY]
+    if likely:
+        rows: list[Sequence[str | Flowable]] = [
+            (candidate_in_words(c), Bar(c.probability, 30 * mm), f"{c.probability:.1%}", _named_by(c.support))
+            for c in likely
+        ]
+        label, *numbers = SECOND_COLUMNS
+        yield grid((label, "", *numbers), rows, (6, 3.4, 2, 4.6))
+    yield Spacer(1, 3)
+    yield _fields(second_opinion_rows(report))
+
+
 def _review(report: CaseReport) -> Iterator[Flowable]:
     title = heading(ReportSection.REVIEW.value)
     for number, decision in enumerate(report.review, 1):
@@ -357,6 +385,14 @@ def _addenda(report: CaseReport) -> Iterator[Flowable]:
         if addendum.diagnosis:
             parts.append(labelled("Diagnosis", addendum.diagnosis, BODY))
         yield KeepTogether([*parts, text(addendum.text), Spacer(1, 4)])
+
+
+def _questions(report: CaseReport) -> Iterator[Flowable]:
+    title = [*heading(ReportSection.QUESTIONS.value), text(NOT_PART, SMALL)]
+    for asked in report.questions:
+        parts = [labelled("Question", asked.question, BODY), text(follow_up_in_words(asked))]
+        yield KeepTogether([*title, *parts, text(follow_up_source(asked), SMALL), Spacer(1, 4)])
+        title = []
 
 
 def _both_sides(before: Any, after: Any) -> tuple[str, str]:
@@ -401,8 +437,10 @@ _WRITERS = {
     ReportSection.VOTE: _vote,
     ReportSection.LEFT_OUT: _left_out,
     ReportSection.BLIND: _blind,
+    ReportSection.SECOND_OPINION: _second_opinion,
     ReportSection.REVIEW: _review,
     ReportSection.ADDENDA: _addenda,
+    ReportSection.QUESTIONS: _questions,
     ReportSection.VIDEO: _video,
     ReportSection.STEPS: _steps,
     ReportSection.PROVENANCE: _provenance,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from videopath.agent.cases.records import CaseReport, ExcludedRecord, Finding, LookTaken, Voucher
+from videopath.agent.cases.records import (
+    CaseReport,
+    ExcludedRecord,
+    Finding,
+    FollowUp,
+    LookTaken,
+    SecondOpinion,
+    Voucher,
+)
 from videopath.core.choices import CaseStatus
+from videopath.core.clock import minute
 from videopath.core.pathology.labels import normalised_label
 from videopath.tools.answers.answerable_questions import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS
@@ -116,6 +125,9 @@ def abstention_in_words(report: CaseReport) -> str:
         return ""
     if report.provenance.get("calibrated") is False:
         return "The agent abstained: nobody fitted the confidence of its model."
+    vouched = any(not voucher.reasons for voucher in report.vouchers)
+    if vouched and report.second_opinion is not None and report.second_opinion.contradicts:
+        return "The agent abstained: a second model gives another diagnosis."
     return "The agent abstained: neither its model nor the similar cases vouch for a diagnosis."
 
 
@@ -226,6 +238,72 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
+def second_opinion_in_words(report: CaseReport) -> str:
+    """Return what the second model said and what it means for the diagnosis; empty without a second opinion."""
+    opinion = report.second_opinion
+    if opinion is None:
+        return ""
+    return " ".join([opinion.sentence, *_meaning_of(opinion, report.abstained)])
+
+
+def second_opinion_in_outcome(report: CaseReport) -> str:
+    """Return the second opinion for the outcome; empty if the advice has it already, or without one."""
+    opinion = report.second_opinion
+    is_told = opinion is None or opinion.sentence in report.advice
+    return "" if is_told else second_opinion_in_words(report)
+
+
+def _meaning_of(opinion: SecondOpinion, abstained: bool) -> list[str]:
+    if opinion.failure:
+        return ["The diagnosis rests on the first model alone."]
+    if opinion.contradicts:
+        effect = "" if abstained else ", which lowered the confidence"
+        return [f"It is another diagnosis than the agent's{effect}."]
+    return ["It agrees with the agent."] if opinion.agrees else []
+
+
+def second_opinion_rows(report: CaseReport) -> list[tuple[str, str]]:
+    """Return who gave the second opinion and how, as names and values; empty without one."""
+    opinion = report.second_opinion
+    if opinion is None:
+        return []
+    rows = [
+        ("model", opinion.model),
+        ("weights", opinion.weights),
+        ("device", opinion.device),
+        ("scores by", opinion.scoring if opinion.differential else ""),
+        ("its description", opinion.description),
+        ("its rationale", opinion.rationale),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def sent_away_sentence(sent_to: Mapping[str, str]) -> str:
+    """Return where the frames of a case were sent; empty if they stayed on this machine.
+
+    Args:
+        sent_to: Model → address.
+    """
+    if not sent_to:
+        return ""
+    addresses = _listed([f"{address} (for {model})" for model, address in sent_to.items()])
+    return f"Frames of this case left this machine: they were sent to {addresses}."
+
+
+def follow_up_in_words(asked: FollowUp) -> str:
+    """Return what was answered to a question, and why that does not count as an answer if it does not."""
+    if asked.answered:
+        return asked.answer
+    return f"Not answered: {asked.why_not}" + (f" The model wrote: {asked.answer}" if asked.answer else "")
+
+
+def follow_up_source(asked: FollowUp) -> str:
+    """Return who answered a question, when and on which device, in a few words."""
+    sent = f", sent to {asked.address}" if asked.address else ""
+    cut = ", cut at the token limit" if asked.stopped == "length" else ""
+    return f"{minute(asked.asked)} UTC, {asked.model} on {asked.device}, {asked.seconds:.1f} s{sent}{cut}"
+
+
 def looks_in_words(report: CaseReport) -> list[str]:
     """Return the result of each look, a line each; empty if there is only one look."""
     if len(report.looks) < 2:
@@ -236,6 +314,8 @@ def looks_in_words(report: CaseReport) -> list[str]:
 def _look_in_words(report: CaseReport, look: LookTaken) -> str:
     confidence = "" if look.confidence is None else f", confidence {look.confidence:.0%}"
     used = "; the report rests on it" if look.reported else ""
+    if look.second_opinion:
+        used += f"; second opinion: {look.second_opinion}"
     return f"{_part_in_words(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{confidence}{used})"
 
 

@@ -20,9 +20,12 @@ CHANGES = "What was changed"
 """The title of what the decisions of the reviews changed."""
 OTHER_ORGANS = "Of other organs"
 """The title of the candidates of other organs."""
+NOT_PART = "They are no part of the diagnosis."
+"""Stands above the questions that were asked afterwards."""
 SIGNED_STAYS = "What was signed stays as it is above."
 """Stands above the addenda."""
 DIFFERENTIAL_COLUMNS = ("diagnosis", "probability", "by the model", "by the cases", "support")
+SECOND_COLUMNS = ("diagnosis", "probability", "support")
 STEP_COLUMNS = ("#", "step", "seconds", "device", "outcome")
 CHANGE_COLUMNS = ("decision", "field", "from", "to")
 STATEMENT_COLUMNS = ("who", "when", "decision", "diagnosis", "comment")
@@ -40,8 +43,10 @@ class ReportSection(Enum):
     VOTE = "How they voted"
     LEFT_OUT = "Left out of the search"
     BLIND = "Before and after the similar cases"
+    SECOND_OPINION = "Second opinion"
     REVIEW = "Review"
     ADDENDA = "Addenda"
+    QUESTIONS = "Questions asked afterwards"
     VIDEO = "Video"
     STEPS = "Steps"
     PROVENANCE = "Provenance"
@@ -61,7 +66,7 @@ def write_sections(report: CaseReport, writers: SectionWriters[_Part]) -> Iterat
 def sections_of(report: CaseReport) -> list[ReportSection]:
     """Return the sections that have something to say, in order."""
     empty = {
-        ReportSection.STATEMENTS: not (report.review or report.addenda),
+        ReportSection.STATEMENTS: not (report.review or report.addenda or report.second_opinion),
         ReportSection.DESCRIPTION: not report.description,
         ReportSection.FINDINGS: not report.findings,
         ReportSection.DIFFERENTIAL: not report.differential,
@@ -69,8 +74,10 @@ def sections_of(report: CaseReport) -> list[ReportSection]:
         ReportSection.VOTE: report.vote is None,
         ReportSection.LEFT_OUT: not left_out_sentences(report),
         ReportSection.BLIND: not report.blind_diagnosis,
+        ReportSection.SECOND_OPINION: report.second_opinion is None,
         ReportSection.REVIEW: not report.review,
         ReportSection.ADDENDA: not report.addenda,
+        ReportSection.QUESTIONS: not report.questions,
         ReportSection.VIDEO: report.video is None,
         ReportSection.STEPS: not report.steps,
     }

@@ -1,4 +1,7 @@
-"""Who said what of a case, in order: the model (blind), the agent, people. All writers of a report use it."""
+"""Who said what of a case, in order: the model (blind), a second model, the agent, people.
+
+All writers of a report use it.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ _ACTS = {"accept": "accepted", "edit": "corrected", "revise": "sent the case bac
 
 @dataclass(frozen=True)
 class Statement:
-    """What the model, the agent or a person said."""
+    """What a model, the agent or a person said."""
 
-    by: Literal["model", "agent", "person"]
+    by: Literal["model", "second model", "agent", "person"]
     who: str
     diagnosis: str = ""
     """Empty if they gave no diagnosis of their own."""
@@ -42,7 +45,7 @@ def statements(report: CaseReport) -> list[Statement]:
     model = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
     diagnosis = agent_diagnosis_in_words(report)
     agent = [Statement("agent", AGENT, diagnosis)] if diagnosis else []
-    return [*model, *agent, *_decisions(report), *_addenda(report)]
+    return [*model, *_second_opinion(report), *agent, *_decisions(report), *_addenda(report)]
 
 
 def agent_diagnosis(report: CaseReport) -> str:
@@ -92,6 +95,13 @@ def retrieval_sentence(report: CaseReport) -> str:
     if report.changed_by_retrieval:
         return "The similar cases changed the answer."
     return "The similar cases did not change it."
+
+
+def _second_opinion(report: CaseReport) -> Iterator[Statement]:
+    opinion = report.second_opinion
+    if opinion is not None:
+        said = opinion.label or f"no answer ({opinion.failure})"
+        yield Statement("second model", f"a second model, blind: {opinion.model}", said)
 
 
 def _decisions(report: CaseReport) -> Iterator[Statement]:

@@ -78,6 +78,15 @@ Base = Annotated[
         show_default=False,
     ),
 ]
+SecondOpinion = Annotated[
+    str | None,
+    typer.Option(
+        "--second-opinion",
+        metavar="MODEL",
+        help="Another model that diagnoses the same frames blind; default: none.",
+        show_default=False,
+    ),
+]
 Media = Annotated[
     Path | None,
     typer.Option(

@@ -33,6 +33,8 @@ class AgentOptions:
     review: ReviewMode | None = None
     frames: int | None = None
     accept_uncalibrated: bool = False
+    second_opinion: str | None = None
+    """The second model; an empty text asks for no second opinion, whatever the settings say."""
 
 
 def chosen_spec(
@@ -57,8 +59,10 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
     from videopath.core.settings import load_settings
 
     settings = load_settings()
+    second = settings.second_opinion if options.second_opinion is None else options.second_opinion
     return DiagnosticAgent.load(
         model=options.spec or chosen_spec(),
+        second_opinion=second or None,
         knowledge=options.knowledge or settings.knowledge,
         review=options.review or settings.review,
         frames=options.frames or settings.frames,

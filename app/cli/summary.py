@@ -16,16 +16,20 @@ from videopath.agent.report.phrases import (
     candidate_in_words,
     confidence_in_words,
     diagnosis_in_words,
+    follow_up_in_words,
+    follow_up_source,
     left_out_sentences,
     looks_in_words,
     other_organs_in_words,
     outcome_title,
     question_in_words,
+    second_opinion_in_words,
+    sent_away_sentence,
     shares_in_words,
     vote_in_words,
     vouchers_in_words,
 )
-from videopath.agent.report.sections import ADVICE, AGENT_SAID, ReportSection, write_sections
+from videopath.agent.report.sections import ADVICE, AGENT_SAID, NOT_PART, ReportSection, write_sections
 from videopath.agent.report.statements import (
     agent_diagnosis_in_words,
     retrieval_sentence,
@@ -39,7 +43,7 @@ from videopath.tools.context import ranks_in_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from videopath.agent.cases.records import Candidate, CaseReport
+    from videopath.agent.cases.records import Candidate, CaseReport, FollowUp
 
 
 def summary(report: CaseReport, state: str = "") -> RenderableType:
@@ -66,6 +70,8 @@ def _parts(report: CaseReport, state: str) -> Iterator[RenderableType]:
 def _outcome(report: CaseReport) -> Iterator[RenderableType]:
     if report.question:
         yield plain(f"Question: {question_in_words(report)}")
+    if report.sent_to:
+        yield plain(sent_away_sentence(report.sent_to), "yellow")
     yield from _agent_parts(report)
 
 
@@ -121,6 +127,19 @@ def _blind(report: CaseReport) -> Iterator[RenderableType]:
     )
 
 
+def _second_opinion(report: CaseReport) -> Iterator[RenderableType]:
+    assert report.second_opinion is not None
+    own = report.second_opinion.differential
+    rows = ((f"{c.probability:6.1%}", candidate_in_words(c), "; ".join(c.support)) for c in own)
+    differential = [table(("", "diagnosis", "support"), rows)] if own else []
+    sentence = plain(second_opinion_in_words(report))
+    yield _titled(ReportSection.SECOND_OPINION.value, sentence, *differential)
+
+
+def _questions(report: CaseReport) -> Iterator[RenderableType]:
+    yield questions_block(report.questions)
+
+
 _WRITERS = {
     ReportSection.OUTCOME: _outcome,
     ReportSection.STATEMENTS: _statements,
@@ -131,7 +150,21 @@ _WRITERS = {
     ReportSection.VOTE: _vote,
     ReportSection.LEFT_OUT: _left_out,
     ReportSection.BLIND: _blind,
+    ReportSection.SECOND_OPINION: _second_opinion,
+    ReportSection.QUESTIONS: _questions,
 }
+
+
+def questions_block(questions: Sequence[FollowUp]) -> RenderableType:
+    """Return the questions that were asked after a diagnosis, with their answers, ready to print."""
+    parts: list[RenderableType] = [plain(NOT_PART, "dim")]
+    for asked in questions:
+        parts += [
+            plain(asked.question, "bold"),
+            plain(follow_up_in_words(asked)),
+            plain(follow_up_source(asked), "dim"),
+        ]
+    return _titled(ReportSection.QUESTIONS.value, *parts)
 
 
 def _agent_parts(report: CaseReport) -> Iterator[RenderableType]:

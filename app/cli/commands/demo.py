@@ -30,7 +30,8 @@ def demo(
     from videopath.agent.cases.library import new_case_id
 
     case_id = new_case_id()
-    with load_agent(AgentOptions(chosen_spec(NANO, device=device), review="never")) as agent:
+    agent_options = AgentOptions(chosen_spec(NANO, device=device), review="never", second_opinion="")
+    with load_agent(agent_options) as agent:
         follow(
             agent.library,
             case_id,

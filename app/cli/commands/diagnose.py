@@ -18,6 +18,7 @@ def diagnose(
     question: options.Question = None,
     model: options.Model = None,
     base: options.Base = None,
+    second_opinion: options.SecondOpinion = None,
     knowledge: options.Knowledge = None,
     frames: options.Frames = None,
     start: options.Start = None,
@@ -42,7 +43,7 @@ def diagnose(
 
     quiet_libraries(verbose)
     spec = chosen_spec(model, base, device, dtype, accept_licence)
-    agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated)
+    agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated, second_opinion)
     site = canonical_site(site) if site is not None else None
     _check_video(video)
     check_folder(out)

@@ -22,7 +22,14 @@ from videopath.app.web.runtime.engine_questions import Answer, question
 from videopath.app.web.runtime.engines import LOADING, Engines
 from videopath.app.web.runtime.fair_queue import FairQueue
 from videopath.app.web.runtime.jobs import Board, Job, JobState, Phase, Submission
-from videopath.core.errors import CaseError, KnowledgeError, VideoPathError
+from videopath.core.errors import (
+    CaseError,
+    EngineError,
+    InputError,
+    KnowledgeError,
+    ModelError,
+    VideoPathError,
+)
 from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.settings import Settings
 from videopath.model.inference.spec import EngineSpec
@@ -179,6 +186,7 @@ class Worker:
             spec = spec.overridden(model=submission.model)
         return DiagnosticAgent.load(
             model=spec,
+            second_opinion=self.settings.second_opinion,
             knowledge=submission.knowledge,
             review=submission.review,
             frames=submission.frames,
@@ -290,7 +298,7 @@ class Worker:
         from videopath.agent.cases.estimate import expected_activities, expected_seconds
         from videopath.agent.cases.library import load_case_library
         from videopath.agent.cases.trace import TRACE_NAME, read_trace
-        from videopath.agent.replay import agent_of, settings_of, spec_of
+        from videopath.agent.replay import agent_of, second_spec_of, settings_of, spec_of
 
         library = load_case_library(self.home)
         settings = settings_of(library, job.case_id)
@@ -301,11 +309,12 @@ class Worker:
         self._board.update(job, phase="loading", activity=LOADING, step_started=time.time())
         spec = spec_of(settings, accept_licence=self.settings.accept_licence)
         engine = self.engines.get(spec)
+        second = self._second_engine(second_spec_of(settings, accept_licence=self.settings.accept_licence))
         self._board.update(job, phase="running", activity="", device=engine.info.device)
         _raise_if_stopped(
             job
         )  # a job that was stopped while the model was loading has already released its case
-        with agent_of(settings, self.home, spec=spec, engine=engine) as agent:
+        with agent_of(settings, self.home, spec=spec, engine=engine, second_opinion=second) as agent:
             steps = agent.stream_resume(
                 job.case_id, job.decision, on_progress=lambda p: self._on_progress(job, p), held=True
             )
@@ -313,6 +322,14 @@ class Worker:
                 done += 1
                 self._board.update(job, steps_done=done)
                 _raise_if_stopped(job)
+
+    def _second_engine(self, spec: EngineSpec | None) -> EngineSpec | Engine | None:
+        """Return the loaded second model; its spec if it cannot be loaded, so that the case's own step says why."""
+        try:
+            return spec and self.engines.get(spec)
+        except (EngineError, InputError, ModelError) as error:
+            _log.warning("The second model of a case cannot be loaded: %s", error)
+            return spec
 
     def _on_progress(self, job: Job, progress: Progress) -> None:
         _raise_if_stopped(job)

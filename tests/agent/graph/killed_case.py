@@ -1,9 +1,10 @@
 """Run as a process of its own by ``test_resume.py``: works on a case and stands still at a given point, to be killed.
 
-    python killed_case.py HOME CHECKPOINT KNOWLEDGE VIDEO CASE POINT [DECISION]
+    python killed_case.py HOME CHECKPOINT KNOWLEDGE VIDEO CASE POINT [DECISION [SECOND]]
 
 ``POINT`` is "call N" (within the N-th answer of the model, after its first token) or "retrieve" (as it begins). With a
-decision, as JSON, the case is first worked on to its review; the point is one of what follows the decision.
+decision, as JSON, the case is first worked on to its review; the point is one of what follows the decision. ``SECOND`` is
+the model of a second opinion.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from videopath.model.inference.session import LocalSession
 
 
 def main(
-    home: str, checkpoint: str, folder: str, video: str, case_id: str, point: str, decision: str = ""
+    home: str,
+    checkpoint: str,
+    folder: str,
+    video: str,
+    case_id: str,
+    point: str,
+    decision: str = "",
+    second: str = "",
 ) -> None:
     knowledge = KnowledgeBase.open(folder)
     agent = DiagnosticAgent.load(
@@ -28,6 +36,7 @@ def main(
         knowledge,
         "always" if decision else "never",
         policy=Policy(max_looks=0, samples=2, description_tokens=24, answer_tokens=12),
+        second_opinion=load_engine(second, device="cpu", dtype="float32") if second else None,
         home=home,
     )
     if decision:

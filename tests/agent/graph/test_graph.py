@@ -10,14 +10,22 @@ import json
 import shutil
 import sqlite3
 import sys
-import tempfile
-from collections.abc import Sequence
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.scripted import (
+    BENIGN,
+    CANCER,
+    DESCRIPTION,
+    LOST,
+    SURE,
+    TORN,
+    UNKNOWN,
+    ScriptedEngine,
+    words_alone,
+)
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
@@ -27,75 +35,8 @@ from videopath.agent.cases.trace import read_trace
 from videopath.agent.graph.builder import build_graph
 from videopath.agent.graph.steps import RunContext
 from videopath.core.errors import CaseError, InputError
-from videopath.knowledge import STARTER_FOLDER
-from videopath.model.calibration import DEFAULT_WEIGHTS
 from videopath.model.card import Card
-from videopath.model.inference.engine import EngineInfo, Generation
 from videopath.tools.answers.organs import sites_of
-
-CANCER, BENIGN, UNKNOWN = "colon adenocarcinoma", "benign colon tissue", "not a tissue that this model knows"
-DESCRIPTION = "Crowded, irregular glands with necrosis. Nuclei are dark and stratified."
-SURE = {CANCER: -1.0, BENIGN: -9.0, UNKNOWN: -9.0}
-TORN = {CANCER: -1.0, BENIGN: -1.05, UNKNOWN: -9.0}
-LOST = {CANCER: -9.0, BENIGN: -9.0, UNKNOWN: -1.0}
-
-
-class ScriptedEngine:
-    """Answers from a script: for each opened clip the scores of the labels; the last stays."""
-
-    def __init__(self, *scores: dict[str, float], sample: str = CANCER) -> None:
-        self.scores = list(scores)
-        self.sample = sample
-        self.opened: list[Any] = []
-        labels = {"colon": [BENIGN, CANCER], "lung": ["benign lung tissue"]}
-        self.info = EngineInfo(
-            name="scripted",
-            source="scripted",
-            layout="none",
-            weights_sha256="5" * 64,
-            device="cpu",
-            dtype="float32",
-            device_reason="scripted",
-            parameters=0,
-            licence="none",
-            frames=4,
-            card=Card(labels=labels, unknown_label=UNKNOWN, calibration=DEFAULT_WEIGHTS),
-        )
-
-    def open(self, clip: Any, **_: Any) -> ScriptedSession:
-        if clip.path == Path("blank"):  # of nothing it says that it does not know it
-            return ScriptedSession(self, clip, LOST)
-        self.opened.append(clip)
-        return ScriptedSession(self, clip, self.scores[min(len(self.opened), len(self.scores)) - 1])
-
-
-class ScriptedSession:
-    def __init__(self, engine: ScriptedEngine, clip: Any, scores: dict[str, float]) -> None:
-        self.engine, self.clip, self.scores, self.notes = engine, clip, scores, ["half the frames"]
-
-    def generate(
-        self, question: str, *, temperature: float = 0.0, on_token: Any = None, **_: Any
-    ) -> Generation:
-        text = DESCRIPTION if question.startswith("Describe") else f" {CANCER}\nRationale: irregular glands."
-        text = f" {self.engine.sample}\n" if temperature else text
-        if on_token:
-            on_token(text)
-        return Generation(text=text, tokens=[1], logprobs=[-0.5], seconds=0.0, stopped="eos")
-
-    def score(self, question: str, candidates: Sequence[str], **_: Any) -> list[float]:
-        return [self.scores.get(candidate.strip(), -8.0) for candidate in candidates]
-
-    def score_moments(self, question: str, texts: Sequence[str], **_: Any) -> list[list[float]]:
-        frames = len(self.clip.frames)
-        return [[float(-abs(frame - 1)) for frame in range(frames)] for _ in texts]
-
-    def close(self) -> None: ...
-
-
-@cache
-def words_alone() -> Path:
-    """The starter's records elsewhere, where no tiles vote beside them: the script alone decides."""
-    return Path(shutil.copytree(STARTER_FOLDER, Path(tempfile.mkdtemp(prefix="videopath-test-")) / "words"))
 
 
 def agent_with(
@@ -481,6 +422,8 @@ def test_the_graph_is_the_one_of_the_design() -> None:
         ("diagnose_blind", "retrieve"),
         ("retrieve", "diagnose"),
         ("diagnose", "verify"),
+        ("diagnose", "second_opinion"),
+        ("second_opinion", "verify"),
         ("verify", "look_closer"),
         ("verify", "review"),
         ("verify", "report"),

@@ -57,15 +57,26 @@ def dot(edges: list[Edge], path: list[str], running: str | None) -> str:
 
 
 def steps_to_come(step: str | None) -> list[str]:
-    """Return the steps that are certain to follow ``step``: up to the next choice."""
+    """Return the steps that are certain to follow ``step``: up to the next choice that no step joins again."""
     targets: dict[str, list[str]] = {}
     for source, target, _ in _edges():
         targets.setdefault(source, []).append(target)
-    coming, node = [], step or START
-    while len(targets.get(node, [])) == 1 and targets[node][0] != END and targets[node][0] not in coming:
-        node = targets[node][0]
-        coming.append(node)
+    coming: list[str] = []
+    following = _certain(targets, step or START)
+    while following and following != END and following not in coming:
+        coming.append(following)
+        following = _certain(targets, following)
     return coming
+
+
+def _certain(targets: dict[str, list[str]], node: str) -> str | None:
+    """Return the step that follows a node whatever is chosen; None if there is none.
+
+    At a choice, it is the target that every other target leads to, and to nothing else.
+    """
+    choices = targets.get(node, [])
+    joined = (one for one in choices if all(targets.get(other) == [one] for other in choices if other != one))
+    return next(joined, None)
 
 
 def _node(name: str, path: list[str], running: str | None) -> str:

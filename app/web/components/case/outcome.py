@@ -13,9 +13,11 @@ from videopath.agent.report.phrases import (
     looks_in_words,
     outcome_title,
     question_in_words,
+    sent_away_sentence,
     vouchers_in_words,
 )
 from videopath.agent.report.statements import retrieval_sentence
+from videopath.app.web.components.case.second_opinion import second_opinion
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.status import STATUSES, age
@@ -109,6 +111,10 @@ def _basis(report: CaseReport) -> None:
         with st.container(key="looks", gap=None):
             for line in lines:
                 st.text(line)
+    if report.second_opinion is not None:
+        second_opinion(report)
+    if report.sent_to:
+        st.warning(inert(sent_away_sentence(report.sent_to)), icon=":material/outbound:")
 
 
 def _next_action(view: CaseView, shared: Services) -> None:

@@ -1,4 +1,4 @@
-"""The statements of model, agent and people on a case, in order."""
+"""The statements of the models, the agent and people on a case, in order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from videopath.core.clock import minute
 
 
 def statement_table(report: CaseReport) -> None:
-    """Draw the statements of model, agent and people; nothing if there is no decision or addendum of a person."""
-    if not (report.review or report.addenda):
+    """Draw the statements of the models, the agent and people.
+
+    Nothing is drawn if there is no second opinion, and no decision or addendum of a person.
+    """
+    if not (report.review or report.addenda or report.second_opinion):
         return
     with st.container(key="said"):
         st.subheader(ReportSection.STATEMENTS.value, anchor=False)

@@ -18,6 +18,9 @@ def show_step(step: Step) -> None:
     detail = step.detail
     result: dict[str, Any] = detail.get("result") or {}
     _words(detail)
+    if described := detail.get("described"):  # of the second model, which describes and diagnoses in one step
+        _raw("Prompt to the model, for its description", described["call"]["prompt"])
+        _raw("Description of the model", described["description"])
     if prompt := (result.get("call") or {}).get("prompt"):
         _raw("Prompt to the model", prompt)
     if answer := result.get("answer") or result.get("description"):
@@ -37,7 +40,8 @@ def _words(detail: dict[str, Any]) -> None:
     quality = detail.get("quality") or {}
     writing = detail.get("burned_in_text") or {}
     on_writing = [writing["sentence"]] if isinstance(writing, dict) and writing.get("sentence") else []
-    for sentence in [*quality.get("sentences", []), *on_writing, *detail.get("reasons", [])]:
+    sentences = [*quality.get("sentences", []), *on_writing, *detail.get("reasons", [])]
+    for sentence in [*sentences, *detail.get("not_done", [])]:
         st.text(f"• {sentence}")
     if detail.get("description") and "k" in detail:
         _raw("Searched for", detail["description"])

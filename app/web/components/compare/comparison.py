@@ -81,6 +81,8 @@ def _settings_of(report: CaseReport) -> Iterator[tuple[str, str]]:
     run_settings = report.settings
     yield "model", report.model
     yield "weights", str(report.provenance.get("weights", ""))[:12]
+    if report.second_opinion is not None:
+        yield "second opinion", report.second_opinion.model
     yield "knowledge", knowledge_name(run_settings.knowledge)
     yield "frames", str(len(report.video.seconds)) if report.video else "none"
     yield "site", report.site or "not given"

@@ -23,6 +23,7 @@ TITLES = {
     "diagnose_blind": "Blind diagnosis",
     "retrieve": "Similar cases",
     "diagnose": "Diagnosis",
+    "second_opinion": "Second opinion",
     "verify": "Verification",
     "look_closer": "Closer look",
     "review": "Review",
