@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class TokenSampler:
 class TextStream:
     """Decodes tokens one by one and returns text as soon as its last character is complete.
 
-    A character of several bytes may be split over several tokens, and some tokenizers write the space before a word only
-    if another word stands before it. All pieces together equal ``tokenizer.decode(tokens, skip_special_tokens=True)``.
+    A character of several bytes may be split over several tokens. Tokenizers like Llama's write the space before a word
+    only if another word stands before it, and decode single bytes only when their row ends. All pieces together equal
+    ``tokenizer.decode(tokens, skip_special_tokens=True)``.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -63,6 +66,8 @@ class TextStream:
     def push(self, token: int) -> str:
         """Return the text that this token completes; empty while a character is incomplete."""
         self._pending.append(token)
+        if _BYTE.fullmatch(str(self._tokenizer.convert_ids_to_tokens(token))):
+            return ""
         text = self._decode()
         if text.endswith(_UNFINISHED):
             return ""

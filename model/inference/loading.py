@@ -55,9 +55,21 @@ def load_engine(
         from videopath.model.served.loading import load_served_engine
 
         return load_served_engine(served, spec.base)
+    if _is_other_family(spec):
+        from videopath.model.families.loading import load_family_engine
+
+        return load_family_engine(spec)
     from videopath.model.inference.engine import load_local_engine
 
     return load_local_engine(spec)
+
+
+def _is_other_family(spec: EngineSpec) -> bool:
+    """Return whether the model is a checkpoint of another family than VideoPath's own; a hub id is downloaded first."""
+    from videopath.model.checkpoints.hub import resolve
+    from videopath.model.families.kinds import is_other_family
+
+    return is_other_family(resolve(spec.model, accept_licence=spec.accept_licence))
 
 
 def installed_engine(name: str) -> EntryPoint | None:

@@ -1,0 +1,160 @@
+"""A loaded model of another family with its processor: what prefixes and sessions compute with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DummyLayer, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+from videopath.model.families.family import Family, Positions
+from videopath.model.families.processing import PictureProcessor
+from videopath.model.families.prompting import FramePrompts
+from videopath.model.inference.answering import Speech
+
+_NO_LIMIT = 1 << 20  # tokens; for models that state no length
+
+
+class FamilyNetwork:
+    """A model and its processor.
+
+    Attributes:
+        goes_back: Whether its cache can be rewound, so that a clip is prefilled once.
+    """
+
+    def __init__(self, model: Any, processor: PictureProcessor, family: Family) -> None:
+        self.model = model
+        self.processor = processor
+        self.family = family
+        self.goes_back = self._attends_only()
+        self._arguments = frozenset(inspect.signature(model.forward).parameters)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return torch.device(self.model.device)
+
+    @property
+    def max_length(self) -> int:
+        """How many tokens the model reads at most."""
+        return int(getattr(self._text_config, "max_position_embeddings", None) or _NO_LIMIT)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many logits each position has."""
+        return int(self._text_config.vocab_size)
+
+    @property
+    def speech(self) -> Speech:
+        """How the model writes, by its generation_config.json."""
+        generation, tokenizer = self.model.generation_config, self.processor.tokenizer
+        ends = generation.eos_token_id
+        if ends is None:
+            ends = tokenizer.eos_token_id
+        ends = ends if isinstance(ends, list | tuple) else [ends]
+        return Speech(
+            tokenizer,
+            tuple(int(end) for end in ends if end is not None),
+            float(generation.repetition_penalty or 1.0),
+        )
+
+    def own_cache(self) -> Cache:
+        """Return an empty cache of the kind that the model uses itself."""
+        return DynamicCache(config=self._text_config)
+
+    def begin(
+        self, prompts: FramePrompts, ids: list[int], cache: Cache | None, *, keep: int = 1
+    ) -> tuple[Positions, Tensor]:
+        """Compute a prompt, or its beginning, with its pictures.
+
+        Args:
+            prompts: The prompts of the clip.
+            ids: Tokens of one of them, at least up to the last picture.
+            cache: An empty cache, which is filled; ``None``: nothing is kept.
+            keep: How many positions at the end get logits.
+
+        Returns:
+            The positions, and logits ``[1, keep, vocabulary]``.
+        """
+        tokens = torch.tensor([ids], device=self.device)
+        inputs = {**self._pictures(prompts.pictures), **self._token_inputs(prompts, len(ids))}
+        positions = self.family.positioning(self.model, tokens, inputs)
+        logits = self._forward(tokens, cache, positions.ids, keep, inputs)
+        return positions, logits
+
+    def proceed(
+        self, rows: list[list[int]], cache: Cache, positions: Positions, *, all_logits: bool = False
+    ) -> Tensor:
+        """Feed rows of tokens of the same length after the cache.
+
+        Returns:
+            Logits ``[rows, 1, vocabulary]`` of the last tokens, or of all with ``all_logits``.
+        """
+        tokens = torch.tensor(rows, device=self.device)
+        count = tokens.shape[1]
+        places = positions.after(cache.get_seq_length(), count, len(rows), self.device)
+        return self._forward(tokens, cache, places, count if all_logits else 1, {})
+
+    def picture_features(self, prompts: FramePrompts) -> Tensor:
+        """Return the mean of the features that the decoder reads of a picture, float32 ``[hidden]``."""
+        arguments = inspect.signature(self.model.get_image_features).parameters
+        inputs = {
+            name: value for name, value in self._pictures(prompts.pictures).items() if name in arguments
+        }
+        features = self.model.get_image_features(**inputs, return_dict=True).pooler_output
+        parts = features if isinstance(features, list | tuple) else [features]
+        return torch.cat([part.flatten(0, -2) for part in parts]).float().mean(dim=0)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the decoder."""
+        return int(self._text_config.hidden_size)
+
+    @property
+    def _text_config(self) -> Any:
+        return self.model.config.get_text_config(decoder=True)
+
+    def _forward(
+        self,
+        tokens: Tensor,
+        cache: Cache | None,
+        positions: Tensor | None,
+        keep: int,
+        inputs: Mapping[str, Any],
+    ) -> Tensor:
+        named: dict[str, Any] = {"position_ids": positions} if positions is not None else {}
+        if "logits_to_keep" in self._arguments:
+            named["logits_to_keep"] = keep
+        out = self.model(input_ids=tokens, cache=cache, use_cache=cache is not None, **named, **inputs)
+        return out.logits[:, -keep:].float()
+
+    def _pictures(self, pictures: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs that the model takes, on its device."""
+        return {
+            name: self._moved(value)
+            for name, value in pictures.items()
+            if name in self._arguments and value is not None
+        }
+
+    def _token_inputs(self, prompts: FramePrompts, length: int) -> dict[str, Tensor]:
+        """Return the inputs with one number for each token; after the pictures there is text, with zeros."""
+        found = {}
+        for name, numbers in prompts.token_inputs.items():
+            if name in self._arguments:
+                row = numbers.new_zeros(1, length)
+                row[:, : prompts.beginning] = numbers[:, : prompts.beginning]
+                found[name] = row.to(self.device)
+        return found
+
+    def _moved(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return value.to(self.device, self.model.dtype if value.is_floating_point() else value.dtype)
+
+    def _attends_only(self) -> bool:
+        """Return whether every layer keeps keys and values, or uses those of another one, and no state that forgets."""
+        kinds = {type(layer) for layer in self.own_cache().layers}
+        return kinds <= {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
