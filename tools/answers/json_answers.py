@@ -44,6 +44,7 @@ _END_OF_THOUGHTS = "</think>"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _LETTER = re.compile(r"[^\W\d_]")
 _NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,9})?")
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{2}(?:\.\d{1,9})?)")
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -85,8 +86,10 @@ def _line_or_nothing(limit: int) -> BeforeValidator:
 
 
 def _second(value: Any) -> float | None:
-    """Return a number of seconds, also from a text such as "3.5 s"; ``None`` for anything else."""
+    """Return a number of seconds, also from a text such as "3.5 s" or "1:07"; ``None`` for anything else."""
     if isinstance(value, str):
+        if clock := _CLOCK.search(value):
+            return int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3])
         number = _NUMBER.search(value)
         return float(number[0]) if number else None
     if isinstance(value, bool) or not isinstance(value, int | float):
