@@ -13,7 +13,9 @@ from weakref import WeakKeyDictionary
 from videopath.agent.policy import Policy
 from videopath.core.pathology.labels import normalised_label
 from videopath.model.calibration import Calibration
-from videopath.model.prompts.questions import DIAGNOSIS_START, describe_question, diagnose_question
+from videopath.model.prompts.prompt_set import PromptFacts
+from videopath.tools.answers.diagnosis_forms import answer_form
+from videopath.tools.describe import describe_clip
 from videopath.tools.diagnose import DiagnoseTool, softmax
 from videopath.tools.reference_clips import stand_in
 from videopath.tools.schemas import DiagnoseResult
@@ -52,9 +54,8 @@ def labels_of_blank(
 
 def _ask(pool: SessionPool, site: str | None, question: str | None, frames: int, policy: Policy) -> set[str]:
     with stand_in(pool, "blank", frames) as session:
-        described = session.generate(describe_question(site), max_new_tokens=policy.description_tokens)
         arguments = {
-            "description": described.text.strip(),
+            "description": describe_clip(session, site, policy.description_tokens).text,
             "site": site,
             "question": question,
             "max_new_tokens": policy.answer_tokens,
@@ -80,17 +81,10 @@ def probabilities_of_blank(
     with _lock:
         probabilities = _probabilities.setdefault(pool.engine, {}).get(key)
     if probabilities is None:
-        card = pool.info.card
+        temperature = Calibration(pool.info.card.calibration).temperature
         with stand_in(pool, "blank", frames) as session:
-            scores = session.score(
-                diagnose_question(site, "", (), question),
-                [f" {label}\n" for label in labels],
-                answer_start=DIAGNOSIS_START,
-                reduce=card.score_reduction,
-            )
-        probabilities = dict(
-            zip(labels, softmax(scores, Calibration(card.calibration).temperature), strict=True)
-        )
+            scores = answer_form(session, PromptFacts(site=site, question=question)).scores(labels)
+        probabilities = dict(zip(scores, softmax(list(scores.values()), temperature), strict=True))
         with _lock:
             _probabilities[pool.engine][key] = probabilities
     return probabilities

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from videopath.core.pathology.labels import normalised_label
 from videopath.model.calibration import UNDECIDED, Calibration
-from videopath.model.prompts.questions import DIAGNOSIS_START, one_prompt_question
+from videopath.model.prompts.prompt_set import PromptFacts
+from videopath.model.prompts.questions import DIAGNOSIS_START
 from videopath.tools.diagnose import softmax
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult, Neighbour
 from videopath.tools.session_pool import ClipSession
@@ -55,6 +56,16 @@ def features(
     }
 
 
+def supports_by_description(session: ClipSession) -> bool:
+    """Return whether the model can be asked what :func:`description_support` needs.
+
+    The model must know the question, and score sentences without a request for each of them.
+    """
+    abilities = session.abilities
+    known = session.prompts.wording == "videopath"
+    return known and abilities.scores_sentences and abilities.answers_often
+
+
 def description_support(
     session: ClipSession,
     site: str | None,
@@ -68,13 +79,14 @@ def description_support(
     asks for description and diagnosis at once.
 
     Returns:
-        Candidate → probability; empty with fewer than two candidates or without a description.
+        Candidate → probability; empty with fewer than two candidates, without a description, or if the model cannot be
+        asked.
     """
-    if len(differential) < 2 or not description:
+    if len(differential) < 2 or not description or not supports_by_description(session):
         return {}
     card = session.recording.info.card
     scores = session.score(
-        one_prompt_question(site, question),
+        session.prompts.one_prompt(PromptFacts(site=site, question=question)),
         [f" {candidate.label}" for candidate in differential],
         answer_start=f"{description}\n{DIAGNOSIS_START}",
         reduce=card.score_reduction,

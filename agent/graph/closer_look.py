@@ -45,8 +45,9 @@ def closer_request(facts: VideoFacts, request: ClipInput, moment: float, view: C
 
 
 def most_telling(findings: list[LocatedFinding]) -> LocatedFinding | None:
-    """Return the finding with the highest contrast between its moment and the others; None without findings."""
-    return max(findings, key=lambda finding: finding.contrast, default=None)
+    """Return the finding with the highest contrast between its moment and the others; None if no finding has a moment."""
+    located = [finding for finding in findings if finding.is_located]
+    return max(located, key=lambda finding: finding.contrast, default=None)
 
 
 def tissue_window(frame: np.ndarray) -> Crop:

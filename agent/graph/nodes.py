@@ -16,7 +16,11 @@ from videopath.agent.cases.library import CaseLibrary, new_case_id
 from videopath.agent.cases.records import RunSettings, Step, VideoFacts
 from videopath.agent.cases.trace import TRACE_NAME
 from videopath.agent.decision.blank import labels_of_blank, probabilities_of_blank
-from videopath.agent.decision.confidence import description_support, features
+from videopath.agent.decision.confidence import (
+    description_support,
+    features,
+    supports_by_description,
+)
 from videopath.agent.decision.fusion import FusedDiagnosis, fuse
 from videopath.agent.decision.looks import best_look
 from videopath.agent.decision.verdict import BlankAnswers, weigh
@@ -42,7 +46,8 @@ from videopath.agent.report.phrases import choice_in_words, diagnosis_in_words, 
 from videopath.core.clock import now
 from videopath.core.errors import CaseError, EngineError, InputError, ModelError, NotTissueError
 from videopath.core.pathology.sites import canonical_site
-from videopath.model.prompts.questions import describe_question
+from videopath.model.prompts.prompt_set import PromptFacts
+from videopath.tools.abilities import abilities_of
 from videopath.tools.describe import DescribeTool, located
 from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.journal import JOURNAL_NAME, Journal
@@ -54,6 +59,9 @@ if TYPE_CHECKING:
     from videopath.model.card import Card
 
 NO_BLANK_CHECK = "The model was not shown a blank video: it is served, and each question to it is a request."
+NO_DESCRIPTION_CHECK = (
+    "The diagnosis was not compared with the description alone: this model cannot be asked that."
+)
 _MAX_VOTED = 8  # diagnoses of the cases' vote that the model scores as well
 
 
@@ -298,7 +306,7 @@ class Nodes:
                 "threshold": verdict.threshold,
                 "reasons": verdict.reasons,
                 **moments,
-                **({"not_done": [NO_BLANK_CHECK]} if blank is None and case.policy.show_blank else {}),
+                **_not_done(case.policy, session),
             },
         )
         return self._finish(state, step, looks=[look])
@@ -377,9 +385,9 @@ class Nodes:
     def _blank(self, case: StateView, draft: StepDraft, frames: int) -> BlankAnswers | None:
         """Return the model's answers to a blank video of as many frames, with the site and question of the case.
 
-        A served model is not shown one, since each question is a request: None.
+        None for a served model, which is not shown a blank video, since each question to it is a request.
         """
-        if self.sessions.info.address:
+        if not abilities_of(self.sessions.info).answers_often:
             return None
         arguments = case.site, case.question, frames
 
@@ -461,13 +469,20 @@ def _fused(case: StateView, card: Card) -> FusedDiagnosis:
     return fuse(case.final, retrieved.vote, case.site, card, retrieved.calibration)
 
 
+def _not_done(policy: Policy, session: ClipSession) -> Json:
+    """Return what was left out for this model, for the step's detail; empty if nothing was."""
+    sentences = [NO_BLANK_CHECK] if policy.show_blank and not session.abilities.answers_often else []
+    sentences += [] if supports_by_description(session) else [NO_DESCRIPTION_CHECK]
+    return {"not_done": sentences} if sentences else {}
+
+
 def _with_moments(case: StateView, session: ClipSession) -> tuple[DescribeResult, Json]:
     """Find the moments of a reviewer's findings; return the description with them, and the step's detail on it."""
     described, own = case.described, case.findings_of_model
     unplaced = [f.text for f in described.findings if f.text not in own or not f.contrast]
     if not (case.revisions and unplaced):
         return described, {}
-    question = describe_question(case.site)
+    question = session.prompts.finding(PromptFacts(site=case.site))
     placed = {f.text: f for f in located(session, question, unplaced, described.frames)}
     findings = [placed.get(finding.text, finding) for finding in described.findings]
     moments = {finding.text: finding.seconds for finding in placed.values()}

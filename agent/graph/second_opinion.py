@@ -6,6 +6,7 @@ site is offered to it as well: otherwise two models with lists of their own coul
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,9 +20,9 @@ from videopath.agent.graph.view import StateView
 from videopath.agent.report.phrases import choice_in_words
 from videopath.core.errors import CaseError
 from videopath.core.pathology.labels import normalised_label
-from videopath.tools.describe import DescribeTool
+from videopath.tools.describe import Description, describe_clip
 from videopath.tools.diagnose import DiagnoseTool, site_labels
-from videopath.tools.schemas import Candidate, DescribeResult, DiagnoseResult
+from videopath.tools.schemas import Candidate, DiagnoseResult, FramesSeen, ModelCall
 from videopath.tools.session_pool import Recording, SessionPool
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ _MAX_CANDIDATES = 64  # further diagnoses that ``diagnose_tissue`` takes
 class SecondAnswer:
     """What the second model answered, with what it was asked."""
 
-    described: DescribeResult
+    described: Description
+    frames: FramesSeen
+    call: ModelCall
+    """The question for the description."""
     result: DiagnoseResult
     arguments: Json
 
@@ -44,7 +48,7 @@ class SecondAnswer:
 def ask_second_model(
     case: StateView, recording: Recording, base_diagnoses: Callable[[], Collection[str]]
 ) -> SecondAnswer:
-    """Let the second model describe and diagnose the frames of the present look.
+    """Let the second model describe and diagnose the frames of the present look; its findings get no moments.
 
     Args:
         case: The case; its first model has diagnosed.
@@ -55,14 +59,13 @@ def ask_second_model(
         EngineError: The model fails.
         InputError: The model cannot take the question.
     """
-    request, policy = case.state["request"], case.policy
-    describe = DescribeTool(sessions=recording)
-    described: DescribeResult = describe.invoke(
-        {**request, "site": case.site, "max_new_tokens": policy.description_tokens}
-    )
+    request, policy, session = case.state["request"], case.policy, recording.open(case.request)
+    started = time.perf_counter()
+    described = describe_clip(session, case.site, policy.description_tokens)
+    call = session.call(described.question, time.perf_counter() - started)
     candidates = _offered(case.model.card, recording.info.card, case.site)
     arguments = {
-        "description": described.description,
+        "description": described.text,
         "site": case.site,
         "question": case.question,
         "neighbours": [],
@@ -74,7 +77,8 @@ def ask_second_model(
     result: DiagnoseResult = diagnose.invoke({**request, **arguments})
     named = [_of_the_list(candidate) for candidate in result.differential]
     result = result.model_copy(update={"differential": named})
-    return SecondAnswer(described, mark_unknown_terms(result, recording.info.card, base_diagnoses), arguments)
+    result = mark_unknown_terms(result, recording.info.card, base_diagnoses)
+    return SecondAnswer(described, session.frames(), call, result, arguments)
 
 
 def opinion_of(
@@ -100,7 +104,7 @@ def opinion_of(
         agrees=same if known and first_known else known == first_known,
         differential=result.differential,
         rationale=result.rationale,
-        description=answer.described.description,
+        description=answer.described.text,
     )
 
 
@@ -116,21 +120,26 @@ def answered_step(
 ) -> Step:
     """Return the step of a second opinion; ``label`` is the diagnosis of the look without it."""
     same = "it agrees" if opinion.agrees else f"the first answer is {label}"
-    described, result = answer.described, answer.result
+    result = answer.result
     return draft.done(
         f"{opinion.model} says {choice_in_words(result)}; {same}",
         detail={
             "request": case.state["request"],
             **answer.arguments,
-            "described": described.model_dump(mode="json"),
+            "described": {
+                "description": answer.described.text,
+                "frames": answer.frames.model_dump(mode="json"),
+                "call": answer.call.model_dump(mode="json"),
+                "notes": answer.described.notes,
+            },
             "result": result.model_dump(mode="json"),
             "opinion": opinion.model_dump(mode="json"),
         },
-        evidence=[f"frame {index}" for index in described.frames.indices],
+        evidence=[f"frame {index}" for index in answer.frames.indices],
         hashes={
             "weights": opinion.weights,
-            "frames": described.frames.sha256,
-            "prompt of the description": described.call.prompt_sha256,
+            "frames": answer.frames.sha256,
+            "prompt of the description": answer.call.prompt_sha256,
             "prompt": result.call.prompt_sha256,
         },
     )

@@ -279,7 +279,10 @@ def test_frames_that_leave_this_machine_are_told_from_the_first_step_on(small_ca
     )
     assert report.provenance["address"] == address
     assert f"they were sent to {address} (for scripted)" in report.to_markdown().replace("\\", "")
-    assert "not shown a blank video" in verify.detail["not_done"][0]
+    blank, description = verify.detail["not_done"]
+    assert "not shown a blank video" in blank
+    assert "description alone" in description
+    assert verify.detail["description_support"] == {}
 
 
 def test_a_model_on_this_machine_sends_nothing(small_case: Path) -> None:
