@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ _PICTURE_SIDE = 64
 _QUESTION = "Which of these is a colour?\nA. red\nB. seven\nAnswer with one letter only."
 _PREFIX = "The letter is"
 _UNKNOWN_MODEL = 404
+_FRAME = "<videopath-frame-"  # the beginning of a picture's name
 _LIMIT_OF_LOGPROBS = re.compile(r"logprobs\b.*\d", re.IGNORECASE | re.DOTALL)
 """A server's words that so many alternatives are too many."""
 
@@ -55,6 +57,8 @@ class Abilities:
     """It gives the log-probabilities of a prompt, and continues the assistant's message."""
     system_one: bool = False
     """It has ``/systemone``."""
+    lenient: bool = False
+    """It accepts fields that are not in OpenAI's protocol."""
 
     @property
     def continues(self) -> bool:
@@ -129,7 +133,12 @@ def _chat_abilities(
             else:
                 attempts.pop(0)
             continue
-        abilities = replace(abilities, **_written(reply, most), prompt_logprobs=_ends_with_prefix(reply))
+        abilities = replace(
+            abilities,
+            **_written(reply, most),
+            prompt_logprobs=_ends_with_prefix(reply),
+            lenient=abilities.lenient or attempts[0] is everything,
+        )
         if len(attempts) < 3 or not abilities.logprobs or abilities.top_logprobs or abilities.continues:
             break
         attempts.pop(0)  # the begun answer may have confused a server that does not continue it
@@ -181,12 +190,12 @@ def system_one_body(
 
     A picture stands where its name stands in the text, so these names are removed from everything else.
     """
-    names = [f"<videopath-frame-{number}>" for number in range(1, len(frames) + 1)]
+    names = [f"{_FRAME}{number}>" for number in range(1, len(frames) + 1)]
     lines = [f"{label} {name}" for label, name in zip(frames.labels(), names, strict=True)]
     return {
         "model": model,
-        "state": "\n".join([*lines, text.replace("<videopath-frame-", "")]),
-        "questions": questions,
+        "state": "\n".join([*lines, text.replace(_FRAME, "")]),
+        "questions": json.loads(json.dumps(questions).replace(_FRAME, "")),
         "assets": {
             name: {"type": "image", "format": frames.image_format, "data_base64": picture}
             for name, picture in zip(names, frames.pictures, strict=True)

@@ -109,7 +109,8 @@ class ServedSession:
             options["seed"] = seed
         if self._abilities.logprobs:
             options["logprobs"] = True
-        options["stream_options"] = {"include_usage": True}
+        if self._abilities.lenient:
+            options["stream_options"] = {"include_usage": True}
         begins = self._abilities.continues
         with self._turn():
             if cancelled is not None and cancelled():
@@ -156,6 +157,7 @@ class ServedSession:
     def close(self) -> None:
         """Free the frames."""
         self._closed = True
+        self._frames = self._frames.take([])
 
     def __enter__(self) -> Self:
         return self

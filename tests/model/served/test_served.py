@@ -239,6 +239,20 @@ def test_a_context_that_is_too_short_takes_half_of_the_frames(serve: Serve, clip
             session.generate(QUESTION)
 
 
+def test_requests_and_tokens_are_counted(serve: Serve, clip: Clip) -> None:
+    server = serve(top_logprobs=20)
+    engine = load_engine(server.name)
+    assert engine.traffic.requests == len(server.requests) == 2
+    prompt, cached = engine.traffic.prompt_tokens, engine.traffic.cached_tokens
+    with engine.open(clip) as session:
+        session.generate(QUESTION)
+        session.score(QUESTION, EIGHT)
+    assert engine.traffic.requests == len(server.requests)
+    assert engine.traffic.bytes_sent == sum(len(one.raw) for one in server.requests)
+    assert engine.traffic.prompt_tokens - prompt == 300
+    assert engine.traffic.cached_tokens - cached == 80 + 2 * 90
+
+
 # Answers that begin with given words
 
 
