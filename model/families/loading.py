@@ -23,7 +23,7 @@ from videopath.model.device import DeviceChoice, choose_device
 from videopath.model.families.engine import FamilyEngine
 from videopath.model.families.kinds import PLAIN_FRAMES
 from videopath.model.families.network import FamilyNetwork
-from videopath.model.families.prefix import CachedPrefix, WholePrompts
+from videopath.model.families.prefix import WholePrompts, new_prefix
 from videopath.model.families.processing import PictureProcessor
 from videopath.model.families.prompting import FramePrompts
 from videopath.model.families.registry import FAMILIES, family_of
@@ -168,7 +168,8 @@ def _check(network: FamilyNetwork) -> None:
             f"A model of type {network.family.name!r} cannot be asked about several pictures ({reason_of(error)}). Known "
             f"are {', '.join(one.name for one in FAMILIES)}."
         ) from error
-    network.goes_back = network.goes_back and _continues(network, prompts, texts, whole)
+    if not _continues(network, prompts, texts, whole):
+        network.cache_use = "none"
 
 
 def _continues(
@@ -177,7 +178,7 @@ def _continues(
     """Return whether answers that continue a prefilled clip equal those of a whole prompt."""
     try:
         with torch.inference_mode():
-            cached = CachedPrefix(network, prompts)
+            cached = new_prefix(network, prompts)
             cached.ask("Another question?", "")
             scores = cached.score("What is shown?", "", texts)
     except Exception as error:  # noqa: BLE001 - such a model is asked without the cache

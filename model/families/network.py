@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from videopath.model.families.processing import PictureProcessor
 from videopath.model.families.prompting import FramePrompts
 from videopath.model.inference.answering import Speech
 
+CacheUse = Literal["rewound", "copied", "none"]
+
 _NO_LIMIT = 1 << 20  # tokens; for models that state no length
 
 
@@ -22,14 +24,15 @@ class FamilyNetwork:
     """A model and its processor.
 
     Attributes:
-        goes_back: Whether its cache can be rewound, so that a clip is prefilled once.
+        cache_use: How answers go on from a prefilled clip. A cache of keys and values is rewound; one with states that
+            forget is copied; "none": every prompt is computed as a whole.
     """
 
     def __init__(self, model: Any, processor: PictureProcessor, family: Family) -> None:
         self.model = model
         self.processor = processor
         self.family = family
-        self.goes_back = self._attends_only()
+        self.cache_use: CacheUse = "rewound" if self._attends_only() else "copied"
         self._arguments = frozenset(inspect.signature(model.forward).parameters)
 
     @property
@@ -86,16 +89,22 @@ class FamilyNetwork:
         return positions, logits
 
     def proceed(
-        self, rows: list[list[int]], cache: Cache, positions: Positions, *, all_logits: bool = False
+        self,
+        rows: list[list[int]],
+        past: int,
+        cache: Cache,
+        positions: Positions,
+        *,
+        all_logits: bool = False,
     ) -> Tensor:
-        """Feed rows of tokens of the same length after the cache.
+        """Feed rows of tokens of the same length after a cache of ``past`` tokens.
 
         Returns:
             Logits ``[rows, 1, vocabulary]`` of the last tokens, or of all with ``all_logits``.
         """
         tokens = torch.tensor(rows, device=self.device)
         count = tokens.shape[1]
-        places = positions.after(cache.get_seq_length(), count, len(rows), self.device)
+        places = positions.after(past, count, len(rows), self.device)
         return self._forward(tokens, cache, places, count if all_logits else 1, {})
 
     def picture_features(self, prompts: FramePrompts) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from transformers.cache_utils import Cache
 from videopath.core.errors import InputError
 from videopath.model.families.family import Positions
 from videopath.model.families.forked_cache import forked
-from videopath.model.families.network import FamilyNetwork
+from videopath.model.families.network import CacheUse, FamilyNetwork
 from videopath.model.families.prompting import FramePrompts
 from videopath.model.inference.prefix_cache import PrefixCache
 
@@ -80,42 +81,58 @@ class FamilyPrefix(ABC):
         return found
 
 
-class CachedPrefix(FamilyPrefix):
+class _PrefilledPrefix(FamilyPrefix):
     """The tokens up to the last picture are prefilled once; every prompt continues from there. The last one stays, too."""
 
-    def __init__(self, network: FamilyNetwork, prompts: FramePrompts) -> None:
+    def __init__(self, network: FamilyNetwork, prompts: FramePrompts, cache: Cache) -> None:
         super().__init__(network, prompts)
-        self._cache = PrefixCache()
         self._length = prompts.beginning
-        self._positions, _ = network.begin(prompts, prompts.ids[: self._length], self._cache)
+        self._positions, _ = network.begin(prompts, prompts.ids[: self._length], cache)
         self._logits = torch.empty(0)
 
     def ask(self, question: str, answer_start: str) -> Tensor:
         """Put the prompt after the pictures, in place of the last one."""
         tokens = self._prompt(question, answer_start)
         if tokens != self._tokens:
-            self._tokens = []  # if a line below fails, the cache holds no complete prompt
-            self._cache.rewind(self._length)
-            self._logits = self._fed([tokens[self._length :]], self._cache)[0, -1]
+            self._tokens = []  # if the next line fails, the cache holds no complete prompt
+            self._logits = self._prefilled(tokens[self._length :])
             self._tokens = tokens
-        self._cache.rewind(len(tokens))
         self._answered = 0
         return self._logits
 
+    @abstractmethod
+    def _prefilled(self, tail: list[int]) -> Tensor:
+        """Put what follows the pictures into the cache; return the logits ``[vocabulary]`` of its last token."""
+
+    def _fed(self, rows: list[list[int]], past: int, cache: Cache, *, all_logits: bool = False) -> Tensor:
+        """Feed rows of tokens after a cache of ``past`` tokens; return logits ``[rows, tokens or 1, vocabulary]``."""
+        return self._network.proceed(rows, past, cache, self._positions, all_logits=all_logits)
+
+
+class RewoundPrefix(_PrefilledPrefix):
+    """For caches of keys and values: each prompt and each answer overwrites the one before."""
+
+    def __init__(self, network: FamilyNetwork, prompts: FramePrompts) -> None:
+        self._cache = PrefixCache()
+        super().__init__(network, prompts, self._cache)
+
     def step(self, token: int) -> Tensor:
         """Append a token of the answer."""
-        logits = self._fed([[token]], self._cache)[0, -1]
+        past = len(self._tokens) + self._answered
+        self._cache.rewind(past)
         self._answered += 1
-        return logits
+        return self._fed([[token]], past, self._cache)[0, -1]
 
     def score(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
         """Score all texts as one padded batch, or as few as fit into memory."""
         first = self.ask(question, answer_start)
-        return [
-            logprobs
-            for group in self._groups(self._continuations(texts))
-            for logprobs in self._score_group(first, group)
-        ]
+        self._cache.rewind(len(self._tokens))
+        groups = self._groups(self._continuations(texts))
+        return [logprobs for group in groups for logprobs in self._score_group(first, group)]
+
+    def _prefilled(self, tail: list[int]) -> Tensor:
+        self._cache.rewind(self._length)
+        return self._fed([tail], self._length, self._cache)[0, -1]
 
     def _score_group(self, first: Tensor, group: list[list[int]]) -> list[Tensor]:
         """Score texts in one pass; padding stands behind a text, where nothing before it sees it."""
@@ -123,7 +140,7 @@ class CachedPrefix(FamilyPrefix):
         if longest == 1:
             return [_log_probabilities(first[None], tokens) for tokens in group]
         rows = [[*tokens[:-1], *[0] * (longest - len(tokens))] for tokens in group]
-        logits = self._fed(rows, forked(self._cache), all_logits=True)
+        logits = self._fed(rows, len(self._tokens), forked(self._cache), all_logits=True)
         return [
             _log_probabilities(torch.cat([first[None], own[: len(tokens) - 1]]), tokens)
             for own, tokens in zip(logits, group, strict=True)
@@ -141,9 +158,38 @@ class CachedPrefix(FamilyPrefix):
         if group:
             yield group
 
-    def _fed(self, rows: list[list[int]], cache: Cache, *, all_logits: bool = False) -> Tensor:
-        """Feed rows of tokens after the cache; return logits ``[rows, tokens or 1, vocabulary]``."""
-        return self._network.proceed(rows, cache, self._positions, all_logits=all_logits)
+
+class CopiedPrefix(_PrefilledPrefix):
+    """For caches with states that forget, as of linear attention: each prompt and each answer continues a copy."""
+
+    def __init__(self, network: FamilyNetwork, prompts: FramePrompts) -> None:
+        self._beginning = network.own_cache()
+        self._asked = self._writing = self._beginning
+        super().__init__(network, prompts, self._beginning)
+
+    def step(self, token: int) -> Tensor:
+        """Append a token of the answer."""
+        if self._answered == 0:
+            self._writing = deepcopy(self._asked)
+        past = len(self._tokens) + self._answered
+        self._answered += 1
+        return self._fed([[token]], past, self._writing)[0, -1]
+
+    def score(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
+        """Score each text in its own copy of the cache."""
+        first = self.ask(question, answer_start)
+        return [self._score_one(first, tokens) for tokens in self._continuations(texts)]
+
+    def _prefilled(self, tail: list[int]) -> Tensor:
+        self._asked = deepcopy(self._beginning)
+        return self._fed([tail], self._length, self._asked)[0, -1]
+
+    def _score_one(self, first: Tensor, tokens: list[int]) -> Tensor:
+        rows = [first[None]]
+        if len(tokens) > 1:
+            logits = self._fed([tokens[:-1]], len(self._tokens), deepcopy(self._asked), all_logits=True)
+            rows.append(logits[0])
+        return _log_probabilities(torch.cat(rows), tokens)
 
 
 class WholePrompts(FamilyPrefix):
@@ -162,8 +208,9 @@ class WholePrompts(FamilyPrefix):
 
     def step(self, token: int) -> Tensor:
         """Append a token of the answer."""
+        past = len(self._tokens) + self._answered
         self._answered += 1
-        return self._network.proceed([[token]], self._cache, self._positions)[0, -1]
+        return self._network.proceed([[token]], past, self._cache, self._positions)[0, -1]
 
     def score(self, question: str, answer_start: str, texts: Sequence[str]) -> list[Tensor]:
         """Score each text on its own, with the whole prompt before it."""
@@ -177,8 +224,13 @@ class WholePrompts(FamilyPrefix):
 
 
 def new_prefix(network: FamilyNetwork, prompts: FramePrompts) -> FamilyPrefix:
-    """Prefill the frames, unless the model's cache cannot go back."""
-    return CachedPrefix(network, prompts) if network.goes_back else WholePrompts(network, prompts)
+    """Prefill the frames, unless the model's cache cannot be used again."""
+    kinds: dict[CacheUse, Callable[[FamilyNetwork, FramePrompts], FamilyPrefix]] = {
+        "rewound": RewoundPrefix,
+        "copied": CopiedPrefix,
+        "none": WholePrompts,
+    }
+    return kinds[network.cache_use](network, prompts)
 
 
 def _log_probabilities(logits: Tensor, tokens: list[int]) -> Tensor:

@@ -1,8 +1,10 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: pictures of any size, and positions in time, height and width (M-RoPE).
+"""Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5: pictures of any size, and positions in time, height and width (M-RoPE).
 
 A picture takes as many positions as its longer side has cells, although it has more tokens. The text after it goes on from
 there, so its positions are not its places in the sequence. The model keeps this shift from its last prompt; sessions that
 take turns would mix it up, so it is computed for each clip.
+
+Most layers of Qwen3.5 have a state instead of keys and values, so its cache is copied for each answer.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ def frame_size(image_processor: Any) -> dict[str, Any]:
 
 
 QWEN_VL = Family(
-    "Qwen2-VL, Qwen2.5-VL, Qwen3-VL",
-    ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"),
+    "Qwen2-VL, Qwen2.5-VL, Qwen3-VL, Qwen3.5",
+    ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"),
     frame_options=frame_size,
     positioning=multimodal_positions,
 )

@@ -29,7 +29,7 @@ class FamilySession(PrefixSession[FamilyPrefix]):
         super().__init__(clip, network.device)
         self._network = network
         self._on_frames = on_frames
-        if not network.goes_back:
+        if network.cache_use == "none":
             self.notes.append(
                 f"The cache of {network.family.name} models cannot be used again: each answer computes the whole prompt."
             )
