@@ -41,7 +41,10 @@ class EngineInfo(BaseModel):
 
     name: str
     source: str = Field(description="folder, hub id or address")
-    layout: str = Field(description="original, huggingface, lora or projector")
+    layout: str = Field(
+        description="how a checkpoint's files are laid out: original, huggingface, lora or projector for LLaVA-Qwen, "
+        "transformers for other families; served for a server"
+    )
     weights_sha256: str
     device: str
     dtype: str
@@ -293,8 +296,12 @@ def load_local_engine(spec: EngineSpec) -> LocalEngine:
 
 def default_frames(name: str | Path) -> int | None:
     """Return the default number of frames of a checkpoint on this machine, from its card; ``None`` for a hub id."""
+    from videopath.model.families.kinds import PLAIN_FRAMES, is_other_family
+
     folder = Path(_source(name))
-    return (read_card(folder).frames or _FRAMES) if folder.is_dir() else None
+    if not folder.is_dir():
+        return None
+    return read_card(folder).frames or (PLAIN_FRAMES if is_other_family(folder) else _FRAMES)
 
 
 def _source(name: str | Path) -> str:
