@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Abilities:
+class ModelAbilities:
     """Which questions a case asks a model."""
 
     finds_moments: bool
@@ -31,9 +31,9 @@ class Abilities:
         return self.finds_moments and self.scores_sentences and self.answers_often
 
 
-def abilities_of(info: EngineInfo) -> Abilities:
+def abilities_of(info: EngineInfo) -> ModelAbilities:
     """Return which questions a case asks the model of an engine."""
-    return Abilities(
+    return ModelAbilities(
         finds_moments=info.scores_moments,
         scores_sentences=info.scoring == "token probabilities",
         answers_often=not info.address,

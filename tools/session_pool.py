@@ -20,7 +20,7 @@ from videopath.core.errors import InputError
 from videopath.core.files import sha256_text
 from videopath.core.settings import load_settings
 from videopath.core.text import has_half_characters
-from videopath.tools.abilities import Abilities, abilities_of
+from videopath.tools.abilities import ModelAbilities, abilities_of
 from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput, FramesSeen, ModelCall
 
@@ -223,7 +223,7 @@ class ClipSession:
         return self.recording.pool.prompts
 
     @property
-    def abilities(self) -> Abilities:
+    def abilities(self) -> ModelAbilities:
         """Which questions a case asks the model."""
         return abilities_of(self.recording.info)
 

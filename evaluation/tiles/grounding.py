@@ -15,7 +15,8 @@ from videopath.core.errors import InputError
 from videopath.core.pathology.labels import normalised_label
 from videopath.evaluation.tiles.fitting import Trial
 from videopath.model.calibration import SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS
-from videopath.model.prompts.questions import describe_question
+from videopath.model.prompts.prompt_set import PromptFacts
+from videopath.tools.abilities import abilities_of
 from videopath.tools.describe import located, margins_over_stand_ins
 from videopath.tools.schemas import ClipInput
 
@@ -30,7 +31,12 @@ _SEED = 12
 
 
 def fit_seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, float]:
-    """Return the card's calibration keys → margins in nats per token; empty if there are too few sentences."""
+    """Return the card's calibration keys → margins in nats per token.
+
+    Empty if there are too few sentences, or if the engine cannot compare sentences with other frames and stand-ins.
+    """
+    if not abilities_of(pool.info).tests_sentences:
+        return {}
     rng = np.random.default_rng(_SEED)
     contrasts: list[float] = []
     margins: list[float] = []
@@ -39,7 +45,8 @@ def fit_seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, fl
         foreign = _foreign(trial, trials, rng)
         if not foreign:
             continue
-        session, question = pool.open(ClipInput(video=trial.video)), describe_question(trial.site)
+        session = pool.open(ClipInput(video=trial.video))
+        question = pool.prompts.finding(PromptFacts(site=trial.site))
         try:
             findings = located(session, question, foreign, session.frames())
         except InputError:  # the video is gone since; the others suffice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from fixtures.plain import DIAGNOSIS, FINDINGS, PlainEngine
 from videopath.core.choices import Scoring
 from videopath.core.errors import EngineError
 from videopath.core.pathology.labels import normalised_label
+from videopath.evaluation.tiles.grounding import fit_seen_margins
 from videopath.knowledge import KnowledgeBase
+from videopath.knowledge.voting.measure import ModelMeasure
 from videopath.model.calibration import DEFAULT_WEIGHTS, SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS
 from videopath.model.card import CalibratedOn, Card, CardFile
 from videopath.model.prompts.prompt_set import packaged_prompts
@@ -409,6 +412,21 @@ def test_a_card_keeps_the_scoring_that_it_was_calibrated_under() -> None:
     assert card.fitted_under("lettered choice").calibration == {"temperature": 2.0}
     assert card.fitted_under("token probabilities").calibration == {}
     assert CardFile(calibration={"temperature": 2.0}, calibrated_on=lettered).card_of("x").calibration == {}
+
+
+def test_a_bases_own_calibration_holds_for_one_scoring(small_case: Path) -> None:
+    measured = ModelMeasure(
+        name="plain", calibration={"temperature": 2.0}, scoring="lettered choice", cases=40, groups=9, right=0.9
+    )  # fmt: skip
+    base = SimpleNamespace(measure=SimpleNamespace(models={"7" * 64: measured}))
+    assert RetrieveTool(engine=PlainEngine())._calibration(base)["calibration"] == {"temperature": 2.0}
+    assert RetrieveTool(engine=PlainEngine(scoring="sampled answers"))._calibration(base) == {}
+
+
+def test_no_margins_are_fitted_for_an_engine_that_cannot_compare_sentences() -> None:
+    engine = PlainEngine()
+    assert fit_seen_margins(SessionPool(engine), [object()] * 40) == {}
+    assert engine.requests == 0
 
 
 # old traces
