@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 _END = "R"
 """Sent after a candidate that ends with a line break, since chat templates cut spaces off the end of a message."""
 _SAMPLES = 4  # answers of each order, if the server gives several at once
-_FEWEST_SAMPLES = 4  # in all, if it does not
+_FEWEST_SAMPLES = 3  # in all, if it does not: a case has two scores, and at most twelve requests
 _SAMPLE_TOKENS = 16
 _SAMPLE_SEED = 2000
 _SMOOTHING = 0.5  # added to the count of each option

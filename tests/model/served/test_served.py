@@ -293,8 +293,8 @@ _SERVERS = {
 _SCORING = {"letters": "lettered choice", "five": "lettered choice", "choice": "lettered choice",
             "sampled": "sampled answers", "tokens": "token probabilities"}  # fmt: skip
 _REQUESTS = {
-    "letters": 2, "letters, unknown fields rejected": 2, "five letters": 6, "choice": 1, "sampled": 4,
-    "sampled together": 2, "sampled, unknown fields rejected": 4, "tokens": 8,
+    "letters": 2, "letters, unknown fields rejected": 2, "five letters": 6, "choice": 1, "sampled": 3,
+    "sampled together": 2, "sampled, unknown fields rejected": 3, "tokens": 8,
 }  # fmt: skip
 
 
