@@ -21,6 +21,7 @@ from videopath.model.checkpoints.weights import FileWeights, read_json, reason_o
 from videopath.model.checkpoints.weights_hash import weights_sha256
 from videopath.model.device import DeviceChoice, choose_device
 from videopath.model.families.engine import FamilyEngine
+from videopath.model.families.family import Family
 from videopath.model.families.kinds import PLAIN_FRAMES
 from videopath.model.families.network import FamilyNetwork
 from videopath.model.families.prefix import WholePrompts, new_prefix
@@ -61,7 +62,7 @@ def load_family_engine(spec: EngineSpec) -> FamilyEngine:
     files = _safetensors(folder)
     card = read_card(folder)
     processor = PictureProcessor(folder, family, model_type)
-    network = FamilyNetwork(_model(folder, choice), processor, family)
+    network = _network(folder, choice, processor, family)
     _check(network)
     sha256 = weights_sha256(files)
     info = EngineInfo(
@@ -97,6 +98,18 @@ def _safetensors(folder: Path) -> list[Path]:
         )
     FileWeights(files, str)
     return files
+
+
+def _network(
+    folder: Path, choice: DeviceChoice, processor: PictureProcessor, family: Family
+) -> FamilyNetwork:
+    model = _model(folder, choice)
+    try:
+        return FamilyNetwork(model, processor, family)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"The settings in {folder} have a value that cannot be used ({reason_of(error)}); copy or download them again."
+        ) from error
 
 
 def _model(folder: Path, choice: DeviceChoice) -> Any:
@@ -180,6 +193,7 @@ def _continues(
         with torch.inference_mode():
             cached = new_prefix(network, prompts)
             cached.ask("Another question?", "")
+            new_prefix(network, prompts.alone(0)).ask("A question about another clip?", "")
             scores = cached.score("What is shown?", "", texts)
     except Exception as error:  # noqa: BLE001 - such a model is asked without the cache
         _log.info("The cache of %s cannot be used again: %s", network.family.name, reason_of(error))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DummyLayer, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from videopath.core.errors import EngineError
+from videopath.model.checkpoints.weights import reason_of
 from videopath.model.families.family import Family, Positions
 from videopath.model.families.processing import PictureProcessor
 from videopath.model.families.prompting import FramePrompts
@@ -32,37 +36,19 @@ class FamilyNetwork:
         self.model = model
         self.processor = processor
         self.family = family
+        self.turn = RLock()
         self.cache_use: CacheUse = "rewound" if self._attends_only() else "copied"
+        text = self._text_config
+        self.max_length = int(getattr(text, "max_position_embeddings", None) or _NO_LIMIT)
+        self.vocabulary = int(text.vocab_size)
+        self.hidden_size = int(text.hidden_size)
+        self.speech = _speech(model.generation_config, processor.tokenizer)
         self._arguments = frozenset(inspect.signature(model.forward).parameters)
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return torch.device(self.model.device)
-
-    @property
-    def max_length(self) -> int:
-        """How many tokens the model reads at most."""
-        return int(getattr(self._text_config, "max_position_embeddings", None) or _NO_LIMIT)
-
-    @property
-    def vocabulary(self) -> int:
-        """How many logits each position has."""
-        return int(self._text_config.vocab_size)
-
-    @property
-    def speech(self) -> Speech:
-        """How the model writes, by its generation_config.json."""
-        generation, tokenizer = self.model.generation_config, self.processor.tokenizer
-        ends = generation.eos_token_id
-        if ends is None:
-            ends = tokenizer.eos_token_id
-        ends = ends if isinstance(ends, list | tuple) else [ends]
-        return Speech(
-            tokenizer,
-            tuple(int(end) for end in ends if end is not None),
-            float(generation.repetition_penalty or 1.0),
-        )
 
     def own_cache(self) -> Cache:
         """Return an empty cache of the kind that the model uses itself."""
@@ -84,7 +70,8 @@ class FamilyNetwork:
         """
         tokens = torch.tensor([ids], device=self.device)
         inputs = {**self._pictures(prompts.pictures), **self._token_inputs(prompts, len(ids))}
-        positions = self.family.positioning(self.model, tokens, inputs)
+        with _failure_as_engine_error():
+            positions = self.family.positioning(self.model, tokens, inputs)
         logits = self._forward(tokens, cache, positions.ids, keep, inputs)
         return positions, logits
 
@@ -113,14 +100,10 @@ class FamilyNetwork:
         inputs = {
             name: value for name, value in self._pictures(prompts.pictures).items() if name in arguments
         }
-        features = self.model.get_image_features(**inputs, return_dict=True).pooler_output
+        with _failure_as_engine_error():
+            features = self.model.get_image_features(**inputs, return_dict=True).pooler_output
         parts = features if isinstance(features, list | tuple) else [features]
         return torch.cat([part.flatten(0, -2) for part in parts]).float().mean(dim=0)
-
-    @property
-    def hidden_size(self) -> int:
-        """Width of the decoder."""
-        return int(self._text_config.hidden_size)
 
     @property
     def _text_config(self) -> Any:
@@ -137,7 +120,8 @@ class FamilyNetwork:
         named: dict[str, Any] = {"position_ids": positions} if positions is not None else {}
         if "logits_to_keep" in self._arguments:
             named["logits_to_keep"] = keep
-        out = self.model(input_ids=tokens, cache=cache, use_cache=cache is not None, **named, **inputs)
+        with _failure_as_engine_error():
+            out = self.model(input_ids=tokens, cache=cache, use_cache=cache is not None, **named, **inputs)
         return out.logits[:, -keep:].float()
 
     def _pictures(self, pictures: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,3 +151,26 @@ class FamilyNetwork:
         """Return whether every layer keeps keys and values, or uses those of another one, and no state that forgets."""
         kinds = {type(layer) for layer in self.own_cache().layers}
         return kinds <= {DynamicLayer, DynamicSlidingWindowLayer, DummyLayer}
+
+
+def _speech(generation: Any, tokenizer: Any) -> Speech:
+    ends = tokenizer.eos_token_id if generation.eos_token_id is None else generation.eos_token_id
+    ends = ends if isinstance(ends, list | tuple) else [ends]
+    penalty = 1.0 if generation.repetition_penalty is None else float(generation.repetition_penalty)
+    if not penalty > 0:
+        raise ValueError(f"the repetition penalty is {penalty}")
+    return Speech(tokenizer, tuple(int(end) for end in ends if end is not None), penalty)
+
+
+@contextmanager
+def _failure_as_engine_error() -> Iterator[None]:
+    """Raise ``EngineError`` for whatever a model raises whose files do not fit together; memory errors stay."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise EngineError(
+            f"The model failed ({reason_of(error)}). Its configuration may not fit its processor; copy or download the "
+            "checkpoint again."
+        ) from error

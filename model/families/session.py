@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -43,6 +44,12 @@ class FamilySession(PrefixSession[FamilyPrefix]):
         """Return each frame as the decoder reads it: float32 [T, dimension], each row of length 1."""
         with self._turn():
             return encode_frames(self._network, self.clip.frames)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        alone = self._network.turn if self._network.cache_use == "none" else nullcontext()
+        with alone, super()._turn():
+            yield
 
     @property
     def _speech(self) -> Speech:
