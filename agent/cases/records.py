@@ -14,7 +14,7 @@ from videopath.core.choices import CaseStatus, ReviewAction, ReviewMode, Scoring
 from videopath.core.notice import RESEARCH_USE
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop
-from videopath.tools.schemas import Candidate, CasesVote, ExcludedRecord, RestsOn
+from videopath.tools.schemas import Candidate, CasesVote, ExcludedRecord, Moment, RestsOn
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
@@ -69,11 +69,20 @@ class Finding(CaseData):
         description="measured or seen on that frame, typical of a diagnosis, or only said by the model",
     )
     typical_of: str = Field(default="", description="the diagnosis that the finding is typical of")
+    moment: Moment = Field(
+        default="scored",
+        description="how the frame was found: scored, named by the model, measured on pixels, or none: not found",
+    )
 
     @property
     def was_seen(self) -> bool:
         """Whether its frame shows it: measured, seen by a fitted test, or a person's words."""
         return self.by == "reviewer" or self.rests_on in ("measured", "seen")
+
+    @property
+    def has_moment(self) -> bool:
+        """Whether its moment is shown: the frame shows it, or the model named the frame."""
+        return self.moment == "named" or (self.was_seen and self.moment != "none")
 
 
 class SimilarCase(CaseData):

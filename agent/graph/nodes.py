@@ -166,7 +166,7 @@ class Nodes:
         step = draft.done(
             _shortened(result.description),
             detail={"request": state["request"], **arguments, "result": result.model_dump(mode="json")},
-            evidence=[f"frame {finding.frame}" for finding in result.findings],
+            evidence=[f"frame {finding.frame}" for finding in result.findings if finding.is_located],
             hashes={"prompt": result.call.prompt_sha256, "frames": result.frames.sha256},
         )
         engine = self.sessions.info.model_dump(mode="json")
@@ -479,7 +479,9 @@ def _not_done(policy: Policy, session: ClipSession) -> Json:
 def _with_moments(case: StateView, session: ClipSession) -> tuple[DescribeResult, Json]:
     """Find the moments of a reviewer's findings; return the description with them, and the step's detail on it."""
     described, own = case.described, case.findings_of_model
-    unplaced = [f.text for f in described.findings if f.text not in own or not f.contrast]
+    unplaced = [
+        f.text for f in described.findings if f.text not in own or not (f.contrast or f.moment == "named")
+    ]
     if not (case.revisions and unplaced):
         return described, {}
     question = session.prompts.finding(PromptFacts(site=case.site))

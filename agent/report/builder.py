@@ -103,12 +103,12 @@ def _rationale(final: DiagnoseResult) -> str:
 
 
 def save_evidence(folder: Path, sessions: SessionPool, look: LookView) -> dict[int, str]:
-    """Write the evidence frame of each finding as PNG.
+    """Write the evidence frame of each finding that has one as PNG.
 
     Returns:
         Frame number → path relative to the case folder.
     """
-    findings = look.described.findings
+    findings = [finding for finding in look.described.findings if finding.is_located]
     if not findings:
         return {}
     clip = sessions.clip(look.request)
@@ -137,10 +137,11 @@ def _findings(case: StateView, described: DescribeResult, images: dict[int, str]
             text=finding.text,
             seconds=finding.seconds,
             frame=finding.frame,
-            image=images.get(finding.frame),
+            image=images.get(finding.frame) if finding.is_located else None,
             by="model" if finding.text in own else "reviewer",
             rests_on=finding.rests_on,
             typical_of=finding.typical_of,
+            moment=finding.moment,
         )
         for finding in described.findings
     ]

@@ -129,7 +129,7 @@ def _findings(report: CaseReport) -> str:
 
 def _finding_row(finding: Finding, still: bool) -> tuple[str, str, str, str]:
     words = _inline(finding.text), _inline(basis_in_words(finding))
-    if not finding.was_seen:
+    if not finding.has_moment:
         return "–", "–", *words
     frame = f"[{finding.frame}]({finding.image})" if finding.image else str(finding.frame)
     return "still image" if still else moment(finding.seconds), frame, *words

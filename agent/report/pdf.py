@@ -220,7 +220,7 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
     by_frame: dict[int, list[tuple[int, Finding]]] = {}
     numbered = list(enumerate(report.findings, 1))
     for number, finding in numbered:
-        if not finding.was_seen:
+        if not finding.has_moment:
             continue
         by_frame.setdefault(finding.frame, []).append((number, finding))
     still = report.video is not None and report.video.kind == "image"
@@ -240,7 +240,7 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
         yield KeepTogether(row)
         yield Spacer(1, 3)
     for number, finding in numbered:
-        if not finding.was_seen:
+        if not finding.has_moment:
             yield text(f"{number}.  {finding.text}  ({basis_in_words(finding)})")
 
 

@@ -175,6 +175,8 @@ def basis_in_words(finding: Finding) -> str:
         return "the reviewer's words"
     if finding.rests_on == "typical":
         return f"typical of {finding.typical_of}, not seen"
+    if finding.rests_on == "said" and finding.moment == "named":
+        return "said by the model, which named the moment; not verified"
     return _BASIS[finding.rests_on]
 
 

@@ -90,7 +90,7 @@ def _description(report: CaseReport) -> Iterator[RenderableType]:
 
 
 def _findings(report: CaseReport) -> Iterator[RenderableType]:
-    rows = ((moment(f.seconds) if f.was_seen else "–", f.text, basis_in_words(f)) for f in report.findings)
+    rows = ((moment(f.seconds) if f.has_moment else "–", f.text, basis_in_words(f)) for f in report.findings)
     yield _titled(ReportSection.FINDINGS.value, table(("", "", ""), rows))
 
 

@@ -49,7 +49,7 @@ def findings(view: CaseView) -> None:
 
 
 def _button(view: CaseView, number: int, finding: Finding, still: bool, *, selected: bool) -> None:
-    if not finding.was_seen:
+    if not finding.has_moment:
         st.caption(f"{inert(finding.text)} – {inert(basis_in_words(finding))}")
         return
     when = "still image" if still else moment(finding.seconds)

@@ -99,7 +99,7 @@ def findings(first: CaseReport, second: CaseReport) -> None:
             st.caption(f"Run {name}")
             for finding in report.findings:
                 mark = "" if finding.text in other else f"  (only {name})"
-                when = f"{finding.seconds:.1f} s" if finding.was_seen else "–"
+                when = f"{finding.seconds:.1f} s" if finding.has_moment else "–"
                 st.text(f"{when}  {finding.text}{mark} ({basis_in_words(finding)})")
 
 
