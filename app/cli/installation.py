@@ -170,6 +170,14 @@ def _decoders() -> list[Check]:
     return [Check("decord", True, "not installed: PyAV reads every video", hint)]
 
 
+def _other_families() -> list[Check]:
+    """Packages that models of other families than LLaVA-Qwen may need."""
+    if importlib.util.find_spec("torchvision"):
+        return [Check("torchvision", True, importlib.metadata.version("torchvision"))]
+    hint = f"Some model families, such as Llama 4, Molmo 2 and LFM2-VL, need it: {package_command('torchvision')}"
+    return [Check("torchvision", True, "not installed: pictures are prepared by Pillow", hint)]
+
+
 def _home() -> list[Check]:
     home = load_settings().home
     existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
@@ -219,6 +227,7 @@ _CHECKS: tuple[Callable[[], list[Check]], ...] = (
     _knowledge,
     _embedder,
     _decoders,
+    _other_families,
     _home,
     _hub_cache,
 )

@@ -19,7 +19,7 @@ LICENCES = {
 
 _UNKNOWN_LICENCE = "the licence on its hub page"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_FILES = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.jinja"]
+_FILES = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.jinja", "README.md"]
 
 
 def resolve(name: str | Path, *, accept_licence: bool = False) -> Path:

@@ -78,6 +78,17 @@ def test_whose_paths_visitors_may_name_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert "/data/slides" in checks_of("_visitors")[0].found
 
 
+def test_torchvision_is_a_hint_and_never_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda name: None)
+    (missing,) = checks_of("_other_families")
+    assert missing.ok
+    assert "Pillow" in missing.found
+    assert "-m pip install torchvision" in missing.advice
+    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(installation.importlib.metadata, "version", lambda name: "0.27")
+    assert checks_of("_other_families") == [Check("torchvision", True, "0.27")]
+
+
 def checks_of(name: str) -> list[Check]:
     """Run one check of the module and return its results."""
     checks: list[Check] = getattr(installation, name)()
