@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.cases.library import CaseLibrary, load_case_library, new_case_id
-    from videopath.agent.cases.records import Candidate, CaseReport, Decision, Finding, SimilarCase, Step
+    from videopath.agent.cases.records import (
+        Candidate,
+        CaseReport,
+        Decision,
+        Finding,
+        FollowUp,
+        SecondOpinion,
+        SimilarCase,
+        Step,
+    )
     from videopath.agent.cases.request import CaseRequest
     from videopath.agent.graph.steps import Progress
     from videopath.agent.policy import Policy
@@ -21,8 +30,10 @@ _HOMES = {
     "Decision": "videopath.agent.cases.records",
     "DiagnosticAgent": "videopath.agent.agent",
     "Finding": "videopath.agent.cases.records",
+    "FollowUp": "videopath.agent.cases.records",
     "Policy": "videopath.agent.policy",
     "Progress": "videopath.agent.graph.steps",
+    "SecondOpinion": "videopath.agent.cases.records",
     "SimilarCase": "videopath.agent.cases.records",
     "Step": "videopath.agent.cases.records",
     "load_case_library": "videopath.agent.cases.library",
@@ -37,8 +48,10 @@ __all__ = [
     "Decision",
     "DiagnosticAgent",
     "Finding",
+    "FollowUp",
     "Policy",
     "Progress",
+    "SecondOpinion",
     "SimilarCase",
     "Step",
     "load_case_library",

@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,10 +17,12 @@ from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
-from videopath.agent.cases.records import CaseReport, Decision, Step
-from videopath.agent.cases.request import CaseRequest
+from videopath.agent.cases.records import CaseReport, Decision, FollowUp, Step
+from videopath.agent.cases.request import CaseRequest, checked_question
 from videopath.agent.cases.signing import decision_not_kept
+from videopath.agent.cases.unfinished import UNFINISHED
 from videopath.agent.decision.looks import best_look, settled_look
+from videopath.agent.follow_up import ask_about, refuse_other_model
 from videopath.agent.graph.builder import CaseGraph, build_graph
 from videopath.agent.graph.nodes import Nodes
 from videopath.agent.graph.revision import checked_decision, read_decision
@@ -37,6 +39,7 @@ from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
 from videopath.model.inference.spec import NANO, EngineSpec, ModelSource
 from videopath.tools.journal import JOURNAL_NAME
+from videopath.tools.session_pool import Recording
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
@@ -344,6 +347,41 @@ class DiagnosticAgent:
             CaseError: The case is unknown or has no report yet.
         """
         return self.library.get(case_id)
+
+    def ask(self, case_id: str, question: str, *, on_token: Callable[[str], None] | None = None) -> FollowUp:
+        """Ask the model a question about a case that has a report, and keep the answer beside it.
+
+        The question is answered on the frames that the report rests on. The answer is never part of the diagnosis; the
+        report stays as it is, also a signed one.
+
+        Args:
+            case_id: The case: done, abstained, waiting for a review, signed or rejected.
+            question: The question, at most 2,000 characters.
+            on_token: Called with the answer, piece by piece. If it raises, nothing is kept.
+
+        Returns:
+            The question with its answer; ``answered`` says whether the answer fits the question.
+
+        Raises:
+            CaseError: The case is unknown, has no report yet, is being worked on, or was diagnosed by another model.
+            EngineError: The model fails.
+            InputError: The question is empty or too long, or the video is gone or was replaced.
+        """
+        self._refuse_closed()
+        question, entry = checked_question(question), self.library.entry(case_id)
+        if entry.at_work:
+            raise CaseError(f"Another process works on case {case_id}: ask when it has finished.")
+        if entry.status in UNFINISHED:
+            raise CaseError(
+                f"Case {case_id} is {entry.state}, so it cannot be asked about: resume it first with "
+                f"`videopath cases resume {case_id}`."
+            )
+        report, pool = self.library.get(case_id), self._nodes.sessions
+        refuse_other_model(report, pool.info)
+        video = report.video.sha256 if report.video else ""
+        asked = ask_about(report, question, Recording(pool, None, video, on_token))
+        self.library.add_question(case_id, asked)
+        return asked
 
     def close(self) -> None:
         """Close sessions and checkpoints. Work on cases raises ``CaseError`` from now on."""

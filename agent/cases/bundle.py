@@ -1,4 +1,4 @@
-"""The bundle: one zip with a case's report, trace, evidence frames, and a manifest of their SHA-256.
+"""The bundle: one zip with a case's report, trace, questions, evidence frames, and a manifest of their SHA-256.
 
 The same case gives the same bytes: the members are sorted and have one fixed time.
 """
@@ -15,14 +15,20 @@ import zipfile
 import zlib
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from videopath.agent.cases.records import CaseReport, Step
-from videopath.agent.cases.redaction import steps_without_paths, without_paths
+from videopath.agent.cases.questions import (
+    QUESTIONS_NAME,
+    parse_questions,
+    questions_text,
+    read_questions,
+)
+from videopath.agent.cases.records import CaseReport, FollowUp, Step
+from videopath.agent.cases.redaction import questions_without_paths, steps_without_paths, without_paths
 from videopath.agent.cases.trace import TRACE_NAME, parse_trace, trace_text
 from videopath.core.errors import CaseError, InputError
 from videopath.core.files import replaced_on_success, sha256_file
@@ -37,7 +43,7 @@ _VERSION = 1
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that zip can store
 _MAX_BYTES = 512 << 20  # of all members unpacked: guards against zip bombs
 _MAX_TEXT_BYTES = 64 << 20  # of a member that is read whole
-_TEXTS = (MANIFEST_NAME, REPORT_NAME, TRACE_NAME)
+_TEXTS = (MANIFEST_NAME, REPORT_NAME, TRACE_NAME, QUESTIONS_NAME)
 _CHUNK = 1 << 20
 _DAMAGE = (
     OSError, ValueError, OverflowError, EOFError, NotImplementedError, RuntimeError,
@@ -56,21 +62,23 @@ class Bundle:
     steps: list[Step]
     manifest: dict[str, Any]
     problems: list[str]  # a sentence for each difference from the manifest
+    questions: list[FollowUp] = field(default_factory=list)  # asked after the diagnosis
 
 
 def save_bundle(report: CaseReport, path: Path, *, with_paths: bool = False) -> Path:
     """Write the bundle and return its path. An interrupted write leaves no file.
 
     Args:
-        report: The report. Trace and frames come from ``report.folder``; if the trace is missing or damaged, the
-            report's own steps are written.
+        report: The report. Trace, questions and frames come from ``report.folder``; if the trace is missing or damaged,
+            the report's own steps are written.
         path: The zip file to write.
         with_paths: Write whole paths, not only the names of files and folders.
     """
-    steps = _steps_of_trace(report)
+    steps, questions = _steps_of_trace(report), _questions_of(report)
     if not with_paths:
-        steps, report = steps_without_paths(steps, report), without_paths(report)
-    members = _members(report, steps)
+        steps, questions = steps_without_paths(steps, report), questions_without_paths(questions, report)
+        report = without_paths(report)
+    members = _members(report, steps, questions)
     members[MANIFEST_NAME] = _json_bytes(_manifest(report, members))
     with replaced_on_success(path) as part, zipfile.ZipFile(part, "w") as archive:
         for name in sorted(members):
@@ -98,13 +106,14 @@ def read_bundle(path: Path) -> Bundle:
     try:
         report = CaseReport.from_json(texts[REPORT_NAME])
         steps = list(parse_trace(texts.get(TRACE_NAME, b"")))
+        questions = list(parse_questions(texts.get(QUESTIONS_NAME, b"")))
     except (KeyError, ValidationError, CaseError) as error:
         raise InputError(
-            f"{path} is not a usable bundle: its report or its trace is missing or damaged."
+            f"{path} is not a usable bundle: its report, its trace or its questions are missing or damaged."
         ) from error
     if steps != report.steps:
         problems.append(f"{TRACE_NAME} and {REPORT_NAME} have different steps.")
-    return Bundle(path, report, steps, manifest, problems)
+    return Bundle(path, report, steps, manifest, problems, questions)
 
 
 def _steps_of_trace(report: CaseReport) -> list[Step]:
@@ -116,12 +125,21 @@ def _steps_of_trace(report: CaseReport) -> list[Step]:
     return report.steps
 
 
-def _members(report: CaseReport, steps: list[Step]) -> dict[str, _Member]:
+def _questions_of(report: CaseReport) -> list[FollowUp]:
+    """Return the questions on disk that can be read, or the report's own if it has no folder."""
+    if report.folder is None:
+        return report.questions
+    return [asked for asked in read_questions(report.folder) if asked.asked]  # a damaged line has no time
+
+
+def _members(report: CaseReport, steps: list[Step], questions: list[FollowUp]) -> dict[str, _Member]:
     members: dict[str, _Member] = {
         REPORT_NAME: report.to_json().encode(),
         MARKDOWN_NAME: report.to_markdown(with_paths=True).encode(),  # the paths that the report still has
         TRACE_NAME: trace_text(steps).encode(),
     }
+    if questions:
+        members[QUESTIONS_NAME] = questions_text(questions).encode()
     folder = report.folder
     if folder and (folder / FRAMES_FOLDER).is_dir():
         for frame in sorted((folder / FRAMES_FOLDER).glob("*.png")):

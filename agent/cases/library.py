@@ -5,6 +5,7 @@
                                    /report.json   the report
                                    /report.md
                                    /trace.jsonl   the finished steps
+                                   /questions.jsonl  the questions that were asked afterwards
                                    /frames/*.png  the evidence frames
     $VIDEOPATH_HOME/checkpoints.sqlite            the graph's checkpoints of unfinished cases, by case id
 
@@ -28,7 +29,8 @@ from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.lock import LOCK_NAME, is_held, take
-from videopath.agent.cases.records import CaseReport
+from videopath.agent.cases.questions import append_question, questions_text, read_questions
+from videopath.agent.cases.records import CaseReport, FollowUp
 from videopath.agent.cases.signing import (
     Signature,
     addendum_of,
@@ -184,14 +186,18 @@ class CaseLibrary:
         return _entry_of(report) if report.status in _FINISHED else entry
 
     def get(self, case_id: str) -> CaseReport:
-        """Return the report of a case.
+        """Return the report of a case, with the questions that were asked afterwards.
+
+        The report of a signed case stays as signed: its questions are read with :meth:`questions`.
 
         Raises:
             CaseError: The case is unknown, has no report yet, or its report is damaged.
         """
         entry, folder = self.entry(case_id), self.folder(case_id)
         try:
-            return CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
+            report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
+            report.questions = [] if report.status == "signed" else read_questions(folder)
+            return report
         except FileNotFoundError as error:
             raise CaseError(
                 f"Case {case_id} has no report yet (status: {entry.status}): run `videopath cases resume {case_id}`."
@@ -200,6 +206,24 @@ class CaseLibrary:
             raise CaseError(f"{folder / REPORT_NAME} cannot be read: {error.strerror or error}.") from error
         except ValidationError as error:
             raise CaseError(f"{folder / REPORT_NAME} was damaged or changed: it is not a report.") from error
+
+    def questions(self, case_id: str) -> Sequence[FollowUp]:
+        """Return the questions that were asked about a case after its diagnosis, in order.
+
+        Raises:
+            CaseError: The case is unknown, or its questions cannot be read.
+        """
+        self.entry(case_id)
+        return read_questions(self.folder(case_id))
+
+    def add_question(self, case_id: str, asked: FollowUp) -> None:
+        """Keep a question with its answer beside the report, which stays as it is.
+
+        Raises:
+            CaseError: The case is unknown, or the question cannot be written; the message repeats the answer.
+        """
+        self.entry(case_id)
+        append_question(self.folder(case_id), asked)
 
     def start(self, case_id: str, video: str, site: str | None, model: str) -> Path:
         """Enter a new case as running and return its new folder.
@@ -266,6 +290,8 @@ class CaseLibrary:
     def save(self, report: CaseReport) -> Path:
         """Write the report of a case (JSON and Markdown) and its row; return the case folder.
 
+        The questions that were asked afterwards are kept beside the report, not in it.
+
         Raises:
             CaseError: The case is signed, and the report differs from what was signed.
         """
@@ -273,8 +299,9 @@ class CaseLibrary:
         refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
         write_text(folder / SAVING_NAME, "", private=True)
-        write_text(folder / REPORT_NAME, report.to_json(), private=True)
-        write_text(folder / MARKDOWN_NAME, report.to_markdown(), private=True)
+        kept = report.model_copy(update={"questions": []})
+        write_text(folder / REPORT_NAME, kept.to_json(), private=True)
+        write_text(folder / MARKDOWN_NAME, kept.to_markdown(), private=True)
         with self._connect() as database:
             _upsert(database, _entry_of(report))
         (folder / SAVING_NAME).unlink(missing_ok=True)
@@ -397,6 +424,9 @@ class CaseLibrary:
     ) -> Path:
         """Export a case.
 
+        The export of a signed report stays the same whatever is asked afterwards. If questions were asked, they are
+        written beside it, to ``NAME-questions.md``, or for JSON to ``NAME-questions.jsonl``. The bundle holds them itself.
+
         Args:
             case_id: The case.
             path: The file to write.
@@ -412,12 +442,27 @@ class CaseLibrary:
         report, path = self.get(case_id), Path(path)
         if form == "zip":
             return report.save_bundle(path, with_paths=with_paths)
+        self._export_questions(report, path, form, with_paths)
         report = report if with_paths else report.without_paths()
         if form == "pdf":
             write_bytes(path, report.to_pdf(with_paths=with_paths))
         else:
             write_text(path, report.to_markdown(with_paths=with_paths) if form == "md" else report.to_json())
         return path
+
+    def _export_questions(self, report: CaseReport, path: Path, form: ExportFormat, with_paths: bool) -> None:
+        """Write the questions about a signed case beside its exported report; nothing if none were asked."""
+        from videopath.agent.cases.redaction import questions_without_paths
+        from videopath.agent.report.markdown import questions_to_markdown
+
+        questions = list(self.questions(report.case_id)) if report.status == "signed" else []
+        if not questions:
+            return
+        questions = questions if with_paths else questions_without_paths(questions, report)
+        text = (
+            questions_text(questions) if form == "json" else questions_to_markdown(report.case_id, questions)
+        )
+        write_text(questions_beside(path, form), text)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -468,6 +513,11 @@ class CaseLibrary:
             f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
             "permissions, or set VIDEOPATH_HOME to another folder."
         )
+
+
+def questions_beside(path: Path, form: ExportFormat) -> Path:
+    """Return the file beside the export of a signed report that holds the questions asked afterwards."""
+    return path.with_name(f"{path.stem}-questions.{'jsonl' if form == 'json' else 'md'}")
 
 
 def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from videopath.agent.cases.records import CaseReport, Step
+from videopath.agent.cases.records import CaseReport, FollowUp, Step
 
 _MAX_PATH = 4096  # characters
 _ENCODER = re.compile(r"\btower:((?:/|[A-Za-z]:[\\/]).+?)(?= \([0-9a-f]{12}…\)|$)", re.MULTILINE)
@@ -28,6 +28,14 @@ def steps_without_paths(steps: list[Step], report: CaseReport) -> list[Step]:
     """Return copies of the steps of a trace, redacted as the steps of its report."""
     replacements = _replacements(report)
     return [Step.model_validate(_redacted(step.model_dump(mode="json"), replacements)) for step in steps]
+
+
+def questions_without_paths(questions: list[FollowUp], report: CaseReport) -> list[FollowUp]:
+    """Return copies of the questions that were asked about a case, redacted as the comments of its report."""
+    replacements = _replacements(report)
+    return [
+        FollowUp.model_validate(_redacted(asked.model_dump(mode="json"), replacements)) for asked in questions
+    ]
 
 
 def _replacements(report: CaseReport) -> dict[str, str]:

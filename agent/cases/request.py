@@ -83,7 +83,7 @@ class CaseRequest:
         return CaseInput(
             video=str(path.resolve()),
             site=canonical_site(self.site) if self.site else None,
-            question=_checked_question(self.question),
+            question=None if self.question is None else checked_question(self.question),
             case_id=self.case_id,
             settings=settings.model_copy(update=changes).model_dump(mode="json"),
         )
@@ -96,9 +96,12 @@ def _checked_names(exclude: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
 
 
-def _checked_question(question: str | None) -> str | None:
-    if question is None:
-        return None
+def checked_question(question: str) -> str:
+    """Return a question without spaces around it.
+
+    Raises:
+        InputError: It is empty, too long, or has half characters.
+    """
     if not question.strip():
         raise InputError("The question is empty: ask one, or leave it out for the best diagnosis.")
     if len(question) > MAX_QUESTION:

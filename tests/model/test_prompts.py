@@ -239,4 +239,6 @@ def test_a_wording_has_only_its_own_prompts() -> None:
     videopath = packaged_prompts("videopath")
     assert videopath.finding(FACTS) == videopath.describe(FACTS)
     assert videopath.choose(FACTS) == videopath.diagnose(FACTS)
-    assert videopath.ask(FACTS) == "Which tumour is this?"
+    assert videopath.ask(FACTS) == f"Which tumour is this? {questions.FIRST_DESCRIBE}", (
+        "as in the instruction data"
+    )

@@ -44,6 +44,7 @@ def _case(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.graph import graph
     from videopath.app.web.components.case.neighbours import neighbours
     from videopath.app.web.components.case.outcome import blind_sentence, outcome
+    from videopath.app.web.components.case.questions import asked_afterwards
     from videopath.app.web.components.case.review import refused_decision
     from videopath.app.web.components.case.statements import statement_table
     from videopath.app.web.components.case.style import case_style
@@ -65,6 +66,8 @@ def _case(view: CaseView, shared: Services) -> None:
         st.fragment(findings)(view)  # a click draws only this part again
     left_out = left_out_sentences(view.report) if view.report else []
     neighbours(view.evidence.similar, blind_sentence(view), left_out, view.evidence.vote)
+    if view.report is not None:
+        asked_afterwards(shared.library.questions(view.case_id))
     _decision(view, shared)
 
 

@@ -67,7 +67,7 @@ def show(
     """Show a case: its summary, report or trace. An unfinished case shows its finished steps."""
     from videopath.agent.cases.unfinished import report_so_far
     from videopath.app.cli.console import emit_json, plain, stdout
-    from videopath.app.cli.summary import summary
+    from videopath.app.cli.summary import questions_block, summary
 
     library = open_library()
     if trace:
@@ -80,6 +80,8 @@ def show(
         sys.stdout.write(report.to_markdown())
     else:
         stdout().print(summary(report, entry.state))
+        if entry.status == "signed" and (questions := library.questions(case_id)):
+            stdout().print(questions_block(questions))  # the signed report itself stays as it is
         if entry.status == "failed" and entry.comment:
             stdout().print(plain(f"The case failed: {entry.comment}"))
 
@@ -104,12 +106,20 @@ def export(
     ] = False,
     home: options.Home = None,
 ) -> None:
-    """Write a case as a bundle, or its report as PDF, Markdown or JSON."""
+    """Write a case as a bundle, or its report as PDF, Markdown or JSON.
+
+    Questions that were asked about a signed case are written to a file beside its report.
+    """
+    from videopath.agent.cases.library import questions_beside
+
     library = open_library()
     export_format = form if form is not None else _format_of(path)
     target = path or Path(f"{case_id}.{export_format}")
     target = target / f"{case_id}.{export_format}" if target.is_dir() else target
     typer.echo(library.export(case_id, target, export_format, with_paths=with_paths))
+    is_signed = library.entry(case_id).status == "signed"
+    if export_format != "zip" and is_signed and library.questions(case_id):
+        typer.echo(questions_beside(target, export_format))
 
 
 def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None) -> None:
