@@ -116,6 +116,17 @@ def test_a_long_answer_that_was_cut_off_needs_no_repair(small_case: Path) -> Non
     assert "a part" in result.notes[0]
 
 
+def test_a_repair_that_is_too_long_for_the_model_does_not_end_the_case(small_case: Path) -> None:
+    engine = PlainEngine(describe=["Crowded glands. " * 200])
+    engine.longest = len(described(engine, small_case).call.prompt) + 100
+    engine.asked.clear()
+    result = described(engine, small_case)
+    assert [finding.text for finding in result.findings] == ["Crowded glands."]
+    assert engine.requests == 1
+    assert "could not be asked again" in result.notes[0]
+    assert "characters" in result.notes[0]
+
+
 def test_an_answer_that_nobody_waits_for_is_not_repaired(small_case: Path) -> None:
     engine = PlainEngine(describe=["Crowd"], stopped="cancelled")
     described(engine, small_case)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
 from videopath.core.choices import MAX_ANSWER_TOKENS
+from videopath.core.errors import InputError
 from videopath.core.pathology.answers import parse_answer, parse_free_answer
 from videopath.core.pathology.terms import names_disease
 from videopath.tools.answers.json_answers import (
@@ -157,8 +158,12 @@ def _asked(
         return PlainAnswer(reading.answer, [first])
     problem = "it was cut off." if first.stopped == "length" else reading.problem
     repair = session.prompts.repair(prompt, safe_text(final_part(first.text), _REPAIRED), problem, form)
-    second = session.generate(repair, max_new_tokens=tokens)
-    note = f"The model was asked again, since its answer was not the JSON that was asked for: {problem}"
+    fault = f"its answer was not the JSON that was asked for: {problem}"
+    try:
+        second = session.generate(repair, max_new_tokens=tokens)
+    except InputError as error:  # the question with its answer is too long for this model
+        return PlainAnswer(None, [first], [f"The model could not be asked again, though {fault} {error}"])
+    note = f"The model was asked again, since {fault}"
     return PlainAnswer(read_json(second.text, schema).answer, [first, second], [note])
 
 
