@@ -106,7 +106,7 @@ def _network(
     model = _model(folder, choice)
     try:
         return FamilyNetwork(model, processor, family)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
             f"The settings in {folder} have a value that cannot be used ({reason_of(error)}); copy or download them again."
         ) from error

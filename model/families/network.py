@@ -30,6 +30,15 @@ class FamilyNetwork:
     Attributes:
         cache_use: How answers go on from a prefilled clip. A cache of keys and values is rewound; one with states that
             forget is copied; "none": every prompt is computed as a whole.
+        turn: Held by a session while it answers, if ``cache_use`` is "none": a whole prompt may leave something behind in
+            the model.
+        max_length: How many tokens the model reads at most.
+        vocabulary: How many logits each position has.
+        hidden_size: Width of the decoder.
+        speech: How the model writes, by its generation_config.json.
+
+    Raises:
+        ValueError: A setting cannot be used; wrong types raise other errors of Python.
     """
 
     def __init__(self, model: Any, processor: PictureProcessor, family: Family) -> None:

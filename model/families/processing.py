@@ -44,7 +44,7 @@ class PictureProcessor:
         self._folder, self._family = folder, family
         self._processor = _assembled(folder, family, model_type)
         self._turn = Lock()  # a tokenizer cannot be used by two threads at once
-        self._marks = re.compile("|".join(map(re.escape, _marks(self._processor))))
+        self._marks = re.compile("|".join(map(re.escape, _marks(self._processor))) or "(?!)")
         if not self._processor.chat_template and not self.tokenizer.chat_template:
             raise ModelError(
                 f"{folder} has no chat template, so it is not known how the model is asked: copy or download "
