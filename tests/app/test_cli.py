@@ -44,7 +44,7 @@ HEAVY = (
     "command",
     [
         "", "demo", "diagnose", "evaluate", "train", "doctor",
-        "cases", "cases list", "cases show", "cases resume", "cases sign", "cases addendum", "cases learn", "cases export", "cases delete", "cases replay",
+        "cases", "cases list", "cases show", "cases ask", "cases resume", "cases sign", "cases addendum", "cases learn", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
         "knowledge audit", "knowledge update", "knowledge log", "knowledge merge",
         "model", "model info", "model convert", "model merge", "dataset", "dataset check", "dataset lessons",
@@ -72,6 +72,7 @@ def test_version(videopath: Run) -> None:
         (["diagnose", __file__, "--out", f"{__file__}/out"], 2, "cannot be written"),
         (["cases", "show", "nobody"], 1, "no case nobody"),
         (["cases", "show", "../nobody"], 1, "not a case id"),
+        (["cases", "ask", "nobody", "Why?"], 1, "no case nobody"),
         (["cases", "resume", "nobody", "--action", "edit"], 2, "--diagnosis"),
         (["cases", "resume", "nobody", "--diagnosis", "x"], 2, "--action edit"),
         (["cases", "resume", "nobody", "--action", "revise"], 2, "--finding"),

@@ -9,7 +9,7 @@ import pytest
 from pypdf import PdfReader
 from rich.console import Console
 
-from videopath.agent.cases.records import Addendum, CaseReport, Decision
+from videopath.agent.cases.records import Addendum, Candidate, CaseReport, Decision, FollowUp, SecondOpinion
 from videopath.agent.report.sections import ReportSection, sections_of, video_rows, write_sections
 from videopath.app.cli.summary import summary
 
@@ -17,6 +17,16 @@ from videopath.app.cli.summary import summary
 @pytest.fixture
 def full(cases: SimpleNamespace) -> CaseReport:
     """A report with every section but the vote."""
+    opinion = SecondOpinion(
+        model="other model",
+        label="benign colon tissue",
+        gives_diagnosis=True,
+        differential=[Candidate(label="benign colon tissue", probability=1.0)],
+    )
+    question = FollowUp(
+        question="Is there necrosis?", answer="Yes.", answered=True, model="VideoPath-nano", weights="1" * 64,
+        device="cpu", prompt_sha256="2" * 64, seconds=0.5, asked="2026-02-01T10:00:00.000Z", frames=[0],
+    )  # fmt: skip
     changes = {"diagnosis": {"from": "colon adenocarcinoma", "to": "tubular adenoma"}}
     return cases.report(
         status="signed",
@@ -25,6 +35,8 @@ def full(cases: SimpleNamespace) -> CaseReport:
         retrieval_notes=["No image view."],
         review=[Decision(action="edit", reviewer="Dr A", diagnosis="tubular adenoma", changes=changes)],
         addenda=[Addendum(text="CDX2.", reviewer="Dr B")],
+        second_opinion=opinion,
+        questions=[question],
     )
 
 
