@@ -33,8 +33,8 @@ from videopath.media.synthetic import render_clip
 from videopath.model.architecture.config import LlavaConfig
 from videopath.model.architecture.network import Network, new_network
 from videopath.model.inference.engine import LocalEngine, load_local_engine
-from videopath.model.inference.spec import EngineSpec
 from videopath.model.inference.session import LocalSession
+from videopath.model.inference.spec import EngineSpec
 from videopath.model.prompts.questions import (
     DIAGNOSIS_START,
     SimilarCaseText,

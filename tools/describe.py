@@ -138,7 +138,7 @@ def findings_of(
     findings, card = located(session, question, sentences, frames, named), session.recording.info.card
     tested = is_tested(card) and session.abilities.tests_sentences
     margins = margins_over_stand_ins(session, question, findings, site) if tested and findings else None
-    grounded = with_evidence(findings, session.attributes(), card, margins)
+    grounded = with_evidence(findings, session.measured_frames(), card, margins)
     return [
         finding.model_copy(
             update={"seconds": frames.seconds[finding.position], "frame": frames.indices[finding.position]}

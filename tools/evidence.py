@@ -1,6 +1,7 @@
 """What each finding rests on: measured, seen, typical, or only said.
 
-A finding is *measured* if it names attributes that can be measured on pixels, and each of them is so on its frame. It is
+A finding is *measured* if it names attributes that can be measured on pixels, and each of them is clearly so on its
+frame; words for structure must also hold when the frame is brought to the usual stain. It is
 *typical* if the model's card lists it as a fact of a diagnosis, so it follows from what the model takes the tissue for. It
 is *seen* if it is more likely on its frame than on the clip's other frames, on a blank clip and on foreign tissue, by
 margins that were fitted for this model. Every other finding is *said*: the model wrote it, and nothing supports it.
@@ -13,7 +14,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from videopath.core.pathology.labels import normalised_label
-from videopath.media.quality.scales import Attributes, is_measured, names_attributes
+from videopath.media.quality.scales import MeasuredFrame, is_measured, names_attributes
 from videopath.model.calibration import Calibration, SeenMargins
 from videopath.tools.schemas import LocatedFinding
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def with_evidence(
     findings: Sequence[LocatedFinding],
-    frames: Sequence[Attributes],
+    frames: Sequence[MeasuredFrame],
     card: Card,
     margins: Sequence[float] | None = None,
 ) -> list[LocatedFinding]:
@@ -52,7 +53,7 @@ def is_tested(card: Card) -> bool:
 
 def _grounded(
     finding: LocatedFinding,
-    frames: Sequence[Attributes],
+    frames: Sequence[MeasuredFrame],
     typical_of: str | None,
     margin: float | None,
     seen_margins: SeenMargins | None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from videopath.knowledge.index.encoders import FrameEncoder
     from videopath.knowledge.storage.manifest import FrameViews
-    from videopath.media.quality.scales import Attributes
+    from videopath.media.quality.scales import MeasuredFrame
     from videopath.model import Clip
     from videopath.model.inference.engine import Engine, EngineInfo, Generation, Session
     from videopath.model.prompts.prompt_set import PromptSet
@@ -279,18 +279,19 @@ class ClipSession:
         )
         return np.array(vectors, np.float32)
 
-    def attributes(self) -> list[Attributes]:
-        """Return the attributes that are measured on the pixels of each frame."""
-        from videopath.media.quality.attributes import measure
-        from videopath.media.quality.scales import NAMES, Attributes
+    def measured_frames(self) -> list[MeasuredFrame]:
+        """Return what is measured on the pixels of each frame."""
+        from videopath.media.quality.attributes import measure_frames
+        from videopath.media.quality.scales import NAMES, Attributes, MeasuredFrame
 
-        frames = self._answered(
-            "attributes",
-            {},
-            READING,
-            lambda session: [measure(frame[None]).as_array().tolist() for frame in session.clip.frames],
-        )
-        return [Attributes(**dict(zip(NAMES, values, strict=True))) for values in frames]
+        def measured(session: Session) -> list[list[list[float]]]:
+            frames = measure_frames(session.clip.frames)
+            return [[one.own.as_array().tolist(), one.one_colour.as_array().tolist()] for one in frames]
+
+        return [
+            MeasuredFrame(*(Attributes(**dict(zip(NAMES, values, strict=True))) for values in frame))
+            for frame in self._answered("measured_frames", {}, READING, measured)
+        ]
 
     def picture_vector(self, encoder: FrameEncoder, views: FrameViews) -> np.ndarray:
         """Return the clip's vector by an encoder, float32 [dimension] of length 1.

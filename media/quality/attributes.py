@@ -9,9 +9,28 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from videopath.media.quality.scales import NAMES, SCALES, Attributes, Scale, is_measured, names_attributes
+from videopath.media.quality.scales import (
+    NAMES,
+    SCALES,
+    Attributes,
+    MeasuredFrame,
+    Scale,
+    is_measured,
+    names_attributes,
+)
+from videopath.media.quality.stain import one_colour
 
-__all__ = ["NAMES", "SCALES", "Attributes", "Scale", "is_measured", "measure", "names_attributes"]
+__all__ = [
+    "NAMES",
+    "SCALES",
+    "Attributes",
+    "MeasuredFrame",
+    "Scale",
+    "is_measured",
+    "measure",
+    "measure_frames",
+    "names_attributes",
+]
 
 SIDE = 112
 _OPTICAL_DENSITY = (-np.log((np.arange(256) + 1.0) / 256.0)).astype(np.float32)
@@ -34,6 +53,14 @@ def measure(frames: np.ndarray) -> Attributes:
     """
     values = np.mean([_measure_frame(frame) for frame in frames], axis=0)
     return Attributes(*(float(v) for v in values))
+
+
+def measure_frames(frames: np.ndarray) -> list[MeasuredFrame]:
+    """Measure each frame of a clip, uint8 [T, H, W, 3] RGB, as it is and at the usual stain."""
+    return [
+        MeasuredFrame(measure(own[None]), measure(restained[None]))
+        for own, restained in zip(frames, one_colour(frames), strict=True)
+    ]
 
 
 def _measure_frame(frame: np.ndarray) -> list[float]:

@@ -29,6 +29,15 @@ class Attributes:
         return np.array(list(asdict(self).values()), dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class MeasuredFrame:
+    """The attributes of a frame, as it is and after it was brought to the usual stain."""
+
+    own: Attributes
+    one_colour: Attributes
+    """The same frame at the mean colour of :func:`videopath.media.quality.stain.one_colour`."""
+
+
 NAMES: tuple[str, ...] = tuple(Attributes.__dataclass_fields__)
 
 
@@ -44,6 +53,10 @@ class Scale:
         """Return the level of a value; 0 is the lowest."""
         return int(np.searchsorted(self.bounds, value))
 
+    def is_clearly(self, value: float, level: int) -> bool:
+        """Return whether a value lies in a level, and not so close to a bound that an eye may see the next level."""
+        return self.level(value * (1 - _CLOSE)) == self.level(value * (1 + _CLOSE)) == level
+
     def spoken_level(self, text: str) -> int | None:
         """Return the level that a text names, or None."""
         for level, wordings in enumerate(self.words):
@@ -51,6 +64,11 @@ class Scale:
                 return level
         return None
 
+
+_CLOSE = 0.1
+"""A value within a tenth of a bound does not clearly lie in a level."""
+_OF_THE_STAIN = ("stain", "eosin")
+"""Attributes that are the colour itself. The others are structure: they must not change with the stain."""
 
 SCALES: tuple[Scale, ...] = (
     Scale("fineness", (0.50,), (("high-power view", "close view"), ("low-power view", "wide view"))),
@@ -94,11 +112,19 @@ SCALES: tuple[Scale, ...] = (
 )
 
 
-def is_measured(text: str, frame: Attributes) -> bool:
-    """Return whether a sentence names measured attributes, and the frame has the named level of each."""
+def is_measured(text: str, frame: MeasuredFrame) -> bool:
+    """Return whether a sentence names measured attributes, and the frame clearly has the named level of each.
+
+    Words for structure must hold at the usual stain as well: in a dark stain everything looks rich in cells.
+    """
     named = [(scale, level) for scale in SCALES if (level := scale.spoken_level(text)) is not None]
-    return bool(named) and all(
-        scale.level(getattr(frame, scale.attribute)) == level for scale, level in named
+    return bool(named) and all(_has_level(frame, scale, level) for scale, level in named)
+
+
+def _has_level(frame: MeasuredFrame, scale: Scale, level: int) -> bool:
+    own, restained = (getattr(one, scale.attribute) for one in (frame.own, frame.one_colour))
+    return scale.is_clearly(own, level) and (
+        scale.attribute in _OF_THE_STAIN or scale.level(restained) == level
     )
 
 

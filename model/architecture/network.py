@@ -88,8 +88,23 @@ class Network(nn.Module):
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Encode pixels ``[T, 3, S, S]`` to features ``[T, grid², vision hidden]`` of the last kept layer, without a norm."""
-        tower = self.model.model.vision_tower
-        return tower.encoder(inputs_embeds=tower.embeddings(pixels)).last_hidden_state
+        return self.encode_at_depths(pixels)[-1]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The tower's layers after a third, after two thirds and at its end, counted from 1."""
+        count = len(self.model.model.vision_tower.encoder.layers)
+        return tuple(sorted({max(1, round(count * part / 3)) for part in (1, 2, 3)}))
+
+    def encode_at_depths(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Encode pixels ``[T, 3, S, S]`` to features ``[T, grid², vision hidden]`` at each of :attr:`depths`."""
+        tower, depths = self.model.model.vision_tower, self.depths
+        kept, features = [], tower.embeddings(pixels)
+        for number, layer in enumerate(tower.encoder.layers, 1):
+            features = layer(features, None)
+            if number in depths:
+                kept.append(features)
+        return kept
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Project features ``[T, grid², vision hidden]`` to the decoder's width ``[T, grid², hidden]``."""

@@ -224,7 +224,7 @@ class LocalEngine:
     @property
     def frame_dimension(self) -> int:
         """Length of a frame's vector."""
-        return int(self.network.config.vision_config["hidden_size"])
+        return int(self.network.config.vision_config["hidden_size"]) * len(self.network.depths)
 
     @property
     def frame_side(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,22 +17,34 @@ if TYPE_CHECKING:
 _FRAMES_AT_ONCE = 8
 
 
-def frame_vectors(features: Tensor) -> Tensor:
-    """Average a tower's features ``[T, grid², hidden]`` over the patches: float32 ``[T, hidden]``, each of length 1.
+def frame_vectors(depths: Sequence[Tensor]) -> Tensor:
+    """Turn a tower's features into one vector for each frame.
 
-    SigLIP's own pooling head is not part of the LLaVA-OneVision checkpoints.
+    Features of the last layer are what the model learned to tell apart. Those of earlier layers also hold what other
+    tissue is told apart by, so cases of another laboratory find more like themselves.
+
+    Args:
+        depths: Features ``[T, grid², hidden]`` at several depths. SigLIP's own pooling head is not part of the
+            LLaVA-OneVision checkpoints, so they are averaged over the patches.
+
+    Returns:
+        float32 ``[T, depths · hidden]``, each row of length 1; each depth has the same weight.
     """
-    return torch.nn.functional.normalize(features.float().mean(dim=1), dim=-1)
+    normalise = torch.nn.functional.normalize
+    means = [normalise(features.float().mean(dim=1), dim=-1) for features in depths]
+    return normalise(torch.cat(means, dim=-1), dim=-1)
 
 
 def encode_frames(network: Network, frames: np.ndarray) -> np.ndarray:
-    """Return one vector for each frame, uint8 [T, H, W, 3] RGB: float32 [T, hidden], each of length 1.
+    """Return one vector for each frame, uint8 [T, H, W, 3] RGB: float32 [T, dimension], each of length 1.
 
     Frames are squashed to the tower's square, like those of a video.
     """
     with torch.inference_mode():
         groups = [
-            frame_vectors(network.encode(network.prepare(frames[start : start + _FRAMES_AT_ONCE], "video")))
+            frame_vectors(
+                network.encode_at_depths(network.prepare(frames[start : start + _FRAMES_AT_ONCE], "video"))
+            )
             for start in range(0, len(frames), _FRAMES_AT_ONCE)
         ]
         return torch.cat(groups).cpu().numpy()
@@ -39,7 +52,7 @@ def encode_frames(network: Network, frames: np.ndarray) -> np.ndarray:
 
 def tower_sha256(info: EngineInfo) -> str:
     """Return the mark of an engine's tower. Vectors can be compared only if their marks are equal."""
-    return hashlib.sha256(f"tower {info.weights_sha256}".encode()).hexdigest()
+    return hashlib.sha256(f"tower at three depths {info.weights_sha256}".encode()).hexdigest()
 
 
 class TowerEncoder:

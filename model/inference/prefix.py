@@ -185,7 +185,7 @@ def _visual_blocks(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the clip's visual block, the block of each single frame, and the vectors of the frames.
 
-    Shapes: ``[N, hidden]``, ``[T, M, hidden]`` and ``[T, vision hidden]``. An image has no vectors, because its tiles are
+    Shapes: ``[N, hidden]``, ``[T, M, hidden]`` and ``[T, dimension]``. An image has no vectors, because its tiles are
     not the whole frame.
     """
     if clip.kind == "image":
@@ -195,9 +195,9 @@ def _visual_blocks(
     groups, vectors = [], []
     for start in range(0, len(clip), _FRAMES_AT_ONCE):
         frames = clip.frames[start : start + _FRAMES_AT_ONCE]
-        features = network.encode(network.prepare(frames, "video"))  # [T, grid², vision hidden]
-        groups.append(pool(network.project(features), network.config.pool_mode))
-        vectors.append(frame_vectors(features))
+        depths = network.encode_at_depths(network.prepare(frames, "video"))
+        groups.append(pool(network.project(depths[-1]), network.config.pool_mode))
+        vectors.append(frame_vectors(depths))
         if on_frames:
             on_frames(min(start + _FRAMES_AT_ONCE, len(clip)), len(clip))
     pooled = torch.cat(groups)

@@ -249,8 +249,8 @@ def test_the_tower_runs_once_and_a_question_is_prefilled_once(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded, decoded = [], []
-    encode, decode = Network.encode, Network.decode
-    monkeypatch.setattr(Network, "encode", lambda self, x: encoded.append(len(x)) or encode(self, x))
+    encode, decode = Network.encode_at_depths, Network.decode
+    monkeypatch.setattr(Network, "encode_at_depths", lambda self, x: encoded.append(len(x)) or encode(self, x))
     monkeypatch.setattr(
         Network, "decode", lambda self, x, *a, **k: decoded.append(x.shape[1]) or decode(self, x, *a, **k)
     )
@@ -391,14 +391,14 @@ def test_too_long_for_the_context(network: Network) -> None:
 
 def memory_for(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
     """A GPU whose memory ends in the tower above so many frames (the one thing that no CPU can show)."""
-    encode = Network.encode
+    encode = Network.encode_at_depths
 
     def limited(self: Network, pixels: torch.Tensor) -> torch.Tensor:
         if len(pixels) > frames:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return encode(self, pixels)
 
-    monkeypatch.setattr(Network, "encode", limited)
+    monkeypatch.setattr(Network, "encode_at_depths", limited)
 
 
 def test_out_of_memory_halves_the_frames_and_says_so(

@@ -32,14 +32,14 @@ def test_fewer_frames_after_out_of_memory_are_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    encode = Network.encode
+    encode = Network.encode_at_depths
 
     def limited(self: Network, pixels: torch.Tensor) -> torch.Tensor:
         if len(pixels) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return encode(self, pixels)
 
-    monkeypatch.setattr(Network, "encode", limited)
+    monkeypatch.setattr(Network, "encode_at_depths", limited)
     clip = open_clip(render_case(tmp_path / "a.mp4", seconds=1.0, size=(64, 64)), frames=4)
     with LocalSession(make_network(), clip) as session:
         assert np.array_equal(session.clip.indices, clip.indices[::2])

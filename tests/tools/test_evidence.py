@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 
-from videopath.media.quality.attributes import SCALES, Attributes, is_measured, measure
+from videopath.media.quality.attributes import SCALES, Attributes, MeasuredFrame, is_measured, measure_frames
 from videopath.model.calibration import SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS
 from videopath.model.card import Card
 from videopath.tools.describe import DescribeTool
@@ -23,7 +24,8 @@ def finding(text: str, position: int = 0, contrast: float = 0.5) -> LocatedFindi
 
 
 def judged(text: str, *frames: Attributes, card: Card = CARD, margin: float | None = None) -> LocatedFinding:
-    return with_evidence([finding(text)], frames, card, None if margin is None else [margin])[0]
+    measured = [MeasuredFrame(frame, frame) for frame in frames]
+    return with_evidence([finding(text)], measured, card, None if margin is None else [margin])[0]
 
 
 def test_what_is_measured_is_seen_at_a_frame_that_shows_it() -> None:
@@ -34,6 +36,14 @@ def test_what_is_measured_is_seen_at_a_frame_that_shows_it() -> None:
     assert judged(text, SPARSE).rests_on == "said"
     half = "A close view of a field rich in cells, with nuclei lying apart."  # one of two is wrong
     assert judged(half, DENSE).rests_on == "said"
+
+
+def test_structure_is_measured_only_if_it_does_not_hang_on_the_stain_or_on_a_bound() -> None:
+    text = "It is rich in cells."
+    assert is_measured(text, MeasuredFrame(DENSE, DENSE))
+    assert not is_measured(text, MeasuredFrame(DENSE, SPARSE))  # only because the stain is dark
+    assert not is_measured(text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE))  # the bound is 0.30
+    assert is_measured("It has a strong stain.", MeasuredFrame(DENSE, SPARSE))  # that is the stain itself
 
 
 def test_a_fact_of_the_diagnosis_is_called_so() -> None:
@@ -57,12 +67,12 @@ def test_other_sentences_are_said_unless_a_fitted_test_says_that_they_were_seen(
 def test_every_word_of_a_scale_is_measured(scale) -> None:  # noqa: ANN001
     for level, words in enumerate(scale.words):
         bounds = (
-            scale.bounds[0] - 0.05,
+            scale.bounds[0] * 0.8,
             *[(a + b) / 2 for a, b in zip(scale.bounds, scale.bounds[1:], strict=False)],
-            scale.bounds[-1] + 0.05,
+            scale.bounds[-1] * 1.2,
         )
         frame = Attributes(**{**DENSE.__dict__, scale.attribute: bounds[level]})
-        assert all(is_measured(f"It shows {word}.", frame) for word in words)
+        assert all(is_measured(f"It shows {word}.", MeasuredFrame(frame, frame)) for word in words)
 
 
 def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp_path) -> None:  # noqa: ANN001
@@ -73,10 +83,10 @@ def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp
     found = DescribeTool(engine=nano_engine).invoke({"video": str(video), "site": "colon", "frames": 4})
     kinds = {finding.rests_on for finding in found.findings}
     assert kinds <= {"measured", "typical", "said"}
-    frames = open_clip(video, 4).frames
+    measured = measure_frames(open_clip(video, 4).frames)
     for one in found.findings:
         if one.rests_on == "measured":
-            assert is_measured(one.text, measure(np.ascontiguousarray(frames[one.position][None])))
+            assert is_measured(one.text, measured[one.position])
             assert one.frame == found.frames.indices[one.position]
 
 
