@@ -70,6 +70,11 @@ class Outcome:
         """Whether the label before retrieval is the true diagnosis."""
         return normalised_label(self.blind) == normalised_label(self.truth)
 
+    @property
+    def has_confidence(self) -> bool:
+        """Whether the agent stated how sure it is. If nobody can vouch for the tissue or the label, it abstains without."""
+        return self.confidence > 0
+
     def is_true(self, label: str) -> bool:
         """Return whether another system's label is the true diagnosis."""
         return bool(label) and normalised_label(label) == normalised_label(self.truth)
@@ -90,8 +95,9 @@ class Summary:
     accuracy_when_answered: Share
     confusion: dict[str, dict[str, int]]
     """True diagnosis → answered diagnosis → number of clips."""
-    calibration_error: float
-    """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
+    calibration_error: float | None
+    """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015), of clips with a
+    confidence; None if none has one."""
     seconds_per_clip: float
     signed_wrongly: Estimate
     """Share of all clips for which a wrong diagnosis was given out. Bootstrap over groups, as for all that follow."""
@@ -188,6 +194,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
     for outcome in outcomes:
         confusion[outcome.truth][outcome.final] += 1
     answered = [o for o in outcomes if not o.abstained]
+    sure = [o for o in outcomes if o.has_confidence]
     words = [hit for o in outcomes for hit in o.attributes.values()]
     return Summary(
         accuracy=Share.of([o.right for o in outcomes]),
@@ -203,8 +210,10 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         accuracy_when_answered=Share.of([o.right for o in answered]),
         confusion={truth: dict(row) for truth, row in confusion.items()},
         calibration_error=calibration_error(
-            np.array([o.confidence for o in outcomes]), np.array([o.right for o in outcomes])
-        ),
+            np.array([o.confidence for o in sure]), np.array([o.right for o in sure])
+        )
+        if sure
+        else None,
         seconds_per_clip=float(np.mean([o.seconds for o in outcomes])),
         signed_wrongly=_estimate([not (o.abstained or o.right) for o in outcomes], outcomes),
         worst=_worst(outcomes),

@@ -154,7 +154,8 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
     from videopath.evaluation.kept import reliability, risk_coverage, separation
 
     outcomes = evaluation.outcomes
-    worth, points, bins = separation(outcomes), risk_coverage(outcomes), reliability(outcomes)
+    worth, points = separation(outcomes), risk_coverage(outcomes)
+    bins = reliability([outcome for outcome in outcomes if outcome.has_confidence])
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Risk and coverage")
@@ -172,6 +173,11 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
     with right:
         st.subheader("Calibration")
         words = ", ".join(f"confidence {b.confidence:.0%}: right {b.right.value:.0%}" for b in bins)
+        error = (
+            "No clip has a confidence"
+            if summary.calibration_error is None
+            else f"Calibration error {summary.calibration_error:.3f} of the clips with a confidence"
+        )
         st.altair_chart(plots.reliability(bins, palette()), width="stretch", key="reliability", alt=words)
         auroc = (
             ""
@@ -179,8 +185,7 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
             else f"; a right answer has a higher confidence than a wrong one in {worth.auroc:.0%} of pairs"
         )
         st.caption(
-            f"The numbers are counts of clips. Calibration error {summary.calibration_error:.3f}, Brier score "
-            f"{worth.brier:.3f}{auroc}."
+            f"The numbers are counts of clips. {error}, Brier score of all {worth.brier:.3f}{auroc}."
         )
 
 

@@ -141,7 +141,7 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
         f"accuracy answered   {summary.accuracy_when_answered}",
         f"given out wrongly   {summary.signed_wrongly}",
         f"worst diagnosis     {summary.worst[0]}: {summary.worst[1]} given out wrongly",
-        f"calibration error   {summary.calibration_error:.3f}",
+        f"calibration error   {_decimal(summary.calibration_error)}",
         f"attribute words     {summary.attributes}",
         *(f"  {name:<17} {share}" for name, share in summary.by_attribute.items()),
         f"seconds per clip    {summary.seconds_per_clip:.2f}",
@@ -163,6 +163,10 @@ def _lines(summary: Any, fitted: dict[str, float] | None) -> list[str]:
     if fitted:
         lines.append("calibration " + json.dumps(fitted))
     return lines
+
+
+def _decimal(value: float | None) -> str:
+    return "no clip has a confidence" if value is None else f"{value:.3f}"
 
 
 def _atlas_lines(summary: Any) -> list[str]:
