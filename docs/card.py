@@ -57,8 +57,11 @@ def _whole(figures: dict[str, Any]) -> str:
 
 
 def _by_class(figures: dict[str, Any]) -> str:
-    rows = [(corpus.LABELS[label][1], *_share(share)) for label, share in figures["by_class"].items()]
-    return _table(("class", "accuracy (95% interval)", "clips"), rows)
+    rows = [
+        (corpus.LABELS[label][1], *_share(share), str(figures["groups"][label]))
+        for label, share in figures["by_class"].items()
+    ]
+    return _table(("class", "accuracy (95% interval over clips)", "clips", "groups"), rows)
 
 
 def _confusions(figures: dict[str, Any]) -> Iterator[str]:
