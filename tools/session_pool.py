@@ -282,14 +282,13 @@ class ClipSession:
     def measured_frames(self) -> list[MeasuredFrame]:
         """Return what is measured on the pixels of each frame."""
         from videopath.media.quality.attributes import measure_frames
-        from videopath.media.quality.scales import NAMES, Attributes, MeasuredFrame
+        from videopath.media.quality.scales import Attributes, MeasuredFrame
 
-        def measured(session: Session) -> list[list[list[float]]]:
-            frames = measure_frames(session.clip.frames)
-            return [[one.own.as_array().tolist(), one.one_colour.as_array().tolist()] for one in frames]
+        def measured(session: Session) -> list[dict[str, Any]]:
+            return [asdict(frame) for frame in measure_frames(session.clip.frames)]
 
         return [
-            MeasuredFrame(*(Attributes(**dict(zip(NAMES, values, strict=True))) for values in frame))
+            MeasuredFrame(Attributes(**frame["own"]), Attributes(**frame["one_colour"]), frame["nuclear_radius"])
             for frame in self._answered("measured_frames", {}, READING, measured)
         ]
 

@@ -36,6 +36,8 @@ class MeasuredFrame:
     own: Attributes
     one_colour: Attributes
     """The same frame at the mean colour of :func:`videopath.media.quality.stain.one_colour`."""
+    nuclear_radius: float
+    """Radius of the larger nuclei, in pixels of the measured frame."""
 
 
 NAMES: tuple[str, ...] = tuple(Attributes.__dataclass_fields__)
@@ -67,6 +69,9 @@ class Scale:
 
 _CLOSE = 0.1
 """A value within a tenth of a bound does not clearly lie in a level."""
+NEIGHBOURHOOD = 4.0
+"""Standard deviation of the neighbourhood of a nucleus, in pixels of the measured frame. A nucleus with a larger radius
+fills its own neighbourhood, so it cannot be said whether others crowd it."""
 _OF_THE_STAIN = ("stain", "eosin")
 """Attributes that are the colour itself. The others are structure: they must not change with the stain."""
 
@@ -115,13 +120,16 @@ SCALES: tuple[Scale, ...] = (
 def is_measured(text: str, frame: MeasuredFrame) -> bool:
     """Return whether a sentence names measured attributes, and the frame clearly has the named level of each.
 
-    Words for structure must hold at the usual stain as well: in a dark stain everything looks rich in cells.
+    Words for structure must hold at the usual stain as well: in a dark stain everything looks rich in cells. Words for
+    crowding need nuclei that are smaller than their neighbourhood.
     """
     named = [(scale, level) for scale in SCALES if (level := scale.spoken_level(text)) is not None]
     return bool(named) and all(_has_level(frame, scale, level) for scale, level in named)
 
 
 def _has_level(frame: MeasuredFrame, scale: Scale, level: int) -> bool:
+    if scale.attribute == "crowding" and frame.nuclear_radius > NEIGHBOURHOOD:
+        return False
     own, restained = (getattr(one, scale.attribute) for one in (frame.own, frame.one_colour))
     return scale.is_clearly(own, level) and (
         scale.attribute in _OF_THE_STAIN or scale.level(restained) == level

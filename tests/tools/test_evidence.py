@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 
-from videopath.media.quality.attributes import SCALES, Attributes, MeasuredFrame, is_measured, measure_frames
+from videopath.media.quality.attributes import (
+    SCALES,
+    Attributes,
+    MeasuredFrame,
+    is_measured,
+    measure_frames,
+    nuclear_radius,
+)
 from videopath.model.calibration import SEEN_OVER_FRAMES, SEEN_OVER_STAND_INS
 from videopath.model.card import Card
 from videopath.tools.describe import DescribeTool
@@ -24,7 +33,7 @@ def finding(text: str, position: int = 0, contrast: float = 0.5) -> LocatedFindi
 
 
 def judged(text: str, *frames: Attributes, card: Card = CARD, margin: float | None = None) -> LocatedFinding:
-    measured = [MeasuredFrame(frame, frame) for frame in frames]
+    measured = [MeasuredFrame(frame, frame, 2.0) for frame in frames]
     return with_evidence([finding(text)], measured, card, None if margin is None else [margin])[0]
 
 
@@ -40,10 +49,21 @@ def test_what_is_measured_is_seen_at_a_frame_that_shows_it() -> None:
 
 def test_structure_is_measured_only_if_it_does_not_hang_on_the_stain_or_on_a_bound() -> None:
     text = "It is rich in cells."
-    assert is_measured(text, MeasuredFrame(DENSE, DENSE))
-    assert not is_measured(text, MeasuredFrame(DENSE, SPARSE))  # only because the stain is dark
-    assert not is_measured(text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE))  # the bound is 0.30
-    assert is_measured("It has a strong stain.", MeasuredFrame(DENSE, SPARSE))  # that is the stain itself
+    assert is_measured(text, MeasuredFrame(DENSE, DENSE, 2.0))
+    assert not is_measured(text, MeasuredFrame(DENSE, SPARSE, 2.0))  # only because the stain is dark
+    assert not is_measured(text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE, 2.0))  # the bound is 0.30
+    assert is_measured("It has a strong stain.", MeasuredFrame(DENSE, SPARSE, 2.0))  # that is the stain itself
+
+
+def test_large_nuclei_fill_their_neighbourhood_so_nothing_is_said_of_crowding() -> None:
+    frame = np.full((112, 112, 3), 235, np.uint8)
+    assert nuclear_radius(frame) == 0
+    for x, y in ((30, 30), (80, 80)):
+        cv2.circle(frame, (x, y), 14, (70, 40, 120), -1)
+    radius = nuclear_radius(frame)
+    assert 5 < radius < 14
+    assert not is_measured("It has crowded nuclei.", MeasuredFrame(DENSE, DENSE, radius))
+    assert is_measured("It has crowded nuclei.", MeasuredFrame(DENSE, DENSE, 3.0))
 
 
 def test_a_fact_of_the_diagnosis_is_called_so() -> None:
@@ -72,7 +92,7 @@ def test_every_word_of_a_scale_is_measured(scale) -> None:  # noqa: ANN001
             scale.bounds[-1] * 1.2,
         )
         frame = Attributes(**{**DENSE.__dict__, scale.attribute: bounds[level]})
-        assert all(is_measured(f"It shows {word}.", MeasuredFrame(frame, frame)) for word in words)
+        assert all(is_measured(f"It shows {word}.", MeasuredFrame(frame, frame, 2.0)) for word in words)
 
 
 def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp_path) -> None:  # noqa: ANN001
