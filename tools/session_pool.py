@@ -288,7 +288,12 @@ class ClipSession:
             return [asdict(frame) for frame in measure_frames(session.clip.frames)]
 
         return [
-            MeasuredFrame(Attributes(**frame["own"]), Attributes(**frame["one_colour"]), frame["nuclear_radius"])
+            MeasuredFrame(
+                Attributes(**frame["own"]),
+                Attributes(**frame["one_colour"]),
+                frame["nuclear_radius"],
+                frame["bright"],
+            )
             for frame in self._answered("measured_frames", {}, READING, measured)
         ]
 

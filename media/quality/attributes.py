@@ -27,6 +27,7 @@ __all__ = [
     "Attributes",
     "MeasuredFrame",
     "Scale",
+    "bright_share",
     "is_measured",
     "measure",
     "measure_frames",
@@ -42,6 +43,7 @@ _UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True))
 _TISSUE_DENSITY = 0.12
 _LEAST_NUCLEAR_DENSITY = 0.25
 _OPEN_DENSITY = 0.16
+_CLOSE_TO_BRIGHTEST = 0.09  # optical density
 
 
 def measure(frames: np.ndarray) -> Attributes:
@@ -60,7 +62,9 @@ def measure(frames: np.ndarray) -> Attributes:
 def measure_frames(frames: np.ndarray) -> list[MeasuredFrame]:
     """Measure each frame of a clip, uint8 [T, H, W, 3] RGB, as it is and at the usual stain."""
     return [
-        MeasuredFrame(measure(own[None]), measure(restained[None]), nuclear_radius(own))
+        MeasuredFrame(
+            measure(own[None]), measure(restained[None]), nuclear_radius(own), bright_share(own)
+        )
         for own, restained in zip(frames, one_colour(frames), strict=True)
     ]
 
@@ -74,6 +78,12 @@ def nuclear_radius(frame: np.ndarray) -> float:
     mask = _nuclei(stains[..., 0]).astype(np.uint8)
     distances = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[mask > 0]
     return float(np.percentile(distances, 90)) if len(distances) else 0.0
+
+
+def bright_share(frame: np.ndarray) -> float:
+    """Return the share of a frame, uint8 [H, W, 3] RGB, whose optical density is close to that of its brightest 1%."""
+    density = _OPTICAL_DENSITY[_small(frame)].mean(axis=2)
+    return float((density < np.percentile(density, 1) + _CLOSE_TO_BRIGHTEST).mean())
 
 
 def _small(frame: np.ndarray) -> np.ndarray:

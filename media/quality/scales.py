@@ -38,6 +38,8 @@ class MeasuredFrame:
     """The same frame at the mean colour of :func:`videopath.media.quality.stain.one_colour`."""
     nuclear_radius: float
     """Radius of the larger nuclei, in pixels of the measured frame."""
+    bright: float
+    """Share of the field that is nearly as bright as its brightest parts: open space behind which the light is tinted."""
 
 
 NAMES: tuple[str, ...] = tuple(Attributes.__dataclass_fields__)
@@ -120,7 +122,8 @@ SCALES: tuple[Scale, ...] = (
 def is_measured(text: str, frame: MeasuredFrame) -> bool:
     """Return whether a sentence names measured attributes, and the frame clearly has the named level of each.
 
-    Words for structure must hold at the usual stain as well: in a dark stain everything looks rich in cells. Words for
+    Words for structure must hold at the usual stain as well: in a dark stain everything looks rich in cells. "Few open
+    spaces" must hold in tinted light as well. Words for
     crowding need nuclei that are smaller than their neighbourhood.
     """
     named = [(scale, level) for scale in SCALES if (level := scale.spoken_level(text)) is not None]
@@ -129,6 +132,8 @@ def is_measured(text: str, frame: MeasuredFrame) -> bool:
 
 def _has_level(frame: MeasuredFrame, scale: Scale, level: int) -> bool:
     if scale.attribute == "crowding" and frame.nuclear_radius > NEIGHBOURHOOD:
+        return False
+    if scale.attribute == "open_space" and level == 0 and scale.level(frame.bright) > 0:
         return False
     own, restained = (getattr(one, scale.attribute) for one in (frame.own, frame.one_colour))
     return scale.is_clearly(own, level) and (

@@ -12,7 +12,9 @@ from videopath.media.quality.attributes import (
     SCALES,
     Attributes,
     MeasuredFrame,
+    bright_share,
     is_measured,
+    measure,
     measure_frames,
     nuclear_radius,
 )
@@ -33,7 +35,7 @@ def finding(text: str, position: int = 0, contrast: float = 0.5) -> LocatedFindi
 
 
 def judged(text: str, *frames: Attributes, card: Card = CARD, margin: float | None = None) -> LocatedFinding:
-    measured = [MeasuredFrame(frame, frame, 2.0) for frame in frames]
+    measured = [MeasuredFrame(frame, frame, 2.0, 0.0) for frame in frames]
     return with_evidence([finding(text)], measured, card, None if margin is None else [margin])[0]
 
 
@@ -49,10 +51,10 @@ def test_what_is_measured_is_seen_at_a_frame_that_shows_it() -> None:
 
 def test_structure_is_measured_only_if_it_does_not_hang_on_the_stain_or_on_a_bound() -> None:
     text = "It is rich in cells."
-    assert is_measured(text, MeasuredFrame(DENSE, DENSE, 2.0))
-    assert not is_measured(text, MeasuredFrame(DENSE, SPARSE, 2.0))  # only because the stain is dark
-    assert not is_measured(text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE, 2.0))  # the bound is 0.30
-    assert is_measured("It has a strong stain.", MeasuredFrame(DENSE, SPARSE, 2.0))  # that is the stain itself
+    assert is_measured(text, MeasuredFrame(DENSE, DENSE, 2.0, 0.0))
+    assert not is_measured(text, MeasuredFrame(DENSE, SPARSE, 2.0, 0.0))  # only because the stain is dark
+    assert not is_measured(text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE, 2.0, 0.0))  # the bound is 0.30
+    assert is_measured("It has a strong stain.", MeasuredFrame(DENSE, SPARSE, 2.0, 0.0))  # that is the stain itself
 
 
 def test_large_nuclei_fill_their_neighbourhood_so_nothing_is_said_of_crowding() -> None:
@@ -62,8 +64,18 @@ def test_large_nuclei_fill_their_neighbourhood_so_nothing_is_said_of_crowding() 
         cv2.circle(frame, (x, y), 14, (70, 40, 120), -1)
     radius = nuclear_radius(frame)
     assert 5 < radius < 14
-    assert not is_measured("It has crowded nuclei.", MeasuredFrame(DENSE, DENSE, radius))
-    assert is_measured("It has crowded nuclei.", MeasuredFrame(DENSE, DENSE, 3.0))
+    assert not is_measured("It has crowded nuclei.", MeasuredFrame(DENSE, DENSE, radius, 0.0))
+    assert is_measured("It has crowded nuclei.", MeasuredFrame(DENSE, DENSE, 3.0, 0.0))
+
+
+def test_open_space_in_tinted_light_is_not_few() -> None:
+    frame = np.full((112, 112, 3), (205, 214, 220), np.uint8)  # grey glass, as in smears
+    frame[30:60, 20:90] = (90, 60, 130)
+    assert measure(frame[None]).open_space == 0
+    assert bright_share(frame) > 0.7
+    tinted = MeasuredFrame(DENSE, DENSE, 2.0, bright_share(frame))
+    assert not is_measured("It has few open spaces.", tinted)
+    assert is_measured("It has few open spaces.", MeasuredFrame(DENSE, DENSE, 2.0, 0.05))
 
 
 def test_a_fact_of_the_diagnosis_is_called_so() -> None:
@@ -92,7 +104,7 @@ def test_every_word_of_a_scale_is_measured(scale) -> None:  # noqa: ANN001
             scale.bounds[-1] * 1.2,
         )
         frame = Attributes(**{**DENSE.__dict__, scale.attribute: bounds[level]})
-        assert all(is_measured(f"It shows {word}.", MeasuredFrame(frame, frame, 2.0)) for word in words)
+        assert all(is_measured(f"It shows {word}.", MeasuredFrame(frame, frame, 2.0, 0.0)) for word in words)
 
 
 def test_nano_says_what_can_be_measured_and_what_cannot(nano_engine: object, tmp_path) -> None:  # noqa: ANN001
