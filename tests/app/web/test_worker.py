@@ -220,6 +220,22 @@ def test_a_stale_decision_is_refused_at_once(home: Path, nano_engine: Any) -> No
     assert [(decision.action, decision.reviewer) for decision in report.review] == [("accept", "Dr Grey")]
 
 
+@pytest.mark.parametrize("second", ["nano", "no-such-folder/model"])
+def test_a_case_gets_the_second_opinion_of_the_settings(
+    own_home: Path, nano_engine: Any, request_of: RequestOf, monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    monkeypatch.setenv("VIDEOPATH_SECOND_OPINION", second)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    worker = Worker(own_home, load_settings())
+    worker.engines.put("nano", nano_engine)
+    worker.submit(request_of("two"))
+    assert _ended(worker, "two").phase == "finished"
+    worker.close()
+    opinion = load_case_library(own_home).get("two").second_opinion
+    assert bool(opinion.failure) == (second != "nano"), "a second model that is missing never ends the case"
+    assert opinion.model == ("VideoPath-nano" if second == "nano" else second)
+
+
 def test_a_failure_is_told_in_its_sentence_and_the_next_case_runs(
     worker: Worker, request_of: RequestOf, own_home: Path, tmp_path: Path
 ) -> None:
