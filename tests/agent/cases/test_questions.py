@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fixtures.model_server import ScriptedServer
 from fixtures.scripted import (
     BENIGN,
     CANCER,
@@ -295,6 +297,23 @@ def test_what_cannot_be_asked(small_case: Path, own_home: Path) -> None:
         agent.ask("busy", QUESTION)
     with pytest.raises(CaseError, match="closed"):
         agent.ask("busy", QUESTION)
+
+
+def test_a_served_model_is_asked_in_its_own_words_and_the_address_is_kept(
+    serve: Callable[..., ScriptedServer], small_case: Path
+) -> None:
+    answer = {"findings": ["Crowded glands."], "diagnosis": CANCER, "rationale": "Irregular glands."}
+    server, written = serve(top_logprobs=20, answer=json.dumps(answer)), []
+    with agent_with(server.name, accept_uncalibrated=True) as agent:
+        agent.diagnose(small_case, site="colon", case_id="served")
+        server.answer = ANSWER
+        asked = agent.ask("served", QUESTION, on_token=written.append)
+    assert (asked.answer, asked.answered, asked.address) == (ANSWER, True, server.address)
+    assert "".join(written).strip() == ANSWER
+    prompt = server.chats[-1].text
+    assert f"Question: {QUESTION}" in prompt
+    assert "Crowded glands." in prompt, "it is told what was described before"
+    assert hashlib.sha256(prompt.encode()).hexdigest() == asked.prompt_sha256
 
 
 def test_a_question_that_is_stopped_leaves_nothing(small_case: Path) -> None:

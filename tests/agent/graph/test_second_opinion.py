@@ -9,11 +9,13 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fixtures.model_server import ScriptedServer
 from fixtures.scripted import BENIGN, CANCER, LOST, SURE, UNKNOWN, ScriptedEngine, words_alone
 
 from videopath.agent import CaseReport, DiagnosticAgent, Policy
@@ -283,6 +285,44 @@ def test_frames_that_leave_this_machine_are_told_from_the_first_step_on(small_ca
     assert "not shown a blank video" in blank
     assert "description alone" in description
     assert verify.detail["description_support"] == {}
+
+
+def served_answer(diagnosis: str) -> str:
+    return json.dumps(
+        {"findings": ["Crowded glands."], "diagnosis": diagnosis, "rationale": "Irregular glands."}
+    )
+
+
+def test_one_model_is_local_and_the_other_served(
+    serve: Callable[..., ScriptedServer], small_case: Path
+) -> None:
+    server = serve(top_logprobs=20, answer=served_answer(CANCER), weights={CANCER: 20.0})
+    with agent_with(server.name) as agent:
+        report = agent.diagnose(small_case, site="colon", case_id="served")
+        asked = len(server.requests)
+        list(agent.stream_resume("served"))
+    opinion = report.second_opinion
+    assert (report.status, opinion.label, opinion.agrees) == ("done", CANCER, True)
+    assert (opinion.address, opinion.scoring) == (server.address, "lettered choice")
+    assert list(report.sent_to.values()) == [server.address]
+    assert report.steps[0].summary.endswith(f"frames leave this machine for {server.address}")
+    assert report.steps[0].detail["sent_to"].keys() == {"tiny-vl"}
+    assert len([one for one in server.chats if "Similar cases" in one.text]) == 0, "it is blind"
+    assert asked == len(server.requests) <= 12
+
+
+def test_a_server_that_breaks_down_leaves_the_case_to_the_first_model(
+    serve: Callable[..., ScriptedServer], small_case: Path
+) -> None:
+    server = serve(top_logprobs=20, answer="I would rather not say.")
+    with agent_with(server.name) as agent:
+        agent._nodes.second.info  # noqa: B018 - loads it
+        server.troubles += [lambda handler: handler.error(400, "No.")] * 50
+        report = agent.diagnose(small_case, site="colon")
+    assert (report.status, report.diagnosis) == ("done", CANCER)
+    assert report.second_opinion.failure
+    assert report.second_opinion.address == server.address
+    assert report.sent_to, "frames were sent, whatever became of the answer"
 
 
 def test_a_model_on_this_machine_sends_nothing(small_case: Path) -> None:
