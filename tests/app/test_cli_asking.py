@@ -40,7 +40,9 @@ def test_a_case_with_a_second_opinion_is_diagnosed_and_asked_about(
     asked = videopath("cases", "ask", case_id, "How many mitoses are there?")
     assert asked.exit_code == 0, asked.stderr
     (kept,) = load_case_library().questions(case_id)
-    assert plain(kept.answer).plain.splitlines()[0] in asked.stdout, "control characters of the model are replaced"
+    assert plain(kept.answer).plain.splitlines()[0] in asked.stdout, (
+        "control characters of the model are replaced"
+    )
     assert ("Not answered: " in asked.stdout) == (not kept.answered)
     assert "small on cpu" in asked.stderr
     as_json = videopath("cases", "ask", case_id, "Describe the glands.", "--json")
