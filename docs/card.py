@@ -46,7 +46,11 @@ def _whole(figures: dict[str, Any]) -> str:
             *_estimate(figures["equal_coverage"]),
         ),
         ("clips that the similar cases helped : hurt", f"{figures['helped']} : {figures['hurt']}", ""),
-        ("expected calibration error, of the clips with a confidence", f"{figures['calibration_error']:.3f}", ""),
+        (
+            "expected calibration error, of the clips with a confidence",
+            f"{figures['calibration_error']:.3f}",
+            "",
+        ),
         ("attribute words that agree with the measured attribute", *_share(figures["attributes"])),
         *(
             (f"– {_ATTRIBUTES.get(name, name)}", *_share(share))

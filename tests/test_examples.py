@@ -85,13 +85,14 @@ def test_another_agent_calls_each_tool_once(run_example: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_knowledge_base_is_measured_and_its_cases_vouch(run_example: Run) -> None:
+def test_a_knowledge_base_is_measured_and_its_cases_are_judged(run_example: Run) -> None:
     printed = run_example("own_knowledge_base.py")
     accuracy = re.search(r"^24 records; the vote of the cases is right in (\d\.\d\d) ", printed, re.MULTILINE)
     assert accuracy is not None
     assert float(accuracy[1]) >= 0.9
     assert "Diagnosis: colon adenocarcinoma (done)" in printed
-    assert "- cases: vouches" in printed
+    assert re.search(r"^- (model|cases): vouches$", printed, re.MULTILINE)
+    assert re.search(r"^- cases: (vouches$|The picture is unlike every case )", printed, re.MULTILINE)
     assert "(evidence)" in printed
     assert "Left out by name: ['colon adenocarcinoma 0']" in printed
 

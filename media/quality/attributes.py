@@ -62,9 +62,7 @@ def measure(frames: np.ndarray) -> Attributes:
 def measure_frames(frames: np.ndarray) -> list[MeasuredFrame]:
     """Measure each frame of a clip, uint8 [T, H, W, 3] RGB, as it is and at the usual stain."""
     return [
-        MeasuredFrame(
-            measure(own[None]), measure(restained[None]), nuclear_radius(own), bright_share(own)
-        )
+        MeasuredFrame(measure(own[None]), measure(restained[None]), nuclear_radius(own), bright_share(own))
         for own, restained in zip(frames, one_colour(frames), strict=True)
     ]
 

@@ -32,7 +32,7 @@ from videopath.evaluation.testsets.answers import (
 from videopath.evaluation.testsets.sets import Item, read_items
 from videopath.evaluation.testsets.summary import list_set_reports, read_set_report
 from videopath.media.synthetic import ENTITIES, render_slide
-from videopath.model.prompts.questions import one_prompt_question
+from videopath.model.prompts.questions import describe_question, one_prompt_question
 
 HEADER = Header(set="test.json", set_sha256="0" * 64, system="model", model="nano", weights_sha256="1" * 64)
 Videopath = Callable[..., Result]
@@ -149,10 +149,10 @@ def test_the_models_confidence_is_what_it_gives_its_own_diagnosis(
                 answer_start=f"{answer.description}\nDiagnosis:",
                 reduce="sum",
             )
-            bare = session.generate("Describe the histological findings.", max_new_tokens=1024)
+            bare = session.generate(describe_question(None), max_new_tokens=1024)
         assert answer.diagnosis
         assert answer.confidence == pytest.approx(math.exp(score))
-        plain = ask(item.model_copy(update={"question": "Describe the histological findings."}))
+        plain = ask(item.model_copy(update={"question": describe_question(None)}))
     assert (plain.diagnosis, plain.description) == ("", plain.text)
     mean = sum(bare.logprobs) / len(bare.logprobs)
     assert plain.confidence == pytest.approx(math.exp(mean), rel=1e-3)

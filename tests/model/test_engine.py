@@ -250,7 +250,9 @@ def test_the_tower_runs_once_and_a_question_is_prefilled_once(
 ) -> None:
     encoded, decoded = [], []
     encode, decode = Network.encode_at_depths, Network.decode
-    monkeypatch.setattr(Network, "encode_at_depths", lambda self, x: encoded.append(len(x)) or encode(self, x))
+    monkeypatch.setattr(
+        Network, "encode_at_depths", lambda self, x: encoded.append(len(x)) or encode(self, x)
+    )
     monkeypatch.setattr(
         Network, "decode", lambda self, x, *a, **k: decoded.append(x.shape[1]) or decode(self, x, *a, **k)
     )

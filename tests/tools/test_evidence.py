@@ -53,8 +53,12 @@ def test_structure_is_measured_only_if_it_does_not_hang_on_the_stain_or_on_a_bou
     text = "It is rich in cells."
     assert is_measured(text, MeasuredFrame(DENSE, DENSE, 2.0, 0.0))
     assert not is_measured(text, MeasuredFrame(DENSE, SPARSE, 2.0, 0.0))  # only because the stain is dark
-    assert not is_measured(text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE, 2.0, 0.0))  # the bound is 0.30
-    assert is_measured("It has a strong stain.", MeasuredFrame(DENSE, SPARSE, 2.0, 0.0))  # that is the stain itself
+    assert not is_measured(
+        text, MeasuredFrame(replace(DENSE, cellularity=0.31), DENSE, 2.0, 0.0)
+    )  # the bound is 0.30
+    assert is_measured(
+        "It has a strong stain.", MeasuredFrame(DENSE, SPARSE, 2.0, 0.0)
+    )  # that is the stain itself
 
 
 def test_large_nuclei_fill_their_neighbourhood_so_nothing_is_said_of_crowding() -> None:

@@ -44,13 +44,13 @@ def test_encoders_together_count_alike(nano_engine: object) -> None:
     first, second = load_frame_encoder("tower", nano_engine), Side()
     both = JoinedEncoder([first, second])
     assert both.name == "tower:nano + side"
-    assert both.dimension == 195
+    assert both.dimension == 579
     assert [mark.sha256 for mark in both.members] == [first.sha256, second.sha256]
     assert both.sha256 not in (first.sha256, second.sha256)
     vectors = both.encode(FRAMES)
-    assert vectors.shape == (2, 195)
-    assert np.linalg.norm(vectors[:, :192], axis=1) == pytest.approx(0.5**0.5, abs=1e-4)
-    assert np.linalg.norm(vectors[:, 192:], axis=1) == pytest.approx(0.5**0.5, abs=1e-4)
+    assert vectors.shape == (2, 579)
+    assert np.linalg.norm(vectors[:, :576], axis=1) == pytest.approx(0.5**0.5, abs=1e-4)
+    assert np.linalg.norm(vectors[:, 576:], axis=1) == pytest.approx(0.5**0.5, abs=1e-4)
     assert np.linalg.norm(picture_vector(both, FRAMES, "parts")) == pytest.approx(1, abs=1e-4)
 
 

@@ -44,12 +44,12 @@ def media(tmp_path: Path) -> Path:
 
 def test_a_session_and_the_bare_tower_see_the_same(nano, media: Path) -> None:
     encoder = load_frame_encoder("tower", nano)
-    assert (encoder.name, encoder.dimension) == ("tower:nano", 192)
+    assert (encoder.name, encoder.dimension) == ("tower:nano", 576)
     for path, frames in ((media / "clip", 4), (media / "image.png", 1)):
         clip = open_clip(path, frames=frames)
         with nano.open(clip) as session:
             seen = session.frame_vectors()
-        assert seen.shape == (frames, 192)
+        assert seen.shape == (frames, 576)
         assert seen.dtype == np.float32
         assert np.linalg.norm(seen, axis=1) == pytest.approx(1, abs=1e-5)
         assert seen == pytest.approx(encoder.encode(clip.frames), abs=1e-4)
@@ -60,9 +60,9 @@ def test_what_the_tower_saw_is_kept_and_journalled(
     nano, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[int] = []
-    encode = Network.encode
+    encode = Network.encode_at_depths
     monkeypatch.setattr(
-        Network, "encode", lambda self, pixels: runs.append(len(pixels)) or encode(self, pixels)
+        Network, "encode_at_depths", lambda self, pixels: runs.append(len(pixels)) or encode(self, pixels)
     )
     pool, asked = SessionPool(nano), ClipInput(video=str(media / "clip"), frames=4)
     first = Recording(pool, Journal(tmp_path / "calls.jsonl")).open(asked).frame_vectors()
@@ -252,7 +252,7 @@ def test_what_could_not_be_compared_is_said(media: Path, tmp_path: Path, nano) -
 def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None:
     viewer = MediaViewer(load_frame_encoder("tower", nano), media)
     look = viewer.look(Media(path="image.png"))
-    assert look.vectors.shape == (1, 192)
+    assert look.vectors.shape == (1, 576)
     assert look.fingerprints.shape == (1, 32)
     assert viewer.look(Media(path=str(media / "image.png"))).sha256 == look.sha256
     assert viewer.stamp(Media(path="image.png")) == viewer.stamp(Media(path="./image.png"))
@@ -272,6 +272,6 @@ def test_a_viewer_stays_in_its_folder(media: Path, tmp_path: Path, nano) -> None
         for seen_by in (viewer, free):
             with pytest.raises(KnowledgeError, match="is not a usable path"):
                 seen_by.stamp(Media(path=path))
-    assert free.look(Media(path=str(tmp_path / "secret.png"))).vectors.shape == (1, 192)
+    assert free.look(Media(path=str(tmp_path / "secret.png"))).vectors.shape == (1, 576)
     with pytest.raises(KnowledgeError, match="not an absolute path"):
         free.look(Media(path="image.png"))

@@ -149,7 +149,7 @@ def test_an_answer_may_hold_what_no_file_can_hold(small_case: Path, tmp_path: Pa
 
 def test_a_moment_is_measured_where_pixels_show_it(small_case: Path) -> None:
     engine = PlainEngine()
-    frames = SessionPool(engine).open(ClipInput(video=str(small_case))).attributes()
+    frames = SessionPool(engine).open(ClipInput(video=str(small_case))).measured_frames()
     from videopath.media.quality.attributes import SCALES
     from videopath.media.quality.scales import is_measured
 

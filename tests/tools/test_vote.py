@@ -116,7 +116,7 @@ def test_what_a_query_excludes_does_not_vote(
     assert found.nearness == pytest.approx(1, abs=1e-3)
     assert without.nearness < 0.99
     assert f"{name} 0" not in {ballot.group for ballot in without.ballots}
-    with pytest.raises(InputError, match="192 numbers"):
+    with pytest.raises(InputError, match="576 numbers"):
         archive.vote(Query("words alone"))
 
 

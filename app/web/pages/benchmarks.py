@@ -184,9 +184,7 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
             if worth.auroc is None
             else f"; a right answer has a higher confidence than a wrong one in {worth.auroc:.0%} of pairs"
         )
-        st.caption(
-            f"The numbers are counts of clips. {error}, Brier score of all {worth.brier:.3f}{auroc}."
-        )
+        st.caption(f"The numbers are counts of clips. {error}, Brier score of all {worth.brier:.3f}{auroc}.")
 
 
 def _confusion(summary: Summary) -> None:
