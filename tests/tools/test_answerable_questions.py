@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from videopath.model.prompts.questions import default_question, one_prompt_question
-from videopath.tools.answers.answerable_questions import is_answered
+from videopath.tools.answers.answerable_questions import asks_for_diagnosis, is_answered
+from videopath.training.scratch.question_wordings import diagnosis_question
 
 LABEL = "colon adenocarcinoma"
 
@@ -31,7 +33,8 @@ def test_a_diagnosis_answers(question: str) -> None:
         "Describe the nuclei.", "What is the Ki-67 index?", "Which organ is this?", "Is the adenocarcinoma well differentiated?",
         "What is the best diagnosis, and how many mitoses are there?", "Count the mitoses and give the diagnosis.",
         "Which features are most significant for making a diagnosis?", "What stain was used?", "Does this show malignancy?",
-        "The man has a diagnosis of lymphoma. How many blasts?", "What stage is this tumour?", "What is the prognosis?",
+        "What is this structure?", "What do you see?", "What is this in the upper left corner?",
+        "How would you sign out the margins?", "The man has a diagnosis of lymphoma. How many blasts?", "What stage is this tumour?", "What is the prognosis?",
     ],
 )  # fmt: skip
 def test_a_diagnosis_answers_nothing_else(question: str) -> None:
@@ -45,3 +48,10 @@ def test_no_diagnosis_answers_no_question_and_none_is_asked() -> None:
         is False
     )
     assert is_answered(None, LABEL) is None
+
+
+@pytest.mark.parametrize("site", [None, "colon", "lymph node"])
+def test_every_wording_that_a_model_is_trained_on_asks_for_a_diagnosis(site: str | None) -> None:
+    draws = np.random.default_rng(5)
+    questions = {diagnosis_question(site, draws) for _ in range(600)}
+    assert [question for question in questions if not asks_for_diagnosis(question)] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from videopath.core.pathology.labels import normalised_label
+from videopath.core.pathology.sites import SITES
 from videopath.core.pathology.terms import is_term, names_disease, words_of
 from videopath.model.prompts.questions import FIRST_DESCRIBE
 from videopath.tools.answers.labels import NO_DIAGNOSIS
@@ -17,11 +18,24 @@ _THING = (
     r"(?:disease|disorder|lesion|tumou?r|neoplasm|cancer|malignancy|carcinoma|lymphoma|sarcoma|condition|entity|pathology|"
     r"process|abnormality|polyp|adenoma|leuka?emia|subtype|histology)"
 )
+_SITE = "|".join(re.escape(name) for site, others in SITES.items() for name in (site, *others))
+_WHERE = (
+    r"(?:\W+(?:in|on|of|for|from)\W+(?:(?:this|the|that|a)\W+)?(?:\w+\W+){0,2}?"
+    rf"(?:case|video|clip|image|picture|slide|section|specimen|biopsy|sample|tissue|{_SITE})\b)*"
+)
+_WHAT_IS_SEEN = (
+    rf"^\W*(?:what\W+(?:is|are|does|do)\W+(?:this|it|that|these)(?:\W+show)?|"
+    r"what\W+do\W+you\W+think\W+(?:this|it|that|these)\W+(?:is|are)|"
+    r"what\W+would\W+you\W+call\W+(?:this|it|that)|"
+    r"how\W+(?:would|do)\W+you\W+sign\W+(?:this|it)\W+out|"
+    rf"what\W+do\W+we\W+see\W+here)(?:\W+here)?{_WHERE}\W*(?:please)?\W*$"
+)
+"""Everyday questions that name no diagnosis and ask for one: "What is this in this video of the colon?"."""
 _DIAGNOSIS = re.compile(
     r"\bdiagnos|\bdiagnós|\btan[ıi]s?[ıi]?\b|진단|诊断|診断|\bdifferential\b"
     rf"|\b(?:what|which)\b(?:\W+\w+){{0,4}}?\W+{_THING}\b"
     rf"|\b(?:name|identify|classify|recogni[sz]e)\b(?:\W+\w+){{0,3}}?\W+{_THING}\b"
-    r"|^\W*what\W+(?:is|are|do you think)\W+(?:this|it|that|these)\W*$"
+    rf"|{_WHAT_IS_SEEN}"
     r"|\bhow\W+(?:would|do|should)\W+(?:you|one|we)\W+(?:diagnose|classify|call)\b"
     r"|\bclassification of (?:the|this) (?:tumou?r|lesion)\b|\bhistolog\w+ classification\b"
     r"|\bwhat\W+(?:is|does)\W+(?:this|the)\W+(?:\w+\W+)?(?:tissue|slide|video|image|picture|case)\W*(?:show|represent)?\W*$"
@@ -29,7 +43,7 @@ _DIAGNOSIS = re.compile(
     re.IGNORECASE,
 )
 _SOMETHING_ELSE = re.compile(
-    r"\bhow\b(?!\W+(?:would|do|should)\W+(?:you|one|we)\W+(?:diagnose|classify|call)\b)|\bcount\b|\bnumber of\b|\bper(?:cent|centage)\b|\b(?:proportion|ratio|size|diameter|thickness|depth|index|score|grade|"
+    r"\bhow\b(?!\W+(?:would|do|should)\W+(?:you|one|we)\W+(?:diagnose|classify|call|sign)\b)|\bcount\b|\bnumber of\b|\bper(?:cent|centage)\b|\b(?:proportion|ratio|size|diameter|thickness|depth|index|score|grade|"
     r"grading|stage|staging|pTNM|margins?|prognosis|treatment|therapy|survival|stain(?:ing|s)?|immunohistochemi\w*|"
     r"immuno\w*|markers?|mutations?|genes?|mitos[ie]s|mitotic|ki-?67|her-?2|invasion|necrosis|differentiat(?:ed|ion)|"
     r"cell types?|organ|magnification|artefacts?|artifacts?|"
