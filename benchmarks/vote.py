@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from videopath.knowledge import EncodedMedia, InstructionRecord, KnowledgeBase, Media
+from videopath.knowledge.index.encoders import FrameEncoder
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.media.synthetic import render_case
 from videopath.model import load_engine
@@ -51,7 +52,7 @@ def main() -> None:
         seen = _timed(lambda: pool.open(request).picture_vector(encoder, "parts"))
         print(f"describe and two diagnoses   {questions:.3f} s")
         print(f"the picture, seen in parts   {seen:.3f} s")
-        large = KnowledgeBase.build(Path(folder) / "kb", _records(asked.cases), viewer=_Drawn(encoder.sha256))
+        large = KnowledgeBase.build(Path(folder) / "kb", _records(asked.cases), viewer=_Drawn(encoder))
         asked_of = {"description": "", "k": 5, "clip": {"video": str(video)}, "site": "colon"}
         for name, knowledge in (("the starter", None), (f"{asked.cases:,} cases", large)):
             tool = RetrieveTool(knowledge=knowledge, sessions=pool)
@@ -84,10 +85,10 @@ def _records(count: int) -> list[InstructionRecord]:
 class _Drawn:
     """Sees every case as a drawn vector near that of its diagnosis."""
 
-    name, dimension, views = "tower:nano", 192, "parts"
+    name, views = "tower:nano", "parts"
 
-    def __init__(self, sha256: str) -> None:
-        self.sha256 = sha256
+    def __init__(self, encoder: FrameEncoder) -> None:
+        self.sha256, self.dimension = encoder.sha256, encoder.dimension
 
     def stamp(self, media: Media) -> str:
         return media.path
