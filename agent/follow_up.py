@@ -22,7 +22,7 @@ def ask_about(report: CaseReport, question: str, recording: Recording) -> Follow
     Args:
         report: The report of the case.
         question: A person's question, checked.
-        recording: The sessions of the case's model, without a journal: an answer is no part of the case's work.
+        recording: The sessions of the case's model, without a journal: an answer is not part of the case's work.
 
     Raises:
         CaseError: The report does not say which frames it rests on.

@@ -226,7 +226,7 @@ def test_reports_of_unsigned_cases_list_the_questions(
     console.print(summary(report))
     for text in (report.to_markdown(), pdf, console.file.getvalue()):
         assert "Questions asked afterwards" in text
-        assert "They are no part of the diagnosis." in text
+        assert "They are not part of the diagnosis." in text
         assert "Is there necrosis in the glands?" in text
         assert "dirty necrosis" in text
         assert "models.example" in text

@@ -20,7 +20,7 @@ def ask(
     home: options.Home = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Ask the model about a case with a report. The answer is kept beside it, and is no part of the diagnosis."""
+    """Ask the model about a case with a report. The answer is kept beside it, and is not part of the diagnosis."""
     from videopath.agent.report.phrases import follow_up_source
     from videopath.app.cli.console import emit_json, plain, quiet_libraries, say, stdout
     from videopath.app.cli.running import load_agent_of
@@ -47,4 +47,4 @@ def _verdict(asked: FollowUp) -> str:
     """Return whether the answer that was written above fits the question."""
     if not asked.answered:
         return f"Not answered: {asked.why_not}"
-    return "This answer is no part of the diagnosis, and nobody has checked it."
+    return "This answer is not part of the diagnosis, and nobody has checked it."
