@@ -22,6 +22,30 @@ MAX_CLIP_FRAMES = 1024
 MAX_FRAMES = 512
 """Frames that a case, a tool call, an option or a setting may ask for; less than a clip can hold."""
 
+WritingRule = Literal["mask-all", "mask-personal", "keep"]
+"""Which burned-in writing is filled before anything sees a frame: all of it, only a person's data and codes, or none."""
+WRITING_RULES: tuple[WritingRule, ...] = get_args(WritingRule)
+
+WritingKind = Literal["personal", "code", "label"]
+"""What burned-in writing is: a person's data, a bar code or QR code, or any other label."""
+
+# Datasets
+
+ScreenKind = Literal["slide", "title card", "talking head", "desktop", "black"]
+"""What a screen recording shows; "slide" is a microscope's or a viewer's picture of tissue."""
+SCREEN_KINDS: tuple[ScreenKind, ...] = get_args(ScreenKind)
+
+BuildStage = Literal["transcript", "segments", "clips", "instructions", "set"]
+"""The stages of ``videopath dataset build``, in order."""
+BUILD_STAGES: tuple[BuildStage, ...] = get_args(BuildStage)
+
+CursorRule = Literal["leave", "remove"]
+"""Whether the cursor of a screen recording stays in the refined clips."""
+CURSOR_RULES: tuple[CursorRule, ...] = get_args(CursorRule)
+
+ClipProduct = Literal["keyframe clip", "case video"]
+"""What a recording is cut into: short clips around one view, with weak labels, and one video per case."""
+
 # Model
 
 DtypeName = Literal["float32", "float16", "bfloat16"]

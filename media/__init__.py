@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip, open_clip
-    from videopath.media.quality.burned_in import BurnedIn, Writing, find_writing
+    from videopath.media.writing.records import BurnedIn, Writing
+    from videopath.media.writing.search import find_writing
 
 _HOMES = {
-    "BurnedIn": "videopath.media.quality.burned_in",
+    "BurnedIn": "videopath.media.writing.records",
     "Clip": "videopath.media.clip",
-    "Writing": "videopath.media.quality.burned_in",
-    "find_writing": "videopath.media.quality.burned_in",
+    "Writing": "videopath.media.writing.records",
+    "find_writing": "videopath.media.writing.search",
     "open_clip": "videopath.media.clip",
 }
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip, open_clip
-    from videopath.media.quality.burned_in import BurnedIn, Writing, find_writing
+    from videopath.media.writing.records import BurnedIn, Writing
+    from videopath.media.writing.search import find_writing
     from videopath.model.architecture.config import LlavaConfig
     from videopath.model.architecture.network import Network, new_network
     from videopath.model.checkpoints.conversion import convert as convert_checkpoint
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # public name → (module, name there)
 _PLACES = {
-    "BurnedIn": ("videopath.media.quality.burned_in", "BurnedIn"),
+    "BurnedIn": ("videopath.media.writing.records", "BurnedIn"),
     "CheckpointInfo": ("videopath.model.checkpoints.inspection", "CheckpointInfo"),
     "Clip": ("videopath.media.clip", "Clip"),
     "DeviceChoice": ("videopath.model.device", "DeviceChoice"),
@@ -38,10 +39,10 @@ _PLACES = {
     "LlavaConfig": ("videopath.model.architecture.config", "LlavaConfig"),
     "Network": ("videopath.model.architecture.network", "Network"),
     "Session": ("videopath.model.inference.engine", "Session"),
-    "Writing": ("videopath.media.quality.burned_in", "Writing"),
+    "Writing": ("videopath.media.writing.records", "Writing"),
     "choose_device": ("videopath.model.device", "choose_device"),
     "convert_checkpoint": ("videopath.model.checkpoints.conversion", "convert"),
-    "find_writing": ("videopath.media.quality.burned_in", "find_writing"),
+    "find_writing": ("videopath.media.writing.search", "find_writing"),
     "inspect_checkpoint": ("videopath.model.checkpoints.inspection", "inspect"),
     "load_engine": ("videopath.model.inference.loading", "load_engine"),
     "load_network": ("videopath.model.checkpoints.loading", "load_network"),

@@ -16,7 +16,8 @@ import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
 _LAYERS = {
-    "core": 0, "media": 1, "model": 2, "knowledge": 2, "tools": 3, "training": 3, "agent": 4, "evaluation": 5, "app": 6,
+    "core": 0, "media": 1, "model": 2, "knowledge": 2, "tools": 3, "training": 3, "agent": 4, "dataset": 4,
+    "evaluation": 5, "app": 6,
 }  # fmt: skip
 _NAMED_MODULE = re.compile(rf"(videopath\.(?:{'|'.join(_LAYERS)})(?:\.\w+)*)(?::\S*)?$")
 """A text that is the name of a module, perhaps with an attribute or a file behind a colon."""

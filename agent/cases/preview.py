@@ -12,8 +12,8 @@ from videopath.agent.cases.records import VideoFacts
 from videopath.core.choices import Sampling
 
 if TYPE_CHECKING:
-    from videopath.media.quality.burned_in import BurnedIn
     from videopath.media.quality.gate import Quality
+    from videopath.media.writing.records import BurnedIn
 
 THUMBNAIL_SIDE = 320  # largest longer side, pixels
 
@@ -54,8 +54,8 @@ def preview(
         InputError: The video cannot be read.
     """
     from videopath.media.clip import open_clip
-    from videopath.media.quality.burned_in import find_writing
     from videopath.media.quality.gate import assess
+    from videopath.media.writing.search import find_writing
 
     clip = open_clip(video, frames, start, end, sampling)
     thumbnails = np.stack([_thumbnail(frame) for frame in clip.frames])  # [T,h,w,3]

@@ -104,8 +104,8 @@ class Nodes:
             InputError: The input is incomplete, the video cannot be read, or the quality gate rejects it.
         """
         from videopath.media.clip import open_source
-        from videopath.media.quality.burned_in import find_writing
         from videopath.media.quality.gate import assess
+        from videopath.media.writing.search import find_writing
 
         state = checked_input(state)
         draft = StepDraft("intake", runtime)

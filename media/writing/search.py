@@ -10,12 +10,12 @@ from __future__ import annotations
 from itertools import groupby
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse.csgraph import connected_components
 
 from videopath.media.clip import Clip
 from videopath.media.crop import Crop
 from videopath.media.quality.lettering import LetterRows, find_rows
+from videopath.media.writing.records import BurnedIn, Writing
 
 SEARCHED_FRAMES = 32
 """Frames of a clip that are searched, evenly spread."""
@@ -27,28 +27,6 @@ _MARGIN = 0.4  # of a row's height: parts of letters below and above it
 _WORD_GAP = 2.4  # of a row's height, between words of one line
 _LIKE_HEIGHT = 1.8  # largest ratio of heights on one line, such as "no" and "Diagnosis"
 _MOVED = 0.5  # rows at the same place have a larger intersection over union
-
-
-class Writing(BaseModel):
-    """One line or block of writing."""
-
-    model_config = ConfigDict(frozen=True)
-
-    box: Crop = Field(description="left, top, right, bottom as shares of the frame, in [0, 1]")
-    seconds: list[float] = Field(description="presentation times of the searched frames that show it")
-    share: float = Field(ge=0, le=1, description="share of the frame that the box covers")
-
-
-class BurnedIn(BaseModel):
-    """All burned-in writing of a clip."""
-
-    model_config = ConfigDict(frozen=True)
-
-    writings: list[Writing]
-    share: float = Field(
-        ge=0, le=1, description="share of the frame that writing covers, in the frame with most of it"
-    )
-    sentence: str
 
 
 def find_writing(clip: Clip) -> BurnedIn:
