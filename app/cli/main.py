@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from videopath.app.cli.commands.cases.group import cases_app
-from videopath.app.cli.commands.dataset import dataset_app
+from videopath.app.cli.commands.dataset.group import dataset_app
 from videopath.app.cli.commands.demo import demo
 from videopath.app.cli.commands.diagnose import diagnose
 from videopath.app.cli.commands.doctor import doctor

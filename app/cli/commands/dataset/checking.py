@@ -1,4 +1,4 @@
-"""``videopath dataset``: check instruction data, and write the lessons of nano-transfer."""
+"""``videopath dataset check`` and ``lessons``: check instruction data, and write the lessons of nano-transfer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from videopath.core.choices import CHECK_DEPTHS, CheckDepth
 if TYPE_CHECKING:
     from videopath.training.validation import DatasetCheck
 
-dataset_app = typer.Typer(no_args_is_help=True, help="Instruction data: check, lessons.")
 _LISTED = 20  # problems that are printed; more are only counted
 
 
-@dataset_app.command()
 def check(
     conversations: Annotated[
         Path, typer.Argument(help="LLaVA JSON, JSON lines or a YAML mixture.", exists=True, dir_okay=False)
@@ -75,7 +73,6 @@ def check(
         raise typer.Exit(1)
 
 
-@dataset_app.command()
 def lessons(
     data: Annotated[
         Path,
