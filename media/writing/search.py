@@ -1,148 +1,143 @@
-"""Burned-in writing: labels, names, patient numbers, title cards and texts of a viewer in the frames.
+"""Burned-in writing of a clip: labels, names, patient numbers, title cards, bar codes and texts of a viewer.
 
-It may name the patient or reveal the diagnosis to the model. Writing is found, but never read. A row that could also be
-tissue counts only if it stays at its place from frame to frame, as overlays do and moving tissue does not (Lienhart and
-Effelsberg, "Automatic text segmentation and text recognition for video indexing", 2000).
+It may name the patient or reveal the diagnosis to the model. What it says is read and judged, but never kept.
 """
 
 from __future__ import annotations
 
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
-from videopath.media.clip import Clip
+from videopath.core.choices import WritingKind, WritingRule
 from videopath.media.crop import Crop
-from videopath.media.quality.lettering import LetterRows, find_rows
+from videopath.media.writing.judging import judge
+from videopath.media.writing.reader import Line, PixelBox, read_lines
 from videopath.media.writing.records import BurnedIn, Writing
+from videopath.media.writing.tracks import Track, around, complete, linked
 
-SEARCHED_FRAMES = 32
-"""Frames of a clip that are searched, evenly spread."""
+if TYPE_CHECKING:
+    from videopath.media.clip import Clip
 
-_CERTAIN = 4.5  # a row's score that is enough by itself in a video, which has many rows of cells
-_LIKELY = 2.0  # enough on a single picture, or if another frame has a row at the same place
-_POSSIBLE = -1.0  # enough on a line with such a row
-_MARGIN = 0.4  # of a row's height: parts of letters below and above it
-_WORD_GAP = 2.4  # of a row's height, between words of one line
-_LIKE_HEIGHT = 1.8  # largest ratio of heights on one line, such as "no" and "Diagnosis"
-_MOVED = 0.5  # rows at the same place have a larger intersection over union
+_MARGIN = 0.25  # of a line's height: parts of letters below and above it
+_LEAST_MARGIN = 3  # pixels
 
 
-def find_writing(clip: Clip) -> BurnedIn:
-    """Search up to SEARCHED_FRAMES frames of a clip for writing.
+def find_writing(clip: Clip, rule: WritingRule = "keep") -> BurnedIn:
+    """Search all frames of a clip for writing; nothing is filled.
 
-    Writing on a plate or an even background is nearly always found. Directly on tissue, it is found in two of three
-    pictures if it has an outline, and in one of three if not. Letters below about 7 pixels, one or two single letters,
-    and handwriting are missed.
+    Args:
+        clip: The clip.
+        rule: Which writing counts as filled in the result, if the frames of the clip were filled.
+
+    Returns:
+        What was found, without its text.
     """
-    _, distinct = np.unique(clip.indices, return_index=True)
-    chosen = distinct[
-        np.unique(np.linspace(0, len(distinct) - 1, min(len(distinct), SEARCHED_FRAMES), dtype=int))
+    return burned_in(search_frames(clip.frames), clip.frames.shape, clip.seconds, rule, clip.kind == "image")
+
+
+def search_frames(frames: np.ndarray) -> list[Track]:
+    """Find the writing in frames, uint8 [T,H,W,3]; frame numbers of the tracks count from 0."""
+    lines: list[list[Line]] = []
+    for number, frame in enumerate(frames):
+        repeated = number > 0 and np.array_equal(frame, frames[number - 1])
+        lines.append(lines[-1] if repeated else read_lines(frame))
+    tracks = linked(lines)
+    judge(tracks)
+    size = frames.shape[2], frames.shape[1]
+    for track in tracks:
+        complete(track, frames)
+        track.boxes = {number: _with_margin(box, size) for number, box in sorted(track.boxes.items())}
+    return tracks
+
+
+def is_filled(kind: WritingKind, rule: WritingRule) -> bool:
+    """Return whether a rule fills writing of this kind."""
+    return rule == "mask-all" or (rule == "mask-personal" and kind != "label")
+
+
+def burned_in(
+    tracks: list[Track], shape: tuple[int, ...], seconds: np.ndarray, rule: WritingRule, still: bool
+) -> BurnedIn:
+    """Return the record of what was found, one Writing for each track, in the same order.
+
+    Args:
+        tracks: What was found.
+        shape: Shape of the frames, (T, H, W, 3).
+        seconds: Times of the frames, float64 [T].
+        rule: Which writing is filled.
+        still: Whether it is a picture, not a video.
+    """
+    height, width = shape[1:3]
+    writings = [
+        Writing(
+            box=(box := _shares(around(list(track.boxes.values())), width, height)),
+            seconds=sorted({float(seconds[number]) for number in track.boxes}),
+            share=(box[2] - box[0]) * (box[3] - box[1]),
+            kind=track.kind,
+            reason=track.reason,
+            filled=is_filled(track.kind, rule),
+        )
+        for track in tracks
     ]
-    rows = [find_rows(clip.frames[i]).above(_POSSIBLE) for i in chosen]
-    aspect = clip.frames.shape[2] / clip.frames.shape[1]
-    seen = [
-        (float(clip.seconds[i]), _lines(own.boxes, _certain(own, rows[:n] + rows[n + 1 :]), aspect))
-        for n, (i, own) in enumerate(zip(chosen, rows, strict=True))
-    ]
-    writings = _over_time(seen)
-    share = max(sum(_area(box) for box in boxes) for _, boxes in seen)
-    return BurnedIn(
-        writings=writings,
-        share=min(share, 1.0),
-        sentence=_sentence(writings, share, [seconds for seconds, _ in seen], clip.kind == "image"),
+    share = max((_covered(tracks, number, width, height) for number in range(shape[0])), default=0.0)
+    sentence = _sentence(writings, share, seconds.tolist(), still)
+    return BurnedIn(writings=writings, share=share, sentence=sentence, rule=rule)
+
+
+def _with_margin(box: PixelBox, size: tuple[int, int]) -> PixelBox:
+    left, top, right, bottom = box
+    margin = max(_LEAST_MARGIN, round(_MARGIN * (bottom - top)))
+    return (
+        max(left - margin, 0),
+        max(top - margin, 0),
+        min(right + margin, size[0]),
+        min(bottom + margin, size[1]),
     )
 
 
-def _certain(own: LetterRows, others: list[LetterRows]) -> np.ndarray:
-    """Return which rows of a frame are writing, bool [N]; a likely row needs one at the same place in another frame."""
-    likely = own.scores > _LIKELY
-    if not others:
-        return likely
-    elsewhere = np.concatenate([rows.above(_LIKELY).boxes for rows in others])
-    return (own.scores > _CERTAIN) | likely & (_overlaps(own.boxes, elsewhere) > _MOVED).any(1)
+def _shares(box: PixelBox, width: int, height: int) -> Crop:
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
-def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of boxes [N,4] and [M,4]: [N,M]."""
-    shared = np.prod(_shared_sides(a, b), axis=-1)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (a, b)]
-    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-12)
-
-
-def _shared_sides(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return width and height of the intersections, [N,M,2]; 0 without an intersection."""
-    first, last = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.maximum(last - first, 0)
-
-
-def _lines(rows: np.ndarray, certain: np.ndarray, aspect: float) -> list[Crop]:
-    """Return the lines of a frame that hold a certain row, with a margin; words of one line become one box."""
-    height = rows[:, 3] - rows[:, 1]
-    reach = np.stack([height * _WORD_GAP / 2 / aspect, np.zeros(len(rows))], 1)
-    margin = np.stack([height * _MARGIN / aspect, height * _MARGIN], 1)
-    wide = np.concatenate([rows[:, :2] - reach, rows[:, 2:] + reach], 1)
-    boxes = np.concatenate([rows[:, :2] - margin, rows[:, 2:] + margin], 1).clip(0, 1)
-    return [_around(boxes[group]) for group in _touching(wide) if certain[group].any()]
-
-
-def _touching(boxes: np.ndarray) -> list[np.ndarray]:
-    """Group the indices of boxes of similar height that overlap, directly or through others."""
-    height = boxes[:, 3] - boxes[:, 1]
-    near = (_shared_sides(boxes, boxes) > 0).all(-1)
-    near &= np.maximum.outer(height, height) < _LIKE_HEIGHT * np.minimum.outer(height, height)
-    count, group = connected_components(near, directed=False)
-    return [np.flatnonzero(group == number) for number in range(count)]
-
-
-def _over_time(seen: list[tuple[float, list[Crop]]]) -> list[Writing]:
-    """Join the boxes of all frames that have about the same place; in the order in which they appear."""
-    places: list[tuple[list[Crop], list[float]]] = []
-    for seconds, boxes in seen:
-        for box in boxes:
-            for known, times in places:
-                if _same_place(box, known[-1]):
-                    known.append(box)
-                    times.append(seconds)
-                    break
-            else:
-                places.append(([box], [seconds]))
-    return [
-        Writing(box=(around := _around(np.array(boxes))), seconds=sorted(set(times)), share=_area(around))
-        for boxes, times in places
-    ]
-
-
-def _same_place(a: Crop, b: Crop) -> bool:
-    """Return whether most of the smaller box lies in the other; a word may be missed in one of the frames."""
-    return float(np.prod(_shared_sides(np.array([a]), np.array([b])))) > 0.6 * min(_area(a), _area(b))
-
-
-def _around(boxes: np.ndarray) -> Crop:
-    left, top = boxes[:, :2].min(0).tolist()
-    right, bottom = boxes[:, 2:].max(0).tolist()
-    return left, top, right, bottom
-
-
-def _area(box: Crop) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _covered(tracks: list[Track], number: int, width: int, height: int) -> float:
+    """Return the share of a frame that boxes cover."""
+    boxes = [track.boxes[number] for track in tracks if number in track.boxes]
+    covered = np.zeros((height, width), bool)
+    for left, top, right, bottom in boxes:
+        covered[top:bottom, left:right] = True
+    return float(covered.mean()) if boxes else 0.0
 
 
 def _sentence(writings: list[Writing], share: float, looked_at: list[float], still: bool) -> str:
     if not writings:
-        where = "the picture" if still else f"the {len(looked_at)} frames looked at"
+        where = "the picture" if still else f"the {len(set(looked_at))} frames looked at"
         return f"No writing was found in {where}."
     count = "1 place" if len(writings) == 1 else f"{len(writings)} places"
     covered = f"{max(share, 0.001):.1%} of the frame"
-    risk = "it may name the patient or give the diagnosis away"
     if still:
-        return f"Writing is burned into the picture ({count}, {covered}): {risk}; crop it out."
-    when = _spans({seconds for writing in writings for seconds in writing.seconds}, looked_at)
-    return (
-        f"Writing is burned into the frames ({count}, up to {covered}, at {when} s): {risk}; "
-        "crop it out or choose another segment."
-    )
+        first = f"Writing is burned into the picture ({count}, {covered})"
+    else:
+        when = _spans({seconds for writing in writings for seconds in writing.seconds}, looked_at)
+        first = f"Writing is burned into the frames ({count}, up to {covered}, at {when} s)"
+    return f"{first}: {_outcome(writings, still)}"
+
+
+def _outcome(writings: list[Writing], still: bool) -> str:
+    """Say what was filled and what was left."""
+    filled = [writing for writing in writings if writing.filled]
+    left = len(writings) - len(filled)
+    advice = "crop it out." if still else "crop it out or choose another segment."
+    if not filled:
+        personal = sum(writing.kind != "label" for writing in writings)
+        if personal:
+            return f"{personal} of {len(writings)} may name the patient, and nothing was filled; {advice}"
+        return f"nothing was filled; it may name the patient or give the diagnosis away; {advice}"
+    reasons = ", ".join(sorted({writing.reason for writing in filled if writing.kind != "label"}))
+    because = f" ({reasons})" if reasons else ""
+    said = f"{len(filled)} of {len(writings)} were filled{because} before anything else saw them"
+    return f"{said}; the rest may give the diagnosis away; {advice}" if left else f"{said}."
 
 
 def _spans(seen: set[float], looked_at: list[float]) -> str:
@@ -151,5 +146,5 @@ def _spans(seen: set[float], looked_at: list[float]) -> str:
     for written, group in groupby(sorted(looked_at), seen.__contains__):
         if written:
             times = list(group)
-            spans.append(f"{times[0]:.1f}–{times[-1]:.1f}" if len(times) > 1 else f"{times[0]:.1f}")
+            spans.append(f"{times[0]:.1f}–{times[-1]:.1f}" if times[-1] > times[0] else f"{times[0]:.1f}")
     return ", ".join(spans)

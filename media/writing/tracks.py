@@ -1,0 +1,154 @@
+"""One piece of writing over time: where it lies in each frame, even in frames in which the reader missed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+import cv2
+import numpy as np
+
+from videopath.core.choices import WritingKind
+from videopath.media.writing.reader import Line, PixelBox
+
+_SAME_PLACE = 0.6  # of the smaller box lies in the other
+_SAME_WORDS = 0.7  # ratio of the letters that agree
+_LEAST_LETTERS = 4  # of words that are recognised at another place
+_LIKE_HEIGHT = 1.7  # largest ratio of the heights of one line in two frames
+_PRESENT = 0.35  # of the strength that the letters have where they were read
+_SHORT_GAP = 2  # frames between two that show it
+_DRIFT = 3  # pixels around a place in which missed letters are searched
+
+
+@dataclass
+class Track:
+    """Writing at one place, or one that moves."""
+
+    boxes: dict[int, PixelBox]
+    """Frame number → box; frames in which it was missed at first are added later."""
+    texts: set[str] = field(repr=False)
+    kind: WritingKind = "label"
+    reason: str = "writing"
+
+
+def linked(lines: Sequence[Sequence[Line]]) -> list[Track]:
+    """Join the lines of all frames that are the same writing: at the same place, or with the same words elsewhere."""
+    tracks: list[Track] = []
+    for number, frame_lines in enumerate(lines):
+        for line in frame_lines:
+            track = _track_of(line, number, tracks)
+            if track is None:
+                tracks.append(Track({number: line.box}, {line.text}))
+            else:
+                own = track.boxes.get(number)
+                track.boxes[number] = around([own, line.box]) if own else line.box
+                track.texts.add(line.text)
+    return tracks
+
+
+def _track_of(line: Line, number: int, tracks: list[Track]) -> Track | None:
+    """Return the track that a line continues; a place counts before words."""
+    for track in tracks:
+        last = max(track.boxes)
+        if same_place(line.box, track.boxes[last]) and (
+            number - last <= 1 or _alike(line, track, track.boxes[last])
+        ):
+            return track
+    if len(line.text) < _LEAST_LETTERS:
+        return None
+    for track in tracks:
+        last = max(track.boxes)
+        if last < number and _alike(line, track, track.boxes[last]):
+            return track
+    return None
+
+
+def _alike(line: Line, track: Track, box: PixelBox) -> bool:
+    tall, low = sorted((line.box[3] - line.box[1], box[3] - box[1]), reverse=True)
+    return tall <= _LIKE_HEIGHT * low and any(
+        SequenceMatcher(None, line.text, text).ratio() > _SAME_WORDS for text in track.texts
+    )
+
+
+def same_place(a: PixelBox, b: PixelBox) -> bool:
+    """Return whether most of the smaller box lies in the other; a word may be missed in one of the frames."""
+    shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    return shared > _SAME_PLACE * min(area(a), area(b))
+
+
+def area(box: PixelBox) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def around(boxes: Sequence[PixelBox]) -> PixelBox:
+    """Return the smallest box that holds all."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def complete(track: Track, frames: np.ndarray) -> None:
+    """Add the frames to a track in which the reader missed it.
+
+    One or two frames between others that show it always count: a number must not survive in one frame of eight. Longer
+    gaps, and the frames before and after, count as far as they hold the same strokes at the place.
+
+    Args:
+        track: It is changed.
+        frames: uint8 [T,H,W,3].
+    """
+    seen = sorted(track.boxes)
+    for before, after in zip(seen, seen[1:], strict=False):
+        if after - before - 1 <= _SHORT_GAP:
+            for number in range(before + 1, after):
+                share = (number - before) / (after - before)
+                track.boxes[number] = _between(track.boxes[before], track.boxes[after], share)
+        elif after - before > 1:
+            _extend(track, frames, seen, before, range(before + 1, after))
+            _extend(track, frames, seen, after, range(after - 1, before, -1))
+    _extend(track, frames, seen, seen[0], range(seen[0] - 1, -1, -1))
+    _extend(track, frames, seen, seen[-1], range(seen[-1] + 1, len(frames)))
+
+
+def _extend(track: Track, frames: np.ndarray, seen: list[int], nearest: int, others: range) -> None:
+    """Add frames, in this order, as long as they hold the same strokes as a frame that shows the writing."""
+    box, letters = track.boxes[nearest], None
+    for number in others:
+        letters = _letters(track, frames, nearest, seen) if letters is None else letters
+        if not _holds(frames[number], box, letters):
+            return
+        track.boxes[number] = around([box, track.boxes[number]]) if number in track.boxes else box
+
+
+def _between(a: PixelBox, b: PixelBox, share: float) -> PixelBox:
+    """Return the box on the way from one to the other; while nothing moves, the box around both."""
+    if same_place(a, b):
+        return around([a, b])
+    left, top, right, bottom = (round(x + share * (y - x)) for x, y in zip(a, b, strict=True))
+    return left, top, right, bottom
+
+
+def _letters(track: Track, frames: np.ndarray, nearest: int, seen: list[int]) -> np.ndarray:
+    """Return the strokes in a box, float32 [h,w]: the mean over frames in which it stood there."""
+    box = track.boxes[nearest]
+    still = [n for n in seen if same_place(track.boxes[n], box)]
+    return np.mean([_strokes(frames[n], box) for n in still], axis=0)
+
+
+def _strokes(frame: np.ndarray, box: PixelBox, margin: int = 0) -> np.ndarray:
+    """Return fine contrasts, float32 [h,w]; a margin outside of the picture repeats its border."""
+    left, top, right, bottom = box
+    height, width = frame.shape[:2]
+    rows = np.arange(top - margin, bottom + margin).clip(0, height - 1)
+    columns = np.arange(left - margin, right + margin).clip(0, width - 1)
+    grey = cv2.cvtColor(frame[rows[:, None], columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return grey - cv2.GaussianBlur(grey, (0, 0), max(2.0, (bottom - top) / 8))
+
+
+def _holds(frame: np.ndarray, box: PixelBox, letters: np.ndarray) -> bool:
+    """Return whether a frame has the same strokes in a box, shifted by _DRIFT pixels at most."""
+    strength = float((letters**2).sum())
+    if strength == 0:
+        return False
+    match = cv2.matchTemplate(_strokes(frame, box, _DRIFT), letters, cv2.TM_CCORR)
+    return float(match.max()) > _PRESENT * strength
