@@ -1,0 +1,651 @@
+"""A person's data in a text: record numbers, birth dates, names, accession numbers, telephone numbers and addresses.
+
+The text may come from a file's name, from container metadata, or from a reader of burned-in writing. Blanks may then be
+missing, an ``O`` may stand for ``0`` and an ``l`` for ``1``. The words beside which such data stands are in
+``personal.yaml``, in eleven languages. Ages, dates without such a word, stains, genes, stages, magnifications, scale bars
+and ids of public data sets are not a person's data. Rules cannot know every name: a name counts if a word, a title, a
+record number or a birth date announces it, or if it is written as in DICOM or as ``DOE, JOHN``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+from videopath.core.pathology.sites import SITES
+from videopath.core.pathology.terms import is_term
+
+RECORD, BIRTH, NAME = "a record number", "a birth date", "a name"
+ACCESSION, PHONE, EMAIL, ADDRESS = "an accession number", "a phone number", "an e-mail address", "an address"
+REASONS = (RECORD, BIRTH, NAME, ACCESSION, PHONE, EMAIL, ADDRESS)
+"""The reasons that are given, in this order."""
+
+_STRONG_DIGITS, _WEAK_DIGITS, _ACCESSION_DIGITS, _PHONE_DIGITS = 3, 5, 4, 6
+_FIRST_YEAR, _LAST_YEAR = 1850, 2099
+_MAX_NAME = 4  # words
+_DISTINCT = 8  # letters from which a label is found inside a longer word as well
+_ALWAYS_DISTINCT = {"mrn", "dob", "pesel", "tckn"}
+_LOOK_ALIKES = str.maketrans("OoQDlI|iZzSsBÖ", "00001111225580")
+_SINGLE = {"ı": "i", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "s", "đ": "d", "º": "o", "°": "o", "№": "n"}
+
+_GAP = r"[\s._\-/]{0,3}"  # between the words of a label
+_TO_VALUE = r"[\s:;#=._\-/|(\[,*'\"–—]{0,6}"  # between a label and what it announces
+_NUMBER_WORD = r"(?:(?:n[o0]|nr|num(?:mer|ero|ber)?|id|is)(?![a-z]))?"
+_DIGIT = r"[0-9OoQlI|]"
+_ANY_SEP = r"\s?[./\-,_ ]\s?"
+_NAME_WORD = r"(?:[A-Z][A-Za-z'’]*[A-Za-z]|[A-Z](?=[.\s,_]))"
+_CJK = r"[\u3040-\u30ff\u3400-\u9fff]"
+
+
+class ScreenedText(NamedTuple):
+    """A text without a person's data."""
+
+    text: str
+    """Each piece is replaced by what it was, as ``[record number]``."""
+    masked: int
+    """Number of replaced pieces."""
+    reasons: list[str]
+    """What they were, each once."""
+
+
+class Piece(NamedTuple):
+    """One piece of a person's data within a text."""
+
+    start: int
+    end: int
+    reason: str
+
+
+def personal_reasons(text: str) -> list[str]:
+    """Return what a text says of a person, as "a record number" or "a name", each once; empty if nothing."""
+    return _reasons(_pieces(_plain(text)))
+
+
+def screened_text(text: str) -> ScreenedText:
+    """Return a text with each piece of a person's data replaced by what it was, as ``[record number]``.
+
+    A text without such data is returned unchanged; otherwise its characters are composed (NFC), and invisible ones
+    are removed.
+    """
+    composed = _composed(text)
+    pieces = _merged(_pieces(_folded(composed)))
+    if not pieces:
+        return ScreenedText(text, 0, [])
+    parts, end = [], 0
+    for piece in pieces:
+        parts += [composed[end : piece.start], f"[{piece.reason.split(' ', 1)[1]}]"]
+        end = piece.end
+    return ScreenedText("".join([*parts, composed[end:]]), len(pieces), _reasons(pieces))
+
+
+def reasons_in_name(name: str) -> list[str]:
+    """Return what the name of a file or folder says of a person.
+
+    Other than in a text, a given name beside another word that is no usual one is enough: ``DOE_JOHN_liver.mp4``.
+    """
+    plain = _plain(name)
+    return _reasons([*_pieces(plain), *_given_pairs(plain, in_file=True)])
+
+
+def _reasons(pieces: Iterable[Piece]) -> list[str]:
+    given = {piece.reason for piece in pieces}
+    return [reason for reason in REASONS if reason in given]
+
+
+def _merged(pieces: Iterable[Piece]) -> list[Piece]:
+    """Return the pieces in order; overlapping ones become one."""
+    merged: list[Piece] = []
+    for piece in sorted(pieces):
+        if merged and piece.start < merged[-1].end:
+            last = merged[-1]
+            merged[-1] = Piece(last.start, max(last.end, piece.end), last.reason)
+        else:
+            merged.append(piece)
+    return merged
+
+
+# The text as it is searched
+
+
+def _plain(text: str) -> str:
+    return _folded(_composed(text))
+
+
+def _composed(text: str) -> str:
+    """Return the text with composed characters, without invisible ones such as soft hyphens."""
+    return "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf")
+
+
+def _folded(text: str) -> str:
+    """Return a text of the same length with Latin letters, digits and signs in their simplest form."""
+    return text if text.isascii() else "".join(map(_folded_character, text))
+
+
+@cache
+def _folded_character(character: str) -> str:
+    if character in _SINGLE:
+        return _SINGLE[character]
+    simple = unicodedata.normalize("NFKC", character)
+    if len(simple) != 1:
+        return " " if simple.startswith(" ") else character
+    base = unicodedata.normalize("NFD", simple)[0]
+    return base if base.isascii() else _SINGLE.get(simple, simple)
+
+
+# The table
+
+
+@cache
+def _table() -> dict[str, Any]:
+    text = files("videopath.core.privacy").joinpath("personal.yaml").read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=yaml.BaseLoader))  # "no" and "on" are words, not truth values
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_folded(word).casefold() for word in _table()[name])
+
+
+def _labels(labels: Collection[str], after: str = "") -> re.Pattern[str]:
+    """Return a pattern that matches any of the labels, longest first, where a word begins."""
+    folded = sorted({_folded(label) for label in labels}, key=lambda label: -len(label))
+    inside = [label for label in folded if _is_distinct(label)]
+    first = r"(?:(?<![^\W\d_])|(?-i:(?<=[a-z])(?=[A-Z])))"
+    own = "|".join(map(_label_pattern, folded))
+    anywhere = "|".join(map(_label_pattern, inside))
+    either = f"(?:{first}(?:{own})" + (f"|(?:{anywhere}))" if anywhere else ")")
+    return re.compile(either + after, re.IGNORECASE)
+
+
+def _is_distinct(label: str) -> bool:
+    """Return whether no usual word contains the label, so that it is found where blanks are missing."""
+    return label in _ALWAYS_DISTINCT or len(label.replace(" ", "")) >= _DISTINCT or not label.isascii()
+
+
+def _label_pattern(label: str) -> str:
+    words = label.split()
+    if len(words) == 1 and len(label) <= 4 and label.isascii():  # an abbreviation: M.R.N.
+        return r"\.?".join(_letter(c) for c in label)
+    return _GAP.join("".join(_letter(c) for c in word) for word in words)
+
+
+def _letter(character: str) -> str:
+    alike = {"o": "[o0]", "i": "[il1|]", "l": "[li1|]"}
+    return alike.get(character, re.escape(character))
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    table = _table()
+    record = _TO_VALUE + _NUMBER_WORD + _TO_VALUE
+    value = (
+        r"(?P<value>(?:[A-Z]{1,4}[\s\-/.]?)?[0-9OoQlI|][A-Z0-9|]*(?:[\-/.][A-Z0-9|]+|[ _][0-9][A-Z0-9|]*)*)"
+    )
+    no_word = r"(?-i:(?![a-z]))"
+    return {
+        "strong": _labels(table["record"]["strong"], no_word + record + value),
+        "weak": _labels(table["record"]["weak"], no_word + record + value),
+        "accession": _labels(table["accession"], no_word + record + value),
+        "birth year": _labels(
+            table["birth"]["year"], rf"{no_word}{_TO_VALUE}(?P<value>{_dates()}|(?:19|20)\d\d(?!\d))"
+        ),
+        "birth": _labels(
+            [*table["birth"]["date"], *table["birth"]["year"]],
+            rf"{no_word}{_TO_VALUE}(?:in|on|the|am|il|le|el|em|op)?{_TO_VALUE}(?P<value>{_dates()})",
+        ),
+        "name strong": _labels(table["name"]["strong"], r"(?-i:(?![a-z]))"),
+        "name weak": _labels(table["name"]["weak"], r"(?-i:(?![a-z]))"),
+        "phone": _labels(
+            table["phone"],
+            no_word + _TO_VALUE + r"(?P<value>\+?[0-9OolI|(][0-9OolI|()\s./\-]{5,18}[0-9OolI|])",
+        ),
+        "address": _labels(table["address"], no_word + r"\s*[:=]\s*(?P<value>[^\n;]{4,80})"),
+    }
+
+
+@cache
+def _dates() -> str:
+    """A day in any usual form: 11.04.1962, 1962-04-11, 11 Apr 62, April 11, 1962, 11APR1962, 19620411, 1962年4月11日."""
+    months = "|".join(
+        sorted((name for names in _table()["months"].values() for name in names), key=len, reverse=True)
+    )
+    d, year = _DIGIT, rf"(?:{_DIGIT}{{4}}|{_DIGIT}{{2}})(?![0-9])"
+    of = r"[\s.\-,/_]{0,3}(?:of|de|del|di)?[\s.\-,/_]{0,3}"
+    return (
+        rf"(?:{d}{{4}}{_ANY_SEP}{d}{{1,2}}{_ANY_SEP}{d}{{1,2}}(?![0-9])"
+        rf"|{d}{{1,2}}{_ANY_SEP}{d}{{1,2}}{_ANY_SEP}{year}"
+        rf"|{d}{{1,2}}(?:st|nd|rd|th|er|o|a)?{of}(?:{months})\.?{of}{year}"
+        rf"|(?:{months})\.?\s?{d}{{1,2}}(?:st|nd|rd|th)?[\s.,\-_]{{1,3}}{year}"
+        rf"|{d}{{4}}[\s\-_]?(?:{months})[\s\-_]?{d}{{1,2}}(?![0-9])"
+        rf"|(?:明治|大正|昭和|平成|令和)?\s?\d{{1,4}}\s?年\s?\d{{1,2}}\s?月\s?\d{{1,2}}\s?日?"
+        rf"|{d}{{8}}(?![0-9])|{d}{{6}}(?![0-9]))"
+    )
+
+
+@cache
+def _full_date() -> re.Pattern[str]:
+    return re.compile(rf"(?<![0-9]){_dates()}", re.IGNORECASE)
+
+
+# What is found
+
+
+def _pieces(text: str) -> list[Piece]:
+    """Return the pieces of a folded text, in no order; they may overlap."""
+    found = [
+        *_labelled_numbers(text),
+        *_births(text),
+        *_shaped_numbers(text),
+        *_accessions(text),
+        *_long_numbers(text),
+        *_contacts(text),
+        *_named(text),
+        *_titled(text),
+        *_written_as_names(text),
+    ]
+    return [*found, *_beside(text, found), *_dated_names(text)]
+
+
+def _digits(value: str) -> int:
+    return sum(c.isdigit() for c in value)
+
+
+def _labelled_numbers(text: str) -> Iterator[Piece]:
+    patterns = _patterns()
+    for kind, least, reason in (
+        ("strong", _STRONG_DIGITS, RECORD),
+        ("weak", _WEAK_DIGITS, RECORD),
+        ("accession", _ACCESSION_DIGITS, ACCESSION),
+    ):
+        for match in patterns[kind].finditer(text):
+            value = _own_value(match["value"])
+            if _digits(value) >= least and not (kind != "strong" and _is_date(value)):
+                start = match.start("value")
+                yield Piece(start, start + len(value), reason)
+
+
+def _own_value(value: str) -> str:
+    """Return a value without parts after a blank that are another number's: "12345 11.04.1962"."""
+    head, *others = re.split(r"([ _])", value)
+    for separator, part in zip(others[::2], others[1::2], strict=True):
+        if _digits(head) >= _WEAK_DIGITS and (_full_date().match(part) or not part.isdigit()):
+            break
+        head += separator + part
+    return head
+
+
+def _births(text: str) -> Iterator[Piece]:
+    for kind in ("birth year", "birth"):
+        for match in _patterns()[kind].finditer(text):
+            if _digits(match["value"]) >= 2:
+                yield Piece(*match.span("value"), BIRTH)
+    for match in re.finditer(rf"(?<!\w)\*\s?(?P<value>{_dates()})", text, re.IGNORECASE):  # * 11.04.1962
+        if _digits(match["value"]) >= 4:
+            yield Piece(*match.span("value"), BIRTH)
+
+
+_SHAPES: tuple[tuple[str, str], ...] = (
+    (r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", RECORD),  # social security number
+    (r"(?<![\w])[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z](?!\w)", RECORD),  # codice fiscale
+    (r"(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?![\w-])", RECORD),  # CPF
+    (r"(?<![\w.])756\.\d{4}\.\d{4}\.\d{2}(?!\w)", RECORD),  # AHV
+    (r"(?<![\w.])[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?\d[\dAB] ?\d{3} ?\d{3} ?\d{2}(?!\w)", RECORD),  # numéro de sécurité sociale
+    (r"(?<![\w-])(?:\d{8}|[XYZ]\d{7})-?[TRWAGMYFPDXBNJZSQVHLCKE](?![\w-])", RECORD),  # DNI, NIE
+    (r"(?<![\w])\d{2}[ ]?\d{6}[ ]?[A-Z][ ]?\d{3}(?!\w)", RECORD),  # Rentenversicherungsnummer
+    (r"(?<![\w.+-])\d{3} \d{3} \d{4}(?![\w.])", RECORD),  # NHS number
+    (r"(?<!\w)\d{17}[\dX](?!\w)", RECORD),  # 身份证
+    (r"(?<![\w.])\+\d{1,3}[\s./-]?(?:\(0?\d{0,4}\)[\s./-]?)?(?:\d[\s./-]?){6,11}\d(?!\w)", PHONE),
+    (r"(?<![\w.-])(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}(?![\w-])", PHONE),
+    (r"(?<![\w.+-])[A-Za-z0-9][\w.+-]*\s?@\s?[A-Za-z0-9][\w-]*(?:\s?\.\s?[A-Za-z]{2,}[\w-]*)+", EMAIL),
+    (r"(?<!\w)\d{1,5}[a-z]?,? (?:[A-Z][a-z]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard|Terrace|Crescent)(?!\w)", ADDRESS),
+    (r"(?<!\w)[A-Z][a-z]+(?:strase|strasse|str\.|gasse|allee)\s?\d{1,4}[a-z]?(?!\w)", ADDRESS),
+    (r"(?<!\w)\d{1,4},? (?:bis |ter )?(?:rue|avenue|boulevard|chemin) (?:de |du |des |de la |d')?[A-Z][a-z]+", ADDRESS),
+    (r"(?<!\w)(?:Calle|Via|Viale|Corso|Rua|Avenida|ul\.|Ul\.) (?:[A-Z][a-z]+ ?){1,3},? (?:n\. ?)?\d{1,4}(?!\w)", ADDRESS),
+    (r"(?<!\w)[A-Z][a-z]+(?:straat|laan|gracht)\s\d{1,4}(?!\w)", ADDRESS),
+    (r"(?<!\w)[A-Z][a-z]+ (?:Sokak|Sok\.|Caddesi|Cad\.|Mahallesi|Mah\.)(?!\w)", ADDRESS),
+)  # fmt: skip
+
+
+@cache
+def _shapes() -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(pattern), reason) for pattern, reason in _SHAPES]
+
+
+def _shaped_numbers(text: str) -> Iterator[Piece]:
+    for pattern, reason in _shapes():
+        for match in pattern.finditer(text):
+            yield Piece(*match.span(), reason)
+
+
+_ACCESSION = re.compile(
+    r"(?<![A-Za-z0-9.])(?:"
+    r"(?P<letters>[A-Za-z]{1,3})(?P<gap>[-_ /]?)(?P<year>(?:19|20)\d{2}|\d{2})(?P<sep>[-_/ ])(?P<number>[0-9OoIl]{3,7})"
+    r"|(?:19|20)?\d{2}[-_/ ]?(?P<middle>[A-Z]{1,3})[-_/ ]?(?P<after>[0-9OoIl]{4,7})"
+    r")(?![A-Za-z0-9]|[-_]\d{2}\b)"
+)
+_MIDDLES = re.compile(r"(?:S|SP|H|HP|B|C|N|P|PS|SU|SS|CY|A|E|F|G|K|L|M|R|U|X|HI|PA)")
+
+
+def _accessions(text: str) -> Iterator[Piece]:
+    for match in _ACCESSION.finditer(text):
+        letters, middle = match["letters"], match["middle"]
+        number = match["number"] or match["after"]
+        if _digits(number) * 2 < len(number) or _digits(number) < 2:
+            continue
+        if middle is not None:
+            if _MIDDLES.fullmatch(middle) and _is_joined(match[0]):
+                yield Piece(*match.span(), ACCESSION)
+            continue
+        if letters.casefold() in _words("not_accessions"):
+            continue
+        blanks = match["gap"] in (" ", "") and match["sep"] == " "
+        lower = not letters.isupper()
+        years = len(match["year"]) == 4 and re.fullmatch(r"(?:19|20)\d\d", number)
+        if years or match["gap"] == " " or (blanks or lower) and len(number) < 4:
+            continue
+        if lower and match["gap"] not in ("", "-", "_"):
+            continue
+        yield Piece(*match.span(), ACCESSION)
+
+
+def _is_joined(text: str) -> bool:
+    """Return whether the parts of an accession number are joined by dashes or slashes."""
+    return any(c in "-_/" for c in text)
+
+
+_LONG = re.compile(r"(?<![\w.,/\-+])(?P<value>\d[0-9OoIl|]{6,9})(?![\w|]|[.,/\-]\d)")
+_BEFORE = re.compile(r"([A-Za-z]+)[\s:#=_.]{0,3}$")
+_AFTER = re.compile(r"\s?([A-Za-z]+)")
+
+
+def _long_numbers(text: str) -> Iterator[Piece]:
+    """Find numbers of 7 to 10 digits that stand alone and are neither a date nor a count of something."""
+    for match in _LONG.finditer(text.replace("_", " ")):
+        value = match["value"].translate(_LOOK_ALIKES)
+        before, after = _BEFORE.search(text, 0, match.start()), _AFTER.match(text, match.end())
+        counted = before is not None and before[1].casefold() in _words("numbers_of")
+        measured = after is not None and after[1].casefold() in _words("units")
+        if not (counted or measured or _is_date(value) or value.startswith("000") or _digits(match[0]) < 6):
+            yield Piece(*match.span("value"), RECORD)
+
+
+def _is_date(value: str) -> bool:
+    """Return whether digits may be a date: 20240501, 01052024, 2024-05-01, or a year and month."""
+    digits = "".join(c for c in value.translate(_LOOK_ALIKES) if c.isdigit())
+    if len(digits) == 6:
+        return _is_day(f"20{digits}") or _is_day(f"{digits}01")
+    if len(digits) in (12, 14):  # with a time
+        digits = digits[:8]
+    return len(digits) == 8 and (
+        _is_day(digits) or _is_day(digits[4:] + digits[2:4] + digits[:2]) or _is_day(digits[4:] + digits[:4])
+    )
+
+
+def _is_day(digits: str) -> bool:
+    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+    return _FIRST_YEAR <= year <= _LAST_YEAR and 1 <= month <= 12 and 1 <= day <= 31
+
+
+def _contacts(text: str) -> Iterator[Piece]:
+    for match in _patterns()["phone"].finditer(text):
+        if _digits(match["value"]) >= _PHONE_DIGITS and not _is_date(match["value"]):
+            yield Piece(*match.span("value"), PHONE)
+    for match in _patterns()["address"].finditer(text):
+        if any(c.isdigit() for c in match["value"]) and "@" not in match["value"]:
+            yield Piece(*match.span("value"), ADDRESS)
+
+
+# Names
+
+_NAMES = re.compile(rf"{_NAME_WORD}(?:[\s,._^\-]{{0,2}}{_NAME_WORD}){{0,{_MAX_NAME - 1}}}")
+_WORD = re.compile(_NAME_WORD)
+_LOWER_NAMES = re.compile(rf"[a-z][a-z'’]+(?:[\s,._^\-]{{1,2}}[a-z][a-z'’]+){{0,2}}")
+_CJK_NAME = re.compile(
+    rf"[\s:=]*(?P<value>{_CJK}{{2,4}}(?:\s(?!出生|生年|性|年|病|患|住|登|身){_CJK}{{1,4}})?)"
+)
+
+
+def _named(text: str) -> Iterator[Piece]:
+    """Find names behind words such as "patient name" and "Name:"."""
+    for kind in ("name strong", "name weak"):
+        for match in _patterns()[kind].finditer(text):
+            if not match[0].isascii():
+                name = _CJK_NAME.match(text, match.end())
+                if name is not None and (kind == "name strong" or name[0][:1] in ":= "):
+                    yield Piece(*name.span("value"), NAME)
+            announced = re.compile(r"[\s:;=#._\-|/(\[]{0,6}").match(text, match.end())
+            between = announced[0] if announced else ""
+            piece = _name_at(text, match.end() + len(between), kind == "name strong", _announces(between))
+            if piece is not None:
+                yield piece
+
+
+def _announces(between: str) -> bool:
+    return any(c in between for c in ":=")
+
+
+def _name_at(text: str, start: int, strong: bool, announced: bool) -> Piece | None:
+    """Return the name that begins at ``start``, if it is one."""
+    match = _NAMES.match(text, start)
+    if match is None:
+        lower = _LOWER_NAMES.match(text, start)
+        if lower is None or not announced:
+            return None
+        words = re.findall(r"[a-z'’]+", lower[0])
+        known = [_is_usual(word) for word in words]
+        if any(known) or not (strong or any(word in _words("given") for word in words)):
+            return None
+        return Piece(*lower.span(), NAME)
+    words, end = _name_words(text, match)
+    if not words:
+        return None
+    given = any(_is_given(word) for word in words)
+    if strong and (announced or len(words) > 1 or given or words[0].isupper()):
+        return Piece(start, end, NAME)
+    if announced and (len(words) > 1 or len(words[0]) > 2):
+        return Piece(start, end, NAME)
+    paired = len(words) > 1 and (
+        given or any(c in text[start:end] for c in ",^") or all(word.isupper() for word in words)
+    )
+    return Piece(start, end, NAME) if paired else None
+
+
+def _name_words(text: str, match: re.Match[str]) -> tuple[list[str], int]:
+    """Return the first words of a match that may be a name's, and where they end."""
+    words, end = [], match.start()
+    for word in _WORD.finditer(text, match.start(), match.end()):
+        if _is_usual(word[0]) or len(word[0]) > 20:
+            break
+        words.append(word[0])
+        end = word.end()
+    if words and all(len(word) == 1 for word in words):
+        return [], match.start()
+    return words, end
+
+
+def _titled(text: str) -> Iterator[Piece]:
+    """Find names behind a title: Dr. Smith, Frau Weber, MR. DOE; and before one: Ayşe Hanım."""
+    for match in _titles().finditer(text):
+        names = _NAMES.match(text, match.end())
+        if names is not None:
+            words, end = _name_words(text, names)
+        else:
+            lower = re.compile(r"[a-z'’]{3,}(?:[ _][a-z'’]{3,})?").match(text, match.end())
+            words = re.findall(r"[a-z'’]+", lower[0]) if lower is not None and match[0][0].islower() else []
+            words, end = ([], 0) if any(map(_is_usual, words)) or lower is None else (words, lower.end())
+        if words and (len(words[0]) > 2 or len(words) > 1):
+            yield Piece(match.end(), end, NAME)
+    for match in re.finditer(
+        rf"({_NAME_WORD})[ _](?:Hanim|Bey)(?![a-z])|({_CJK}{{2,4}})(?:先生|女士|様)", text
+    ):
+        group = 1 if match[1] else 2
+        if not _is_usual(match[group]):
+            yield Piece(*match.span(group), NAME)
+
+
+@cache
+def _titles() -> re.Pattern[str]:
+    titles = _table()["titles"]
+    plain = "|".join(sorted(map(_folded, titles["plain"]), key=len, reverse=True))
+    dotted = "|".join(sorted(titles["dotted"], key=len, reverse=True))
+    start = r"(?:(?<![A-Za-z0-9-])|(?<=[a-z])(?=[A-Z]))"
+    return re.compile(
+        rf"{start}(?:(?i:{dotted})\.[ _]?|(?:{plain})(?:[ _]|[ _.\-]{{0,2}}(?=[A-Z][a-z]))|(?:dr|prof|mrs)[ _])"
+    )
+
+
+_DICOM_NAME = re.compile(r"(?<![A-Za-z0-9^])[A-Za-z][A-Za-z'’\- ]+\^[A-Za-z][A-Za-z'’^ .\-]*")
+_COMMA_NAME = re.compile(r"(?<![\w,])(?<!, )([A-Z][A-Z'’\-]+), ?([A-Z][A-Z'’\-]+)(?: [A-Z]\.?)?(?![\w])(?!,)")
+_COMMA_MIXED = re.compile(r"(?<![\w])([A-Z][a-z'’\-]+), ([A-Z][a-z]+)(?![\w])")
+
+
+def _written_as_names(text: str) -> Iterator[Piece]:
+    """Find DOE^JOHN and DOE, JOHN."""
+    for match in _DICOM_NAME.finditer(text):
+        yield Piece(*match.span(), NAME)
+    for match in _COMMA_NAME.finditer(text):
+        own = match[0] == text.strip()
+        either = _is_given(match[1]) or _is_given(match[2])
+        if not (_is_usual(match[1]) or _is_usual(match[2])) and (either or own):
+            yield Piece(*match.span(), NAME)
+    for match in _COMMA_MIXED.finditer(text):
+        if match[0] == text.strip() and _is_given(match[2]) and not _is_usual(match[1]):
+            yield Piece(*match.span(), NAME)
+
+
+_BESIDE_AFTER = re.compile(rf"[\s,;:|_.\-/()\]]{{0,4}}(?P<names>{_NAMES.pattern})")
+_BESIDE_BEFORE = re.compile(rf"(?P<names>{_NAMES.pattern})[\s,;:|_.\-/()\[]{{0,4}}$")
+_LABEL_BEFORE = 40  # characters before a number in which its label begins
+
+
+def _beside(text: str, found: list[Piece]) -> Iterator[Piece]:
+    """Find names of two words right beside a record number or a birth date: MRN 4839201 DOE JOHN."""
+    for piece in found:
+        if piece.reason not in (RECORD, BIRTH):
+            continue
+        after = _BESIDE_AFTER.match(text, piece.end)
+        if after is not None:
+            words, end = _name_words(
+                text, re.compile(_NAMES.pattern).match(text, after.start("names")) or after
+            )
+            if _is_pair(words):
+                yield Piece(after.start("names"), end, NAME)
+        label = max(
+            (
+                m.start()
+                for m in _any_label().finditer(text, max(0, piece.start - _LABEL_BEFORE), piece.start)
+            ),
+            default=None,
+        )
+        for end in {piece.start, piece.start if label is None else label}:
+            before = re.compile(rf"[A-Za-z'’][A-Za-z'’,^\s._\-]*$").search(text, max(0, end - 60), end)
+            if before is None:
+                continue
+            names = [w for w in _WORD.finditer(before[0] + " ")]
+            kept: list[re.Match[str]] = []
+            for word in reversed(names):
+                if _is_usual(word[0]) or len(kept) == _MAX_NAME:
+                    break
+                kept.insert(0, word)
+            if _is_pair([word[0] for word in kept]):
+                yield Piece(before.start() + kept[0].start(), before.start() + kept[-1].end(), NAME)
+
+
+@cache
+def _any_label() -> re.Pattern[str]:
+    table = _table()
+    return _labels(
+        [
+            *table["record"]["strong"],
+            *table["record"]["weak"],
+            *table["birth"]["year"],
+            *table["birth"]["date"],
+        ],
+        r"(?-i:(?![a-z]))",
+    )
+
+
+def _is_pair(words: list[str]) -> bool:
+    """Return whether words beside a number are a person's name: two or more, in capitals or with a given name."""
+    long = [word for word in words if len(word) > 1]
+    return (
+        len(words) > 1
+        and bool(long)
+        and (all(word.isupper() for word in words) or any(map(_is_given, words)))
+    )
+
+
+_PAIR = re.compile(r"(?<![A-Za-z])([A-Za-z][A-Za-z'’]+)([\s,_.\-^]{0,2})([A-Za-z][A-Za-z'’]+)(?![A-Za-z])")
+_CAMEL = re.compile(r"[A-Z]?[a-z'’]+|[A-Z]+(?![a-z])")
+
+
+def _dated_names(text: str) -> Iterator[Piece]:
+    """Find a given name with a surname right before a date, an age or a sex: DOE JOHN 11.04.1962, Doe John 57Y M."""
+    for pair in _given_pairs(text, in_file=False):
+        rest = re.compile(
+            rf"[\s,;|_.\-]{{0,3}}(?:(?P<date>{_dates()})|\d{{1,3}}\s?[yY]?\s?/?\s?[MFmf]\b|[MF]\s?/?\s?\d{{1,3}}\b)"
+        ).match(text, pair.end)
+        if rest is not None:
+            yield pair
+            if rest["date"] is not None:
+                yield Piece(*rest.span("date"), BIRTH)
+
+
+def _given_pairs(text: str, in_file: bool) -> Iterator[Piece]:
+    """Find a given name beside another capitalised word that is no usual one; in names of files also in lower case."""
+    words = [(m[0], m.start(), m.end()) for m in _CAMEL.finditer(text)]
+    for (first, start, middle), (second, follow, end) in zip(words, words[1:], strict=False):
+        between = text[middle:follow]
+        if len(between) > 2 or between.strip(" ,_.-^") or (not between and not in_file):
+            continue
+        if not in_file and not (first[0].isupper() and second[0].isupper()):
+            continue
+        one, other = (first, second) if _is_given(first) else (second, first)
+        excluded = in_file and one.casefold() in _words("not_given_in_files")
+        if (
+            _is_given(one)
+            and not excluded
+            and len(other) > 2
+            and not _is_usual(other)
+            and first[0].isupper() == second[0].isupper()
+        ):
+            yield Piece(start, end, NAME)
+
+
+def _is_given(word: str) -> bool:
+    return word.casefold() in _words("given")
+
+
+@cache
+def _is_usual(word: str) -> bool:
+    """Return whether a word names no one: a usual word, a term of pathology, a site, or a label."""
+    lower = word.casefold()
+    if lower in _words("no_names") or lower in _label_words():
+        return True
+    if lower in _words("given"):
+        return False
+    return lower in _site_words() or is_term(lower)
+
+
+@cache
+def _label_words() -> frozenset[str]:
+    table = _table()
+    labels = [
+        *table["record"]["strong"], *table["accession"], *table["birth"]["year"], *table["birth"]["date"],
+        *table["name"]["strong"], *table["name"]["weak"], *table["phone"], *table["address"],
+    ]  # fmt: skip
+    words = {word for label in labels for word in _folded(label).casefold().split()}
+    return frozenset({*words, *(_folded(label).casefold().replace(" ", "") for label in labels)})
+
+
+@cache
+def _site_words() -> frozenset[str]:
+    return frozenset(
+        word for site, others in SITES.items() for name in (site, *others) for word in name.casefold().split()
+    )
