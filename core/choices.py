@@ -46,6 +46,26 @@ CURSOR_RULES: tuple[CursorRule, ...] = get_args(CursorRule)
 ClipProduct = Literal["keyframe clip", "case video"]
 """What a recording is cut into: short clips around one view, with weak labels, and one video per case."""
 
+SplitSide = Literal["train", "validation", "test"]
+"""The sides of a finished set; a recording is on one of them as a whole."""
+SPLIT_SIDES: tuple[SplitSide, ...] = get_args(SplitSide)
+
+FindingKind = Literal[
+    "personal data",
+    "leakage",
+    "special token",
+    "missing clip",
+    "changed clip",
+    "length",
+    "text",
+    "repeated",
+    "near-duplicate",
+    "language",
+    "words",
+]
+"""What the check of a finished set finds. "words": an answer that is called blind and speaks of the narrator."""
+FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+
 # Model
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
