@@ -17,7 +17,7 @@ from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
-from videopath.agent.cases.records import CaseReport, Decision, FollowUp, Step
+from videopath.agent.cases.records import CaseReport, Decision, FollowUp, RunSettings, Step
 from videopath.agent.cases.request import CaseRequest, checked_question
 from videopath.agent.cases.signing import decision_not_kept
 from videopath.agent.cases.unfinished import UNFINISHED
@@ -39,7 +39,7 @@ from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
 from videopath.model.inference.spec import NANO, EngineSpec, ModelSource
 from videopath.tools.journal import JOURNAL_NAME
-from videopath.tools.session_pool import Recording
+from videopath.tools.session_pool import Recording, SessionPool
 
 if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
@@ -146,6 +146,29 @@ class DiagnosticAgent:
     def info(self) -> EngineInfo:
         """What the agent's model is. The model is loaded if it was not loaded yet."""
         return self._nodes.sessions.info
+
+    @property
+    def settings(self) -> RunSettings:
+        """The settings of new cases. A case adds its segment, its sampling and its exclusions."""
+        return self._nodes.settings
+
+    @property
+    def sessions(self) -> SessionPool:
+        """The open sessions of the agent's model: tools that share them load no second model."""
+        return self._nodes.sessions
+
+    @property
+    def knowledge(self) -> KnowledgeBase:
+        """The agent's knowledge base. It is opened if it was not opened yet."""
+        return self._nodes.retriever.open()
+
+    def confine(self, refuse: Callable[[str], object]) -> None:
+        """Have ``refuse`` called with the path of each video before it is opened; it raises if the path is not allowed.
+
+        Servers use it for paths that others name.
+        """
+        for pool in self._nodes.pools:
+            pool.refuse = refuse
 
     def diagnose(
         self,
