@@ -16,6 +16,8 @@ _RADIUS = 4  # pixels around a point from which it is filled
 _RING = 8  # pixels around a box that are looked at
 _TALL = 40  # pixels; taller boxes are filled at a smaller scale, which is faster and smoother
 
+_SAME = 6  # grey levels of noise between two frames
+
 
 def mask_frames(
     frames: np.ndarray, seconds: np.ndarray, rule: WritingRule, still: bool
@@ -37,25 +39,46 @@ def mask_frames(
     filled = [track for track, writing in zip(tracks, result.writings, strict=True) if writing.filled]
     if not filled:
         return frames, result
-    masked = frames.copy()
+    masked, filler = frames.copy(), Filler()
     for number in range(len(masked)):
         boxes = [track.boxes[number] for track in filled if number in track.boxes]
         if boxes:
-            masked[number] = fill(masked[number], boxes)
+            masked[number] = filler.fill(frames[number], boxes)
     return masked, result
 
 
 def fill(frame: np.ndarray, boxes: Iterable[PixelBox]) -> np.ndarray:
     """Return a copy of a frame, uint8 [H,W,3], in which boxes are filled with what lies around them."""
-    result = frame.copy()
-    height, width = frame.shape[:2]
-    for left, top, right, bottom in boxes:
-        outer = np.s_[max(top - _RING, 0) : bottom + _RING, max(left - _RING, 0) : right + _RING]
-        mask = np.zeros((height, width), np.uint8)[outer]
-        first, start = top - max(top - _RING, 0), left - max(left - _RING, 0)
-        mask[first : first + bottom - top, start : start + right - left] = 1
-        result[outer] = _inpainted(result[outer], mask)
-    return result
+    return Filler().fill(frame, boxes)
+
+
+class Filler:
+    """Fills one frame after the other; what was filled is used again as long as its surroundings stay the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[PixelBox, tuple[np.ndarray, np.ndarray]] = {}
+
+    def fill(self, frame: np.ndarray, boxes: Iterable[PixelBox]) -> np.ndarray:
+        """Return a copy of a frame, uint8 [H,W,3], in which boxes are filled with what lies around them."""
+        result = frame.copy()
+        known = {}
+        for box in boxes:
+            left, top, right, bottom = box
+            outer = np.s_[max(top - _RING, 0) : bottom + _RING, max(left - _RING, 0) : right + _RING]
+            surroundings = result[outer].copy()
+            first, start = top - max(top - _RING, 0), left - max(left - _RING, 0)
+            inner = np.s_[first : first + bottom - top, start : start + right - left]
+            surroundings[inner] = 0
+            last = self._known.get(box)
+            if last is not None and cv2.absdiff(surroundings, last[0]).max() <= _SAME:
+                known[box] = last
+            else:
+                mask = np.zeros(surroundings.shape[:2], np.uint8)
+                mask[inner] = 1
+                known[box] = surroundings, _inpainted(surroundings, mask)[inner]
+            result[top:bottom, left:right] = known[box][1]
+        self._known = known
+        return result
 
 
 def _inpainted(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def search_frames(frames: np.ndarray) -> list[Track]:
     size = frames.shape[2], frames.shape[1]
     for track in tracks:
         complete(track, frames)
-        track.boxes = {number: _with_margin(box, size) for number, box in sorted(track.boxes.items())}
+        track.boxes = {number: with_margin(box, size) for number, box in sorted(track.boxes.items())}
     return tracks
 
 
@@ -86,7 +86,8 @@ def burned_in(
     return BurnedIn(writings=writings, share=share, sentence=sentence, rule=rule)
 
 
-def _with_margin(box: PixelBox, size: tuple[int, int]) -> PixelBox:
+def with_margin(box: PixelBox, size: tuple[int, int]) -> PixelBox:
+    """Return a box with parts of letters around it, inside of a picture of this width and height."""
     left, top, right, bottom = box
     margin = max(_LEAST_MARGIN, round(_MARGIN * (bottom - top)))
     return (
