@@ -14,7 +14,7 @@ import yaml
 from videopath import __version__
 from videopath.core.choices import SPLIT_SIDES
 from videopath.core.files import write_text
-from videopath.core.privacy.personal import personal_reasons
+from videopath.core.privacy.personal import reasons_in_name
 from videopath.dataset.finishing.checks import Checked
 from videopath.dataset.finishing.exports import Entry, on_side
 from videopath.dataset.finishing.material import Material
@@ -129,7 +129,7 @@ def _counts(entries: Sequence[Entry]) -> str:
     rows.append(("not blind", *_by_side(entries, "blind", False)))
     return _table(("", *SPLIT_SIDES), rows) + (
         "\n\n*Blind*: the answer rests on the picture alone, so a model can be tested with it. In the others the "
-        "narrator or a title gave something away (`given_away`)."
+        "narrator or a title gave something away (`given_away`). `test-blind.json` has the blind answers of the test side."
     )
 
 
@@ -294,8 +294,8 @@ def _provenance(material: Material, split: Split, entries: Sequence[Entry]) -> I
 
 
 def _screened(text: str) -> str:
-    """Return a text, or why it is not shown."""
-    reasons = personal_reasons(text)
+    """Return a path or a sentence about it, or why it is not shown."""
+    reasons = reasons_in_name(text)
     return f"(not shown: {', '.join(reasons)})" if reasons else text
 
 

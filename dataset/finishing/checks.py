@@ -129,7 +129,7 @@ def _finding(
         kind=kind,
         outcome=outcome,
         recording=candidate.recording.id,
-        subject=candidate.pair.id if not personal_reasons(candidate.pair.id) else candidate.clip.id,
+        subject=candidate.pair.id,
         reason=reason,
     )
 
@@ -239,7 +239,7 @@ def _notes_on_texts(candidates: list[Candidate], language: str) -> Iterator[Find
         if len(text.split()) < _REPEATED_WORDS:
             continue
         before = first.setdefault(text, candidate)
-        if before is not candidate:
+        if (before.recording.id, before.clip.case) != (candidate.recording.id, candidate.clip.case):
             yield _finding(
                 "repeated", "noted", candidate, f"Its answer is that of {before.pair.id} word for word."
             )

@@ -23,7 +23,7 @@ _TEXT, _BOOLEAN, _INTEGER, _FLOAT = "sc:Text", "sc:Boolean", "sc:Integer", "sc:F
 _FIELDS: dict[str, tuple[str, str]] = {
     "id": (_TEXT, "Id of the pair"),
     "video": (_TEXT, "The clip, relative to the set's folder"),
-    "conversations": (_TEXT, "A question and its answer, in the LLaVA format"),
+    "conversations": (_TEXT, "The question, after a mark for the clip, and its answer"),
     "source": (_TEXT, "The recording"),
     "group": (_TEXT, "What must stay on one side of a split"),
     "split": (_TEXT, "train, validation or test"),
@@ -51,6 +51,7 @@ _CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -71,6 +72,7 @@ _CONTEXT: dict[str, Any] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -150,15 +152,19 @@ def _record_set() -> dict[str, Any]:
         "@id": "pairs",
         "name": "pairs",
         "key": {"@id": "pairs/id"},
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"pairs/{name}",
-                "name": f"pairs/{name}",
-                "description": description,
-                "dataType": kind,
-                "source": {"fileObject": {"@id": LINES}, "extract": {"column": name}},
-            }
-            for name, (kind, description) in _FIELDS.items()
-        ],
+        "field": [_field(name, kind, description) for name, (kind, description) in _FIELDS.items()],
+    }
+
+
+def _field(name: str, kind: str, description: str) -> dict[str, Any]:
+    source: dict[str, Any] = {"fileObject": {"@id": LINES}, "extract": {"column": name}}
+    turns = name == "conversations"  # a list of objects, of which the texts are taken
+    return {
+        "@type": "cr:Field",
+        "@id": f"pairs/{name}",
+        "name": f"pairs/{name}",
+        "description": description,
+        "dataType": kind,
+        **({"repeated": True} if turns else {}),
+        "source": source | ({"transform": {"jsonPath": "$.value"}} if turns else {}),
     }

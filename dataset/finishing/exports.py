@@ -16,6 +16,8 @@ from videopath.knowledge.records.sources import infer_site, known_site
 from videopath.model.prompts.template import IMAGE_TAG
 
 INSTRUCTIONS = "instructions.json"
+BLIND_TEST = "test-blind.json"
+"""The pairs of the test side whose answers rest on the picture alone."""
 LINES = "instructions.jsonl"
 RECIPE = "recipe.yaml"
 
@@ -61,7 +63,11 @@ def on_side(entries: Sequence[Entry], side: SplitSide) -> list[Entry]:
 
 def write_exports(folder: SetFolder, entries: Sequence[Entry]) -> list[str]:
     """Write all entries and those of each side, and return the names of the files. An empty side is an empty list."""
-    lists = {INSTRUCTIONS: list(entries), **{f"{side}.json": on_side(entries, side) for side in SPLIT_SIDES}}
+    lists = {
+        INSTRUCTIONS: list(entries),
+        **{f"{side}.json": on_side(entries, side) for side in SPLIT_SIDES},
+        BLIND_TEST: [entry for entry in on_side(entries, "test") if entry["blind"]],
+    }
     for name, listed in lists.items():
         write_text(folder.path / name, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
     write_text(

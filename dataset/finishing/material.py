@@ -52,9 +52,9 @@ class Candidate:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All texts of the pair that reach the set."""
+        """All texts of the pair that reach the set; its id is made by the program."""
         pair = self.pair
-        return (pair.id, pair.question, pair.answer, pair.reasoning, *pair.given_away)
+        return (pair.question, pair.answer, pair.reasoning, *pair.given_away)
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,17 @@ COLUMNS = (
 DEFAULT_QUESTION = "What is the best diagnosis for this tissue?"
 """The question of a table row that has none."""
 
+SET_MARK = "recording_sha256"
+"""The field that an entry of a set has which ``videopath dataset build`` made."""
+SET_PROVENANCE = (
+    SET_MARK, "recording_start", "recording_end", "crop", "erased", "clip_sha256", "product", "case", "split", "about",
+    "blind", "given_away", "origin", "model", "quality",
+)  # fmt: skip
+"""The fields of such an entry that a record keeps as its provenance."""
+
 _CONVERSATION = (
     "id", "video", "image", "source", "site", "organ", "conversations", "licence", "license", "patient", "group",
-    "start", "end",
+    "start", "end", *SET_PROVENANCE,
 )  # fmt: skip
 _CONTENT = COLUMNS[1:7]  # the id of a row without an id is made from these
 _DELIMITERS = (",", ";", "\t")

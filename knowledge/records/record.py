@@ -20,7 +20,7 @@ from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
 from videopath.core.pathology.answers import DIAGNOSIS_START, chosen_option, parse_free_answer
 from videopath.core.text import has_half_characters
-from videopath.knowledge.records.imports import entries
+from videopath.knowledge.records.imports import SET_MARK, SET_PROVENANCE, entries
 from videopath.knowledge.records.sources import infer_site, known_site, source_name
 
 UNSPECIFIED_LICENCE = "unspecified"
@@ -74,7 +74,8 @@ class InstructionRecord(BaseModel):
     group: str | None = None
     """What must not stand on both sides of a split, such as a slide's block or a tile's field."""
     provenance: dict[str, str] = {}
-    """For a record of a signed case: the case, the reviewer, the model, and what was corrected."""
+    """For a record of a signed case: the case, the reviewer, the model, and what was corrected. For a record of a built
+    set: recording, seconds, crop, who wrote it, and whether it rests on the picture alone."""
 
     @field_validator("id", "source", "question", "licence")
     @classmethod
@@ -224,10 +225,33 @@ def _record_of_exchange(
             "diagnosis": parts.diagnosis,
             "licence": _first_text(item, "licence", "license") or licence,
             "media": item["media"] if "media" in item else _media_of(item),
-            **{name: item[name] for name in ("patient", "group", "provenance") if item.get(name)},
+            **{name: item[name] for name in ("patient", "group") if item.get(name)},
+            "provenance": _provenance_of(item),
         },
         place,
     )
+
+
+def _provenance_of(item: dict[str, Any]) -> Any:
+    """Return an entry's provenance; of an entry of a built set, its own fields as texts."""
+    if item.get("provenance") or SET_MARK not in item:
+        return item.get("provenance") or {}
+    return {name: text for name in SET_PROVENANCE if (text := _as_text(item.get(name)))}
+
+
+def _as_text(value: Any) -> str:
+    """Return a text, number, truth or list of them as text; empty for anything else.
+
+    >>> _as_text([0.5, 1]), _as_text(False), _as_text(None)
+    ('0.5; 1', 'no', '')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "; ".join(filter(None, map(_as_text, value)))
+    return value if isinstance(value, str) else ""
 
 
 def _media_of(item: dict[str, Any]) -> list[dict[str, Any]]:
