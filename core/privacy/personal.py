@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import yaml
@@ -28,7 +29,7 @@ REASONS = (RECORD, BIRTH, NAME, ACCESSION, PHONE, EMAIL, ADDRESS)
 
 _STRONG_DIGITS, _WEAK_DIGITS, _ACCESSION_DIGITS, _PHONE_DIGITS = 3, 5, 4, 6
 _FIRST_YEAR, _LAST_YEAR = 1850, 2099
-_MAX_NAME = 4  # words
+_MAX_NAME = 5  # words, initials included
 _DISTINCT = 8  # letters from which a label is found inside a longer word as well
 _ALWAYS_DISTINCT = {"mrn", "dob", "pesel", "tckn"}
 _LOOK_ALIKES = str.maketrans("OoQDlI|iZzSsBÖ", "00001111225580")
@@ -39,7 +40,8 @@ _TO_VALUE = r"[\s:;#=._\-/|(\[,*'\"–—]{0,6}"  # between a label and what it 
 _NUMBER_WORD = r"(?:(?:n[o0]|nr|num(?:mer|ero|ber)?|id|is)(?![a-z]))?"
 _DIGIT = r"[0-9OoQlI|]"
 _ANY_SEP = r"\s?[./\-,_ ]\s?"
-_NAME_WORD = r"(?:[A-Z][A-Za-z'’]*[A-Za-z]|[A-Z](?=[.\s,_]))"
+_NAME_WORD = r"(?:[A-Z][a-z'’]+|[A-Z](?:[A-Z'’]*[A-Z])?(?![a-z]))"
+_WORD_ENDS = r"(?-i:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"  # a blank, a sign, or the next word: PatientName
 _CJK = r"[\u3040-\u30ff\u3400-\u9fff]"
 
 
@@ -60,6 +62,8 @@ class Piece(NamedTuple):
     start: int
     end: int
     reason: str
+    label: int = -1
+    """Where the label begins that announces it; -1 without a label."""
 
 
 def personal_reasons(text: str) -> list[str]:
@@ -184,9 +188,7 @@ def _letter(character: str) -> str:
 def _patterns() -> dict[str, re.Pattern[str]]:
     table = _table()
     record = _TO_VALUE + _NUMBER_WORD + _TO_VALUE
-    value = (
-        r"(?P<value>(?:[A-Z]{1,4}[\s\-/.]?)?[0-9OoQlI|][A-Z0-9|]*(?:[\-/.][A-Z0-9|]+|[ _][0-9][A-Z0-9|]*)*)"
-    )
+    value = r"(?P<value>(?-i:[A-Z]{1,4}[\s\-/.]?|[a-z]{1,4}[\-/]?)?[0-9OoQlI|][A-Z0-9|]*(?:[\-/.][A-Z0-9|]+|[ _][0-9][A-Z0-9|]*)*)"
     no_word = r"(?-i:(?![a-z]))"
     return {
         "strong": _labels(table["record"]["strong"], no_word + record + value),
@@ -199,8 +201,8 @@ def _patterns() -> dict[str, re.Pattern[str]]:
             [*table["birth"]["date"], *table["birth"]["year"]],
             rf"{no_word}{_TO_VALUE}(?:in|on|the|am|il|le|el|em|op)?{_TO_VALUE}(?P<value>{_dates()})",
         ),
-        "name strong": _labels(table["name"]["strong"], r"(?-i:(?![a-z]))"),
-        "name weak": _labels(table["name"]["weak"], r"(?-i:(?![a-z]))"),
+        "name strong": _labels(table["name"]["strong"], _WORD_ENDS),
+        "name weak": _labels(table["name"]["weak"], _WORD_ENDS),
         "phone": _labels(
             table["phone"],
             no_word + _TO_VALUE + r"(?P<value>\+?[0-9OolI|(][0-9OolI|()\s./\-]{5,18}[0-9OolI|])",
@@ -265,9 +267,31 @@ def _labelled_numbers(text: str) -> Iterator[Piece]:
     ):
         for match in patterns[kind].finditer(text):
             value = _own_value(match["value"])
-            if _digits(value) >= least and not (kind != "strong" and _is_date(value)):
+            if _digits(value) < least or _is_public(value) or kind == "weak" and _is_of_other(text, match):
+                continue
+            if kind == "strong" or not (_is_date(value) or _YEARS.fullmatch(value)):
                 start = match.start("value")
-                yield Piece(start, start + len(value), reason)
+                yield Piece(start, start + len(value), reason, match.start())
+
+
+_YEARS = re.compile(r"(?:[a-z]{0,4}\s?)?(?:19|20)\d\d(?:\s?[-/]\s?(?:(?:19|20)\d\d|\d\d))?", re.IGNORECASE)
+_BEFORE_LABEL = re.compile(r"([A-Za-z]+)[\s._\-]{0,2}$")
+
+
+def _is_public(value: str) -> bool:
+    """Return whether a number begins as those of a public data set or register: TCGA-AA-3518."""
+    letters = re.match(r"[A-Za-z]*", value)
+    return letters is not None and letters[0].casefold() in _words("public")
+
+
+def _is_of_other(text: str, match: re.Match[str]) -> bool:
+    """Return whether a weak label belongs to something else: "slide id", "catalog no"."""
+    before = _BEFORE_LABEL.search(text, max(0, match.start() - 30), match.start())
+    if before is None:
+        return False
+    label = re.match(r"[A-Za-z]*", match[0])
+    unspecific = label is not None and label[0].casefold() in ("no", "nr")
+    return unspecific or before[1].casefold() in _words("other_ids")
 
 
 def _own_value(value: str) -> str:
@@ -284,7 +308,7 @@ def _births(text: str) -> Iterator[Piece]:
     for kind in ("birth year", "birth"):
         for match in _patterns()[kind].finditer(text):
             if _digits(match["value"]) >= 2:
-                yield Piece(*match.span("value"), BIRTH)
+                yield Piece(*match.span("value"), BIRTH, match.start())
     for match in re.finditer(rf"(?<!\w)\*\s?(?P<value>{_dates()})", text, re.IGNORECASE):  # * 11.04.1962
         if _digits(match["value"]) >= 4:
             yield Piece(*match.span("value"), BIRTH)
@@ -405,7 +429,7 @@ def _contacts(text: str) -> Iterator[Piece]:
 
 _NAMES = re.compile(rf"{_NAME_WORD}(?:[\s,._^\-]{{0,2}}{_NAME_WORD}){{0,{_MAX_NAME - 1}}}")
 _WORD = re.compile(_NAME_WORD)
-_LOWER_NAMES = re.compile(rf"[a-z][a-z'’]+(?:[\s,._^\-]{{1,2}}[a-z][a-z'’]+){{0,2}}")
+_LOWER_NAMES = re.compile(r"[a-z][a-z'’]+(?:[\s,._^\-]{1,2}[a-z][a-z'’]+){0,2}")
 _CJK_NAME = re.compile(
     rf"[\s:=]*(?P<value>{_CJK}{{2,4}}(?:\s(?!出生|生年|性|年|病|患|住|登|身){_CJK}{{1,4}})?)"
 )
@@ -435,12 +459,14 @@ def _name_at(text: str, start: int, strong: bool, announced: bool) -> Piece | No
     match = _NAMES.match(text, start)
     if match is None:
         lower = _LOWER_NAMES.match(text, start)
-        if lower is None or not announced:
+        if lower is None or not (announced or strong):
             return None
         words = re.findall(r"[a-z'’]+", lower[0])
-        known = [_is_usual(word) for word in words]
-        if any(known) or not (strong or any(word in _words("given") for word in words)):
+        given = any(map(_is_given, words))
+        if any(map(_is_usual, words)) or not (strong or given):
             return None
+        if not (announced or given) and text[lower.end() : lower.end() + 2].strip(" _")[:1].isalpha():
+            return None  # a sentence goes on
         return Piece(*lower.span(), NAME)
     words, end = _name_words(text, match)
     if not words:
@@ -520,68 +546,55 @@ def _written_as_names(text: str) -> Iterator[Piece]:
 
 
 _BESIDE_AFTER = re.compile(rf"[\s,;:|_.\-/()\]]{{0,4}}(?P<names>{_NAMES.pattern})")
-_BESIDE_BEFORE = re.compile(rf"(?P<names>{_NAMES.pattern})[\s,;:|_.\-/()\[]{{0,4}}$")
-_LABEL_BEFORE = 40  # characters before a number in which its label begins
+_BESIDE_BEFORE = re.compile(r"[A-Za-z'’][A-Za-z'’,^\s._\-]*[\s,;:|_.\-/()\[]{0,4}$")
+_LONGEST_NAME = 60  # characters
+_LOWER_PAIR = re.compile(r"[\s,;|_.\-]{0,3}([a-z'’]{2,})[\s,_.\-]{1,2}([a-z'’]{2,})(?![A-Za-z])")
 
 
 def _beside(text: str, found: list[Piece]) -> Iterator[Piece]:
-    """Find names of two words right beside a record number or a birth date: MRN 4839201 DOE JOHN."""
+    """Find names right beside a record number, an accession number or a birth date: MRN 4839201 DOE JOHN."""
     for piece in found:
-        if piece.reason not in (RECORD, BIRTH):
+        if piece.reason not in (RECORD, BIRTH, ACCESSION):
             continue
+        labelled = piece.label >= 0 and piece.reason != ACCESSION
         after = _BESIDE_AFTER.match(text, piece.end)
-        if after is not None:
-            words, end = _name_words(
-                text, re.compile(_NAMES.pattern).match(text, after.start("names")) or after
-            )
-            if _is_pair(words):
-                yield Piece(after.start("names"), end, NAME)
-        label = max(
-            (
-                m.start()
-                for m in _any_label().finditer(text, max(0, piece.start - _LABEL_BEFORE), piece.start)
-            ),
-            default=None,
-        )
-        for end in {piece.start, piece.start if label is None else label}:
-            before = re.compile(rf"[A-Za-z'’][A-Za-z'’,^\s._\-]*$").search(text, max(0, end - 60), end)
-            if before is None:
-                continue
-            names = [w for w in _WORD.finditer(before[0] + " ")]
-            kept: list[re.Match[str]] = []
-            for word in reversed(names):
-                if _is_usual(word[0]) or len(kept) == _MAX_NAME:
-                    break
-                kept.insert(0, word)
-            if _is_pair([word[0] for word in kept]):
-                yield Piece(before.start() + kept[0].start(), before.start() + kept[-1].end(), NAME)
+        names = after and _NAMES.match(text, after.start("names"))
+        if names:
+            words, end = _name_words(text, names)
+            if _may_be_name(words, labelled):
+                yield Piece(names.start(), end, NAME)
+        begin = piece.label if piece.label >= 0 else piece.start
+        before = _BESIDE_BEFORE.search(text, max(0, begin - _LONGEST_NAME), begin)
+        if before is not None:
+            words_back = reversed(list(_WORD.finditer(before[0])))
+            kept = list(takewhile(lambda word: not _is_usual(word[0]), words_back))[:_MAX_NAME]
+            if _may_be_name([word[0] for word in kept], labelled):
+                yield Piece(before.start() + kept[-1].start(), before.start() + kept[0].end(), NAME)
+        if labelled:
+            yield from _lower_beside(text, piece)
 
 
-@cache
-def _any_label() -> re.Pattern[str]:
-    table = _table()
-    return _labels(
-        [
-            *table["record"]["strong"],
-            *table["record"]["weak"],
-            *table["birth"]["year"],
-            *table["birth"]["date"],
-        ],
-        r"(?-i:(?![a-z]))",
-    )
+def _lower_beside(text: str, piece: Piece) -> Iterator[Piece]:
+    """Find a given name with another word in lower case behind a labelled number: mrn 4839201 doe john."""
+    match = _LOWER_PAIR.match(text, piece.end)
+    if match is not None and any(map(_is_given, match.groups())) and not any(map(_is_usual, match.groups())):
+        yield Piece(match.start(1), match.end(2), NAME)
 
 
-def _is_pair(words: list[str]) -> bool:
-    """Return whether words beside a number are a person's name: two or more, in capitals or with a given name."""
+def _may_be_name(words: list[str], labelled: bool) -> bool:
+    """Return whether words right beside a number, none of them a usual one, are a person's name.
+
+    Args:
+        words: The words.
+        labelled: Whether a label announces the number; then any capitalised words are enough.
+    """
     long = [word for word in words if len(word) > 1]
-    return (
-        len(words) > 1
-        and bool(long)
-        and (all(word.isupper() for word in words) or any(map(_is_given, words)))
-    )
+    given = any(map(_is_given, words))
+    if labelled:
+        return any(len(word) > 2 for word in long)
+    return len(words) > 1 and bool(long) and (given or all(word.isupper() for word in words))
 
 
-_PAIR = re.compile(r"(?<![A-Za-z])([A-Za-z][A-Za-z'’]+)([\s,_.\-^]{0,2})([A-Za-z][A-Za-z'’]+)(?![A-Za-z])")
 _CAMEL = re.compile(r"[A-Z]?[a-z'’]+|[A-Z]+(?![a-z])")
 
 
