@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from videopath.core.choices import SPLIT_SIDES, SplitSide
@@ -127,6 +128,6 @@ def _site(candidate: Candidate) -> str | None:
         if site := infer_site(text):
             return site
     words = candidate.clip.title.replace(":", " ").replace(",", " ").split()
-    named = {known_site(" ".join(words[start : start + 2])) for start in range(len(words))}
-    named |= {known_site(word) for word in words}
-    return min(named - {None}, default=None) if len(named - {None}) == 1 else None
+    phrases = [*words, *(" ".join(pair) for pair in pairwise(words))]
+    named = {site for phrase in phrases if (site := known_site(phrase))}
+    return named.pop() if len(named) == 1 else None

@@ -79,7 +79,7 @@ def _write_split(folder: Path, rows: Sequence[Entry]) -> None:
         stream.write_table(pa.Table.from_pylist(list(rows), schema))
     information = {"citation": "", "description": "", "features": features, "homepage": "", "license": ""}
     write_text(folder / "dataset_info.json", _json(information))
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": _DATA}],
         "_fingerprint": sha256_file(folder / _DATA)[:16],
         "_format_columns": None,
