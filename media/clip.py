@@ -12,11 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from videopath.core.choices import MAX_CLIP_FRAMES, SAMPLINGS, Sampling, SourceKind
+from videopath.core.choices import (
+    MAX_CLIP_FRAMES,
+    SAMPLINGS,
+    WRITING_RULES,
+    Sampling,
+    SourceKind,
+    WritingRule,
+)
 from videopath.core.errors import InputError
 from videopath.core.text import refuse_unwritable
 from videopath.media.crop import Crop
@@ -40,10 +48,15 @@ from videopath.media.sampling import (
 )
 from videopath.media.video.source import video_source
 
+if TYPE_CHECKING:
+    from videopath.media.writing.records import BurnedIn
+
 MIN_SIDE = 16
 """Smallest width and height in pixels that can show anything."""
 MAX_BYTES = 1 << 30
 """Bytes of all frames of a clip; larger clips are scaled down while they are read (32 frames of 4K still fit)."""
+_ROUNDING = 0.001  # seconds by which a rounded moment may lie before its frame
+_NEAR = 0.25  # seconds to the frames that are searched beside a single one
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +85,8 @@ class Clip:
     reader: Reader
     notes: tuple[str, ...] = ()
     """Sentences about anything unusual in how the source was read."""
+    writing: BurnedIn | None = None
+    """The writing that touches the crop, and what of it was filled; None if it was kept, and not searched."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -103,6 +118,7 @@ def open_clip(
     sampling: Sampling = "uniform",
     *,
     crop: Crop | None = None,
+    writing: WritingRule = "keep",
 ) -> Clip:
     """Sample frames of a video, image or folder of frames.
 
@@ -114,7 +130,9 @@ def open_clip(
         sampling: ``uniform`` returns exactly ``frames`` frames, evenly spread; frames of a short video repeat. ``fps``
             returns about one frame per second, at most ``frames``. ``keyframes`` returns at most ``frames`` frames that
             differ and show sharp tissue. A single image always gives one frame.
-        crop: The part of each frame to keep; it is cut at native resolution.
+        crop: The part of each frame to keep, as shares; it is cut at native resolution.
+        writing: Which burned-in writing is filled: ``mask-all``, ``mask-personal``, or ``keep`` for none. It is searched
+            in the whole frames, before they are cropped; ``Clip.writing`` says what was found.
 
     Returns:
         The clip.
@@ -122,7 +140,7 @@ def open_clip(
     Raises:
         InputError: The source is missing, unreadable, cut short or without frames, or an argument is wrong.
     """
-    _check_arguments(frames, start, end, sampling, crop)
+    _check_arguments(frames, start, end, sampling, crop, writing)
     source = open_source(Path(path))
     if min(source.width, source.height) < MIN_SIDE:
         raise InputError(
@@ -131,8 +149,11 @@ def open_clip(
     span = _span(source, start, end)
     chosen = span[_sample(source, span, frames, sampling)]
     distinct, positions = np.unique(chosen, return_inverse=True)
-    pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), crop))
-    stacked = np.stack(pictures)
+    cut = crop if writing == "keep" else None  # words that a crop cuts through are read in the whole frame
+    pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), cut))
+    stacked, found = np.stack(pictures), None
+    if writing != "keep":
+        stacked, found = _masked(stacked, source.seconds[distinct], writing, crop, source.kind)
     return Clip(
         path=source.path,
         frames=stacked[positions] if len(distinct) < len(chosen) else stacked,
@@ -148,7 +169,38 @@ def open_clip(
         kind=source.kind,
         reader=reader,
         notes=source.notes,
+        writing=found,
     )
+
+
+def open_moment(path: str | Path, second: float, crop: Crop | None, writing: WritingRule) -> Clip:
+    """Open the frame that is on screen at a moment, with its writing filled.
+
+    Frames shortly before and after it are searched as well, since writing may be missed in a single frame.
+
+    Args:
+        path: The file or folder.
+        second: The moment.
+        crop: The part of the frame to keep, as shares.
+        writing: Which writing is filled.
+
+    Raises:
+        InputError: As for :func:`open_clip`.
+    """
+    if writing == "keep":
+        return open_clip(path, 1, second, second + _ROUNDING, crop=crop)
+    clip = open_clip(path, 1, second, second + _ROUNDING)
+    frames, seconds = [clip.frames[0]], [float(clip.seconds[0])]
+    if clip.kind == "video":
+        for moment in (seconds[0] - _NEAR, seconds[0] + _NEAR):
+            if 0 <= moment <= clip.duration:
+                near = open_clip(path, 1, moment, moment + _ROUNDING)
+                frames.append(near.frames[0])
+                seconds.append(float(near.seconds[0]))
+    order = np.argsort(seconds, kind="stable")
+    masked, found = _masked(np.stack(frames)[order], np.array(seconds)[order], writing, crop, clip.kind)
+    own = int(np.flatnonzero(order == 0)[0])
+    return replace(clip, frames=masked[own : own + 1], writing=found)
 
 
 def open_source(path: Path) -> FrameSource:
@@ -179,7 +231,7 @@ def open_source(path: Path) -> FrameSource:
 
 
 def _check_arguments(
-    frames: int, start: float | None, end: float | None, sampling: str, crop: Crop | None
+    frames: int, start: float | None, end: float | None, sampling: str, crop: Crop | None, writing: str
 ) -> None:
     if not (isinstance(frames, Integral) and 1 <= frames <= MAX_CLIP_FRAMES):
         raise InputError(
@@ -187,6 +239,10 @@ def _check_arguments(
         )
     if sampling not in SAMPLINGS:
         raise InputError(f"The sampling {sampling!r} is not known; use one of: {', '.join(SAMPLINGS)}.")
+    if writing not in WRITING_RULES:
+        raise InputError(
+            f"The rule {writing!r} for writing is not known; use one of: {', '.join(WRITING_RULES)}."
+        )
     for name, value in (("start", start), ("end", end)):
         if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
             raise InputError(f"The {name} must be a number of seconds, 0 or more, not {value!r}.")
@@ -240,9 +296,7 @@ def _keeper(source: FrameSource, count: int, crop: Crop | None) -> Callable[[np.
         frame = fitted(frame, source.width, source.height)
         height, width = frame.shape[:2]
         if crop is not None:
-            left, right = _cut(crop[0], crop[2], width)
-            top, bottom = _cut(crop[1], crop[3], height)
-            frame = frame[top:bottom, left:right]
+            frame = _cropped(frame[None], crop)[0]
             height, width = frame.shape[:2]
         scale = math.sqrt(MAX_BYTES / (count * height * width * 3))
         if scale < 1:
@@ -251,6 +305,27 @@ def _keeper(source: FrameSource, count: int, crop: Crop | None) -> Callable[[np.
         return np.ascontiguousarray(frame)
 
     return keep
+
+
+def _masked(
+    frames: np.ndarray, seconds: np.ndarray, rule: WritingRule, crop: Crop | None, kind: SourceKind
+) -> tuple[np.ndarray, BurnedIn]:
+    """Fill the writing of whole frames, uint8 [T,H,W,3], and crop them; return what was found in the crop."""
+    from videopath.media.writing.cropping import touching
+    from videopath.media.writing.mask import mask_frames
+
+    still = kind == "image"
+    masked, found = mask_frames(frames, seconds, rule, still)
+    if crop is None:
+        return masked, found
+    return np.ascontiguousarray(_cropped(masked, crop)), touching(found, crop, seconds.tolist(), still)
+
+
+def _cropped(frames: np.ndarray, crop: Crop) -> np.ndarray:
+    """Return a view of a part of frames, uint8 [T,H,W,3]."""
+    left, right = _cut(crop[0], crop[2], frames.shape[2])
+    top, bottom = _cut(crop[1], crop[3], frames.shape[1])
+    return frames[:, top:bottom, left:right]
 
 
 def _cut(low: float, high: float, size: int) -> tuple[int, int]:

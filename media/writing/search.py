@@ -82,7 +82,7 @@ def burned_in(
         for track in tracks
     ]
     share = max((_covered(tracks, number, width, height) for number in range(shape[0])), default=0.0)
-    sentence = _sentence(writings, share, seconds.tolist(), still)
+    sentence = sentence_on(writings, share, seconds.tolist(), still)
     return BurnedIn(writings=writings, share=share, sentence=sentence, rule=rule)
 
 
@@ -111,7 +111,15 @@ def _covered(tracks: list[Track], number: int, width: int, height: int) -> float
     return float(covered.mean()) if boxes else 0.0
 
 
-def _sentence(writings: list[Writing], share: float, looked_at: list[float], still: bool) -> str:
+def sentence_on(writings: list[Writing], share: float, looked_at: list[float], still: bool) -> str:
+    """Return what was found and what was filled, in one sentence.
+
+    Args:
+        writings: What was found.
+        share: Share of the frame that it covers, in the frame with most of it.
+        looked_at: Times of the searched frames.
+        still: Whether it is a picture, not a video.
+    """
     if not writings:
         where = "the picture" if still else f"the {len(set(looked_at))} frames looked at"
         return f"No writing was found in {where}."
