@@ -7,6 +7,7 @@
     SET/clips/<id>-case-1.mp4         refined clips
     SET/recordings/<id>/recording.json, transcript.json, segments.json, clips.json, instructions.json
     SET/recordings/<id>/replies.jsonl raw replies of the model
+    SET/finished.jsonl                what persons finished and discarded; no build ever changes it
     SET/passed_over.json              files that could not be used, with the reason
     SET/instructions.json …           the finished set
 """
@@ -57,6 +58,11 @@ class SetFolder:
         """Return the file of raw replies of the model."""
         return self.of(recording) / "replies.jsonl"
 
+    @property
+    def finished(self) -> Path:
+        """The file of pairs that persons finished, which no build changes."""
+        return self.path / "finished.jsonl"
+
     def recordings(self) -> list[Recording]:
         """Return the recordings that the set knows, by path."""
         files = sorted(self.path.glob("recordings/*/recording.json"))
@@ -102,6 +108,10 @@ class SetFolder:
         """
         write_text(self._result_file(recording, stage), result.model_dump_json(indent=1) + "\n")
         write_text(self._hash_file(recording, stage), depends_on + "\n")
+
+    def correct_result(self, recording: Recording, stage: BuildStage, result: StageRecord) -> None:
+        """Replace the result of a stage by what a person made of it; the stage stays up to date."""
+        write_text(self._result_file(recording, stage), result.model_dump_json(indent=1) + "\n")
 
     def is_done(self, recording: Recording, stage: BuildStage, depends_on: str) -> bool:
         """Return whether a stage's result exists and was made from the same file, options and earlier results."""

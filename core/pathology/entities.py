@@ -74,14 +74,26 @@ def find_diagnosis(text: str) -> str:
     for part in [text[marks[-1].end() :], text] if marks else [text]:
         normalised = _normalised(part)
         mentions = [
-            (len(name), -match.start(), entity)
-            for name, entity in _names().items()
-            for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", normalised)
-            if not _DENIED.search(normalised[: match.start()])
+            (len(name), -start, entity)
+            for name, start, entity in _mentions(normalised)
+            if not _DENIED.search(normalised[:start])
         ]
         if mentions:
             return max(mentions)[2]
     return ""
+
+
+def named_entities(text: str) -> list[str]:
+    """Return all entities that a text names, denied ones as well, each once, in the order of their first mention."""
+    mentions = sorted(_mentions(_normalised(text)), key=lambda mention: mention[1])
+    return list(dict.fromkeys(entity for _, _, entity in mentions))
+
+
+def _mentions(normalised: str) -> Iterator[tuple[str, int, str]]:
+    """Yield each mention of a name in a normalised text: the name, where it begins, and its entity."""
+    for name, entity in _names().items():
+        for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", normalised):
+            yield name, match.start(), entity
 
 
 def _normalised(text: str) -> str:

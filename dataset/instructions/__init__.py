@@ -1,0 +1,1 @@
+"""Instruction pairs: a model writes and rates them, or a person finishes drafts."""
