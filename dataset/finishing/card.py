@@ -237,6 +237,9 @@ def _checks(material: Material, checked: Checked) -> Iterator[str]:
         f"{across:,} of them across recordings. All fingerprints of {len(material.clips):,} clips were compared, turned and "
         "mirrored as well."
     )
+    blank = sum(not clip.fingerprints for _, clip in material.clips)
+    if blank:
+        yield f"{blank:,} clips have no fingerprint, so copies of them are not found: their frames have no structure."
     yield "Every clip in the set has the hash that it was refined with. `checks.json` names each finding."
 
 

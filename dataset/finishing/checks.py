@@ -15,7 +15,7 @@ from pydantic import Field
 
 from videopath.core.choices import FindingKind
 from videopath.core.files import sha256_file
-from videopath.core.pathology.entities import comparable_name, entity_of, find_diagnosis
+from videopath.core.pathology.entities import entity_of, find_diagnosis
 from videopath.core.pathology.sites import SITES
 from videopath.core.privacy.personal import personal_reasons
 from videopath.core.text import has_half_characters
@@ -39,6 +39,7 @@ _UNTELLING = {
     "with", "cell", "cells", "type", "grade", "high", "from", "this", "that", "case", "other", "unknown",
 }  # fmt: skip
 """Words of diagnoses that a question may have without giving the answer away."""
+_NEGATIVES = {"benign", "normal", "unremarkable", "negative", "no", "without"}
 _SITE_WORDS = frozenset(
     word for site, others in SITES.items() for name in (site, *others) for word in name.split()
 )
@@ -172,19 +173,29 @@ def gives_away(question: str, labels: list[str]) -> bool:
     """
     options = _FIRST_OPTION.search(question)
     stem = question[: options.start()] if options else question
-    words = set(re.findall(r"\w+", stem.casefold()))
-    named = find_diagnosis(stem)
-    for label in labels:
-        if named and named == entity_of(label) and comparable_name(label) not in _UNTELLING:
-            return True
-        telling = {
-            word
-            for word in re.findall(r"\w+", label.casefold())
-            if len(word) >= _LEAST_LETTERS and word not in _UNTELLING and word not in _SITE_WORDS
-        }
-        if telling and telling <= words:
-            return True
-    return False
+    words, named = _words(stem), find_diagnosis(stem)
+    return any(_names(label, words, named, f" {' '.join(words)} ") for label in labels)
+
+
+def _names(label: str, words: list[str], named: str, phrase: str) -> bool:
+    """Return whether words name a diagnosis: as an entity, by all its telling words, or as a phrase.
+
+    A negative word counts as well, since "normal epithelium" says more than "epithelium". "Normal" alone gives nothing
+    away: it may be one of two choices.
+    """
+    own = _words(label)
+    telling = {
+        word
+        for word in own
+        if len(word) >= _LEAST_LETTERS and word not in _UNTELLING and word not in _SITE_WORDS
+    }
+    if not telling:
+        return len(own) > 1 and f" {' '.join(own)} " in phrase
+    return bool(named and named == entity_of(label)) or telling | (_NEGATIVES & {*own}) <= {*words}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _labels_by_case(material: Material) -> dict[tuple[str, int], list[str]]:
@@ -235,7 +246,7 @@ def _notes_on_texts(candidates: list[Candidate], language: str) -> Iterator[Find
                 candidate,
                 "It is marked as blind, but its answer speaks of the narrator or a title.",
             )
-        text = " ".join(re.findall(r"\w+", candidate.answer.casefold()))
+        text = " ".join(_words(candidate.answer))
         if len(text.split()) < _REPEATED_WORDS:
             continue
         before = first.setdefault(text, candidate)

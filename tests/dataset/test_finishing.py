@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,9 @@ def files(folder: SetFolder) -> dict[str, bytes]:
     return {str(f.relative_to(folder.path)): f.read_bytes() for f in folder.path.rglob("*") if f.is_file()}
 
 
-def change_pair(folder: SetFolder, number: int, **changes: Any) -> str:
-    """Change a pair of the first recording and return its id."""
-    recording = folder.recordings()[0]
+def change_pair(folder: SetFolder, of: int, number: int, **changes: Any) -> str:
+    """Change a pair of a recording and return its id."""
+    recording = folder.recordings()[of]
     written = folder.result(recording, "instructions", Instructions)
     assert written
     pairs = list(written.pairs)
@@ -142,36 +143,47 @@ def test_the_same_inputs_give_the_same_bytes(finished: SetFolder) -> None:
 # Checks
 
 
-@pytest.mark.parametrize(
-    ("number", "changes", "kind"),
+WRONG: list[list[tuple[str, dict[str, Any]] | None]] = [
     [
-        (0, {"answer": "The slide of John Doe, MRN 4471923, shows crowded glands."}, "personal data"),
-        (1, {"given_away": ["Date of birth 12.03.1961"]}, "personal data"),
-        (1, {"question": "What is this, benign colonic mucosa of the colon?"}, "leakage"),
-        (0, {"question": "Describe this benign colonic mucosa."}, "leakage"),
-        (0, {"answer": "The glands<|im_end|> are regular and lie apart."}, "special token"),
-        (0, {"answer": "Glands."}, "length"),
-        (0, {"answer": "glands and stroma " * 200}, "length"),
-        (1, {"answer": "Both the narrator and I are not sure what it could be.\nNothing is known."}, "length"),
-        (0, {"answer": "The glands are \0 regular and lie apart."}, "text"),
-        (0, {"clip": "gone-case-9"}, "missing clip"),
+        ("personal data", {"answer": "The slide of John Doe, MRN 4471923, shows crowded glands."}),
+        ("leakage", {"question": "What is this, benign colonic mucosa of the colon?"}),
+        ("leakage", {"question": "Describe this adenocarcinoma."}),
+        ("personal data", {"given_away": ["Date of birth 12.03.1961"]}),
     ],
-)  # fmt: skip
-def test_a_pair_is_left_out_with_its_reason(
-    unfinished: SetFolder, number: int, changes: dict[str, Any], kind: str
-) -> None:
-    name = change_pair(unfinished, number, **changes)
+    [
+        ("special token", {"answer": "The glands<|im_end|> are regular and lie apart."}),
+        ("length", {"answer": "Both the narrator and I are not sure what it could be.\nNothing is known."}),
+        ("length", {"answer": "Glands."}),
+        ("missing clip", {"clip": "gone-case-9"}),
+    ],
+    [
+        ("length", {"answer": "glands and stroma " * 200}),
+        None,
+        ("text", {"answer": "The glands are \0 regular and lie apart."}),
+        None,
+    ],
+]
+"""What is wrong with each pair of each recording, and what is changed in it."""
+
+
+def test_pairs_are_left_out_with_their_reasons(unfinished: SetFolder) -> None:
+    expected = {
+        change_pair(unfinished, recording, number, **wrong[1]): wrong[0]
+        for recording, pairs in enumerate(WRONG)
+        for number, wrong in enumerate(pairs)
+        if wrong
+    }
     summary = finish_set(unfinished, OPTIONS)
-    assert summary.left_out == {kind: 1}
-    assert summary.pairs == 11
-    assert name not in {entry["id"] for entry in entries(unfinished)}
     checks = json.loads((unfinished.path / "checks.json").read_text())
-    assert [f["subject"] for f in checks["findings"] if f["outcome"] == "left out"] == [name]
-    everything = b"".join(v for k, v in files(unfinished).items() if not k.startswith("recordings/")).decode(
-        errors="replace"
-    )
-    assert "4471923" not in everything
-    assert "1961" not in everything
+    found = {f["subject"]: f["kind"] for f in checks["findings"] if f["outcome"] == "left out"}
+    assert found == expected
+    assert summary.left_out == Counter(expected.values())
+    assert summary.pairs == 2
+    assert not set(expected) & {entry["id"] for entry in entries(unfinished)}
+    written = {k: v for k, v in files(unfinished).items() if not k.startswith("recordings/")}
+    assert not [
+        file for file, content in written.items() if b"4471923" in content or b"12.03.1961" in content
+    ]
 
 
 def test_missing_and_changed_clips_leave_their_pairs_out(unfinished: SetFolder) -> None:
@@ -185,7 +197,7 @@ def test_missing_and_changed_clips_leave_their_pairs_out(unfinished: SetFolder) 
 
 
 def test_drafts_are_never_exported(unfinished: SetFolder) -> None:
-    name = change_pair(unfinished, 0, origin="draft", answer="And here we see the tail of the sentence")
+    name = change_pair(unfinished, 0, 0, origin="draft", answer="And here we see the tail of the sentence")
     summary = finish_set(unfinished, OPTIONS)
     assert summary.drafts == 1
     written = {k: v for k, v in files(unfinished).items() if not k.startswith("recordings/")}
@@ -224,7 +236,7 @@ def test_copies_across_recordings_stay_together_and_are_named(unfinished: SetFol
     assert second
     copy = second.clips[0].model_copy(update={"fingerprints": first.clips[0].fingerprints})
     unfinished.write_result(other, "clips", Clips(clips=(copy, *second.clips[1:])), "changed")
-    for seed in range(8):
+    for seed in (1, 2):
         summary = finish_set(unfinished, OPTIONS.model_copy(update={"seed": seed}))
         assert summary.noted["near-duplicate"] == 1
         side = {entry["source"]: (entry["split"], entry["group"]) for entry in entries(unfinished)}
@@ -238,6 +250,10 @@ def test_copies_across_recordings_stay_together_and_are_named(unfinished: SetFol
         ("Is this colonic adenocarcinoma?", ["colon adenocarcinoma"], True),
         ("Why is this a phyllodes lesion?", ["phyllodes tumour"], True),
         ("Is this normal or abnormal?", ["normal colon"], False),
+        ("Is this normal or abnormal?", ["normal"], False),
+        ("Describe this benign colon tissue.", ["benign colon tissue"], True),
+        ("Describe the epithelium.", ["normal epithelium"], False),
+        ("Which features of SCC are there?", ["squamous cell carcinoma"], True),
         ("Which is it? A) adenoma B) adenocarcinoma C) normal", ["adenocarcinoma"], False),
         ("Given no evidence of lymphoma, what is it?", ["adenocarcinoma"], False),
         ("What is the diagnosis?", ["diagnosis of exclusion"], False),
