@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,8 +214,17 @@ class VideoSource:
         seconds = self.seconds[indices[len(frames)]]
         raise InputError(f"{self.path.name} is damaged: nothing can be decoded at {seconds:.1f} s.")
 
-    def film(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield all frames in order: the time in seconds, and the picture as it is displayed, uint8 [H,W,3]."""
+    def film(self, step: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield frames in order: the time in seconds, and the picture as it is displayed, uint8 [H,W,3].
+
+        Args:
+            step: Seconds between two of them, as far as there are frames; the others are decoded but not converted. A frame
+                that stands longer than this is never left out. 0: all frames.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        earliest, held = -math.inf, None
         try:
             with self._container() as container:
                 stream = self._stream(container)
@@ -223,7 +233,13 @@ class VideoSource:
                 ):
                     timed = self._packets.timed and frame.pts is not None
                     seconds = frame.pts * self._base - self._origin if timed else number / self.fps
-                    yield float(seconds), self._picture(frame, orientation, stream)
+                    if held and seconds - held[0] > step:
+                        yield held[0], self._picture(*held[1:], stream)
+                        earliest = held[0] + step
+                    held = (float(seconds), frame, orientation)
+                    if seconds >= earliest:
+                        yield held[0], self._picture(*held[1:], stream)
+                        earliest, held = seconds + step, None
         except av.FFmpegError as error:
             raise InputError(f"{self.path.name} is damaged: its frames cannot be decoded.") from error
 

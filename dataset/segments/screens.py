@@ -1,0 +1,145 @@
+"""What a shot shows: a slide, a title card, a talking head, a desktop or nothing.
+
+Most shots are known from what was measured in their samples. A few frames of the others are looked at: the gate's rule
+tells tissue from photographs, and the reader finds the large letters of a title card that has tissue behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from videopath.core.choices import ScreenKind
+from videopath.dataset.segments.samples import Samples
+from videopath.dataset.segments.shots import DARK, Shot
+from videopath.media.quality.appearance import (
+    INTERCEPT,
+    contributions,
+    measure,
+    shrink,
+    without_frame,
+)
+from videopath.media.writing.reader import Line, read_lines
+
+READ_SIDE = 800
+"""Long side in pixels at which a shot is read."""
+
+_NO_TISSUE = 0.02
+_MUCH_TISSUE = 0.2
+_SMALL_FIELD = 0.3  # share of the frame; a smaller picture on a still screen is part of a card or a desktop
+_STILL = 0.06  # share of the tissue that changes in a sample
+_SKIN = 0.03
+_LARGE_LETTERS = 0.062  # height of a line as a share of the frame's
+_MUCH_WRITING = 0.03  # share of the frame
+_MANY_LINES = 9
+_WINDOWS = 0.14  # share of cells with hard contrasts; without reading
+_DIMMED = 150  # grey level of the brightest tissue behind a title
+
+
+@dataclass
+class ShotLook:
+    """One shot while it is judged; frames are read only if they are needed."""
+
+    samples: Samples
+    shot: Shot
+    frame_at: Callable[[float], np.ndarray]
+    """Returns the frame that is shown at a time, uint8 [H,W,3]."""
+
+    @property
+    def inner(self) -> slice:
+        """The samples without those in which one picture may still change into the other."""
+        first, last = self.shot.first, self.shot.last
+        margin = min(4, (last - first - 1) // 3)
+        return slice(first + margin, last - margin)
+
+    def middle(self, name: str, percent: float = 50) -> float:
+        """Return a percentile of a measurement over the shot."""
+        return float(np.percentile(getattr(self.samples, name)[self.inner], percent))
+
+    @cached_property
+    def frame(self) -> np.ndarray:
+        """A frame near the end, where all lines of a card are shown."""
+        seconds = self.samples.seconds[self.inner]
+        return self.frame_at(float(seconds[int(0.8 * (len(seconds) - 1))]))
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The lines of writing in this frame."""
+        return read_lines(smaller(self.frame))
+
+    @property
+    def writing(self) -> float:
+        """Share of the frame that lines of writing cover."""
+        height, width = smaller(self.frame).shape[:2]
+        boxes = [line.box for line in self.lines]
+        return sum((box[2] - box[0]) * (box[3] - box[1]) for box in boxes) / (height * width)
+
+    @property
+    def tallest(self) -> float:
+        """Height of the tallest line as a share of the frame's shorter side."""
+        shorter = min(smaller(self.frame).shape[:2])
+        return max((line.box[3] - line.box[1] for line in self.lines), default=0) / shorter
+
+    @cached_property
+    def tissue(self) -> bool:
+        """Whether the gate's rule takes most of three frames for tissue."""
+        seconds = self.samples.seconds[self.inner]
+        moments = sorted({float(seconds[round(share * (len(seconds) - 1))]) for share in (0.2, 0.5, 0.8)})
+        accepted = sum(is_tissue(self.frame_at(moment)) for moment in moments)
+        return 2 * accepted > len(moments)
+
+
+def smaller(frame: np.ndarray) -> np.ndarray:
+    """Scale a frame down for the reader."""
+    height, width = frame.shape[:2]
+    scale = READ_SIDE / max(height, width)
+    if scale >= 1:
+        return frame
+    return cv2.resize(frame, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+
+
+def is_tissue(frame: np.ndarray) -> bool:
+    """Return whether the gate's rule takes a frame, or its part without viewer and bars, for tissue."""
+    picture = without_frame(shrink(frame))
+    return INTERCEPT + sum(contributions(measure(picture)).values()) > 0
+
+
+def kind_of(look: ShotLook) -> ScreenKind:
+    """Return what a shot shows."""
+    if look.middle("bright") < DARK:
+        return "black"
+    tissue, moving = look.middle("tissue", 75), look.middle("moved_tissue") > _STILL
+    if tissue >= _MUCH_TISSUE and moving:
+        return "slide"
+    if tissue >= _NO_TISSUE and (moving or look.middle("field") >= _SMALL_FIELD):
+        return _still_or_small(look, moving)
+    if look.middle("moved") > _STILL and look.middle("skin") < _SKIN and look.tissue:
+        return "slide"  # another stain, or hardly any
+    return _without_tissue(look)
+
+
+def _still_or_small(look: ShotLook, moving: bool) -> ScreenKind:
+    """Judge a shot with tissue that stands still or covers little."""
+    if look.tallest >= _LARGE_LETTERS or look.writing >= _MUCH_WRITING:
+        return _without_tissue(look)
+    if look.middle("tissue", 75) >= _MUCH_TISSUE or look.middle("field") >= _SMALL_FIELD:
+        return "slide" if look.tissue or moving else _without_tissue(look)
+    return _without_tissue(look)
+
+
+def _without_tissue(look: ShotLook) -> ScreenKind:
+    windows = look.middle("drawn") >= _WINDOWS
+    if look.middle("skin") >= _SKIN and not windows and look.middle("moved") > 0 and not look.lines:
+        return "talking head"
+    if windows and len(look.lines) >= _MANY_LINES:
+        return "desktop"
+    return "title card"
+
+
+def kinds_of(samples: Samples, shots: Sequence[Shot], frame_at: Callable[[float], np.ndarray]) -> list[ScreenKind]:
+    """Return what each shot shows."""
+    return [kind_of(ShotLook(samples, shot, frame_at)) for shot in shots]

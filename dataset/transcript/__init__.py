@@ -1,0 +1,1 @@
+"""The words of a recording: subtitles beside it or inside it, or recognised speech."""
