@@ -21,7 +21,9 @@ from videopath.app.cli.commands.diagnose import diagnose
 from videopath.app.cli.commands.doctor import doctor
 from videopath.app.cli.commands.evaluate.group import evaluate_app
 from videopath.app.cli.commands.knowledge.group import knowledge_app
+from videopath.app.cli.commands.mcp import mcp
 from videopath.app.cli.commands.model.group import model_app
+from videopath.app.cli.commands.skill import skill
 from videopath.app.cli.commands.train import train
 from videopath.app.cli.commands.web_app import web_app
 from videopath.app.cli.errors import GuardedGroup, say_unexpected_error
@@ -76,6 +78,8 @@ app.add_typer(model_app, name="model")
 app.add_typer(dataset_app, name="dataset")
 app.command("train")(train)
 app.add_typer(evaluate_app, name="evaluate")
+app.command("mcp")(mcp)
+app.command("skill")(skill)
 app.command("doctor")(doctor)
 
 

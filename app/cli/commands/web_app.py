@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +51,7 @@ def web_app(
 ) -> None:
     """Review cases in the browser: see every step, correct it, sign out."""
     from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.serving import check_address, check_folders
     from videopath.core.settings import load_settings
 
     _use(model=model, base=base, knowledge=str(knowledge.absolute()) if knowledge else None)
@@ -63,10 +62,10 @@ def web_app(
     if folder:
         _use(folders=os.pathsep.join(str(path.expanduser().absolute()) for path in folder))
     settings = load_settings()
-    _check_folders(settings.folders)
+    check_folders(settings.folders)
     _check_model(settings.model)
     _check_knowledge(settings.knowledge)
-    _check_address(host, port)
+    check_address(host, port)
     quiet_libraries(verbose)
 
     from videopath.app.web.server import serve
@@ -96,27 +95,3 @@ def _check_knowledge(folder: Path | None) -> None:
         raise InputError(
             f"There is no folder {folder}; give a knowledge base, or leave out --knowledge for the starter."
         )
-
-
-def _check_folders(folders: Sequence[Path] | None) -> None:
-    for folder in folders or ():
-        if not folder.is_dir():
-            raise InputError(f"There is no folder {folder}; --folder must name a folder that exists.")
-
-
-def _check_address(host: str, port: int) -> None:
-    """Reject an address that cannot be listened on, before anything is loaded."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (socket.gaierror, UnicodeError) as error:
-        raise InputError(f"The host {host!r} is not known; give an address of this machine.") from error
-    with socket.socket(family, kind, protocol) as probe:
-        if os.name == "posix":  # as servers do; on Windows it would let two processes listen on one port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise InputError(
-                f"The server cannot listen on port {port} of {host} ({error.strerror or error}). Choose another "
-                "port with --port, or an address of this machine with --host."
-            ) from error
