@@ -29,6 +29,7 @@ def main() -> None:
             ],
             "Background": [
                 _page("knowledge", "Knowledge", "menu_book", "knowledge"),
+                _page("datasets", "Data sets", "edit_note", "datasets"),
                 _page("benchmarks", "Benchmarks", "monitoring", "benchmarks"),
                 _page("about", "About", "info", "about"),
             ],

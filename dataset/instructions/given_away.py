@@ -11,7 +11,7 @@ from functools import cache
 
 from videopath.core.pathology.entities import entity_of, find_diagnosis, named_entities, parents_of
 from videopath.core.pathology.sites import SITES
-from videopath.core.pathology.terms import names_disease, words_of
+from videopath.core.pathology.terms import is_term, names_disease, words_of
 from videopath.dataset.instructions.words import ClipWords, history_of, speaks_of_history
 
 MAX_GIVEN_AWAY = 12
@@ -29,6 +29,10 @@ _VISIBLE = frozenset(_VISIBLE_WORDS.split())
 """Words of diagnoses that also describe what a picture shows; alone they give no diagnosis away."""
 _JOINING_WORDS = "a an and as at by for from in into no not of on or the to type with without nos"
 _JOINING = frozenset(_JOINING_WORDS.split())
+_NOT_IN_NAMES = frozenset(
+    ("is", "was", "this", "it", "that", "these", "here", "see", "show", "shows", "case", "patient")
+)
+_CLAUSE_END = re.compile(r"[.,;:!?()]+(?:\s+|$)")
 _LEAST_PART = 6  # letters of a disease word that ends another one: "carcinoma" in "adenocarcinoma"
 _TESTS = re.compile(
     r"\bimmuno\w*|\bIHC\b|\bin situ hybridi\w*|\bFISH\b|\bCISH\b|\bPCR\b|\bflow cytometry\b|\bsequencing\b|\bmutat\w+"
@@ -64,6 +68,25 @@ def names_diagnosis(text: str) -> bool:
     if find_diagnosis(text):
         return True
     return any(_is_telling(word) for word in words_of(text))
+
+
+def named_diagnosis(text: str) -> str:
+    """Return the words of the first diagnosis that a text names, such as "lobular carcinoma"; empty if it names none.
+
+    It is a suggestion for a person: the words around a disease that may occur in the name of a diagnosis.
+    """
+    for clause in _CLAUSE_END.split(text):
+        parts = [part for part in clause.split() if words_of(part)]
+        known = [is_term(part) and not set(words_of(part)) & (_JOINING | _NOT_IN_NAMES) for part in parts]
+        for place, part in enumerate(parts):
+            if any(_is_telling(word) for word in words_of(part)):
+                first, last = place, place + 1
+                while first > 0 and known[first - 1]:
+                    first -= 1
+                while last < len(parts) and known[last]:
+                    last += 1
+                return " ".join(parts[first:last])
+    return ""
 
 
 def names_test(text: str) -> bool:

@@ -22,7 +22,7 @@ from videopath.dataset.instructions.drafts import (
     read_instructions,
 )
 from videopath.dataset.instructions.estimate import estimate, measured_seconds
-from videopath.dataset.instructions.given_away import gives_diagnosis_away
+from videopath.dataset.instructions.given_away import gives_diagnosis_away, named_diagnosis
 from videopath.dataset.instructions.questions import (
     DESCRIPTION_QUESTIONS,
     DIAGNOSIS_QUESTIONS,
@@ -427,6 +427,19 @@ GIVES_AWAY = [
 @pytest.mark.parametrize(("label", "text", "given"), GIVES_AWAY)
 def test_a_diagnosis_in_words_is_found(label: str, text: str, given: bool) -> None:
     assert gives_diagnosis_away(label, text) == given
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("So this is a lobular carcinoma, as you see.", "lobular carcinoma"),
+        ("I call it Crohn disease.", "Crohn disease"),
+        ("Neutrophils: acute appendicitis", "acute appendicitis"),
+        ("Small cells in files.", ""),
+    ],
+)
+def test_a_diagnosis_in_words_is_suggested(text: str, named: str) -> None:
+    assert named_diagnosis(text) == named
 
 
 def test_questions_ask_for_what_they_are_about() -> None:

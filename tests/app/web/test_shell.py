@@ -37,7 +37,8 @@ def test_unusable_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["new_case", "case", "worklist", "compare", "knowledge", "benchmarks", "about"]
+    "module",
+    ["new_case", "case", "worklist", "compare", "knowledge", "datasets", "benchmarks", "about"],
 )
 def test_every_page_shows_an_empty_library(app: Callable[..., Any], module: str) -> None:
     shown = app(module).run()
