@@ -32,7 +32,7 @@ from videopath.agent.graph.view import StateView
 from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
-from videopath.core.choices import REVIEW_MODES, ReviewMode
+from videopath.core.choices import REVIEW_MODES, WRITING_RULES, ReviewMode, WritingRule
 from videopath.core.database import connect, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
@@ -82,6 +82,7 @@ class DiagnosticAgent:
         dtype: str | None = None,
         accept_licence: bool = False,
         accept_uncalibrated: bool = False,
+        writing: WritingRule = "mask-all",
         home: str | Path | None = None,
     ) -> DiagnosticAgent:
         """Return an agent with a model and a knowledge base, which the first case that needs them loads.
@@ -101,11 +102,15 @@ class DiagnosticAgent:
             accept_licence: Whether you accept the licence of weights from the hub.
             accept_uncalibrated: Give out answers of a model whose confidence was never fitted. Otherwise the agent
                 abstains on them.
+            writing: Which burned-in writing is filled in cases that do not say it themselves: "mask-all",
+                "mask-personal" (what may name a person, and codes), or "keep" for none.
             home: Folder of the case library; default: that of the settings.
 
         Raises:
-            InputError: ``review`` is unknown, or ``base`` is given with a loaded engine.
+            InputError: ``review`` or ``writing`` is unknown, or ``base`` is given with a loaded engine.
         """
+        if writing not in WRITING_RULES:
+            raise InputError(f"writing={writing!r} is not known; use one of: {', '.join(WRITING_RULES)}.")
         if review not in REVIEW_MODES:
             raise InputError(f"review={review!r} is not known; use one of: {', '.join(REVIEW_MODES)}.")
         policy = policy or Policy()
@@ -133,6 +138,7 @@ class DiagnosticAgent:
             engine=engine,
             second_opinion=second_opinion,
             frames=frames,
+            writing=writing,
             home=home,
         )
         return cls(nodes, _checkpoints(nodes.library))
@@ -181,6 +187,8 @@ class DiagnosticAgent:
         end: float | None = None,
         sampling: str = "uniform",
         exclude: Sequence[str] = (),
+        writing: WritingRule | None = None,
+        crop: Sequence[float] | None = None,
         on_progress: OnProgress | None = None,
     ) -> CaseReport:
         """Work on a case until it ends or waits for a review.
@@ -194,15 +202,22 @@ class DiagnosticAgent:
             end: Last second of the segment; default: the end.
             sampling: How frames are chosen: "uniform", "fps" or "keyframes".
             exclude: Sources, patients or groups whose records may not be used. The video itself is always excluded.
+            writing: Which burned-in writing is filled before anything sees the frames: "mask-all", "mask-personal" or
+                "keep"; default: the agent's rule.
+            crop: The part of each frame to look at: left, top, right, bottom as shares of the frame, or in pixels if one
+                of them is above 1. Default: the whole frame.
             on_progress: Called for what happens between two steps: started steps, activities, tokens.
 
         Returns:
             The report. Its status is "waiting for review" if a person has to decide; continue with :meth:`resume`.
 
         Raises:
-            InputError: The video, the site or the question cannot be used.
+            InputError: The video, the site, the question or the crop cannot be used.
         """
-        request = CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
+        case_id = case_id or new_case_id()
+        request = CaseRequest(
+            video, question, site, start, end, sampling, exclude, case_id, writing=writing, crop=crop
+        )
         for _ in self.stream_case(request, on_progress=on_progress):
             pass
         return self.report(request.case_id)
@@ -218,6 +233,8 @@ class DiagnosticAgent:
         end: float | None = None,
         sampling: str = "uniform",
         exclude: Sequence[str] = (),
+        writing: WritingRule | None = None,
+        crop: Sequence[float] | None = None,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Step]:
         """Work on a case and yield each step as it finishes.
@@ -234,12 +251,17 @@ class DiagnosticAgent:
             end: See :meth:`diagnose`.
             sampling: See :meth:`diagnose`.
             exclude: See :meth:`diagnose`.
+            writing: See :meth:`diagnose`.
+            crop: See :meth:`diagnose`.
             on_progress: See :meth:`diagnose`.
 
         Raises:
-            InputError: The video, the site or the question cannot be used.
+            InputError: The video, the site, the question or the crop cannot be used.
         """
-        request = CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
+        case_id = case_id or new_case_id()
+        request = CaseRequest(
+            video, question, site, start, end, sampling, exclude, case_id, writing=writing, crop=crop
+        )
         return self.stream_case(request, on_progress=on_progress)
 
     def stream_case(self, request: CaseRequest, *, on_progress: OnProgress | None = None) -> Iterator[Step]:
@@ -265,14 +287,19 @@ class DiagnosticAgent:
         end: float | None = None,
         sampling: str = "uniform",
         exclude: Sequence[str] = (),
+        writing: WritingRule | None = None,
+        crop: Sequence[float] | None = None,
     ) -> str:
         """Enter a case in the library and return its id; :meth:`stream_resume` starts the work.
 
         Use it to queue cases: a waiting case is in the library and outlives the process. Arguments and errors are those
         of :meth:`diagnose`.
         """
+        case_id = case_id or new_case_id()
         return self.begin_case(
-            CaseRequest(video, question, site, start, end, sampling, exclude, case_id or new_case_id())
+            CaseRequest(
+                video, question, site, start, end, sampling, exclude, case_id, writing=writing, crop=crop
+            )
         )
 
     def begin_case(self, request: CaseRequest) -> str:

@@ -63,7 +63,7 @@ def reported_request(report: CaseReport) -> ClipInput:
     latest: ClipInput | None = None
     for step in report.steps:
         if step.name == "diagnose":
-            latest = ClipInput.model_validate(step.detail["request"])
+            latest = ClipInput.stored(step.detail["request"])
         elif step.name == "verify" and latest is not None:
             requests.append(latest)
     if not requests:

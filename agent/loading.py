@@ -10,6 +10,7 @@ from videopath.agent.cases.library import load_case_library
 from videopath.agent.cases.records import RunSettings, SecondModel
 from videopath.agent.graph.nodes import Nodes
 from videopath.agent.policy import Policy
+from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.core.text import refuse_unwritable
 from videopath.model.inference.spec import NANO, EngineSpec
@@ -30,6 +31,7 @@ def load_nodes(
     engine: Engine | None = None,
     second_opinion: EngineSpec | Engine | None = None,
     frames: int | None = None,
+    writing: WritingRule = "mask-all",
     home: str | Path | None = None,
 ) -> Nodes:
     """Return the nodes of a graph.
@@ -41,6 +43,7 @@ def load_nodes(
         engine: A loaded engine in place of the model. ``spec`` then only says what the case's settings record.
         second_opinion: A second model, or a loaded engine; None: no second opinion. A case loads it when it is asked.
         frames: Frames per clip; default: the number in the model's card.
+        writing: Which burned-in writing is filled in cases that do not say it themselves.
         home: Folder of the case library; default: that of the settings.
 
     Raises:
@@ -70,6 +73,7 @@ def load_nodes(
         device=device,
         dtype=dtype,
         policy=policy.model_dump(mode="json"),
+        writing=writing,
     )
     return Nodes(sessions, RetrieveTool(knowledge=knowledge), load_case_library(home), settings, second)
 

@@ -130,7 +130,9 @@ def replay(
         ) as agent,
     ):
         case_id = original.report.case_id
-        request = dataclasses.replace(CaseRequest.of(original.report, case_id), video=video)
+        request = dataclasses.replace(
+            CaseRequest.of(original.report, case_id), video=video, writing=settings.writing
+        )
         for step in agent.stream_case(request):
             if on_step:
                 on_step(step)
@@ -211,6 +213,7 @@ def agent_of(
         knowledge=knowledge or settings.knowledge,
         policy=policy,
         frames=settings.frames,
+        writing=settings.writing,
         device=spec.device,  # of a loaded engine: for the record
         dtype=spec.dtype,
         home=home,

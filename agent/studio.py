@@ -25,6 +25,7 @@ def make_graph() -> CaseGraph:
         Policy(review=settings.review, accept_uncalibrated=settings.accept_uncalibrated),
         second_opinion=second_spec_from(settings),
         frames=settings.frames,
+        writing=settings.writing,
         home=settings.home,
     )
     for pool in nodes.pools:

@@ -17,7 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from videopath.core.choices import MAX_FRAMES, DtypeName, LogLevel, ReviewMode, Scoring, Wording
+from videopath.core.choices import MAX_FRAMES, DtypeName, LogLevel, ReviewMode, Scoring, Wording, WritingRule
 from videopath.core.errors import InputError
 
 _EngineName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     accept_uncalibrated: bool = Field(
         False,
         description="report answers of a model without a fitted confidence; otherwise they wait for a person",
+    )
+    writing: WritingRule = Field(
+        "mask-all",
+        description="which burned-in writing is filled before anything sees the frames: mask-all; mask-personal: only what "
+        "may name a person, and codes; keep: none",
     )
     device: str | None = Field(None, description="cpu, cuda, cuda:1 or mps; default: the fastest one")
     dtype: DtypeName | None = Field(

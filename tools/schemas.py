@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from videopath.core.choices import MAX_FRAMES, Sampling, Scoring, Wording
+from videopath.core.choices import MAX_FRAMES, Sampling, Scoring, Wording, WritingRule
 from videopath.core.pathology.sites import canonical_site
 from videopath.media.crop import Crop
+from videopath.media.writing.records import BurnedIn
 
 
 class ToolData(BaseModel):
@@ -40,6 +41,16 @@ class ClipInput(ToolData):
         description="left, top, right, bottom as shares of the frame in [0, 1]; by default the whole frame",
     )
     sampling: Sampling = "uniform"
+    writing: WritingRule = Field(
+        "mask-all",
+        description="which burned-in writing is filled before anything sees the frames: mask-all; mask-personal: only "
+        "what may name a person, and codes; keep: none",
+    )
+
+    @classmethod
+    def stored(cls, data: dict[str, Any]) -> Self:
+        """Return the request that a case holds. Cases of before writing was filled hold no rule: it was kept."""
+        return cls.model_validate(with_rule(data))
 
     @model_validator(mode="after")
     def _in_order(self) -> ClipInput:
@@ -50,6 +61,11 @@ class ClipInput(ToolData):
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError(f"crop {self.crop} must be (left, top, right, bottom) within [0, 1]")
         return self
+
+
+def with_rule(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a case's request or settings with its rule for writing, which older cases do not name."""
+    return {"writing": "keep", **data}
 
 
 class SiteInput(ToolData):
@@ -178,6 +194,10 @@ class FramesSeen(ToolData):
     sha256: str = Field(description="SHA-256 of the frames' bytes, uint8 RGB")
     notes: list[str] = Field(
         default_factory=list, description="what the engine did differently from the request"
+    )
+    writing: BurnedIn | None = Field(
+        None,
+        description="burned-in writing that was found, and what of it was filled; never its text; null if it was kept",
     )
 
 

@@ -146,7 +146,13 @@ class SessionPool:
             if self._latest is None or self._latest[0] != key:
                 frames = request.frames or self.frames
                 clip = open_clip(
-                    request.video, frames, request.start, request.end, request.sampling, crop=request.crop
+                    request.video,
+                    frames,
+                    request.start,
+                    request.end,
+                    request.sampling,
+                    crop=request.crop,
+                    writing=request.writing,
                 )
                 self._latest = (key, clip)
             return self._latest[1]
@@ -213,7 +219,7 @@ class ClipSession:
             "weights": self.recording.info.weights_sha256,
             "dtype": self.recording.info.dtype,
             "video": self.recording.video_sha256,
-            "clip": self.request.model_dump(mode="json"),
+            "clip": _scope_of(self.request),
         }
         object.__setattr__(self, "_scope", scope)
 
@@ -369,7 +375,14 @@ def _frames_of(session: Session) -> FramesSeen:
         indices=[int(index) for index in clip.indices],
         sha256=hashlib.sha256(clip.frames.tobytes()).hexdigest(),
         notes=list(session.notes),
+        writing=clip.writing,
     )
+
+
+def _scope_of(request: ClipInput) -> dict[str, Any]:
+    """Return what a journal knows a clip by; without the rule if writing is kept, as journals of before had it."""
+    scope = request.model_dump(mode="json")
+    return scope if scope.pop("writing") == "keep" else request.model_dump(mode="json")
 
 
 def _identity(request: ClipInput) -> str:

@@ -6,15 +6,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from videopath.core.choices import CaseStatus, ReviewAction, ReviewMode, Scoring, SourceKind, StopReason
+from videopath.core.choices import (
+    CaseStatus,
+    ReviewAction,
+    ReviewMode,
+    Scoring,
+    SourceKind,
+    StopReason,
+    WritingRule,
+)
 from videopath.core.notice import RESEARCH_USE
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop
-from videopath.tools.schemas import Candidate, CasesVote, ExcludedRecord, Moment, RestsOn
+from videopath.tools.schemas import Candidate, CasesVote, ExcludedRecord, Moment, RestsOn, with_rule
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
@@ -340,6 +348,9 @@ class LookTaken(CaseData):
     second_opinion: str = Field(
         default="", description="the second model's diagnosis of this look; empty without one"
     )
+    writing: str = Field(
+        default="", description="what burned-in writing a closer look found and filled, in a sentence"
+    )
 
 
 class SecondModel(CaseData):
@@ -374,6 +385,17 @@ class RunSettings(CaseData):
     exclude: list[str] = Field(
         default_factory=list, description="sources, patients or groups whose records are excluded"
     )
+    crop: Crop | None = Field(
+        default=None, description="the part of each frame that is looked at, as shares; None: the whole frame"
+    )
+    writing: WritingRule = Field(
+        default="mask-all", description="which burned-in writing is filled before anything sees the frames"
+    )
+
+    @classmethod
+    def stored(cls, data: dict[str, Any]) -> Self:
+        """Return the settings that a case holds. Cases of before writing was filled hold no rule: it was kept."""
+        return cls.model_validate(with_rule(data))
 
 
 class CaseReport(CaseData):
@@ -437,7 +459,8 @@ class CaseReport(CaseData):
     )
     burned_in: dict[str, Any] = Field(
         default_factory=dict,
-        description="burned-in writing: its places and a sentence; empty if it was not looked for",
+        description="burned-in writing: the rule, the places with kind, reason, seconds and whether they were filled, and "
+        "a sentence; never its text; empty if it was not looked for",
     )
     advice: list[str] = Field(
         default_factory=list, description="what would help; empty unless the agent abstains"
@@ -462,6 +485,19 @@ class CaseReport(CaseData):
     folder: Path | None = Field(
         default=None, exclude=True, description="the folder of trace and frames; not part of the JSON"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rule_of_earlier_versions(cls, data: Any) -> Any:
+        """Give the settings of a report of before writing was filled their rule: it was kept."""
+        settings = data.get("settings") if isinstance(data, dict) else None
+        return {**data, "settings": with_rule(settings)} if isinstance(settings, dict) else data
+
+    @property
+    def shows_writing(self) -> bool:
+        """Whether the frames of the case may show writing: it was kept, or a rule left some of it."""
+        left = any(not writing.get("filled") for writing in self.burned_in.get("writings", []))
+        return left or self.settings.writing == "keep"
 
     @property
     def has_persons_diagnosis(self) -> bool:

@@ -9,9 +9,11 @@ from pathlib import Path
 from videopath.agent.cases.library import new_case_id
 from videopath.agent.cases.records import CaseReport, RunSettings
 from videopath.agent.graph.state import CaseInput
+from videopath.core.choices import WRITING_RULES, WritingRule
 from videopath.core.errors import InputError
 from videopath.core.pathology.sites import canonical_site
 from videopath.core.text import has_half_characters, refuse_unwritable
+from videopath.media.crop import Crop, as_shares, checked_crop, in_pixels
 
 MAX_QUESTION = 2000  # characters
 
@@ -35,10 +37,16 @@ class CaseRequest:
     exclude: Sequence[str] = ()
     """Sources, patients or groups whose records may not be used. The video itself is always excluded."""
     case_id: str = field(default_factory=new_case_id)
+    writing: WritingRule | None = None
+    """Which burned-in writing is filled before anything sees the frames; None: the agent's rule."""
+    crop: Sequence[float] | None = None
+    """The part of each frame to look at: left, top, right, bottom as shares, or in pixels if one of them is above 1."""
 
     @classmethod
     def of(cls, report: CaseReport, case_id: str) -> CaseRequest:
         """Return the request that asks for the case of a report again, under ``case_id``.
+
+        The writing of a case of before writing was filled is filled now, by the agent's rule.
 
         Raises:
             InputError: The case of the report ended before its video was read.
@@ -55,18 +63,20 @@ class CaseRequest:
             sampling=settings.sampling,
             exclude=settings.exclude,
             case_id=case_id,
+            writing=settings.writing if "rule" in report.burned_in else None,
+            crop=settings.crop,
         )
 
     def inputs(self, settings: RunSettings) -> CaseInput:
         """Return the checked inputs of the graph.
 
         Args:
-            settings: The agent's settings; the segment, the sampling and the exclusions of this request are set
-                in a copy of them.
+            settings: The agent's settings; the segment, the sampling, the exclusions, the crop and the rule for
+                writing of this request are set in a copy of them.
 
         Raises:
-            InputError: The video does not exist, the site is not known, or the question or an exclusion
-                cannot be used.
+            InputError: The video does not exist, the site is not known, or the question, an exclusion, the crop or the
+                rule for writing cannot be used.
         """
         path = Path(self.video).expanduser()
         if not path.exists():
@@ -79,6 +89,8 @@ class CaseRequest:
             "end": self.end,
             "sampling": self.sampling,
             "exclude": _checked_names(self.exclude),
+            "crop": None if self.crop is None else _crop_of(path, self.crop),
+            "writing": settings.writing if self.writing is None else _checked_rule(self.writing),
         }
         return CaseInput(
             video=str(path.resolve()),
@@ -87,6 +99,25 @@ class CaseRequest:
             case_id=self.case_id,
             settings=settings.model_copy(update=changes).model_dump(mode="json"),
         )
+
+
+def _crop_of(video: Path, crop: Sequence[float]) -> Crop:
+    """Return a crop as shares of the video's frame; the video is opened only if the crop is in pixels."""
+    from videopath.media.clip import open_source
+
+    crop = checked_crop(crop)
+    if not in_pixels(crop):
+        return crop
+    source = open_source(video)
+    return as_shares(crop, source.width, source.height)
+
+
+def _checked_rule(rule: str) -> str:
+    if rule not in WRITING_RULES:
+        raise InputError(
+            f"The rule {rule!r} for writing is not known; use one of: {', '.join(WRITING_RULES)}."
+        )
+    return rule
 
 
 def _checked_names(exclude: Sequence[str]) -> list[str]:

@@ -63,9 +63,16 @@ def looks_taken(looks: Sequence[LookView]) -> list[LookTaken]:
             reported=look is best,
             revision=look.revision,
             second_opinion=look.second.label if look.second else "",
+            writing=_writing(look) if look.request != looks[0].request else "",
         )
         for look in looks
     ]
+
+
+def _writing(look: LookView) -> str:
+    """Return what writing a look's frames had, in a sentence; empty if there was none."""
+    found = look.described.frames.writing
+    return found.sentence if found is not None and found.writings else ""
 
 
 def _latest_of_each_part(looks: Sequence[LookView]) -> list[LookView]:

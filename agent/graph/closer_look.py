@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from videopath.media.crop import WHOLE, Crop
+from videopath.media.crop import WHOLE, Crop, within
 from videopath.tools.schemas import ClipInput, LocatedFinding
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def closer_request(facts: VideoFacts, request: ClipInput, moment: float, view: C
     )
     crop = request.crop
     if _can_crop(facts, crop or WHOLE):
-        crop = _within(crop or WHOLE, tissue_window(view.frames[0]))
+        crop = within(crop or WHOLE, tissue_window(view.frames[0]))
     return request.model_copy(update={"start": start, "end": end, "crop": crop, "sampling": "uniform"})
 
 
@@ -80,17 +80,6 @@ def _cell_sums(values: np.ndarray) -> np.ndarray:
     rows = np.linspace(0, values.shape[0], _CELLS, endpoint=False, dtype=int)
     columns = np.linspace(0, values.shape[1], _CELLS, endpoint=False, dtype=int)
     return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
-
-
-def _within(outer: Crop, inner: Crop) -> Crop:
-    left, top, right, bottom = outer
-    width, height = right - left, bottom - top
-    return (
-        left + inner[0] * width,
-        top + inner[1] * height,
-        left + inner[2] * width,
-        top + inner[3] * height,
-    )
 
 
 def _can_crop(facts: VideoFacts, crop: Crop) -> bool:

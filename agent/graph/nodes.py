@@ -42,7 +42,13 @@ from videopath.agent.graph.steps import CaseRuntime, StepDraft, record_step
 from videopath.agent.graph.view import StateView
 from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
-from videopath.agent.report.phrases import choice_in_words, diagnosis_in_words, label_in_words, vote_in_short
+from videopath.agent.report.phrases import (
+    choice_in_words,
+    diagnosis_in_words,
+    label_in_words,
+    vote_in_short,
+    writing_in_short,
+)
 from videopath.core.clock import now
 from videopath.core.errors import CaseError, EngineError, InputError, ModelError, NotTissueError
 from videopath.core.pathology.sites import canonical_site
@@ -52,7 +58,14 @@ from videopath.tools.describe import DescribeTool, located
 from videopath.tools.diagnose import DiagnoseTool
 from videopath.tools.journal import JOURNAL_NAME, Journal
 from videopath.tools.retrieve import RetrieveTool
-from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, Neighbour, RetrieveResult
+from videopath.tools.schemas import (
+    ClipInput,
+    DescribeResult,
+    DiagnoseResult,
+    Neighbour,
+    RetrieveResult,
+    with_rule,
+)
 from videopath.tools.session_pool import LOADING, READING, ClipSession, Recording, SessionPool
 
 if TYPE_CHECKING:
@@ -96,7 +109,7 @@ class Nodes:
         return [self.sessions, *([self.second] if self.second else [])]
 
     def intake(self, state: CaseInput, runtime: CaseRuntime) -> Json:
-        """Open and hash the video, sample its frames, judge their quality, and look for burned-in writing.
+        """Open and hash the video, sample its frames, fill burned-in writing, and judge the quality of the filled frames.
 
         The model is not loaded yet.
 
@@ -105,7 +118,7 @@ class Nodes:
         """
         from videopath.media.clip import open_source
         from videopath.media.quality.gate import assess
-        from videopath.media.writing.search import find_writing
+        from videopath.media.writing.cropping import writing_of
 
         state = checked_input(state)
         draft = StepDraft("intake", runtime)
@@ -128,13 +141,11 @@ class Nodes:
         quality = assess(clip)
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise NotTissueError(" ".join(quality.sentences))
-        facts, burned_in = VideoFacts.of(clip), find_writing(clip)
+        facts, burned_in = VideoFacts.of(clip), writing_of(clip, request.crop)
         sent_to = addresses_of(self.sessions, second)
         step = draft.done(
             f"{facts.kind} of {facts.width}×{facts.height}, {len(set(facts.indices))} of {facts.total_frames} frames; "
-            f"quality {quality.verdict}"
-            + ("; writing is burned in" if burned_in.writings else "")
-            + going_away(sent_to.values()),
+            f"quality {quality.verdict}" + writing_in_short(burned_in) + going_away(sent_to.values()),
             detail={
                 "request": request.model_dump(mode="json"),
                 "facts": facts.model_dump(mode="json"),
@@ -162,10 +173,10 @@ class Nodes:
         case, draft = StateView(state), self._start_model_step("describe", runtime)
         tool = DescribeTool(sessions=self._recording(case, draft))
         arguments = {"site": case.site, "max_new_tokens": case.policy.description_tokens}
-        result: DescribeResult = tool.invoke({**state["request"], **arguments})
+        result: DescribeResult = tool.invoke({**case.request_json, **arguments})
         step = draft.done(
             _shortened(result.description),
-            detail={"request": state["request"], **arguments, "result": result.model_dump(mode="json")},
+            detail={"request": case.request_json, **arguments, "result": result.model_dump(mode="json")},
             evidence=[f"frame {finding.frame}" for finding in result.findings if finding.is_located],
             hashes={"prompt": result.call.prompt_sha256, "frames": result.frames.sha256},
         )
@@ -187,8 +198,8 @@ class Nodes:
             "description": description,
             "site": case.site,
             "exclude_sources": [case.video, case.facts.sha256, *case.settings.exclude],
-            "clip": state["request"],
-            "also_shown": _earlier_requests(state),
+            "clip": case.request_json,
+            "also_shown": _earlier_requests(case),
         }
         draft.activity("searching similar cases")
         result = RetrieveResult(query=description, neighbours=[])
@@ -344,7 +355,8 @@ class Nodes:
             f"{decision.action} by {decision.reviewer or 'an unnamed reviewer'}",
             detail={"decision": record, "changes": decision.changes, "look": case.looks.index(look)},
         )
-        next_look = revision_update(decision, look) if decision.action == "revise" else {}
+        crop = case.settings.crop
+        next_look = revision_update(decision, look, crop) if decision.action == "revise" else {}
         return self._finish(state, step, review=[record], **next_look)
 
     def report(self, state: CaseState, runtime: CaseRuntime) -> Json:
@@ -407,7 +419,7 @@ class Nodes:
         samples: int,
         candidates: Sequence[str] = (),
     ) -> tuple[DiagnoseResult, Step]:
-        request = case.state["request"]
+        request = case.request_json
         arguments = {
             "description": case.described.description,
             "site": case.site,
@@ -491,10 +503,10 @@ def _with_moments(case: StateView, session: ClipSession) -> tuple[DescribeResult
     return described.model_copy(update={"findings": findings}), {"moments_of_reviewers_findings": moments}
 
 
-def _earlier_requests(state: CaseState) -> list[Json]:
+def _earlier_requests(case: StateView) -> list[Json]:
     """Return the clips of earlier looks: a record that shows one of them is a copy of the case's video."""
-    requests = [look["request"] for look in state.get("looks", [])]
-    return [r for number, r in enumerate(requests) if r not in (state["request"], *requests[:number])]
+    requests = [with_rule(look.data["request"]) for look in case.looks]
+    return [r for number, r in enumerate(requests) if r not in (case.request_json, *requests[:number])]
 
 
 def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
@@ -504,6 +516,8 @@ def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
         "start": settings.start,
         "end": settings.end,
         "sampling": settings.sampling,
+        "crop": settings.crop,
+        "writing": settings.writing,
     }
     try:
         return ClipInput.model_validate(fields)

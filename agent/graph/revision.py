@@ -18,6 +18,7 @@ from videopath.agent.decision.verdict import is_no_diagnosis
 from videopath.agent.graph.state import Json
 from videopath.agent.graph.view import LookView
 from videopath.core.errors import CaseError
+from videopath.media.crop import Crop
 from videopath.tools.describe import split_sentences
 from videopath.tools.schemas import (
     DescribeResult,
@@ -138,12 +139,18 @@ def corrected_description(decision: Decision, described: DescribeResult) -> Desc
     return described.model_copy(update={"description": text, "findings": moved})
 
 
-def revision_update(decision: Decision, look: LookView) -> Json:
-    """Return the update of the state with which the next look begins."""
+def revision_update(decision: Decision, look: LookView, crop: Crop | None = None) -> Json:
+    """Return the update of the state with which the next look begins.
+
+    Args:
+        decision: The revision.
+        look: The look that was reviewed.
+        crop: The part of the frame that the case looks at; another segment begins with it, not with a closer look's.
+    """
     request = look.data["request"]
     if decision.segment is not None:
         segment = {"start": decision.segment.start, "end": decision.segment.end}
-        request = {**request, **segment, "crop": None, "sampling": "uniform"}
+        request = {**request, **segment, "crop": None if crop is None else list(crop), "sampling": "uniform"}
     return {
         "request": request,
         "described": corrected_description(decision, look.described).model_dump(mode="json"),

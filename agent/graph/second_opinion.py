@@ -59,7 +59,7 @@ def ask_second_model(
         EngineError: The model fails.
         InputError: The model cannot take the question.
     """
-    request, policy, session = case.state["request"], case.policy, recording.open(case.request)
+    request, policy, session = case.request_json, case.policy, recording.open(case.request)
     started = time.perf_counter()
     described = describe_clip(session, case.site, policy.description_tokens)
     call = session.call(described.question, time.perf_counter() - started)

@@ -11,7 +11,7 @@ from videopath.agent.graph.state import Json, Look
 from videopath.agent.policy import Policy
 from videopath.model.calibration import Calibration
 from videopath.model.inference.engine import EngineInfo
-from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult
+from videopath.tools.schemas import ClipInput, DescribeResult, DiagnoseResult, RetrieveResult, with_rule
 
 
 class LookView:
@@ -30,7 +30,7 @@ class LookView:
     @cached_property
     def request(self) -> ClipInput:
         """Which frames the look used."""
-        return ClipInput.model_validate(self.data["request"])
+        return ClipInput.stored(self.data["request"])
 
     @cached_property
     def described(self) -> DescribeResult:
@@ -146,7 +146,7 @@ class StateView:
     @cached_property
     def settings(self) -> RunSettings:
         """The settings that the case was started with."""
-        return RunSettings.model_validate(self.state["settings"])
+        return RunSettings.stored(self.state["settings"])
 
     @cached_property
     def policy(self) -> Policy:
@@ -192,7 +192,12 @@ class StateView:
     @cached_property
     def request(self) -> ClipInput:
         """Which frames the present look uses."""
-        return ClipInput.model_validate(self.state["request"])
+        return ClipInput.stored(self.state["request"])
+
+    @property
+    def request_json(self) -> Json:
+        """The same as JSON, as a tool takes it."""
+        return with_rule(self.state["request"])
 
     @cached_property
     def described(self) -> DescribeResult:

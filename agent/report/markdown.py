@@ -34,6 +34,7 @@ from videopath.agent.report.phrases import (
     shares_in_words,
     vote_in_words,
     vouchers_in_words,
+    writing_sentences,
 )
 from videopath.agent.report.sections import (
     ADVICE,
@@ -232,7 +233,7 @@ def _questions_and_answers(questions: Sequence[FollowUp]) -> list[str]:
 
 
 def _video(report: CaseReport) -> str:
-    writing = [_inline(report.burned_in["sentence"])] if report.burned_in.get("writings") else []
+    writing = [_inline(sentence) for sentence in writing_sentences(report)]
     rows = (
         (_inline(name), f"`{value}`" if name == "SHA-256" else _inline(value))
         for name, value in video_rows(report)

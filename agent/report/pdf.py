@@ -60,6 +60,7 @@ from videopath.agent.report.phrases import (
     shares_in_words,
     vote_in_words,
     vouchers_in_words,
+    writing_sentences,
 )
 from videopath.agent.report.sections import (
     ADVICE,
@@ -407,8 +408,8 @@ def _both_sides(before: Any, after: Any) -> tuple[str, str]:
 
 def _video(report: CaseReport) -> Iterator[Flowable]:
     yield from heading(ReportSection.VIDEO.value)
-    if report.burned_in.get("writings"):
-        yield text(report.burned_in["sentence"])
+    for sentence in writing_sentences(report):
+        yield text(sentence)
         yield Spacer(1, 4)
     yield _fields([(name.replace("_", " "), value) for name, value in video_rows(report)])
 

@@ -17,13 +17,20 @@ from videopath.agent.cases.records import (
 from videopath.core.choices import CaseStatus
 from videopath.core.clock import minute
 from videopath.core.pathology.labels import normalised_label
+from videopath.media.crop import Crop
 from videopath.tools.answers.answerable_questions import asks_for_diagnosis
 from videopath.tools.diagnose import NO_DIAGNOSIS
 from videopath.tools.schemas import Candidate, CasesVote, DiagnoseResult
 
 if TYPE_CHECKING:
     from videopath.agent.cases.library import CaseEntry
+    from videopath.media.writing.records import BurnedIn
 
+KEPT = (
+    "Burned-in writing was not masked, as asked: the model, the evidence frames and everyone who sees this case see the "
+    "frames as they are."
+)
+"""Stands in each report of a case that was started with the rule ``keep``."""
 NOT_CALIBRATED = "not calibrated"
 NOT_A_TERM = "not a known term"
 STATUS_IN_WORDS: dict[CaseStatus, str] = {
@@ -224,6 +231,33 @@ def vote_in_short(vote: CasesVote) -> str:
     return f"they vote for {vote.diagnosis} ({vote.shares[vote.diagnosis]:.2f} of {len(vote.ballots)} votes)"
 
 
+def writing_in_short(found: BurnedIn) -> str:
+    """Return what intake did about burned-in writing, for its step; empty if it found none and would have filled it."""
+    count = len(found.writings)
+    if found.rule == "keep":
+        return f"; WRITING WAS KEPT: {_places(count)} found, nothing filled"
+    filled = sum(writing.filled for writing in found.writings)
+    reasons = sorted({w.reason for w in found.writings if w.filled and w.kind != "label"})
+    because = f" ({', '.join(reasons)})" if reasons else ""
+    return f"; writing was filled in {filled} of {_places(count)}{because}" if count else ""
+
+
+def _places(count: int) -> str:
+    return "1 place" if count == 1 else f"{count or 'no'} places"
+
+
+def writing_sentences(report: CaseReport) -> list[str]:
+    """Return what was found and filled of burned-in writing, a sentence each; empty if there was none to fill."""
+    found = report.burned_in
+    sentences = [KEPT] if found.get("rule") == "keep" else []
+    if found.get("writings"):
+        sentences.append(found["sentence"])
+    for number, look in enumerate(report.looks, 1):
+        if look.writing:
+            sentences.append(f"Look {number}: {look.writing}")
+    return sentences
+
+
 def ballots_in_words(vote: CasesVote) -> list[tuple[str, str, str, str, str]]:
     """Return a row for each ballot, as :data:`BALLOT_COLUMNS`."""
     return [(b.id, b.group, b.diagnosis, f"{b.similarity:.2f}", f"{b.weight:.2f}") for b in vote.ballots]
@@ -318,12 +352,13 @@ def _look_in_words(report: CaseReport, look: LookTaken) -> str:
     used = "; the report rests on it" if look.reported else ""
     if look.second_opinion:
         used += f"; second opinion: {look.second_opinion}"
-    return f"{_part_in_words(look)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{confidence}{used})"
+    return f"{_part_in_words(look, report.settings.crop)}: {marked(report, look.diagnosis)} ({look.probability:.0%} of its differential{confidence}{used})"
 
 
-def _part_in_words(look: LookTaken) -> str:
+def _part_in_words(look: LookTaken, crop: Crop | None) -> str:
+    """Return the part of the video; ``crop`` is the part of the frame that the whole case looks at."""
     part = "the whole video" if look.start is None and look.end is None else _span(look)
-    return part + (", a part of the picture" if look.crop else "")
+    return part + (", a part of the picture" if look.crop and look.crop != crop else "")
 
 
 def _span(look: LookTaken) -> str:

@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from videopath.agent.cases.records import CaseReport, VideoFacts
 from videopath.agent.report.phrases import left_out_sentences
-from videopath.agent.report.values import change_in_words, flat_fields, moment, value_in_words
+from videopath.agent.report.values import (
+    box_in_words,
+    change_in_words,
+    flat_fields,
+    moment,
+    place_in_words,
+    value_in_words,
+)
+from videopath.media.writing.records import Writing
 
 _Part = TypeVar("_Part")
 
@@ -89,7 +97,7 @@ def video_rows(report: CaseReport) -> list[tuple[str, str]]:
     if report.video is None:
         return []
     quality = ((f"quality: {name}", value_in_words(value)) for name, value in flat_fields(report.quality))
-    return [*_source_rows(report.video), *quality]
+    return [*_source_rows(report.video), *_part_rows(report), *quality]
 
 
 def _source_rows(video: VideoFacts) -> list[tuple[str, str]]:
@@ -104,6 +112,20 @@ def _source_rows(video: VideoFacts) -> list[tuple[str, str]]:
         rows.insert(2, ("length", f"{moment(video.duration)} at {video.fps:.4g} frames per second"))
         rows.append(("moments seen", ", ".join(moment(second) for second in video.seconds)))
     return rows
+
+
+def _part_rows(report: CaseReport) -> list[tuple[str, str]]:
+    """Return the crop of the case, and a row for each place with burned-in writing."""
+    rows = [("crop", box_in_words(report.settings.crop))] if report.settings.crop else []
+    if "rule" not in report.burned_in:  # a case of an earlier version
+        return rows
+    return [
+        *rows,
+        *(
+            (f"writing {number}", place_in_words(Writing.model_validate(writing)))
+            for number, writing in enumerate(report.burned_in["writings"], 1)
+        ),
+    ]
 
 
 def step_rows(report: CaseReport) -> list[tuple[str, str, str, str, str]]:

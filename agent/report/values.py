@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from videopath.media.crop import Crop
+    from videopath.media.writing.records import Writing
+
+_SECONDS = 4  # times of one place with writing that are named
 
 
 def moment(seconds: float) -> str:
@@ -38,3 +44,23 @@ def flat_fields(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from flat_fields(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def box_in_words(box: Crop) -> str:
+    """Return a part of the frame in per cent of its width and height.
+
+    >>> box_in_words((0.1, 0.0, 0.55, 1.0))
+    '10–55% from left to right, 0–100% from top to bottom'
+    """
+    left, top, right, bottom = (f"{100 * number:.3g}" for number in box)
+    return f"{left}–{right}% from left to right, {top}–{bottom}% from top to bottom"
+
+
+def place_in_words(writing: Writing) -> str:
+    """Return where burned-in writing is, what it is taken for and whether it was filled; never what it says."""
+    what = writing.kind if writing.kind == "label" else f"{writing.kind}, {writing.reason}"
+    seconds = writing.seconds
+    when = ", ".join(f"{second:.1f}" for second in seconds)
+    if len(seconds) > _SECONDS:
+        when = f"{seconds[0]:.1f}–{seconds[-1]:.1f}, {len(seconds)} frames"
+    return f"{'filled' if writing.filled else 'KEPT'} ({what}): {box_in_words(writing.box)}; at {when} s"

@@ -136,6 +136,24 @@ Sampling = Annotated[
         **choice("--sampling", *choices.SAMPLINGS),
     ),
 ]
+Writing = Annotated[
+    choices.WritingRule | None,
+    typer.Option(
+        "--writing",
+        help="Which burned-in writing is filled before anything sees the frames. mask-personal: only what may name a "
+        "person, and codes; keep: none. Default: mask-all.",
+        **choice("--writing", *choices.WRITING_RULES),
+    ),
+]
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        "--crop",
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="The part of each frame to look at, as shares from 0 to 1, or in pixels if a number is above 1; default: all.",
+        show_default=False,
+    ),
+]
 Action = Annotated[
     choices.ReviewAction | None,
     typer.Option(

@@ -67,6 +67,7 @@ def load_agent(options: AgentOptions) -> DiagnosticAgent:
         review=options.review or settings.review,
         frames=options.frames or settings.frames,
         accept_uncalibrated=options.accept_uncalibrated or settings.accept_uncalibrated,
+        writing=settings.writing,
         home=settings.home,
     )
 

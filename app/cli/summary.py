@@ -28,6 +28,7 @@ from videopath.agent.report.phrases import (
     shares_in_words,
     vote_in_words,
     vouchers_in_words,
+    writing_sentences,
 )
 from videopath.agent.report.sections import ADVICE, AGENT_SAID, NOT_PART, ReportSection, write_sections
 from videopath.agent.report.statements import (
@@ -72,6 +73,8 @@ def _outcome(report: CaseReport) -> Iterator[RenderableType]:
         yield plain(f"Question: {question_in_words(report)}")
     if report.sent_to:
         yield plain(sent_away_sentence(report.sent_to), "yellow")
+    for sentence in writing_sentences(report):
+        yield plain(sentence, "yellow" if report.shows_writing else "")
     yield from _agent_parts(report)
 
 

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from videopath.media.crop import Crop, touches, within
 from videopath.media.writing.records import BurnedIn, Writing
-from videopath.media.writing.search import sentence_on
+from videopath.media.writing.search import find_writing, sentence_on
+
+if TYPE_CHECKING:
+    from videopath.media.clip import Clip
+
+
+def writing_of(clip: Clip, crop: Crop | None) -> BurnedIn:
+    """Return the writing that was found while a clip was opened; if its writing was kept, it is searched now.
+
+    Args:
+        clip: The clip.
+        crop: The part of the frame that the clip shows.
+    """
+    if clip.writing is not None:
+        return clip.writing
+    found = find_writing(clip)
+    return found if crop is None else placed(found, crop, clip.seconds.tolist(), clip.kind == "image")
 
 
 def touching(found: BurnedIn, crop: Crop, looked_at: list[float], still: bool) -> BurnedIn:

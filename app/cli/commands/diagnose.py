@@ -24,6 +24,8 @@ def diagnose(
     start: options.Start = None,
     end: options.End = None,
     sampling: options.Sampling = "uniform",
+    crop: options.Crop = None,
+    writing: options.Writing = None,
     exclude: options.Exclude = None,
     review: options.Review = None,
     strict: options.Strict = False,
@@ -40,17 +42,21 @@ def diagnose(
     from videopath.app.cli.console import quiet_libraries
     from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec, deliver, follow, load_agent
     from videopath.core.pathology.sites import canonical_site
+    from videopath.media.crop import parse_crop
 
     quiet_libraries(verbose)
     spec = chosen_spec(model, base, device, dtype, accept_licence)
     agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated, second_opinion)
     site = canonical_site(site) if site is not None else None
+    part = None if crop is None else parse_crop(crop)
     _check_video(video)
     check_folder(out)
 
     from videopath.agent.cases.request import CaseRequest
 
-    request = CaseRequest(video, question, site, start, end, sampling, exclude or ())
+    request = CaseRequest(
+        video, question, site, start, end, sampling, exclude or (), writing=writing, crop=part
+    )
     with load_agent(agent_options) as agent:
         follow(
             agent.library,

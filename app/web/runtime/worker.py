@@ -191,6 +191,7 @@ class Worker:
             review=submission.review,
             frames=submission.frames,
             accept_uncalibrated=submission.accept_uncalibrated,
+            writing=self.settings.writing,
             home=self.home,
         )
 

@@ -15,6 +15,7 @@ from videopath.agent.report.phrases import (
     question_in_words,
     sent_away_sentence,
     vouchers_in_words,
+    writing_sentences,
 )
 from videopath.agent.report.statements import retrieval_sentence
 from videopath.app.web.components.case.second_opinion import second_opinion
@@ -148,8 +149,10 @@ def _next_action(view: CaseView, shared: Services) -> None:
             "The agent abstained: it gives out no diagnosis.",
             icon=":material/help:",
         )
-    if report is not None and report.burned_in.get("writings"):
-        st.warning(inert(report.burned_in["sentence"]), icon=":material/text_fields:")
+    if report is not None:
+        box = st.warning if report.shows_writing else st.info
+        for sentence in writing_sentences(report):
+            box(inert(sentence), icon=":material/text_fields:")
     if report is not None and report.advice and view.state in ("abstained", "waiting for review"):
         with st.container(key="advice"):
             st.markdown("**Why the agent is not sure, and what would help**")
