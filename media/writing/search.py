@@ -13,8 +13,9 @@ import numpy as np
 from videopath.core.choices import WritingKind, WritingRule
 from videopath.media.crop import Crop
 from videopath.media.writing.judging import judge
-from videopath.media.writing.reader import Line, PixelBox, read_lines
+from videopath.media.writing.reader import Line, PixelBox
 from videopath.media.writing.records import BurnedIn, Writing
+from videopath.media.writing.remembered import read_lines
 from videopath.media.writing.tracks import Track, around, complete, linked
 
 if TYPE_CHECKING:
