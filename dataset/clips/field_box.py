@@ -1,0 +1,308 @@
+"""The field of a slide view: the part of the frame that shows the slide, without a viewer's chrome.
+
+Tissue moves when the slide or the zoom changes; toolbars, panels, borders and the black around an eyepiece stay. The
+field is the rectangle that holds most of what moves and least of what stays, and whose sides lie on straight edges that
+stay, or on the border of the frame: empty glass at its edge belongs to it. If nothing moves, stained texture counts
+instead of motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from videopath.media.crop import Crop
+
+BY_COLOUR = "colour and stain"
+"""How this module finds a field, for the record."""
+LONG_SIDE = 640
+"""Long side in pixels of the pictures that a field is searched in."""
+LOOKED_AT = 40
+"""Frames of a case that are looked at."""
+
+_QUANTILE = 0.1  # of the frames at either end are left out: a cursor passes in fewer
+_MOVED = 9.0  # grey levels
+_EDGE = 4  # grey levels of an edge that stays
+_STAYS = 0.3  # quantile of the frames in which an edge has at least this strength
+_LEAST_LINE = 0.12  # share of the side along which a line must be seen
+_LINES = 22  # lines in each direction that are tried
+_LEAST_SIDE = 0.15  # of the frame
+_LEAST_MOVED = 0.03  # share of the frame; otherwise nothing moves
+_LIGHT, _COLOURED = 190, 12  # grey level of glass; difference of the channels in stained tissue
+_GLASS, _PANEL, _CHROME, _STILL_TISSUE, _OTHER_MOTION = -0.01, -0.12, -1.0, -0.3, -0.5
+"""What a pixel adds to the field: as light as the slide's glass, light otherwise, anything else that stays, …"""
+_LIKE_GLASS = 8  # grey levels of each channel
+_LINE_WORTH, _BORDER_WORTH = 0.05, 0.6  # of a side on a line; of the frame's border, as share of a line
+
+_THUMB_AREA = (0.003, 0.16)  # of the field
+_THUMB_SIDE = 0.06  # of the field's height and width, at least
+_THUMB_SHAPE = (0.3, 3.2)  # width by height
+_THUMB_FULL, _THUMB_LINE = 0.75, 0.5  # share of its box that stays; share of its sides that are lines
+
+
+@dataclass(frozen=True)
+class FieldBox:
+    """Where the slide is."""
+
+    crop: Crop
+    """Shares of the recording's frame."""
+    thumbnails: tuple[Crop, ...]
+    """Overviews that a viewer draws into the field; shares of the recording's frame."""
+    by: str = BY_COLOUR
+
+
+def small(picture: np.ndarray) -> np.ndarray:
+    """Scale a picture, uint8 [H,W,3], down to a long side of LONG_SIDE."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, LONG_SIDE / max(height, width))
+    size = max(16, round(width * scale)), max(16, round(height * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def find_field(pictures: Sequence[np.ndarray]) -> FieldBox:
+    """Find the field of a case.
+
+    Args:
+        pictures: Small pictures of the whole frame, evenly spread over the case, uint8 [h,w,3], all of one size.
+
+    Returns:
+        The field; the whole frame if nothing else can be told from the slide.
+    """
+    stack = np.stack(pictures)
+    seen = _Seen.of(stack)
+    box = _best_rectangle(seen)
+    height, width = stack.shape[1:3]
+    left, top, right, bottom = box
+    return FieldBox(
+        (left / width, top / height, right / width, bottom / height),
+        tuple(
+            (x0 / width, y0 / height, x1 / width, y1 / height) for x0, y0, x1, y1 in _thumbnails(seen, box)
+        ),
+    )
+
+
+def sharpened(crop: Crop, pictures: Sequence[np.ndarray]) -> Crop:
+    """Move the sides of a field that was found in small pictures onto the edges of pictures in full size.
+
+    Args:
+        crop: The field.
+        pictures: A few frames of the case, uint8 [H,W,3].
+
+    Returns:
+        The field, in whole pixels of these pictures.
+    """
+    green = np.stack([picture[..., 1] for picture in pictures])
+    height, width = green.shape[1:]
+    reach = 2 + round(max(height, width) / LONG_SIDE)
+    left, top, right, bottom = (round(share * side) for share, side in zip(crop, (width, height) * 2, strict=True))
+    inner = green[:, top:bottom]
+    left, right = _nearest_edge(inner, left, reach, 1), _nearest_edge(inner, right, reach, -1)
+    turned = green[:, :, left:right].transpose(0, 2, 1)
+    top, bottom = _nearest_edge(turned, top, reach, 1), _nearest_edge(turned, bottom, reach, -1)
+    return left / width, top / height, right / width, bottom / height
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What stays and what moves, in small pictures."""
+
+    worth: np.ndarray
+    """What each pixel adds to the field, float32 [h,w]."""
+    moved: np.ndarray
+    """bool [h,w]."""
+    upright: np.ndarray
+    """Edges that stay between a column and the one before it, bool [h,w]."""
+    level: np.ndarray
+    """Edges that stay between a row and the one before it, bool [h,w]."""
+    parts: list[tuple[int, int, int, int]]
+    """Boxes around what moves."""
+    moves: bool
+    """Whether motion tells the field."""
+
+    @classmethod
+    def of(cls, stack: np.ndarray) -> _Seen:
+        ordered = np.sort(stack[..., 1], axis=0)
+        last = len(stack) - 1
+        low, high = ordered[round(_QUANTILE * last)], ordered[round((1 - _QUANTILE) * last)]
+        spread = cv2.blur((high - low).astype(np.float32), (3, 3))
+        usual = np.median(stack[:: max(1, len(stack) // 15)], axis=0).astype(np.uint8)
+        raw = _closed(spread > _MOVED, 9)
+        moved = _opened(raw, 13)
+        moves = float(moved.mean()) >= _LEAST_MOVED
+        shown = moved if moves else _opened(_closed(_stained(usual), 9), 13)
+        thinned = stack[:: max(1, len(stack) // 8)]
+        glass = np.percentile(thinned[:, shown], 97, axis=(0, 1)) if shown.any() else np.full(3, 255.0)
+        return cls(
+            worth=_worth(usual, shown, glass, moves),
+            moved=raw,
+            upright=_stays(np.abs(np.diff(stack[..., 1].astype(np.int16), axis=2, prepend=0)), raw, 1),
+            level=_stays(np.abs(np.diff(stack[..., 1].astype(np.int16), axis=1, prepend=0)), raw, 0),
+            parts=_parts(shown),
+            moves=moves,
+        )
+
+
+def _worth(usual: np.ndarray, shown: np.ndarray, glass: np.ndarray, moves: bool) -> np.ndarray:
+    """Return what each pixel adds to the field, float32 [h,w]; ``glass`` [3] is the colour of empty glass."""
+    low = usual.min(axis=-1)
+    grey = cv2.cvtColor(usual, cv2.COLOR_RGB2GRAY)
+    steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    light = (low > _LIGHT) & (cv2.blur((steps > 40).astype(np.float32), (15, 15)) < 0.05)
+    worth = np.full(grey.shape, _CHROME, np.float32)
+    worth[light] = _PANEL
+    worth[light & (np.abs(usual - glass).max(axis=-1) <= _LIKE_GLASS)] = _GLASS
+    if moves:
+        worth[_stained(usual) & ~light] = _STILL_TISSUE
+    worth[shown] = 1.0
+    if moves:
+        worth[shown & _foreign(usual)] = _OTHER_MOTION
+    return worth
+
+
+def _stained(picture: np.ndarray) -> np.ndarray:
+    """Return where a picture has colour and texture, bool [h,w]."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 6
+    colour = (picture.max(axis=-1).astype(np.int16) - picture.min(axis=-1)) > _COLOURED
+    return cv2.blur((steps & colour & (grey > 30)).astype(np.float32), (11, 11)) > 0.45
+
+
+def _foreign(picture: np.ndarray) -> np.ndarray:
+    """Return where a moving part is smooth over a wide area and not light: a speaker's camera, not tissue."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 6
+    return (cv2.blur(steps.astype(np.float32), (21, 21)) < 0.1) & (grey < _LIGHT)
+
+
+def _stays(steps: np.ndarray, moved: np.ndarray, axis: int) -> np.ndarray:
+    """Return edges, bool [h,w], that most frames have, or at which motion ends.
+
+    Args:
+        steps: Differences of neighbours in each frame, int16 [N,h,w].
+        moved: bool [h,w].
+        axis: The axis of the differences.
+    """
+    number = round(_STAYS * (len(steps) - 1))
+    edges = np.partition(steps, number, axis=0)[number] > _EDGE
+    edges |= np.diff(moved.astype(np.int8), axis=axis, prepend=0) != 0
+    return edges
+
+
+def _best_rectangle(seen: _Seen) -> tuple[int, int, int, int]:
+    height, width = seen.worth.shape
+    columns = _lines(seen.upright, [x for part in seen.parts for x in (part[0], part[2])])
+    rows = _lines(seen.level.T, [y for part in seen.parts for y in (part[1], part[3])])
+    sums = cv2.integral(seen.worth) / seen.worth.size  # [h+1, w+1]
+    spans_x = [(a, b) for a in columns for b in columns if b - a >= _LEAST_SIDE * width]
+    spans_y = [(a, b) for a in rows for b in rows if b - a >= _LEAST_SIDE * height]
+    x0, x1 = np.array(spans_x).T
+    y0, y1 = np.array(spans_y)[:, :, None].transpose(1, 0, 2)
+    inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]  # [rows, columns]
+    upright, level = _support(seen.upright), _support(seen.level.T)
+    sides = upright(x0, y0, y1) + upright(x1, y0, y1) + level(y0, x0, x1) + level(y1, x0, x1)
+    best = int((inside + _LINE_WORTH * sides).argmax())
+    row, column = divmod(best, len(spans_x))
+    return spans_x[column][0], spans_y[row][0], spans_x[column][1], spans_y[row][1]
+
+
+def _lines(edges: np.ndarray, others: list[int]) -> list[int]:
+    """Return the columns of an edge map that may be a side of the field, with both borders."""
+    width = edges.shape[1]
+    strength = _thick(edges).mean(axis=0)
+    peaks = [
+        x
+        for x in range(2, width - 1)
+        if strength[x] >= _LEAST_LINE and strength[x] == strength[max(0, x - 2) : x + 3].max()
+    ]
+    peaks = sorted(peaks, key=lambda x: -strength[x])[:_LINES]
+    return sorted({0, width, *peaks, *others})
+
+
+def _support(edges: np.ndarray):  # noqa: ANN202 - a function of arrays
+    """Return a function that tells which share of a side at x, from y0 to y1, is an edge that stays."""
+    width = edges.shape[1]
+    sums = np.zeros((edges.shape[0] + 1, width + 1), np.float32)
+    sums[1:, :-1] = np.cumsum(_thick(edges), axis=0)
+
+    def share(x: np.ndarray, y0: np.ndarray, y1: np.ndarray) -> np.ndarray:
+        counted = (sums[y1, x] - sums[y0, x]) / np.maximum(y1 - y0, 1)
+        return np.where((x == 0) | (x == width), _BORDER_WORTH, counted)
+
+    return share
+
+
+def _thick(edges: np.ndarray) -> np.ndarray:
+    """Return an edge map in which an edge may lie one column beside its place, float32 [h,w]."""
+    return cv2.dilate(edges.astype(np.uint8), np.ones((1, 3), np.uint8)).astype(np.float32)
+
+
+def _thumbnails(seen: _Seen, field: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:
+    """Return the pictures in a moving field that stay and have straight sides."""
+    if not seen.moves:
+        return []
+    left, top, right, bottom = field
+    still = _opened(_closed(~seen.moved[top:bottom, left:right], 9), 9)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(still.astype(np.uint8))
+    found = []
+    for x, y, w, h, area in stats[1:].tolist():
+        share = w * h / still.size
+        if not (_THUMB_AREA[0] <= share <= _THUMB_AREA[1] and _THUMB_SHAPE[0] <= w / h <= _THUMB_SHAPE[1]):
+            continue
+        if min(w / still.shape[1], h / still.shape[0]) < _THUMB_SIDE or area < _THUMB_FULL * w * h:
+            continue
+        box = left + x, top + y, left + x + w, top + y + h
+        if _has_sides(seen, box, field):
+            found.append((max(left, box[0] - 2), max(top, box[1] - 2), min(right, box[2] + 2), min(bottom, box[3] + 2)))
+    return found
+
+
+def _has_sides(seen: _Seen, box: tuple[int, int, int, int], field: tuple[int, int, int, int]) -> bool:
+    left, top, right, bottom = box
+    sides = []
+    for x, outer in ((left, field[0]), (right, field[2])):
+        near = seen.upright[top:bottom, max(0, x - 3) : x + 4].any(axis=1)
+        sides.append(abs(x - outer) <= 3 or near.mean() >= _THUMB_LINE)
+    for y, outer in ((top, field[1]), (bottom, field[3])):
+        near = seen.level[max(0, y - 3) : y + 4, left:right].any(axis=0)
+        sides.append(abs(y - outer) <= 3 or near.mean() >= _THUMB_LINE)
+    return all(sides)
+
+
+def _nearest_edge(green: np.ndarray, at: int, reach: int, inwards: int) -> int:
+    """Return the column near ``at`` where the picture changes most along the whole side, in most frames."""
+    width = green.shape[2]
+    if at in (0, width):
+        return at
+    first, last = max(1, at - reach), min(width - 1, at + reach)
+    part = green[:, :, first - 1 : last + 1].astype(np.int16)
+    steps = np.median(np.abs(np.diff(part, axis=2)), axis=0).mean(axis=0)  # [columns from first to last]
+    best = int(steps.argmax())
+    if steps[best] < _EDGE:
+        return at
+    # the soft edge of a compressed or scaled picture lies outside
+    soft = best
+    while 0 <= soft + inwards < len(steps) and abs(soft + inwards - best) <= 1 and steps[soft + inwards] > 0.5 * steps[best]:
+        soft += inwards
+    return first + soft
+
+
+def _parts(shown: np.ndarray) -> list[tuple[int, int, int, int]]:
+    _, _, stats, _ = cv2.connectedComponentsWithStats(shown.astype(np.uint8))
+    large = [part for part in stats[1:].tolist() if part[4] >= 0.01 * shown.size]
+    boxes = [(x, y, x + w, y + h) for x, y, w, h, _ in sorted(large, key=lambda part: -part[4])[:4]]
+    if len(boxes) > 1:
+        boxes.append(
+            (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+        )
+    return boxes
+
+
+def _closed(mask: np.ndarray, side: int) -> np.ndarray:
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)).astype(bool)
+
+
+def _opened(mask: np.ndarray, side: int) -> np.ndarray:
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)).astype(bool)
