@@ -94,7 +94,11 @@ def reasons_in_name(name: str) -> list[str]:
     Other than in a text, a given name beside another word that is no usual one is enough: ``DOE_JOHN_liver.mp4``.
     """
     plain = _plain(name)
-    return _reasons([*_pieces(plain), *_given_pairs(plain, in_file=True)])
+    without_suffix = _SUFFIX.sub("", plain)
+    return _reasons([*_pieces(without_suffix), *_given_pairs(without_suffix, in_file=True)])
+
+
+_SUFFIX = re.compile(r"(?<=.)\.(?:[a-z][a-z0-9]{0,4}|3gp|7z|[A-Z][A-Z0-9]{2,3}\d?(?<!\.[A-Z]{4}))$")
 
 
 def _reasons(pieces: Iterable[Piece]) -> list[str]:
@@ -240,6 +244,7 @@ def _full_date() -> re.Pattern[str]:
 
 def _pieces(text: str) -> list[Piece]:
     """Return the pieces of a folded text, in no order; they may overlap."""
+    text = _HASH.sub(lambda match: " " * len(match[0]), text)
     found = [
         *_labelled_numbers(text),
         *_births(text),
@@ -254,8 +259,22 @@ def _pieces(text: str) -> list[Piece]:
     return [*found, *_beside(text, found), *_dated_names(text)]
 
 
+_HASH = re.compile(
+    r"(?<![A-Za-z0-9])(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # a UUID
+    r"|(?=[0-9]*[A-Fa-f])(?=[A-Fa-f]*[0-9])(?:[0-9a-f]{16,}|[0-9A-F]{16,}))(?![A-Za-z0-9])"
+)
+
+
 def _digits(value: str) -> int:
     return sum(c.isdigit() for c in value)
+
+
+def _is_one_number(value: str) -> bool:
+    """Return whether a value is one number, and not a row of parts such as 3-A18-41302 or 505-24."""
+    first = re.match(r"[A-Za-z]*[\s\-/.]?[0-9A-Za-z]*", value)
+    return first is not None and (
+        _digits(first[0]) >= _WEAK_DIGITS - 1 or value.replace("-", "").isdigit() and _digits(value) > 5
+    )
 
 
 def _labelled_numbers(text: str) -> Iterator[Piece]:
@@ -267,7 +286,9 @@ def _labelled_numbers(text: str) -> Iterator[Piece]:
     ):
         for match in patterns[kind].finditer(text):
             value = _own_value(match["value"])
-            if _digits(value) < least or _is_public(value) or kind == "weak" and _is_of_other(text, match):
+            if _digits(value) < least or _is_public(value):
+                continue
+            if kind == "weak" and (_is_of_other(text, match) or not _is_one_number(value)):
                 continue
             if kind == "strong" or not (_is_date(value) or _YEARS.fullmatch(value)):
                 start = match.start("value")
@@ -323,7 +344,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w-])(?:\d{8}|[XYZ]\d{7})-?[TRWAGMYFPDXBNJZSQVHLCKE](?![\w-])", RECORD),  # DNI, NIE
     (r"(?<![\w])\d{2}[ ]?\d{6}[ ]?[A-Z][ ]?\d{3}(?!\w)", RECORD),  # Rentenversicherungsnummer
     (r"(?<![\w.+-])\d{3} \d{3} \d{4}(?![\w.])", RECORD),  # NHS number
-    (r"(?<!\w)\d{17}[\dX](?!\w)", RECORD),  # 身份证
+    (r"(?<!\w)\d{6}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX](?!\w)", RECORD),  # 身份证
     (r"(?<![\w.])\+\d{1,3}[\s./-]?(?:\(0?\d{0,4}\)[\s./-]?)?(?:\d[\s./-]?){6,11}\d(?!\w)", PHONE),
     (r"(?<![\w.-])(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}(?![\w-])", PHONE),
     (r"(?<![\w.+-])[A-Za-z0-9][\w.+-]*\s?@\s?[A-Za-z0-9][\w-]*(?:\s?\.\s?[A-Za-z]{2,}[\w-]*)+", EMAIL),
@@ -351,7 +372,8 @@ _ACCESSION = re.compile(
     r"(?<![A-Za-z0-9.])(?:"
     r"(?P<letters>[A-Za-z]{1,3})(?P<gap>[-_ /]?)(?P<year>(?:19|20)\d{2}|\d{2})(?P<sep>[-_/ ])(?P<number>[0-9OoIl]{3,7})"
     r"|(?:19|20)?\d{2}[-_/ ]?(?P<middle>[A-Z]{1,3})[-_/ ]?(?P<after>[0-9OoIl]{4,7})"
-    r")(?![A-Za-z0-9]|[-_]\d{2}\b)"
+    r"|(?P<register>[A-Z]{1,2})[-_ ]?(?P<serial>\d{3,6})/(?:\d{2}|(?:19|20)\d{2})"
+    r")(?![A-Za-z0-9]|[-_]\d\d\b|[-_]\d{4})"  # further numbers: places on a slide
 )
 _MIDDLES = re.compile(r"(?:S|SP|H|HP|B|C|N|P|PS|SU|SS|CY|A|E|F|G|K|L|M|R|U|X|HI|PA)")
 
@@ -359,17 +381,24 @@ _MIDDLES = re.compile(r"(?:S|SP|H|HP|B|C|N|P|PS|SU|SS|CY|A|E|F|G|K|L|M|R|U|X|HI|
 def _accessions(text: str) -> Iterator[Piece]:
     for match in _ACCESSION.finditer(text):
         letters, middle = match["letters"], match["middle"]
+        if match["register"] is not None:  # E 12345/23
+            morphology = match["register"] == "M" and len(match["serial"]) == 4  # M 8140/33, of ICD-O
+            if len(match["serial"]) > 3 and not morphology:
+                yield Piece(*match.span(), ACCESSION)
+            continue
         number = match["number"] or match["after"]
         if _digits(number) * 2 < len(number) or _digits(number) < 2:
             continue
         if middle is not None:
-            if _MIDDLES.fullmatch(middle) and _is_joined(match[0]):
+            if _MIDDLES.fullmatch(middle) and (_is_joined(match[0]) or len(number) > 4):
                 yield Piece(*match.span(), ACCESSION)
             continue
         if letters.casefold() in _words("not_accessions"):
             continue
         blanks = match["gap"] in (" ", "") and match["sep"] == " "
         lower = not letters.isupper()
+        if len(number) < 4 and (not _MIDDLES.fullmatch(letters) or re.match(r"[-_]\d", text[match.end() :])):
+            continue
         years = len(match["year"]) == 4 and re.fullmatch(r"(?:19|20)\d\d", number)
         if years or match["gap"] == " " or (blanks or lower) and len(number) < 4:
             continue
@@ -386,6 +415,7 @@ def _is_joined(text: str) -> bool:
 _LONG = re.compile(r"(?<![\w.,/\-+])(?P<value>\d[0-9OoIl|]{6,9})(?![\w|]|[.,/\-]\d)")
 _BEFORE = re.compile(r"([A-Za-z]+)[\s:#=_.]{0,3}$")
 _AFTER = re.compile(r"\s?([A-Za-z]+)")
+_TIMED = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])[ _\-T]{1,3}(?:at )?$")
 
 
 def _long_numbers(text: str) -> Iterator[Piece]:
@@ -395,7 +425,15 @@ def _long_numbers(text: str) -> Iterator[Piece]:
         before, after = _BEFORE.search(text, 0, match.start()), _AFTER.match(text, match.end())
         counted = before is not None and before[1].casefold() in _words("numbers_of")
         measured = after is not None and after[1].casefold() in _words("units")
-        if not (counted or measured or _is_date(value) or value.startswith("000") or _digits(match[0]) < 6):
+        timed = _TIMED.search(text, 0, match.start()) is not None
+        if not (
+            counted
+            or measured
+            or timed
+            or _is_date(value)
+            or value.startswith("000")
+            or _digits(match[0]) < 6
+        ):
             yield Piece(*match.span("value"), RECORD)
 
 
@@ -445,9 +483,19 @@ def _named(text: str) -> Iterator[Piece]:
                     yield Piece(*name.span("value"), NAME)
             announced = re.compile(r"[\s:;=#._\-|/(\[]{0,6}").match(text, match.end())
             between = announced[0] if announced else ""
+            if kind == "name weak" and not _announces(between) and _is_name_of_thing(text, match):
+                continue
             piece = _name_at(text, match.end() + len(between), kind == "name strong", _announces(between))
             if piece is not None:
                 yield piece
+
+
+def _is_name_of_thing(text: str, match: re.Match[str]) -> bool:
+    """Return whether the word "name" ends the name of something: FILE_NAME."""
+    return match[0].casefold() in _NAME and _BEFORE_LABEL.search(text, 0, match.start()) is not None
+
+
+_NAME = ("name", "names", "nom", "nombre", "nome", "naam")
 
 
 def _announces(between: str) -> bool:
@@ -520,9 +568,9 @@ def _titles() -> re.Pattern[str]:
     titles = _table()["titles"]
     plain = "|".join(sorted(map(_folded, titles["plain"]), key=len, reverse=True))
     dotted = "|".join(sorted(titles["dotted"], key=len, reverse=True))
-    start = r"(?:(?<![A-Za-z0-9-])|(?<=[a-z])(?=[A-Z]))"
+    start = r"(?:(?<![A-Za-z0-9-])(?<!HLA )|(?<=[a-z])(?=[A-Z]))"
     return re.compile(
-        rf"{start}(?:(?i:{dotted})\.[ _]?|(?:{plain})(?:[ _]|[ _.\-]{{0,2}}(?=[A-Z][a-z]))|(?:dr|prof|mrs)[ _])"
+        rf"{start}(?:(?i:{dotted})\.[ _]?|(?:{plain})(?:[ _]|[ _.\-]{{0,2}}(?=[A-Z][a-z]))|(?:dr|prof|mrs|DR|PROF|MRS|MR)[ _])"
     )
 
 
@@ -618,6 +666,8 @@ def _given_pairs(text: str, in_file: bool) -> Iterator[Piece]:
         if len(between) > 2 or between.strip(" ,_.-^") or (not between and not in_file):
             continue
         if not in_file and not (first[0].isupper() and second[0].isupper()):
+            continue
+        if first[0].islower() and "." in between:
             continue
         one, other = (first, second) if _is_given(first) else (second, first)
         excluded = in_file and one.casefold() in _words("not_given_in_files")
