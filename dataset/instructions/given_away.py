@@ -23,7 +23,8 @@ parenchyma cytology pattern process condition finding change lesion disease diso
 inflammation necrosis fibrosis hemorrhage infiltrate infiltration atypia edema cyst nodule plaque proliferation stroma
 scar ulcer ulceration erosion congestion invasion mesenchyme granulation calcification pathology bleeding atrophy
 dilatation deposit deposition defect damage injury reaction regeneration repair collection pregnancy acinarization
-obstruction trauma tumor mass bulla papule a
+obstruction trauma tumor mass bulla papule a metaplasia granuloma abscess cryptitis thrombus hyperkeratosis
+parakeratosis acanthosis spongiosis calcinosis gliosis
 """
 _VISIBLE = frozenset(_VISIBLE_WORDS.split())
 """Words of diagnoses that also describe what a picture shows; alone they give no diagnosis away."""
@@ -156,7 +157,7 @@ def _base(word: str) -> str:
 
 def _is_telling(word: str) -> bool:
     whole = (word, f"{word}s")  # the base form of "appendicitis" has lost its last letter
-    return any(names_disease(one) for one in whole) and not any(one in _VISIBLE for one in whole)
+    return any(names_disease(one) for one in whole) and not {*whole, _base(word)} & _VISIBLE
 
 
 def _same_disease(one: str, other: str) -> bool:

@@ -64,9 +64,9 @@ def safe_history(words: ClipWords, label: str = "") -> str:
 
 
 def site_of(words: ClipWords) -> str | None:
-    """Return the organ that the title card names; ``None`` if it names none, or several."""
-    for text in (history_of(words.title), words.title):
+    """Return the organ that the title card names; ``None`` if it names none, or several in its first line with any."""
+    for text in (history_of(words.title), words.title, *words.ambiguous):
         sites = sites_of(text, Card()) if text else []
-        if len(sites) == 1:
-            return sites[0]
+        if sites:
+            return sites[0] if len(sites) == 1 else None
     return None

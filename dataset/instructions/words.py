@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from videopath.core.privacy.personal import screened_text
 from videopath.dataset.records import Cue, RefinedClip, Segment, Segments, Transcript
 
 _AROUND = {"case video": 10.0, "keyframe clip": 3.0}
@@ -57,8 +58,9 @@ class ClipWords:
     """What is spoken, in order; seconds count from the clip's beginning, so they may be negative."""
     answer_cards: tuple[str, ...] = ()
     """Cards that follow the case and state its diagnosis."""
-    ambiguous: tuple[str, ...] = field(default=())
-    """Cards that may belong to this case or to the one before it. No model is shown them."""
+    ambiguous: tuple[str, ...] = ()
+    """Lines of cards that may be about another case: an answer, or a lecture's title before "Case 1". No model is shown
+    them."""
 
     @property
     def spoken(self) -> list[str]:
@@ -90,21 +92,27 @@ def words_of_clip(clip: RefinedClip, transcript: Transcript, segments: Segments)
         for cue in timed_sentences(transcript.cues, [low, high])
         if _is_within(cue, window, (low, high)) and not names_other_case(cue.text, own)
     ]
-    lines = [line for line in _title_lines(clip.title) if not names_other_case(line, own)]
-    answers = [line for line in lines if _ANSWER_CARD.match(line)]
+    title = screened_text(clip.title).text  # a card may name the patient
+    lines = [line for line in _title_lines(title) if not names_other_case(line, own)]
     had_case_before = any(
         segment.kind == "slide" and segment.case != clip.case and segment.start < first
         for segment in segments.segments
     )
-    if had_case_before:
-        lines = [line for line in lines if line not in answers]
+    of_lecture = next((number for number, line in enumerate(lines) if _TITLE_CASE.match(line)), 0)
+    unclear = [
+        line
+        for number, line in enumerate(lines)
+        if number < of_lecture or (had_case_before and _ANSWER_CARD.match(line))
+    ]
     return ClipWords(
-        title=" · ".join(lines),
+        title=" · ".join(line for line in lines if line not in unclear),
         sentences=tuple(sentences),
         answer_cards=tuple(
-            card.title for card in after if card.end <= high + 1e-6 and _ANSWER_CARD.match(card.title)
+            screened_text(card.title).text
+            for card in after
+            if card.end <= high + 1e-6 and _ANSWER_CARD.match(card.title)
         ),
-        ambiguous=tuple(answers) if had_case_before else (),
+        ambiguous=tuple(unclear),
     )
 
 

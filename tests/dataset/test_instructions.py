@@ -22,11 +22,12 @@ from videopath.dataset.instructions.drafts import (
     read_instructions,
 )
 from videopath.dataset.instructions.estimate import estimate, measured_seconds
-from videopath.dataset.instructions.given_away import gives_diagnosis_away, named_diagnosis
+from videopath.dataset.instructions.given_away import given_away, gives_diagnosis_away, named_diagnosis
 from videopath.dataset.instructions.questions import (
     DESCRIPTION_QUESTIONS,
     DIAGNOSIS_QUESTIONS,
     question_for,
+    site_of,
 )
 from videopath.dataset.instructions.replies import read_replies
 from videopath.dataset.instructions.words import ClipWords, history_of, timed_sentences, words_of_clip
@@ -394,6 +395,19 @@ def test_a_card_with_the_answer_belongs_to_the_case_before(recording: Recording)
     assert second.ambiguous == ("Diagnosis: lobular carcinoma",)
 
 
+def test_a_lectures_title_may_be_about_other_cases(recording: Recording) -> None:
+    clip = clip_of(recording, title="Fibroadenoma and lobular carcinoma / Case1:57-year-old, breast mass")
+    words = words_of_clip(clip, NEUTRAL, segments())
+    assert (words.title, words.ambiguous) == (
+        "Case1:57-year-old, breast mass", ("Fibroadenoma and lobular carcinoma",),
+    )  # fmt: skip
+    assert site_of(words) == "breast"
+    named = question_for("diagnosis", clip.id, words, "Invasive lobular carcinoma")
+    assert named.startswith("History: 57-year-old, breast mass. ")
+    marks = given_away("Invasive lobular carcinoma", words, named)
+    assert marks == ('diagnosis, by the title card: "Fibroadenoma and lobular carcinoma"',)
+
+
 @pytest.mark.parametrize(
     ("title", "history"),
     [
@@ -436,6 +450,8 @@ def test_a_diagnosis_in_words_is_found(label: str, text: str, given: bool) -> No
         ("I call it Crohn disease.", "Crohn disease"),
         ("Neutrophils: acute appendicitis", "acute appendicitis"),
         ("Small cells in files.", ""),
+        ("There are no glands and hardly any mitoses.", ""),
+        ("Lymphocytes and plasma cells around the vessels.", ""),
     ],
 )
 def test_a_diagnosis_in_words_is_suggested(text: str, named: str) -> None:
