@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,13 @@ from videopath.dataset.instructions.answers import (
     WrittenCase,
 )
 from videopath.dataset.instructions.words import ClipWords
+from videopath.dataset.records import Cue
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_MOST_WORDS = 1_600
+"""Words of the narrator in a prompt. Cases begin with what is seen and end with the diagnosis: the middle is left out."""
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -61,7 +65,8 @@ def clip_facts(seconds: list[float], site: str | None, words: ClipWords) -> dict
         "title": words.title,
         "cards": list(words.answer_cards),
         "sentences": [
-            {"second": _in_words(sentence.start), "text": sentence.text} for sentence in words.sentences
+            {"second": _in_words(sentence.start), "text": sentence.text}
+            for sentence in _first_and_last(words.sentences)
         ],
     }
 
@@ -90,6 +95,20 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         autoescape=False,
     )
+
+
+def _first_and_last(sentences: Sequence[Cue]) -> list[Cue]:
+    """Return the sentences, without those in the middle if they have more words than a prompt should hold."""
+    first, last = list[Cue](), list[Cue]()
+    left, right = iter(sentences), reversed(sentences)
+    for kept, order in ((first, left), (last, right)):
+        count = 0
+        for sentence in order:
+            count += len(sentence.text.split())
+            if len(first) + len(last) == len(sentences) or count > _MOST_WORDS / 2:
+                break
+            kept.append(sentence)
+    return [*first, *reversed(last)]
 
 
 def _in_words(second: float) -> str:

@@ -293,7 +293,8 @@ def _in_own_words(
     ).reply
     parsed = parse_answer(f"{DIAGNOSIS_START}{raw}")
     label = clean_label(parsed.diagnosis, question)
-    if normalised_label(label) == normalised_label(card.unknown_label or ""):
+    unknown = bool(label) and normalised_label(label) == normalised_label(card.unknown_label or "")
+    if unknown:
         label = ""
     answers: dict[About, tuple[str, str]] = {
         "description": (description, ""),
@@ -304,7 +305,8 @@ def _in_own_words(
     written = _Written()
     for about, (answer, reasoning) in answers.items():
         if not any(character.isalpha() for character in answer):
-            written.dropped.append(_dropped(clip, about, f"The model gave no {about}."))
+            reason = "The model does not know this tissue." if unknown and about == "diagnosis" else ""
+            written.dropped.append(_dropped(clip, about, reason or f"The model gave no {about}."))
             continue
         pair = InstructionPair(
             id=pair_id(clip.id, about),

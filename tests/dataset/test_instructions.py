@@ -23,6 +23,7 @@ from videopath.dataset.instructions.drafts import (
 )
 from videopath.dataset.instructions.estimate import estimate, measured_seconds
 from videopath.dataset.instructions.given_away import given_away, gives_diagnosis_away, named_diagnosis
+from videopath.dataset.instructions.prompts import clip_facts
 from videopath.dataset.instructions.questions import (
     DESCRIPTION_QUESTIONS,
     DIAGNOSIS_QUESTIONS,
@@ -319,10 +320,7 @@ def test_other_words_or_another_model_are_asked_anew(
 
 def test_a_clip_that_cannot_be_read_does_not_stop_the_others(write: Writer) -> None:
     (write.folder.clips / f"{write.recording.id}-case-2.mp4").unlink()
-    own = clips_of
-    clip = clip_of(write.recording, 2, 17.5)
-    first = Clips(clips=(clip_of(write.recording), clip))
-    assert own
+    first = Clips(clips=(clip_of(write.recording), clip_of(write.recording, 2, 17.5)))
     write.server.troubles += says(CASE, GOOD)
     written = write_instructions(
         write.recording, first, NEUTRAL, segments(), InstructionOptions(model="m"), write.folder, write.engine
@@ -364,6 +362,15 @@ def test_sentences_run_over_cues_and_keep_their_seconds() -> None:
     assert [(one.text, round(one.start, 1)) for one in timed_sentences(cues)] == [
         ("These are small cells.", 0), ("They lie in files", 2.6), ("and no glands", 10),
     ]  # fmt: skip
+
+
+def test_a_long_talk_keeps_its_beginning_and_its_end() -> None:
+    talk = tuple(Cue(start=n, end=n + 1, text=f"Sentence {n} has exactly six words.") for n in range(400))
+    shown = [one["text"] for one in clip_facts([0.0], None, ClipWords(sentences=talk))["sentences"]]
+    assert (shown[0], shown[-1]) == (talk[0].text, talk[-1].text)
+    assert 250 < len(shown) == len(set(shown)) < 280
+    few = clip_facts([0.0], None, ClipWords(sentences=talk[:7]))["sentences"]
+    assert [one["text"] for one in few] == [one.text for one in talk[:7]]
 
 
 def test_a_sentence_on_both_sides_of_a_cut_belongs_to_neither_case(recording: Recording) -> None:

@@ -26,7 +26,7 @@ def choose_set(shared: Services) -> SetFolder | None:
 
     typed = st.text_input(
         "Folder of the set",
-        value=st.session_state.get(_FOLDER, st.query_params.get("set", "")),
+        value=st.session_state.get(_FOLDER) or st.query_params.get("set", ""),
         key="set_folder",
         placeholder="/data/my-set",
         help="The folder that you gave to videopath dataset build as --out.",
