@@ -26,6 +26,7 @@ from videopath.core.choices import (
     WritingRule,
 )
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import find_path, screened_errors, screened_path
 from videopath.core.text import refuse_unwritable
 from videopath.media.crop import Crop
 from videopath.media.foreign import read_head, refuse_foreign
@@ -64,6 +65,7 @@ class Clip:
     """The sampled frames of one video, image or folder of frames, with their origin."""
 
     path: Path
+    """The file or folder; a name that holds a person's data is screened (:mod:`videopath.core.privacy.paths`)."""
     frames: np.ndarray
     """uint8 [T,H,W,3], RGB, rotated as displayed; native resolution, unless all frames would exceed MAX_BYTES."""
     seconds: np.ndarray
@@ -142,6 +144,19 @@ def open_clip(
     """
     _check_arguments(frames, start, end, sampling, crop, writing)
     source = open_source(Path(path))
+    with screened_errors(source.path):
+        return _clip_of(source, frames, start, end, sampling, crop, writing)
+
+
+def _clip_of(
+    source: FrameSource,
+    frames: int,
+    start: float | None,
+    end: float | None,
+    sampling: Sampling,
+    crop: Crop | None,
+    writing: WritingRule,
+) -> Clip:
     if min(source.width, source.height) < MIN_SIDE:
         raise InputError(
             f"{source.path.name} is {source.width}×{source.height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed."
@@ -155,7 +170,7 @@ def open_clip(
     if writing != "keep":
         stacked, found = _masked(stacked, source.seconds[distinct], writing, crop, source.kind)
     return Clip(
-        path=source.path,
+        path=screened_path(source.path),
         frames=stacked[positions] if len(distinct) < len(chosen) else stacked,
         seconds=source.seconds[chosen],
         indices=chosen,
@@ -206,11 +221,22 @@ def open_moment(path: str | Path, second: float, crop: Crop | None, writing: Wri
 def open_source(path: Path) -> FrameSource:
     """Open a video, image or folder of frames, by its content.
 
+    Args:
+        path: The file or folder, under its own name or its screened one.
+
+    Returns:
+        The source. Its ``path`` is the file's own; to name it to others, use ``screened_path``.
+
     Raises:
-        InputError: The path is missing, or it is nothing that can be read.
+        InputError: The path is missing, or it is nothing that can be read. A person's data in its name is screened.
     """
     refuse_unwritable(path, "the video")
-    path = path.expanduser().absolute()  # absolute: ffmpeg would take "http:x.mp4" for an address
+    path = find_path(path.expanduser().absolute())  # absolute: ffmpeg would take "http:x.mp4" for an address
+    with screened_errors(path):
+        return _source(path)
+
+
+def _source(path: Path) -> FrameSource:
     try:
         if path.is_dir():
             return FolderSource(path)
@@ -296,7 +322,7 @@ def _keeper(source: FrameSource, count: int, crop: Crop | None) -> Callable[[np.
         frame = fitted(frame, source.width, source.height)
         height, width = frame.shape[:2]
         if crop is not None:
-            frame = _cropped(frame[None], crop)[0]
+            frame = cropped(frame[None], crop)[0]
             height, width = frame.shape[:2]
         scale = math.sqrt(MAX_BYTES / (count * height * width * 3))
         if scale < 1:
@@ -318,11 +344,11 @@ def _masked(
     masked, found = mask_frames(frames, seconds, rule, still)
     if crop is None:
         return masked, found
-    return np.ascontiguousarray(_cropped(masked, crop)), touching(found, crop, seconds.tolist(), still)
+    return np.ascontiguousarray(cropped(masked, crop)), touching(found, crop, seconds.tolist(), still)
 
 
-def _cropped(frames: np.ndarray, crop: Crop) -> np.ndarray:
-    """Return a view of a part of frames, uint8 [T,H,W,3]."""
+def cropped(frames: np.ndarray, crop: Crop) -> np.ndarray:
+    """Return a view of a part of frames, uint8 [T,H,W,3]; it is at least 16 pixels wide and high."""
     left, right = _cut(crop[0], crop[2], frames.shape[2])
     top, bottom = _cut(crop[1], crop[3], frames.shape[1])
     return frames[:, top:bottom, left:right]

@@ -1,7 +1,8 @@
 """Names of files and folders without a person's data.
 
-``MRN 4839201 DOE JOHN.mp4`` is stored as ``name-3f2a….mp4``. The hash is that of the name, so that the file is found
-again in its folder although neither its name nor a copy of it is stored. Whoever can guess the name can check the guess.
+``MRN 4839201 DOE JOHN.mp4`` is stored as ``name-3f2a….mp4``. The hash is that of the name without its suffix, so that
+the file is found again in its folder although neither its name nor a copy of it is stored. Whoever can guess the name
+can check the guess.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
+from videopath.core.errors import VideoPathError
 from videopath.core.privacy.personal import reasons_in_name
 
 _SCREENED = re.compile(r"name-[0-9a-f]{12}(?:\.[A-Za-z0-9]{1,5})?")
@@ -45,8 +49,8 @@ def screened_name(name: str) -> str:
     """Return the name of a file or folder, or a hash of it if the name holds a person's data."""
     if _SCREENED.fullmatch(name) or not reasons_in_name(name):
         return name
-    suffix = Path(name).suffix
-    return f"name-{_hash(name)}{suffix if suffix.lower() in _SUFFIXES else ''}"
+    stem, suffix = _split(name)
+    return f"name-{_hash(stem)}{suffix}"
 
 
 def find_path(path: str | Path) -> Path:
@@ -72,6 +76,32 @@ def is_screened(path: str | Path) -> bool:
     return any(_SCREENED.fullmatch(part) for part in Path(path).parts)
 
 
+def screened_sentence(text: str, *paths: str | Path) -> str:
+    """Return a sentence with the names of these files and folders, and of what the folders hold, screened."""
+    names: set[str] = set()
+    for path in map(Path, paths):
+        names.update(path.parts)
+        with suppress(OSError):
+            names.update(path.resolve().parts)
+            names.update(entry.name for entry in path.iterdir() if entry.name in text)
+    for name in sorted(names, key=len, reverse=True):
+        if name in text:
+            text = text.replace(name, screened_name(name))
+    return text
+
+
+@contextmanager
+def screened_errors(path: str | Path) -> Iterator[None]:
+    """Screen the names of a file or folder in the errors that are raised within the block, since cases store them."""
+    try:
+        yield
+    except VideoPathError as error:
+        error.args = tuple(
+            screened_sentence(part, path) if isinstance(part, str) else part for part in error.args
+        )
+        raise
+
+
 def _own_name(folder: Path, screened: str) -> str:
     """Return the name of the folder's entry that is stored as ``screened``; ``screened`` itself if there is none."""
     if os.path.lexists(folder / screened):
@@ -81,9 +111,14 @@ def _own_name(folder: Path, screened: str) -> str:
         names = [entry.name for entry in folder.iterdir()]
     except OSError:  # missing, or it may not be listed: opening the file gives the reason
         return screened
-    return next(
-        (name for name in names if _hash(name) == wanted and screened_name(name) == screened), screened
-    )
+    alike = (name for name in names if _hash(_split(name)[0]) == wanted)
+    return next((name for name in alike if screened_name(name) == screened), screened)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return a name without its suffix, and the suffix if it is one of a kind of file."""
+    suffix = Path(name).suffix
+    return (name[: -len(suffix)], suffix) if suffix.lower() in _SUFFIXES else (name, "")
 
 
 def _hash(name: str) -> str:
