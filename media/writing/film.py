@@ -16,12 +16,14 @@ import numpy as np
 
 from videopath.core.choices import WritingRule
 from videopath.media.crop import Crop
+from videopath.media.writing.boxes import PixelBox, around
 from videopath.media.writing.judging import judge
 from videopath.media.writing.mask import Filler
-from videopath.media.writing.reader import Line, PixelBox, read_lines
+from videopath.media.writing.reader import Line
 from videopath.media.writing.records import BurnedIn
+from videopath.media.writing.remembered import read_frame
 from videopath.media.writing.search import burned_in, is_filled, with_margin
-from videopath.media.writing.tracks import Track, around, linked
+from videopath.media.writing.tracks import Track, linked
 
 _SMALL = (160, 90)  # pixels of the pictures that are compared
 _CUT = 10.0  # grey levels by which a small picture changes at a cut, on average, and at least
@@ -117,7 +119,7 @@ class _Searched:
         if self.numbers and self.numbers[-1] == number:
             return
         same = self._last is not None and cv2.absdiff(small, self._last).max() < _SAME
-        self._lines.append(self._lines[-1] if same else read_lines(frame))
+        self._lines.append(self._lines[-1] if same else read_frame(frame))
         self._last = small
         self.numbers.append(number)
         self.seconds.append(seconds)
@@ -127,7 +129,9 @@ class _Searched:
         self.tracks = linked(self._lines)
         judge(self.tracks)
         for track in self.tracks:
-            track.boxes = {n: with_margin(box, self.size[::-1]) for n, box in sorted(track.boxes.items())}
+            if track.kind != "code":  # its box has a margin already
+                size = self.size[1], self.size[0]
+                track.boxes = {n: with_margin(box, size) for n, box in track.boxes.items()}
         return self
 
 

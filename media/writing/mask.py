@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from videopath.core.choices import WritingRule
-from videopath.media.writing.reader import PixelBox
+from videopath.media.writing.boxes import PixelBox
 from videopath.media.writing.records import BurnedIn
 from videopath.media.writing.search import burned_in, search_frames
 

@@ -1,4 +1,4 @@
-"""The lines of the pictures that were read last, so that a page, a closer look or a second model reads none again.
+"""The lines and codes of the pictures that were read last, so that a page, a closer look or a second model reads none again.
 
 Lines are kept in memory only, by a hash of the picture.
 """
@@ -11,8 +11,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from videopath.media.writing import reader
-from videopath.media.writing.reader import Line
+from videopath.media.writing.codes import read_codes
+from videopath.media.writing.reader import Line, read_lines
 
 _KEPT = 4096  # pictures
 
@@ -20,15 +20,15 @@ _known: OrderedDict[bytes, list[Line]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def read_lines(picture: np.ndarray) -> list[Line]:
-    """Return the lines of a picture, uint8 [H,W,3], as :func:`videopath.media.writing.reader.read_lines` does."""
+def read_frame(picture: np.ndarray) -> list[Line]:
+    """Return the lines and codes of a picture, uint8 [H,W,3]."""
     pixels = np.ascontiguousarray(picture)
     key = hashlib.blake2b(pixels.data, digest_size=16, salt=f"{pixels.shape[1]}".encode()).digest()
     with _lock:
         if key in _known:
             _known.move_to_end(key)
             return _known[key]
-    lines = reader.read_lines(picture)
+    lines = read_lines(picture) + [Line(box, "", is_code=True) for box in read_codes(picture)]
     with _lock:
         _known[key] = lines
         while len(_known) > _KEPT:

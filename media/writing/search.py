@@ -12,11 +12,12 @@ import numpy as np
 
 from videopath.core.choices import WritingKind, WritingRule
 from videopath.media.crop import Crop
+from videopath.media.writing.boxes import PixelBox, around
 from videopath.media.writing.judging import judge
-from videopath.media.writing.reader import Line, PixelBox
+from videopath.media.writing.reader import Line
 from videopath.media.writing.records import BurnedIn, Writing
-from videopath.media.writing.remembered import read_lines
-from videopath.media.writing.tracks import Track, around, complete, linked
+from videopath.media.writing.remembered import read_frame
+from videopath.media.writing.tracks import Track, complete, linked
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
@@ -43,13 +44,14 @@ def search_frames(frames: np.ndarray) -> list[Track]:
     lines: list[list[Line]] = []
     for number, frame in enumerate(frames):
         repeated = number > 0 and np.array_equal(frame, frames[number - 1])
-        lines.append(lines[-1] if repeated else read_lines(frame))
+        lines.append(lines[-1] if repeated else read_frame(frame))
     tracks = linked(lines)
     judge(tracks)
     size = frames.shape[2], frames.shape[1]
     for track in tracks:
         complete(track, frames)
-        track.boxes = {number: with_margin(box, size) for number, box in sorted(track.boxes.items())}
+        if track.kind != "code":  # its box has a margin already
+            track.boxes = {number: with_margin(box, size) for number, box in sorted(track.boxes.items())}
     return tracks
 
 

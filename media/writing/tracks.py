@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 
 from videopath.core.choices import WritingKind
-from videopath.media.writing.reader import Line, PixelBox
+from videopath.media.writing.boxes import PixelBox, around, like_height, same_place
+from videopath.media.writing.reader import Line
 
-_SAME_PLACE = 0.6  # of the smaller box lies in the other
 _SAME_WORDS = 0.7  # ratio of the letters that agree
 _LEAST_LETTERS = 4  # of words that are recognised at another place
-_LIKE_HEIGHT = 1.7  # largest ratio of the heights of one line in two frames
 _PRESENT = 0.35  # of the strength that the letters have where they were read
 _SHORT_GAP = 2  # frames between two that show it
 _DRIFT = 3  # pixels around a place in which missed letters are searched
@@ -27,7 +26,8 @@ class Track:
 
     boxes: dict[int, PixelBox]
     """Frame number → box; frames in which it was missed at first are added later."""
-    texts: set[str] = field(repr=False)
+    texts: dict[int, str] = field(repr=False)
+    """Frame number → what was read there."""
     kind: WritingKind = "label"
     reason: str = "writing"
 
@@ -39,52 +39,39 @@ def linked(lines: Sequence[Sequence[Line]]) -> list[Track]:
         for line in frame_lines:
             track = _track_of(line, number, tracks)
             if track is None:
-                tracks.append(Track({number: line.box}, {line.text}))
+                tracks.append(
+                    Track({number: line.box}, {number: line.text}, "code" if line.is_code else "label")
+                )
+            elif number in track.boxes:
+                track.boxes[number] = around([track.boxes[number], line.box])
+                track.texts[number] = f"{track.texts.get(number, '')}\n{line.text}"
             else:
-                own = track.boxes.get(number)
-                track.boxes[number] = around([own, line.box]) if own else line.box
-                track.texts.add(line.text)
+                track.boxes[number], track.texts[number] = line.box, line.text
     return tracks
 
 
 def _track_of(line: Line, number: int, tracks: list[Track]) -> Track | None:
     """Return the track that a line continues; a place counts before words."""
+    tracks = [track for track in tracks if (track.kind == "code") == line.is_code]
     for track in tracks:
         last = max(track.boxes)
-        if same_place(line.box, track.boxes[last]) and (
-            number - last <= 1 or _alike(line, track, track.boxes[last])
-        ):
+        if same_place(line.box, track.boxes[last]) and (number - last <= 1 or _alike(line, track, last)):
             return track
     if len(line.text) < _LEAST_LETTERS:
         return None
-    for track in tracks:
-        last = max(track.boxes)
-        if last < number and _alike(line, track, track.boxes[last]):
-            return track
-    return None
-
-
-def _alike(line: Line, track: Track, box: PixelBox) -> bool:
-    tall, low = sorted((line.box[3] - line.box[1], box[3] - box[1]), reverse=True)
-    return tall <= _LIKE_HEIGHT * low and any(
-        SequenceMatcher(None, line.text, text).ratio() > _SAME_WORDS for text in track.texts
+    return next(
+        (track for track in tracks if (last := max(track.boxes)) < number and _alike(line, track, last)), None
     )
 
 
-def same_place(a: PixelBox, b: PixelBox) -> bool:
-    """Return whether most of the smaller box lies in the other; a word may be missed in one of the frames."""
-    shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    return shared > _SAME_PLACE * min(area(a), area(b))
-
-
-def area(box: PixelBox) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def around(boxes: Sequence[PixelBox]) -> PixelBox:
-    """Return the smallest box that holds all."""
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)
+def _alike(line: Line, track: Track, last: int) -> bool:
+    """Return whether a line has the height and the words of a track, as far as they are known."""
+    if line.is_code:
+        return same_place(line.box, track.boxes[last])
+    words = set(track.texts.values())
+    return like_height(line.box, track.boxes[last]) and any(
+        SequenceMatcher(None, line.text, text).ratio() > _SAME_WORDS for text in words
+    )
 
 
 def complete(track: Track, frames: np.ndarray) -> None:
