@@ -61,8 +61,11 @@ def trials(
     """Ask the agent each case. Its own patient, group and source are left out of the knowledge base."""
     for record in records:
         own = [name for name in (record.patient, record.group, record.source) if name]
+        clip = record.media[0]
         try:
-            report = agent.diagnose(_path(record, media), site=record.site, exclude=own)
+            report = agent.diagnose(
+                _path(record, media), site=record.site, exclude=own, writing=clip.writing, crop=clip.crop
+            )
         except InputError as error:
             on_unreadable(f"{record.id}: {error}")
             continue

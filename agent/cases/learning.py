@@ -17,10 +17,11 @@ from videopath.agent.decision.verdict import is_no_diagnosis
 from videopath.agent.report.statements import is_confirmed, writer_of
 from videopath.core.clock import now
 from videopath.core.errors import CaseError, InputError, KnowledgeError
+from videopath.core.privacy.paths import find_path, screened_label
 
 if TYPE_CHECKING:
     from videopath.agent.cases.records import CaseReport
-    from videopath.knowledge import InstructionRecord, Viewer
+    from videopath.knowledge import InstructionRecord, Media, Viewer
     from videopath.knowledge.storage.manifest import FrameViews
 
 LICENCE = "own case, not licensed to others"
@@ -48,8 +49,9 @@ def record_of(
 
     Args:
         report: The report of the case.
-        patient: Patient id; the record is never used for other cases of this patient.
-        group: Group id; the record is never used for other cases of this group.
+        patient: Patient id; the record is never used for other cases of this patient. If it is a record number or a
+            name, its hash is stored.
+        group: Group id, stored likewise; the record is never used for other cases of this group.
         description: A person's description, in place of the report's.
         findings: A person's findings; those that the description lacks are added to it.
         confirmed: Whether ``reviewer`` confirms the description as it is.
@@ -59,7 +61,7 @@ def record_of(
         CaseError: The case is not signed, nobody confirmed its description, or its words say that their writer does
             not know the tissue.
     """
-    from videopath.knowledge import InstructionRecord, Media
+    from videopath.knowledge import InstructionRecord
     from videopath.model.prompts.questions import default_question
 
     if report.status != "signed" or report.video is None:
@@ -80,10 +82,24 @@ def record_of(
         description=text,
         diagnosis=diagnosis,
         licence=LICENCE,
-        media=(Media(path=report.video.path, start=report.settings.start, end=report.settings.end),),
-        patient=patient,
-        group=group,
+        media=(_media_of(report, report.video.path),),
+        patient=patient and screened_label(patient),
+        group=group and screened_label(group),
         provenance=provenance_of(report) | _description_of(report, written, reviewer),
+    )
+
+
+def _media_of(report: CaseReport, path: str) -> Media:
+    """Return the part of the video that the case looked at, with its writing filled as it was for the model."""
+    from videopath.knowledge import Media
+
+    settings = report.settings
+    return Media(
+        path=path,
+        start=settings.start,
+        end=settings.end,
+        crop=settings.crop,
+        writing=settings.writing if "rule" in report.burned_in else None,
     )
 
 
@@ -254,7 +270,7 @@ def _why_video_differs(report: CaseReport) -> str:
 
     assert report.video is not None
     path = Path(report.video.path)
-    if not path.exists():
+    if not find_path(path).exists():
         return f"{path} is gone"
     try:
         same = open_source(path).sha256() == report.video.sha256

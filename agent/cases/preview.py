@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from videopath.agent.cases.records import VideoFacts
-from videopath.core.choices import Sampling
+from videopath.core.choices import Sampling, WritingRule
+from videopath.media.crop import as_shares, checked_crop
 
 if TYPE_CHECKING:
     from videopath.media.quality.gate import Quality
@@ -25,9 +27,9 @@ class Preview:
     facts: VideoFacts
     quality: Quality
     burned_in: BurnedIn
-    """Burned-in writing, which may name the patient or give the diagnosis away."""
+    """Burned-in writing, which may name the patient or give the diagnosis away, and what of it was filled."""
     thumbnails: np.ndarray
-    """uint8 [T,h,w,3], RGB, the frames of ``facts.seconds``; long side 320 pixels at most."""
+    """uint8 [T,h,w,3], RGB, the frames of ``facts.seconds``, filled and cropped; long side 320 pixels at most."""
 
 
 def preview(
@@ -37,6 +39,8 @@ def preview(
     start: float | None = None,
     end: float | None = None,
     sampling: Sampling = "uniform",
+    crop: Sequence[float] | None = None,
+    writing: WritingRule = "mask-all",
 ) -> Preview:
     """Sample a video as a case would, and judge its quality. No model is loaded.
 
@@ -46,20 +50,27 @@ def preview(
         start: First second of the segment; None: the beginning.
         end: Last second of the segment; None: the end.
         sampling: How the frames are chosen.
+        crop: The part of each frame, as shares, or in pixels if one of them is above 1; None: the whole frame.
+        writing: Which burned-in writing is filled.
 
     Returns:
         The preview. If the quality gate rejects the video, ``quality.verdict`` is "refused".
 
     Raises:
-        InputError: The video cannot be read.
+        InputError: The video cannot be read, or the crop encloses nothing.
     """
-    from videopath.media.clip import open_clip
+    from videopath.media.clip import open_clip, open_source
     from videopath.media.quality.gate import assess
-    from videopath.media.writing.search import find_writing
+    from videopath.media.writing.cropping import writing_of
 
-    clip = open_clip(video, frames, start, end, sampling)
+    part = None
+    if crop is not None:
+        checked_crop(crop)
+        source = open_source(Path(video))
+        part = as_shares(crop, source.width, source.height)
+    clip = open_clip(video, frames, start, end, sampling, crop=part, writing=writing)
     thumbnails = np.stack([_thumbnail(frame) for frame in clip.frames])  # [T,h,w,3]
-    return Preview(VideoFacts.of(clip), assess(clip), find_writing(clip), thumbnails)
+    return Preview(VideoFacts.of(clip), assess(clip), writing_of(clip, part), thumbnails)
 
 
 def _thumbnail(frame: np.ndarray) -> np.ndarray:

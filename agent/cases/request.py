@@ -12,6 +12,7 @@ from videopath.agent.graph.state import CaseInput
 from videopath.core.choices import WRITING_RULES, WritingRule
 from videopath.core.errors import InputError
 from videopath.core.pathology.sites import canonical_site
+from videopath.core.privacy.paths import find_path, screened_label, screened_path
 from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.media.crop import Crop, as_shares, checked_crop, in_pixels
 
@@ -78,7 +79,7 @@ class CaseRequest:
             InputError: The video does not exist, the site is not known, or the question, an exclusion, the crop or the
                 rule for writing cannot be used.
         """
-        path = Path(self.video).expanduser()
+        path = find_path(Path(self.video).expanduser())
         if not path.exists():
             raise InputError(
                 f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
@@ -93,7 +94,7 @@ class CaseRequest:
             "writing": settings.writing if self.writing is None else _checked_rule(self.writing),
         }
         return CaseInput(
-            video=str(path.resolve()),
+            video=str(screened_path(path.resolve())),
             site=canonical_site(self.site) if self.site else None,
             question=None if self.question is None else checked_question(self.question),
             case_id=self.case_id,
@@ -121,10 +122,10 @@ def _checked_rule(rule: str) -> str:
 
 
 def _checked_names(exclude: Sequence[str]) -> list[str]:
-    """Return the names to exclude, each once, without blank ones."""
+    """Return the names to exclude, each once, without blank ones; a person's data is replaced by its hash."""
     if any(has_half_characters(name) for name in exclude):
         raise InputError("A name to exclude has a character that is not valid; leave it out.")
-    return list(dict.fromkeys(name.strip() for name in exclude if name.strip()))
+    return list(dict.fromkeys(screened_label(name.strip()) for name in exclude if name.strip()))
 
 
 def checked_question(question: str) -> str:

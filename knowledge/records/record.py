@@ -16,12 +16,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from videopath.core.choices import WritingRule
 from videopath.core.errors import KnowledgeError
 from videopath.core.files import write_text
 from videopath.core.pathology.answers import DIAGNOSIS_START, chosen_option, parse_free_answer
 from videopath.core.text import has_half_characters
 from videopath.knowledge.records.imports import SET_MARK, SET_PROVENANCE, entries
 from videopath.knowledge.records.sources import infer_site, known_site, source_name
+from videopath.media.crop import Crop
 
 UNSPECIFIED_LICENCE = "unspecified"
 _VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
@@ -43,6 +45,17 @@ class Media(BaseModel):
     """The first second of the segment; ``None`` means the beginning."""
     end: float | None = Field(None, gt=0, allow_inf_nan=False)
     """The last second of the segment; ``None`` means the end."""
+    crop: Crop | None = None
+    """The part of each frame, as shares; ``None`` means the whole frame."""
+    writing: WritingRule | None = None
+    """Which burned-in writing is filled before an encoder sees a frame; ``None`` means the viewer's own rule."""
+
+    @field_validator("crop")
+    @classmethod
+    def _part_of_a_frame(cls, value: Crop | None) -> Crop | None:
+        if value is not None and not (0 <= value[0] < value[2] <= 1 and 0 <= value[1] < value[3] <= 1):
+            raise ValueError("is not left, top, right, bottom as shares of the frame")
+        return value
 
     @model_validator(mode="after")
     def _in_order(self) -> Media:

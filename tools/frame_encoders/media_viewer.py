@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from videopath.core.choices import WritingRule
 from videopath.core.errors import KnowledgeError
+from videopath.core.privacy.paths import find_path
 from videopath.tools.frame_encoders.picture_vectors import picture_vector
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class MediaViewer:
         frames: How many frames of a clip are encoded.
         views: How a frame is shown to the encoder; see
             :func:`videopath.tools.frame_encoders.picture_vectors.picture_vector`.
+        writing: Which burned-in writing is filled before the encoder sees a frame, unless the media names its own rule.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class MediaViewer:
         folder: str | Path | None,
         frames: int = _FRAMES,
         views: FrameViews = "parts",
+        writing: WritingRule = "mask-all",
     ) -> None:
         self.encoder = encoder
         self.views = views
         self.folder = None if folder is None else Path(folder).expanduser().resolve()
         self.frames = frames
+        self.writing: WritingRule = writing
 
     @property
     def name(self) -> str:
@@ -67,14 +72,16 @@ class MediaViewer:
 
         For a folder of frames it changes with each of its files.
         """
-        path = self._path(media)
+        path = find_path(self._path(media))
         try:
             files = sorted(filter(Path.is_file, path.iterdir())) if path.is_dir() else [path]
             states = [(file.name, file.stat()) for file in files]
         except OSError as error:
             raise KnowledgeError(f"{path} cannot be read: {error.strerror or error}.") from error
         each = " ".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
-        return f"{path} {each} {self.frames} {self.views}"
+        rule = media.writing or self.writing
+        part = "" if media.crop is None else f" {media.crop}"
+        return f"{path} {each} {self.frames} {self.views}{part}" + ("" if rule == "keep" else f" {rule}")
 
     def look(self, media: Media) -> EncodedMedia:
         """Open a clip and return one vector for it and the fingerprints of its frames.
@@ -87,7 +94,14 @@ class MediaViewer:
         from videopath.knowledge.index.fingerprint import fingerprints
         from videopath.model import open_clip
 
-        clip = open_clip(self._path(media), self.frames, media.start, media.end)
+        clip = open_clip(
+            self._path(media),
+            self.frames,
+            media.start,
+            media.end,
+            crop=media.crop,
+            writing=media.writing or self.writing,
+        )
         vector = picture_vector(self.encoder, clip.frames, self.views)
         distinct = clip.frames[np.unique(clip.indices, return_index=True)[1]]
         return EncodedMedia(vector[None], fingerprints(distinct), clip.sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,19 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.runtime.services import Services, owner, services
 from videopath.app.web.runtime.worker import Submission
-from videopath.core.choices import MAX_FRAMES, REVIEW_MODES, ReviewMode
+from videopath.core.choices import MAX_FRAMES, REVIEW_MODES, WRITING_RULES, ReviewMode, WritingRule
 from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
 from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.pathology.sites import SITES
+from videopath.media.crop import Crop, checked_crop, parse_crop
 
 _REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
 _SAMPLING = {"uniform": "evenly spread", "fps": "one per second", "keyframes": "those that differ"}
+_WRITING = {
+    "mask-all": "all of it is filled",
+    "mask-personal": "what may name a person is filled",
+    "keep": "kept as it is",
+}
 _FRAMES = 32  # if the model's own number cannot be read
 
 
@@ -40,11 +47,22 @@ class _Choices:
     sampling: str
     exclude: tuple[str, ...]
     accept_uncalibrated: bool
+    writing: WritingRule
+    crop: Crop | None
 
     def request(self, video: Path, case_id: str) -> CaseRequest:
         """Return the request for a case of this video."""
         return CaseRequest(
-            video, self.question, self.site, self.start, self.end, self.sampling, self.exclude, case_id
+            video,
+            self.question,
+            self.site,
+            self.start,
+            self.end,
+            self.sampling,
+            self.exclude,
+            case_id,
+            writing=self.writing,
+            crop=self.crop,
         )
 
 
@@ -67,7 +85,7 @@ def show() -> None:
 
 
 def _choose(shared: Services) -> _Choices | None:
-    """Draw the form; return None, with the reason on the page, if visitors may not open a path."""
+    """Draw the form; return None, with the reason on the page, if visitors may not open a path or the crop is wrong."""
     first = st.columns([1, 2])
     site = first[0].selectbox(
         "Site",
@@ -115,6 +133,7 @@ def _choose(shared: Services) -> _Choices | None:
     )
     start = third[2].number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
     end = third[3].number_input("To second", 0.0, value=None, placeholder="end", key="end")
+    writing, part = _part_of_the_frame(shared.settings.writing)
     excluded = st.text_input(
         "Exclude from the search",
         key="exclude",
@@ -133,19 +152,56 @@ def _choose(shared: Services) -> _Choices | None:
     try:
         model_name = visitor_model(model or shared.settings.model, shared.settings)
         knowledge = bases[base] if base in bases else visitor_path(base, shared.settings)
+        crop = part()
     except InputError as error:
         st.error(inert(str(error)), icon=":material/error:")
         return None
     return _Choices(
         site, question.strip() or None, model_name, knowledge, review, frames, start, end,
-        sampling, exclude, uncalibrated,
+        sampling, exclude, uncalibrated, writing, crop,
     )  # fmt: skip
+
+
+def _part_of_the_frame(rule: WritingRule) -> tuple[WritingRule, Callable[[], Crop | None]]:
+    """Draw the rule for writing and the crop; return the rule, and what reads the crop (it raises ``InputError``)."""
+    columns = st.columns([2, 2, 2, 2])
+    writing = columns[0].selectbox(
+        "Burned-in writing",
+        WRITING_RULES,
+        index=WRITING_RULES.index(rule),
+        format_func=_WRITING.__getitem__,
+        key="writing",
+        help="Writing is filled before anything sees a frame. The file itself is never changed.",
+    )
+    across = columns[1].slider("Crop left and right, %", 0, 100, (0, 100), key="crop_across")
+    down = columns[2].slider("Crop top and bottom, %", 0, 100, (0, 100), key="crop_down")
+    typed = columns[3].text_input(
+        "Crop, typed",
+        key="crop",
+        placeholder="left,top,right,bottom",
+        help="Shares from 0 to 1, or pixels if a number is above 1. It counts in place of the sliders.",
+    )
+
+    def crop() -> Crop | None:
+        if typed.strip():
+            return parse_crop(typed)
+        if (across, down) == ((0, 100), (0, 100)):
+            return None
+        return checked_crop((across[0] / 100, down[0] / 100, across[1] / 100, down[1] / 100))
+
+    return writing, crop
 
 
 def _preview(video: Path, choices: _Choices) -> bool:
     """Show the preview; return whether the video can be used."""
     preview = preview_strip(
-        video, choices.frames or _default_frames(choices.model), choices.start, choices.end, choices.sampling
+        video,
+        choices.frames or _default_frames(choices.model),
+        choices.start,
+        choices.end,
+        choices.sampling,
+        choices.crop,
+        choices.writing,
     )
     return preview is not None and preview.quality.verdict != "refused"
 

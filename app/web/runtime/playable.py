@@ -1,9 +1,12 @@
-"""Videos for the browser: the file itself, or an H.264 copy that is made once; and single frames."""
+"""Videos for the browser: the file itself, or an H.264 copy that is made once; and single frames.
+
+A video whose writing is filled is always a copy, unless nothing in it was to be filled.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,14 @@ import av
 import numpy as np
 from filelock import FileLock
 
+from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
-from videopath.core.files import close_to_others, private_folder, replaced_on_success, sha256_text
-from videopath.media.clip import open_source
+from videopath.core.files import close_to_others, private_folder, replaced_on_success, sha256_text, write_text
+from videopath.media.clip import open_moment, open_source
 from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
 from videopath.media.image.source import FrameSource
 from videopath.media.video.source import VideoSource
-from videopath.model import open_clip
 
 _PLAYED = {
     ".mp4": {"h264", "vp9", "av1"},
@@ -28,12 +31,15 @@ _PLAYED = {
 }
 _PIXELS = {"yuv420p", "yuvj420p"}  # H.264 in other formats is not played everywhere
 _MAX_SIDE = 1280  # pixels of the longer side of a copy
-_ROUNDING = 0.001  # seconds by which a rounded moment may lie before its frame
 _TICKS = 90_000  # per second
 _BATCH = 32  # pictures in memory; an animation is decoded from its start for each batch
+_CLEAN = ".clean"  # suffix of the mark of a file in which nothing was to be filled
 _LIMITED, _BT601, _BT709 = 1, 6, 1  # FFmpeg's numbers for colour range and colour spaces
 _COPY_VERSION = 2
 """Version of the way in which copies are made, so that old copies are not used."""
+_MASK_VERSION = 1
+"""Version of the way in which writing is searched and filled, for the same reason."""
+_SEARCHING = 0.7  # of the time of a masked copy
 
 
 def playable(path: Path, cache: Path) -> Path:
@@ -59,14 +65,91 @@ def playable(path: Path, cache: Path) -> Path:
         close_to_others(cache)
         with FileLock(copy.with_suffix(".lock"), mode=0o600):  # two tabs may ask for the same copy
             if not copy.exists():
-                _transcode(source, copy)
+                _transcode(source, copy, _film(source))
     return copy
 
 
-def frame_at(path: Path, seconds: float, crop: Crop | None = None) -> np.ndarray:
-    """Return the frame at ``seconds``, or a crop of it, in native resolution: uint8 [H,W,3], RGB."""
-    frame: np.ndarray = open_clip(path, 1, seconds, seconds + _ROUNDING, crop=crop).frames[0]
+def masked_playable(
+    path: Path, cache: Path, writing: WritingRule, on_progress: Callable[[float], None] | None = None
+) -> Path:
+    """Return a copy with writing filled, which the first call makes; the file itself if there is nothing to fill.
+
+    Args:
+        path: Video, image or folder of frames.
+        cache: Folder for copies.
+        writing: Which writing is filled; with ``keep`` the same as :func:`playable`.
+        on_progress: Called with the share that is done, in [0, 1].
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    from videopath.media.writing.film import masked_film
+
+    ready = ready_playable(path, cache, writing)
+    if ready is not None:
+        return ready
+    progress = on_progress or (lambda share: None)
+    copy = _masked_copy(path, cache, writing)
+    private_folder(cache)
+    close_to_others(cache)
+    with FileLock(copy.with_suffix(".lock"), mode=0o600):
+        ready = ready_playable(path, cache, writing)
+        if ready is not None:
+            return ready
+        film = _Film(open_source(path))
+        masked = masked_film(film, writing, on_progress=lambda share: progress(share * _SEARCHING))
+        if not any(found.filled for found in masked.erased.writings):
+            write_text(copy.with_suffix(_CLEAN), "", private=True)
+            return playable(path, cache)
+        _transcode(film.source, copy, _reported(masked, film.duration, progress))
+    return copy
+
+
+def ready_playable(path: Path, cache: Path, writing: WritingRule) -> Path | None:
+    """Return what :func:`masked_playable` would return if it is there already; None if it must be made first."""
+    if writing == "keep":
+        return playable(path, cache)
+    copy = _masked_copy(path, cache, writing)
+    if copy.exists():
+        return copy
+    return playable(path, cache) if copy.with_suffix(_CLEAN).exists() else None
+
+
+def frame_at(
+    path: Path, seconds: float, crop: Crop | None = None, writing: WritingRule = "mask-all"
+) -> np.ndarray:
+    """Return the frame at ``seconds``, or a crop of it, in native resolution, with its writing filled: uint8 [H,W,3]."""
+    frame: np.ndarray = open_moment(path, seconds, crop, writing).frames[0]
     return frame
+
+
+class _Film:
+    """All frames of a source in order, each of its size, as :func:`masked_film` reads them."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self.source = source
+
+    @property
+    def duration(self) -> float:
+        return self.source.duration
+
+    def film(self) -> Iterator[tuple[float, np.ndarray]]:
+        for seconds, picture in _film(self.source):
+            yield seconds, np.ascontiguousarray(fitted(picture, self.source.width, self.source.height))
+
+
+def _reported(
+    film: Iterable[tuple[float, np.ndarray]], duration: float, on_progress: Callable[[float], None]
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the frames of a film, and report the share of the copy that is done."""
+    for seconds, picture in film:
+        yield seconds, picture
+        done = min(1.0, seconds / duration) if duration else 1.0
+        on_progress(_SEARCHING + (1 - _SEARCHING) * done)
+
+
+def _masked_copy(path: Path, cache: Path, writing: WritingRule) -> Path:
+    return cache / f"{_identity(path)}-{writing}-{_MASK_VERSION}.mp4"
 
 
 def _is_played(source: FrameSource) -> bool:
@@ -83,8 +166,8 @@ def _identity(path: Path) -> str:
     return sha256_text(f"{_COPY_VERSION} {name} {stat.st_mtime_ns} {stat.st_size}")[:24]
 
 
-def _transcode(source: FrameSource, copy: Path) -> None:
-    """Write every frame, as it is displayed, at its own time."""
+def _transcode(source: FrameSource, copy: Path, film: Iterable[tuple[float, np.ndarray]]) -> None:
+    """Write every frame of a film, as it is displayed, at its own time."""
     width, height = _even(source.width, source.height)
     rate = Fraction(source.fps or 1).limit_denominator(1000) or Fraction(1)
     with replaced_on_success(copy, private=True) as part, av.open(str(part), "w", format="mp4") as target:
@@ -94,7 +177,7 @@ def _transcode(source: FrameSource, copy: Path) -> None:
         out.codec_context.color_range, out.codec_context.colorspace = _LIMITED, _BT601
         out.codec_context.color_primaries = out.codec_context.color_trc = _BT709
         latest = -1
-        for seconds, picture in _film(source):
+        for seconds, picture in film:
             pixels = np.ascontiguousarray(fitted(picture, source.width, source.height))
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
                 width=width, height=height, format="yuv420p", dst_colorspace=_BT601, dst_color_range=_LIMITED

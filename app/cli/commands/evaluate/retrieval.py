@@ -184,7 +184,7 @@ def _tiles(data: Path, model: str, folder: Path) -> Tiles:
     corpus.read_tiles(data)  # fails before the model is loaded if there are no tiles
     engine = load_engine(model)
     encoder = load_frame_encoder("tower", engine=engine)
-    return Tiles(data, engine, lambda media: MediaViewer(encoder, media, FRAMES), folder)
+    return Tiles(data, engine, lambda media: MediaViewer(encoder, media, FRAMES, writing="keep"), folder)
 
 
 def _questions_of_tiles(tiles: Tiles, per_class: int) -> Callable[[HeldOutSide], RetrievalSet]:

@@ -21,10 +21,11 @@ def viewer_by_name(encoders: str | Sequence[str], media: Path | None, views: Fra
         media: Folder of the records' media; None: their paths are complete.
         views: Whether a frame is shown whole or in parts.
     """
+    from videopath.core.settings import load_settings
     from videopath.tools.frame_encoders.loading import load_frame_encoder
     from videopath.tools.frame_encoders.media_viewer import MediaViewer
 
-    return MediaViewer(load_frame_encoder(encoders), media, views=views)
+    return MediaViewer(load_frame_encoder(encoders), media, views=views, writing=load_settings().writing)
 
 
 def viewer_of(base: KnowledgeBase, media: Path | None, trusted: Sequence[str] | None = None) -> Viewer:

@@ -11,14 +11,23 @@ import streamlit as st
 from videopath.agent.cases.records import Finding
 from videopath.agent.report.phrases import basis_in_words
 from videopath.agent.report.values import moment
+from videopath.app.web.components.shared.frames import show_frames
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.runtime.masked_copies import masked_copies
 from videopath.app.web.runtime.services import services
+from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
-from videopath.media.crop import Crop
+from videopath.media.clip import cropped
+from videopath.media.crop import WHOLE, Crop, within
 from videopath.media.image.source import IMAGE_SUFFIXES
 
 _ZOOMS = (1, 2, 4, 8)
+_INTERVAL = 1.0  # seconds between two checks of a copy
+_ONLY_FRAMES = (
+    "The video is not played: writing was filled in the frames of this case, and was not found again in the whole video. "
+    "These are the frames, with writing filled."
+)
 _SEEK = """
 <script>
 (() => {
@@ -44,7 +53,7 @@ def findings(view: CaseView) -> None:
             _button(view, number, finding, still, selected=selected_number == number)
     seconds = all_findings[selected_number - 1].seconds if selected_number else _first_moment(view)
     if not still:
-        _player(Path(view.entry.video), seconds, clicks=st.session_state.get(_key(view, "clicks"), 0))
+        _player(view, seconds, clicks=st.session_state.get(_key(view, "clicks"), 0))
     _frame(view, seconds, all_findings[selected_number - 1] if selected_number else None, still)
 
 
@@ -69,9 +78,9 @@ def _choose(view: CaseView, number: int) -> None:
     st.session_state[_key(view, "clicks")] = st.session_state.get(_key(view, "clicks"), 0) + 1
 
 
-def _player(video: Path, seconds: float, clicks: int) -> None:
-    from videopath.app.web.runtime.playable import playable
-
+def _player(view: CaseView, seconds: float, clicks: int) -> None:
+    """Show the video with its writing filled; while that copy is made, show the frames that the model saw."""
+    video = Path(view.entry.video)
     with st.container(key="player"):
         if not video.exists():
             st.error(
@@ -79,15 +88,53 @@ def _player(video: Path, seconds: float, clicks: int) -> None:
                 icon=":material/error:",
             )
             return
-        try:
-            with st.spinner("Preparing the video for the browser…", show_time=True):
-                file = playable(video, services().home / "cache")
-        except InputError as error:
-            st.error(inert(f"The video cannot be shown: {error}"), icon=":material/error:")
+        with st.spinner("Preparing the video for the browser…", show_time=True):
+            copy = masked_copies().state(
+                video, services().home / "cache", view.writing, start=not view.active
+            )
+        if copy.error:
+            st.error(inert(f"The video cannot be shown: {copy.error}"), icon=":material/error:")
             return
-        st.video(file, start_time=int(seconds), alt=f"The video of the case, at {moment(seconds)}")
+        if copy.file is None:
+            _wait(view, video)
+            return
+        if copy.file == video and _filled(view):
+            st.info(_ONLY_FRAMES, icon=":material/text_fields:")
+            _frames(view)
+            return
+        st.video(copy.file, start_time=int(seconds), alt=f"The video of the case, at {moment(seconds)}")
         if clicks:  # Streamlit only jumps to whole seconds, and not twice to the same
             st.html(_SEEK % (seconds, clicks), unsafe_allow_javascript=True)
+
+
+def _wait(view: CaseView, video: Path) -> None:
+    """Show the frames and the progress of the copy; draw the page again when it is ready."""
+    if view.active:
+        st.caption(
+            "The video can be played when the case has ended. These are its frames, with writing filled."
+        )
+    else:
+        st.fragment(_progress, run_every=_INTERVAL)(video, view.writing)
+    _frames(view)
+
+
+def _progress(video: Path, writing: WritingRule) -> None:
+    copy = masked_copies().state(video, services().home / "cache", writing)
+    if copy.file is not None or copy.error:
+        st.rerun()
+    st.progress(copy.share, text="Writing in the video is searched and filled before it can be played")
+
+
+def _frames(view: CaseView) -> None:
+    if view.request is not None:
+        show_frames(view.request)
+
+
+def _filled(view: CaseView) -> bool:
+    """Whether writing was filled in the frames of the case."""
+    intake = next((step.detail.get("burned_in_text") for step in view.steps if step.name == "intake"), None)
+    places = intake.get("writings", []) if isinstance(intake, dict) else []
+    return any(place.get("filled") for place in places)
 
 
 def _frame(view: CaseView, seconds: float, finding: Finding | None, still: bool) -> None:
@@ -104,9 +151,10 @@ def _frame(view: CaseView, seconds: float, finding: Finding | None, still: bool)
         left, right = st.columns(2)
         across = left.slider("Left to right, %", 0, 100, 50, key="zoom_x", disabled=zoom == 1)
         down = right.slider("Top to bottom, %", 0, 100, 50, key="zoom_y", disabled=zoom == 1)
-        crop = crop_of(zoom or 1, across / 100, down / 100)
+        crop = within(view.crop or WHOLE, crop_of(zoom or 1, across / 100, down / 100) or WHOLE)
         try:
-            picture = _picture(view.entry.video, _changed(view.entry.video), seconds, crop)
+            whole = _picture(view.entry.video, _changed(view.entry.video), seconds, view.writing)
+            picture = cropped(whole[None], crop)[0]
         except InputError as error:
             st.error(inert(f"The frame cannot be shown: {error}"), icon=":material/error:")
             return
@@ -126,12 +174,12 @@ def crop_of(zoom: int, across: float, down: float) -> Crop | None:
     return left, top, left + side, top + side
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def _picture(video: str, changed: float, seconds: float, crop: Crop | None) -> np.ndarray:
-    """uint8 [H,W,3]; ``changed`` is the file's time of change, so that a new file is read again."""
+@st.cache_data(max_entries=8, show_spinner="Reading the frame…")
+def _picture(video: str, changed: float, seconds: float, writing: WritingRule) -> np.ndarray:
+    """The whole frame, uint8 [H,W,3]; ``changed`` is the file's time of change, so that a new file is read again."""
     from videopath.app.web.runtime.playable import frame_at
 
-    return frame_at(Path(video), seconds, crop)
+    return frame_at(Path(video), seconds, writing=writing)
 
 
 def _selected_number(view: CaseView) -> int:

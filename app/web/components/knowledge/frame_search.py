@@ -19,6 +19,7 @@ import streamlit as st
 
 from videopath.app.web.components.new_case.video_choice import IMAGE_SUFFIXES
 from videopath.app.web.runtime.services import Services, owner
+from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError, VideoPathError
 from videopath.core.folders import visitor_path
 from videopath.core.pathology.sites import SITES
@@ -98,24 +99,23 @@ def _source(shared: Services) -> Callable[[], tuple[bytes, str]]:
 
     def read() -> tuple[bytes, str]:
         if upload is not None:
-            return _png_of(upload.getvalue(), upload.name), upload.name
+            return _png_of(upload.getvalue(), upload.name, shared.settings.writing), upload.name
         if not path.strip():
             raise InputError("No frame was given: upload an image, or give the path of a video.")
-        return _frame_of(
-            visitor_path(path.strip(), shared.settings), second
-        ), f"{Path(path).name}, {second:.1f} s"
+        image = _frame_of(visitor_path(path.strip(), shared.settings), second, shared.settings.writing)
+        return image, f"{Path(path).name}, {second:.1f} s"
 
     return read
 
 
-def _png_of(image: bytes, name: str) -> bytes:
-    """An uploaded image of any format as PNG, as it is displayed."""
-    from videopath.media.image.files import read_picture
+def _png_of(image: bytes, name: str, writing: WritingRule) -> bytes:
+    """An uploaded image of any format as PNG, as it is displayed, with its writing filled."""
+    from videopath.app.web.runtime.playable import frame_at
 
     with tempfile.TemporaryDirectory(prefix="videopath-frame-") as folder:
         path = Path(folder) / f"upload{Path(name).suffix}"
         path.write_bytes(image)
-        return _png(read_picture(path))
+        return _png(frame_at(path, 0.0, writing=writing))
 
 
 def _png(picture: np.ndarray) -> bytes:
@@ -126,14 +126,14 @@ def _png(picture: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _frame_of(path: Path, second: float) -> bytes:
+def _frame_of(path: Path, second: float, writing: WritingRule) -> bytes:
     from videopath.app.web.runtime.playable import frame_at
 
     if not path.exists():
         raise InputError(
             f"There is no file or folder {path} on the server; give the path of a video or an image."
         )
-    return _png(frame_at(path, second))
+    return _png(frame_at(path, second, writing=writing))
 
 
 def _ask(
@@ -166,9 +166,12 @@ def _look(image: bytes, engine: Engine, *, site: str | None, words: bool) -> See
         description = None
         if words:
             description = (
-                DescribeTool(sessions=sessions).invoke({"video": str(path), "site": site}).description
+                DescribeTool(sessions=sessions)
+                .invoke({"video": str(path), "writing": "keep", "site": site})
+                .description
             )
-        session, tower = sessions.open(ClipInput(video=str(path))), sessions.encoder(TOWER)
+        clip = ClipInput(video=str(path), writing="keep")  # it was filled when it was read
+        session, tower = sessions.open(clip), sessions.encoder(TOWER)
         vectors = {views: session.picture_vector(tower, views) for views in FRAME_VIEWS}
     return SeenFrame(description, vectors, tower_sha256(engine.info))
 

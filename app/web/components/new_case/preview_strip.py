@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from videopath.agent.report.phrases import KEPT
+from videopath.agent.report.values import place_in_words
 from videopath.app.web.components.shared.inert import inert
+from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
+from videopath.media.crop import Crop
 
 if TYPE_CHECKING:
     from videopath.agent.cases.preview import Preview
     from videopath.agent.cases.records import VideoFacts
+    from videopath.media.writing.records import BurnedIn
 
 _WIDTH, _SMALL_WIDTH = 196, 130  # pixels of a thumbnail: four in a row at 1280 pixels, or six of many
 _FEW = 12  # up to this number the thumbnails are large
@@ -20,22 +25,27 @@ _MOST = 32  # thumbnails
 
 
 def preview_strip(
-    video: Path, frames: int, start: float | None, end: float | None, sampling: str
+    video: Path,
+    frames: int,
+    start: float | None,
+    end: float | None,
+    sampling: str,
+    crop: Crop | None,
+    writing: WritingRule,
 ) -> Preview | None:
-    """Show the frames that a case would see, and the quality gate's verdict.
+    """Show the frames that a case would see, filled and cropped, and the quality gate's verdict.
 
     Returns:
         The preview; None, with the reason on the page, if the video cannot be read.
     """
     with st.container(key="preview"):
         try:
-            preview = _preview(str(video), _identity(video), frames, start, end, sampling)
+            preview = _preview(str(video), _identity(video), frames, start, end, sampling, crop, writing)
         except InputError as error:
             st.error(inert(str(error)), icon=":material/error:")
             return None
         _verdict(preview)
-        if preview.burned_in.writings:
-            st.warning(inert(preview.burned_in.sentence), icon=":material/text_fields:")
+        _writing(preview.burned_in)
         _frames(preview)
         return preview
 
@@ -57,10 +67,25 @@ def _preview(
     start: float | None,
     end: float | None,
     sampling: Any,
+    crop: Crop | None,
+    writing: WritingRule,
 ) -> Preview:
     from videopath.agent.cases.preview import preview
 
-    return preview(video, frames=frames, start=start, end=end, sampling=sampling)
+    return preview(video, frames=frames, start=start, end=end, sampling=sampling, crop=crop, writing=writing)
+
+
+def _writing(found: BurnedIn) -> None:
+    """Say what burned-in writing was found, and name each place."""
+    if found.rule == "keep":
+        st.warning(KEPT, icon=":material/warning:")
+    if not found.writings:
+        return
+    box = st.info if all(writing.filled for writing in found.writings) else st.warning
+    box(inert(found.sentence), icon=":material/text_fields:")
+    with st.expander("Where writing was found"):
+        for writing in found.writings:
+            st.text(f"• {place_in_words(writing)}")
 
 
 def _verdict(preview: Preview) -> None:

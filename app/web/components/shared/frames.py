@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.media.crop import Crop
+from videopath.tools.schemas import with_rule
 
 _SIDE = 320  # pixels of a thumbnail's longer side
 _WIDTH = 108  # pixels on the page
@@ -18,9 +20,9 @@ _MANY, _HEIGHT = 18, 480  # more frames than _MANY scroll in a box of _HEIGHT pi
 
 
 def show_frames(request: dict[str, Any]) -> None:
-    """Show the frames of a ``ClipInput`` with their moments, or a sentence if the video cannot be read."""
+    """Show the frames of a case's ``ClipInput`` as the model saw them, or a sentence if the video cannot be read."""
     try:
-        seconds, pictures = _thumbnails(**request, changed=_changed(request["video"]))
+        seconds, pictures = _thumbnails(**with_rule(request), changed=_changed(request["video"]))
     except InputError as error:
         st.text(f"The frames cannot be shown: {error}")
         return
@@ -50,6 +52,7 @@ def _thumbnails(
     end: float | None,
     crop: Crop | None,
     sampling: Any,
+    writing: WritingRule,
     changed: float,
 ) -> tuple[list[float], list[np.ndarray]]:
     """Moments and pictures uint8 [h,w,3]; ``changed`` is the file's time of change, so that a new file is read again."""
@@ -57,7 +60,7 @@ def _thumbnails(
 
     from videopath.model import open_clip
 
-    clip = open_clip(video, frames or 8, start, end, sampling, crop=crop)
+    clip = open_clip(video, frames or 8, start, end, sampling, crop=crop and (*crop,), writing=writing)
     scale = min(1.0, _SIDE / max(clip.frames.shape[1:3]))
     height, width = (max(1, round(side * scale)) for side in clip.frames.shape[1:3])
     small = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in clip.frames]

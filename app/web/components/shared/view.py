@@ -14,8 +14,10 @@ from videopath.agent.report.phrases import blind_in_words
 from videopath.agent.report.statements import agent_diagnosis_in_words
 from videopath.app.web.runtime.jobs import ENDED, JobState
 from videopath.app.web.runtime.services import Services
+from videopath.core.choices import WritingRule
 from videopath.core.errors import CaseError
-from videopath.tools.schemas import CasesVote
+from videopath.media.crop import Crop
+from videopath.tools.schemas import CasesVote, with_rule
 
 TITLES = {
     "intake": "Intake",
@@ -62,6 +64,23 @@ class CaseView:
     def case_id(self) -> str:
         """The case's id."""
         return self.entry.case_id
+
+    @property
+    def request(self) -> dict[str, Any] | None:
+        """The first clip of the case, as its intake chose it; None before it has finished."""
+        found = next((step.detail.get("request") for step in self.steps if step.name == "intake"), None)
+        return with_rule(found) if isinstance(found, dict) else None
+
+    @property
+    def writing(self) -> WritingRule:
+        """Which burned-in writing is filled wherever frames of the case are shown."""
+        return self.request["writing"] if self.request else "mask-all"
+
+    @property
+    def crop(self) -> Crop | None:
+        """The part of each frame that the case looks at, as shares; None: the whole frame."""
+        crop = self.request and self.request.get("crop")
+        return tuple(crop) if crop else None
 
     @property
     def active(self) -> bool:
