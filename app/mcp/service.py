@@ -71,6 +71,7 @@ class TissueService:
         Raises:
             InputError: The path, the clip or the site cannot be used, or the frames show no tissue.
         """
+        site = canonical_site(site) if site else None  # fail fast, before a video is read
         recording, clip = self._recording(check), self._tissue(clip)
         tool = DescribeTool(sessions=recording)
         found = tool.invoke({**clip.model_dump(), "site": site, "max_new_tokens": max_new_tokens})
@@ -94,6 +95,7 @@ class TissueService:
         """
         if clip is None and not description.strip():
             raise InputError("Give a description, a video, or both: there is nothing to search for.")
+        site = canonical_site(site) if site else None
         recording, names = self._recording(check), list(exclude)
         if clip is not None:
             clip = self._tissue(clip)
@@ -127,6 +129,7 @@ class TissueService:
             InputError: The clip or the site cannot be used.
             KnowledgeError: A record is unknown.
         """
+        site = canonical_site(site) if site else None
         recording, clip = self._recording(check), self._tissue(clip)
         neighbours = list(self._neighbours(similar))
         found = DiagnoseTool(sessions=recording).invoke(
