@@ -33,8 +33,11 @@ _LEAST_SIDE = 0.15  # of the frame
 _LEAST_MOVED = 0.03  # share of the frame; otherwise nothing moves
 _LIGHT, _COLOURED = 190, 12  # grey level of glass; difference of the channels in stained tissue
 _GLASS, _PANEL, _CHROME, _STILL_TISSUE, _OTHER_MOTION = -0.01, -0.12, -1.0, -0.3, -0.5
-"""What a pixel adds to the field: as light as the slide's glass, light otherwise, anything else that stays, …"""
-_LIKE_GLASS = 8  # grey levels of each channel
+"""What a pixel adds to the field: as light as the slide's glass, less light, anything else that stays, still tissue, and a
+smooth part that moves, such as a speaker's camera."""
+_LIKE_GLASS = 8  # grey levels by which a channel may be darker than the lightest parts of what moves
+_BLACK = 45  # grey level of the black around an eyepiece, at most
+_CORNER, _ROUND = 0.05, 0.95  # of its box: the corners that are black; share of its convex hull that a lens fills
 _LINE_WORTH, _BORDER_WORTH = 0.05, 0.6  # of a side on a line; of the frame's border, as share of a line
 
 _THUMB_AREA = (0.003, 0.16)  # of the field
@@ -73,7 +76,7 @@ def find_field(pictures: Sequence[np.ndarray]) -> FieldBox:
     """
     stack = np.stack(pictures)
     seen = _Seen.of(stack)
-    box = _best_rectangle(seen)
+    box = _lens(stack) or _best_rectangle(seen)
     height, width = stack.shape[1:3]
     left, top, right, bottom = box
     return FieldBox(
@@ -153,7 +156,7 @@ def _worth(usual: np.ndarray, shown: np.ndarray, glass: np.ndarray, moves: bool)
     light = (low > _LIGHT) & (cv2.blur((steps > 40).astype(np.float32), (15, 15)) < 0.05)
     worth = np.full(grey.shape, _CHROME, np.float32)
     worth[light] = _PANEL
-    worth[light & (np.abs(usual - glass).max(axis=-1) <= _LIKE_GLASS)] = _GLASS
+    worth[light & (usual >= glass - _LIKE_GLASS).all(axis=-1)] = _GLASS
     if moves:
         worth[_stained(usual) & ~light] = _STILL_TISSUE
     worth[shown] = 1.0
@@ -189,6 +192,22 @@ def _stays(steps: np.ndarray, moved: np.ndarray, axis: int) -> np.ndarray:
     edges = np.partition(steps, number, axis=0)[number] > _EDGE
     edges |= np.diff(moved.astype(np.int8), axis=axis, prepend=0) != 0
     return edges
+
+
+def _lens(stack: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Return the box around the round field of an eyepiece, or None if there is none."""
+    lit = _opened(stack.max(axis=(0, 3)) > _BLACK, 13)  # a cursor in the black is not part of it
+    contours, _ = cv2.findContours(lit.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return None
+    largest = max(contours, key=cv2.contourArea)
+    x, y, w, h = cv2.boundingRect(largest)
+    if w * h < _LEAST_SIDE * lit.size or cv2.contourArea(largest) < _ROUND * cv2.contourArea(cv2.convexHull(largest)):
+        return None
+    a, b = max(1, int(_CORNER * w)), max(1, int(_CORNER * h))
+    box = lit[y : y + h, x : x + w]
+    corners = (box[:b, :a], box[:b, -a:], box[-b:, :a], box[-b:, -a:])
+    return None if any(corner.mean() > 0.2 for corner in corners) else (x, y, x + w, y + h)
 
 
 def _best_rectangle(seen: _Seen) -> tuple[int, int, int, int]:
