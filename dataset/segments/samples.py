@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +31,7 @@ _YELLOW = -0.02  # optical density: blue minus green; stained tissue absorbs gre
 _MOVED = 6.0  # grey levels by which the mean of a cell changes
 _MOVED_DETAIL = 3.0  # grey levels by which its mean contrast changes
 _SKIN_LOW, _SKIN_HIGH = np.array([0, 135, 80]), np.array([255, 180, 130])  # Y, Cr, Cb
+_NOISE = 1.0  # squared grey levels of a change that the encoding makes
 _CONTRAST_OF_LETTERS = 80  # grey levels
 _SHOT_SAMPLES = 4  # samples of the shortest shot
 _LEAST_CHANGE = 4.0  # of AdaptiveDetector, in levels of hue, saturation and lightness
@@ -38,13 +39,16 @@ _LEAST_CHANGE = 4.0  # of AdaptiveDetector, in levels of hue, saturation and lig
 
 @dataclass(frozen=True)
 class Samples:
-    """What is measured in all samples; arrays have one row for each sample. Shares are of the picture's area."""
+    """What is measured in all samples; arrays have one row for each sample. Shares are of the picture's area.
+
+    A frame that stands for long is repeated every STEP seconds, so that samples of all recordings are about even in time.
+    """
 
     seconds: np.ndarray
     tissue: np.ndarray
     """Share of the cells that look like stained tissue."""
     field: np.ndarray
-    """Share of the rectangle around these cells."""
+    """The rectangle around these cells: left, top, right, bottom as shares, [N,4]."""
     skin: np.ndarray
     """Share of the largest even area in a colour of skin."""
     bright: np.ndarray
@@ -57,6 +61,9 @@ class Samples:
     """Share of the cells that changed since the sample before."""
     moved_tissue: np.ndarray
     """Share of the tissue cells that changed since the sample before."""
+    steady: np.ndarray
+    """Correlation of the change since the sample before with the change before that: near 1 while one picture dissolves
+    into another, near 0 while things move."""
     glimpse: np.ndarray
     """The sample at GLIMPSE size, uint8 [N,rows,columns,3]."""
     cuts: tuple[int, ...] = ()
@@ -100,9 +107,13 @@ def shrink(picture: np.ndarray) -> np.ndarray:
 class _Measured:
     """One sample: its numbers, in the order of the fields of :class:`Samples`, and its cells for the next one."""
 
-    values: dict[str, float]
+    values: dict[str, Any]
     grey: np.ndarray
     detail: np.ndarray
+    half: np.ndarray
+    """The sample in grey at half size, float32."""
+    change: np.ndarray
+    """What changed in it since the sample before."""
 
 
 def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
@@ -119,10 +130,12 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
     tissue = (share > _DETAILED) & (colour > _COLOURED) & (hue < _YELLOW) & (means > _LIT)
     tissue = _with_neighbours(tissue)
     hard = _cells((steps > _CONTRAST_OF_LETTERS).astype(np.float32)) > 0.02
-    if before is None or before.grey.shape != means.shape:
+    if before is None:
         changed = np.zeros(means.shape, bool)
     else:
         changed = (np.abs(means - before.grey) > _MOVED) | (np.abs(detail - before.detail) > _MOVED_DETAIL)
+    half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32)
+    change = half - before.half if before is not None else np.zeros_like(half)
     values = {
         "tissue": float(tissue.mean()),
         "field": _around(tissue),
@@ -132,16 +145,20 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
         "drawn": float((hard & (colour < 2 * _COLOURED) & ~tissue).mean()),
         "moved": float(changed.mean()),
         "moved_tissue": float(changed[tissue].mean()) if tissue.any() else 0.0,
+        "steady": _correlation(change, before.change) if before is not None else 0.0,
     }
-    return _Measured(values, means, detail)
+    return _Measured(values, means, detail, half, change)
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    size = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float((first * second).sum()) / size if size > _NOISE * first.size else 0.0
 
 
 def _cells(values: np.ndarray) -> np.ndarray:
     """Return the mean of each cell of a sample."""
     rows, columns = values.shape[0] // CELL, values.shape[1] // CELL
-    return cv2.resize(
-        values[: rows * CELL, : columns * CELL], (columns, rows), interpolation=cv2.INTER_AREA
-    )
+    return cv2.resize(values[: rows * CELL, : columns * CELL], (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def _with_neighbours(cells: np.ndarray) -> np.ndarray:
@@ -150,11 +167,12 @@ def _with_neighbours(cells: np.ndarray) -> np.ndarray:
     return cells & (around >= 3)
 
 
-def _around(cells: np.ndarray) -> float:
+def _around(cells: np.ndarray) -> tuple[float, float, float, float]:
     rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
     if not len(rows):
-        return 0.0
-    return float((rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1) / cells.size)
+        return 0.0, 0.0, 0.0, 0.0
+    height, width = cells.shape
+    return columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
 
 
 def _skin(picture: np.ndarray, busy: np.ndarray) -> float:
@@ -184,8 +202,10 @@ class _SampleStream(VideoStream):
     def __init__(self, source: VideoSource, on_progress: Callable[[float], None]) -> None:
         self._source, self._on_progress = source, on_progress
         self._film = source.film(STEP)
+        self._coming: tuple[float, np.ndarray] | None = None
+        self._shown = np.zeros(0, np.uint8)
         self._seconds: list[float] = []
-        self._values: list[dict[str, float]] = []
+        self._values: list[dict[str, Any]] = []
         self._glimpses: list[np.ndarray] = []
         self._before: _Measured | None = None
         self._size = shrink(np.zeros((source.height, source.width, 3), np.uint8)).shape[:2]
@@ -195,19 +215,33 @@ class _SampleStream(VideoStream):
         return Samples(np.array(self._seconds), glimpse=np.stack(self._glimpses), cuts=cuts, **numbers)
 
     def read(self, decode: bool = True) -> np.ndarray | bool:
-        sampled = next(self._film, None)
-        if sampled is None:
+        if self._coming is None:
+            self._coming = next(self._film, None)
+        until = self._coming[0] if self._coming else self._source.duration
+        if self._seconds and until - self._seconds[-1] > 1.5 * STEP:
+            return self._again()
+        if self._coming is None:
             return False
-        seconds, picture = sampled
+        (seconds, picture), self._coming = self._coming, None
         small = shrink(picture)
         if small.shape[:2] != self._size:  # the size may change within a file
             small = cv2.resize(small, self._size[::-1], interpolation=cv2.INTER_AREA)
         self._before = _measure(small, self._before)
+        self._add(seconds, self._before.values, cv2.resize(small, GLIMPSE, interpolation=cv2.INTER_AREA))
+        self._shown = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
+        return self._shown
+
+    def _again(self) -> np.ndarray:
+        """Repeat the last sample, one step later."""
+        still = {**self._values[-1], "moved": 0.0, "moved_tissue": 0.0, "steady": 0.0}
+        self._add(self._seconds[-1] + STEP, still, self._glimpses[-1])
+        return self._shown
+
+    def _add(self, seconds: float, values: dict[str, Any], glimpse: np.ndarray) -> None:
         self._seconds.append(seconds)
-        self._values.append(self._before.values)
-        self._glimpses.append(cv2.resize(small, GLIMPSE, interpolation=cv2.INTER_AREA))
+        self._values.append(values)
+        self._glimpses.append(glimpse)
         self._on_progress(min(1.0, seconds / max(self._source.duration, 1e-6)))
-        return cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
 
     @property
     def path(self) -> str:

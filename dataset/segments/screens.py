@@ -33,8 +33,8 @@ _MUCH_TISSUE = 0.2
 _SMALL_FIELD = 0.3  # share of the frame; a smaller picture on a still screen is part of a card or a desktop
 _STILL = 0.06  # share of the tissue that changes in a sample
 _SKIN = 0.03
-_LARGE_LETTERS = 0.062  # height of a line as a share of the frame's
-_MUCH_WRITING = 0.03  # share of the frame
+_LARGE_LETTERS = 0.09  # height of a line as a share of the frame's
+_MUCH_WRITING = 0.05  # share of the frame
 _MANY_LINES = 9
 _WINDOWS = 0.14  # share of cells with hard contrasts; without reading
 _DIMMED = 150  # grey level of the brightest tissue behind a title
@@ -59,6 +59,18 @@ class ShotLook:
     def middle(self, name: str, percent: float = 50) -> float:
         """Return a percentile of a measurement over the shot."""
         return float(np.percentile(getattr(self.samples, name)[self.inner], percent))
+
+    @cached_property
+    def field(self) -> tuple[float, float, float, float]:
+        """The rectangle around the tissue, in most samples of the shot: left, top, right, bottom as shares."""
+        left, top, right, bottom = np.median(self.samples.field[self.inner], axis=0).tolist()
+        return left, top, right, bottom
+
+    @property
+    def field_share(self) -> float:
+        """Share of the frame that this rectangle covers."""
+        left, top, right, bottom = self.field
+        return (right - left) * (bottom - top)
 
     @cached_property
     def frame(self) -> np.ndarray:
@@ -89,7 +101,8 @@ class ShotLook:
         """Whether the gate's rule takes most of three frames for tissue."""
         seconds = self.samples.seconds[self.inner]
         moments = sorted({float(seconds[round(share * (len(seconds) - 1))]) for share in (0.2, 0.5, 0.8)})
-        accepted = sum(is_tissue(self.frame_at(moment)) for moment in moments)
+        crop = self.field if self.field_share >= _SMALL_FIELD else (0.0, 0.0, 1.0, 1.0)
+        accepted = sum(is_tissue(cropped(self.frame_at(moment), crop)) for moment in moments)
         return 2 * accepted > len(moments)
 
 
@@ -100,6 +113,13 @@ def smaller(frame: np.ndarray) -> np.ndarray:
     if scale >= 1:
         return frame
     return cv2.resize(frame, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+
+
+def cropped(frame: np.ndarray, crop: tuple[float, float, float, float]) -> np.ndarray:
+    """Return a part of a frame that is given in shares."""
+    height, width = frame.shape[:2]
+    left, top, right, bottom = crop
+    return frame[int(top * height) : round(bottom * height), int(left * width) : round(right * width)]
 
 
 def is_tissue(frame: np.ndarray) -> bool:
@@ -115,7 +135,7 @@ def kind_of(look: ShotLook) -> ScreenKind:
     tissue, moving = look.middle("tissue", 75), look.middle("moved_tissue") > _STILL
     if tissue >= _MUCH_TISSUE and moving:
         return "slide"
-    if tissue >= _NO_TISSUE and (moving or look.middle("field") >= _SMALL_FIELD):
+    if tissue >= _NO_TISSUE and (moving or look.field_share >= _SMALL_FIELD):
         return _still_or_small(look, moving)
     if look.middle("moved") > _STILL and look.middle("skin") < _SKIN and look.tissue:
         return "slide"  # another stain, or hardly any
@@ -126,7 +146,7 @@ def _still_or_small(look: ShotLook, moving: bool) -> ScreenKind:
     """Judge a shot with tissue that stands still or covers little."""
     if look.tallest >= _LARGE_LETTERS or look.writing >= _MUCH_WRITING:
         return _without_tissue(look)
-    if look.middle("tissue", 75) >= _MUCH_TISSUE or look.middle("field") >= _SMALL_FIELD:
+    if look.middle("tissue", 75) >= _MUCH_TISSUE or look.field_share >= _SMALL_FIELD:
         return "slide" if look.tissue or moving else _without_tissue(look)
     return _without_tissue(look)
 
@@ -140,6 +160,8 @@ def _without_tissue(look: ShotLook) -> ScreenKind:
     return "title card"
 
 
-def kinds_of(samples: Samples, shots: Sequence[Shot], frame_at: Callable[[float], np.ndarray]) -> list[ScreenKind]:
+def kinds_of(
+    samples: Samples, shots: Sequence[Shot], frame_at: Callable[[float], np.ndarray]
+) -> list[ScreenKind]:
     """Return what each shot shows."""
     return [kind_of(ShotLook(samples, shot, frame_at)) for shot in shots]

@@ -13,9 +13,11 @@ DARK = 45
 PAUSE = 0.8
 """Seconds; a shorter black is a fade, and its middle is the change."""
 
+_OTHER, _LEAST_OTHER = 12, 0.05  # grey levels, and the share of the picture that changes by more
 _HALF_WINDOW = 0.75  # seconds around the middle of a dissolve
 _CHANGED = 5.0  # grey levels between both ends of a window
 _MIXED = 0.93  # share of this change that a mixture of both ends explains
+_STEADY = 0.5  # correlation of successive changes
 _NEAR = 0.7  # seconds; a cut so near to the middle of a fade belongs to it
 
 
@@ -37,7 +39,7 @@ def shots_of(samples: Samples) -> list[Shot]:
     soft = [*_blinks(samples), *_dissolves(samples)]
     for number in samples.cuts:
         seconds = float(samples.seconds[number])
-        if all(abs(seconds - middle) > _NEAR for middle in soft):
+        if _differs(samples, number) and all(abs(seconds - middle) > _NEAR for middle in soft):
             changes[number] = seconds, True
     for first, last in _pauses(samples):
         changes[first] = float(samples.seconds[first]), True
@@ -53,6 +55,12 @@ def shots_of(samples: Samples) -> list[Shot]:
         Shot(first, last, *(changes[first] if first else (0.0, True)))
         for first, last in zip(numbers, numbers[1:], strict=False)
     ]
+
+
+def _differs(samples: Samples, number: int) -> bool:
+    """Return whether a cut changes more of the screen than the end of a pan does."""
+    before, after = (samples.glimpse[i].astype(np.int16) for i in (number - 1, number))
+    return float((np.abs(after - before).max(axis=-1) > _OTHER).mean()) >= _LEAST_OTHER
 
 
 def _dark_runs(samples: Samples) -> list[tuple[int, int]]:
@@ -95,7 +103,8 @@ def _dissolves(samples: Samples) -> list[float]:
         share[number] = float((middle - low) @ change / (change @ change))
         rest = middle - low - share[number] * change
         mixture[number] = 1 - float(rest @ rest) / float(change @ change)
-    half = (mixture > _MIXED) & (share > 0.25) & (share < 0.75)
+    steady = np.maximum(samples.steady, np.append(samples.steady[1:], 0.0))
+    half = (mixture > _MIXED) & (share > 0.25) & (share < 0.75) & (steady > _STEADY)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], half, [False]]).astype(np.int8)))
     return [
         float(np.interp(0.5, share[first:last], seconds[first:last]))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-_CODES = """
+_CODES = frozenset(
+    """
 aa ab af am ar as ay az ba be bg bh bi bn bo br bs ca co cs cy da de dz el en eo es et eu fa fi fj fo fr fy ga gd gl gn gu
 ha he hi hr hu hy ia id is it ja ka kk kl km kn ko ku ky la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no oc om
 or pa pl ps pt qu rm rn ro ru rw sa sd sg si sk sl sm sn so sq sr st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ug uk
-ur uz vi vo wo xh yi yo za zh zu
-""".split()
+ur uz vi vo wo xh yi yo za zh zu""".split()  # noqa: SIM905
+)
 _LONGER = {
     "ara": "ar", "bul": "bg", "ces": "cs", "chi": "zh", "cze": "cs", "dan": "da", "deu": "de", "dut": "nl", "ell": "el",
     "eng": "en", "english": "en", "fas": "fa", "fin": "fi", "fra": "fr", "fre": "fr", "ger": "de", "german": "de",

@@ -20,6 +20,7 @@ import av
 from videopath.core.errors import InputError
 from videopath.core.privacy.personal import screened_text
 from videopath.dataset.options import TranscriptOptions
+from videopath.dataset.plaintext import decoded
 from videopath.dataset.records import Cue, Transcript
 from videopath.dataset.transcript.languages import language_code
 
@@ -152,23 +153,6 @@ def _from_file(file: Path, video: Path) -> _Words:
     if not cues:
         raise InputError(f"The .{kind} file beside it has no words that can be read.")
     return _Words(cues, _language_of(file, video))
-
-
-def decoded(data: bytes) -> str:
-    """Return a text file's text: UTF-8 or UTF-16 with or without a byte order mark, else Windows-1252.
-
-    Line ends become line feeds, as WebVTT and SubRip need them.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = data.decode("utf-16", errors="replace")
-    elif len(data) > 3 and data[: 2 * 400].count(0) > len(data[: 2 * 400]) // 4:
-        text = data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 def _cues(container: Any, stream: Any) -> list[Cue]:
