@@ -25,6 +25,7 @@ from videopath.agent.cases.records import (
 from videopath.agent.cases.request import CaseRequest
 from videopath.agent.policy import Policy
 from videopath.core.errors import CaseError, InputError
+from videopath.core.privacy.paths import find_path
 from videopath.model.inference.spec import EngineSpec, ModelSource
 
 if TYPE_CHECKING:
@@ -399,7 +400,7 @@ def _refuse_other_video(report: CaseReport, video: Path) -> None:
         raise InputError(
             "The case of this bundle ended before its video was read: there is nothing to repeat."
         )
-    if not video.exists():
+    if not find_path(video).exists():
         raise InputError(f"There is no file {video}; give the video of the case.")
     sha256 = open_source(video).sha256()
     if sha256 != report.video.sha256:

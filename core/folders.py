@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import find_path
 from videopath.core.settings import Settings
 
 _HOME_FOLDERS = ("cases", "knowledge")
@@ -27,7 +28,7 @@ def visitor_path(path: str | Path, settings: Settings) -> Path:
         InputError: The path, or a file in that folder, lies outside of the allowed folders.
     """
     try:
-        given = Path(path).expanduser()
+        given = find_path(Path(path).expanduser())
         if settings.folders is None:
             return given
         target = given.resolve()

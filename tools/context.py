@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from videopath.core.choices import STORED_VIEWS, VIEWS, View
 from videopath.core.pathology.labels import normalised_label
+from videopath.core.privacy.paths import screened_label
 from videopath.tools.schemas import Neighbour
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def _neighbour(hit: Hit, kept: bool, why: str) -> Neighbour:
     record = hit.record
     return Neighbour(
         id=record.id,
-        source=record.source,
+        source=screened_label(record.source),
         site=record.site,
         diagnosis=record.diagnosis,
         description=record.description,

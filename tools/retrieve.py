@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import screened_label
 from videopath.tools.base import TissueTool
 from videopath.tools.context import ContextRules, neighbours_of
 from videopath.tools.frame_encoders.picture_vectors import joined_vectors
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from videopath.knowledge import KnowledgeBase, Measure, Query, SearchResult, Vote
     from videopath.knowledge.index.encoders import FrameEncoder
+    from videopath.knowledge.query import Excluded
     from videopath.knowledge.storage.manifest import EncoderMark
 
 SEARCH_DEPTH = 4
@@ -318,17 +320,25 @@ def _search_without_own(
     excludes these names as well.
     """
     result = base.find(query, k)
-    excluded = {record.id: ExcludedRecord(**record.model_dump()) for record in result.excluded}
+    excluded = {record.id: _listed(record) for record in result.excluded}
     own_names = _names_of(base, [record.id for record in result.excluded if record.reason == NEAR_IDENTICAL])
     if own_names:
         query = replace(query, exclude=(*query.exclude, *own_names))
         result = base.find(query, k)
         for record in result.excluded:
-            listed = ExcludedRecord(**record.model_dump())
+            listed = _listed(record)
             if record.detail in own_names:
                 listed.detail += f", as {own_names[record.detail]}, which shows nearly the same frame"
             excluded.setdefault(record.id, listed)
     return query, result, list(excluded.values())
+
+
+def _listed(record: Excluded) -> ExcludedRecord:
+    """Return an excluded record as cases list it, without a person's data in its source or in the reason."""
+    values = record.model_dump()
+    return ExcludedRecord(
+        **{**values, "source": screened_label(record.source), "detail": screened_label(record.detail)}
+    )
 
 
 def _names_of(base: KnowledgeBase, ids: Sequence[str]) -> dict[str, str]:

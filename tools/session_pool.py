@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_text
+from videopath.core.privacy.paths import find_path
 from videopath.core.settings import load_settings
 from videopath.core.text import has_half_characters
 from videopath.tools.abilities import ModelAbilities, abilities_of
@@ -387,7 +388,7 @@ def _scope_of(request: ClipInput) -> dict[str, Any]:
 
 def _identity(request: ClipInput) -> str:
     """Return a key of the request and its file's size and time of change, so that a replaced file is read again."""
-    path = Path(request.video)
+    path = find_path(request.video)
     stat = path.stat() if path.exists() else None
     return f"{request.model_dump_json()} {stat.st_size if stat else 0} {stat.st_mtime_ns if stat else 0}"
 

@@ -52,6 +52,7 @@ from videopath.agent.report.phrases import (
 from videopath.core.clock import now
 from videopath.core.errors import CaseError, EngineError, InputError, ModelError, NotTissueError
 from videopath.core.pathology.sites import canonical_site
+from videopath.core.privacy.paths import screened_path
 from videopath.model.prompts.prompt_set import PromptFacts
 from videopath.tools.abilities import abilities_of
 from videopath.tools.describe import DescribeTool, located
@@ -130,10 +131,11 @@ class Nodes:
             case_id, settings
         )  # fail fast on a second model that this agent does not have
         draft.activity(READING)
+        video = str(screened_path(state["video"]))  # of a caller of the graph: no name of a person is stored
         if self.sessions.refuse:
-            self.sessions.refuse(state["video"])
-        open_source(Path(state["video"]))  # fail fast on an unreadable file
-        request = _first_request(state["video"], settings, self.sessions.frames)
+            self.sessions.refuse(video)
+        open_source(Path(video))  # fail fast on an unreadable file
+        request = _first_request(video, settings, self.sessions.frames)
         clip = self.sessions.clip(request)
         draft.activity("opening the knowledge base")
         self.retriever.open()  # fail fast on an unusable knowledge base
@@ -158,6 +160,7 @@ class Nodes:
         )
         update = {
             "case_id": case_id,
+            "video": video,
             "created": draft.started,
             "site": canonical_site(site) if (site := state.get("site")) else None,
             "question": state.get("question"),

@@ -71,9 +71,19 @@ def find_path(path: str | Path) -> Path:
     return found
 
 
-def is_screened(path: str | Path) -> bool:
-    """Return whether a part of the path stands for a name that is not stored."""
-    return any(_SCREENED.fullmatch(part) for part in Path(path).parts)
+def screened_label(label: str) -> str:
+    """Return the name of a source, patient or group with each part that holds a person's data replaced by its hash."""
+    return "".join(part if part in "/\\" else screened_name(part) for part in re.split(r"([/\\])", label))
+
+
+def is_screened(name: str | Path) -> bool:
+    """Return whether a part of a path or label stands for a name that is not stored."""
+    return any(_SCREENED.fullmatch(part) for part in re.split(r"[/\\]", str(name)))
+
+
+def stands_for(screened: str, name: str) -> bool:
+    """Return whether ``screened``, without folders, is the hash of a name, whatever the suffixes of the two."""
+    return _SCREENED.fullmatch(screened) is not None and _hash(_split(name)[0]) == screened[5:17]
 
 
 def screened_sentence(text: str, *paths: str | Path) -> str:
@@ -106,12 +116,11 @@ def _own_name(folder: Path, screened: str) -> str:
     """Return the name of the folder's entry that is stored as ``screened``; ``screened`` itself if there is none."""
     if os.path.lexists(folder / screened):
         return screened
-    wanted = screened[5:17]
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError:  # missing, or it may not be listed: opening the file gives the reason
         return screened
-    alike = (name for name in names if _hash(_split(name)[0]) == wanted)
+    alike = (name for name in names if stands_for(screened, name))
     return next((name for name in alike if screened_name(name) == screened), screened)
 
 

@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 
 from videopath.core.errors import KnowledgeError
+from videopath.core.privacy.paths import is_screened, screened_label, stands_for
 from videopath.knowledge.index import lexical
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.knowledge.index.viewer import EncodedMedia
@@ -200,19 +201,38 @@ class RecordStore:
         """Return the rows whose source is the same video, slide or patient as ``name``."""
         rows = self._rows("SELECT row, source FROM records WHERE source_stem = ?", _stem(name))
         with damage_as_error(self._folder):
-            return [row for row, other in rows if same_source(name, other)]
+            same = [row for row, other in rows if same_source(name, other)]
+        if not is_screened(name):
+            return same
+        every = self._rows("SELECT row, source FROM records")
+        with damage_as_error(self._folder):
+            own = _last_part(name)
+            return sorted({*same, *(row for row, other in every if stands_for(own, _last_part(other)))})
 
     def rows_of_file(self, sha256: str) -> list[int]:
         """Return the rows that have a media file with this SHA-256."""
         return [row for (row,) in self._rows("SELECT DISTINCT row FROM looks WHERE sha256 = ?", sha256)]
 
     def rows_of_patient(self, name: str) -> list[int]:
-        """Return the rows of a patient."""
-        return [row for (row,) in self._rows("SELECT row FROM records WHERE patient = ?", name)]
+        """Return the rows of a patient; ``name`` may be the hash that stands for a name."""
+        return self._rows_named("patient", name)
 
     def rows_of_group(self, name: str) -> list[int]:
-        """Return the rows of a group."""
-        return [row for (row,) in self._rows('SELECT row FROM records WHERE "group" = ?', name)]
+        """Return the rows of a group; ``name`` may be the hash that stands for a name."""
+        return self._rows_named("group", name)
+
+    def _rows_named(self, column: str, name: str) -> list[int]:
+        names = {name, screened_label(name)}
+        if is_screened(name):
+            every = self._rows(f'SELECT DISTINCT "{column}" FROM records WHERE "{column}" IS NOT NULL')
+            with damage_as_error(self._folder):
+                names |= {other for (other,) in every if stands_for(name, other)}
+        rows = {
+            row
+            for one in names
+            for (row,) in self._rows(f'SELECT row FROM records WHERE "{column}" = ?', one)
+        }
+        return sorted(rows)
 
     def fingerprints(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the fingerprints of all frames: (rows int64 [n], fingerprints uint8 [n, FINGERPRINT_BYTES])."""
@@ -267,6 +287,10 @@ def data_sha256(records: Iterable[InstructionRecord]) -> str:
 
 def _hash_as_number(record: InstructionRecord) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json(record).encode()).digest(), "big")
+
+
+def _last_part(name: str) -> str:
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _stem(source: str) -> str:
