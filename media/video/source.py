@@ -21,6 +21,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from videopath.core.choices import SourceKind
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import screened_path
 from videopath.media.image.source import ALLOWED, Keep, Reader, file_hash
 from videopath.media.tone import curve_of, refuse_unreadable_colours
 from videopath.media.video.display import UPRIGHT, Display, Orientation, display_of, draw, with_orientation
@@ -131,7 +132,7 @@ class VideoSource:
         frames = self.read_decord(indices, keep)
         if frames is not None:
             return frames, "decord"
-        _log.debug("%s: read by PyAV, not by decord.", self.path)
+        _log.debug("%s: read by PyAV, not by decord.", screened_path(self.path))
         return self.read_pyav(indices, keep), "pyav"
 
     def read_decord(self, indices: list[int], keep: Keep) -> list[np.ndarray] | None:

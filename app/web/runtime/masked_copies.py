@@ -11,6 +11,7 @@ from videopath.app.cli.errors import os_sentence
 from videopath.app.web.runtime.playable import masked_playable, ready_playable
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import find_path
 
 _UNEXPECTED = "the masked copy could not be made. The server's log shows why."
 
@@ -47,7 +48,7 @@ class MaskedCopies:
         """
         try:
             ready = ready_playable(video, folder, writing)
-            changed = video.stat().st_mtime_ns
+            changed = find_path(video).stat().st_mtime_ns
         except (InputError, OSError) as error:
             return CopyState(error=os_sentence(error) if isinstance(error, OSError) else str(error))
         if ready is not None:

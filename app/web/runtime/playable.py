@@ -18,6 +18,7 @@ from filelock import FileLock
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.core.files import close_to_others, private_folder, replaced_on_success, sha256_text, write_text
+from videopath.core.privacy.paths import find_path, screened_name
 from videopath.media.clip import open_moment, open_source
 from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
@@ -58,7 +59,7 @@ def playable(path: Path, cache: Path) -> Path:
     """
     source = open_source(path)
     if _is_played(source):
-        return path
+        return source.path
     copy = cache / f"{_identity(path)}.mp4"
     if not copy.exists():
         private_folder(cache)
@@ -161,8 +162,9 @@ def _is_played(source: FrameSource) -> bool:
 
 def _identity(path: Path) -> str:
     """A name for the copy, from the path, time and size of the file."""
+    path = find_path(path).resolve()
     stat = path.stat()
-    name = os.fsencode(path.resolve()).hex()
+    name = os.fsencode(path).hex()
     return sha256_text(f"{_COPY_VERSION} {name} {stat.st_mtime_ns} {stat.st_size}")[:24]
 
 
@@ -187,7 +189,7 @@ def _transcode(source: FrameSource, copy: Path, film: Iterable[tuple[float, np.n
             target.mux(out.encode(frame))
         target.mux(out.encode())
     if latest < 0:
-        raise InputError(f"{source.path.name} contains no picture that can be decoded.")
+        raise InputError(f"{screened_name(source.path.name)} contains no picture that can be decoded.")
 
 
 def _film(source: FrameSource) -> Iterator[tuple[float, np.ndarray]]:

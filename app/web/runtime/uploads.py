@@ -1,4 +1,4 @@
-"""Uploaded files: written into the case's folder under a safe name."""
+"""Uploaded files: written into the case's folder under a safe name, which names no person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success
+from videopath.core.privacy.paths import screened_name
 
 _LONGEST = 80  # characters of the stem
 _NOT_KEPT = re.compile(r"[^\w.\- ]+")
@@ -19,8 +20,11 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # names
 
 
 def save_upload(name: str, data: BinaryIO, folder: Path) -> Path:
-    """Write an upload into ``folder`` under its safe name, completely or not at all; return its path."""
-    path = folder / clean_name(name)
+    """Write an upload into ``folder`` under its safe name, completely or not at all; return its path.
+
+    If the name holds a person's data, the file gets the name that such a path is stored as.
+    """
+    path = folder / screened_name(clean_name(name))
     data.seek(0)
     with replaced_on_success(path, private=True) as part, part.open("wb") as target:
         shutil.copyfileobj(data, target, 1 << 20)

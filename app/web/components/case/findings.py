@@ -18,6 +18,7 @@ from videopath.app.web.runtime.masked_copies import masked_copies
 from videopath.app.web.runtime.services import services
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import find_path
 from videopath.media.clip import cropped
 from videopath.media.crop import WHOLE, Crop, within
 from videopath.media.image.source import IMAGE_SUFFIXES
@@ -209,5 +210,5 @@ def _key(view: CaseView, name: str) -> str:
 
 
 def _changed(video: str) -> float:
-    path = Path(video)
+    path = find_path(video)
     return path.stat().st_mtime if path.exists() else 0.0

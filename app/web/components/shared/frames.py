@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import streamlit as st
 
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
+from videopath.core.privacy.paths import find_path
 from videopath.media.crop import Crop
 from videopath.tools.schemas import with_rule
 
@@ -68,5 +68,5 @@ def _thumbnails(
 
 
 def _changed(video: str) -> float:
-    path = Path(video)
+    path = find_path(video)
     return path.stat().st_mtime if path.exists() else 0.0

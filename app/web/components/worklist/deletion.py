@@ -11,6 +11,7 @@ import streamlit as st
 
 from videopath.app.web.runtime.services import Services
 from videopath.core.errors import VideoPathError
+from videopath.core.privacy.paths import screened_path
 
 _CASE_TO_DELETE = "case_to_delete"  # in the session: the id
 
@@ -64,7 +65,7 @@ def _forget() -> None:
 
 def _runs_of_its_upload(shared: Services, case_id: str) -> int:
     """The number of other cases whose video is in this case's folder."""
-    folder = shared.library.folder(case_id)
+    folder = screened_path(shared.library.folder(case_id))  # as the videos of the cases are stored
     return sum(
         entry.case_id != case_id and Path(entry.video).is_relative_to(folder)
         for entry in shared.library.list()
