@@ -118,6 +118,7 @@ class Nodes:
             InputError: The input is incomplete, the video cannot be read, or the quality gate rejects it.
         """
         from videopath.media.clip import open_source
+        from videopath.media.metadata import metadata_of, metadata_sentence
         from videopath.media.quality.gate import assess
         from videopath.media.writing.cropping import writing_of
 
@@ -144,7 +145,7 @@ class Nodes:
         if quality.verdict == "refused" and not Policy(**settings.policy).accept_any_image:
             raise NotTissueError(" ".join(quality.sentences))
         facts, burned_in = VideoFacts.of(clip), writing_of(clip, request.crop)
-        sent_to = addresses_of(self.sessions, second)
+        sent_to, metadata = addresses_of(self.sessions, second), metadata_of(video)
         step = draft.done(
             f"{facts.kind} of {facts.width}×{facts.height}, {len(set(facts.indices))} of {facts.total_frames} frames; "
             f"quality {quality.verdict}" + writing_in_short(burned_in) + going_away(sent_to.values()),
@@ -153,6 +154,8 @@ class Nodes:
                 "facts": facts.model_dump(mode="json"),
                 "quality": quality.model_dump(mode="json"),
                 "burned_in_text": burned_in.model_dump(mode="json"),
+                "metadata": [field.model_dump(mode="json") for field in metadata],
+                "metadata_sentence": metadata_sentence(metadata),
                 **({"sent_to": sent_to} if sent_to else {}),
             },
             evidence=[f"frame {index}" for index in facts.indices],

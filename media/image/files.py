@@ -40,7 +40,7 @@ from videopath.media.image.tiff import LARGEST, TiffPictures, too_large
 ALLOWED = "mp4, mov, mkv, avi, webm, gif, a jpg, png, tif, webp, bmp, heic or avif image, or a folder of such images"
 
 _FORMATS = ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "AVIF"]
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _SHORTEST = 0.010
 """Seconds; frames with this length or less are shown for ``_INSTEAD``, as browsers do."""
@@ -48,7 +48,7 @@ _INSTEAD = 0.1
 _DEEP = 16  # bits per channel, of which Pillow keeps the upper half in colour pictures
 _HDR = {16: "PQ", 18: "HLG"}
 _ONE_OF_SEVERAL_VIEWS = "Multi-Frame Image"
-_DAMAGED = (
+DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error, RuntimeError,
     AttributeError, AssertionError, MemoryError,
 )  # fmt: skip
@@ -96,7 +96,7 @@ class PicturesFile:
         head = _head_of(path)
         with _errors_as_sentence(path):
             self._pictures: Pictures = (
-                TiffPictures(path) if head.startswith(_TIFF_STARTS) else _PillowPictures(path, head, reduced)
+                TiffPictures(path) if head.startswith(TIFF_STARTS) else _PillowPictures(path, head, reduced)
             )
         self.count, self.timed = self._pictures.count, self._pictures.timed
         self.seconds, self.duration = self._pictures.seconds, self._pictures.duration
@@ -130,7 +130,7 @@ class PicturesFile:
 
 def is_picture(head: bytes) -> bool:
     """Return whether a file that begins with these bytes is a readable picture; a GIF is read as a video."""
-    return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", *_TIFF_STARTS)) or (
+    return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", *TIFF_STARTS)) or (
         head[:2] == b"BM" and head[14:15] in (b"\x0c", b"\x28", b"\x34", b"\x38", b"\x40", b"\x6c", b"\x7c")
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
         or _is_heif(head)
@@ -160,6 +160,16 @@ def single_picture(path: Path, reduced: int | None = None) -> PicturesFile:
             "video, or save one of its pictures."
         )
     return pictures
+
+
+def opened_lazily(path: Path, head: bytes) -> Image.Image:
+    """Open a picture by Pillow without decoding it, for its headers.
+
+    Args:
+        path: The file; not a TIFF.
+        head: Its first bytes.
+    """
+    return _PillowFrames(path, head).opened()
 
 
 def pillow_frame(path: Path, index: int) -> np.ndarray:
@@ -199,7 +209,7 @@ def _errors_as_sentence(path: Path) -> Iterator[None]:
         raise InputError(too_large(path)) from error
     except Image.UnidentifiedImageError as error:
         raise InputError(f"{path.name} is not an image that can be read; give {ALLOWED}.") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InputError(f"{path.name} is damaged or cut short and cannot be read as an image.") from error
 
 

@@ -30,7 +30,8 @@ from videopath.media.video.streams import VideoTrack, read_through
 _log = logging.getLogger(__name__)
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf"
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+CONTAINER_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+"""FFmpeg's options: only files of these formats are opened, and no addresses that they name."""
 _DECORD_CODECS = {"h264", "mpeg4", "mjpeg"}  # not hevc: decord returns wrong frames after a seek
 _DECORD_FORMATS = re.compile(r"yuvj?4(20|22|44)p|gray")  # it converts deeper colours to RGB differently
 _SEARCHED_CODECS = {
@@ -71,7 +72,7 @@ class VideoSource:
         self._refuse_if_cut_short(track.end, claimed, announced)
 
     def _container(self) -> Any:
-        return av.open(str(self.path), options=_OPTIONS, metadata_errors="replace")
+        return av.open(str(self.path), options=CONTAINER_OPTIONS, metadata_errors="replace")
 
     def _learn(self, container: Any, track: VideoTrack) -> None:
         stream, first = track.stream, track.first

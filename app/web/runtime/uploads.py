@@ -24,7 +24,8 @@ def save_upload(name: str, data: BinaryIO, folder: Path) -> Path:
 
     If the name holds a person's data, the file gets the name that such a path is stored as.
     """
-    path = folder / screened_name(clean_name(name))
+    last = PurePosixPath(name.replace("\\", "/").replace("\0", "")).name
+    path = folder / screened_name(clean_name(screened_name(last)))
     data.seek(0)
     with replaced_on_success(path, private=True) as part, part.open("wb") as target:
         shutil.copyfileobj(data, target, 1 << 20)
