@@ -8,19 +8,21 @@ from __future__ import annotations
 import math
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
 import numpy as np
 
-from videopath.media.writing.boxes import PixelBox, around, like_height, one_row
-
-LEAST_SIDE = 736
-"""Pixels; smaller pictures are enlarged to this shorter side."""
+from videopath.media.writing.boxes import PixelBox, around, like_height, one_row, same_place
+from videopath.media.writing.likely import likely_parts
 
 _THREADS = 2  # of one picture
-_TILE, _OVERLAP = 1536, 192  # pixels of the parts in which larger pictures are read
+_SIDE = 736  # pixels of the shorter side of a picture that is searched for small letters
+_MAX_ENLARGED = 2.2  # times, of a small picture
+_MAX_SIDE = 1000  # pixels; a larger picture is also searched at half the size, and again
+_COARSE = 384  # pixels of the shorter side of a picture that is searched for large letters
+_TILE, _OVERLAP = 1536, 192  # pixels of the parts in which larger ones are read
 _WORD_GAP = 1.5  # of a line's height, between two words of it
 _LIKELY, _SURE = 0.6, 0.85  # score of the recognition of three characters and more, and of two
 _TALL, _CERTAIN = 48, 0.8  # pixels of a line that must be read well: folds and glands look like large letters
@@ -49,13 +51,41 @@ def read_lines(picture: np.ndarray) -> list[Line]:
     Returns:
         The lines; their boxes lie inside the picture. Words of one line are one.
     """
+    size = picture.shape[1::-1]
+    lines, level = [], 1
+    while min(picture.shape[:2]) > _MAX_SIDE:
+        lines += _enlarged(_read_parts(picture, likely_parts(picture), 1.0), level)
+        picture, level = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 2 * level
     height, width = picture.shape[:2]
+    parts = likely_parts(picture)
+    scale = min(max(1.0, _SIDE / min(height, width)), _MAX_ENLARGED)
+    lines += _enlarged(_read_parts(picture, parts, scale), level)
+    if parts != [(0, 0, width, height)]:
+        coarse = min(1.0, _COARSE / min(height, width))
+        lines += _enlarged(_read_parts(picture, [(0, 0, width, height)], coarse), level)
+    return _inside(_joined(_distinct(lines)), size)
+
+
+def _read_parts(picture: np.ndarray, parts: list[PixelBox], scale: float) -> list[Line]:
+    """Read parts of a picture, enlarged or made smaller by a factor; the lines have the pixels of the picture."""
     lines = []
-    for top in _starts(height):
-        for left in _starts(width):
-            part = picture[top : top + _TILE, left : left + _TILE]
-            lines += [_moved(line, left, top) for line in _read(part)]
-    return _joined(lines)
+    for left, top, right, bottom in parts:
+        part = picture[top:bottom, left:right]
+        for down in _starts(bottom - top):
+            for across in _starts(right - left):
+                tile = part[down : down + _TILE, across : across + _TILE]
+                lines += [
+                    _placed(line, left + across, top + down, scale) for line in _read(_scaled(tile, scale))
+                ]
+    return lines
+
+
+def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1:
+        return picture
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
+    return cv2.resize(picture, size, interpolation=kind)
 
 
 def _starts(size: int) -> list[int]:
@@ -90,13 +120,47 @@ def _plausible(thickness: float, text: str, score: float) -> bool:
     return characters >= 2 and score >= least
 
 
-def _moved(line: Line, across: int, down: int) -> Line:
+def _placed(line: Line, across: int, down: int, scale: float) -> Line:
+    """Return a line of a scaled part with its place in the whole picture."""
     left, top, right, bottom = line.box
-    return Line((left + across, top + down, right + across, bottom + down), line.text, line.score)
+    box = (
+        across + math.floor(left / scale),
+        down + math.floor(top / scale),
+        across + math.ceil(right / scale),
+        down + math.ceil(bottom / scale),
+    )
+    return replace(line, box=box)
+
+
+def _enlarged(lines: list[Line], level: int) -> list[Line]:
+    return [_placed(line, 0, 0, 1 / level) for line in lines]
+
+
+def _inside(lines: list[Line], size: tuple[int, ...]) -> list[Line]:
+    """Cut boxes to a picture of this width and height."""
+    return [
+        replace(
+            one,
+            box=(max(one.box[0], 0), max(one.box[1], 0), min(one.box[2], size[0]), min(one.box[3], size[1])),
+        )
+        for one in lines
+    ]
+
+
+def _distinct(lines: list[Line]) -> list[Line]:
+    """Join what was read at two sizes or in two parts; the longer text counts."""
+    distinct: list[Line] = []
+    for line in sorted(lines, key=lambda line: -len(line.text)):
+        twin = next((n for n, other in enumerate(distinct) if same_place(line.box, other.box)), None)
+        if twin is None:
+            distinct.append(line)
+        else:
+            distinct[twin] = replace(distinct[twin], box=around([distinct[twin].box, line.box]))
+    return distinct
 
 
 def _joined(lines: list[Line]) -> list[Line]:
-    """Join the words of one line, and what two overlapping parts both show."""
+    """Join the words of one line."""
     waiting, joined = sorted(lines, key=lambda line: line.box[:2]), []
     while waiting:
         whole = waiting.pop(0)
@@ -120,8 +184,9 @@ def _reader() -> Any:
                 "Global.log_level": "critical",
                 "Global.use_cls": False,
                 "Global.text_score": 0.0,
-                "Global.max_side_len": 2 * _TILE,
-                "Det.limit_side_len": LEAST_SIDE,
+                "Global.max_side_len": 4 * _TILE,
+                "Det.limit_type": "max",
+                "Det.limit_side_len": 4 * _TILE,
                 "Det.box_thresh": 0.3,
                 "EngineConfig.onnxruntime.intra_op_num_threads": min(_THREADS, os.cpu_count() or 1),
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,

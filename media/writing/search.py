@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from videopath.media.clip import Clip
 
 _MARGIN = 0.25  # of a line's height: parts of letters below and above it
+_SIDE_MARGIN = 0.8  # of a line's height: a first or last letter that was missed
 _LEAST_MARGIN = 3  # pixels
 
 
@@ -92,12 +93,12 @@ def burned_in(
 def with_margin(box: PixelBox, size: tuple[int, int]) -> PixelBox:
     """Return a box with parts of letters around it, inside of a picture of this width and height."""
     left, top, right, bottom = box
-    margin = max(_LEAST_MARGIN, round(_MARGIN * (bottom - top)))
+    across, down = (max(_LEAST_MARGIN, round(share * (bottom - top))) for share in (_SIDE_MARGIN, _MARGIN))
     return (
-        max(left - margin, 0),
-        max(top - margin, 0),
-        min(right + margin, size[0]),
-        min(bottom + margin, size[1]),
+        max(left - across, 0),
+        max(top - down, 0),
+        min(right + across, size[0]),
+        min(bottom + down, size[1]),
     )
 
 
