@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     )
     folders: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
         None,
-        description="folders that visitors of `videopath app` and of LangGraph's server may name files in, "
+        description="folders that visitors of `videopath app`, `videopath mcp` and LangGraph's server may name files in, "
         f"separated by {os.pathsep!r}; default: any path that the server can read",
     )
     log_level: LogLevel | None = Field(

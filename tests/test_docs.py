@@ -26,7 +26,7 @@ from videopath.app.cli.main import app
 
 _ROOT = Path(__file__).resolve().parents[1]
 _DOCS = _ROOT / "docs"
-_PAGES = sorted([*_DOCS.rglob("*.md"), *_ROOT.glob("*.md")])
+_PAGES = sorted([*_DOCS.rglob("*.md"), *_ROOT.glob("*.md"), *(_ROOT / "app" / "skill").rglob("*.md")])
 _PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -333,13 +333,18 @@ def test_the_json_examples_are_read(tmp_path: Path) -> None:
     for _, text in _blocks("json"):
         file = tmp_path / "example.json"
         file.write_text(json.dumps([json.loads(text)]), encoding="utf-8")
-        if "conversations" in text:
+        if "mcpServers" in text:
+            kinds.add("client")
+            for server in json.loads(text)["mcpServers"].values():
+                if "command" in server:
+                    _check_line([server["command"], *server["args"]])
+        elif "conversations" in text:
             kinds.add("conversation")
             assert len(read_instructions(file)) == 1
         else:
             kinds.add("record")
             assert next(iter(read_records(file))).diagnosis == "colon adenocarcinoma"
-    assert kinds == {"conversation", "record"}
+    assert kinds == {"client", "conversation", "record"}
 
 
 @pytest.mark.slow

@@ -227,6 +227,18 @@ def test_the_wheel_holds_every_data_file(installed: Path) -> None:
     assert [path for path in data if not (installed / "videopath" / path).is_file()] == []
 
 
+@pytest.mark.slow
+def test_the_skill_is_where_the_installed_command_says(installed: Path) -> None:
+    command = [sys.executable, "-m", "videopath.app.cli", "skill"]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, cwd=installed.parent, env=_environment(installed)
+    )
+    assert answer.returncode == 0, answer.stderr
+    folder = Path(answer.stdout.strip())
+    assert folder.is_relative_to(installed)
+    assert (folder / "SKILL.md").read_bytes() == (_ROOT / "skills/videopath/SKILL.md").read_bytes()
+
+
 def _environment(folder: Path) -> dict[str, str]:
     import os
 

@@ -32,7 +32,7 @@ from videopath.tools.schemas import (
     RetrieveResult,
 )
 
-_SIGNED_OUT: tuple[CaseStatus, ...] = ("done", "signed")
+_GIVEN_OUT: tuple[CaseStatus, ...] = ("done", "signed")
 _NOT_VOUCHED = (
     "Nobody vouches for this label: it comes from one answer of the model, without a calibrated confidence. "
     "Do not report it as a diagnosis; diagnose_case says whether there is one."
@@ -143,7 +143,7 @@ class CaseOutcome(Result):
 
     case_id: str
     status: CaseStatus = Field(
-        description="done: signed out by the agent; abstained: the agent gives no diagnosis out; waiting for review: a "
+        description="done: the agent gives the diagnosis out; abstained: it gives none out; waiting for review: a "
         "person has to decide; signed, rejected: by a person"
     )
     diagnosis: str | None = Field(
@@ -178,6 +178,9 @@ class CaseOutcome(Result):
     video: str = Field(description="name of the file, without its folder")
     video_sha256: str
     quality: list[str] = Field(description="what the quality gate says of the frames")
+    writing: str = Field(
+        description="burned-in writing, such as a name: whether there is any, and what of it was filled"
+    )
     sent_to: dict[str, str] = Field(
         description="model → address that frames were sent to; empty: they stayed here"
     )
@@ -324,6 +327,7 @@ def outcome_of(report: CaseReport, files: list[CaseFile]) -> CaseOutcome:
         video=report.video.path if report.video else "",
         video_sha256=report.video.sha256 if report.video else "",
         quality=list(report.quality.get("sentences", [])),
+        writing=str(report.burned_in.get("sentence", "")),
         sent_to=report.sent_to,
         model=report.model,
         weights_sha256=str(report.provenance.get("weights", "")),
@@ -346,7 +350,7 @@ def answer_of(case_id: str, asked: FollowUp) -> CaseAnswer:
 
 def row_of(entry: CaseEntry) -> CaseRow:
     """Return a case for the list."""
-    has_diagnosis = entry.status in _SIGNED_OUT and bool(entry.diagnosis)
+    has_diagnosis = entry.status in _GIVEN_OUT and bool(entry.diagnosis)
     return CaseRow(
         case_id=entry.case_id,
         state=entry.state,
@@ -362,7 +366,7 @@ def row_of(entry: CaseEntry) -> CaseRow:
 
 def _whose(report: CaseReport) -> Literal["agent", "person"] | None:
     """Return whose diagnosis a report has; None if nobody gives one out."""
-    if report.status not in (*_SIGNED_OUT, "abstained") or not report.diagnosis:
+    if report.status not in (*_GIVEN_OUT, "abstained") or not report.diagnosis:
         return None
     if report.has_persons_diagnosis:
         return "person"

@@ -243,8 +243,11 @@ class TissueService:
         """Return a clip with its whole path; refuse pictures that show no tissue, as a case does."""
         from videopath.media.quality.gate import assess
 
-        frames = clip.frames or self._agent.settings.frames
-        clip = clip.model_copy(update={"video": str(self._path(clip.video)), "frames": frames})
+        settings = self._agent.settings
+        frames = clip.frames or settings.frames
+        clip = clip.model_copy(
+            update={"video": str(self._path(clip.video)), "frames": frames, "writing": settings.writing}
+        )
         quality = assess(self._agent.sessions.clip(clip))
         if quality.verdict == "refused":
             raise NotTissueError(" ".join(quality.sentences))
