@@ -10,7 +10,6 @@ import numpy as np
 
 from videopath.core.choices import ScreenKind
 from videopath.core.errors import InputError
-from videopath.core.privacy.personal import screened_text
 from videopath.dataset.options import SegmentOptions
 from videopath.dataset.records import Segment, Segments
 from videopath.media.video.source import VideoSource, video_source
@@ -29,6 +28,8 @@ class _Piece:
     kind: ScreenKind
     hard: bool
     """Whether it begins with a cut."""
+    words: str | None = None
+    """What was read on it; None: it was not read."""
 
 
 def cut(video: Path, options: SegmentOptions, on_progress: Callable[[float], None]) -> Segments:
@@ -46,7 +47,7 @@ def cut(video: Path, options: SegmentOptions, on_progress: Callable[[float], Non
         InputError: The file is damaged, has no video, or is too short.
     """
     from videopath.dataset.segments.samples import sample
-    from videopath.dataset.segments.screens import kinds_of
+    from videopath.dataset.segments.screens import ShotLook, kinds_of
     from videopath.dataset.segments.shots import shots_of
 
     source = video_source(video)
@@ -54,10 +55,12 @@ def cut(video: Path, options: SegmentOptions, on_progress: Callable[[float], Non
     if len(samples) < LEAST_SAMPLES:
         raise InputError(f"{video.name} is too short to be cut: it lasts {source.duration:.1f} s.")
     shots = shots_of(samples)
-    kinds = kinds_of(samples, shots, lambda seconds: _frame_at(source, seconds))
+    looks = [ShotLook(samples, shot, lambda seconds: _frame_at(source, seconds)) for shot in shots]
+    kinds = kinds_of(looks)
     ends = [*(shot.start for shot in shots[1:]), max(source.duration, float(samples.seconds[-1]))]
     pieces = [
-        _Piece(shot.start, end, kind, shot.hard) for shot, end, kind in zip(shots, ends, kinds, strict=True)
+        _Piece(look.shot.start, end, kind, look.shot.hard, look.words)
+        for look, end, kind in zip(looks, ends, kinds, strict=True)
     ]
     segments = _numbered(_joined(pieces, options.shortest), source)
     on_progress(1.0)
@@ -106,7 +109,7 @@ def _merged(pieces: Sequence[_Piece]) -> list[_Piece]:
     for piece in pieces:
         last = merged[-1] if merged else None
         if last and last.kind == piece.kind and not (piece.kind == "title card" and piece.hard):
-            merged[-1] = replace(last, end=piece.end)
+            merged[-1] = replace(last, end=piece.end, words=piece.words or last.words)
         else:
             merged.append(piece)
     return merged
@@ -118,7 +121,7 @@ def _numbered(pieces: Sequence[_Piece], source: VideoSource) -> Iterator[Segment
     for piece in pieces:
         words = ""
         if piece.kind == "title card":
-            words = _words(source, piece)
+            words = _words(source, piece) if piece.words is None else piece.words
             title, new = words or title, True
         elif piece.kind == "slide":
             case, new = case + new, False
@@ -134,9 +137,8 @@ def _numbered(pieces: Sequence[_Piece], source: VideoSource) -> Iterator[Segment
 
 def _words(source: VideoSource, piece: _Piece) -> str:
     """Read a title card near its end, where all of its lines are shown; a person's data is masked."""
-    from videopath.dataset.segments.screens import smaller
+    from videopath.dataset.segments.screens import smaller, words_of
     from videopath.media.writing.reader import read_lines
 
     frame = _frame_at(source, piece.end - min(0.7, 0.3 * (piece.end - piece.start)))
-    lines = (screened_text(line.text).text for line in read_lines(smaller(frame)))
-    return screened_text(" / ".join(line.strip() for line in lines if line.strip())).text
+    return words_of(read_lines(smaller(frame)))

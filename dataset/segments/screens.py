@@ -6,6 +6,7 @@ tells tissue from photographs, and the reader finds the large letters of a title
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from videopath.core.choices import ScreenKind
+from videopath.core.privacy.personal import screened_text
 from videopath.dataset.segments.samples import Samples
 from videopath.dataset.segments.shots import DARK, Shot
 from videopath.media.quality.appearance import (
@@ -33,11 +35,18 @@ _MUCH_TISSUE = 0.2
 _SMALL_FIELD = 0.3  # share of the frame; a smaller picture on a still screen is part of a card or a desktop
 _STILL = 0.06  # share of the tissue that changes in a sample
 _SKIN = 0.03
-_LARGE_LETTERS = 0.09  # height of a line as a share of the frame's
-_MUCH_WRITING = 0.05  # share of the frame
+_LEAST_AROUND = 0.12  # share of the frame around the field
+_ALIKE, _MOSTLY = 5, 0.93  # grey levels, and the share of the surroundings that differ by less
+_GLASS, _TINT = 205, 12  # grey level of empty glass, and its colour
+_FACE = 0.06
+_CERTAIN_TISSUE = 0.5
+_EMPTY = 0.95  # share of cells in which nothing is drawn
+_LETTERS, _SOME_WRITING = 0.05, 0.02  # of a title card without tissue
+_VERY_MANY_LINES = 14
+_LARGE_LETTERS = 0.1  # height of a line as a share of the frame's
+_MUCH_WRITING = 0.04  # share of the frame
 _MANY_LINES = 9
 _WINDOWS = 0.14  # share of cells with hard contrasts; without reading
-_DIMMED = 150  # grey level of the brightest tissue behind a title
 
 
 @dataclass
@@ -91,10 +100,26 @@ class ShotLook:
         return sum((box[2] - box[0]) * (box[3] - box[1]) for box in boxes) / (height * width)
 
     @property
+    def words(self) -> str | None:
+        """The words that were read, a person's data masked; None if it was not read."""
+        return words_of(self.lines) if "lines" in self.__dict__ else None
+
+    @property
     def tallest(self) -> float:
         """Height of the tallest line as a share of the frame's shorter side."""
         shorter = min(smaller(self.frame).shape[:2])
         return max((line.box[3] - line.box[1] for line in self.lines), default=0) / shorter
+
+    @property
+    def titled(self) -> bool:
+        """Whether it has the writing of a title card, larger than a label on a slide."""
+        return self.tallest >= _LARGE_LETTERS or self.writing >= _MUCH_WRITING
+
+    @property
+    def glass(self) -> bool:
+        """Whether most of it is as bright and colourless as empty glass."""
+        ground = np.median(self.samples.glimpse[self.inner], axis=(0, 1, 2))
+        return bool(ground.min() >= _GLASS and np.ptp(ground) <= _TINT)
 
     @cached_property
     def tissue(self) -> bool:
@@ -104,6 +129,12 @@ class ShotLook:
         crop = self.field if self.field_share >= _SMALL_FIELD else (0.0, 0.0, 1.0, 1.0)
         accepted = sum(is_tissue(cropped(self.frame_at(moment), crop)) for moment in moments)
         return 2 * accepted > len(moments)
+
+
+def words_of(lines: Sequence[Line]) -> str:
+    """Return lines as one text, a person's data masked."""
+    screened = (screened_text(line.text).text.strip() for line in lines)
+    return screened_text(" / ".join(filter(None, screened))).text
 
 
 def smaller(frame: np.ndarray) -> np.ndarray:
@@ -128,40 +159,62 @@ def is_tissue(frame: np.ndarray) -> bool:
     return INTERCEPT + sum(contributions(measure(picture)).values()) > 0
 
 
-def kind_of(look: ShotLook) -> ScreenKind:
-    """Return what a shot shows."""
+def kind_of(look: ShotLook) -> ScreenKind | None:
+    """Return what a shot shows; None for a screen with nothing on it, which may be empty glass."""
     if look.middle("bright") < DARK:
         return "black"
     tissue, moving = look.middle("tissue", 75), look.middle("moved_tissue") > _STILL
     if tissue >= _MUCH_TISSUE and moving:
         return "slide"
-    if tissue >= _NO_TISSUE and (moving or look.field_share >= _SMALL_FIELD):
-        return _still_or_small(look, moving)
-    if look.middle("moved") > _STILL and look.middle("skin") < _SKIN and look.tissue:
-        return "slide"  # another stain, or hardly any
+    if tissue >= _NO_TISSUE and (moving or look.field_share >= _SMALL_FIELD) and not look.titled:
+        large = tissue >= _MUCH_TISSUE or look.field_share >= _SMALL_FIELD
+        if large and (moving or tissue >= _CERTAIN_TISSUE or look.tissue):
+            return "slide"
     return _without_tissue(look)
 
 
-def _still_or_small(look: ShotLook, moving: bool) -> ScreenKind:
-    """Judge a shot with tissue that stands still or covers little."""
-    if look.tallest >= _LARGE_LETTERS or look.writing >= _MUCH_WRITING:
-        return _without_tissue(look)
-    if look.middle("tissue", 75) >= _MUCH_TISSUE or look.field_share >= _SMALL_FIELD:
-        return "slide" if look.tissue or moving else _without_tissue(look)
-    return _without_tissue(look)
-
-
-def _without_tissue(look: ShotLook) -> ScreenKind:
+def _without_tissue(look: ShotLook) -> ScreenKind | None:
     windows = look.middle("drawn") >= _WINDOWS
-    if look.middle("skin") >= _SKIN and not windows and look.middle("moved") > 0 and not look.lines:
-        return "talking head"
-    if windows and len(look.lines) >= _MANY_LINES:
+    if len(look.lines) >= (_MANY_LINES if windows else _VERY_MANY_LINES):
         return "desktop"
-    return "title card"
+    lively = look.middle("moved") > 0 and not windows
+    if lively and look.middle("skin") >= _FACE and look.writing < _MUCH_WRITING:
+        return "talking head"
+    if look.tallest >= _LETTERS or look.writing >= _SOME_WRITING:
+        return "title card"
+    if look.middle("even") < _EMPTY and (look.glass or look.tissue):
+        return "slide"  # another stain, or hardly any
+    if lively and look.middle("skin") >= _SKIN:
+        return "talking head"
+    return None
 
 
-def kinds_of(
-    samples: Samples, shots: Sequence[Shot], frame_at: Callable[[float], np.ndarray]
-) -> list[ScreenKind]:
-    """Return what each shot shows."""
-    return [kind_of(ShotLook(samples, shot, frame_at)) for shot in shots]
+def kinds_of(looks: Sequence[ShotLook]) -> list[ScreenKind]:
+    """Return what each shot shows; shots that are unclear alone are judged by their neighbours."""
+    kinds = [kind_of(look) for look in looks]
+    numbers = range(len(looks))
+    for number, other in (
+        *zip(numbers[1:], numbers, strict=False),
+        *zip(numbers[-2::-1], numbers[:0:-1], strict=True),
+    ):
+        look, kind = looks[number], kinds[number]
+        if kind not in ("title card", None) or kinds[other] != "slide":
+            continue
+        weak = looks[max(number, other)].shot.weak
+        if same_viewer(looks[other], look) or (not look.titled and (weak or kind is None)):
+            kinds[number] = "slide"
+    return ["title card" if kind is None else kind for kind in kinds]
+
+
+def same_viewer(slide: ShotLook, look: ShotLook) -> bool:
+    """Return whether a shot has the same screen around the field as a slide view: it then shows empty glass or fat."""
+    rows, columns = slide.samples.glimpse.shape[1:3]
+    left, top, right, bottom = slide.field
+    around = np.ones((rows, columns), bool)
+    around[int(top * rows) : math.ceil(bottom * rows), int(left * columns) : math.ceil(right * columns)] = (
+        False
+    )
+    if around.mean() < _LEAST_AROUND:
+        return False
+    one, other = (np.median(shot.samples.glimpse[shot.inner], axis=0) for shot in (slide, look))
+    return float((np.abs(one - other).max(axis=-1)[around] < _ALIKE).mean()) >= _MOSTLY

@@ -18,6 +18,12 @@ _HALF_WINDOW = 0.75  # seconds around the middle of a dissolve
 _CHANGED = 5.0  # grey levels between both ends of a window
 _MIXED = 0.93  # share of this change that a mixture of both ends explains
 _STEADY = 0.5  # correlation of successive changes
+_NO_TISSUE, _MUCH_TISSUE = 0.03, 0.15  # share of the cells
+_STILL = 0.08  # share of the cells that change
+_LIVELY = 0.25  # of the cells; a talking head moves less
+_REACH = 8  # samples
+_SUDDEN = 0.6  # share of the change around a cut that lies in one sample
+_LEAST_RUN, _LONGEST_CHANGE, _KNOWN = 0.9, 2.0, 0.8  # seconds
 _NEAR = 0.7  # seconds; a cut so near to the middle of a fade belongs to it
 
 
@@ -31,30 +37,71 @@ class Shot:
     """Seconds at which it begins; in a dissolve its middle."""
     hard: bool
     """Whether it begins with a cut."""
+    weak: bool = False
+    """Whether its beginning was found only because something begins or ends to move."""
 
 
 def shots_of(samples: Samples) -> list[Shot]:
     """Return the shots between cuts, dissolves and black pauses, in order and without gaps."""
-    changes: dict[int, tuple[float, bool]] = {}
-    soft = [*_blinks(samples), *_dissolves(samples)]
+    fades = [*_blinks(samples), *_dissolves(samples)]
+    sudden: list[int] = []
     for number in samples.cuts:
-        seconds = float(samples.seconds[number])
-        if _differs(samples, number) and all(abs(seconds - middle) > _NEAR for middle in soft):
-            changes[number] = seconds, True
+        if not _differs(samples, number):
+            continue
+        gradual = _gradual(samples, number)
+        if gradual is None:
+            sudden.append(number)
+        elif all(abs(gradual - other) > _NEAR for other in fades):
+            fades.append(gradual)
+    cuts = [float(samples.seconds[number]) for number in sudden]
+    weak = []
+    for middle in (*_emptied(samples), *_stops(samples)):
+        if all(abs(middle - other) > _KNOWN for other in (*fades, *cuts)):
+            fades.append(middle)
+            weak.append(middle)
+    changes = {number: (seconds, True) for number, seconds in zip(sudden, cuts, strict=True)}
+    for number, (seconds, _) in list(changes.items()):
+        if any(abs(seconds - middle) <= _NEAR for middle in fades):
+            del changes[number]
     for first, last in _pauses(samples):
         changes[first] = float(samples.seconds[first]), True
         if last < len(samples):
             changes[last] = float(samples.seconds[last]), True
-    for middle in soft:
+    for middle in fades:
         number = int(np.searchsorted(samples.seconds, middle))
         if 0 < number < len(samples) and number not in changes:
             changes[number] = middle, False
     changes.pop(0, None)
     numbers = [0, *sorted(changes), len(samples)]
     return [
-        Shot(first, last, *(changes[first] if first else (0.0, True)))
+        Shot(
+            first, last, *(changes[first] if first else (0.0, True)), first > 0 and changes[first][0] in weak
+        )
         for first, last in zip(numbers, numbers[1:], strict=False)
     ]
+
+
+def _gradual(samples: Samples, number: int) -> float | None:
+    """Return the middle of a change that takes longer than one sample, or None for a true cut."""
+    before, after = max(0, number - _REACH), min(len(samples) - 1, number + _REACH)
+    step = np.abs(samples.glimpse[number].astype(np.float32) - samples.glimpse[number - 1]).mean()
+    whole = np.abs(samples.glimpse[after].astype(np.float32) - samples.glimpse[before]).mean()
+    return _middle(samples, before, after) if step < _SUDDEN * whole else None
+
+
+def _middle(samples: Samples, before: int, after: int) -> float | None:
+    """Return when the picture is half of one sample and half of a later one; None if they are alike."""
+    low, high = samples.glimpse[before].astype(np.float32), samples.glimpse[after].astype(np.float32)
+    change = high - low
+    if float(np.abs(change).mean()) < _CHANGED:
+        return None
+    parts = samples.glimpse[before : after + 1].astype(np.float32) - low
+    share = (parts * change).sum(axis=(1, 2, 3)) / float((change * change).sum())
+    crossing = int(np.argmax(share >= 0.5))  # the last sample has a share of 1
+    span = share[crossing] - share[crossing - 1]
+    part = (0.5 - share[crossing - 1]) / span if span > 0 else 1.0
+    first, last = samples.seconds[before + crossing - 1], samples.seconds[before + crossing]
+    return float(first + part * (last - first))
 
 
 def _differs(samples: Samples, number: int) -> bool:
@@ -113,3 +160,38 @@ def _dissolves(samples: Samples) -> list[float]:
         for first, last in zip(edges[::2], edges[1::2], strict=True)
         if last - first >= 2
     ]
+
+
+def _emptied(samples: Samples) -> list[float]:
+    """Return where tissue gives way to a still screen without tissue, or the other way round, in whatever manner."""
+    none = _long_runs(samples, (samples.tissue < _NO_TISSUE) & (samples.moved < _LIVELY))
+    much = _long_runs(samples, samples.tissue > _MUCH_TISSUE)
+    found = []
+    for first, last in none:
+        for from_, to in much:
+            gap = (to, first) if to <= first else (last, from_)
+            seconds = samples.seconds[gap[0] - 1 : gap[1] + 1]
+            if gap[0] <= gap[1] and seconds[-1] - seconds[0] < _LONGEST_CHANGE:
+                level = samples.tissue[gap[0] - 1 : gap[1] + 1]
+                half = int(np.argmin(np.abs(level - level.max() / 2)))
+                found.append(float(seconds[half]))
+    return found
+
+
+def _long_runs(samples: Samples, holds: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], holds, [False]]).astype(np.int8)))
+    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [run for run in runs if samples.seconds[run[1] - 1] - samples.seconds[run[0]] >= _LEAST_RUN]
+
+
+def _stops(samples: Samples) -> list[float]:
+    """Return where a moving picture gives way to a still one that looks otherwise, or the other way round."""
+    moving = samples.moved > _STILL
+    found = []
+    for first, last in _long_runs(samples, samples.moved < _STILL / 2):
+        before, after = moving[max(0, first - _REACH) : first], moving[last : last + _REACH]
+        if len(before) == _REACH and before.mean() > 0.5:
+            found.append(_middle(samples, first - _REACH, min(first + 2, last - 1)))
+        if len(after) == _REACH and after.mean() > 0.5:
+            found.append(_middle(samples, max(last - 3, first), last + _REACH - 1))
+    return [middle for middle in found if middle is not None]
