@@ -1,4 +1,4 @@
-"""Writing in the frames: found at intake, told in the trace and the report, and nothing that stops a case."""
+"""Writing in the frames: found and filled at intake, named in the trace and the report, and nothing that stops a case."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ def test_writing_in_the_frames_is_told_and_stops_nothing(nano_engine: Any, label
     with DiagnosticAgent.load(model=nano_engine) as agent:
         report = agent.diagnose(labelled_case, site="colon")
     intake = report.steps[0]
-    assert "writing is burned in" in intake.summary
+    assert "writing was filled in 1 of 1 place" in intake.summary
     assert report.status in ("done", "abstained")
     assert report.burned_in == intake.detail["burned_in_text"]
     (place,) = report.burned_in["writings"]
     assert place["box"][0] < 30 / 320 < 112 / 320 < place["box"][2]
     assert place["seconds"] == [0.0, 1.0, 2.0, 3.0]
+    assert (place["kind"], place["filled"]) == ("personal", True)
     assert CaseReport.from_json(report.to_json()).burned_in == report.burned_in
     assert report.burned_in["sentence"] in to_markdown(report).replace("\\", "")
 

@@ -94,7 +94,9 @@ def test_what_is_no_tissue_is_refused_in_words(app: App, tmp_path: Path) -> None
     assert _start(shown).disabled
 
 
-def test_writing_in_the_frames_is_told_and_stops_nothing(app: App, clip: Path, tmp_path: Path) -> None:
+def test_writing_in_the_frames_is_filled_named_and_stops_nothing(
+    app: App, clip: Path, tmp_path: Path
+) -> None:
     import cv2
 
     from videopath.app.web.runtime.playable import frame_at
@@ -105,8 +107,23 @@ def test_writing_in_the_frames_is_told_and_stops_nothing(app: App, clip: Path, t
     Image.fromarray(frame).save(tmp_path / "named.png")
     shown = app("new_case").run()
     shown.text_input(key="video_path").set_value(str(tmp_path / "named.png")).run()
-    assert any("riting" in warning.value for warning in shown.warning)
+    assert any("were filled" in said.value for said in shown.info)
+    assert any(said.value.startswith("• filled (personal, ") for said in shown.text)
     assert not _start(shown).disabled
+    shown.selectbox(key="writing").set_value("keep").run()
+    assert any("not masked" in warning.value for warning in shown.warning)
+    shown.text_input(key="crop").set_value("0,0.4,1,1").run()
+    assert not any("places" in warning.value for warning in shown.warning), (
+        "nothing is written in the lower part"
+    )
+    for wrong in ("1,2", "0.5,0,0.5,1", "0,0,5000,20"):
+        shown.text_input(key="crop").set_value(wrong).run()
+        assert not shown.exception
+        assert "crop" in _told(shown)
+        assert _start(shown).disabled
+    shown.text_input(key="crop").set_value("").run()
+    shown.slider(key="crop_down").set_value((60, 60)).run()
+    assert "crop" in _told(shown)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"*not* a <b>video</b>" * 300])
