@@ -33,11 +33,12 @@ def draft_pairs(clip: RefinedClip, words: ClipWords) -> list[InstructionPair]:
     """Return two drafts for a clip: its description, and its diagnosis.
 
     The description has the sentences with words of morphology that are spoken in the clip's seconds, without those that
-    name a diagnosis if others are left. The diagnosis has the sentences and cards that name one. A draft without any such sentence is empty, so that a person can write it.
+    name a diagnosis if others are left. The diagnosis has the sentences and cards that name one. What may be about
+    another case is left out; the page shows it. A draft without any such sentence is empty, so that a person can write it.
     """
     spoken = spoken_within(words, clip)
     around = [text for text in words.spoken if text not in spoken]
-    naming = [text for text in (*words.cards, *words.ambiguous, *spoken, *around) if names_diagnosis(text)]
+    naming = [text for text in (*words.cards, *spoken, *around) if names_diagnosis(text)]
     seen = [text for text in spoken if names_morphology(text)]
     return [
         _draft(clip, words, "description", [text for text in seen if text not in naming] or seen, naming),

@@ -104,7 +104,7 @@ def given_away(label: str, words: ClipWords, question: str, by_model: Iterable[s
         question: The question; what it tells itself is not given away.
         by_model: What the model itself marked.
     """
-    sources = [("the narrator", text) for text in words.spoken]
+    sources = [("the narrator", text) for text in (*words.spoken, *(cue.text for cue in words.unclear))]
     sources += [("the title card", text) for text in (*words.cards, *words.ambiguous)]
     marks = [
         f'{what}, by {who}: "{_shortened(text)}"'

@@ -35,6 +35,13 @@ _NUMBERED = re.compile(
     rf"|\b({'|'.join(_ORDINALS)})\s+(?:\w+\s+)?(?:case|patient|unknown)\b",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(
+    rf"^\W*(?:(?:and|but|so|now)\s+)?(?:unlike|in contrast to|as opposed to|compared\s+(?:to|with)|different(?:ly)?\s+from|as in|like)"
+    rf"(?:\s+in)?\s+(?:the|our|that)\s+(?:previous|preceding|earlier|last|first|other)\s+(?:{_THING}|one)"
+    r"(?:\s*,\s*|\s+(?=(?:this|these|here|it|there|we|you|the|now)\b))",
+    re.IGNORECASE,
+)
+"""A comparison that begins a sentence about this case: "Unlike the previous case, this is …"."""
 _ANSWER_CARD = re.compile(r"^\W*(?:the\s+|final\s+|correct\s+)*(?:diagnosis|answer|dx)\b", re.IGNORECASE)
 _TITLE_CASE = re.compile(
     rf"\b(?:case|patient|unknown)\s*(?:number|no\.?|nr\.?|#)?\s*(?:\d{{1,3}}|{'|'.join(_NUMBERS)})\b\s*[:.\-–—)]*\s*",
@@ -56,6 +63,8 @@ class ClipWords:
     """The title card, without what it says about another case."""
     sentences: tuple[Cue, ...] = ()
     """What is spoken, in order; seconds count from the clip's beginning, so they may be negative."""
+    unclear: tuple[Cue, ...] = ()
+    """Sentences that may be about another case. No model is shown them."""
     answer_cards: tuple[str, ...] = ()
     """Cards that follow the case and state its diagnosis."""
     ambiguous: tuple[str, ...] = ()
@@ -87,11 +96,17 @@ def words_of_clip(clip: RefinedClip, transcript: Transcript, segments: Segments)
     around = _AROUND[clip.product]
     window = max(low, clip.start - around), min(high, clip.end + around)
     own = _own_numbers(clip)
-    sentences = [
-        Cue(start=round(cue.start - clip.start, 2), end=round(cue.end - clip.start, 2), text=cue.text)
-        for cue in timed_sentences(transcript.cues, [low, high])
-        if _is_within(cue, window, (low, high)) and not names_other_case(cue.text, own)
-    ]
+    clear, unclear = list[Cue](), list[Cue]()
+    for cue in timed_sentences(transcript.cues, [low, high]):
+        if window[0] <= (cue.start + cue.end) / 2 <= window[1]:
+            text = _COMPARED.sub("", cue.text)
+            is_clear = not _lies_on_both_sides(cue, (low, high)) and not names_other_case(text, own)
+            sentence = Cue(
+                start=round(cue.start - clip.start, 2),
+                end=round(cue.end - clip.start, 2),
+                text=text if is_clear else cue.text,
+            )
+            (clear if is_clear else unclear).append(sentence)
     title = screened_text(clip.title).text  # a card may name the patient
     lines = [line for line in _title_lines(title) if not names_other_case(line, own)]
     had_case_before = any(
@@ -99,20 +114,21 @@ def words_of_clip(clip: RefinedClip, transcript: Transcript, segments: Segments)
         for segment in segments.segments
     )
     of_lecture = next((number for number, line in enumerate(lines) if _TITLE_CASE.match(line)), 0)
-    unclear = [
+    doubtful = [
         line
         for number, line in enumerate(lines)
         if number < of_lecture or (had_case_before and _ANSWER_CARD.match(line))
     ]
     return ClipWords(
-        title=" · ".join(line for line in lines if line not in unclear),
-        sentences=tuple(sentences),
+        title=" · ".join(line for line in lines if line not in doubtful),
+        sentences=tuple(clear),
+        unclear=tuple(unclear),
         answer_cards=tuple(
             screened_text(card.title).text
             for card in after
             if card.end <= high + 1e-6 and _ANSWER_CARD.match(card.title)
         ),
-        ambiguous=tuple(unclear),
+        ambiguous=tuple(doubtful),
     )
 
 
@@ -210,14 +226,12 @@ def _territory(clip: RefinedClip, segments: Segments, first: float, last: float)
     return low, min([*closing, after])
 
 
-def _is_within(cue: Cue, window: tuple[float, float], territory: tuple[float, float]) -> bool:
-    middle = (cue.start + cue.end) / 2
-    crosses = any(
+def _lies_on_both_sides(cue: Cue, cuts: Sequence[float]) -> bool:
+    return any(
         cue.start < cut - _BOTH_SIDES and cue.end > cut + _BOTH_SIDES
-        for cut in territory
+        for cut in cuts
         if math.isfinite(cut) and cut > 0
     )
-    return window[0] <= middle <= window[1] and not crosses
 
 
 def _groups(cues: Sequence[Cue], breaks: Sequence[float]) -> Iterator[list[Cue]]:

@@ -379,6 +379,27 @@ def test_a_sentence_on_both_sides_of_a_cut_belongs_to_neither_case(recording: Re
         assert words_of_clip(clip_of(recording, case, start), words, segments()).sentences == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "shown", "unclear"),
+    [
+        ("Unlike the previous case this is Crohn disease.", "this is Crohn disease.", 0),
+        ("Compared to our first case, the crypts are distorted.", "the crypts are distorted.", 0),
+        ("As in the previous case of Crohn disease, granulomas.", "", 1),
+        ("The second case shows granulomas.", "The second case shows granulomas.", 0),
+        ("The next patient has Crohn disease.", "", 1),
+    ],
+)
+def test_a_comparison_with_another_case_is_told_from_words_about_it(
+    recording: Recording, text: str, shown: str, unclear: int
+) -> None:
+    clip = clip_of(recording, 2, 17.5)
+    words = words_of_clip(clip, spoken((20, 23, text)), segments())
+    assert (words.spoken, len(words.unclear)) == ([shown] if shown else [], unclear)
+    marks = given_away("Crohn disease", words, "")
+    assert any(mark.startswith("diagnosis") for mark in marks) == ("Crohn" in text)
+    assert all("previous" not in pair.answer for pair in draft_pairs(clip, words))
+
+
 def test_a_card_with_the_answer_belongs_to_the_case_before(recording: Recording) -> None:
     cut = Segments(
         segments=(

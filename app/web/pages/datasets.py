@@ -90,9 +90,12 @@ def _go_to(key: str, number: int) -> None:
 def _words(folder: SetFolder, recording: Recording, draft: Draft) -> ClipWords:
     from videopath.dataset.instructions.words import ClipWords, words_of_clip
     from videopath.dataset.records import Segments, Transcript
+    from videopath.dataset.segments.cuts_table import read_cuts
 
     transcript = folder.result(recording, "transcript", Transcript)
     segments = folder.result(recording, "segments", Segments)
     if transcript is None or segments is None:
         return ClipWords(title=draft.clip.title)
+    if folder.cuts.exists():
+        segments = read_cuts(folder.cuts, recording, segments)
     return words_of_clip(draft.clip, transcript, segments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -10,7 +11,7 @@ from videopath.app.web.components.shared.inert import inert
 
 if TYPE_CHECKING:
     from videopath.dataset.instructions.words import ClipWords
-    from videopath.dataset.records import RefinedClip
+    from videopath.dataset.records import Cue, RefinedClip
     from videopath.dataset.set_folder import SetFolder
 
 _HEIGHT = 380  # pixels of the box of words
@@ -40,14 +41,22 @@ def _player(folder: SetFolder, clip: RefinedClip) -> None:
 
 
 def _words(clip: RefinedClip, words: ClipWords) -> None:
-    for card in (*words.cards, *words.ambiguous):
+    for card in words.cards:
         st.caption("Card")
+        st.text(card)
+    for card in words.ambiguous:
+        st.caption("Card that may be about another case")
         st.text(card)
     if not words.sentences:
         st.caption("Nothing is said in these seconds.")
-        return
-    st.caption("Said, with the second of the clip")
-    for sentence in words.sentences:
+    _said("Said, with the second of the clip", clip, words.sentences)
+    _said("Said, but perhaps about another case", clip, words.unclear)
+
+
+def _said(heading: str, clip: RefinedClip, sentences: Sequence[Cue]) -> None:
+    if sentences:
+        st.caption(heading)
+    for sentence in sentences:
         middle = (sentence.start + sentence.end) / 2
         when = "before" if middle < 0 else "after" if middle > clip.end - clip.start else ""
-        st.text(f"{sentence.start:6.1f} s  {sentence.text}{f'  ({when} the clip)' if when else ''}")
+        st.text(f"{sentence.start:.1f} s  {sentence.text}{f'  ({when} the clip)' if when else ''}")
