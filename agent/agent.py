@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -42,11 +42,13 @@ from videopath.tools.journal import JOURNAL_NAME
 from videopath.tools.session_pool import Recording, SessionPool
 
 if TYPE_CHECKING:
+    from videopath.agent.many.results import ResultRow
     from videopath.knowledge import KnowledgeBase
     from videopath.model.inference.engine import Engine, EngineInfo
 
 _log = logging.getLogger(__name__)
 
+_WAIT = 30.0  # seconds that a writer of checkpoints waits for other processes
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
 _DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
@@ -164,9 +166,19 @@ class DiagnosticAgent:
         return self._nodes.sessions
 
     @property
+    def pools(self) -> list[SessionPool]:
+        """The sessions of the agent's model and, if it has one, of the second model."""
+        return self._nodes.pools
+
+    @property
     def knowledge(self) -> KnowledgeBase:
         """The agent's knowledge base. It is opened if it was not opened yet."""
         return self._nodes.retriever.open()
+
+    def knowledge_hashes(self) -> dict[str, str]:
+        """Return the hashes and the version of the knowledge base. It is opened if it was not opened yet."""
+        self._nodes.retriever.open()
+        return self._nodes.retriever.provenance()
 
     def confine(self, refuse: Callable[[str], object]) -> None:
         """Have ``refuse`` called with the path of each video before it is opened; it raises if the path is not allowed.
@@ -275,6 +287,43 @@ class DiagnosticAgent:
                 if not (self.library.folder(case_id) / JOURNAL_NAME).exists():
                     self.library.discard(case_id)
                 raise
+
+    def diagnose_many(
+        self,
+        requests: Iterable[str | Path | CaseRequest],
+        *,
+        out: str | Path | None = None,
+        retry_failed: bool = False,
+        on_result: Callable[[ResultRow], object] | None = None,
+    ) -> Iterator[ResultRow]:
+        """Work on many cases, one after the other, and yield a row for each as it ends.
+
+        Nothing stops the others: a file that cannot be used becomes a row with the status "refused", and an error one with
+        "failed". The id of a case follows from its file, model, knowledge and settings, so that a case that was stopped is
+        continued and a finished one is not done again. ``videopath batch`` does the same with several processes.
+
+        Args:
+            requests: Videos, or requests; they are read as they are needed. The case id of a request is not used.
+            out: A folder for the journal, ``results.parquet`` and ``results.csv``. A second run with this folder takes
+                finished rows from its journal. Default: nothing is written but the cases in the library.
+            retry_failed: Whether rows that failed in an earlier run with ``out`` are tried again.
+            on_result: Called for each row before it is yielded.
+
+        Returns:
+            The rows in the order in which they end.
+
+        Raises:
+            InputError: ``out`` cannot be used, or another process works in it.
+        """
+        from videopath.agent.many.here import diagnose_here
+
+        return diagnose_here(
+            self,
+            requests,
+            out=None if out is None else Path(out),
+            retry_failed=retry_failed,
+            on_result=on_result,
+        )
 
     def begin(
         self,
@@ -565,7 +614,7 @@ def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
     path = library.home / "checkpoints.sqlite"
     try:
         create_database(path)
-        connection = connect(path, check_same_thread=False)
+        connection = connect(path, check_same_thread=False, timeout=_WAIT)
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
         raise CaseError(library.why_unusable(error, path)) from error

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
+from videopath.app.cli.commands.batch import batch
 from videopath.app.cli.commands.cases.group import cases_app
 from videopath.app.cli.commands.dataset.group import dataset_app
 from videopath.app.cli.commands.demo import demo
@@ -71,6 +72,7 @@ def options(
 
 app.command("demo")(demo)
 app.command("diagnose")(diagnose)
+app.command("batch")(batch)
 app.command("app")(web_app)
 app.add_typer(cases_app, name="cases")
 app.add_typer(knowledge_app, name="knowledge")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -56,20 +56,26 @@ def chosen_spec(
 def load_agent(options: AgentOptions) -> DiagnosticAgent:
     """Load the agent with the options of the command line, else of the settings."""
     from videopath.agent import DiagnosticAgent
+
+    return DiagnosticAgent.load(**load_arguments(options))
+
+
+def load_arguments(options: AgentOptions) -> dict[str, Any]:
+    """Return the arguments of ``DiagnosticAgent.load``: the options of the command line, else the settings."""
     from videopath.core.settings import load_settings
 
     settings = load_settings()
     second = settings.second_opinion if options.second_opinion is None else options.second_opinion
-    return DiagnosticAgent.load(
-        model=options.spec or chosen_spec(),
-        second_opinion=second or None,
-        knowledge=options.knowledge or settings.knowledge,
-        review=options.review or settings.review,
-        frames=options.frames or settings.frames,
-        accept_uncalibrated=options.accept_uncalibrated or settings.accept_uncalibrated,
-        writing=settings.writing,
-        home=settings.home,
-    )
+    return {
+        "model": options.spec or chosen_spec(),
+        "second_opinion": second or None,
+        "knowledge": options.knowledge or settings.knowledge,
+        "review": options.review or settings.review,
+        "frames": options.frames or settings.frames,
+        "accept_uncalibrated": options.accept_uncalibrated or settings.accept_uncalibrated,
+        "writing": settings.writing,
+        "home": settings.home,
+    }
 
 
 def load_agent_of(library: CaseLibrary, case_id: str) -> DiagnosticAgent:

@@ -1,0 +1,376 @@
+"""The rows of a batch: one for each file of a folder, of a glob, or of a manifest (CSV, JSON lines, Parquet).
+
+Rows are read one after the other. A row that cannot be used keeps the reason in ``problem``; it never stops the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from videopath.core.choices import SAMPLINGS, WRITING_RULES, WritingRule
+from videopath.core.errors import InputError
+from videopath.core.jsonl import json_entries
+from videopath.core.pathology.sites import canonical_site
+from videopath.core.text import has_half_characters
+from videopath.media.crop import Crop, checked_crop, parse_crop
+
+COLUMNS = ("path", "site", "question", "segment", "start", "end", "sampling", "exclude", "crop", "writing")
+"""Columns of a manifest that a case uses; all others are carried along."""
+
+_TABLES = {".csv", ".tsv"}
+_JSON = {".jsonl", ".ndjson", ".json"}
+_PARQUET = {".parquet", ".pq"}
+_VIDEOS = frozenset(
+    ".mp4 .m4v .mov .mkv .avi .webm .gif .mpg .mpeg .m2ts .mts .ts .wmv .flv .ogv .3gp".split()  # noqa: SIM905
+)
+_GIVE = "give a folder, a pattern such as 'videos/*.mp4', or a manifest (csv, tsv, jsonl or parquet)"
+_SEGMENT = re.compile(r"\s*(\d+(?:\.\d*)?)\s*[-–]\s*(\d+(?:\.\d*)?)\s*")
+_SPREAD = re.compile(r"[|;]")
+_MAX_CELL = 1 << 20  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: what is asked of one file."""
+
+    number: int
+    """From 1, in the order of the manifest."""
+    path: Path
+    site: str | None = None
+    question: str | None = None
+    start: float | None = None
+    end: float | None = None
+    sampling: str = "uniform"
+    exclude: tuple[str, ...] = ()
+    crop: Crop | None = None
+    writing: WritingRule | None = None
+    """Which burned-in writing is filled; None: the agent's rule."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Further columns, as texts."""
+    problem: str = ""
+    """Why the row cannot be used; empty if it can."""
+
+    @property
+    def segment(self) -> str:
+        """The segment in seconds, such as ``10-25``; empty for the whole video."""
+        if self.start is None and self.end is None:
+            return ""
+        return (
+            f"{'' if self.start is None else f'{self.start:g}'}-{'' if self.end is None else f'{self.end:g}'}"
+        )
+
+    def request(self) -> dict[str, Any]:
+        """Return what is asked of the file, without its path, as plain data."""
+        request = {
+            "site": self.site,
+            "question": self.question,
+            "start": self.start,
+            "end": self.end,
+            "sampling": self.sampling,
+            "exclude": list(self.exclude),
+            "crop": None if self.crop is None else list(self.crop),
+        }
+        return request if self.writing is None else {**request, "writing": self.writing}
+
+
+@dataclass(frozen=True)
+class RowDefaults:
+    """What holds for rows that do not say it themselves; ``exclude`` is added to that of each row."""
+
+    site: str | None = None
+    question: str | None = None
+    sampling: str = "uniform"
+    exclude: tuple[str, ...] = ()
+    crop: Crop | None = None
+
+
+def read_rows(
+    what: Sequence[str | Path], out: Path | None = None, defaults: RowDefaults | None = None
+) -> Iterator[Row]:
+    """Yield the rows of a batch in order.
+
+    Args:
+        what: Folders, patterns, manifests, videos or images. A folder stands for all videos and images below it, without
+            hidden files.
+        out: The folder for the results, which may lie within one of the folders; its files are left out.
+        defaults: What holds for rows that do not say it.
+
+    Raises:
+        InputError: Something does not exist, a manifest cannot be read or has no column ``path``, or there is no row.
+    """
+    defaults = defaults or RowDefaults()
+    number = 0
+    for one in what:
+        before = number
+        for values, place, folder in _entries(str(one), out):
+            number += 1
+            yield _row(number, values, place, folder, defaults)
+        if number == before:
+            raise InputError(f"{_shown(one)} holds no videos or images: {_GIVE}.")
+
+
+_Entry = tuple[Mapping[str, Any] | str, str, Path]
+"""The cells by column, or the sentence of a row that cannot be read; its place; the folder of relative paths."""
+
+
+def _entries(what: str, out: Path | None) -> Iterator[_Entry]:
+    if has_half_characters(what):
+        raise InputError(f"{_shown(what)} is not valid UTF-8 text. Rename it, or {_GIVE}.")
+    path = Path(what).expanduser()
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        yield from (({"path": str(file)}, file.name, path) for file in _files_below(path.absolute(), out))
+    elif not path.exists():
+        if not glob.has_magic(what):
+            raise InputError(f"There is no file or folder {what}: {_GIVE}.")
+        files = sorted(glob.glob(str(path), recursive=True), key=natural)  # noqa: PTH207 - also absolute patterns
+        yield from (({"path": file}, file, Path()) for file in files if not _is_within(Path(file), out))
+    elif suffix in _TABLES:
+        yield from _table(path)
+    elif suffix in _JSON:
+        yield from _json(path)
+    elif suffix in _PARQUET:
+        yield from _parquet(path)
+    elif suffix in _media():
+        yield {"path": str(path.absolute())}, path.name, Path()
+    else:
+        raise InputError(f"{path.name} is neither a manifest nor a video or an image: {_GIVE}.")
+
+
+def natural(name: str | Path) -> list[tuple[int, int, str]]:
+    """Return a key that sorts "case 2" before "case 10"."""
+    parts = re.split(r"(\d+)", str(name).lower())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _media() -> frozenset[str]:
+    from videopath.media.image.source import IMAGE_SUFFIXES
+
+    return _VIDEOS | IMAGE_SUFFIXES
+
+
+def _files_below(folder: Path, out: Path | None) -> Iterator[Path]:
+    """Yield the videos and images below a folder, folder by folder; no hidden ones, and none of ``out``."""
+    allowed = _media()
+    for here, folders, names in os.walk(folder):
+        inside = Path(here)
+        folders[:] = sorted(
+            (name for name in folders if name[:1] != "." and not _is_within(inside / name, out)), key=natural
+        )
+        for name in sorted(names, key=natural):
+            if name[:1] != "." and Path(name).suffix.lower() in allowed:
+                yield inside / name
+
+
+def _is_within(path: Path, out: Path | None) -> bool:
+    return out is not None and path.absolute().is_relative_to(out.absolute())
+
+
+def _table(path: Path) -> Iterator[_Entry]:
+    """Yield the rows of a CSV file with commas, semicolons or tabs."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            yield from _table_rows(path, stream)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _table_rows(path: Path, stream: IO[str]) -> Iterator[_Entry]:
+    first = stream.readline(_MAX_CELL)
+    stream.seek(0)
+    separator = max(",;\t", key=first.count)
+    csv.field_size_limit(_MAX_CELL)
+    reader = csv.reader(stream, delimiter=separator)
+    head: list[str] | None = None
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if head is None:
+                raise InputError(f"{path.name} is not a table: {error}.") from error
+            yield (
+                f"it is not a row of a table: {error}",
+                f"Line {reader.line_num} of {path.name}",
+                path.parent,
+            )
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        place = f"Line {reader.line_num} of {path.name}"
+        if head is None:
+            head = _checked_head(cells, path)
+        elif len(cells) > len(head) and any(cell.strip() for cell in cells[len(head) :]):
+            yield f"it has {len(cells)} cells, but the header has {len(head)}", place, path.parent
+        else:
+            yield dict(zip(head, cells, strict=False)), place, path.parent
+
+
+def _json(path: Path) -> Iterator[_Entry]:
+    for entry in json_entries(path):
+        if entry.problem is not None:
+            yield entry.problem.removeprefix(f"{entry.place} ").rstrip("."), entry.place, path.parent
+        elif not isinstance(entry.value, dict):
+            yield "it is not an object with names and values", entry.place, path.parent
+        else:
+            yield {_column(str(name)): value for name, value in entry.value.items()}, entry.place, path.parent
+
+
+def _parquet(path: Path) -> Iterator[_Entry]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as table:
+            head = _checked_head(table.schema_arrow.names, path)
+            number = 0
+            for batch in table.iter_batches(batch_size=1000):
+                for values in batch.rename_columns(head).to_pylist():
+                    number += 1
+                    yield values, f"Row {number} of {path.name}", path.parent
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(f"{path.name} cannot be read as Parquet: {reason}.") from error
+
+
+def _checked_head(names: Sequence[str], path: Path) -> list[str]:
+    head = [_column(name) for name in names]
+    while head and not head[-1]:
+        head.pop()
+    if any(has_half_characters(name) for name in head):
+        raise InputError(f"{path.name} is not UTF-8 text: save it as UTF-8.")
+    if "path" not in head:
+        shown = ", ".join(head[:12])[:300]
+        raise InputError(f"{path.name} has no column 'path' in its first line; its columns are: {shown}.")
+    repeated = sorted({name or "(without a name)" for name in head if head.count(name) > 1 or not name})
+    if repeated:
+        raise InputError(
+            f"{path.name} has a column more than once, or without a name: {', '.join(repeated)}."
+        )
+    return head
+
+
+def _column(name: str) -> str:
+    """Return a column's name; those that a case uses in small letters."""
+    plain = name.strip()
+    return plain.lower() if plain.lower() in COLUMNS else plain
+
+
+def _row(
+    number: int, values: Mapping[str, Any] | str, place: str, folder: Path, defaults: RowDefaults
+) -> Row:
+    if isinstance(values, str):
+        return Row(number, Path(), problem=f"{place} cannot be used: {values}.")
+    extra = {name: as_text(value) for name, value in values.items() if name not in COLUMNS}
+    path = as_text(values.get("path"))
+    full = Path()
+    try:
+        if not path:
+            raise InputError("it names no path")
+        texts = [path, *extra, *extra.values(), *(as_text(values.get(name)) for name in COLUMNS)]
+        if any(has_half_characters(text) for text in texts):
+            raise InputError("it has a character that is not valid UTF-8 text")
+        if "\0" in path:
+            raise InputError("its path has a zero byte")
+        full = folder.absolute() / (Path(path).expanduser() if path.startswith("~") else Path(path))
+        return Row(number, full, extra=extra, **_request(values, defaults))
+    except (InputError, RuntimeError) as error:  # RuntimeError: an unknown ~user
+        printable = {writable(name): writable(value) for name, value in extra.items()}
+        reason = str(error).rstrip(".")
+        return Row(
+            number,
+            full if full.parts else Path(writable(path)),
+            extra=printable,
+            problem=f"{place} cannot be used: {reason}.",
+        )
+
+
+def _request(values: Mapping[str, Any], defaults: RowDefaults) -> dict[str, Any]:
+    site = as_text(values.get("site"))
+    sampling = as_text(values.get("sampling")) or defaults.sampling
+    if sampling not in SAMPLINGS:
+        raise InputError(f"sampling {sampling[:40]!r} is not known; use one of: {', '.join(SAMPLINGS)}")
+    start, end = _segment(values)
+    writing = as_text(values.get("writing")) or None
+    if writing is not None and writing not in WRITING_RULES:
+        raise InputError(f"writing {writing[:40]!r} is not known; use one of: {', '.join(WRITING_RULES)}")
+    return {
+        "site": canonical_site(site) if site else defaults.site,
+        "question": as_text(values.get("question")) or defaults.question,
+        "start": start,
+        "end": end,
+        "sampling": sampling,
+        "exclude": tuple(dict.fromkeys([*defaults.exclude, *_names(values.get("exclude"))])),
+        "crop": _crop(values.get("crop")) or defaults.crop,
+        "writing": writing,
+    }
+
+
+def _segment(values: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    segment, start, end = values.get("segment"), _seconds(values, "start"), _seconds(values, "end")
+    if not as_text(segment):
+        return start, end
+    if start is not None or end is not None:
+        raise InputError("it has both a segment and a start or an end")
+    if isinstance(segment, Sequence) and not isinstance(segment, str) and len(segment) == 2:
+        pair = dict(zip(("start", "end"), segment, strict=True))
+        return _seconds(pair, "start"), _seconds(pair, "end")
+    found = _SEGMENT.fullmatch(as_text(segment))
+    if found is None:
+        raise InputError(f"segment {as_text(segment)[:40]!r} is not two numbers of seconds, such as 10-25")
+    return float(found[1]), float(found[2])
+
+
+def _seconds(values: Mapping[str, Any], name: str) -> float | None:
+    text = as_text(values.get(name))
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InputError(f"{name} {text[:40]!r} is not a number of seconds")
+    return seconds
+
+
+def _names(value: Any) -> list[str]:
+    parts: Iterable[Any] = value if isinstance(value, list | tuple) else _SPREAD.split(as_text(value))
+    return [name for part in parts if (name := as_text(part))]
+
+
+def _crop(value: Any) -> Crop | None:
+    if isinstance(value, list | tuple):
+        return checked_crop(value)
+    text = as_text(value)
+    return parse_crop(text) if text else None
+
+
+def as_text(value: Any) -> str:
+    """Return a cell as a text without spaces around it; an empty text for a missing value."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def writable(text: str) -> str:
+    """Return a text that can be written as UTF-8; half characters become question marks."""
+    return text.encode(errors="replace").decode()
+
+
+def _shown(what: str | Path) -> str:
+    return writable(str(what))[:200]

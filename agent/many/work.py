@@ -1,0 +1,157 @@
+"""The work on one row: its case is begun, or continued where an earlier process stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videopath.agent.many.results import Outcome, RowStatus
+from videopath.core.choices import ExportFormat
+from videopath.core.errors import CaseError, InputError, VideoPathError
+
+if TYPE_CHECKING:
+    from videopath.agent.agent import DiagnosticAgent
+    from videopath.agent.cases.library import CaseLibrary
+    from videopath.agent.cases.records import CaseReport
+
+BUNDLES, REPORTS = "bundles", "reports"
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What is written for each case beside the results."""
+
+    out: Path
+    forms: tuple[ExportFormat, ...] = ()
+
+    def file(self, case_id: str, form: ExportFormat) -> Path:
+        """Return the file of a case."""
+        return self.out / (BUNDLES if form == "zip" else REPORTS) / f"{case_id}.{form}"
+
+    def missing(self, case_id: str) -> bool:
+        """Return whether a file of the case is missing."""
+        return not all(self.file(case_id, form).exists() for form in self.forms)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One case for a worker, as plain data."""
+
+    identity: str
+    case_id: str
+    request: dict[str, Any]
+    """The arguments of a ``CaseRequest``."""
+    hashes: dict[str, str]
+    """The result's columns with hashes."""
+
+
+def work_on(agent: DiagnosticAgent, task: Task, exports: Exports | None = None) -> Outcome:
+    """Work on a case until it ends or waits for a person. Whatever goes wrong becomes the outcome.
+
+    Args:
+        agent: The agent.
+        task: The case.
+        exports: What is written of it.
+    """
+    try:
+        report = _report(agent, task)
+        outcome = outcome_of(report, task)
+        if exports is not None:
+            for form in exports.forms:
+                agent.library.export(task.case_id, exports.file(task.case_id, form), form)
+        return outcome
+    except InputError as error:
+        _forget_refused(agent.library, task.case_id)
+        return ended(task, "refused", str(error))
+    except VideoPathError as error:
+        return ended(task, "failed", str(error))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one row must not stop the others; the reason is in its result
+        return ended(task, "failed", f"{type(error).__name__}: {error}"[:1000])
+
+
+def ended(task: Task, status: RowStatus, reason: str) -> Outcome:
+    """Return the outcome of a case without a result."""
+    case_id = "" if status == "refused" else task.case_id
+    return Outcome(status=status, case_id=case_id, reason=reason, **task.hashes)
+
+
+def _report(agent: DiagnosticAgent, task: Task) -> CaseReport:
+    from videopath.agent.cases.library import INPUTS_NAME
+    from videopath.agent.cases.request import CaseRequest
+
+    library, case_id = agent.library, task.case_id
+    status = _status(library, case_id)
+    if status is not None and not (library.folder(case_id) / INPUTS_NAME).exists():
+        library.delete(case_id)  # a kill came before it began
+        status = None
+    if status is None:
+        for _ in agent.stream_case(CaseRequest(**task.request)):
+            pass
+    elif status != "waiting for review":  # a finished one stays as it is
+        return agent.resume(case_id)
+    return agent.report(case_id)
+
+
+def _status(library: CaseLibrary, case_id: str) -> str | None:
+    """Return the status of a case; None if there is no such case."""
+    try:
+        return library.entry(case_id).status
+    except CaseError:  # also if the library cannot be read: entering the case then gives the reason
+        return None
+
+
+def _forget_refused(library: CaseLibrary, case_id: str) -> None:
+    """Delete a case that was continued and then refused before the model answered: no such case is kept."""
+    from videopath.tools.journal import JOURNAL_NAME
+
+    if _status(library, case_id) == "failed" and not (library.folder(case_id) / JOURNAL_NAME).exists():
+        library.delete(case_id)
+
+
+def outcome_of(report: CaseReport, task: Task) -> Outcome:
+    """Return the outcome of a report.
+
+    Raises:
+        CaseError: The file was changed while the batch ran.
+    """
+    if report.video is not None and report.video.sha256 != task.hashes["video_sha256"]:
+        raise CaseError("The file was changed while the batch ran: start the batch again.")
+    by_person = report.has_persons_diagnosis
+    calibrated = report.provenance.get("calibrated") is not False and not by_person
+    differential = [
+        {"diagnosis": one.label, "probability": round(one.probability, 6)} for one in report.differential
+    ]
+    return Outcome(
+        status=_row_status(report),
+        diagnosis=report.diagnosis,
+        confidence=round(report.confidence, 6) if calibrated else None,
+        vouched_by="reviewer" if by_person else _vouched_by(report),
+        differential=json.dumps(differential, ensure_ascii=False),
+        seconds=round(sum(step.seconds for step in report.steps), 3),
+        device=str(report.provenance.get("device", "")),
+        case_id=report.case_id,
+        reason=_reason(report),
+        **task.hashes,
+    )
+
+
+def _row_status(report: CaseReport) -> RowStatus:
+    if report.status in ("waiting for review", "failed"):
+        return report.status
+    if report.status == "running":
+        return "failed"
+    return "abstained" if report.status in ("abstained", "rejected") else "done"
+
+
+def _reason(report: CaseReport) -> str:
+    if report.status == "rejected":
+        return "A reviewer rejected it."
+    return " ".join(report.advice) if report.abstained and not report.has_persons_diagnosis else ""
+
+
+def _vouched_by(report: CaseReport) -> str:
+    return "" if report.abstained else ", ".join(one.by for one in report.vouchers if not one.reasons)

@@ -1,0 +1,248 @@
+"""``videopath batch``: diagnose many videos, by several processes, in a way that can be continued."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from videopath.app.cli import options
+from videopath.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from videopath.agent.many.journal import BatchFolder
+    from videopath.agent.many.manifest import Row
+    from videopath.agent.many.results import Rows
+    from videopath.agent.many.work import Exports
+    from videopath.agent.many.worker import WorkerSetup
+
+_FORMS = ("pdf", "md", "json")
+
+What = Annotated[
+    list[Path],
+    typer.Argument(
+        help="A folder, a pattern in quotes, or a manifest (csv, tsv, jsonl, parquet) with a column path.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        max=256,
+        help="Processes; each loads the model once. Default: one for each device.",
+        show_default=False,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        help="Devices with commas between them, which the processes take in turn: cuda:0,cuda:1.",
+        show_default=False,
+    ),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")]
+Bundles = Annotated[bool, typer.Option("--bundles", help="Write the bundle of each case to OUT/bundles.")]
+Reports = Annotated[
+    str | None,
+    typer.Option(
+        "--reports",
+        help="Write the report of each case to OUT/reports.",
+        **options.choice("--reports", *_FORMS),
+    ),
+]
+
+
+def batch(
+    what: What,
+    out: Out,
+    jobs: Jobs = None,
+    devices: Devices = None,
+    retry_failed: RetryFailed = False,
+    bundles: Bundles = False,
+    reports: Reports = None,
+    site: options.Site = None,
+    question: options.Question = None,
+    model: options.Model = None,
+    base: options.Base = None,
+    second_opinion: options.SecondOpinion = None,
+    knowledge: options.Knowledge = None,
+    frames: options.Frames = None,
+    sampling: options.Sampling = "uniform",
+    crop: options.Crop = None,
+    writing: options.Writing = None,
+    exclude: options.Exclude = None,
+    review: options.Review = None,
+    as_json: options.AsJson = False,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    accept_licence: options.AcceptLicence = False,
+    accept_uncalibrated: options.AcceptUncalibrated = False,
+    home: options.Home = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Diagnose many videos and write one row for each.
+
+    A row ends as done, abstained, waiting for review, refused (with the reason) or failed (with the error), and never
+    stops the others. Started again with the same OUT, it goes on: what is done with the same file, model, knowledge and
+    settings is not done again. Site, question, sampling, crop and exclusions hold for rows that do not say them.
+
+    Exit codes: 0 all rows ended, 1 a row failed, 2 WHAT cannot be used, 130 interrupted. A refused row is named and
+    counted; it is not an error.
+    """
+    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec
+    from videopath.core.pathology.sites import canonical_site
+    from videopath.media.crop import parse_crop
+
+    quiet_libraries(verbose)
+    check_folder(out)
+    spec = chosen_spec(model, base, device, dtype, accept_licence)
+    agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated, second_opinion)
+
+    from videopath.agent.many.journal import BatchFolder
+    from videopath.agent.many.manifest import RowDefaults, read_rows
+    from videopath.agent.many.work import Exports
+
+    defaults = RowDefaults(
+        site=canonical_site(site) if site is not None else None,
+        question=question,
+        sampling=sampling,
+        exclude=tuple(exclude or ()),
+        crop=None if crop is None else parse_crop(crop),
+    )
+    chosen = _chosen_devices(devices, device)
+    count = jobs or max(1, len(chosen))
+    if count < len(chosen):
+        raise InputError(
+            f"--devices names {len(chosen)} devices, but --jobs is {count}: give at least {len(chosen)}."
+        )
+    forms: list[Any] = [*(["zip"] if bundles else []), *([reports] if reports else [])]
+    setup = _setup(agent_options, writing, Exports(out, tuple(forms)), count)
+    rows = list(read_rows(what, out, defaults))
+    folder = BatchFolder(out)
+    with folder.held():
+        _run(rows, folder, setup, count, chosen, retry_failed, as_json)
+
+
+def _run(
+    rows: Sequence[Row],
+    folder: BatchFolder,
+    setup: WorkerSetup,
+    jobs: int,
+    devices: Sequence[str],
+    retry_failed: bool,
+    as_json: bool,
+) -> None:
+    from videopath.agent.many.pool import WorkerPool
+    from videopath.agent.many.results import Rows, write_results
+    from videopath.agent.many.run import Batch
+    from videopath.app.cli.batch_progress import BatchProgress
+    from videopath.app.cli.console import say
+    from videopath.app.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED
+
+    ended, interrupted = Rows(), False
+    pool = WorkerPool(setup, jobs, devices)
+    with BatchProgress(len(rows)) as progress:
+        run = Batch(
+            rows,
+            pool,
+            folder=folder,
+            exports=setup.exports,
+            retry_failed=retry_failed,
+            on_result=progress.ended,
+            on_loaded=progress.loaded,
+        )
+        try:
+            with _stopped_by_sigterm(), pool:
+                for result in run.run():
+                    ended.add(result)
+        except KeyboardInterrupt:
+            interrupted = True
+        before = run.ended_before() if interrupted else ()
+        for result in before or ():
+            ended.add(result)
+    if before is not None:
+        write_results(folder.path, ended)
+    _deliver(folder.path, ended, len(rows), progress, as_json)
+    if interrupted:
+        say(f"Interrupted: {len(rows) - len(ended):,} rows are open. The same command continues.")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if progress.counts["failed"]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _deliver(out: Path, ended: Rows, total: int, progress: Any, as_json: bool) -> None:
+    from videopath.agent.many.results import CSV, PARQUET, ROW_STATUSES
+    from videopath.app.cli.console import emit_json, say
+    from videopath.core.notice import RESEARCH_USE
+
+    if as_json:
+        counts = {status: progress.counts[status] for status in ROW_STATUSES}
+        document = {
+            "rows": total,
+            "ended": len(ended),
+            "counts": counts,
+            "parquet": str(out / PARQUET),
+            "csv": str(out / CSV),
+            "notice": RESEARCH_USE,
+        }
+        emit_json(json.dumps(document, indent=2, ensure_ascii=False))
+    say(f"{total:,} rows: {progress.in_words()}.")
+    say(f"Results: {out / CSV}")
+    if progress.counts["failed"]:
+        say("The same command with --retry-failed tries again what failed.")
+
+
+def _setup(options: Any, writing: Any, exports: Exports, jobs: int) -> WorkerSetup:
+    """Return how each worker loads its agent, from the options of the command line, else of the settings."""
+    from videopath.agent.many.worker import WorkerSetup
+    from videopath.app.cli.running import load_arguments
+    from videopath.core.settings import load_settings
+
+    arguments = load_arguments(options)
+    if writing is not None:
+        arguments["writing"] = writing
+    threads = max(1, _cores() // jobs) if jobs > 1 else None
+    return WorkerSetup(arguments, exports, threads, log_level=load_settings().log_level)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _chosen_devices(devices: str | None, device: str | None) -> list[str]:
+    if devices is None:
+        return []
+    if device is not None:
+        raise InputError("Give --device or --devices, not both.")
+    chosen = [name.strip() for name in devices.split(",") if name.strip()]
+    if not chosen:
+        raise InputError("--devices names no device; give for example cuda:0,cuda:1.")
+    return chosen
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM stop the work as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
