@@ -290,12 +290,16 @@ class _Build:
                 yield self._set.result_hash(recording, before)
 
     def _announce(self, waiting: Sequence[Recording]) -> None:
-        from videopath.dataset.instructions.estimate import estimate
+        from videopath.dataset.instructions.estimate import estimate, measured_seconds
 
         results = [self._set.result(recording, "clips", Clips) for recording in waiting]
         clips = sum(len(result.clips) for result in results if result)
         if self._load_engine is not None and clips:
-            self._on_estimate(estimate(clips, self._options.instructions).sentence)
+            self._on_estimate(
+                estimate(
+                    clips, self._options.instructions, seconds_per_request=measured_seconds(self._set)
+                ).sentence
+            )
 
     @cached_property
     def _engine(self) -> Engine | None:

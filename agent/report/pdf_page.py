@@ -1,6 +1,6 @@
 """The pages of a report as PDF: fonts, colours, the frame of each page, paragraphs and tables.
 
-DejaVu Sans (``fonts/``: Latin, Greek, Cyrillic, Hebrew, Arabic letters and more) is embedded in the document; Chinese,
+DejaVu Sans (``core/fonts/``: Latin, Greek, Cyrillic, Hebrew, Arabic letters and more) is embedded in the document; Chinese,
 Japanese and Korean use fonts that PDF readers have. Every character can be copied from the document.
 """
 
@@ -63,7 +63,7 @@ def register_fonts() -> None:
     if REGULAR in pdfmetrics.getRegisteredFontNames():
         return
     for name, file in ((BOLD, "DejaVuSans-Bold.ttf"), (REGULAR, "DejaVuSans.ttf")):
-        data = files("videopath.agent.report").joinpath("fonts", file).read_bytes()
+        data = files("videopath.core").joinpath("fonts", file).read_bytes()
         pdfmetrics.registerFont(TTFont(name, io.BytesIO(data)))
     for name in dict.fromkeys(name for _, name in _ASIAN):
         pdfmetrics.registerFont(UnicodeCIDFont(name))

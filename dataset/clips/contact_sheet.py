@@ -26,6 +26,7 @@ _CELL = (300, 200)  # pixels of a frame of a clip
 _OVERVIEW = (400, 300)  # pixels of the recording's frame
 _SHOWN = 5  # frames of a case video
 _GAP, _TITLE, _LINE = 10, 22, 18
+_PARTS = {"thumbnail", "cursor"}  # what is erased besides writing
 _BLURRED = 14  # points along the longer side that are left of what lies around the field
 _FIELD_INK, _ERASED_INK, _TEXT_INK, _PAPER = (0, 130, 60), (210, 40, 30), (25, 25, 25), (255, 255, 255)
 
@@ -52,7 +53,12 @@ def write_contact_sheet(path: Path, recording: Recording, rows: Sequence[SheetRo
     sheet = Image.new("RGB", (width, head + sum(row.height + _GAP for row in drawn)), _PAPER)
     draw = ImageDraw.Draw(sheet)
     name = screened_text(recording.path).text
-    draw.text((_GAP, _GAP), _fitting(draw, f"{name}  ({recording.id})", _font(16, True), width - 2 * _GAP), _TEXT_INK, _font(16, True))
+    draw.text(
+        (_GAP, _GAP),
+        _fitting(draw, f"{name}  ({recording.id})", _font(16, True), width - 2 * _GAP),
+        _TEXT_INK,
+        _font(16, True),
+    )
     about = f"{recording.seconds:.1f} s, {recording.width}×{recording.height}, {recording.fps:g} frames per second"
     draw.text((_GAP, _GAP + _TITLE), about, _TEXT_INK, _font(12))
     draw.text((_GAP, _GAP + _TITLE + _LINE), RESEARCH_USE, _ERASED_INK, _font(11))
@@ -69,10 +75,11 @@ def _row(row: SheetRow) -> Image.Image:
     clip = row.case_video
     cells = [_overview(row), *_frames(row)]
     width = sum(cell.width + _GAP for cell in cells)
-    picture = Image.new("RGB", (width, _TITLE + _OVERVIEW[1] + 2 * _LINE), _PAPER)
+    tallest = max(cell.height for cell in cells)
+    picture = Image.new("RGB", (width, _TITLE + tallest + 2 * _LINE), _PAPER)
     draw = ImageDraw.Draw(picture)
     title = screened_text(clip.title).text
-    heading = f"Case {clip.case}" + (f": {title}" if title else "")
+    heading = f"{clip.case}. {title}" if title else f"Case {clip.case}"
     heading += f"   {clip.start:.1f}–{clip.end:.1f} s, {clip.frames} frames of {clip.width}×{clip.height}, field by {clip.crop_by}"
     draw.text((0, 0), _fitting(draw, heading, _font(13, True), width), _TEXT_INK, _font(13, True))
     left = 0
@@ -80,10 +87,14 @@ def _row(row: SheetRow) -> Image.Image:
         picture.paste(cell, (left, _TITLE))
         left += cell.width + _GAP
     keys = ", ".join(f"{key.start:.1f}–{key.end:.1f} s" for key in row.key_clips) or "none"
-    reasons = sorted({f"{one.kind}: {one.reason}" if one.reason != "thumbnail" else one.reason for one in clip.erased})
+    reasons = sorted(
+        {f"{one.kind}: {one.reason}" if one.reason not in _PARTS else one.reason for one in clip.erased}
+    )
     said = f"Keyframe clips: {keys}.  Erased ({clip.writing}): {len(clip.erased)}"
     said += f" ({'; '.join(reasons)})." if reasons else "."
-    draw.text((0, _TITLE + _OVERVIEW[1] + 2), _fitting(draw, said, _font(12), width), _TEXT_INK, _font(12))
+    draw.text(
+        (0, _TITLE + tallest + _LINE // 2), _fitting(draw, said, _font(12), width), _TEXT_INK, _font(12)
+    )
     return picture
 
 
@@ -91,19 +102,22 @@ def _overview(row: SheetRow) -> Image.Image:
     """Draw the frame of the recording: blurred around the field, as in the clip within it, with outlines."""
     height, width = row.frame.shape[:2]
     scale = _BLURRED / max(height, width)
-    few = cv2.resize(row.frame, (max(2, round(width * scale)), max(2, round(height * scale))), interpolation=cv2.INTER_AREA)
+    few = cv2.resize(
+        row.frame, (max(2, round(width * scale)), max(2, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
     around = cv2.resize(few, (width, height), interpolation=cv2.INTER_LINEAR)
     left, top, right, bottom = _pixels(row.case_video.crop, width, height)
     nearest = _nearest(row)
-    around[top:bottom, left:right] = cv2.resize(nearest, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    around[top:bottom, left:right] = cv2.resize(
+        nearest, (right - left, bottom - top), interpolation=cv2.INTER_AREA
+    )
     picture = Image.fromarray(around)
     picture.thumbnail(_OVERVIEW)
     draw = ImageDraw.Draw(picture)
     draw.rectangle(_inset(_pixels(row.case_video.crop, *picture.size)), outline=_FIELD_INK, width=3)
     for writing in row.case_video.erased:
         draw.rectangle(_inset(_pixels(writing.box, *picture.size)), outline=_ERASED_INK, width=2)
-    _stamp(picture, f"recording, {row.seconds:.1f} s")
-    return picture
+    return _stamped(picture, f"recording, {row.seconds:.1f} s")
 
 
 def _nearest(row: SheetRow) -> np.ndarray:
@@ -124,16 +138,16 @@ def _frames(row: SheetRow) -> list[Image.Image]:
     for number, frame in zip(numbers, frames, strict=True):
         picture = Image.fromarray(frame)
         picture.thumbnail(_CELL)
-        _stamp(picture, f"clip, {source.seconds[number]:.1f} s")
-        cells.append(picture)
+        cells.append(_stamped(picture, f"clip, {source.seconds[number]:.1f} s"))
     return cells
 
 
-def _stamp(picture: Image.Image, text: str) -> None:
-    draw, font = ImageDraw.Draw(picture), _font(12)
-    box = draw.textbbox((4, 3), text, font)
-    draw.rectangle((box[0] - 3, box[1] - 2, box[2] + 3, box[3] + 2), _PAPER)
-    draw.text((4, 3), text, _TEXT_INK, font)
+def _stamped(picture: Image.Image, text: str) -> Image.Image:
+    """Return a picture with a line of text below it."""
+    stamped = Image.new("RGB", (picture.width, picture.height + _LINE), _PAPER)
+    stamped.paste(picture)
+    ImageDraw.Draw(stamped).text((0, picture.height + 2), text, _TEXT_INK, _font(12))
+    return stamped
 
 
 def _pixels(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
@@ -157,5 +171,5 @@ def _fitting(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont,
 
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    data = files("videopath.agent.report").joinpath("fonts", name).read_bytes()
+    data = files("videopath.core").joinpath("fonts", name).read_bytes()
     return ImageFont.truetype(BytesIO(data), size)

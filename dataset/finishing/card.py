@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 
 import yaml
 
-from videopath import __version__
 from videopath.core.choices import SPLIT_SIDES
 from videopath.core.files import write_text
 from videopath.core.privacy.personal import reasons_in_name
@@ -82,7 +82,7 @@ def _sections(
     yield (
         f"{len(entries):,} questions with answers about {len(clips):,} clips ({seconds:,.0f} seconds) of "
         f"{len({entry['source'] for entry in entries}):,} recordings, in the LLaVA format. Made with `videopath dataset "
-        f"build` (VideoPath {__version__})."
+        f"build` (VideoPath {version('videopath-agent')})."
     )
     yield (
         "> **For research only.** The set is not made for diagnosis, and no answer in it is a medical opinion. "
