@@ -8,7 +8,7 @@ instead of motion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,7 +37,10 @@ _GLASS, _PANEL, _CHROME, _STILL_TISSUE, _OTHER_MOTION = -0.01, -0.12, -1.0, -0.3
 smooth part that moves, such as a speaker's camera."""
 _LIKE_GLASS = 8  # grey levels by which a channel may be darker than the lightest parts of what moves
 _BLACK = 45  # grey level of the black around an eyepiece, at most
-_CORNER, _ROUND = 0.05, 0.95  # of its box: the corners that are black; share of its convex hull that a lens fills
+_CORNER, _ROUND = (
+    0.05,
+    0.95,
+)  # of its box: the corners that are black; share of its convex hull that a lens fills
 _LINE_WORTH, _BORDER_WORTH = 0.05, 0.6  # of a side on a line; of the frame's border, as share of a line
 
 _THUMB_AREA = (0.003, 0.16)  # of the field
@@ -77,14 +80,19 @@ def find_field(pictures: Sequence[np.ndarray]) -> FieldBox:
     stack = np.stack(pictures)
     seen = _Seen.of(stack)
     box = _lens(stack) or _best_rectangle(seen)
+    shape = stack.shape[1:3]
+    return FieldBox(_shares(box, shape), tuple(_shares(one, shape) for one in _thumbnails(seen, box)))
+
+
+def thumbnails_in(pictures: Sequence[np.ndarray], field: Crop) -> tuple[Crop, ...]:
+    """Return the overviews that a viewer draws into a field that is known; pictures as for :func:`find_field`."""
+    stack = np.stack(pictures)
     height, width = stack.shape[1:3]
-    left, top, right, bottom = box
-    return FieldBox(
-        (left / width, top / height, right / width, bottom / height),
-        tuple(
-            (x0 / width, y0 / height, x1 / width, y1 / height) for x0, y0, x1, y1 in _thumbnails(seen, box)
-        ),
+    left, top, right, bottom = (
+        round(share * side) for share, side in zip(field, (width, height) * 2, strict=True)
     )
+    found = _thumbnails(_Seen.of(stack), (left, top, max(right, left + 1), max(bottom, top + 1)))
+    return tuple(_shares(one, (height, width)) for one in found)
 
 
 def sharpened(crop: Crop, pictures: Sequence[np.ndarray]) -> Crop:
@@ -100,7 +108,9 @@ def sharpened(crop: Crop, pictures: Sequence[np.ndarray]) -> Crop:
     green = np.stack([picture[..., 1] for picture in pictures])
     height, width = green.shape[1:]
     reach = 2 + round(max(height, width) / LONG_SIDE)
-    left, top, right, bottom = (round(share * side) for share, side in zip(crop, (width, height) * 2, strict=True))
+    left, top, right, bottom = (
+        round(share * side) for share, side in zip(crop, (width, height) * 2, strict=True)
+    )
     inner = green[:, top:bottom]
     left, right = _nearest_edge(inner, left, reach, 1), _nearest_edge(inner, right, reach, -1)
     turned = green[:, :, left:right].transpose(0, 2, 1)
@@ -202,7 +212,9 @@ def _lens(stack: np.ndarray) -> tuple[int, int, int, int] | None:
         return None
     largest = max(contours, key=cv2.contourArea)
     x, y, w, h = cv2.boundingRect(largest)
-    if w * h < _LEAST_SIDE * lit.size or cv2.contourArea(largest) < _ROUND * cv2.contourArea(cv2.convexHull(largest)):
+    if w * h < _LEAST_SIDE * lit.size or cv2.contourArea(largest) < _ROUND * cv2.contourArea(
+        cv2.convexHull(largest)
+    ):
         return None
     a, b = max(1, int(_CORNER * w)), max(1, int(_CORNER * h))
     box = lit[y : y + h, x : x + w]
@@ -240,7 +252,7 @@ def _lines(edges: np.ndarray, others: list[int]) -> list[int]:
     return sorted({0, width, *peaks, *others})
 
 
-def _support(edges: np.ndarray):  # noqa: ANN202 - a function of arrays
+def _support(edges: np.ndarray) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Return a function that tells which share of a side at x, from y0 to y1, is an edge that stays."""
     width = edges.shape[1]
     sums = np.zeros((edges.shape[0] + 1, width + 1), np.float32)
@@ -274,7 +286,9 @@ def _thumbnails(seen: _Seen, field: tuple[int, int, int, int]) -> list[tuple[int
             continue
         box = left + x, top + y, left + x + w, top + y + h
         if _has_sides(seen, box, field):
-            found.append((max(left, box[0] - 2), max(top, box[1] - 2), min(right, box[2] + 2), min(bottom, box[3] + 2)))
+            found.append(
+                (max(left, box[0] - 2), max(top, box[1] - 2), min(right, box[2] + 2), min(bottom, box[3] + 2))
+            )
     return found
 
 
@@ -303,7 +317,11 @@ def _nearest_edge(green: np.ndarray, at: int, reach: int, inwards: int) -> int:
         return at
     # the soft edge of a compressed or scaled picture lies outside
     soft = best
-    while 0 <= soft + inwards < len(steps) and abs(soft + inwards - best) <= 1 and steps[soft + inwards] > 0.5 * steps[best]:
+    while (
+        0 <= soft + inwards < len(steps)
+        and abs(soft + inwards - best) <= 1
+        and steps[soft + inwards] > 0.5 * steps[best]
+    ):
         soft += inwards
     return first + soft
 
@@ -314,14 +332,28 @@ def _parts(shown: np.ndarray) -> list[tuple[int, int, int, int]]:
     boxes = [(x, y, x + w, y + h) for x, y, w, h, _ in sorted(large, key=lambda part: -part[4])[:4]]
     if len(boxes) > 1:
         boxes.append(
-            (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+            (
+                min(b[0] for b in boxes),
+                min(b[1] for b in boxes),
+                max(b[2] for b in boxes),
+                max(b[3] for b in boxes),
+            )
         )
     return boxes
 
 
+def _shares(box: tuple[int, int, int, int], shape: tuple[int, int]) -> Crop:
+    height, width = shape
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
 def _closed(mask: np.ndarray, side: int) -> np.ndarray:
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)).astype(bool)
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)).astype(
+        bool
+    )
 
 
 def _opened(mask: np.ndarray, side: int) -> np.ndarray:
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)).astype(bool)
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)).astype(
+        bool
+    )

@@ -14,7 +14,9 @@ _PAN = 1.5  # times the median change between two frames; more is a pan or a jum
 _STILL = 2.0  # grey levels; a smaller change is no pan in any case
 
 
-def key_windows(thumbnails: Sequence[np.ndarray], fps: float, count: int, longest: float) -> list[tuple[int, int]]:
+def key_windows(
+    thumbnails: Sequence[np.ndarray], fps: float, count: int, longest: float
+) -> list[tuple[int, int]]:
     """Choose windows around the most telling views.
 
     Args:
@@ -32,9 +34,9 @@ def key_windows(thumbnails: Sequence[np.ndarray], fps: float, count: int, longes
     changes = _changes(thumbnails)  # [total - 1]
     limit = max(_STILL, _PAN * float(np.median(changes)))
     before, after = np.concatenate([[0.0], changes]), np.concatenate([changes, [0.0]])
-    calm = np.flatnonzero(np.maximum(before, after) <= limit)
-    candidates = calm if len(calm) else np.arange(total)
-    chosen = [int(candidates[i]) for i in choose_keyframes([thumbnails[i] for i in candidates], count)]
+    calm = np.flatnonzero(np.maximum(before, after) <= limit).tolist()
+    candidates: list[int] = calm or list(range(total))
+    chosen = [candidates[i] for i in choose_keyframes([thumbnails[i] for i in candidates], count)]
     longest_frames = max(1, int(longest * fps + 1e-6))
     shortest_frames = min(longest_frames, max(2, round(_SHORTEST * fps)))
     windows = []
@@ -64,7 +66,9 @@ def _window(
 def _changes(thumbnails: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean change in grey levels between neighbours, float [n - 1]."""
     grey = [
-        cv2.resize(cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY), (40, 30), interpolation=cv2.INTER_AREA).astype(np.float32)
+        cv2.resize(cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY), (40, 30), interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
         for thumb in thumbnails
     ]
     return np.array([float(np.abs(b - a).mean()) for a, b in zip(grey, grey[1:], strict=False)])

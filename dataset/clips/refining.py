@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from videopath.core.errors import InputError
 from videopath.core.files import replaced_on_success, sha256_file, sha256_text, write_text
 from videopath.core.privacy.personal import screened_text
 from videopath.dataset.clips.contact_sheet import SheetRow, write_contact_sheet
+from videopath.dataset.clips.cursor import Template, find_cursors, read_triplets
 from videopath.dataset.clips.field_box import LOOKED_AT, FieldBox, find_field, sharpened, small
 from videopath.dataset.clips.key_views import key_windows
-from videopath.dataset.clips.views import CaseView, Geometry, Moment, moments
+from videopath.dataset.clips.views import CaseView, Geometry, moments
 from videopath.dataset.options import ClipOptions
 from videopath.dataset.records import Clips, Recording, RefinedClip, Segment, Segments, StageRecord
 from videopath.dataset.set_folder import SetFolder
 from videopath.knowledge.index.fingerprint import fingerprints
-from videopath.media.crop import WHOLE, Crop
+from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
 from videopath.media.sampling import thumbnail
 from videopath.media.video.encoding import VideoWriter
@@ -160,7 +160,7 @@ class _CaseWork:
 
     def run(self) -> list[RefinedClip]:
         """Write the clips that are not there yet, and return all."""
-        view = CaseView(self._source, self._moments, self._geometry, self._field)
+        view = CaseView(self._source, self._moments, self._geometry, self._field, self._cursors())
         planned = self._planned(view)
         finished = {one.id: clip for one in planned if (clip := self._finished(one)) is not None}
         missing = [one for one in planned if one.id not in finished]
@@ -174,7 +174,9 @@ class _CaseWork:
         middle = self._moments[len(self._moments) // 2]
         (frame,), _ = self._source.read([middle.index], lambda frame: fitted(frame, *self._geometry.frame))
         case_video = clips[0]
-        return SheetRow(frame, middle.seconds, case_video, self._folder.path / case_video.file, list(clips[1:]))
+        return SheetRow(
+            frame, middle.seconds, case_video, self._folder.path / case_video.file, list(clips[1:])
+        )
 
     def _find_field(self) -> FieldBox:
         indices = _spread(self._inside(), LOOKED_AT)
@@ -187,6 +189,17 @@ class _CaseWork:
         field = find_field(pictures)
         full, _ = self._source.read(_spread(indices, _FULL_SIZE), lambda frame: fitted(frame, *size))
         return FieldBox(sharpened(field.crop, full), field.thumbnails, field.by)
+
+    def _cursors(self) -> list[Template]:
+        """Return the cursors to remove."""
+        if self._options.cursor != "remove":
+            return []
+
+        def read(numbers: list[int]) -> list[np.ndarray]:
+            regions, _ = self._source.read(numbers, self._geometry.read)
+            return [self._geometry.cut(region) for region in regions]
+
+        return find_cursors(read_triplets(read, self._source.seconds, _spread(self._inside(), LOOKED_AT)))
 
     def _inside(self) -> list[int]:
         """Return all frames of the case, without those beside cuts."""
@@ -201,9 +214,7 @@ class _CaseWork:
     def _planned(self, view: CaseView) -> list[_Planned]:
         name = f"{self._recording.id}-case-{self._case.number}"
         thumbnails = [thumbnail(self._geometry.cut(region)) for _, region in view.film()]
-        keys = key_windows(
-            thumbnails, self._options.fps, self._options.key_clips, self._options.key_seconds
-        )
+        keys = key_windows(thumbnails, self._options.fps, self._options.key_clips, self._options.key_seconds)
         windows = [(name, 0, len(self._moments))]
         windows += [(f"{name}-key-{number}", *window) for number, window in enumerate(keys, start=1)]
         return [_Planned(id, first, end, self._inputs(first, end)) for id, first, end in windows]
@@ -230,7 +241,9 @@ class _CaseWork:
         except ValidationError:
             return None  # of an earlier version
         file = self._folder.path / finished.clip.file
-        same = finished.inputs == planned.inputs and file.exists() and sha256_file(file) == finished.clip.sha256
+        same = (
+            finished.inputs == planned.inputs and file.exists() and sha256_file(file) == finished.clip.sha256
+        )
         return finished.clip if same else None
 
     def _write(self, view: CaseView, planned: Sequence[_Planned]) -> dict[str, RefinedClip]:
@@ -244,18 +257,20 @@ class _CaseWork:
                 picture = self._geometry.cut(region)
                 for one in planned:
                     if one.first == number:
-                        writers.append(_ClipWriter(one, self._folder, self._geometry, self._options.fps, open_files))
+                        writers.append(
+                            _ClipWriter(one, self._folder, self._geometry, self._options.fps, open_files)
+                        )
                 for writer in [writer for writer in writers if number < writer.planned.end]:
                     writer.add(picture, number)
                 self._tell(_FIELD + _SEARCH + (0.9 - _FIELD - _SEARCH) * (number + 1) / len(self._moments))
         for writer in writers:
-            clip = self._record(writer, film.erased.writings)
+            clip = self._record(writer, film.erased.writings, view)
             finished = _Finished(inputs=writer.planned.inputs, clip=clip)
             write_text(self._record_file(clip.id), finished.model_dump_json(indent=1) + "\n")
             written[clip.id] = clip
         return written
 
-    def _record(self, writer: _ClipWriter, writings: Sequence[Writing]) -> RefinedClip:
+    def _record(self, writer: _ClipWriter, writings: Sequence[Writing], view: CaseView) -> RefinedClip:
         planned, fps = writer.planned, self._options.fps
         times = [moment.seconds for moment in self._moments[planned.first : planned.end]]
         end = min(times[-1] + 1 / fps, self._case.spans[-1][1], float(self._source.duration))
@@ -276,19 +291,41 @@ class _CaseWork:
             crop=self._geometry.crop,
             crop_by=self._field.by,
             writing=self._options.writing,
-            erased=tuple(self._erased(writings, times)),
+            erased=tuple(self._erased(writings, view, times)),
             cursor=self._options.cursor,
             fingerprints=writer.fingerprints(),
         )
 
-    def _erased(self, writings: Sequence[Writing], times: Sequence[float]) -> Iterator[Writing]:
+    def _erased(
+        self, writings: Sequence[Writing], view: CaseView, times: Sequence[float]
+    ) -> Iterator[Writing]:
         """Yield what was filled in a clip, in the recording's coordinates."""
         crop = self._geometry.crop
         for thumb in self._field.thumbnails:
             if _overlap(thumb, crop):
                 yield Writing(
-                    box=thumb, seconds=list(times), share=_area(thumb), kind="label", reason="thumbnail", filled=True
+                    box=thumb,
+                    seconds=list(times),
+                    share=_area(thumb),
+                    kind="label",
+                    reason="thumbnail",
+                    filled=True,
                 )
+        cursor = {
+            seconds: self._geometry.to_recording(view.cursor_boxes[seconds])
+            for seconds in times
+            if seconds in view.cursor_boxes
+        }
+        if cursor:
+            left, top, right, bottom = zip(*cursor.values(), strict=True)
+            yield Writing(
+                box=(min(left), min(top), max(right), max(bottom)),
+                seconds=list(cursor),
+                share=max(map(_area, cursor.values())),
+                kind="label",
+                reason="cursor",
+                filled=True,
+            )
         for writing in writings:
             box = self._geometry.to_recording(writing.box)
             seconds = [moment for moment in writing.seconds if times[0] <= moment <= times[-1]]

@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 
 from videopath.core.errors import InputError
+from videopath.dataset.clips.cursor import Template, cursor_boxes, without_cursor
 from videopath.dataset.clips.field_box import FieldBox
 from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
 from videopath.media.video.source import VideoSource
 from videopath.media.writing.mask import Filler
 from videopath.media.writing.reader import PixelBox
+from videopath.media.writing.tracks import around
 
 LONGEST_SIDE = 1920
 """Pixels of the longer side of a clip; a larger field is scaled down."""
@@ -81,7 +83,9 @@ class Geometry:
         """
         width, height = source.width, source.height
         if min(width, height) < _LEAST_SIDE:
-            raise InputError(f"It is {width}×{height} pixels; at least {_LEAST_SIDE}×{_LEAST_SIDE} are needed.")
+            raise InputError(
+                f"It is {width}×{height} pixels; at least {_LEAST_SIDE}×{_LEAST_SIDE} are needed."
+            )
         left, right = _at_least(round(field[0] * width), round(field[2] * width), width)
         top, bottom = _at_least(round(field[1] * height), round(field[3] * height), height)
         margin = max(width, height) if whole else _AROUND
@@ -155,12 +159,22 @@ class CaseView:
         chosen: Which frames.
         geometry: Which part of them.
         field: The field with its thumbnails, which are filled.
+        cursors: The cursors that are filled.
+
+    Attributes:
+        cursor_boxes: Where cursors were filled, by second of the recording: shares of the region.
     """
 
     def __init__(
-        self, source: VideoSource, chosen: Sequence[Moment], geometry: Geometry, field: FieldBox
+        self,
+        source: VideoSource,
+        chosen: Sequence[Moment],
+        geometry: Geometry,
+        field: FieldBox,
+        cursors: Sequence[Template] = (),
     ) -> None:
-        self._source, self._chosen, self._geometry = source, chosen, geometry
+        self.cursor_boxes: dict[float, Crop] = {}
+        self._source, self._chosen, self._geometry, self._cursors = source, chosen, geometry, cursors
         self._thumbnails = [
             box for crop in field.thumbnails if (box := _within(geometry.in_clip(crop), geometry.size))
         ]
@@ -183,14 +197,33 @@ class CaseView:
             return
         filler = Filler()
         for start in range(0, len(self._chosen), _BATCH):
-            indices = [moment.index for moment in self._chosen[start : start + _BATCH]]
-            distinct, positions = np.unique(indices, return_inverse=True)
+            batch = self._chosen[start : start + _BATCH]
+            distinct, positions = np.unique([moment.index for moment in batch], return_inverse=True)
             regions, _ = self._source.read(distinct.tolist(), self._geometry.read)
-            for position in positions:
-                region = self._without_thumbnails(regions[position], filler)
+            for moment, position in zip(batch, positions, strict=True):
+                region = self._without_cursor(regions[position], moment.seconds)
+                region = self._without_thumbnails(region, filler)
                 if self._cache is not None:
                     self._cache.append(region)
                 yield region
+
+    def _without_cursor(self, region: np.ndarray, seconds: float) -> np.ndarray:
+        inner = self._geometry.cut(region)
+        seen = cursor_boxes(inner, self._cursors)
+        if not seen:
+            return region
+        region = region.copy()
+        self._geometry.cut(region)[:] = without_cursor(inner, seen)
+        left, top, right, bottom = around([box for box, _ in seen])
+        x, y = self._geometry.inner[:2]
+        width, height = self._geometry.region_size
+        self.cursor_boxes[seconds] = (
+            (x + left) / width,
+            (y + top) / height,
+            (x + right) / width,
+            (y + bottom) / height,
+        )
+        return region
 
     def _without_thumbnails(self, region: np.ndarray, filler: Filler) -> np.ndarray:
         if not self._thumbnails:
