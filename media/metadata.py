@@ -117,9 +117,8 @@ def metadata_of(path: str | Path) -> list[MetadataField]:
 
 def metadata_sentence(fields: Iterable[MetadataField]) -> str:
     """Return what a file carries, in one sentence; empty if nothing of it may say something of a person."""
-    kinds = list(
-        dict.fromkeys(_PERSONAL.get(field.name, "a person's data") for field in fields if field.personal)
-    )
+    personal = sorted((field for field in fields if field.personal), key=lambda field: field.name == _OTHER)
+    kinds = list(dict.fromkeys(_PERSONAL.get(field.name, "a person's data") for field in personal))
     if not kinds:
         return ""
     listed = kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
