@@ -23,7 +23,7 @@ from videopath.media.quality.appearance import (
     undithered,
     without_frame,
 )
-from videopath.media.quality.overlays import find_overlays, without_overlays
+from videopath.media.quality.overlays import find_letters, find_overlays, maybe_letters, without_overlays
 
 QualityVerdict = Literal["good", "fair", "refused"]
 
@@ -56,6 +56,7 @@ _GROUPS = {
     "screen": ("upright_edges", "sparse_edges", "smooth_share", "colour_detail", "detail_1_2"),
     "dark": ("black_share",),
 }
+_OF_WRITING = {"screen", "dark", "photo"}  # reasons that writing on tissue can give
 
 
 class Quality(BaseModel):
@@ -132,14 +133,24 @@ def _measure_frame(frame: np.ndarray) -> _FrameQuality:
     drawn = find_overlays(small)
     measured = measure(small)
     reason = _reason(measured)
+    maybe = maybe_letters(small)
+    if maybe.any() and (reason in _OF_WRITING or _focus(sharp, drawn | maybe) < _SHARP):
+        # Only here can writing change the result: most frames are tissue, and sharp, whatever is written on them.
+        drawn |= find_letters(small)
     # So much black is no overlay: if it were covered, a nebula without its sky would remain.
     mostly_black = measured["black_share"] > _MAX_BLACK
     if reason and not mostly_black and (uncovered := without_overlays(small, drawn)) is not None:
         reason = _reason(measure(uncovered)) and reason
     tissue, glass = _areas(small)
-    # In sharp tissue the contrast at 1 pixel is at least three quarters of that at 2 pixels; in blurred tissue a third.
-    focus = 1 / (1 + np.exp(-(fineness(sharp, drawn) + 0.75) / 0.12))
-    return _FrameQuality(reason, tissue, glass, float(focus), _exposure(small))
+    return _FrameQuality(reason, tissue, glass, _focus(sharp, drawn), _exposure(small))
+
+
+def _focus(rgb: np.ndarray, drawn: np.ndarray) -> float:
+    """Return the focus in [0, 1] outside of what was drawn.
+
+    In sharp tissue the contrast at 1 pixel is at least three quarters of that at 2 pixels; in blurred tissue a third.
+    """
+    return float(1 / (1 + np.exp(-(fineness(rgb, drawn) + 0.75) / 0.12)))
 
 
 def _reason(measured: dict[str, float]) -> str | None:

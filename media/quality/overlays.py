@@ -1,7 +1,7 @@
 """Overlays: what a viewer or a person drew over a picture, such as labels, scale bars, arrows, frames and cursors.
 
-The quality gate must judge the tissue and not its label. Overlays are recognised by features that no stain has: rows of
-letters, straight edges, pure colours. They are then covered with other parts of the same picture.
+The quality gate must judge the tissue and not its label. Overlays are recognised by features that no stain has: straight
+edges, pure colours, and writing that can be read. They are then covered with other parts of the same picture.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from videopath.media.quality.lettering import find_rows
+from videopath.media.writing.likely import likely_parts
+from videopath.media.writing.remembered import read_frame
 
 MAX_SHARE = 0.4
 """A picture with a larger share of overlays is a drawing."""
 
-_WRITING = 1.0  # a row's score that is enough here: covering a row of cells by mistake does no harm
 _PURE = 150  # grey levels between the highest and the lowest channel of a drawn colour
 _LET_THROUGH, _STOPPED = 170, 50  # least highest and most lowest channel of a drawn colour
 _BLACK = 28
@@ -25,12 +25,12 @@ _AROUND = np.ones((5, 5), np.uint8)  # the soft edge of an overlay
 
 
 def find_overlays(rgb: np.ndarray) -> np.ndarray:
-    """Return a mask, bool [h,w], of what was drawn over a picture, uint8 [h,w,3]."""
+    """Return a mask, bool [h,w], of what was drawn over a picture, uint8 [h,w,3], except for writing."""
     high, low = rgb.max(axis=-1).astype(int), rgb.min(axis=-1).astype(int)
     drawn, black = (high > _LET_THROUGH) & (low < _STOPPED) & (high - low > _PURE), high < _BLACK
     if black.mean() <= _MAX_BLACK:
         drawn |= black
-    drawn |= _straight_edges(rgb) | _writing(rgb)
+    drawn |= _straight_edges(rgb)
     return cv2.dilate(drawn.astype(np.uint8), _AROUND).astype(bool)
 
 
@@ -65,18 +65,22 @@ def _level_edges(grey: np.ndarray) -> np.ndarray:
     )
 
 
-def _writing(rgb: np.ndarray) -> np.ndarray:
-    """Return rows of letters with the plate around them."""
-    height, width = rgb.shape[:2]
-    mask = np.zeros((height, width), np.uint8)
-    for left, top, right, bottom in find_rows(rgb).above(_WRITING).boxes * (width, height, width, height):
+def find_letters(rgb: np.ndarray) -> np.ndarray:
+    """Return a mask, bool [h,w], of the writing and codes in a picture, with the plates around them; this reads it."""
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    for left, top, right, bottom in (line.box for line in read_frame(rgb)):
         margin = bottom - top
-        start, end = (
-            (int(left - 1.2 * margin), int(top - margin)),
-            (int(right + 1.2 * margin), int(bottom + margin)),
-        )
-        cv2.rectangle(mask, start, end, 1, -1)
+        start = int(left - 1.2 * margin), int(top - 0.7 * margin)
+        cv2.rectangle(mask, start, (int(right + 1.2 * margin), int(bottom + 0.7 * margin)), 1, -1)
     return mask.astype(bool)
+
+
+def maybe_letters(rgb: np.ndarray) -> np.ndarray:
+    """Return a mask, bool [h,w], of the parts of a picture that are sharp enough to hold writing, without reading it."""
+    mask = np.zeros(rgb.shape[:2], bool)
+    for left, top, right, bottom in likely_parts(rgb):
+        mask[top:bottom, left:right] = True
+    return mask
 
 
 def _shifts(height: int, width: int) -> list[tuple[int, int]]:
