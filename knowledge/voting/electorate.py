@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.once import once_property
 from videopath.core.pathology.labels import normalised_label
+from videopath.core.privacy.paths import is_screened, stands_for
 from videopath.knowledge.index.fingerprint import NEAR_BITS, distances
 from videopath.knowledge.query import Query
 from videopath.knowledge.search import Searcher
@@ -137,6 +138,9 @@ class ReferenceElectorate:
         """Return the groups whose tiles show nearly the same picture as the query, or that it excludes by name."""
         tissue = self._tissue
         same = np.isin(tissue.groups, query.exclude)
+        for name in filter(is_screened, query.exclude):
+            alike = [group for group in np.unique(tissue.groups) if stands_for(name, str(group))]
+            same |= np.isin(tissue.groups, alike)
         if query.fingerprints is not None and len(query.fingerprints):
             same |= distances(query.fingerprints, tissue.fingerprints) <= NEAR_BITS
         return np.unique(tissue.groups[same])

@@ -77,6 +77,7 @@ def named_video(small_case: Path, tmp_path: Path) -> Path:
     return video
 
 
+@pytest.mark.slow
 def test_a_patients_name_is_never_stored_and_the_case_goes_on(
     named_video: Path, small_checkpoint: Path, own_home: Path, tmp_path: Path
 ) -> None:
