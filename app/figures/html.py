@@ -1,4 +1,4 @@
-"""The HTML report of an evaluation on a test set: one file without network access, scripts or other files.
+"""HTML reports, of an evaluation on a test set and others: one file without network access, scripts or other files.
 
 Plots are SVG drawings, with their numbers in tables behind them. The report's own policy forbids scripts and all requests, and allows
 only its own style sheet. Names and texts are escaped.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from videopath.app.figures.palette import DARK, LIGHT, NAMED, Palette
-from videopath.app.figures.sections import Figure, moment, sections
+from videopath.app.figures.sections import Figure, Section, moment, sections
 from videopath.app.figures.tables import Measured
 from videopath.core.files import write_text
 from videopath.core.installing import require
@@ -44,10 +45,28 @@ def write_html_report(report: SetReport, path: Path) -> None:
 
 def html_report(report: SetReport) -> str:
     """Return the report as an HTML document."""
+    check_html()
+    return render_page(
+        "report.html.jinja",
+        report.notice,
+        sections(report),
+        report=report,
+        created=moment(report.created),
+    )
+
+
+def render_page(template: str, notice: str, page_sections: Sequence[Section], **values: Any) -> str:
+    """Return a page as one HTML document.
+
+    Args:
+        template: A template that extends ``page.html.jinja``.
+        notice: The research notice.
+        page_sections: The sections with their plots and tables.
+        values: Further values of the template.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    check_html()
     style = _style()
     pages = Environment(
         loader=FileSystemLoader(_HERE),
@@ -58,10 +77,10 @@ def html_report(report: SetReport) -> str:
     )
     pages.tests["broad"] = lambda table: len(table.head) > _BESIDE
     pages.tests["measured"] = lambda cell: isinstance(cell, Measured)
-    return pages.get_template("report.html.jinja").render(
-        report=report,
-        created=moment(report.created),
-        sections=sections(report),
+    return pages.get_template(template).render(
+        **values,
+        notice=notice,
+        sections=page_sections,
         drawing=lambda figure: Markup(svg(figure)),
         style=Markup(style),
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

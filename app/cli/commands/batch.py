@@ -149,9 +149,11 @@ def _run(
     from videopath.agent.many.pool import WorkerPool
     from videopath.agent.many.results import Rows, write_results
     from videopath.agent.many.run import Batch
+    from videopath.agent.many.summary import summarise
     from videopath.app.cli.batch_progress import BatchProgress
     from videopath.app.cli.console import say
     from videopath.app.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED
+    from videopath.app.figures.batch import write_summary
 
     ended, interrupted = Rows(), False
     pool = WorkerPool(setup, jobs, devices)
@@ -176,6 +178,7 @@ def _run(
             ended.add(result)
     if before is not None:
         write_results(folder.path, ended)
+        write_summary(summarise(ended, len(rows)), folder.path)
     _deliver(folder.path, ended, len(rows), progress, as_json)
     if interrupted:
         say(f"Interrupted: {len(rows) - len(ended):,} rows are open. The same command continues.")
@@ -187,6 +190,7 @@ def _run(
 def _deliver(out: Path, ended: Rows, total: int, progress: Any, as_json: bool) -> None:
     from videopath.agent.many.results import CSV, PARQUET, ROW_STATUSES
     from videopath.app.cli.console import emit_json, say
+    from videopath.app.figures.batch import SUMMARY
     from videopath.core.notice import RESEARCH_USE
 
     if as_json:
@@ -197,11 +201,12 @@ def _deliver(out: Path, ended: Rows, total: int, progress: Any, as_json: bool) -
             "counts": counts,
             "parquet": str(out / PARQUET),
             "csv": str(out / CSV),
+            "summary": str(out / SUMMARY),
             "notice": RESEARCH_USE,
         }
         emit_json(json.dumps(document, indent=2, ensure_ascii=False))
     say(f"{total:,} rows: {progress.in_words()}.")
-    say(f"Results: {out / CSV}")
+    say(f"Results: {out / CSV}; summary: {out / SUMMARY}")
     if progress.counts["failed"]:
         say("The same command with --retry-failed tries again what failed.")
 
