@@ -13,6 +13,7 @@ from videopath.core.choices import WRITING_RULES, WritingRule
 from videopath.core.errors import InputError
 from videopath.core.pathology.sites import canonical_site
 from videopath.core.privacy.paths import find_path, screened_label, screened_path
+from videopath.core.privacy.personal import screened_text
 from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.media.crop import Crop, as_shares, checked_crop, in_pixels
 
@@ -129,7 +130,7 @@ def _checked_names(exclude: Sequence[str]) -> list[str]:
 
 
 def checked_question(question: str) -> str:
-    """Return a question without spaces around it.
+    """Return a question without spaces around it; a person's data in it is masked, as in ``MRN [record number]``.
 
     Raises:
         InputError: It is empty, too long, or has half characters.
@@ -142,4 +143,4 @@ def checked_question(question: str) -> str:
         )
     if has_half_characters(question):
         raise InputError("The question has a character that is not valid; leave it out.")
-    return question.strip()
+    return screened_text(question.strip()).text
