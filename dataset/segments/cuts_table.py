@@ -90,6 +90,8 @@ def read_cuts(path: Path, recording: Recording, found: Segments) -> Segments:
     if not rows:
         return found
     last = max(recording.seconds, found.segments[-1].end if found.segments else 0.0)
+    if tuple(_numbered(iter(rows), found)) == found.segments:
+        return found
     segments = tuple(_numbered(_without_gaps(_snapped(path, rows, last), last), found))
     return found if segments == found.segments else Segments(segments=segments, corrected=True)
 
@@ -184,7 +186,7 @@ def _snapped(path: Path, rows: Sequence[_Row], last: float) -> Iterator[_Row]:
                 f"({before.end:g} s)."
             )
         start = earliest if abs(row.start - earliest) <= _ROUNDED else row.start
-        end = last if abs(row.end - last) <= _ROUNDED else min(row.end, last)
+        end = last if row is rows[-1] and last - row.end <= _ROUNDED else min(row.end, last)
         if end - start <= 0:
             raise InputError(f"{path.name}, line {row.line}: nothing of it is left between its neighbours.")
         before = _Row(row.line, start, end, row.kind, row.case, row.title)
