@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from videopath.agent import CaseReport, DiagnosticAgent, Policy, Step
+from videopath.agent.cases.learning import record_of
 from videopath.agent.cases.records import RunSettings, VideoFacts
 from videopath.agent.cases.request import CaseRequest
 from videopath.agent.follow_up import reported_request
@@ -111,6 +112,21 @@ def test_a_case_can_be_asked_again_as_it_was(case: CaseReport) -> None:
     assert reported_request(case).writing == "mask-all"
     again = CaseRequest.of(case, "again")
     assert (again.writing, again.crop) == ("mask-all", None)
+
+
+@pytest.mark.slow
+def test_a_record_of_the_case_keeps_rule_and_crop(case: CaseReport) -> None:
+    settings = case.settings.model_copy(update={"crop": (0.1, 0.0, 0.9, 1.0)})
+    signed = case.model_copy(
+        update={"status": "signed", "settings": settings, "diagnosis": "colon adenocarcinoma"}
+    )
+    (media,) = record_of(signed, description="Crowded glands.").media
+    assert (media.start, media.end, media.crop, media.writing) == (
+        18.0,
+        30.0,
+        (0.1, 0.0, 0.9, 1.0),
+        "mask-all",
+    )
 
 
 @pytest.mark.slow

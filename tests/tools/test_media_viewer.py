@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -141,6 +142,34 @@ def test_any_encoder_is_plugged_in_by_a_name(media: Path, tmp_path: Path, nano) 
     found = tool.invoke({"description": "Glands.", "clip": {"video": str(copy)}})
     assert [(e.id, e.reason) for e in found.excluded] == [("i", "near-identical frame")]
     assert [neighbour.id for neighbour in found.neighbours] == ["c"]
+
+
+def test_an_encoder_sees_filled_and_cropped_pictures(media: Path) -> None:
+    class Keeper:
+        name, sha256, dimension = "keeper", "2" * 64, 3
+
+        def encode(self, frames: np.ndarray) -> np.ndarray:
+            self.frames = frames
+            return frames.mean(axis=(1, 2), dtype=np.float32)
+
+    picture = np.asarray(field(9).resize((480, 360))).copy()
+    cv2.rectangle(picture, (20, 20), (300, 60), (250, 250, 250), -1)
+    cv2.putText(picture, "MRN 4839201", (30, 50), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 2, cv2.LINE_AA)
+    Image.fromarray(picture).save(media / "named.png")
+    encoder, seen = Keeper(), {}
+    viewer = MediaViewer(encoder, media, views="whole")
+    cases = {
+        "default": Media(path="named.png"),
+        "kept": Media(path="named.png", writing="keep"),
+        "part": Media(path="named.png", crop=(0.0, 0.0, 0.5, 1.0), writing="keep"),
+    }
+    for name, clip in cases.items():
+        viewer.look(clip)
+        seen[name] = encoder.frames[0]
+    assert np.array_equal(seen["kept"], picture)
+    assert np.array_equal(seen["part"], picture[:, :240])
+    assert (seen["default"] != picture).any(axis=2)[30:50, 35:200].mean() > 0.9
+    assert len({viewer.stamp(clip) for clip in cases.values()}) == 3
 
 
 def test_pictures_of_another_tower_are_not_compared(media: Path, tmp_path: Path, nano) -> None:

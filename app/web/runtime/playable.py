@@ -103,6 +103,7 @@ def masked_playable(
             write_text(copy.with_suffix(_CLEAN), "", private=True)
             return playable(path, cache)
         _transcode(film.source, copy, _reported(masked, film.duration, progress))
+        progress(1.0)
     return copy
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import struct
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from videopath.app.web.runtime.playable import frame_at, playable
+from videopath.app.web.runtime.masked_copies import CopyState, MaskedCopies
+from videopath.app.web.runtime.playable import frame_at, masked_playable, playable, ready_playable
 from videopath.core.errors import InputError
+from videopath.media.synthetic import render_case
+from videopath.media.writing.reader import read_lines
 from videopath.model import open_clip
 
 _LEVELS = (30, 90, 150, 210)
@@ -47,6 +52,70 @@ def test_what_browsers_play_is_shown_as_it_is(tmp_path: Path, name: str, codec: 
     film = _film(tmp_path / name, codec)
     assert playable(film, tmp_path / "cache") == film
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of tissue with a record number."""
+    path = tmp_path_factory.mktemp("named") / "a.mp4"
+    tissue = open_clip(render_case(path.with_name("tissue.mp4"), seconds=1, size=(320, 240)), 4).frames
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=4, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for picture in tissue:
+            picture[40:70] = 250
+            cv2.putText(
+                picture, "MRN 4839201", (20, 63), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2, cv2.LINE_AA
+            )
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_video_with_a_number_is_played_as_a_copy_without_it(named: Path, tmp_path: Path) -> None:
+    cache, done = tmp_path / "cache", []
+    assert ready_playable(named, cache, "mask-all") is None
+    copy = masked_playable(named, cache, "mask-all", done.append)
+    assert copy.parent == cache
+    assert "mask-all" in copy.name
+    assert done == sorted(done)
+    assert done[-1] == 1
+    before, after = open_clip(named, 2), open_clip(copy, 2)
+    assert after.seconds == pytest.approx(before.seconds, abs=0.02)
+    assert "4839201" in "".join(line.text for line in read_lines(before.frames[1]))
+    assert [read_lines(frame) for frame in after.frames] == [[], []]
+    assert ready_playable(named, cache, "mask-all") == copy
+    assert ready_playable(named, cache, "keep") == named
+    assert ready_playable(named, cache, "mask-personal") is None, "another rule makes another copy"
+    shown = frame_at(named, 0.5)
+    assert read_lines(shown) == []
+    assert np.array_equal(frame_at(named, 0.5, writing="keep"), open_clip(named, 1, 0.5, 0.501).frames[0])
+
+
+def test_a_clean_video_is_searched_once_and_played_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, cache = _film(tmp_path / "a.mp4", "libx264"), tmp_path / "cache"
+    states = MaskedCopies()
+    assert states.state(film, cache, "mask-all", start=False) == CopyState()
+    until = time.monotonic() + 60
+    while (state := states.state(film, cache, "mask-all")).file is None and time.monotonic() < until:
+        assert not state.error
+        time.sleep(0.05)
+    assert state.file == film
+    monkeypatch.setattr("videopath.media.writing.film.masked_film", None)
+    assert masked_playable(film, cache, "mask-all") == film, "nothing is searched again"
+    assert [file.suffix for file in cache.iterdir() if file.suffix != ".lock"] == [".clean"]
+
+
+def test_a_copy_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.avi").write_bytes(b"no video" * 500)
+    states = MaskedCopies()
+    until = time.monotonic() + 30
+    while not (state := states.state(tmp_path / "a.avi", tmp_path / "cache", "mask-all")).error:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert "a.avi" in state.error
 
 
 @pytest.mark.parametrize(
