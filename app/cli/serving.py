@@ -17,8 +17,14 @@ def check_folders(folders: Sequence[Path] | None) -> None:
             raise InputError(f"There is no folder {folder}; --folder must name a folder that exists.")
 
 
-def check_address(host: str, port: int) -> None:
-    """Raise ``InputError`` if an address cannot be listened on: before anything is loaded."""
+def check_address(host: str, port: int, *, other_host: str = "") -> None:
+    """Raise ``InputError`` if an address cannot be listened on: before anything is loaded.
+
+    Args:
+        host: Name or address of this machine.
+        port: The port.
+        other_host: Ends the advice, if the user can choose the host as well.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
@@ -31,5 +37,5 @@ def check_address(host: str, port: int) -> None:
         except OSError as error:
             raise InputError(
                 f"The server cannot listen on port {port} of {host} ({error.strerror or error}). Choose another "
-                "port with --port, or an address of this machine with --host."
+                f"port with --port{other_host}."
             ) from error

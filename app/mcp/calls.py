@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import anyio
 from anyio import from_thread, to_thread
+from mcp.server.mcpserver.exceptions import ToolError
 
 from videopath.app.mcp.service import Check
 
 Value = TypeVar("Value")
 
 
+_ENDING = "The server ends. No finished step is lost: call diagnose_case with the id of the case to go on."
+
+
 class CallStopped(BaseException):
-    """Ends a call whose client has cancelled it. Not an ``Exception``, so that no code handles it as a failure."""
+    """Ends a call that was cancelled, or whose server ends. Not an ``Exception``, so that no code handles it as a failure."""
 
 
 class ModelCalls:
@@ -27,6 +32,7 @@ class ModelCalls:
 
     def __init__(self) -> None:
         self._turn = anyio.CapacityLimiter(1)
+        self._ending = threading.Event()
 
     async def run(self, work: Callable[[Check], Value]) -> Value:
         """Run a function in a thread when its turn comes.
@@ -34,39 +40,42 @@ class ModelCalls:
         If the call is cancelled, the function stops between two tokens, and the next call waits until it has.
 
         Args:
-            work: Gets a function that it must call often; that raises once the call is cancelled.
+            work: Gets a function that it must call often; that raises once the call has to stop.
+
+        Raises:
+            ToolError: The server ends.
         """
-        return await to_thread.run_sync(_run, work, limiter=self._turn)
+        return await to_thread.run_sync(self._run, work, limiter=self._turn)
 
+    def send(self, notify: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run an asynchronous function in the event loop, from the thread of a call.
 
-def _run(work: Callable[[Check], Value]) -> Value:
-    try:
-        return work(check)
-    except CallStopped:
-        from_thread.check_cancelled()  # raises the cancellation that the event loop expects
-        raise
+        Raises:
+            CallStopped: The call has to stop.
+        """
+        self._check()
+        try:
+            from_thread.run(notify)
+        except (asyncio.CancelledError, concurrent.futures.CancelledError) as cancelled:
+            raise CallStopped from cancelled
 
+    def end(self) -> None:
+        """Stop all calls, and take no more: the server ends."""
+        self._ending.set()
 
-def check() -> None:
-    """Raise if the call that this thread works for was cancelled.
+    def _run(self, work: Callable[[Check], Value]) -> Value:
+        try:
+            self._check()
+            return work(self._check)
+        except CallStopped as stopped:
+            from_thread.check_cancelled()  # raises the cancellation that the event loop expects
+            raise ToolError(_ENDING) from stopped
 
-    Raises:
-        CallStopped: It was.
-    """
-    try:
-        from_thread.check_cancelled()
-    except asyncio.CancelledError as cancelled:
-        raise CallStopped from cancelled
-
-
-def send(notify: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run an asynchronous function in the event loop, from the thread of a call.
-
-    Raises:
-        CallStopped: The call was cancelled.
-    """
-    check()
-    try:
-        from_thread.run(notify)
-    except (asyncio.CancelledError, concurrent.futures.CancelledError) as cancelled:
-        raise CallStopped from cancelled
+    def _check(self) -> None:
+        """Raise ``CallStopped`` if the call of this thread was cancelled, or if the server ends."""
+        if self._ending.is_set():
+            raise CallStopped
+        try:
+            from_thread.check_cancelled()
+        except asyncio.CancelledError as cancelled:
+            raise CallStopped from cancelled

@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +17,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 
+from videopath.app.mcp.calls import ModelCalls
 from videopath.app.mcp.server import make_server
 from videopath.core.errors import InputError
 
@@ -28,7 +30,7 @@ TOKEN_VARIABLE = "VIDEOPATH_MCP_TOKEN"
 """The environment variable that holds the token of the HTTP server."""
 HOST = "127.0.0.1"
 _LEAST_TOKEN = 16  # characters
-_GRACE = 2  # seconds that open answers have when the server is stopped
+_GRACE = 5  # seconds that open answers have when the server is stopped
 
 
 class OneToken:
@@ -47,7 +49,7 @@ class OneToken:
 def serve_stdio(service: TissueService) -> None:
     """Serve one client over stdin and stdout until it leaves. stdout carries nothing but the protocol."""
     _log_to_stderr()
-    anyio.run(make_server(service).run_stdio_async)
+    anyio.run(make_server(service, ModelCalls()).run_stdio_async)
 
 
 def serve_http(service: TissueService, port: int, token: str) -> None:
@@ -55,22 +57,30 @@ def serve_http(service: TissueService, port: int, token: str) -> None:
     import uvicorn
 
     _log_to_stderr()
+    calls = ModelCalls()
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            calls.end()
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # no traceback of each open answer
+            super().handle_exit(sig, frame)
+
     config = uvicorn.Config(
-        http_app(service, port, token),
+        http_app(service, calls, port, token),
         host=HOST,
         port=port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    uvicorn.Server(config).run()
+    Server(config).run()
 
 
-def http_app(service: TissueService, port: int, token: str) -> Starlette:
+def http_app(service: TissueService, calls: ModelCalls, port: int, token: str) -> Starlette:
     """Return the HTTP server as an application: at ``/mcp``, for requests with the token and from this machine's pages."""
     address = AnyHttpUrl(f"http://{HOST}:{port}")
     auth = AuthSettings(issuer_url=address, resource_server_url=None)
-    server = make_server(service, auth=auth, token_verifier=OneToken(token))
+    server = make_server(service, calls, auth=auth, token_verifier=OneToken(token))
     names = (HOST, "localhost")
     return server.streamable_http_app(
         host=HOST,

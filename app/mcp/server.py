@@ -19,6 +19,7 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import AnyUrl, ValidationError
 
 from videopath.agent.cases.records import reason_of
+from videopath.app.mcp.calls import ModelCalls
 from videopath.app.mcp.resources import add_resources
 from videopath.app.mcp.service import TissueService
 from videopath.app.mcp.tools import add_tools
@@ -73,12 +74,17 @@ class TissueServer(MCPServer[Any]):
 
 
 def make_server(
-    service: TissueService, *, auth: AuthSettings | None = None, token_verifier: TokenVerifier | None = None
+    service: TissueService,
+    calls: ModelCalls,
+    *,
+    auth: AuthSettings | None = None,
+    token_verifier: TokenVerifier | None = None,
 ) -> TissueServer:
     """Return the server of a service.
 
     Args:
         service: The service.
+        calls: Runs the calls that need the model.
         auth: How clients over HTTP prove who they are; None over stdio.
         token_verifier: Accepts their tokens; goes with ``auth``.
     """
@@ -93,7 +99,7 @@ def make_server(
         auth=auth,
         token_verifier=token_verifier,
     )
-    add_tools(server, service)
+    add_tools(server, service, calls)
     add_resources(server, service)
     return server
 

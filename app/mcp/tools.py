@@ -15,7 +15,7 @@ from pydantic import Field
 
 from videopath.agent.cases.request import CaseRequest
 from videopath.app.cli.errors import os_sentence
-from videopath.app.mcp.calls import ModelCalls, send
+from videopath.app.mcp.calls import ModelCalls
 from videopath.app.mcp.results import (
     CaseAnswer,
     CaseList,
@@ -67,9 +67,8 @@ _ADDS = ToolAnnotations(
 )
 
 
-def add_tools(server: MCPServer, service: TissueService) -> None:
+def add_tools(server: MCPServer, service: TissueService, calls: ModelCalls) -> None:
     """Add the tools of a service to a server."""
-    calls = ModelCalls()
 
     async def ask_model(work: Callable[[Check], Value]) -> Value:
         with _one_sentence():
@@ -175,7 +174,7 @@ def add_tools(server: MCPServer, service: TissueService) -> None:
             def on_step(step: Step) -> None:
                 nonlocal count
                 count += 1
-                send(lambda: ctx.report_progress(count, message=f"{step.name}: {step.summary}"))
+                calls.send(lambda: ctx.report_progress(count, message=f"{step.name}: {step.summary}"))
 
             return await calls.run(lambda check: service.diagnose_case(request, chosen, on_step, check))
 

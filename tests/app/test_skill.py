@@ -35,11 +35,12 @@ def test_the_skill_names_every_tool_and_only_fields_that_exist() -> None:
     pytest.importorskip("mcp", reason="the MCP server needs the extra mcp")
     from videopath.agent import CaseReport
     from videopath.app.mcp import results
+    from videopath.app.mcp.calls import ModelCalls
     from videopath.app.mcp.server import TissueServer
     from videopath.app.mcp.tools import add_tools
 
     server = TissueServer("names")
-    add_tools(server, None)  # type: ignore[arg-type]
+    add_tools(server, None, ModelCalls())  # type: ignore[arg-type]
     tools = {tool.name: tool for tool in server._tool_manager.list_tools()}
     arguments = {name for tool in tools.values() for name in tool.parameters["properties"]}
     text = (_SKILL / "SKILL.md").read_text(encoding="utf-8")

@@ -65,7 +65,7 @@ def web_app(
     check_folders(settings.folders)
     _check_model(settings.model)
     _check_knowledge(settings.knowledge)
-    check_address(host, port)
+    check_address(host, port, other_host=", or an address of this machine with --host")
     quiet_libraries(verbose)
 
     from videopath.app.web.server import serve

@@ -11,17 +11,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-pytest.importorskip("mcp", reason="the MCP server needs the extra mcp")
-
-from mcp import Client, StdioServerParameters  # noqa: E402
-from mcp.client.streamable_http import streamable_http_client  # noqa: E402
-from mcp.shared._httpx_utils import create_mcp_http_client  # noqa: E402
+if TYPE_CHECKING:
+    from mcp import Client
 
 TOKEN = "a-token-that-only-the-tests-have"
 
@@ -110,6 +107,8 @@ def opened(transport: Any, **options: Any) -> Iterator[McpClient]:
 
 
 async def _made(transport: Any, options: dict[str, Any]) -> Client:
+    from mcp import Client
+
     return Client(transport() if callable(transport) else transport, **options)
 
 
@@ -122,7 +121,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     videos, outside = top / "videos", top / "outside"
     videos.mkdir()
     outside.mkdir()
-    render_case(videos / "case.mp4", seconds=1.0)
+    render_case(videos / "case.mp4", seconds=1.0, size=(320, 256))
     (outside / "secret.mp4").write_bytes((videos / "case.mp4").read_bytes())
     (videos / "link.mp4").symlink_to(outside / "secret.mp4")
     return SimpleNamespace(
@@ -133,7 +132,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def stdio(folders: SimpleNamespace) -> Iterator[McpClient]:
     """A client of a server over stdio, in a process of its own."""
-    from mcp.client.stdio import stdio_client
+    from mcp.client.stdio import StdioServerParameters, stdio_client
 
     parameters = StdioServerParameters(
         command=sys.executable,
@@ -153,6 +152,7 @@ def http_server(folders: SimpleNamespace, nano_engine: Any) -> Iterator[str]:
     import uvicorn
 
     from videopath.agent import DiagnosticAgent
+    from videopath.app.mcp.calls import ModelCalls
     from videopath.app.mcp.running import http_app
     from videopath.app.mcp.service import TissueService
     from videopath.core.settings import load_settings
@@ -162,7 +162,7 @@ def http_server(folders: SimpleNamespace, nano_engine: Any) -> Iterator[str]:
         port = probe.getsockname()[1]
     settings = load_settings().model_copy(update={"folders": (folders.videos,), "home": folders.home})
     with DiagnosticAgent.load(model=nano_engine, home=folders.home) as agent:
-        app = http_app(TissueService(agent, settings), port, TOKEN)
+        app = http_app(TissueService(agent, settings), ModelCalls(), port, TOKEN)
         server = uvicorn.Server(
             uvicorn.Config(
                 app, host="127.0.0.1", port=port, log_config=None, ws="none", timeout_graceful_shutdown=1
@@ -187,6 +187,9 @@ def http(http_server: str) -> Iterator[McpClient]:
 @asynccontextmanager
 async def over_http(address: str, token: str) -> AsyncIterator[Any]:
     """The transport of a client with a token."""
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp.shared._httpx_utils import create_mcp_http_client
+
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         create_mcp_http_client(headers=headers) as requests,

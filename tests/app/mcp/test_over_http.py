@@ -15,6 +15,8 @@ import pytest
 from videopath.agent.cases.bundle import read_bundle
 from videopath.core.notice import RESEARCH_USE
 
+pytest.importorskip("mcp", reason="the MCP server needs the extra mcp")
+
 _TOOLS = {
     "describe_tissue", "retrieve_similar_cases", "diagnose_tissue", "diagnose_case", "ask_case", "list_cases", "get_report",
 }  # fmt: skip

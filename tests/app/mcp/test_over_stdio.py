@@ -15,6 +15,8 @@ import pytest
 
 from videopath.core.notice import RESEARCH_USE
 
+pytest.importorskip("mcp", reason="the MCP server needs the extra mcp")
+
 
 @pytest.mark.slow
 def test_a_case_over_stdio_with_cancellation(stdio: Any, folders: SimpleNamespace) -> None:
