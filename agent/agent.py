@@ -42,6 +42,7 @@ from videopath.tools.journal import JOURNAL_NAME
 from videopath.tools.session_pool import Recording, SessionPool
 
 if TYPE_CHECKING:
+    from videopath.agent.loading import EngineLoader
     from videopath.agent.many.results import ResultRow
     from videopath.knowledge import KnowledgeBase
     from videopath.model.inference.engine import Engine, EngineInfo
@@ -86,6 +87,7 @@ class DiagnosticAgent:
         accept_uncalibrated: bool = False,
         writing: WritingRule = "mask-all",
         home: str | Path | None = None,
+        loader: EngineLoader | None = None,
     ) -> DiagnosticAgent:
         """Return an agent with a model and a knowledge base, which the first case that needs them loads.
 
@@ -107,6 +109,7 @@ class DiagnosticAgent:
             writing: Which burned-in writing is filled in cases that do not say it themselves: "mask-all",
                 "mask-personal" (what may name a person, and codes), or "keep" for none.
             home: Folder of the case library; default: that of the settings.
+            loader: Loads the models that are named, so that several agents can share them; default: ``load_engine``.
 
         Raises:
             InputError: ``review`` or ``writing`` is unknown, or ``base`` is given with a loaded engine.
@@ -142,6 +145,7 @@ class DiagnosticAgent:
             frames=frames,
             writing=writing,
             home=home,
+            loader=loader,
         )
         return cls(nodes, _checkpoints(nodes.library))
 

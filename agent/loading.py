@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from videopath.agent.cases.library import load_case_library
 from videopath.agent.cases.records import RunSettings, SecondModel
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from videopath.knowledge import KnowledgeBase
     from videopath.model.inference.engine import Engine
 
+EngineLoader: TypeAlias = "Callable[[EngineSpec], Engine]"
+"""Loads the model of a spec."""
+
 
 def load_nodes(
     spec: EngineSpec,
@@ -33,6 +37,7 @@ def load_nodes(
     frames: int | None = None,
     writing: WritingRule = "mask-all",
     home: str | Path | None = None,
+    loader: EngineLoader | None = None,
 ) -> Nodes:
     """Return the nodes of a graph.
 
@@ -45,14 +50,15 @@ def load_nodes(
         frames: Frames per clip; default: the number in the model's card.
         writing: Which burned-in writing is filled in cases that do not say it themselves.
         home: Folder of the case library; default: that of the settings.
+        loader: Loads a model of its spec; default: :func:`videopath.model.load_engine`.
 
     Raises:
         InputError: ``engine`` is given and the spec has a base, or a name cannot be written.
     """
     base = None if spec.base is None else _absolute_name(spec.base)
     device, dtype = spec.device, spec.dtype
-    sessions = _session_pool(replace(spec, base=base), engine)
-    second, second_model = _second_pool(second_opinion)
+    sessions = _session_pool(replace(spec, base=base), engine, loader)
+    second, second_model = _second_pool(second_opinion, loader)
     folder = _folder_of(knowledge)
     names = {
         "the model": sessions.name,
@@ -88,7 +94,7 @@ def second_spec_from(settings: Settings) -> EngineSpec | None:
 
 
 def _second_pool(
-    second_opinion: EngineSpec | Engine | None,
+    second_opinion: EngineSpec | Engine | None, loader: EngineLoader | None
 ) -> tuple[SessionPool, SecondModel] | tuple[None, None]:
     """Return the pool of the second model, with what a case's settings record of it; None for both without one."""
     if second_opinion is None:
@@ -97,13 +103,13 @@ def _second_pool(
         pool = SessionPool(second_opinion)
         return pool, SecondModel(model=pool.name)
     base = None if second_opinion.base is None else _absolute_name(second_opinion.base)
-    pool = _session_pool(replace(second_opinion, base=base), None)
+    pool = _session_pool(replace(second_opinion, base=base), None, loader)
     return pool, SecondModel(
         model=pool.name, base=base, device=second_opinion.device, dtype=second_opinion.dtype
     )
 
 
-def _session_pool(spec: EngineSpec, engine: Engine | None) -> SessionPool:
+def _session_pool(spec: EngineSpec, engine: Engine | None, loader: EngineLoader | None) -> SessionPool:
     if engine is not None:
         if spec.base is not None:
             raise InputError("A loaded engine takes no base: give the model by its name.")
@@ -112,7 +118,7 @@ def _session_pool(spec: EngineSpec, engine: Engine | None) -> SessionPool:
     def load() -> Engine:
         from videopath.model.inference.loading import load_engine
 
-        return load_engine(spec)
+        return load_engine(spec) if loader is None else loader(spec)
 
     return SessionPool(NANO if str(spec.model) == NANO else _absolute_name(spec.model), load=load)
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
 import signal
 import threading
+import traceback
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.many.identity import System
     from videopath.agent.many.results import Outcome
+    from videopath.agent.many.together import Gathering
     from videopath.agent.many.work import Exports, Task
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -75,41 +79,76 @@ def main(connection: Connection, setup: WorkerSetup) -> None:
     from videopath.core.errors import VideoPathError
 
     try:
-        agents, system = _loaded(setup)
+        agents, system, gathering = _loaded(setup)
     except (VideoPathError, OSError) as error:
         connection.send(NotLoaded(error))
         return
     connection.send(Ready(system))
-    sending = threading.Lock()
     try:
         if len(agents) == 1:
-            _work(agents[0], connection, setup.exports, sending)
+            _work(agents[0], connection, setup.exports)
+        else:
+            _work_side_by_side(agents, gathering, connection, setup.exports)
     finally:
         for agent in agents:
             agent.close()
 
 
-def _loaded(setup: WorkerSetup) -> tuple[list[DiagnosticAgent], System]:
+def _loaded(setup: WorkerSetup) -> tuple[list[DiagnosticAgent], System, Gathering]:
+    """Return an agent for each case that is worked on at a time; all share one model and one knowledge base."""
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.many.identity import system_of
+    from videopath.agent.many.together import Gathering, SharedLoader
 
     if setup.threads is not None:
         import torch
 
         torch.set_num_threads(setup.threads)
-    agent = DiagnosticAgent.load(**setup.agent)
-    return [agent], system_of(agent)
+    gathering = Gathering()
+    loader = SharedLoader(gathering) if setup.together > 1 else None
+    first = DiagnosticAgent.load(**setup.agent, loader=loader)
+    system = system_of(first)
+    shared = {**setup.agent, "knowledge": first.knowledge}
+    others = [DiagnosticAgent.load(**shared, loader=loader) for _ in range(setup.together - 1)]
+    return [first, *others], system, gathering
 
 
-def _work(
-    agent: DiagnosticAgent, connection: Connection, exports: Exports | None, sending: threading.Lock
-) -> None:
+def _work(agent: DiagnosticAgent, connection: Connection, exports: Exports | None) -> None:
     from videopath.agent.many.work import work_on
 
     while (task := _received(connection)) is not None:
-        outcome = work_on(agent, task, exports)
-        with sending:
-            connection.send(Ended(task.case_id, outcome))
+        connection.send(Ended(task.case_id, work_on(agent, task, exports)))
+
+
+def _work_side_by_side(
+    agents: Sequence[DiagnosticAgent], gathering: Gathering, connection: Connection, exports: Exports | None
+) -> None:
+    """Work on as many cases at a time as there are agents, each in a thread of its own."""
+    from videopath.agent.many.work import work_on
+
+    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+    sending = threading.Lock()
+
+    def work(agent: DiagnosticAgent) -> None:
+        try:
+            while (task := tasks.get()) is not None:
+                with gathering.case():
+                    outcome = work_on(agent, task, exports)
+                with sending:
+                    connection.send(Ended(task.case_id, outcome))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)  # as without threads: the parent replaces the process
+
+    threads = [threading.Thread(target=work, args=(agent,), daemon=True) for agent in agents]
+    for thread in threads:
+        thread.start()
+    while (task := _received(connection)) is not None:
+        tasks.put(task)
+    for _ in threads:
+        tasks.put(None)
+    for thread in threads:
+        thread.join()
 
 
 def _received(connection: Connection) -> Task | None:

@@ -81,6 +81,20 @@ class Generation:
     stopped: StopReason
 
 
+@dataclass(frozen=True)
+class Request:
+    """A question with the options of :meth:`Session.generate`, for an answer beside others."""
+
+    question: str
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    answer_start: str = ""
+    on_token: Callable[[str], None] | None = None
+    cancelled: Callable[[], bool] | None = None
+
+
 class Session(Protocol):
     """One clip before the model, which answers any number of questions about it.
 
@@ -194,6 +208,19 @@ class AnswersTogether(Engine, Protocol):
 
 
 @runtime_checkable
+class AnswersRequests(AnswersTogether, Protocol):
+    """An engine that answers side by side with the options of each request. Optional."""
+
+    def answer_together(self, sessions: Sequence[Session], requests: Sequence[Request]) -> list[Generation]:
+        """Answer one request in each of several sessions of this engine.
+
+        Raises:
+            InputError: An option is out of range, or a question is too long.
+            EngineError: The memory is too small for all sessions at once, or the model fails.
+        """
+
+
+@runtime_checkable
 class EncodesFrames(Engine, Protocol):
     """An engine that turns frames into vectors with its vision tower. Optional."""
 
@@ -241,12 +268,18 @@ class LocalEngine:
         self, sessions: Sequence[Session], questions: Sequence[str], *, max_new_tokens: int = 256
     ) -> list[Generation]:
         """Answer one question in each of several sessions of this engine, greedily."""
+        return self.answer_together(
+            sessions, [Request(question, max_new_tokens=max_new_tokens) for question in questions]
+        )
+
+    def answer_together(self, sessions: Sequence[Session], requests: Sequence[Request]) -> list[Generation]:
+        """Answer one request in each of several sessions of this engine."""
         from videopath.model.inference import session
 
         own = [one for one in sessions if isinstance(one, session.LocalSession)]
         if len(own) < len(sessions):
             raise TypeError("LocalEngine answers only in its own sessions")
-        return session.generate_together(own, questions, max_new_tokens=max_new_tokens)
+        return session.answer_together(own, requests)
 
     def encode_frames(self, frames: np.ndarray) -> np.ndarray:
         """Return one vector for each frame, uint8 [T, H, W, 3] RGB: float32 [T, dimension], each of length 1."""

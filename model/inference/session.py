@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 import torch
 
+from videopath.core.choices import StopReason
 from videopath.media.clip import Clip
 from videopath.model.architecture.network import Network
 from videopath.model.inference.answering import (
@@ -19,7 +20,7 @@ from videopath.model.inference.answering import (
 )
 from videopath.model.inference.arguments import check_generation
 from videopath.model.inference.decoding import TokenSampler
-from videopath.model.inference.engine import Generation
+from videopath.model.inference.engine import Generation, Request
 from videopath.model.inference.frame_vectors import encode_frames
 from videopath.model.inference.prefix import OnFrames, Prefix
 from videopath.model.inference.prefix_cache import side_by_side
@@ -48,44 +49,59 @@ class LocalSession(PrefixSession[Prefix]):
     def _new_prefix(self) -> Prefix:
         return Prefix(self._network, self.clip, self._on_frames)
 
-    def _first(self, question: str) -> torch.Tensor:
+    def _first(self, request: Request) -> torch.Tensor:
         """Return the logits ``[vocabulary]`` of the first token of an answer."""
-        return self._with_memory(lambda prefix: prefix.ask(question, ""))
+        return self._with_memory(lambda prefix: prefix.ask(request.question, request.answer_start))
 
 
 def generate_together(
     sessions: Sequence[LocalSession], questions: Sequence[str], *, max_new_tokens: int = 256
 ) -> list[Generation]:
-    """Answer one question in each of several sessions of one engine, greedily. Each pass adds one token to every answer.
+    """Answer one question in each of several sessions of one engine, greedily; see :func:`answer_together`."""
+    return answer_together(
+        sessions, [Request(question, max_new_tokens=max_new_tokens) for question in questions]
+    )
+
+
+def answer_together(sessions: Sequence[LocalSession], requests: Sequence[Request]) -> list[Generation]:
+    """Answer one request in each of several sessions of one engine. Each pass adds one token to every answer.
 
     The answers equal those of :meth:`LocalSession.generate`, except for the rounding of larger matrix products. This needs
     memory for a copy of each session's keys and values.
 
     Args:
         sessions: Sessions of one engine.
-        questions: One question for each session.
-        max_new_tokens: Most tokens of an answer, at least 1.
+        requests: One request for each session.
 
     Raises:
-        InputError: ``max_new_tokens`` is below 1, or a question is too long.
+        InputError: An option is out of range, or a question is too long.
         EngineError: The GPU's memory is too small, or a session is busy or closed.
     """
-    check_generation(max_new_tokens, 0.0, 1.0, None)
+    for request in requests:
+        check_generation(request.max_new_tokens, request.temperature, request.top_p, request.seed)
     began = time.perf_counter()
     with ExitStack() as turns:
         for session in sessions:
             turns.enter_context(session._turn())
         network = sessions[0]._network
-        logits = [session._first(question) for session, question in zip(sessions, questions, strict=True)]
+        logits = [session._first(request) for session, request in zip(sessions, requests, strict=True)]
         prefixes = [session._prefix() for session in sessions]
-        sampler = TokenSampler(0.0, 1.0, network.config.repetition_penalty)
-        answers = [GrowingAnswer(sessions[0]._speech, sampler, 0, None) for _ in sessions]
+        penalty = network.config.repetition_penalty
+        answers = [
+            GrowingAnswer(
+                sessions[0]._speech,
+                TokenSampler(request.temperature, request.top_p, penalty),
+                request.seed,
+                request.on_token,
+            )
+            for request in requests
+        ]
         with memory_error_as_engine_error():
-            _write_together(network, prefixes, answers, torch.stack(logits), max_new_tokens)
+            stopped = _write_together(network, prefixes, answers, torch.stack(logits), requests)
     seconds = (time.perf_counter() - began) / len(sessions)
     return [
-        Generation(answer.text, answer.tokens, answer.logprobs, seconds, "eos" if answer.ended else "length")
-        for answer in answers
+        Generation(answer.text, answer.tokens, answer.logprobs, seconds, reason)
+        for answer, reason in zip(answers, stopped, strict=True)
     ]
 
 
@@ -94,27 +110,35 @@ def _write_together(
     prefixes: Sequence[Prefix],
     answers: Sequence[GrowingAnswer],
     logits: torch.Tensor,
-    limit: int,
-) -> None:
-    """Write all answers; ``logits`` ``[B, vocabulary]`` give the first tokens. Rows that have ended are ignored."""
-    rooms = [min(limit, prefix.room) for prefix in prefixes]
+    requests: Sequence[Request],
+) -> list[StopReason]:
+    """Write all answers and return why each ended; ``logits`` ``[B, vocabulary]`` give the first tokens.
+
+    Rows that have ended are ignored.
+    """
+    rooms = [
+        min(request.max_new_tokens, prefix.room) for request, prefix in zip(requests, prefixes, strict=True)
+    ]
     lengths = torch.tensor(
         [[prefix.cache.get_seq_length()] for prefix in prefixes], device=logits.device
     )  # [B, 1]
     cache = side_by_side([prefix.cache for prefix in prefixes])
     longest = cache.get_seq_length()
-    positions = torch.arange(longest + limit, device=logits.device)
-    seen = (positions >= longest - lengths).long()  # [B, longest + limit]: all but the padding
+    positions = torch.arange(longest + max(rooms, default=0), device=logits.device)
+    seen = (positions >= longest - lengths).long()  # [B, longest + rooms]: all but the padding
+    stopped: list[StopReason | None] = [None] * len(answers)
     for number in range(max(rooms)):
-        for answer, row, room in zip(answers, logits, rooms, strict=True):
-            if number < room and not answer.ended:
+        for place, (answer, request, row) in enumerate(zip(answers, requests, logits, strict=True)):
+            if stopped[place] is None and request.cancelled is not None and request.cancelled():
+                stopped[place] = "cancelled"
+            if stopped[place] is None and number < rooms[place]:
                 answer.add(row)
-        unfinished = [
-            number + 1 < room and not answer.ended for answer, room in zip(answers, rooms, strict=True)
-        ]
-        if not any(unfinished):
+                stopped[place] = "eos" if answer.ended else "length" if number + 1 == rooms[place] else None
+        if None not in stopped:
             break
-        last = torch.tensor([[answer.tokens[-1]] for answer in answers], device=logits.device)
+        last = torch.tensor(
+            [[answer.tokens[-1] if answer.tokens else 0] for answer in answers], device=logits.device
+        )
         next_logits, _ = network.decode(
             network.embed_tokens(last),
             cache=cache,
@@ -125,3 +149,4 @@ def _write_together(
         logits = next_logits[:, -1]
     for answer in answers:
         answer.close()
+    return [reason or "length" for reason in stopped]

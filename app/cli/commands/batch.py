@@ -53,6 +53,15 @@ Devices = Annotated[
         show_default=False,
     ),
 ]
+Together = Annotated[
+    int,
+    typer.Option(
+        "--together",
+        min=1,
+        max=64,
+        help="Cases that each process works on at a time, their answers written side by side; for small models.",
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")]
 Bundles = Annotated[bool, typer.Option("--bundles", help="Write the bundle of each case to OUT/bundles.")]
 Reports = Annotated[
@@ -70,6 +79,7 @@ def batch(
     out: Out,
     jobs: Jobs = None,
     devices: Devices = None,
+    together: Together = 1,
     retry_failed: RetryFailed = False,
     bundles: Bundles = False,
     reports: Reports = None,
@@ -130,7 +140,7 @@ def batch(
             f"--devices names {len(chosen)} devices, but --jobs is {count}: give at least {len(chosen)}."
         )
     forms: list[Any] = [*(["zip"] if bundles else []), *([reports] if reports else [])]
-    setup = _setup(agent_options, writing, Exports(out, tuple(forms)), count)
+    setup = _setup(agent_options, writing, Exports(out, tuple(forms)), count, together)
     rows = list(read_rows(what, out, defaults))
     folder = BatchFolder(out)
     with folder.held():
@@ -211,7 +221,7 @@ def _deliver(out: Path, ended: Rows, total: int, progress: Any, as_json: bool) -
         say("The same command with --retry-failed tries again what failed.")
 
 
-def _setup(options: Any, writing: Any, exports: Exports, jobs: int) -> WorkerSetup:
+def _setup(options: Any, writing: Any, exports: Exports, jobs: int, together: int) -> WorkerSetup:
     """Return how each worker loads its agent, from the options of the command line, else of the settings."""
     from videopath.agent.many.worker import WorkerSetup
     from videopath.app.cli.running import load_arguments
@@ -221,7 +231,7 @@ def _setup(options: Any, writing: Any, exports: Exports, jobs: int) -> WorkerSet
     if writing is not None:
         arguments["writing"] = writing
     threads = max(1, _cores() // jobs) if jobs > 1 else None
-    return WorkerSetup(arguments, exports, threads, log_level=load_settings().log_level)
+    return WorkerSetup(arguments, exports, threads, together, log_level=load_settings().log_level)
 
 
 def _cores() -> int:
