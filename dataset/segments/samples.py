@@ -33,6 +33,8 @@ _MOVED_DETAIL = 3.0  # grey levels by which its mean contrast changes
 _SKIN_LOW, _SKIN_HIGH = np.array([0, 135, 80]), np.array([255, 180, 130])  # Y, Cr, Cb
 _NOISE = 1.0  # squared grey levels of a change that the encoding makes
 _CONTRAST_OF_LETTERS = 80  # grey levels
+_LOGARITHM = np.log(np.arange(256, dtype=np.float32) + 1)
+_MOST_REPEATS = 4800  # of a frame, ten minutes: times may have a senseless gap
 _SHOT_SAMPLES = 4  # samples of the shortest shot
 _LEAST_CHANGE = 4.0  # of AdaptiveDetector, in levels of hue, saturation and lightness
 
@@ -120,12 +122,12 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     busy = (steps > _STEP_OF_GREY).astype(np.float32)
-    light = picture.astype(np.float32)
-    high, low = light.max(axis=-1), light.min(axis=-1)
-    yellow = cv2.log(light[..., 1] + 1) - cv2.log(light[..., 2] + 1)
+    red, green, blue = cv2.split(picture)
+    span = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    yellow = cv2.LUT(green, _LOGARITHM) - cv2.LUT(blue, _LOGARITHM)
     share = _cells(busy)
     counted = np.maximum(share, 0.01)
-    colour, hue = _cells((high - low) * busy) / counted, _cells(yellow * busy) / counted
+    colour, hue = _cells(span * busy) / counted, _cells(yellow * busy) / counted
     means, detail = _cells(grey.astype(np.float32)), _cells(steps.astype(np.float32))
     tissue = (share > _DETAILED) & (colour > _COLOURED) & (hue < _YELLOW) & (means > _LIT)
     tissue = _with_neighbours(tissue)
@@ -140,7 +142,7 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
         "tissue": float(tissue.mean()),
         "field": _around(tissue),
         "skin": _skin(picture, busy),
-        "bright": float(np.percentile(grey, 99.5)),
+        "bright": _brightest(grey),
         "even": float((share < _EVEN).mean()),
         "drawn": float((hard & (colour < 2 * _COLOURED) & ~tissue).mean()),
         "moved": float(changed.mean()),
@@ -153,6 +155,12 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
     size = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float((first * second).sum()) / size if size > _NOISE * first.size else 0.0
+
+
+def _brightest(grey: np.ndarray) -> float:
+    """Return the grey level that half a percent of the pixels exceed."""
+    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    return float(np.searchsorted(np.cumsum(counts), 0.995 * grey.size))
 
 
 def _cells(values: np.ndarray) -> np.ndarray:
@@ -180,7 +188,7 @@ def _skin(picture: np.ndarray, busy: np.ndarray) -> float:
     half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     coloured = cv2.inRange(cv2.cvtColor(half, cv2.COLOR_RGB2YCrCb), _SKIN_LOW, _SKIN_HIGH)
     red, blue = half[..., 0].astype(np.int16), half[..., 2].astype(np.int16)
-    coloured &= np.where(red > blue + 20, 255, 0).astype(np.uint8)
+    coloured = cv2.bitwise_and(coloured, np.where(red > blue + 20, 255, 0).astype(np.uint8))
     coloured = cv2.morphologyEx(coloured, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(coloured)
     if count < 2:
@@ -203,7 +211,8 @@ class _SampleStream(VideoStream):
         self._source, self._on_progress = source, on_progress
         self._film = source.film(STEP)
         self._coming: tuple[float, np.ndarray] | None = None
-        self._shown = np.zeros(0, np.uint8)
+        self._repeats = 0
+        self._shown: np.ndarray = np.zeros(0, np.uint8)
         self._seconds: list[float] = []
         self._values: list[dict[str, Any]] = []
         self._glimpses: list[np.ndarray] = []
@@ -218,7 +227,7 @@ class _SampleStream(VideoStream):
         if self._coming is None:
             self._coming = next(self._film, None)
         until = self._coming[0] if self._coming else self._source.duration
-        if self._seconds and until - self._seconds[-1] > 1.5 * STEP:
+        if self._seconds and until - self._seconds[-1] > 1.5 * STEP and self._repeats < _MOST_REPEATS:
             return self._again()
         if self._coming is None:
             return False
@@ -226,6 +235,7 @@ class _SampleStream(VideoStream):
         small = shrink(picture)
         if small.shape[:2] != self._size:  # the size may change within a file
             small = cv2.resize(small, self._size[::-1], interpolation=cv2.INTER_AREA)
+        self._repeats = 0
         self._before = _measure(small, self._before)
         self._add(seconds, self._before.values, cv2.resize(small, GLIMPSE, interpolation=cv2.INTER_AREA))
         self._shown = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
@@ -233,6 +243,7 @@ class _SampleStream(VideoStream):
 
     def _again(self) -> np.ndarray:
         """Repeat the last sample, one step later."""
+        self._repeats += 1
         still = {**self._values[-1], "moved": 0.0, "moved_tissue": 0.0, "steady": 0.0}
         self._add(self._seconds[-1] + STEP, still, self._glimpses[-1])
         return self._shown

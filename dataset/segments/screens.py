@@ -30,6 +30,7 @@ from videopath.media.writing.reader import Line, read_lines
 READ_SIDE = 800
 """Long side in pixels at which a shot is read."""
 
+_BRIEF = 5  # samples
 _NO_TISSUE = 0.02
 _MUCH_TISSUE = 0.2
 _SMALL_FIELD = 0.3  # share of the frame; a smaller picture on a still screen is part of a card or a desktop
@@ -68,6 +69,11 @@ class ShotLook:
     def middle(self, name: str, percent: float = 50) -> float:
         """Return a percentile of a measurement over the shot."""
         return float(np.percentile(getattr(self.samples, name)[self.inner], percent))
+
+    @property
+    def brief(self) -> bool:
+        """Whether it is too short to be judged alone; nothing is read then."""
+        return self.shot.last - self.shot.first < _BRIEF
 
     @cached_property
     def field(self) -> tuple[float, float, float, float]:
@@ -163,6 +169,8 @@ def kind_of(look: ShotLook) -> ScreenKind | None:
     """Return what a shot shows; None for a screen with nothing on it, which may be empty glass."""
     if look.middle("bright") < DARK:
         return "black"
+    if look.brief:
+        return "slide" if look.middle("tissue") >= _NO_TISSUE else None
     tissue, moving = look.middle("tissue", 75), look.middle("moved_tissue") > _STILL
     if tissue >= _MUCH_TISSUE and moving:
         return "slide"
@@ -201,7 +209,7 @@ def kinds_of(looks: Sequence[ShotLook]) -> list[ScreenKind]:
         if kind not in ("title card", None) or kinds[other] != "slide":
             continue
         weak = looks[max(number, other)].shot.weak
-        if same_viewer(looks[other], look) or (not look.titled and (weak or kind is None)):
+        if look.brief or same_viewer(looks[other], look) or (not look.titled and (weak or kind is None)):
             kinds[number] = "slide"
     return ["title card" if kind is None else kind for kind in kinds]
 
