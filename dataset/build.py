@@ -159,6 +159,7 @@ class _Build:
         self._result = BuildResult(set_folder, passed_over=list(found.passed_over))
         for recording in self._recordings:
             set_folder.add(recording)
+            self._result.notes += [f"{recording.path}: {note}" for note in recording.notes]
 
     def run(self, stages: Sequence[BuildStage]) -> BuildResult:
         for stage in stages:
@@ -172,6 +173,11 @@ class _Build:
             (recording, segments)
             for recording in self._recordings
             if (segments := self._segments(recording)) is not None
+        ]
+        self._result.notes += [
+            f"{recording.path}: No part of it shows a slide."
+            for recording, segments in self._result.cuts
+            if not segments.slides
         ]
         self._set.write_passed_over(self._result.passed_over)
         return self._result
