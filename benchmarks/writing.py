@@ -108,9 +108,9 @@ def drawn(picture: np.ndarray, ground: str, heights: tuple[int, int], rng: rando
         plate = 0 if grey > 120 else 255
         result[outer] = (result[outer] * (1 - share) + plate * share).astype(np.uint8)
     elif ground == "outline":
-        wide_mask = cv2.dilate(np.pad(mask, margin), np.ones((3, 3), np.uint8))[..., None] / 255
+        spread = cv2.dilate(np.pad(mask, margin), np.ones((3, 3), np.uint8))[..., None] / 255
         edge = 0 if grey > 120 else 255
-        result[outer] = (result[outer] * (1 - wide_mask) + edge * wide_mask).astype(np.uint8)
+        result[outer] = (result[outer] * (1 - spread) + edge * spread).astype(np.uint8)
     else:
         tissue = cv2.cvtColor(picture[at], cv2.COLOR_RGB2GRAY)
         if abs(tissue.astype(float) - grey)[mask > 128].mean() < _LEAST_CONTRAST:
