@@ -83,7 +83,7 @@ class CaseRequest:
         path = find_path(Path(self.video).expanduser())
         if not path.exists():
             raise InputError(
-                f"There is no file or folder {path}: give the path of a video, an image or a folder of frames."
+                f"There is no file or folder {screened_path(path)}: give the path of a video, an image or a folder of frames."
             )
         refuse_unwritable(path.resolve(), "the video")
         changes = {

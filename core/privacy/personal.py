@@ -218,7 +218,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
     no_word = r"(?-i:(?![a-z]))"
     return {
         "strong": _labels(table["record"]["strong"], no_word + record + value),
-        "weak": _labels(table["record"]["weak"], no_word + record + value),
+        "weak": _labels(table["record"]["weak"], _WORD_ENDS + record + value),
         "accession": _labels(table["accession"], no_word + record + value),
         "birth year": _labels(
             table["birth"]["year"], rf"{no_word}{_TO_VALUE}(?P<value>{_dates()}|(?:19|20)\d\d(?!\d))"
@@ -368,6 +368,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     (r"(?<![\w.+-])\d{3} \d{3} \d{4}(?![\w.])", RECORD),  # NHS number
     (r"(?<!\w)\d{6}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX](?!\w)", RECORD),  # 身份证
     (r"(?<![\w.])\+\d{1,3}[\s./-]?(?:\(0?\d{0,4}\)[\s./-]?)?(?:\d[\s./-]?){6,11}\d(?!\w)", PHONE),
+    (r"(?<![\w.,+-])(?=(?:[ /.-]?\d){9,11}(?![\w.]))0\d{1,4}[ /.-]\d{2,4}(?:[ .-]\d{2,4}){1,3}(?![\w.-])", PHONE),
     (r"(?<![\w.-])(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}(?![\w-])", PHONE),
     (r"(?<![\w.+-])[A-Za-z0-9][\w.+-]*\s?@\s?[A-Za-z0-9][\w-]*(?:\s?\.\s?[A-Za-z]{2,}[\w-]*)+", EMAIL),
     (r"(?<!\w)\d{1,5}[a-z]?,? (?:[A-Z][a-z]+ ){1,3}(?:Street|Avenue|Road|Lane|Boulevard|Terrace|Crescent)(?!\w)", ADDRESS),
@@ -392,8 +393,9 @@ def _shaped_numbers(text: str) -> Iterator[Piece]:
 
 _ACCESSION = re.compile(
     r"(?<![A-Za-z0-9.])(?:"
-    r"(?P<letters>[A-Za-z]{1,3})(?P<gap>[-_ /]?)(?P<year>(?:19|20)\d{2}|\d{2})(?P<sep>[-_/ ])(?P<number>[0-9OoIl]{3,7})"
+    r"(?P<letters>[A-Za-z]{1,3})(?P<gap>[-_ /:]?)(?P<year>(?:19|20)\d{2}|\d{2})(?P<sep>[-_/ ])(?P<number>[0-9OoIl]{3,7})"
     r"|(?:19|20)?\d{2}[-_/ ]?(?P<middle>[A-Z]{1,3})[-_/ ]?(?P<after>[0-9OoIl]{4,7})"
+    r"|(?P<bare>(?:[01]\d|2\d|9\d)-\d{5,6})"
     r"|(?P<register>[A-Z]{1,2})[-_ ]?(?P<serial>\d{3,6})/(?:\d{2}|(?:19|20)\d{2})"
     r")(?![A-Za-z0-9]|[-_]\d\d\b|[-_]\d{4})"  # further numbers: places on a slide
 )
@@ -407,6 +409,9 @@ def _accessions(text: str) -> Iterator[Piece]:
             morphology = match["register"] == "M" and len(match["serial"]) == 4  # M 8140/33, of ICD-O
             if len(match["serial"]) > 3 and not morphology:
                 yield Piece(*match.span(), ACCESSION)
+            continue
+        if match["bare"] is not None:  # 23-12345
+            yield Piece(*match.span(), ACCESSION)
             continue
         number = match["number"] or match["after"]
         if _digits(number) * 2 < len(number) or _digits(number) < 2:
@@ -422,7 +427,8 @@ def _accessions(text: str) -> Iterator[Piece]:
         if len(number) < 4 and (not _MIDDLES.fullmatch(letters) or re.match(r"[-_]\d", text[match.end() :])):
             continue
         years = len(match["year"]) == 4 and re.fullmatch(r"(?:19|20)\d\d", number)
-        if years or match["gap"] == " " or (blanks or lower) and len(number) < 4:
+        apart = match["gap"] == " " and (blanks or lower or letters == "A" or not _MIDDLES.fullmatch(letters))
+        if years or apart or (blanks or lower) and len(number) < 4:
             continue
         if lower and match["gap"] not in ("", "-", "_"):
             continue
@@ -435,7 +441,7 @@ def _is_joined(text: str) -> bool:
 
 
 _LONG = re.compile(r"(?<![\w.,/\-+])(?P<value>\d[0-9OoIl|]{6,9})(?![\w|]|[.,/\-]\d)")
-_BEFORE = re.compile(r"([A-Za-z]+)[\s:#=_.]{0,3}$")
+_BEFORE = re.compile(r"([A-Za-z]+)\d{0,2}[\s:#=_.]{0,3}$")
 _AFTER = re.compile(r"\s?([A-Za-z]+)")
 _TIMED = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])[ _\-T]{1,3}(?:at )?$")
 
@@ -454,6 +460,7 @@ def _long_numbers(text: str) -> Iterator[Piece]:
             or timed
             or _is_date(value)
             or value.startswith("000")
+            or value.endswith("0000")
             or _digits(match[0]) < 6
         ):
             yield Piece(*match.span("value"), RECORD)
@@ -575,6 +582,8 @@ def _titled(text: str) -> Iterator[Piece]:
             lower = re.compile(r"[a-z'’]{3,}(?:[ _][a-z'’]{3,})?").match(text, match.end())
             words = re.findall(r"[a-z'’]+", lower[0]) if lower is not None and match[0][0].islower() else []
             words, end = ([], 0) if any(map(_is_usual, words)) or lower is None else (words, lower.end())
+        if match["given"] and not any(map(_is_given, words)):
+            continue
         if words and (len(words[0]) > 2 or len(words) > 1):
             yield Piece(match.end(), end, NAME)
     for match in re.finditer(
@@ -589,10 +598,11 @@ def _titled(text: str) -> Iterator[Piece]:
 def _titles() -> re.Pattern[str]:
     titles = _table()["titles"]
     plain = "|".join(sorted(map(_folded, titles["plain"]), key=len, reverse=True))
+    given = "|".join(titles["given"])
     dotted = "|".join(sorted(titles["dotted"], key=len, reverse=True))
     start = r"(?:(?<![A-Za-z0-9-])(?<!HLA )|(?<=[a-z])(?=[A-Z]))"
     return re.compile(
-        rf"{start}(?:(?i:{dotted})\.[ _]?|(?:{plain})(?:[ _]|[ _.\-]{{0,2}}(?=[A-Z][a-z]))|(?:dr|prof|mrs|DR|PROF|MRS|MR)[ _])"
+        rf"{start}(?:(?i:{dotted})\.[ _]?|(?:{plain})(?:[ _]|[ _.\-]{{0,2}}(?=[A-Z][a-z]))|(?:dr|prof|mrs|DR|PROF|MRS)[ _]|(?P<given>{given})[ _])"
     )
 
 
@@ -610,9 +620,29 @@ def _written_as_names(text: str) -> Iterator[Piece]:
         either = _is_given(match[1]) or _is_given(match[2])
         if not (_is_usual(match[1]) or _is_usual(match[2])) and (either or own):
             yield Piece(*match.span(), NAME)
+    yield from _alone(text)
     for match in _COMMA_MIXED.finditer(text):
         if match[0] == text.strip() and _is_given(match[2]) and not _is_usual(match[1]):
             yield Piece(*match.span(), NAME)
+
+
+def _alone(text: str) -> Iterator[Piece]:
+    """Find a line that is only a name with a given name, or "NAME DOE": the label of a slide."""
+    line = text.strip()
+    match = _NAMES.fullmatch(line)
+    if match is None:
+        return
+    words = [word for word in _WORD.findall(line) if len(word) > 1]
+    start = text.index(line)
+    if (
+        len(words) == 2
+        and words[0].casefold() in (*_NAME, "pt")
+        and not _is_usual(words[1])
+        and len(words[1]) > 2
+    ):
+        yield Piece(start + line.index(words[1], len(words[0])), start + len(line), NAME)
+    elif 2 <= len(words) <= 3 and any(map(_is_only_given, words)) and not any(map(_is_usual, words)):
+        yield Piece(start, start + len(line), NAME)
 
 
 _BESIDE_AFTER = re.compile(rf"[\s,;:|_.\-/()\]]{{0,4}}(?P<names>{_NAMES.pattern})")
@@ -692,15 +722,18 @@ def _given_pairs(text: str, in_file: bool) -> Iterator[Piece]:
         if first[0].islower() and "." in between:
             continue
         one, other = (first, second) if _is_given(first) else (second, first)
-        excluded = in_file and one.casefold() in _words("not_given_in_files")
         if (
-            _is_given(one)
-            and not excluded
+            (_is_only_given(one) if in_file else _is_given(one))
             and len(other) > 2
             and not _is_usual(other)
             and first[0].isupper() == second[0].isupper()
         ):
             yield Piece(start, end, NAME)
+
+
+def _is_only_given(word: str) -> bool:
+    """Return whether a word is a given name and hardly anything else."""
+    return _is_given(word) and word.casefold() not in _words("not_only_given")
 
 
 def _is_given(word: str) -> bool:
