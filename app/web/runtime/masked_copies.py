@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from videopath.app.cli.errors import os_sentence
-from videopath.app.web.runtime.playable import masked_playable, ready_playable
+from videopath.app.web.runtime.playable import is_masked, masked_playable, ready_playable
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.core.privacy.paths import find_path
@@ -24,6 +24,8 @@ class CopyState:
 
     file: Path | None = None
     """What the browser may play; None while the copy is made."""
+    masked: bool = False
+    """Whether writing was filled in it; not if there was nothing to fill."""
     share: float = 0.0
     """The share that is done, in [0, 1]."""
     error: str = ""
@@ -52,7 +54,7 @@ class MaskedCopies:
         except (InputError, OSError) as error:
             return CopyState(error=os_sentence(error) if isinstance(error, OSError) else str(error))
         if ready is not None:
-            return CopyState(ready, 1.0)
+            return CopyState(ready, is_masked(ready, writing), 1.0)
         key = video, folder, writing, changed
         with self._lock:
             if key not in self._states and not start:
@@ -70,7 +72,7 @@ class MaskedCopies:
                 file = masked_playable(
                     video, folder, writing, lambda share: self._put(key, CopyState(share=share))
                 )
-            self._put(key, CopyState(file, 1.0))
+            self._put(key, CopyState(file, is_masked(file, writing), 1.0))
         except InputError as error:
             self._put(key, CopyState(error=str(error)))
         except OSError as error:

@@ -23,6 +23,7 @@ from videopath.media.clip import open_moment, open_source
 from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
 from videopath.media.image.source import FrameSource
+from videopath.media.metadata import metadata_of
 from videopath.media.video.source import VideoSource
 
 _PLAYED = {
@@ -43,7 +44,7 @@ _MASK_VERSION = 1
 _SEARCHING = 0.7  # of the time of a masked copy
 
 
-def playable(path: Path, cache: Path) -> Path:
+def playable(path: Path, cache: Path, *, with_tags: bool = True) -> Path:
     """Return the file itself if browsers play it, otherwise an H.264 mp4 copy, which the first call makes.
 
     Browsers treat rotated, mirrored, interlaced and HDR pictures, non-square pixels, and several videos in a file
@@ -53,12 +54,13 @@ def playable(path: Path, cache: Path) -> Path:
     Args:
         path: Video, image or folder of frames.
         cache: Folder for copies.
+        with_tags: Whether the file itself may be played if its metadata say something of a person.
 
     Raises:
         InputError: If the file cannot be read.
     """
     source = open_source(path)
-    if _is_played(source):
+    if _is_played(source) and (with_tags or not any(tag.personal for tag in metadata_of(path))):
         return source.path
     copy = cache / f"{_identity(path)}.mp4"
     if not copy.exists():
@@ -101,7 +103,7 @@ def masked_playable(
         masked = masked_film(film, writing, on_progress=lambda share: progress(share * _SEARCHING))
         if not any(found.filled for found in masked.erased.writings):
             write_text(copy.with_suffix(_CLEAN), "", private=True)
-            return playable(path, cache)
+            return playable(path, cache, with_tags=False)
         _transcode(film.source, copy, _reported(masked, film.duration, progress))
         progress(1.0)
     return copy
@@ -114,7 +116,12 @@ def ready_playable(path: Path, cache: Path, writing: WritingRule) -> Path | None
     copy = _masked_copy(path, cache, writing)
     if copy.exists():
         return copy
-    return playable(path, cache) if copy.with_suffix(_CLEAN).exists() else None
+    return playable(path, cache, with_tags=False) if copy.with_suffix(_CLEAN).exists() else None
+
+
+def is_masked(file: Path, writing: WritingRule) -> bool:
+    """Return whether a file that is played is a copy in which writing was filled."""
+    return file.stem.endswith(f"-{writing}-{_MASK_VERSION}")
 
 
 def frame_at(

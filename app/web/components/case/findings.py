@@ -81,11 +81,11 @@ def _choose(view: CaseView, number: int) -> None:
 
 def _player(view: CaseView, seconds: float, clicks: int) -> None:
     """Show the video with its writing filled; while that copy is made, show the frames that the model saw."""
-    video = Path(view.entry.video)
+    video = find_path(view.entry.video)
     with st.container(key="player"):
         if not video.exists():
             st.error(
-                inert(f"The video is no longer at {video}. Put it back to see it here."),
+                inert(f"The video is no longer at {view.entry.video}. Put it back to see it here."),
                 icon=":material/error:",
             )
             return
@@ -99,7 +99,7 @@ def _player(view: CaseView, seconds: float, clicks: int) -> None:
         if copy.file is None:
             _wait(view, video)
             return
-        if copy.file == video and _filled(view):
+        if not copy.masked and _filled(view):
             st.info(_ONLY_FRAMES, icon=":material/text_fields:")
             _frames(view)
             return
