@@ -17,6 +17,8 @@ from videopath.media.video.source import VideoSource, video_source
 LEAST_SAMPLES = 4
 """A shorter recording is not cut."""
 
+_SAME = 1e-4  # seconds
+_MOST_FRAMES = 40  # between two samples
 _BRIEF = 0.6  # seconds; a shorter shot is no screen of its own
 _SAMPLING_SHARE = 0.9  # of the work, for the progress
 
@@ -62,7 +64,17 @@ def cut(video: Path, options: SegmentOptions, on_progress: Callable[[float], Non
         _Piece(look.shot.start, end, kind, look.shot.hard, look.words)
         for look, end, kind in zip(looks, ends, kinds, strict=True)
     ]
-    segments = _numbered(_joined(pieces, options.shortest), source)
+    cuts = {shot.start: shot.first for shot in shots if shot.first and shot.hard}
+    joined = [
+        replace(piece, start=_exact(source, samples.seconds, cuts[piece.start]))
+        if piece.start in cuts
+        else piece
+        for piece in _joined(pieces, options.shortest)
+    ]
+    joined = [
+        replace(piece, end=after.start) for piece, after in zip(joined, joined[1:], strict=False)
+    ] + joined[-1:]
+    segments = _numbered(joined, source)
     on_progress(1.0)
     return Segments(segments=tuple(segments))
 
@@ -72,6 +84,27 @@ def _frame_at(source: VideoSource, seconds: float) -> np.ndarray:
     number = max(0, int(np.searchsorted(source.seconds, seconds + 1e-4, side="right")) - 1)
     frames, _ = source.read([number], lambda frame: frame)
     return frames[0]
+
+
+def _exact(source: VideoSource, sampled: np.ndarray, number: int) -> float:
+    """Return the time of the frame that begins a shot; samples are further apart than frames.
+
+    Args:
+        source: The video.
+        sampled: Times of the samples.
+        number: The first sample of the shot.
+    """
+    from videopath.dataset.segments.samples import shrink
+
+    low, high = sampled[number - 1] - _SAME, sampled[number] + _SAME
+    frames = np.flatnonzero((source.seconds > low) & (source.seconds <= high)).tolist()
+    if not 2 < len(frames) <= _MOST_FRAMES:
+        return float(sampled[number])
+    pictures, _ = source.read(frames, lambda frame: shrink(frame).astype(np.int16))
+    steps = [
+        float(np.abs(after - before).mean()) for before, after in zip(pictures, pictures[1:], strict=False)
+    ]
+    return float(source.seconds[frames[1 + int(np.argmax(steps))]])
 
 
 def _joined(pieces: Sequence[_Piece], shortest: float) -> list[_Piece]:
