@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -68,14 +68,23 @@ class _Worker:
 class WorkerPool:
     """Worker processes. Use it in a ``with``: no worker outlives the block, nor this process."""
 
-    def __init__(self, setup: WorkerSetup, jobs: int, devices: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        jobs: int,
+        devices: Sequence[str] = (),
+        *,
+        entry: Callable[[Connection, WorkerSetup], None] = main,
+    ) -> None:
         """Make a pool; nothing is started yet.
 
         Args:
             setup: How each worker loads its agent.
             jobs: Number of processes.
             devices: Devices, which the workers take in turn; none: that of ``setup``.
+            entry: The function that each process runs.
         """
+        self._entry = entry
         self._setup = setup
         self._jobs = jobs
         self._devices: Sequence[str | None] = devices or (None,)
@@ -205,7 +214,9 @@ class WorkerPool:
         setup = self._setup
         if device is not None:
             setup = replace(setup, agent={**setup.agent, "device": device})
-        process = context.Process(target=main, args=(theirs, setup), daemon=True, name="videopath-batch")
+        process = context.Process(
+            target=self._entry, args=(theirs, setup), daemon=True, name="videopath-batch"
+        )
         with _without_interrupts():
             process.start()
         theirs.close()  # so that the end of the worker is the end of the connection

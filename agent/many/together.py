@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from videopath.media.clip import Clip
     from videopath.model.inference.engine import Engine, EngineInfo, Session
 
-_SHORTEST, _LONGEST = 0.05, 5.0  # seconds that a request waits for others: twice as long as the last answers took
+_SHORTEST, _LONGEST = (
+    0.05,
+    5.0,
+)  # seconds that a request waits for others: twice as long as the last answers took
 
 
 class Gathering:

@@ -130,16 +130,13 @@ def _work_side_by_side(
     sending = threading.Lock()
 
     def work(agent: DiagnosticAgent) -> None:
-        try:
-            while (task := tasks.get()) is not None:
-                with gathering.case():
-                    outcome = work_on(agent, task, exports)
-                with sending:
-                    connection.send(Ended(task.case_id, outcome))
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)  # as without threads: the parent replaces the process
+        while (task := tasks.get()) is not None:
+            with gathering.case():
+                outcome = work_on(agent, task, exports)
+            with sending:
+                connection.send(Ended(task.case_id, outcome))
 
+    threading.excepthook = _end_process
     threads = [threading.Thread(target=work, args=(agent,), daemon=True) for agent in agents]
     for thread in threads:
         thread.start()
@@ -149,6 +146,12 @@ def _work_side_by_side(
         tasks.put(None)
     for thread in threads:
         thread.join()
+
+
+def _end_process(failure: threading.ExceptHookArgs) -> None:
+    """End the process because of an error in one thread, as without threads: the parent replaces it."""
+    traceback.print_exception(failure.exc_type, failure.exc_value, failure.exc_traceback)
+    os._exit(1)
 
 
 def _received(connection: Connection) -> Task | None:
