@@ -90,6 +90,12 @@ def test_a_click_on_a_finding_jumps_to_its_moment_and_shows_its_frame(app: App, 
     latest = max(seen, key=lambda place: findings[place].seconds)
     page.button(key=f"finding_{latest + 1}").click().run()
     assert not page.exception
+    until = time.monotonic() + 120  # writing is searched in the whole video first
+    while not page.get("video") and time.monotonic() < until:
+        frames = [images for images in page.get("image") if len(images.proto.imgs) > 1]
+        assert frames, "the frames are shown meanwhile"
+        time.sleep(0.2)
+        page.run()
     assert page.get("video")[0].proto.start_time == int(findings[latest].seconds)
     assert f"currentTime = {findings[latest].seconds:.3f}" in "".join(
         html.proto.body for html in page.get("html")
