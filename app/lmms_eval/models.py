@@ -141,7 +141,7 @@ class VideoPath(_Answering):
         self, question: str, settings: Mapping[str, Any], path: Path, doc: Mapping[str, Any]
     ) -> GenerationResult:
         decoding = Decoding.of(settings)
-        with self._engine.open(open_clip(path, self._frames)) as session:
+        with self._engine.open(open_clip(path, self._frames, writing="keep")) as session:
             answer = session.generate(
                 question,
                 max_new_tokens=decoding.max_new_tokens,
@@ -161,7 +161,7 @@ class VideoPath(_Answering):
         tokens = [text_ids(self._engine.network.tokenizer, text) for text in texts]
         with (
             visual_file(visuals_of(doc), task) as path,
-            self._engine.open(open_clip(path, self._frames)) as session,
+            self._engine.open(open_clip(path, self._frames, writing="keep")) as session,
         ):
             scores = session.score(question, texts)
             written = session.generate(question, max_new_tokens=max(map(len, tokens))).tokens

@@ -112,7 +112,7 @@ class Tiles:
         from videopath.knowledge.index.fingerprint import turned_fingerprints
 
         with tempfile.TemporaryDirectory() as folder:
-            clip = open_clip(write_clip(sample, Path(folder)), frames=FRAMES)
+            clip = open_clip(write_clip(sample, Path(folder)), frames=FRAMES, writing="keep")
             look = self.viewer_in(Path(folder)).look(Media(path=sample.path.stem, start=None, end=None))
         with self.engine.open(clip) as session:
             texts = [

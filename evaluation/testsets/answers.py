@@ -254,7 +254,7 @@ def _answered(ask: Ask, item: Item) -> Answer:
 def _by_model(engine: Engine, item: Item, frames: int) -> Answer:
     from videopath.media.clip import open_clip
 
-    with engine.open(open_clip(item.video, frames)) as session:
+    with engine.open(open_clip(item.video, frames, writing="keep")) as session:
         return _said(item, session, session.generate(item.question, max_new_tokens=_LONGEST))
 
 
@@ -286,7 +286,7 @@ def _side_by_side(engine: AnswersTogether, items: Sequence[Item]) -> list[Answer
         sessions: dict[str, Session] = {}
         for item in items:
             try:
-                clip = open_clip(item.video, engine.info.frames)
+                clip = open_clip(item.video, engine.info.frames, writing="keep")
                 sessions[item.id] = opened.enter_context(engine.open(clip))
             except InputError as error:
                 answers[item.id] = unanswered(item).model_copy(update={"error": str(error)})
@@ -348,7 +348,7 @@ def _by_cases(tool: Any, item: Item) -> Answer:
             "site": item.site,
             "exclude_sources": [str(item.video), *([item.group] if item.group else [])],
             "k": 1,
-            "clip": {"video": str(item.video)},
+            "clip": {"video": str(item.video), "writing": "keep"},
         }
     )
     if retrieved.vote is None:

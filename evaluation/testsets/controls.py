@@ -187,7 +187,7 @@ def _shown(changed: Changed, frames: int) -> Iterator[Item]:
         return
     from PIL import Image
 
-    clip = open_clip(changed.item.video, frames)
+    clip = open_clip(changed.item.video, frames, writing="keep")
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / changed.item.video.name
         folder.mkdir()

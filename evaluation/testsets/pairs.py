@@ -43,7 +43,7 @@ def see_videos(
     """Return each video once with its unit vector, or None if the video cannot be read."""
     for video in dict.fromkeys(item.video for item in items):
         try:
-            clip = open_clip(video, frames)
+            clip = open_clip(video, frames, writing="keep")
         except InputError:  # its question has an answer with this error
             yield video, None
             continue

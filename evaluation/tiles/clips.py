@@ -259,7 +259,7 @@ def _outcome(sample: Sample, report: CaseReport, clip: Path, colour: ColourNeigh
     verified = next(step for step in report.steps if step.name == "verify")
     described = next(step for step in report.steps if step.name == "describe")
     blind = next(step for step in report.steps if step.name == "diagnose_blind").detail["result"]
-    frames = open_clip(clip, frames=FRAMES).frames
+    frames = open_clip(clip, frames=FRAMES, writing="keep").frames
     by_colour = colour.shares(colour_numbers(frames), sample.site) if colour else {}
     return Outcome(
         path=sample.path.name,

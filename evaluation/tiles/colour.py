@@ -57,7 +57,7 @@ def colours_of(path: Path) -> np.ndarray:
     from videopath.media.quality.stain import colour_numbers
     from videopath.model import open_clip
 
-    return colour_numbers(open_clip(path, _FRAMES).frames)
+    return colour_numbers(open_clip(path, _FRAMES, writing="keep").frames)
 
 
 def colour_neighbours(base: KnowledgeBase) -> ColourNeighbours:

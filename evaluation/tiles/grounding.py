@@ -45,7 +45,7 @@ def fit_seen_margins(pool: SessionPool, trials: Sequence[Trial]) -> dict[str, fl
         foreign = _foreign(trial, trials, rng)
         if not foreign:
             continue
-        session = pool.open(ClipInput(video=trial.video))
+        session = pool.open(ClipInput(video=trial.video, writing="keep"))
         question = pool.prompts.finding(PromptFacts(site=trial.site))
         try:
             findings = located(session, question, foreign, session.frames())

@@ -32,7 +32,7 @@ def write_questions(samples: Iterable[Sample], out: Path) -> Iterator[dict[str, 
         if leftover.exists():
             shutil.rmtree(leftover)
         clip = write_clip(sample, out / CLIPS)
-        measured = measure(open_clip(clip, FRAMES).frames)
+        measured = measure(open_clip(clip, FRAMES, writing="keep").frames)
         described = descriptions.describe(sample.diagnosis, measured, _generator(sample.path.name))
         yield {
             "id": f"{sample.label}/{sample.path.stem}",

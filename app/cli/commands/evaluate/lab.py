@@ -160,7 +160,7 @@ def _pictures(stain: bool, folder: Path) -> Iterator[PictureOf]:
 
     def restained(path: Path) -> Path:
         target = folder / "stain" / f"{sha256_text(str(path))[:16]}"
-        clip = open_clip(path, 8)
+        clip = open_clip(path, 8, writing="keep")
         if clip.kind == "image":
             target = target.with_suffix(".png")
         if not target.exists():
