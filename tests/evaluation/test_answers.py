@@ -214,8 +214,8 @@ def test_where_memory_is_too_small_for_several_they_are_asked_one_by_one_with_al
         finally:
             monkeypatch.setattr(Prefix, "ask", usual)
 
-    together = session.generate_together
-    monkeypatch.setattr(session, "generate_together", generating)
+    together = session.answer_together
+    monkeypatch.setattr(session, "answer_together", generating)
     with asking_several("model", nano_engine, None, tmp_path, batch=4) as ask:
         found = ask(items)
     assert left == [0]
