@@ -100,6 +100,11 @@ class WorkerPool:
         self._close(at_once=kind is not None)
 
     @property
+    def system(self) -> System | None:
+        """What all cases have in common; None before a worker has loaded it."""
+        return self._system
+
+    @property
     def processes(self) -> list[int]:
         """The ids of the workers' processes."""
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
@@ -110,7 +115,7 @@ class WorkerPool:
         Raises:
             VideoPathError: A worker cannot load model or knowledge, or dies while it loads.
         """
-        for number in range(self._jobs):
+        for number in range(len(self._workers), self._jobs):
             self._start_worker(self._devices[number % len(self._devices)])
         while self._system is None:
             deque(self._messages(), maxlen=0)  # no case is open yet

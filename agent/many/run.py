@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from videopath.agent.many.results import Outcome, ResultRow
 from videopath.agent.many.work import Exports, Task
 from videopath.core.errors import InputError
 from videopath.core.privacy.paths import screened_path
+from videopath.core.privacy.personal import screened_text
 
 OnResult = Callable[[ResultRow], object]
 
@@ -25,6 +27,12 @@ OnResult = Callable[[ResultRow], object]
 class _OpenCase:
     file: FileState
     rows: list[Row] = field(default_factory=list)
+
+
+@lru_cache(256)
+def _screened(question: str) -> str:
+    """Return a question as its case stores it, a person's data masked."""
+    return screened_text(question).text
 
 
 class Batch:
@@ -155,7 +163,7 @@ class Batch:
             row=row.number,
             path=path,
             site=row.site or "",
-            question=row.question or "",
+            question=_screened(row.question or ""),
             segment=row.segment,
             extra=dict(row.extra),
             repeated=repeated,
