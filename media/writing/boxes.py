@@ -10,6 +10,7 @@ PixelBox = tuple[int, int, int, int]
 _SAME_PLACE = 0.6  # of the smaller box lies in the other
 _LIKE_HEIGHT = 1.7  # largest ratio of the heights of one line, such as "no" and "Diagnosis"
 _ROW_GAP = 3.0  # of the lower height, between two parts of one row
+_ONE_ROW = 0.5  # of the lower height, that two parts of one row share
 _LINE_GAP = 1.0  # of the lower height, between two lines of one block
 
 
@@ -42,7 +43,7 @@ def like_height(a: PixelBox, b: PixelBox) -> bool:
 def one_row(a: PixelBox, b: PixelBox, gap: float = _ROW_GAP) -> bool:
     """Return whether two boxes stand side by side, at most ``gap`` heights apart."""
     height = min(a[3] - a[1], b[3] - b[1])
-    return _apart(a, b, 1) < -0.3 * height and _apart(a, b, 0) < gap * height
+    return _apart(a, b, 1) < -_ONE_ROW * height and _apart(a, b, 0) < gap * height
 
 
 def one_block(a: PixelBox, b: PixelBox) -> bool:

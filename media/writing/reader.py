@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from videopath.media.writing.boxes import PixelBox, around, like_height, one_row, same_place
+from videopath.media.writing.inks import ink_pictures
 from videopath.media.writing.likely import likely_parts
 
 _THREADS = 2  # of one picture
@@ -24,8 +25,9 @@ _MAX_SIDE = 1000  # pixels; a larger picture is also searched at half the size, 
 _COARSE = 384  # pixels of the shorter side of a picture that is searched for large letters
 _TILE, _OVERLAP = 1536, 192  # pixels of the parts in which larger ones are read
 _WORD_GAP = 1.5  # of a line's height, between two words of it
-_LIKELY, _SURE = 0.6, 0.85  # score of the recognition of three characters and more, and of two
-_TALL, _CERTAIN = 48, 0.8  # pixels of a line that must be read well: folds and glands look like large letters
+_LIKELY, _SURE, _VERY_SURE = 0.6, 0.85, 0.95  # score of the recognition
+_TALL, _WORD = 48, 6  # pixels of a line, and characters: folds and glands look like a few large letters
+_LEAST_IN_INK = 4  # characters
 
 _engine: Any = None
 _lock = threading.Lock()
@@ -54,12 +56,12 @@ def read_lines(picture: np.ndarray) -> list[Line]:
     size = picture.shape[1::-1]
     lines, level = [], 1
     while min(picture.shape[:2]) > _MAX_SIDE:
-        lines += _enlarged(_read_parts(picture, likely_parts(picture), 1.0), level)
+        lines += _enlarged(_read_parts(picture, likely_parts(picture), 1.0) + _read_inks(picture, 1.0), level)
         picture, level = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 2 * level
     height, width = picture.shape[:2]
     parts = likely_parts(picture)
     scale = min(max(1.0, _SIDE / min(height, width)), _MAX_ENLARGED)
-    lines += _enlarged(_read_parts(picture, parts, scale), level)
+    lines += _enlarged(_read_parts(picture, parts, scale) + _read_inks(picture, scale), level)
     if parts != [(0, 0, width, height)]:
         coarse = min(1.0, _COARSE / min(height, width))
         lines += _enlarged(_read_parts(picture, [(0, 0, width, height)], coarse), level)
@@ -78,6 +80,16 @@ def _read_parts(picture: np.ndarray, parts: list[PixelBox], scale: float) -> lis
                     _placed(line, left + across, top + down, scale) for line in _read(_scaled(tile, scale))
                 ]
     return lines
+
+
+def _read_inks(picture: np.ndarray, scale: float) -> list[Line]:
+    """Read writing in inks that no stain has; it must be read well, since some stains come near them."""
+    return [
+        line
+        for ink, parts in ink_pictures(picture)
+        for line in _read_parts(ink, parts, scale)
+        if line.score >= _SURE and sum(map(str.isalnum, line.text)) >= _LEAST_IN_INK
+    ]
 
 
 def _scaled(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -116,8 +128,9 @@ def _read(picture: np.ndarray) -> list[Line]:
 def _plausible(thickness: float, text: str, score: float) -> bool:
     """Return whether a line is writing: at least two letters or digits, and the more certain, the less they are."""
     characters = sum(map(str.isalnum, text))
-    least = _SURE if characters < 3 else _CERTAIN if thickness > _TALL else _LIKELY
-    return characters >= 2 and score >= least
+    if thickness > _TALL:
+        return characters >= 2 and score >= (_VERY_SURE if characters < _WORD else _SURE)
+    return characters >= 2 and score >= (_SURE if characters == 2 else _LIKELY)
 
 
 def _placed(line: Line, across: int, down: int, scale: float) -> Line:

@@ -22,8 +22,8 @@ from videopath.media.writing.tracks import Track, complete, linked
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
 
-_MARGIN = 0.25  # of a line's height: parts of letters below and above it
-_SIDE_MARGIN = 0.8  # of a line's height: a first or last letter that was missed
+_MARGIN = 0.12  # of a box's height, which has a margin already: parts of letters below and above it
+_SIDE_MARGIN = 0.6  # of its height: a first or last letter that was missed
 _LEAST_MARGIN = 3  # pixels
 
 
