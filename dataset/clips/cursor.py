@@ -26,7 +26,9 @@ _LEAST_AREA = 14  # pixels
 _MOST_CANDIDATES = 6  # in one frame, the largest; more is noise of a zoom or a cut
 _SEEDS = 16  # candidates that are tried as the cursor's shape
 _WINDOW = 72  # pixels around a candidate in which its shape is looked for
-_ALIKE = 30.0  # root mean square of levels between a template and a cursor
+_ALIKE, _ROUGHLY_ALIKE = 40.0, 60.0  # root mean square of levels between a template and a cursor
+_UNLIKE, _CLEARLY = 1.15, 1.3
+"""Times this distance, at least, at any other place of the frame; tissue has many similar places."""
 _FIRST_ALIKE = 45.0  # the same before the template is sharpened
 _LEAST_SEEN = 4  # frames
 _LEAST_SHARE = 0.12  # of the frames that were compared
@@ -34,6 +36,8 @@ _STAYS_SAME = 22.0  # levels by which a pixel of the cursor changes over differe
 _PLACES, _APART = 3, 12  # places in the frame where a cursor was seen, and pixels between them; a label stays
 _SAME_PLACE = 20.0  # mean difference in levels at a place where something stays
 _MOTION_SIDE = 480  # pixels of the longer side of the pictures in which the slide's motion is measured
+_OFTEN = 0.3  # of the frames in which a pixel of a cursor differs from the slide, at least
+_REACH = 40  # pixels around a part of a cursor in which the rest of it is searched
 _TEMPLATES = 3
 _MARGIN = 4  # pixels around a template's shape that are filled, for its soft edge
 _RADIUS = 4  # pixels from which it is filled
@@ -73,22 +77,27 @@ def find_cursors(triplets: Sequence[Triplet]) -> list[Template]:
     Returns:
         Templates, the commonest first; none if nothing small moves by itself and looks the same again and again.
     """
+    differs = [_differs(triplet) for triplet in triplets]
     candidates = [
         one
         for number, triplet in enumerate(triplets)
-        for one in _candidates(number, triplet)
+        for one in _candidates(number, triplet[1], differs[number])
         if not _stays(one, triplets)
     ]
     found: list[Template] = []
     while candidates and len(found) < _TEMPLATES:
         best: list[tuple[_Candidate, tuple[int, int]]] = []
+        worth = 0.0
         for seed in _seeds(candidates):
             same = _supporters(seed, candidates)
-            if len({one.triplet for one, _ in same}) > len({one.triplet for one, _ in best}) and _moves(same):
-                best, chosen = same, seed
-        if len({one.triplet for one, _ in best}) < max(_LEAST_SEEN, _LEAST_SHARE * len(triplets)):
+            seen = len({one.triplet for one, _ in same})
+            # a part of a large cursor is found more often than the whole
+            own = seen * float(seed.mask.sum()) ** 0.5
+            if own > worth and seen >= max(_LEAST_SEEN, _LEAST_SHARE * len(triplets)) and _moves(same):
+                best, chosen, worth = same, seed, own
+        if not best:
             break
-        template = _sharpened(chosen, best)
+        template = _sharpened(chosen, best, triplets, differs)
         if template is not None:
             found.append(template)
         explained = {id(one) for one, _ in best}
@@ -103,8 +112,9 @@ def cursor_boxes(frame: np.ndarray, templates: Sequence[Template]) -> list[tuple
         height, width = template.mask.shape
         if height > frame.shape[0] or width > frame.shape[1]:
             continue
-        distance, (x, y) = _nearest(frame, template.picture, template.mask)
-        if distance <= _ALIKE:
+        distance, (x, y), others = _nearest(frame, template.picture, template.mask)
+        clear = _CLEARLY if distance > _ALIKE else _UNLIKE
+        if distance <= _ROUGHLY_ALIKE and others >= clear * distance:
             found.append(((x, y, x + width, y + height), template))
     return found
 
@@ -124,7 +134,8 @@ def without_cursor(frame: np.ndarray, found: Sequence[tuple[PixelBox, Template]]
     return filled
 
 
-def _candidates(number: int, triplet: Triplet) -> list[_Candidate]:
+def _differs(triplet: Triplet) -> np.ndarray:
+    """Return where a frame differs from the ones before and after it, after the slide's motion, uint8 [h,w]: 0 or 1."""
     before, now, after = triplet
     differs: np.ndarray = np.full(now.shape[:2], 255, np.uint8)
     for other in (before, after):
@@ -133,7 +144,11 @@ def _candidates(number: int, triplet: Triplet) -> list[_Candidate]:
         low, high = cv2.erode(aligned, np.ones((3, 3))), cv2.dilate(aligned, np.ones((3, 3)))
         outside = highest(cv2.max(cv2.subtract(now, high), cv2.subtract(low, now)))
         differs = np.minimum(differs, outside) * valid
-    mask = cv2.morphologyEx((differs > _DIFFERS).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return (differs > _DIFFERS).astype(np.uint8)
+
+
+def _candidates(number: int, now: np.ndarray, differs: np.ndarray) -> list[_Candidate]:
+    mask = cv2.morphologyEx(differs, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     found = []
     for label in np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1:
@@ -241,48 +256,76 @@ def _supporters(
     for one in candidates:
         if one.window.shape[0] < seed.mask.shape[0] or one.window.shape[1] < seed.mask.shape[1]:
             continue
-        distance, place = _nearest(one.window, seed.picture, seed.mask)
+        distance, place, _ = _nearest(one.window, seed.picture, seed.mask)
         if distance <= _FIRST_ALIKE:
             found.append((one, place))
     return found
 
 
-def _nearest(picture: np.ndarray, template: np.ndarray, mask: np.ndarray) -> tuple[float, tuple[int, int]]:
-    """Return the least distance of a template's pixels to a picture, root mean square of levels, and its place (x, y)."""
+def _nearest(
+    picture: np.ndarray, template: np.ndarray, mask: np.ndarray
+) -> tuple[float, tuple[int, int], float]:
+    """Return how far a template's pixels are from a picture at the most similar place, root mean square of levels.
+
+    Returns:
+        The distance, the place (x, y), and the distance at the next place, without colour; infinite if there is none.
+    """
     grey, like = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float32) for one in (picture, template))
     result = cv2.matchTemplate(grey, like, cv2.TM_SQDIFF, mask=mask.astype(np.float32))
     _, _, (x, y), _ = cv2.minMaxLoc(result)
     part = picture[y : y + mask.shape[0], x : x + mask.shape[1]].astype(np.float32)
     off = (part - template)[mask.astype(bool)]
-    return float(np.sqrt((off**2).mean())), (int(x), int(y))
+    half = np.array(mask.shape) // 2 + 1
+    result[max(0, y - half[0]) : y + half[0] + 1, max(0, x - half[1]) : x + half[1] + 1] = np.inf
+    rest = result[np.isfinite(result)]
+    other = float(np.sqrt(max(0.0, float(rest.min())) / mask.sum())) if rest.size else np.inf
+    return float(np.sqrt((off**2).mean())), (int(x), int(y)), other
 
 
-def _sharpened(seed: _Candidate, same: Sequence[tuple[_Candidate, tuple[int, int]]]) -> Template | None:
-    """Return what is the same in all supporters, a little beyond the seed's shape."""
-    pad = 10
+def _sharpened(
+    seed: _Candidate,
+    same: Sequence[tuple[_Candidate, tuple[int, int]]],
+    triplets: Sequence[Triplet],
+    differs: Sequence[np.ndarray],
+) -> Template | None:
+    """Return what is the same in all supporters and often differs from the slide: the seed's shape and its other parts."""
     height, width = seed.mask.shape
-    patches = []
-    for one, (x, y) in same:
-        window = cv2.copyMakeBorder(
-            one.window, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127)
-        )
-        patches.append(window[y : y + height + 2 * pad, x : x + width + 2 * pad])
+    patches, differences = [], []
+    for one, at in same:
+        frame = triplets[one.triplet][1]
+        x, y = np.add(one.place, at) - _REACH
+        columns = np.arange(x, x + width + 2 * _REACH).clip(0, frame.shape[1] - 1)
+        rows = np.arange(y, y + height + 2 * _REACH).clip(0, frame.shape[0] - 1)
+        patches.append(frame[rows[:, None], columns])
+        differences.append(differs[one.triplet][rows[:, None], columns])
     stack = np.stack(patches).astype(np.float32)
     usual = np.median(stack, axis=0)
-    changes = np.median(np.abs(stack - usual), axis=0).max(axis=-1)
-    mask = (changes < _STAYS_SAME).astype(np.uint8)
-    near = cv2.dilate(np.pad(seed.mask, pad), np.ones((9, 9), np.uint8))
-    mask = cv2.morphologyEx(mask & near, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count < 2:
+    steady = np.median(np.abs(stack - usual), axis=0).max(axis=-1) < _STAYS_SAME
+    mask = _joined(steady & (np.mean(differences, axis=0) >= _OFTEN), np.pad(seed.mask, _REACH))
+    if not mask.any() or max(_extent(mask)) > _SIDES[1]:
         return None
-    kept = (labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
-    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    picture, kept = usual[part].astype(np.uint8), kept[part]
-    if kept.sum() < _LEAST_AREA or max(kept.shape) > _SIDES[1] + 2 * pad or not _glares(picture):
+    picture, mask = usual[part].astype(np.uint8), mask[part]
+    if mask.sum() < _LEAST_AREA or not _glares(picture):
         return None
-    return Template(picture, kept)
+    return Template(picture, mask)
+
+
+def _joined(pixels: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Return the parts of a mask that touch a shape, without gaps, uint8 [h,w]."""
+    closed = cv2.morphologyEx(pixels.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    full: np.ndarray = np.zeros_like(closed)
+    for contour in contours:
+        part = cv2.drawContours(np.zeros_like(closed), [contour], -1, 1, -1)
+        if (part & shape).any():
+            full = full | part
+    return full
+
+
+def _extent(mask: np.ndarray) -> tuple[int, int]:
+    return int(mask.any(axis=1).sum()), int(mask.any(axis=0).sum())
 
 
 def read_triplets(

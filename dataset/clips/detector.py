@@ -115,7 +115,12 @@ def _surest(session: Any, weights: Path, picture: np.ndarray) -> Crop | None:
 
 def _decoded(output: np.ndarray, weights: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return corners in pixels of the input, float32 [n,4], and scores [n], of the usual outputs."""
-    if output.ndim != 3 or output.shape[0] != 1 or min(output.shape[1:]) < 5:
+    if (
+        output.ndim != 3
+        or output.shape[0] != 1
+        or max(output.shape[1:]) < 5
+        or not (output.shape[2] == 6 or min(output.shape[1:]) >= 5)
+    ):
         raise InputError(
             f"{weights.name} returns {list(output.shape)}: a YOLO model returns [1, 4 + classes, N], "
             "[1, N, 5 + classes] or [1, N, 6]."

@@ -32,7 +32,7 @@ _LINES = 22  # lines in each direction that are tried
 _LEAST_SIDE = 0.15  # of the frame
 _LEAST_MOVED = 0.03  # share of the frame; otherwise nothing moves
 _LIGHT, _COLOURED = 190, 12  # grey level of glass; difference of the channels in stained tissue
-_GLASS, _PANEL, _CHROME, _STILL_TISSUE, _OTHER_MOTION = -0.01, -0.12, -1.0, -0.3, -0.5
+_GLASS, _PANEL, _CHROME, _STILL_TISSUE, _OTHER_MOTION = 0.03, -0.12, -1.0, -0.3, -0.5
 """What a pixel adds to the field: as light as the slide's glass, less light, anything else that stays, still tissue, and a
 smooth part that moves, such as a speaker's camera."""
 _LIKE_GLASS = 8  # grey levels by which a channel may be darker than the lightest parts of what moves
@@ -163,7 +163,12 @@ def _worth(usual: np.ndarray, shown: np.ndarray, glass: np.ndarray, moves: bool)
     low = usual.min(axis=-1)
     grey = cv2.cvtColor(usual, cv2.COLOR_RGB2GRAY)
     steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    light = (low > _LIGHT) & (cv2.blur((steps > 40).astype(np.float32), (15, 15)) < 0.05)
+    near = cv2.dilate(shown.astype(np.uint8), np.ones((31, 31), np.uint8)).astype(bool)
+    hard = (steps > 40).astype(np.uint8)
+    straight = [cv2.morphologyEx(hard, cv2.MORPH_OPEN, np.ones(run, np.uint8)) for run in ((1, 41), (41, 1))]
+    letters = hard & ~(straight[0] | straight[1])
+    plain = cv2.blur(letters.astype(np.float32), (15, 15)) < 0.05
+    light = (low > _LIGHT) & (plain | near)
     worth = np.full(grey.shape, _CHROME, np.float32)
     worth[light] = _PANEL
     worth[light & (usual >= glass - _LIKE_GLASS).all(axis=-1)] = _GLASS

@@ -29,9 +29,13 @@ class VideoWriter:
     def __init__(self, path: Path, width: int, height: int, fps: float, crf: int = 20) -> None:
         self.frames = 0
         # bitexact: neither the program nor the time of writing is stored
-        self._target = av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"})
+        self._target = av.open(
+            str(path), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"}
+        )
         rate = Fraction(fps).limit_denominator(1000)
-        out: Any = self._target.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": str(crf)})
+        out: Any = self._target.add_stream(
+            "libx264", rate=rate, options={"preset": "veryfast", "crf": str(crf)}
+        )
         out.width, out.height, out.pix_fmt = width, height, "yuv420p"
         out.time_base = out.codec_context.time_base = Fraction(1, TICKS)
         out.codec_context.color_range, out.codec_context.colorspace = _LIMITED, _BT601
@@ -47,7 +51,11 @@ class VideoWriter:
             dst_colorspace=_BT601,
             dst_color_range=_LIMITED,
         )
-        frame.pts, frame.time_base, frame.duration = round(seconds * TICKS), Fraction(1, TICKS), self._duration
+        frame.pts, frame.time_base, frame.duration = (
+            round(seconds * TICKS),
+            Fraction(1, TICKS),
+            self._duration,
+        )
         self._target.mux(self._out.encode(frame))
         self.frames += 1
 
