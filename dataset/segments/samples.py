@@ -49,6 +49,8 @@ class Samples:
     seconds: np.ndarray
     tissue: np.ndarray
     """Share of the cells that look like stained tissue."""
+    stained: np.ndarray
+    """Share of the coloured cells with detail that look like stained tissue; 1 without such cells."""
     field: np.ndarray
     """The rectangle around these cells: left, top, right, bottom as shares, [N,4]."""
     skin: np.ndarray
@@ -129,8 +131,8 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
     counted = np.maximum(share, 0.01)
     colour, hue = _cells(span * busy) / counted, _cells(yellow * busy) / counted
     means, detail = _cells(grey.astype(np.float32)), _cells(steps.astype(np.float32))
-    tissue = (share > _DETAILED) & (colour > _COLOURED) & (hue < _YELLOW) & (means > _LIT)
-    tissue = _with_neighbours(tissue)
+    coloured = (share > _DETAILED) & (colour > _COLOURED) & (means > _LIT)
+    tissue = _with_neighbours(coloured & (hue < _YELLOW))
     hard = _cells((steps > _CONTRAST_OF_LETTERS).astype(np.float32)) > 0.02
     if before is None:
         changed = np.zeros(means.shape, bool)
@@ -140,6 +142,7 @@ def _measure(picture: np.ndarray, before: _Measured | None) -> _Measured:
     change = half - before.half if before is not None else np.zeros_like(half)
     values = {
         "tissue": float(tissue.mean()),
+        "stained": float(tissue.sum() / max(1, coloured.sum())) if coloured.any() else 1.0,
         "field": _around(tissue),
         "skin": _skin(picture, busy),
         "bright": _brightest(grey),

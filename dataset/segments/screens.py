@@ -40,7 +40,9 @@ _LEAST_AROUND = 0.12  # share of the frame around the field
 _ALIKE, _MOSTLY = 5, 0.93  # grey levels, and the share of the surroundings that differ by less
 _GLASS, _TINT = 205, 12  # grey level of empty glass, and its colour
 _FACE = 0.06
-_CERTAIN_TISSUE = 0.5
+_CERTAIN = 0.85  # share of coloured cells that are stained
+_DIM = 112  # grey level
+_RATHER_LARGE, _RATHER_MUCH = 0.08, 0.03
 _EMPTY = 0.95  # share of cells in which nothing is drawn
 _LETTERS, _SOME_WRITING = 0.05, 0.02  # of a title card without tissue
 _VERY_MANY_LINES = 14
@@ -119,7 +121,15 @@ class ShotLook:
     @property
     def titled(self) -> bool:
         """Whether it has the writing of a title card, larger than a label on a slide."""
-        return self.tallest >= _LARGE_LETTERS or self.writing >= _MUCH_WRITING
+        large = self.tallest >= _LARGE_LETTERS or self.writing >= _MUCH_WRITING
+        rather = self.tallest >= _RATHER_LARGE and self.writing >= _RATHER_MUCH
+        return large or rather or (self.dim and bool(self.lines))
+
+    @property
+    def dim(self) -> bool:
+        """Whether even its bright parts are darker than a slide, as a picture behind a title is."""
+        grey = self.samples.glimpse[self.inner].astype(np.float32).mean(axis=-1)
+        return float(np.percentile(grey, 90)) < _DIM
 
     @property
     def glass(self) -> bool:
@@ -176,7 +186,8 @@ def kind_of(look: ShotLook) -> ScreenKind | None:
         return "slide"
     if tissue >= _NO_TISSUE and (moving or look.field_share >= _SMALL_FIELD) and not look.titled:
         large = tissue >= _MUCH_TISSUE or look.field_share >= _SMALL_FIELD
-        if large and (moving or tissue >= _CERTAIN_TISSUE or look.tissue):
+        certain = tissue >= _MUCH_TISSUE and look.middle("stained") >= _CERTAIN
+        if large and (moving or certain or look.tissue):
             return "slide"
     return _without_tissue(look)
 
