@@ -43,11 +43,12 @@ _FACE = 0.06
 _CERTAIN = 0.85  # share of coloured cells that are stained
 _DIM = 112  # grey level
 _RATHER_LARGE, _RATHER_MUCH = 0.08, 0.03
+_EDGE = 0.15  # share of the height at the upper and lower edge, where labels lie
 _EMPTY = 0.95  # share of cells in which nothing is drawn
 _LETTERS, _SOME_WRITING = 0.05, 0.02  # of a title card without tissue
 _VERY_MANY_LINES = 14
-_LARGE_LETTERS = 0.1  # height of a line as a share of the frame's
-_MUCH_WRITING = 0.04  # share of the frame
+_LARGE_LETTERS = 0.11  # height of a line as a share of the frame's
+_MUCH_WRITING = 0.045  # share of the frame
 _MANY_LINES = 9
 _WINDOWS = 0.14  # share of cells with hard contrasts; without reading
 
@@ -122,7 +123,9 @@ class ShotLook:
     def titled(self) -> bool:
         """Whether it has the writing of a title card, larger than a label on a slide."""
         large = self.tallest >= _LARGE_LETTERS or self.writing >= _MUCH_WRITING
-        rather = self.tallest >= _RATHER_LARGE and self.writing >= _RATHER_MUCH
+        height = len(smaller(self.frame))
+        central = any(_EDGE < (line.box[1] + line.box[3]) / 2 / height < 1 - _EDGE for line in self.lines)
+        rather = central and self.tallest >= _RATHER_LARGE and self.writing >= _RATHER_MUCH
         return large or rather or (self.dim and bool(self.lines))
 
     @property
