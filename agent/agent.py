@@ -11,8 +11,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,7 +18,9 @@ from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
 from videopath.agent.cases.records import CaseReport, Decision, FollowUp, RunSettings, Step
 from videopath.agent.cases.request import CaseRequest, checked_question
 from videopath.agent.cases.signing import decision_not_kept
+from videopath.agent.cases.storage.store import LostCaseError
 from videopath.agent.cases.unfinished import UNFINISHED
+from videopath.agent.checkpoints import Checkpoints, checkpoints_of, open_checkpoints
 from videopath.agent.decision.looks import best_look, settled_look
 from videopath.agent.follow_up import ask_about, refuse_other_model
 from videopath.agent.graph.builder import CaseGraph, build_graph
@@ -33,7 +33,6 @@ from videopath.agent.loading import load_nodes
 from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
 from videopath.core.choices import REVIEW_MODES, WRITING_RULES, ReviewMode, WritingRule
-from videopath.core.database import connect, create_database
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
@@ -42,6 +41,8 @@ from videopath.tools.journal import JOURNAL_NAME
 from videopath.tools.session_pool import Recording, SessionPool
 
 if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
     from videopath.agent.loading import EngineLoader
     from videopath.agent.many.results import ResultRow
     from videopath.knowledge import KnowledgeBase
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_WAIT = 30.0  # seconds that a writer of checkpoints waits for other processes
 _STATE: TypeAdapter[CaseState] = TypeAdapter(CaseState)
 _MARKS: TypeAdapter[CheckpointMarks] = TypeAdapter(CheckpointMarks)
 _DAMAGE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
@@ -63,12 +63,11 @@ class DiagnosticAgent:
     library and its checkpoints, not in the agent. Use the agent in a ``with`` block, or call :meth:`close`.
     """
 
-    def __init__(self, nodes: Nodes, connection: sqlite3.Connection) -> None:
+    def __init__(self, nodes: Nodes, checkpoints: Checkpoints) -> None:
         self._nodes = nodes
-        self._connection = connection
+        self._checkpoints = checkpoints
         self._closed = False
-        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        self.graph: CaseGraph = build_graph(nodes, saver)
+        self.graph: CaseGraph = build_graph(nodes, checkpoints.saver)
 
     @classmethod
     def load(
@@ -88,6 +87,8 @@ class DiagnosticAgent:
         writing: WritingRule = "mask-all",
         home: str | Path | None = None,
         loader: EngineLoader | None = None,
+        library: CaseLibrary | None = None,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
     ) -> DiagnosticAgent:
         """Return an agent with a model and a knowledge base, which the first case that needs them loads.
 
@@ -110,10 +111,16 @@ class DiagnosticAgent:
                 "mask-personal" (what may name a person, and codes), or "keep" for none.
             home: Folder of the case library; default: that of the settings.
             loader: Loads the models that are named, so that several agents can share them; default: ``load_engine``.
+            library: A case library, in place of ``home``.
+            checkpointer: A synchronous checkpointer of LangGraph that your platform already has. It is not closed with the
+                agent. Without one, the state of unfinished cases is kept in the library's database.
 
         Raises:
-            InputError: ``review`` or ``writing`` is unknown, or ``base`` is given with a loaded engine.
+            InputError: ``review`` or ``writing`` is unknown, ``base`` is given with a loaded engine, or both ``home`` and
+                ``library`` are given.
         """
+        if home is not None and library is not None:
+            raise InputError("Give the home folder or a library, not both: a library has its own folder.")
         if writing not in WRITING_RULES:
             raise InputError(f"writing={writing!r} is not known; use one of: {', '.join(WRITING_RULES)}.")
         if review not in REVIEW_MODES:
@@ -146,8 +153,11 @@ class DiagnosticAgent:
             writing=writing,
             home=home,
             loader=loader,
+            library=library,
         )
-        return cls(nodes, _checkpoints(nodes.library))
+        if checkpointer is not None:
+            return cls(nodes, checkpoints_of(checkpointer))
+        return cls(nodes, open_checkpoints(nodes.library))
 
     @property
     def library(self) -> CaseLibrary:
@@ -404,7 +414,7 @@ class DiagnosticAgent:
         lost = "" if decision is None else decision_not_kept(read_decision(decision))
         with nullcontext() if held else self.library.working(case_id, lost=lost):
             if decision is None and self.library.finished(case_id):
-                self.library.drop_checkpoints(case_id)  # a kill may have come after the end and before this
+                self._drop_checkpoints(case_id)  # a kill may have come after the end and before this
                 return
             inputs = self._continuation(case_id, decision)
             if inputs is None and self.pending(case_id):
@@ -491,7 +501,7 @@ class DiagnosticAgent:
         self._closed = True
         for pool in self._nodes.pools:
             pool.close()
-        self._connection.close()
+        self._checkpoints.close()
 
     def __enter__(self) -> DiagnosticAgent:
         return self
@@ -548,6 +558,9 @@ class DiagnosticAgent:
             )
             for update in updates:
                 yield from _steps_of(update)
+        except LostCaseError:
+            _log.warning("Case %s: lost with the connection to the database.", case_id)
+            raise  # its status belongs to whoever works on it now
         except VideoPathError as error:
             _log.warning(
                 "Case %s: failed after %.1f s with %s.",
@@ -558,15 +571,14 @@ class DiagnosticAgent:
             _log.debug("Case %s: %s", case_id, error)
             self.library.set_status(case_id, "failed", str(error))
             raise
-        except sqlite3.Error as error:
-            file = self.library.home / "checkpoints.sqlite"
-            raise CaseError(self.library.why_unusable(error, file)) from error
+        except self._checkpoints.errors as error:
+            raise CaseError(self._checkpoints.explain(error)) from error
         except ValidationError as error:
-            raise CaseError(_damaged(case_id, error)) from error
+            raise CaseError(self._damaged(case_id, error)) from error
         if self.pending(case_id):
             self._save_waiting(case_id)
         elif self.library.finished(case_id):
-            self.library.drop_checkpoints(case_id)
+            self._drop_checkpoints(case_id)
         status = self.library.entry(case_id).status
         _log.info("Case %s: %s after %.1f s.", case_id, status, time.monotonic() - started)
 
@@ -591,19 +603,26 @@ class DiagnosticAgent:
         except VideoPathError:
             raise
         except _DAMAGE as error:
-            raise CaseError(_damaged(case_id, error)) from error
+            raise CaseError(self._damaged(case_id, error)) from error
+        except self._checkpoints.errors as error:
+            raise CaseError(self._checkpoints.explain(error)) from error
         return snapshot
+
+    def _drop_checkpoints(self, case_id: str) -> None:
+        """Delete the checkpoints of a case that needs them no more."""
+        if not self._checkpoints.is_own:
+            self._checkpoints.saver.delete_thread(case_id)
+        self.library.drop_checkpoints(case_id)
 
     def _case(self, case_id: str) -> StateView:
         return StateView(self._snapshot(case_id).values)
 
-
-def _damaged(case_id: str, error: Exception) -> str:
-    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-    return (
-        f"The checkpoints of case {case_id} in checkpoints.sqlite cannot be used ({reason}): check the disk, or diagnose "
-        "the video again."
-    )
+    def _damaged(self, case_id: str, error: Exception) -> str:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        return (
+            f"The checkpoints of case {case_id} in {self._checkpoints.name} cannot be used ({reason}): check the disk, or "
+            "diagnose the video again."
+        )
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
@@ -612,19 +631,3 @@ def _steps_of(update: dict[str, Any]) -> Iterator[Step]:
         for node, change in update.items():
             if change and not node.startswith("__"):  # a failed review has no change; its error follows
                 yield from (Step.model_validate(step) for step in change["steps"])
-
-
-def _checkpoints(library: CaseLibrary) -> sqlite3.Connection:
-    path = library.home / "checkpoints.sqlite"
-    try:
-        create_database(path)
-        connection = connect(path, check_same_thread=False, timeout=_WAIT)
-        connection.execute("PRAGMA synchronous=FULL")
-    except sqlite3.Error as error:
-        raise CaseError(library.why_unusable(error, path)) from error
-    except OSError as error:
-        raise CaseError(
-            f"The folder {library.home} cannot be written ({error}): make room or give it permissions, or set "
-            "VIDEOPATH_HOME to another folder."
-        ) from error
-    return connection

@@ -19,6 +19,7 @@ from videopath.tools.retrieve import RetrieveTool
 from videopath.tools.session_pool import SessionPool
 
 if TYPE_CHECKING:
+    from videopath.agent.cases.library import CaseLibrary
     from videopath.core.settings import Settings
     from videopath.knowledge import KnowledgeBase
     from videopath.model.inference.engine import Engine
@@ -38,6 +39,7 @@ def load_nodes(
     writing: WritingRule = "mask-all",
     home: str | Path | None = None,
     loader: EngineLoader | None = None,
+    library: CaseLibrary | None = None,
 ) -> Nodes:
     """Return the nodes of a graph.
 
@@ -51,6 +53,7 @@ def load_nodes(
         writing: Which burned-in writing is filled in cases that do not say it themselves.
         home: Folder of the case library; default: that of the settings.
         loader: Loads a model of its spec; default: :func:`videopath.model.load_engine`.
+        library: A case library, in place of ``home``.
 
     Raises:
         InputError: ``engine`` is given and the spec has a base, or a name cannot be written.
@@ -81,7 +84,8 @@ def load_nodes(
         policy=policy.model_dump(mode="json"),
         writing=writing,
     )
-    return Nodes(sessions, RetrieveTool(knowledge=knowledge), load_case_library(home), settings, second)
+    library = library or load_case_library(home)
+    return Nodes(sessions, RetrieveTool(knowledge=knowledge), library, settings, second)
 
 
 def second_spec_from(settings: Settings) -> EngineSpec | None:

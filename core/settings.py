@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,6 +26,7 @@ from pydantic_settings import (
 )
 
 from videopath.core.choices import MAX_FRAMES, DtypeName, LogLevel, ReviewMode, Scoring, Wording, WritingRule
+from videopath.core.database_address import checked_address
 from videopath.core.errors import InputError
 
 _EngineName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -91,6 +100,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VIDEOPATH_", extra="ignore", hide_input_in_errors=True)
 
     home: Path = Field(default_factory=home_folder, description="case library, knowledge bases, cache")
+    database: SecretStr | None = Field(
+        None,
+        description="PostgreSQL database of the case library, postgresql://user:password@host:5432/name; default: SQLite "
+        "files in the home folder",
+    )
     model: str = Field(
         "nano",
         description="engine: nano, a checkpoint folder, a hub id, openai:ADDRESS#MODEL, or a name in engines",
@@ -142,6 +156,14 @@ class Settings(BaseSettings):
         default_factory=dict, description="served models by name, which `--model NAME` then takes"
     )
 
+    @field_validator("database", mode="before")
+    @classmethod
+    def _usable_address(cls, value: object) -> object:
+        """Check the address; an empty text is the default. The message holds no part of it."""
+        if not isinstance(value, str):
+            return value
+        return checked_address(value) if value.strip() else None
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower_case(cls, value: object) -> object:
@@ -176,6 +198,21 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, home_folder() / "videopath.toml")
         return init_settings, env_settings, toml
+
+
+def database_of(home: Path) -> str | None:
+    """Return the address of the case library's PostgreSQL database; None for SQLite files.
+
+    The setting ``database`` belongs to the home folder of the settings. Other folders, such as that of a replay, have
+    SQLite files of their own.
+
+    Raises:
+        InputError: The settings cannot be used.
+    """
+    settings = load_settings()
+    if settings.database is None or home.resolve() not in (settings.home.resolve(), home_folder().resolve()):
+        return None
+    return settings.database.get_secret_value()
 
 
 def load_settings() -> Settings:

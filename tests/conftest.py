@@ -16,7 +16,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-pytest_plugins = ("fixtures.cases", "fixtures.knowledge", "fixtures.model_server", "fixtures.networks")
+pytest_plugins = (
+    "fixtures.cases",
+    "fixtures.knowledge",
+    "fixtures.model_server",
+    "fixtures.networks",
+    "fixtures.postgres",
+)
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -1,4 +1,4 @@
-"""The case library: one folder per case and one SQLite table over them all.
+"""The case library: one folder per case and one table over them all.
 
     $VIDEOPATH_HOME/cases.sqlite                  a row for each case
     $VIDEOPATH_HOME/cases/<case_id>/inputs.json   the inputs of the graph
@@ -9,9 +9,12 @@
                                    /frames/*.png  the evidence frames
     $VIDEOPATH_HOME/checkpoints.sqlite            the graph's checkpoints of unfinished cases, by case id
 
+With the setting ``database``, rows and checkpoints are in a PostgreSQL database instead, and the home folder is on a
+disk that all machines share.
+
 Only the owner of the home folder can read it, including the copies of videos in $VIDEOPATH_HOME/cache. A library of
 an earlier version gets these permissions when it is written to. Reading never creates or changes anything. Writers of
-several processes wait for each other (write-ahead log).
+several processes wait for each other.
 """
 
 from __future__ import annotations
@@ -19,16 +22,17 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, TypeAlias, get_args
 
-from filelock import BaseFileLock
 from pydantic import BaseModel, Field, ValidationError, computed_field
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
-from videopath.agent.cases.lock import LOCK_NAME, is_held, take
+from videopath.agent.cases.lock import LOCK_NAME
 from videopath.agent.cases.questions import append_question, questions_text, read_questions
 from videopath.agent.cases.records import CaseReport, FollowUp
 from videopath.agent.cases.signing import (
@@ -38,29 +42,40 @@ from videopath.agent.cases.signing import (
     refuse_to_overwrite,
     words_not_kept,
 )
+from videopath.agent.cases.storage.sqlite import CASES_NAME, SqliteStore
+from videopath.agent.cases.storage.statements import (
+    Row,
+    count_cases,
+    delete_case,
+    insert_case,
+    locked_status,
+    replace_case,
+    select_case,
+    select_cases,
+    update_case,
+)
+from videopath.agent.cases.storage.store import CaseLock, Store
 from videopath.core.choices import CaseStatus, DisplayedStatus, ExportFormat
 from videopath.core.clock import now, utc
-from videopath.core.database import connect, create_database, open_read_only
-from videopath.core.errors import CaseError
-from videopath.core.files import close_to_others, private_folder, write_bytes, write_text
-from videopath.core.settings import home_folder
+from videopath.core.database_address import checked_address
+from videopath.core.errors import CaseError, InputError
+from videopath.core.files import private_folder, write_bytes, write_text
+from videopath.core.installing import require
+from videopath.core.settings import database_of, home_folder
 
 SAVING_NAME = ".saving"
 """A file in the case folder while report and row are written. If it is left there, a kill came between the two."""
 INPUTS_NAME = "inputs.json"
 """The file with the inputs of the graph, in the case folder."""
 
+_POSTGRES = {
+    "psycopg": "psycopg[binary,pool]",
+    "langgraph.checkpoint.postgres": "langgraph-checkpoint-postgres",
+}
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another one
-_MIN_FREE_SPACE = 1 << 20  # bytes
 _FINISHED = ("done", "abstained", "signed", "rejected")
-_TABLE = """
-CREATE TABLE IF NOT EXISTS cases (
-    case_id TEXT PRIMARY KEY, status TEXT NOT NULL, video TEXT NOT NULL, site TEXT, diagnosis TEXT NOT NULL,
-    confidence REAL, model TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL,
-    signed_by TEXT, signed_at TEXT, comment TEXT
-)
-"""
+_UNFINISHED = tuple(status for status in get_args(CaseStatus) if status not in _FINISHED)
 
 
 class CaseEntry(BaseModel):
@@ -89,14 +104,27 @@ class CaseEntry(BaseModel):
         return "interrupted" if self.status == "running" else self.status
 
 
+_Entries: TypeAlias = list[CaseEntry]  # within the class, `list` is its method
+
+
 def new_case_id() -> str:
     """Return a new case id that sorts by time: ``20260131-142501-9f3c1a``."""
     return f"{utc():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-def load_case_library(home: str | Path | None = None) -> CaseLibrary:
-    """Return the library of a home folder; the default is ``$VIDEOPATH_HOME``, else the platform's folder."""
-    return CaseLibrary(Path(home).expanduser() if home is not None else home_folder())
+def load_case_library(home: str | Path | None = None, database: str | None = None) -> CaseLibrary:
+    """Return the library of a home folder.
+
+    Args:
+        home: The folder; default: ``$VIDEOPATH_HOME``, else the platform's folder.
+        database: The address of a PostgreSQL database, ``postgresql://…``; default: that of the settings for the
+            settings' home folder, and SQLite files for any other folder.
+
+    Raises:
+        InputError: The settings or the address cannot be used, or a package for PostgreSQL is missing.
+    """
+    folder = Path(home).expanduser() if home is not None else home_folder()
+    return CaseLibrary(folder, database or database_of(folder))
 
 
 class CaseLibrary:
@@ -104,12 +132,17 @@ class CaseLibrary:
 
     Args:
         home: The home folder; it is created when the first case is entered.
+        database: The address of a PostgreSQL database, ``postgresql://…``; None: SQLite files in the home folder.
+
+    Raises:
+        InputError: The address cannot be used, or a package for PostgreSQL is missing.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, database: str | None = None) -> None:
         self.home = home
-        self.database = home / "cases.sqlite"
-        self._is_private = False  # whether this process has checked the permissions
+        self.database = home / CASES_NAME
+        """The SQLite file; with PostgreSQL it does not exist."""
+        self.store: Store = SqliteStore(home) if database is None else _postgres_store(home, database)
 
     def folder(self, case_id: str) -> Path:
         """Return the folder of a case, whether or not it exists.
@@ -123,22 +156,45 @@ class CaseLibrary:
             )
         return self.home / "cases" / case_id
 
-    def list(self, status: DisplayedStatus | None = None, site: str | None = None) -> list[CaseEntry]:
+    def list(
+        self,
+        status: DisplayedStatus | None = None,
+        site: str | None = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[CaseEntry]:
         """Return the cases, newest first.
 
         Args:
             status: Only cases that people see with this status.
             site: Only cases of this canonical site.
+            limit: At most so many cases, for a page of a long list. Only they are read from the disk.
+            offset: So many cases are left out at the beginning.
         """
-        if not self.database.exists():
-            return []
-        with self._reading() as database:
-            rows = database.execute(
-                "SELECT * FROM cases WHERE (?1 IS NULL OR site = ?1) ORDER BY created DESC, case_id DESC",
-                (site,),
-            ).fetchall()
-        entries = [self._listed(row) for row in rows]
-        return [entry for entry in entries if status in (None, entry.state)]
+        with self.store.reading() as connection:
+            if connection is None:
+                return []
+            if limit is None:
+                rows = select_cases(connection, site=site)
+                entries = [entry for entry in self._listed(rows) if status in (None, entry.state)]
+                return entries[offset:]
+            if status is None or status in _FINISHED:
+                statuses = None if status is None else (status,)
+                rows = select_cases(connection, site=site, statuses=statuses, limit=limit, offset=offset)
+            else:
+                rows = self._rows_in_state(connection, status, site)[offset : offset + limit]
+        return self._listed(rows)
+
+    def count(self, status: DisplayedStatus | None = None, site: str | None = None) -> int:
+        """Return how many cases there are, for the pages of a long list. Arguments are those of :meth:`list`."""
+        with self.store.reading() as connection:
+            if connection is None:
+                return 0
+            if status is None or status in _FINISHED:
+                statuses = None if status is None else (status,)
+                return count_cases(connection, site=site, statuses=statuses)
+            return len(self._rows_in_state(connection, status, site))
 
     def entry(self, case_id: str) -> CaseEntry:
         """Return the row of a case.
@@ -147,36 +203,52 @@ class CaseLibrary:
             CaseError: The case is unknown.
         """
         self.folder(case_id)
-        row = None
-        if self.database.exists():
-            with self._reading() as database:
-                row = database.execute("SELECT * FROM cases WHERE case_id = ?", (case_id,)).fetchone()
+        with self.store.reading() as connection:
+            row = None if connection is None else select_case(connection, case_id)
         if row is None:
             raise CaseError(
                 f"There is no case {case_id} in {self.home}: `videopath cases list` shows all cases."
             )
-        return self._entry_from(row)
+        return self._entry_from(row, self._at_work([row]))
 
-    def _listed(self, row: sqlite3.Row) -> CaseEntry:
-        """Return a row for the list; one that this version does not understand is listed as failed."""
+    def _rows_in_state(
+        self, connection: Connection, status: DisplayedStatus, site: str | None
+    ) -> Sequence[Row]:
+        """Return the rows of unfinished cases with a status that depends on who works on them."""
+        stored = {"running": _UNFINISHED, "interrupted": ("running",)}.get(status, (status,))
+        rows = select_cases(connection, site=site, statuses=stored)
+        at_work = self._at_work(rows)
+        return [row for row in rows if (row["case_id"] in at_work) == (status == "running")]
+
+    def _at_work(self, rows: Iterable[Row]) -> set[str]:
+        """Return the ids of unfinished cases that a process works on."""
+        case_ids = [row["case_id"] for row in rows if row["status"] not in _FINISHED]
+        return self.store.at_work([one for one in case_ids if _SAFE_ID.fullmatch(str(one))])
+
+    def _listed(self, rows: Sequence[Row]) -> _Entries:
+        """Return rows for the list; one that this version does not understand is listed as failed."""
+        at_work = self._at_work(rows)
+        return [self._listed_row(row, at_work) for row in rows]
+
+    def _listed_row(self, row: Row, at_work: Collection[str]) -> CaseEntry:
         try:
-            return self._entry_from(row)
+            return self._entry_from(row, at_work)
         except CaseError as error:
-            values = {name: str(value or "") for name, value in dict(row).items()}
+            values = {name: str(value or "") for name, value in row.items()}
             fields = {name: values.get(name, "") for name in ("case_id", "video", "created", "updated")}
             return CaseEntry(status="failed", comment=str(error), **fields)
 
-    def _entry_from(self, row: sqlite3.Row) -> CaseEntry:
+    def _entry_from(self, row: Row, at_work: Collection[str]) -> CaseEntry:
         """Return the row; if a kill came between the report of a finished case and its row, what the report says."""
         try:
-            entry = CaseEntry(**dict(row))
+            entry = CaseEntry(**row)
         except ValidationError as error:
             raise CaseError(
-                f"This version of VideoPath does not understand the entry of case {dict(row).get('case_id')}: "
+                f"This version of VideoPath does not understand the entry of case {row.get('case_id')}: "
                 f"{error.errors()[0]['msg']}."
             ) from error
         folder = self.folder(entry.case_id)
-        entry.at_work = entry.status not in _FINISHED and is_held(folder)
+        entry.at_work = entry.case_id in at_work
         if not (folder / SAVING_NAME).exists():
             return entry
         try:
@@ -223,7 +295,7 @@ class CaseLibrary:
             CaseError: The case is unknown, or the question cannot be written; the message repeats the answer.
         """
         self.entry(case_id)
-        append_question(self.folder(case_id), asked)
+        append_question(self.folder(case_id), asked, self.store.writing_questions(case_id))
 
     def start(self, case_id: str, video: str, site: str | None, model: str) -> Path:
         """Enter a new case as running and return its new folder.
@@ -243,12 +315,15 @@ class CaseLibrary:
         )
         with self._connect() as database:
             try:
-                _insert(database, entry)
-            except sqlite3.IntegrityError as error:
+                insert_case(database, _values_of(entry))
+            except IntegrityError as error:
                 raise CaseError(
                     f"There is already a case {case_id}: choose another id, or leave it out."
                 ) from error
-            private_folder(folder)
+            try:
+                private_folder(folder)
+            except OSError as error:
+                raise CaseError(self.store.why_unusable(error)) from error
         return folder
 
     @contextmanager
@@ -269,9 +344,18 @@ class CaseLibrary:
         finally:
             lock.release()
 
-    def take(self, case_id: str, wait: float = 0.0, lost: str = "") -> BaseFileLock:
+    def take(self, case_id: str, wait: float = 0.0, lost: str = "") -> CaseLock:
         """Return the case's lock, held until its ``release``. Arguments and errors are those of :meth:`working`."""
-        return take(self.folder(case_id), wait, lost)
+        self.folder(case_id)
+        return self.store.take(case_id, wait, lost)
+
+    def refuse_lost(self, case_id: str) -> None:
+        """Check that this process has not lost the lock of a case; nothing happens if it never took it.
+
+        Raises:
+            LostCaseError: The lock is lost with the connection to the database.
+        """
+        self.store.refuse_lost(case_id)
 
     def set_status(self, case_id: str, status: CaseStatus, comment: str | None = None) -> None:
         """Set the status of a case; ``comment`` says why it failed.
@@ -279,13 +363,12 @@ class CaseLibrary:
         Raises:
             CaseError: The case is signed.
         """
+        self.refuse_lost(case_id)
         if self.entry(case_id).status == "signed":
             raise CaseError(f"Case {case_id} is signed and stays as signed.")
+        values = {"status": status, "updated": now()} | ({} if comment is None else {"comment": comment})
         with self._connect() as database:
-            database.execute(
-                "UPDATE cases SET status = ?, comment = coalesce(?, comment), updated = ? WHERE case_id = ?",
-                (status, comment, now(), case_id),
-            )
+            update_case(database, case_id, values)
 
     def save(self, report: CaseReport) -> Path:
         """Write the report of a case (JSON and Markdown) and its row; return the case folder.
@@ -295,6 +378,15 @@ class CaseLibrary:
         Raises:
             CaseError: The case is signed, and the report differs from what was signed.
         """
+        folder = self._write_report(report)
+        with self._connect() as database:
+            replace_case(database, _values_of(_entry_of(report)))
+        (folder / SAVING_NAME).unlink(missing_ok=True)
+        return folder
+
+    def _write_report(self, report: CaseReport) -> Path:
+        """Write the files of a report; the marker stays until the row is written as well."""
+        self.refuse_lost(report.case_id)
         folder = self.folder(report.case_id)
         refuse_to_overwrite(folder / REPORT_NAME, report)
         report.folder = folder
@@ -302,9 +394,6 @@ class CaseLibrary:
         kept = report.model_copy(update={"questions": []})
         write_text(folder / REPORT_NAME, kept.to_json(), private=True)
         write_text(folder / MARKDOWN_NAME, kept.to_markdown(), private=True)
-        with self._connect() as database:
-            _upsert(database, _entry_of(report))
-        (folder / SAVING_NAME).unlink(missing_ok=True)
         return folder
 
     def sign(
@@ -343,9 +432,23 @@ class CaseLibrary:
             signature.refuse_unsignable(entry.case_id, entry.signed_by, entry.signed_at, entry.status)
             report = self.get(case_id)
             apply_signature(signature, report, now())
-            self.save(report)
+            self._save_signed(report, signature)
             self.drop_checkpoints(case_id)
         return report
+
+    def _save_signed(self, report: CaseReport, signature: Signature) -> None:
+        """Save a signed report within one transaction, which holds the case's row from its check to its change.
+
+        So one signature stands, also if the case's lock is lost with its connection.
+        """
+        with self._connect() as database:
+            status = locked_status(database, report.case_id)
+            if status == "signed":
+                entry = self._entry_from(select_case(database, report.case_id) or {}, ())
+                signature.refuse_unsignable(entry.case_id, entry.signed_by, entry.signed_at, status)
+            folder = self._write_report(report)
+            replace_case(database, _values_of(_entry_of(report)))
+        (folder / SAVING_NAME).unlink(missing_ok=True)
 
     def add_addendum(
         self, case_id: str, reviewer: str, text: str, diagnosis: str | None = None
@@ -393,7 +496,7 @@ class CaseLibrary:
                 part.unlink()
         self.drop_checkpoints(case_id)
         with self._connect() as database:
-            database.execute("DELETE FROM cases WHERE case_id = ?", (case_id,))
+            delete_case(database, case_id)
         # A process that waits for the lock may create the folder again; it then belongs to no case.
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -402,22 +505,8 @@ class CaseLibrary:
         return self.entry(case_id).status in _FINISHED
 
     def drop_checkpoints(self, case_id: str) -> None:
-        """Delete the checkpoints of a case. A finished case does not need them: its folder holds everything.
-
-        The next case reuses the space, so the file grows with the cases at work, not with the finished ones.
-        """
-        checkpoints = self.home / "checkpoints.sqlite"
-        if not checkpoints.exists():
-            return
-        try:
-            with closing(connect(checkpoints, timeout=_WAIT)) as database, database:
-                names = database.execute(
-                    "SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')"
-                ).fetchall()
-                for (name,) in names:
-                    database.execute(f"DELETE FROM {name} WHERE thread_id = ?", (case_id,))
-        except sqlite3.DatabaseError as error:
-            raise CaseError(self.why_unusable(error, checkpoints)) from error
+        """Delete the checkpoints of a case. A finished case does not need them: its folder holds everything."""
+        self.store.drop_checkpoints(case_id)
 
     def export(
         self, case_id: str, path: str | Path, form: ExportFormat = "zip", *, with_paths: bool = False
@@ -464,55 +553,9 @@ class CaseLibrary:
         )
         write_text(questions_beside(path, form), text)
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Open a connection that only reads."""
-        try:
-            with open_read_only(self.database, _WAIT) as database:
-                database.row_factory = sqlite3.Row
-                yield database
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise CaseError(self.why_unusable(error, self.database)) from error
-
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
+    def _connect(self) -> AbstractContextManager[Connection]:
         """Open a connection; its changes are committed if the block ends without an error."""
-        try:
-            create_database(self.database)
-            if not self._is_private:
-                self._close_to_others()
-            with closing(connect(self.database, timeout=_WAIT)) as database:
-                database.row_factory = sqlite3.Row
-                database.execute(_TABLE)
-                with database:
-                    yield database
-        except sqlite3.IntegrityError:
-            raise
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise CaseError(self.why_unusable(error, self.database)) from error
-
-    def _close_to_others(self) -> None:
-        """Restrict files of earlier versions to their owner.
-
-        A folder is restricted after its contents: while it is open to others, the work is not finished.
-        """
-        for database in self.home.glob("*.sqlite*"):
-            close_to_others(database)
-        for folder in (self.home / "cache", self.home / "cases"):
-            if folder.is_dir() and folder.stat().st_mode & 0o077:
-                for path in folder.rglob("*"):
-                    close_to_others(path)
-                close_to_others(folder)
-        self._is_private = True
-
-    def why_unusable(self, error: Exception, file: Path) -> str:
-        """Return why a database could not be used. SQLite reports a full disk as an I/O error."""
-        if self.home.exists() and shutil.disk_usage(self.home).free < _MIN_FREE_SPACE:
-            return f"The disk of {self.home} is full: free some space or set VIDEOPATH_HOME to a folder elsewhere."
-        return (
-            f"{file} of the case library cannot be used ({error}): check the disk and the folder's "
-            "permissions, or set VIDEOPATH_HOME to another folder."
-        )
+        return self.store.writing()
 
 
 def questions_beside(path: Path, form: ExportFormat) -> Path:
@@ -520,18 +563,20 @@ def questions_beside(path: Path, form: ExportFormat) -> Path:
     return path.with_name(f"{path.stem}-questions.{'jsonl' if form == 'json' else 'md'}")
 
 
-def _insert(database: sqlite3.Connection, entry: CaseEntry, on_conflict: str = "") -> None:
-    values = entry.model_dump(exclude={"at_work", "state"})
-    names = ", ".join(values)
-    places = ", ".join(f":{name}" for name in values)
-    database.execute(f"INSERT INTO cases ({names}) VALUES ({places}) {on_conflict}", values)
+def _postgres_store(home: Path, address: str) -> Store:
+    try:
+        address = checked_address(address)
+    except ValueError as error:
+        raise InputError(f"The address of the database is not usable: {error}.") from error
+    for module, package in _POSTGRES.items():
+        require(module, package, "postgres", "A case library in PostgreSQL")
+    from videopath.agent.cases.storage.postgres import PostgresStore
+
+    return PostgresStore(home, address)
 
 
-def _upsert(database: sqlite3.Connection, entry: CaseEntry) -> None:
-    """Insert or update the row; the time of creation stays."""
-    changing = [name for name in CaseEntry.model_fields if name not in ("case_id", "created", "at_work")]
-    updates = ", ".join(f"{name} = excluded.{name}" for name in changing)
-    _insert(database, entry, f"ON CONFLICT(case_id) DO UPDATE SET {updates}")
+def _values_of(entry: CaseEntry) -> dict[str, Any]:
+    return entry.model_dump(exclude={"at_work", "state"})
 
 
 def _entry_of(report: CaseReport) -> CaseEntry:

@@ -30,18 +30,26 @@ def take(folder: Path, wait: float = 0.0, lost: str = "") -> BaseFileLock:
     Raises:
         CaseError: The lock is not free in time, or the case was deleted.
     """
-    if not folder.is_dir():  # taking the lock would create it
-        raise CaseError(
-            f"The folder of case {folder.name} is gone, as if it was deleted: delete the case.{lost}"
-        )
+    refuse_gone(folder, lost)  # taking the lock would create it
     lock = FileLock(folder / LOCK_NAME, thread_local=False, mode=0o600)
     try:
         lock.acquire(timeout=max(wait, MIN_WAIT))
     except Timeout as error:
-        raise CaseError(
-            f"Another process works on case {folder.name}: wait for it to finish.{lost}"
-        ) from error
+        raise busy(folder.name, lost) from error
     return lock
+
+
+def refuse_gone(folder: Path, lost: str) -> None:
+    """Raise ``CaseError`` if there is no such case folder."""
+    if not folder.is_dir():
+        raise CaseError(
+            f"The folder of case {folder.name} is gone, as if it was deleted: delete the case.{lost}"
+        )
+
+
+def busy(case_id: str, lost: str) -> CaseError:
+    """Return the error for a case whose lock is not free."""
+    return CaseError(f"Another process works on case {case_id}: wait for it to finish.{lost}")
 
 
 def is_held(folder: Path) -> bool:

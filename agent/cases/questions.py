@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from videopath.agent.cases.records import FollowUp
@@ -17,14 +17,15 @@ from videopath.core.errors import CaseError
 from videopath.core.jsonl import JsonLines, whole_lines
 
 QUESTIONS_NAME = "questions.jsonl"
-_LOCK_NAME = (
-    ".questions.lock"  # only for the moment of writing: it does not keep anybody from working on the case
-)
-_WAIT = 30.0  # seconds that a writer waits for another one
 
 
-def append_question(folder: Path, asked: FollowUp) -> None:
+def append_question(folder: Path, asked: FollowUp, lock: AbstractContextManager[None]) -> None:
     """Append a question with its answer to those of the case in ``folder``, and wait until it is on disk.
+
+    Args:
+        folder: The case folder.
+        asked: The question.
+        lock: Held while it is written; it raises ``TimeoutError`` if it is not free in time.
 
     Raises:
         CaseError: The case was deleted, or the file cannot be written. The message repeats the answer.
@@ -33,9 +34,9 @@ def append_question(folder: Path, asked: FollowUp) -> None:
     if not folder.is_dir():  # taking the lock would create it
         raise CaseError(f"The folder of case {folder.name} is gone, as if it was deleted.{lost}")
     try:
-        with FileLock(folder / _LOCK_NAME, timeout=_WAIT, mode=0o600):
+        with lock:
             _file_in(folder).append(_line_of(asked))
-    except Timeout as error:
+    except TimeoutError as error:
         raise CaseError(f"Another process writes to the questions of case {folder.name}.{lost}") from error
     except OSError as error:
         reason = error.strerror or error

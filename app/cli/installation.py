@@ -196,6 +196,20 @@ def _home() -> list[Check]:
     ]
 
 
+def _case_library() -> list[Check]:
+    from videopath.agent.cases.library import load_case_library
+
+    try:
+        summary = load_case_library(load_settings().home).store.summary()
+    except VideoPathError as error:
+        return [
+            Check(
+                "case library", False, str(error), "See docs/how-to/postgres.md, or unset VIDEOPATH_DATABASE."
+            )
+        ]
+    return [Check("case library", True, summary)]
+
+
 def _hub_cache() -> list[Check]:
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
@@ -229,5 +243,6 @@ _CHECKS: tuple[Callable[[], list[Check]], ...] = (
     _decoders,
     _other_families,
     _home,
+    _case_library,
     _hub_cache,
 )

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from videopath.core.choices import ReviewMode
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from videopath.agent import CaseRequest, Decision
+    from videopath.agent.cases.storage.store import CaseLock
 
 Phase = Literal["queued", "loading", "running", "stopping", "finished", "failed", "stopped"]
 
@@ -59,7 +58,7 @@ class Job:
 
     case_id: str
     owner: str
-    lock: BaseFileLock
+    lock: CaseLock
     decision: Decision | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 

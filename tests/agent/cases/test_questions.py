@@ -254,7 +254,7 @@ def test_a_damaged_line_hides_neither_the_report_nor_the_other_questions(
 def test_several_people_may_ask_at_once(library: CaseLibrary, cases: SimpleNamespace) -> None:
     folder = library.save(cases.report())
     with ThreadPoolExecutor(4) as people:
-        list(people.map(lambda number: append_question(folder, follow_up(f"Question {number}?")), range(20)))
+        list(people.map(lambda n: library.add_question("case-1", follow_up(f"Question {n}?")), range(20)))
     assert {asked.question for asked in read_questions(folder)} == {
         f"Question {number}?" for number in range(20)
     }
@@ -269,7 +269,7 @@ def test_an_answer_for_a_deleted_case_is_told_and_makes_no_folder(
     with pytest.raises(CaseError, match="no case case-1"):
         library.add_question("case-1", follow_up())
     with pytest.raises(CaseError, match=r"gone.*not kept: Yes, there is"):
-        append_question(folder, follow_up())
+        append_question(folder, follow_up(), library.store.writing_questions("case-1"))
     assert not folder.exists()
 
 

@@ -56,7 +56,7 @@ def test_a_kill_between_report_and_row_leaves_a_signed_case(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("videopath.agent.cases.library._upsert", killed)
+        patch.setattr("videopath.agent.cases.library.replace_case", killed)
         with pytest.raises(KeyboardInterrupt):
             library.sign("case-1", "Dr. A")
     assert (library.folder("case-1") / SAVING_NAME).exists()

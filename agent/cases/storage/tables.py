@@ -1,0 +1,31 @@
+"""The table of cases, for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, Index, MetaData, Table, Text
+
+_SORTED = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that both databases sort by its bytes."""
+
+metadata = MetaData()
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("case_id", _SORTED, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("video", Text, nullable=False),
+    Column("site", Text),
+    Column("diagnosis", Text, nullable=False),
+    Column("confidence", Double),
+    Column("model", Text, nullable=False),
+    Column("created", _SORTED, nullable=False),
+    Column("updated", Text, nullable=False),
+    Column("signed_by", Text),
+    Column("signed_at", Text),
+    Column("comment", Text),
+)
+
+Index("cases_by_created", cases.c.created, cases.c.case_id)
+Index("cases_by_status", cases.c.status, cases.c.created, cases.c.case_id)
+Index("cases_by_site", cases.c.site, cases.c.created, cases.c.case_id)
