@@ -280,21 +280,35 @@ def _thumbnails(seen: _Seen, field: tuple[int, int, int, int]) -> list[tuple[int
     if not seen.moves:
         return []
     left, top, right, bottom = field
-    still = _opened(_closed(~seen.moved[top:bottom, left:right], 9), 9)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(still.astype(np.uint8))
-    found = []
-    for x, y, w, h, area in stats[1:].tolist():
-        share = w * h / still.size
-        if not (_THUMB_AREA[0] <= share <= _THUMB_AREA[1] and _THUMB_SHAPE[0] <= w / h <= _THUMB_SHAPE[1]):
-            continue
-        if min(w / still.shape[1], h / still.shape[0]) < _THUMB_SIDE or area < _THUMB_FULL * w * h:
-            continue
-        box = left + x, top + y, left + x + w, top + y + h
-        if _has_sides(seen, box, field):
-            found.append(
-                (max(left, box[0] - 2), max(top, box[1] - 2), min(right, box[2] + 2), min(bottom, box[3] + 2))
-            )
-    return found
+    inner = np.s_[top:bottom, left:right]
+    still = _opened(_closed(~seen.moved[inner], 9), 9)
+    # one on glass that stays as well is told by its outline
+    outlines = _closed((seen.upright | seen.level)[inner], 3)
+    found: list[tuple[int, int, int, int]] = []
+    for mask in (still, outlines):
+        _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        for x, y, w, h, _ in stats[1:].tolist():
+            box = left + x, top + y, left + x + w, top + y + h
+            if _shaped((w, h), still.shape) and still[y : y + h, x : x + w].mean() >= _THUMB_FULL:
+                if _has_sides(seen, box, field) and not any(_meet(box, other) for other in found):
+                    found.append(box)
+    return [
+        (max(left, x - 2), max(top, y - 2), min(right, u + 2), min(bottom, v + 2)) for x, y, u, v in found
+    ]
+
+
+def _shaped(size: tuple[int, int], field: tuple[int, ...]) -> bool:
+    """Return whether a box has the size and the shape of a thumbnail in a field of this height and width."""
+    share = size[0] * size[1] / (field[0] * field[1])
+    return (
+        _THUMB_AREA[0] <= share <= _THUMB_AREA[1]
+        and _THUMB_SHAPE[0] <= size[0] / size[1] <= _THUMB_SHAPE[1]
+        and min(size[0] / field[1], size[1] / field[0]) >= _THUMB_SIDE
+    )
+
+
+def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
 
 
 def _has_sides(seen: _Seen, box: tuple[int, int, int, int], field: tuple[int, int, int, int]) -> bool:
