@@ -289,9 +289,9 @@ def _thumbnails(seen: _Seen, field: tuple[int, int, int, int]) -> list[tuple[int
         _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
         for x, y, w, h, _ in stats[1:].tolist():
             box = left + x, top + y, left + x + w, top + y + h
-            if _shaped((w, h), still.shape) and still[y : y + h, x : x + w].mean() >= _THUMB_FULL:
-                if _has_sides(seen, box, field) and not any(_meet(box, other) for other in found):
-                    found.append(box)
+            stays = _shaped((w, h), still.shape) and still[y : y + h, x : x + w].mean() >= _THUMB_FULL
+            if stays and _has_sides(seen, box, field) and not any(_meet(box, other) for other in found):
+                found.append(box)
     return [
         (max(left, x - 2), max(top, y - 2), min(right, u + 2), min(bottom, v + 2)) for x, y, u, v in found
     ]

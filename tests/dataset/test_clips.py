@@ -232,16 +232,16 @@ def numbered(film: Field) -> Field:
 @pytest.fixture(scope="module")
 def refined(tmp_path_factory: pytest.TempPathFactory) -> Refined:
     folder = tmp_path_factory.mktemp("refined")
-    film = numbered(field_film("frame", 7, (640, 480), seconds=6))
+    film = numbered(field_film("frame", 7, (640, 480), seconds=4))
     video = film.write(folder / "lecture.mp4")
     recording = Recording(
-        id=sha256_file(video)[:16], path="lecture.mp4", sha256=sha256_file(video), seconds=6, width=640, height=480, fps=4
+        id=sha256_file(video)[:16], path="lecture.mp4", sha256=sha256_file(video), seconds=4, width=640, height=480, fps=4
     )  # fmt: skip
     segments = Segments(
         segments=(
             Segment(start=0, end=0.5, kind="title card", title="Case"),
-            Segment(start=0.5, end=5.5, kind="slide", case=1, title=f"Colon, MRN {NUMBER}"),
-            Segment(start=5.5, end=6, kind="black"),
+            Segment(start=0.5, end=3.5, kind="slide", case=1, title=f"Colon, MRN {NUMBER}"),
+            Segment(start=3.5, end=4, kind="black"),
         )
     )
     made = Refined(SetFolder(folder / "set"), video, recording, segments, film, Clips(clips=()), [])
@@ -258,7 +258,7 @@ def test_clips_are_the_field_alone_without_sound_and_metadata(refined: Refined) 
     case, *keys = refined.clips.clips
     assert case.id == f"{refined.recording.id}-case-1"
     assert [key.id for key in keys] == [f"{case.id}-key-1"]
-    assert (case.start, case.end, case.frames, case.fps, case.product) == (0.5, 5.5, 5, 1.0, "case video")
+    assert (case.start, case.end, case.frames, case.fps, case.product) == (0.5, 3.5, 3, 1.0, "case video")
     assert keys[0].product == "keyframe clip"
     assert keys[0].end - keys[0].start <= 2
     assert overlap(pixels(case.crop, (640, 480)), refined.film.box) >= 0.9
@@ -283,7 +283,7 @@ def test_number_is_in_no_product(refined: Refined) -> None:
     personal = [one for one in case.erased if one.kind == "personal"]
     left, top, _, _ = refined.film.box
     written = (left + 30) / 640, (top + 60) / 480, (left + 330) / 640, (top + 90) / 480
-    assert any(overlap(one.box, written) > 0.5 and one.filled and len(one.seconds) == 5 for one in personal)
+    assert any(overlap(one.box, written) > 0.5 and one.filled and len(one.seconds) == 3 for one in personal)
     assert NUMBER not in case.title
     for clip in refined.clips.clips:
         assert read_lines(frames_of(refined.folder.path / clip.file)[1]) == []
@@ -291,7 +291,7 @@ def test_number_is_in_no_product(refined: Refined) -> None:
     with Image.open(sheet) as picture:
         assert picture.format == "JPEG"
         assert not picture.getexif()
-        words = " ".join(line.text for line in read_lines(np.asarray(picture.convert("RGB"))))
+        words = " ".join(line.text for line in read_lines(np.asarray(picture.convert("RGB"))[:, :800]))
     assert NUMBER not in words
     assert "Research use only" in words
     assert all(
@@ -323,7 +323,7 @@ def test_finished_clips_are_not_written_again_and_others_go(refined: Refined) ->
 
 def test_recording_without_slides_has_no_clips(refined: Refined, tmp_path: Path) -> None:
     folder = SetFolder(tmp_path)
-    cards = Segments(segments=(Segment(start=0, end=6, kind="title card"),))
+    cards = Segments(segments=(Segment(start=0, end=4, kind="title card"),))
     made = refine(refined.video, refined.recording, cards, ClipOptions(), folder, lambda share: None)
     assert made == Clips(clips=())
 
