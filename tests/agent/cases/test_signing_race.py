@@ -25,10 +25,13 @@ def race(mode: str, case_ids: list[str]) -> list[list[str]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(("database", "count"), [("sqlite", 20), ("postgres", 6)])
 def test_of_two_processes_that_sign_at_once_one_wins_and_the_other_keeps_its_words(
-    own_home: Path, cases: SimpleNamespace
+    own_home: Path, cases: SimpleNamespace, request: pytest.FixtureRequest, database: str, count: int
 ) -> None:
-    library, case_ids = load_case_library(), [f"case-{number}" for number in range(20)]
+    if database == "postgres":
+        request.getfixturevalue("postgres")
+    library, case_ids = load_case_library(), [f"case-{number}" for number in range(count)]
     for case_id in case_ids:
         library.save(cases.report(case_id))
     for case_id, answers in zip(case_ids, race("pairs", case_ids), strict=True):
