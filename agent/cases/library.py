@@ -51,6 +51,7 @@ from videopath.agent.cases.storage.statements import (
     locked_status,
     replace_case,
     select_case,
+    select_case_ids,
     select_cases,
     update_case,
 )
@@ -183,7 +184,8 @@ class CaseLibrary:
                 statuses = None if status is None else (status,)
                 rows = select_cases(connection, site=site, statuses=statuses, limit=limit, offset=offset)
             else:
-                rows = self._rows_in_state(connection, status, site)[offset : offset + limit]
+                case_ids = self._unfinished(connection, status, site)[offset : offset + limit]
+                rows = select_cases(connection, case_ids=case_ids)
         return self._listed(rows)
 
     def count(self, status: DisplayedStatus | None = None, site: str | None = None) -> int:
@@ -194,7 +196,7 @@ class CaseLibrary:
             if status is None or status in _FINISHED:
                 statuses = None if status is None else (status,)
                 return count_cases(connection, site=site, statuses=statuses)
-            return len(self._rows_in_state(connection, status, site))
+            return len(self._unfinished(connection, status, site))
 
     def entry(self, case_id: str) -> CaseEntry:
         """Return the row of a case.
@@ -211,18 +213,18 @@ class CaseLibrary:
             )
         return self._entry_from(row, self._at_work([row]))
 
-    def _rows_in_state(
-        self, connection: Connection, status: DisplayedStatus, site: str | None
-    ) -> Sequence[Row]:
-        """Return the rows of unfinished cases with a status that depends on who works on them."""
+    def _unfinished(self, connection: Connection, status: DisplayedStatus, site: str | None) -> Sequence[str]:
+        """Return the ids of cases whose status depends on who works on them."""
         stored = {"running": _UNFINISHED, "interrupted": ("running",)}.get(status, (status,))
-        rows = select_cases(connection, site=site, statuses=stored)
-        at_work = self._at_work(rows)
-        return [row for row in rows if (row["case_id"] in at_work) == (status == "running")]
+        case_ids = select_case_ids(connection, site=site, statuses=stored)
+        at_work = self._held(case_ids)
+        return [one for one in case_ids if (one in at_work) == (status == "running")]
 
     def _at_work(self, rows: Iterable[Row]) -> set[str]:
         """Return the ids of unfinished cases that a process works on."""
-        case_ids = [row["case_id"] for row in rows if row["status"] not in _FINISHED]
+        return self._held(row["case_id"] for row in rows if row["status"] not in _FINISHED)
+
+    def _held(self, case_ids: Iterable[str]) -> set[str]:
         return self.store.at_work([one for one in case_ids if _SAFE_ID.fullmatch(str(one))])
 
     def _listed(self, rows: Sequence[Row]) -> _Entries:

@@ -30,6 +30,8 @@ _PACKAGES = (
     "faiss-cpu",
     "langgraph",
     "langgraph-checkpoint-sqlite",
+    "sqlalchemy",
+    "alembic",
     "langchain-core",
     "av",
     "opencv-python-headless",

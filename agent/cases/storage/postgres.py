@@ -140,6 +140,8 @@ class PostgresStore(Store):
             return set()
         with self._explained(), self.server.engine.connect() as connection:
             held = {(high, low) for high, low in connection.execute(text(_HELD))}
+        if not held:
+            return set()
         return {case_id for case_id in case_ids if _halves(self.server.key("case", case_id)) in held}
 
     def refuse_lost(self, case_id: str) -> None:

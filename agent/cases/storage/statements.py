@@ -11,6 +11,7 @@ from videopath.agent.cases.storage.tables import cases
 
 Row = Mapping[str, Any]
 """A row by the names of its columns."""
+_NEWEST_FIRST = (cases.c.created.desc(), cases.c.case_id.desc())
 
 
 def select_case(connection: Connection, case_id: str) -> Row | None:
@@ -24,6 +25,7 @@ def select_cases(
     *,
     site: str | None = None,
     statuses: Collection[str] | None = None,
+    case_ids: Collection[str] | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> Sequence[Row]:
@@ -33,16 +35,26 @@ def select_cases(
         connection: A connection.
         site: Only cases of this site.
         statuses: Only cases whose row has one of these statuses; None: all.
+        case_ids: Only these cases; None: all.
         limit: At most so many rows.
         offset: So many rows are left out at the beginning.
     """
-    newest_first = (cases.c.created.desc(), cases.c.case_id.desc())
-    statement = select(cases).where(*_conditions(site, statuses)).order_by(*newest_first)
+    statement = select(cases).where(*_conditions(site, statuses)).order_by(*_NEWEST_FIRST)
+    if case_ids is not None:
+        statement = statement.where(cases.c.case_id.in_(case_ids))
     if limit is not None:
         statement = statement.limit(limit)
     if offset:
         statement = statement.offset(offset)
     return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def select_case_ids(
+    connection: Connection, *, site: str | None = None, statuses: Collection[str] | None = None
+) -> Sequence[str]:
+    """Return the ids of cases, newest first. Arguments are those of :func:`select_cases`."""
+    statement = select(cases.c.case_id).where(*_conditions(site, statuses)).order_by(*_NEWEST_FIRST)
+    return connection.execute(statement).scalars().all()
 
 
 def count_cases(
