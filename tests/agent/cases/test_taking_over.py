@@ -30,6 +30,7 @@ def left_in(address: str, table: str) -> int:
     return int(count)
 
 
+@pytest.mark.slow
 def test_a_killed_workers_case_is_taken_over_by_one_and_no_finished_step_is_repeated(
     own_home: Path, postgres: str, words_alone: Path, small_case: Path
 ) -> None:
