@@ -42,11 +42,12 @@ def _set(track: Track, reasons: list[str]) -> None:
 
 def _judge_block(lines: list[tuple[Track, int]]) -> None:
     """Judge the lines of one block in one frame together: a label may stand in one line, the name in the next."""
+    if any(track.kind != "label" for track, _ in lines):
+        return  # its neighbours become personal beside it
     texts = [track.texts[number] for track, number in lines if number in track.texts]
     if len(texts) > 1 and (reasons := personal_reasons("\n".join(texts))):
         for track, _ in lines:
-            if track.kind == "label":
-                _set(track, reasons)
+            _set(track, reasons)
 
 
 def _blocks(tracks: list[Track]) -> Iterator[list[tuple[Track, int]]]:

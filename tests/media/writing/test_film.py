@@ -27,7 +27,7 @@ class Film:
 
 @pytest.fixture(scope="module")
 def slide() -> np.ndarray:
-    return render_slide("colon adenocarcinoma", 5, 500, 240)
+    return cv2.GaussianBlur(render_slide("colon adenocarcinoma", 5, 500, 240), (0, 0), 2)
 
 
 def panned(slide: np.ndarray, count: int, marked: range, text: str = "MRN 4839201") -> Film:
