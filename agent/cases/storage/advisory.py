@@ -43,6 +43,7 @@ class AdvisoryLocks:
         self._connect = connect
         self._guard = threading.RLock()
         self._connection: psycopg.Connection | None = None
+        self._inherited: psycopg.Connection | None = None
         self._held: dict[int, AdvisoryLock] = {}
         self._lost: dict[int, AdvisoryLock] = {}
 
@@ -87,6 +88,12 @@ class AdvisoryLocks:
             if key in self._held and not self._is_alive():
                 self._drop()
             return key in self._lost
+
+    def forget(self) -> None:
+        """Forget all locks after a fork: they and their connection belong to the process that was forked."""
+        self._inherited, self._connection = self._connection, None  # kept, so that it is not closed here
+        self._guard = threading.RLock()
+        self._held, self._lost = {}, {}
 
     def _try(self, key: int) -> AdvisoryLock | None:
         if key in self._lost or (key in self._held and self._is_alive()):

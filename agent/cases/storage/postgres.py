@@ -210,7 +210,6 @@ def without_address(error: Exception) -> Exception:
 
 
 _servers: dict[str, Server] = {}
-_inherited: list[Server] = []  # kept, so that their connections are not closed here
 _guard = threading.Lock()
 
 
@@ -236,8 +235,7 @@ def _forget() -> None:
     _guard = threading.Lock()
     for server in _servers.values():
         server.engine.dispose(close=False)
-    _inherited.extend(_servers.values())
-    _servers.clear()
+        server.locks.forget()
 
 
 def _halves(key: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -153,6 +154,27 @@ def test_of_two_who_hold_a_case_one_signs(
     with pytest.raises(CaseError, match=r"signed by Dr\. B"):
         library._save_signed(mine, Signature("Dr. A"))
     assert library.get("case-1").review[-1].reviewer == "Dr. B"
+
+
+def test_a_forked_process_does_not_use_the_connections_of_its_parent(
+    library: CaseLibrary, cases: SimpleNamespace
+) -> None:
+    library.start("case-1", "a.mp4", "colon", "nano")
+    library.start("case-2", "a.mp4", "colon", "nano")
+    with library.working("case-1"):
+        child = os.fork()
+        if child == 0:
+            try:
+                with pytest.raises(CaseError, match="works on case"):
+                    library.take("case-1")
+                with library.working("case-2"):
+                    library.save(cases.report("case-2"))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        library.refuse_lost("case-1")
+        assert [entry.state for entry in library.list()] == ["done", "running"]
 
 
 def test_two_libraries_in_one_database_do_not_disturb_each_other(
