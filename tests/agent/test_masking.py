@@ -14,6 +14,7 @@ from PIL import Image
 
 from videopath.agent import CaseReport, DiagnosticAgent, Policy, Step
 from videopath.agent.cases.learning import record_of
+from videopath.agent.cases.preview import preview
 from videopath.agent.cases.records import RunSettings, VideoFacts
 from videopath.agent.cases.request import CaseRequest
 from videopath.agent.follow_up import reported_request
@@ -112,6 +113,20 @@ def test_a_case_can_be_asked_again_as_it_was(case: CaseReport) -> None:
     assert reported_request(case).writing == "mask-all"
     again = CaseRequest.of(case, "again")
     assert (again.writing, again.crop) == ("mask-all", None)
+
+
+@pytest.mark.slow
+def test_a_preview_shows_filled_frames(lecture: Path) -> None:
+    filled, kept = (
+        preview(lecture, frames=2, start=18, end=30, writing=rule) for rule in ("mask-all", "keep")
+    )
+    assert {place.filled for place in filled.burned_in.writings} == {True}
+    personal = next(place for place in kept.burned_in.writings if place.kind == "personal")
+    height, width = kept.thumbnails.shape[1:3]
+    left, top, right, bottom = (
+        round(n * side) for n, side in zip(personal.box, (width, height) * 2, strict=True)
+    )
+    assert (filled.thumbnails != kept.thumbnails)[0, top:bottom, left:right].any(axis=2).mean() > 0.8
 
 
 @pytest.mark.slow
