@@ -27,6 +27,8 @@ from scipy.stats import binomtest
 from videopath.core.errors import InputError
 from videopath.media.clip import open_clip
 from videopath.media.crop import Crop
+from videopath.media.video.source import video_source
+from videopath.media.writing.film import masked_film
 from videopath.media.writing.likely import likely_parts
 from videopath.media.writing.mask import mask_frames
 from videopath.media.writing.reader import read_lines
@@ -102,7 +104,7 @@ def drawn(picture: np.ndarray, ground: str, heights: tuple[int, int], rng: rando
     at = np.s_[top : top + tall, left : left + wide]
     outer = np.s_[top - margin : top + tall + margin, left - margin : left + wide + margin]
     colour = np.array(INKS[ink], float)
-    grey = colour @ (0.299, 0.587, 0.114)
+    grey = float(colour @ (0.299, 0.587, 0.114))
     if ground == "plate":
         share = rng.choice([1.0, 1.0, 0.6])
         plate = 0 if grey > 120 else 255
@@ -113,10 +115,10 @@ def drawn(picture: np.ndarray, ground: str, heights: tuple[int, int], rng: rando
         result[outer] = (result[outer] * (1 - spread) + edge * spread).astype(np.uint8)
     else:
         tissue = cv2.cvtColor(picture[at], cv2.COLOR_RGB2GRAY)
-        if abs(tissue.astype(float) - grey)[mask > 128].mean() < _LEAST_CONTRAST:
+        if np.abs(tissue.astype(float) - grey)[mask > 128].mean() < _LEAST_CONTRAST:
             return None
-    share = mask[..., None] / 255
-    result[at] = (result[at] * (1 - share) + colour * share).astype(np.uint8)
+    cover = mask[..., None] / 255
+    result[at] = (result[at] * (1 - cover) + colour * cover).astype(np.uint8)
     quality = rng.choice([0, 75, 90])
     if quality:
         coded = io.BytesIO()
@@ -202,7 +204,7 @@ def measured(data: Path, count: int, seed: int) -> Iterator[dict[str, object]]:
             yield line(
                 f"unreadable after filling, {where}", sum(hit["unreadable"] for hit in hits), len(hits)
             )
-    clean = list(islice(source, 2 * count))
+    clean = list(islice(source, 4 * count))
     false = [frame for frame in clean if mask_frames(frame[None], np.zeros(1), "keep", True)[1].writings]
     yield line("false, on a frame without writing", len(false), len(clean))
     yield line("frames with no sharp part", sum(not likely_parts(frame) for frame in clean), len(clean))
@@ -214,6 +216,21 @@ def measured(data: Path, count: int, seed: int) -> Iterator[dict[str, object]]:
             "measure": f"8 frames of {path.stem}, {clip.width}×{clip.height}",
             "seconds": time.perf_counter() - start,
             "cpu_seconds": time.process_time() - cpu,
+        }
+    yield from films(data)
+
+
+def films(data: Path) -> Iterator[dict[str, object]]:
+    """Yield what a second of a teaching video costs, searched and filled."""
+    for path in sorted((data / "videos/lectures").glob("*.mp4")):
+        source = video_source(path)
+        start, cpu = time.perf_counter(), time.process_time()
+        for _ in masked_film(source, "mask-all"):
+            pass
+        yield {
+            "measure": f"a second of the film {path.stem}, {source.width}×{source.height}",
+            "seconds": (time.perf_counter() - start) / source.duration,
+            "cpu_seconds": (time.process_time() - cpu) / source.duration,
         }
 
 

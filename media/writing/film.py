@@ -23,7 +23,7 @@ from videopath.media.writing.reader import Line
 from videopath.media.writing.records import BurnedIn
 from videopath.media.writing.remembered import read_frame
 from videopath.media.writing.search import burned_in, is_filled, with_margin
-from videopath.media.writing.tracks import Track, linked
+from videopath.media.writing.tracks import Track, bridge, linked, missed
 
 _SMALL = (160, 90)  # pixels of the pictures that are compared
 _CUT = 10.0  # grey levels by which a small picture changes at a cut, on average, and at least
@@ -113,22 +113,31 @@ class _Searched:
         self.size = (1, 1)
         self._lines: list[list[Line]] = []
         self._last: np.ndarray | None = None
+        self._frame: np.ndarray | None = None
 
     def add(self, number: int, seconds: float, frame: np.ndarray, small: np.ndarray) -> None:
         """Search a frame, or repeat what the last one shows if nothing has changed."""
         if self.numbers and self.numbers[-1] == number:
             return
         same = self._last is not None and cv2.absdiff(small, self._last).max() < _SAME
-        self._lines.append(self._lines[-1] if same else read_frame(frame))
+        lines = self._lines[-1] if same else read_frame(frame)
+        if self._frame is not None and not same and self._frame.shape == frame.shape:
+            before = self._lines[-1]
+            lines = lines + missed(before, lines, self._frame, frame)
+            self._lines[-1] = before + missed(lines, before, frame, self._frame)
+        self._lines.append(lines)
+        self._frame = frame
         self._last = small
         self.numbers.append(number)
         self.seconds.append(seconds)
         self.size = frame.shape[:2]
 
     def finish(self) -> _Searched:
+        self._frame = None
         self.tracks = linked(self._lines)
         judge(self.tracks)
         for track in self.tracks:
+            bridge(track)
             if track.kind != "code":  # its box has a margin already
                 size = self.size[1], self.size[0]
                 track.boxes = {n: with_margin(box, size) for n, box in track.boxes.items()}

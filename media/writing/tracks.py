@@ -85,16 +85,36 @@ def complete(track: Track, frames: np.ndarray) -> None:
         frames: uint8 [T,H,W,3].
     """
     seen = sorted(track.boxes)
+    bridge(track)
+    for before, after in zip(seen, seen[1:], strict=False):
+        if after - before - 1 > _SHORT_GAP:
+            _extend(track, frames, seen, before, range(before + 1, after))
+            _extend(track, frames, seen, after, range(after - 1, before, -1))
+    _extend(track, frames, seen, seen[0], range(seen[0] - 1, -1, -1))
+    _extend(track, frames, seen, seen[-1], range(seen[-1] + 1, len(frames)))
+
+
+def bridge(track: Track) -> None:
+    """Add one or two frames in a row in which the reader missed a track, between others that show it."""
+    seen = sorted(track.boxes)
     for before, after in zip(seen, seen[1:], strict=False):
         if after - before - 1 <= _SHORT_GAP:
             for number in range(before + 1, after):
                 share = (number - before) / (after - before)
                 track.boxes[number] = _between(track.boxes[before], track.boxes[after], share)
-        elif after - before > 1:
-            _extend(track, frames, seen, before, range(before + 1, after))
-            _extend(track, frames, seen, after, range(after - 1, before, -1))
-    _extend(track, frames, seen, seen[0], range(seen[0] - 1, -1, -1))
-    _extend(track, frames, seen, seen[-1], range(seen[-1] + 1, len(frames)))
+
+
+def missed(known: Sequence[Line], own: Sequence[Line], shown: np.ndarray, frame: np.ndarray) -> list[Line]:
+    """Return the lines of another frame that the reader missed in this one: its strokes are still there.
+
+    Args:
+        known: The lines of the other frame.
+        own: The lines of this frame.
+        shown: The other frame, uint8 [H,W,3].
+        frame: This frame.
+    """
+    new = [line for line in known if not any(same_place(line.box, other.box) for other in own)]
+    return [line for line in new if _holds(frame, line.box, _strokes(shown, line.box))]
 
 
 def _extend(track: Track, frames: np.ndarray, seen: list[int], nearest: int, others: range) -> None:

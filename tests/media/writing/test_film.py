@@ -89,3 +89,21 @@ def test_a_still_picture_is_searched_once_until_something_appears(
     marked = panned(slide[:, :324].repeat(1, axis=1), 1, range(1)).frames[0]
     list(masked_film(Film([still] * 6 + [marked] * 2 + [still] * 12), "mask-all"))
     assert any(np.array_equal(frame, marked) for frame in searched), "writing of a fifth of a second"
+
+
+@pytest.mark.parametrize("missed", [0, 5, 10, 15])
+def test_a_number_that_one_search_misses_is_filled_in_that_frame_as_well(
+    slide: np.ndarray, monkeypatch: pytest.MonkeyPatch, missed: int
+) -> None:
+    film = panned(slide, 16, range(16))
+
+    def read(frame: np.ndarray) -> list[Line]:
+        if np.array_equal(frame, film.frames[missed]):
+            return []
+        return [Line((36, 176, 206, 210), "MRN 4839201")]
+
+    monkeypatch.setattr(film_module, "read_frame", read)
+    frames = [frame for _, frame in masked_film(film, "mask-personal")]
+    shows = [not np.array_equal(a, b) for a, b in zip(frames, film.frames, strict=True)]
+    assert all(shows)
+    assert read_lines(frames[missed]) == []
