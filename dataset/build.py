@@ -130,6 +130,8 @@ def build_set(
     out.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(out / ".lock", timeout=0):
+            for half_written in out.rglob(".*.part"):  # a kill left it
+                half_written.unlink()
             build = _Build(folder, SetFolder(out), options, again, load_engine, on_progress, on_estimate)
             return build.run(stages)
     except Timeout as error:

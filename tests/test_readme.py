@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from fixtures.lectures import Part, card, compose, drawn_view, slide
 from typer.testing import CliRunner
 
 from videopath.app.cli.main import app
@@ -72,6 +74,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     conversations = [to_conversation(record) for record in starter_records()[:5]]
     (tmp_path / "conversations.json").write_text(json.dumps(conversations))
     (tmp_path / "videos").mkdir()
+    (tmp_path / "recordings").mkdir()
+    size, rng = (320, 240), np.random.default_rng(1)
+    parts = [
+        Part("title card", 1.5, card(size, rng, "light"), "light"),
+        Part("slide", 3.0, slide(size, rng, "full", drawn_view(1)), "full"),
+    ]
+    compose(tmp_path / "recordings" / "lecture.mp4", parts, size, fps=8)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -166,7 +166,7 @@ def _worth(usual: np.ndarray, shown: np.ndarray, glass: np.ndarray, moves: bool)
     near = cv2.dilate(shown.astype(np.uint8), np.ones((31, 31), np.uint8)).astype(bool)
     hard = (steps > 40).astype(np.uint8)
     straight = [cv2.morphologyEx(hard, cv2.MORPH_OPEN, np.ones(run, np.uint8)) for run in ((1, 41), (41, 1))]
-    letters = hard & ~(straight[0] | straight[1])
+    letters = np.where(straight[0].astype(bool) | straight[1].astype(bool), 0, hard)
     plain = cv2.blur(letters.astype(np.float32), (15, 15)) < 0.05
     light = (low > _LIGHT) & (plain | near)
     worth = np.full(grey.shape, _CHROME, np.float32)
