@@ -230,7 +230,8 @@ class _SampleStream(VideoStream):
         if self._coming is None:
             self._coming = next(self._film, None)
         until = self._coming[0] if self._coming else self._source.duration
-        if self._seconds and until - self._seconds[-1] > 1.5 * STEP and self._repeats < _MOST_REPEATS:
+        # between samples that are less than two steps apart there may be frames that were left out
+        if self._seconds and until - self._seconds[-1] > 2.01 * STEP and self._repeats < _MOST_REPEATS:
             return self._again()
         if self._coming is None:
             return False
