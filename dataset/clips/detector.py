@@ -42,7 +42,7 @@ def detect_field(weights: Path, pictures: Sequence[np.ndarray]) -> FieldBox:
     Raises:
         InputError: The file is missing, holds code, is no such model, or finds no field.
     """
-    session = _session(weights)
+    session = load_detector(weights)
     chosen = [
         pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, _LOOKED_AT).round().astype(int))
     ]
@@ -57,7 +57,12 @@ def detect_field(weights: Path, pictures: Sequence[np.ndarray]) -> FieldBox:
     return FieldBox(crop, thumbnails_in(pictures, crop), f"{weights.name} {sha256_file(weights)[:16]}")
 
 
-def _session(weights: Path) -> Any:
+def load_detector(weights: Path) -> Any:
+    """Load a detector; a build can call this first, so that it stops before any work if the file cannot be used.
+
+    Raises:
+        InputError: The file is missing, holds code, or is no model of pictures in ONNX format.
+    """
     if weights.suffix.lower() in _CODE_SUFFIXES:
         raise InputError(
             f"{weights.name} is not in ONNX format: files in PyTorch's format hold code; export the model to ONNX."
