@@ -57,11 +57,11 @@ def main() -> None:
     for video in sorted(arguments.lectures.glob("*.mp4")):
         truth = video.with_suffix(".truth.json")
         if truth.exists():
-            print(
-                f"{video.name}\n" + "\n".join(f"  {line}" for line in _lecture(video, truth, arguments.fps))
-            )
+            print(video.name, flush=True)
+            for line in _lecture(video, truth, arguments.fps):
+                print(f"  {line}", flush=True)
     if arguments.fields:
-        print("\n".join(_fields(arguments.fields)))
+        print("\n".join(_fields(arguments.fields)), flush=True)
 
 
 def _lecture(video: Path, truth_file: Path, fps: float) -> Iterator[str]:
