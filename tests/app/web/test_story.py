@@ -137,6 +137,7 @@ def _findings_lead_through_the_video(browser: Browser, report: CaseReport) -> No
     """A click on a finding brings the player to its very moment."""
     moments = {number: f.seconds for number, f in enumerate(report.findings, 1) if f.was_seen}
     assert moments
+    browser.until(lambda: browser.all(".st-key-player video"), "writing was searched in the video", _RUN)
     for number in (max(moments), min(moments, key=lambda one: moments[one])):
         browser.click(f"finding_{number}")
         wanted = moments[number]
