@@ -125,7 +125,7 @@ def _begin_watched(browser: Browser, clip: Path) -> str:
     browser.write("video_path", str(clip))
     browser.choose("site", "colon")
     browser.choose("review_mode", "always")
-    browser.find("preview", "img")
+    browser.until(lambda: browser.all(".st-key-preview img"), "writing was searched in the frames", _RUN)
     browser.says("Good quality", "preview")
     assert len(browser.all(".st-key-preview img")) >= 4
     case_id = _started(browser)
