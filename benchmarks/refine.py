@@ -1,14 +1,14 @@
 """What refining a recording costs and leaves: python benchmarks/refine.py --lectures DIR [--fields 2]
 
-DIR holds recordings (``*.mp4``) with their true parts (``*.truth.json``: seconds, ``tissue_box``, ``burned_in_text``).
+DIR holds recordings (``*.mp4``; or it is one of them) with their true parts (``*.truth.json``: seconds, ``tissue_box``, ``burned_in_text``).
 Three things are measured:
 
 - speed: seconds of video per second of work and per second of processor time, for each stage (shots, field, cursor, reading
   frames, writing, encoding) on ``--threads`` threads; 1 is real time, on an idle machine. Processor time is what counts on a
   busy one: two cores give two seconds of it in a second;
 - the field: intersection over union with the true box, on the recordings and on viewers of many kinds that are drawn;
-- writing: the share of the searched frames with writing in which it was found, and what rapidocr and tesseract read of it
-  in the clips (words of which three quarters of the letters agree). Numbers in the text are searched in the bytes of all
+- writing: the share of the searched frames with writing in which it was found, and in how many of them rapidocr and
+  tesseract read any of its words at its place, in the recording and in the clip (three quarters of the letters agree). Numbers in the text are searched in the bytes of all
   files that were written.
 """
 
@@ -37,6 +37,7 @@ from videopath.dataset.options import ClipOptions
 from videopath.dataset.records import Clips, Recording, RefinedClip, Segment, Segments
 from videopath.dataset.set_folder import SetFolder
 from videopath.media.video.source import VideoSource
+from videopath.media.writing.records import Writing
 
 _LIKE = 0.75  # share of the letters of a word that agree
 
@@ -54,7 +55,8 @@ def main() -> None:
     import cv2
 
     cv2.setNumThreads(arguments.threads)
-    for video in sorted(arguments.lectures.glob("*.mp4")):
+    one = arguments.lectures.is_file()
+    for video in [arguments.lectures] if one else sorted(arguments.lectures.glob("*.mp4")):
         truth = video.with_suffix(".truth.json")
         if truth.exists():
             print(video.name, flush=True)
@@ -88,7 +90,7 @@ def _lecture(video: Path, truth_file: Path, fps: float) -> Iterator[str]:
             yield f"{name}: {work.of(length)}"
         cases = [clip for clip in clips.clips if clip.product == "case video"]
         for clip, part in zip(cases, slides, strict=True):
-            yield from _case(clip, part, out, (source.width, source.height))
+            yield from _case(clip, part, out, source)
         numbers = [
             word
             for part in slides
@@ -119,11 +121,21 @@ def _lecture(video: Path, truth_file: Path, fps: float) -> Iterator[str]:
         yield f"words of the burned-in text on the contact sheet: {len(left)}"
 
 
-def _case(clip: RefinedClip, part: dict[str, Any], out: SetFolder, size: tuple[int, int]) -> Iterator[str]:
+def _case(clip: RefinedClip, part: dict[str, Any], out: SetFolder, source: VideoSource) -> Iterator[str]:
+    size = source.width, source.height
     box = [share * side for share, side in zip(clip.crop, size * 2, strict=True)]
     yield f"case {clip.case}: field IoU {_overlap(box, part['tissue_box']):.3f}"
     frames = [frame for _, frame in VideoSource(out.path / clip.file).film()]
     times = [clip.start + number / clip.fps for number in range(len(frames))]
+    left, top, right, bottom = (round(value) for value in box)
+    raw = [
+        clip_frame
+        for moment in times
+        for clip_frame in source.read(
+            [int(np.searchsorted(source.seconds, moment + 1e-4, side="right")) - 1],
+            lambda frame: np.ascontiguousarray(frame[top:bottom, left:right]),
+        )[0]
+    ]
     for text in part.get("burned_in_text", ()):
         first, last = text["seconds"]
         has = [number for number, moment in enumerate(times) if first <= moment < last]
@@ -136,14 +148,54 @@ def _case(clip: RefinedClip, part: dict[str, Any], out: SetFolder, size: tuple[i
         seen = {round(moment, 3) for one in over for moment in one.seconds}
         found = sum(round(times[number], 3) in seen for number in has)
         words = [word for word in text["text"].split() if len(word) > 2]
-        read = {"rapidocr": 0, "tesseract": 0}
-        for number in has:
-            read["rapidocr"] += any(_matches(word, words) for word in _read(frames[number]))
-            read["tesseract"] += any(_matches(word, words) for word in _tesseract(frames[number]))
+        places = [_place(clip, number, over, times) for number in has]
         yield (
-            f"case {clip.case}: writing found in {found} of {len(has)} frames; read afterwards by rapidocr in "
-            f"{read['rapidocr']}, by tesseract in {read['tesseract']}"
+            f"case {clip.case}: writing found in {found} of {len(has)} frames; "
+            f"at its place rapidocr reads it in {_count(_read, frames, has, places, words)} of them afterwards, "
+            f"tesseract in {_count(_tesseract, frames, has, places, words)}"
+            f" (before: {_count(_read, raw, has, places, words)} and {_count(_tesseract, raw, has, places, words)})"
         )
+
+
+def _place(
+    clip: RefinedClip, number: int, over: Sequence[Writing], times: Sequence[float]
+) -> tuple[slice, slice]:
+    """Return where the writing was in a frame of the clip, with as much around it."""
+    boxes = [
+        one.box for one in over if round(times[number], 3) in {round(moment, 3) for moment in one.seconds}
+    ]
+    if not boxes:
+        return np.s_[:, :]
+    left, top, right, bottom = (
+        min(b[0] for b in boxes),
+        min(b[1] for b in boxes),
+        max(b[2] for b in boxes),
+        max(b[3] for b in boxes),
+    )
+    high = bottom - top
+    x = [
+        (share - clip.crop[0]) / (clip.crop[2] - clip.crop[0]) * clip.width
+        for share in (left - high, right + high)
+    ]
+    y = [
+        (share - clip.crop[1]) / (clip.crop[3] - clip.crop[1]) * clip.height
+        for share in (top - high, bottom + high)
+    ]
+    return slice(max(0, round(y[0])), max(1, round(y[1]))), slice(max(0, round(x[0])), max(1, round(x[1])))
+
+
+def _count(
+    read: Callable[[np.ndarray], list[str]],
+    frames: Sequence[np.ndarray],
+    numbers: Sequence[int],
+    places: Sequence[tuple[slice, slice]],
+    words: Sequence[str],
+) -> int:
+    """Return in how many frames a reader reads any of the words."""
+    return sum(
+        any(_matches(word, words) for word in read(np.ascontiguousarray(frames[number][place])))
+        for number, place in zip(numbers, places, strict=True)
+    )
 
 
 def _fields(rounds: int) -> Iterator[str]:
@@ -268,7 +320,7 @@ def _tesseract(frame: np.ndarray) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frame.png"
         Image.fromarray(frame).save(path)
-        command = ["tesseract", str(path), "-", "--psm", "11"]
+        command = ["tesseract", str(path), "-", "--psm", "6"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
