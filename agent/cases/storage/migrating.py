@@ -6,6 +6,7 @@ leaves the table as it was.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -18,6 +19,9 @@ REVISIONS = ("0001", "0002")
 VERSION_TABLE = "videopath_revision"
 """Not Alembic's usual name: a platform may have tables of its own beside ours."""
 SCRIPTS = Path(__file__).parent / "migrations"
+
+_MIGRATING = threading.Lock()
+"""Alembic keeps what it migrates in module globals: one library at a time in a process."""
 
 
 def is_current(revision: str | None) -> bool:
@@ -59,4 +63,5 @@ def migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _MIGRATING:
+        command.upgrade(config, "head")

@@ -168,6 +168,13 @@ def test_writers_at_once_lose_nothing(library: CaseLibrary, cases: SimpleNamespa
     assert len(library.list()) == 20
 
 
+def test_new_libraries_are_begun_at_once_in_one_process(tmp_path: Path, cases: SimpleNamespace) -> None:
+    homes = [CaseLibrary(tmp_path / f"home-{number}") for number in range(6)]
+    with ThreadPoolExecutor(len(homes)) as pool:
+        list(pool.map(lambda library: library.save(cases.report("case-1")), homes))
+    assert [library.entry("case-1").status for library in homes] == ["done"] * len(homes)
+
+
 def test_a_damaged_report_and_a_damaged_table_are_named(library: CaseLibrary, cases: SimpleNamespace) -> None:
     folder = library.save(cases.report())
     (folder / "report.json").write_text("{}")
