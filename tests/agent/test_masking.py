@@ -30,7 +30,7 @@ from videopath.tools.journal import Journal
 from videopath.tools.schemas import ClipInput
 from videopath.tools.session_pool import Recording, SessionPool
 
-_SECRETS = (b"4839201", b"11.04.1962", b"MRN")
+_SECRETS = (b"4839201", b"11.04.1962", b"MRN 48")
 
 
 @pytest.fixture(scope="module")
