@@ -51,6 +51,10 @@ HERSHEY = (
 )  # fmt: skip
 GROUNDS = ("plate", "outline", "tissue")
 _LEAST_CONTRAST = 60  # grey levels between ink and tissue; below, people do not write so either
+_LEGIBLE, _LEGIBLE_SHARE = (
+    40,
+    0.75,
+)  # so much of the letters has so much contrast: no white letters on empty glass
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif"}
 
 
@@ -115,7 +119,8 @@ def drawn(picture: np.ndarray, ground: str, heights: tuple[int, int], rng: rando
         result[outer] = (result[outer] * (1 - spread) + edge * spread).astype(np.uint8)
     else:
         tissue = cv2.cvtColor(picture[at], cv2.COLOR_RGB2GRAY)
-        if np.abs(tissue.astype(float) - grey)[mask > 128].mean() < _LEAST_CONTRAST:
+        contrast = np.abs(tissue.astype(float) - grey)[mask > 128]
+        if contrast.mean() < _LEAST_CONTRAST or (contrast >= _LEGIBLE).mean() < _LEGIBLE_SHARE:
             return None
     cover = mask[..., None] / 255
     result[at] = (result[at] * (1 - cover) + colour * cover).astype(np.uint8)

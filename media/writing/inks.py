@@ -6,7 +6,7 @@ ones among dark nuclei. By colour they stand out: each ink gives a picture of da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -23,17 +23,23 @@ _RANGES = {
 """Ink → grey levels of its measure: below the first there is none, above the second it is full."""
 
 _MOST = 0.12  # share of the picture; more is no ink but a background, a bar or empty glass
+_NO_STROKES = tuple(np.ones(size, np.uint8) for size in ((15, 15), (1, 61), (61, 1)))
+"""What holds one of these is a bar, a plate or a border."""
+_EDGE = np.ones((5, 5), np.uint8)  # its soft border
 _WINDOW = (48, 12)  # pixels, width and height
 _DENSITY = 0.10  # least share of ink in a window
 _AROUND = (72, 32)  # pixels by which a part is enlarged
 _MANY_PARTS = 0.5  # share of the picture; so much is no writing but a stain of that colour
 
 
-def ink_pictures(picture: np.ndarray) -> Iterator[tuple[np.ndarray, list[PixelBox]]]:
+def ink_pictures(
+    picture: np.ndarray, known: Sequence[PixelBox] = ()
+) -> Iterator[tuple[np.ndarray, list[PixelBox]]]:
     """Yield pictures with one ink each, dark on white, uint8 [H,W,3], and the parts of them that may hold writing.
 
     Args:
         picture: uint8 [H,W,3], RGB.
+        known: Boxes of writing that was read already.
     """
     red, green, blue = cv2.split(picture)
     high, low = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
@@ -49,6 +55,10 @@ def ink_pictures(picture: np.ndarray) -> Iterator[tuple[np.ndarray, list[PixelBo
         strong = (measure >= (first + full) // 2).astype(np.uint8)
         if not 0 < strong.mean() <= _MOST:
             continue
+        for no_stroke in _NO_STROKES:
+            strong[cv2.dilate(cv2.morphologyEx(strong, cv2.MORPH_OPEN, no_stroke), _EDGE) > 0] = 0
+        for left, top, right, bottom in known:
+            strong[top:bottom, left:right] = 0
         parts = _parts(strong)
         if parts:
             level = cv2.convertScaleAbs(np.maximum(measure, first) - first, alpha=255 / (full - first))

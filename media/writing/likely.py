@@ -17,6 +17,7 @@ LEAST_EDGES = 26
 _WINDOW = (48, 12)  # pixels, width and height
 _STRONG = 120  # grey levels; a stronger edge counts no more, so that a border is no word
 _AROUND = (72, 32)  # pixels by which a part is enlarged, so that whole words lie in it
+_SPECK = np.ones((2, 8), np.uint8)  # smaller parts are no word
 _MOST = 0.6  # of the picture; if the parts cover more, the whole picture is read
 
 
@@ -26,7 +27,8 @@ def likely_parts(picture: np.ndarray) -> list[PixelBox]:
     Letters of more than about 28 pixels have too few edges in a window; they are searched in the picture at half the size.
     """
     height, width = picture.shape[:2]
-    sharp = (cv2.blur(_edges(picture), _WINDOW) >= LEAST_EDGES).astype(np.uint8)
+    strong = (cv2.blur(_edges(picture), _WINDOW) >= LEAST_EDGES).astype(np.uint8)
+    sharp = cv2.morphologyEx(strong, cv2.MORPH_OPEN, _SPECK)
     if not sharp.any():
         return []
     count, _, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(sharp, np.ones(_AROUND[::-1], np.uint8)))

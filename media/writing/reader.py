@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from videopath.media.writing.boxes import PixelBox, around, like_height, one_row, same_place
+from videopath.media.writing.boxes import PixelBox, area, around, like_height, one_row, same_place
 from videopath.media.writing.inks import ink_pictures
 from videopath.media.writing.likely import likely_parts
 
@@ -22,6 +22,7 @@ _THREADS = 2  # of one picture
 _SIDE = 736  # pixels of the shorter side of a picture that is searched for small letters
 _MAX_ENLARGED = 2.2  # times, of a small picture
 _MAX_SIDE = 1000  # pixels; a larger picture is also searched at half the size, and again
+_CLOSE, _FEW = 1.5, 0.1  # times that few parts of a larger picture are enlarged, and how much of it they are
 _COARSE = 384  # pixels of the shorter side of a picture that is searched for large letters
 _TILE, _OVERLAP = 1536, 192  # pixels of the parts in which larger ones are read
 _WORD_GAP = 1.5  # of a line's height, between two words of it
@@ -56,15 +57,19 @@ def read_lines(picture: np.ndarray) -> list[Line]:
     size = picture.shape[1::-1]
     lines, level = [], 1
     while min(picture.shape[:2]) > _MAX_SIDE:
-        lines += _enlarged(_read_parts(picture, likely_parts(picture), 1.0) + _read_inks(picture, 1.0), level)
+        parts = likely_parts(picture)
+        found = _read_parts(
+            picture, parts, _CLOSE if sum(map(area, parts)) < _FEW * picture[..., 0].size else 1.0
+        )
+        lines += _enlarged(found + _read_inks(picture, 1.0, found), level)
         picture, level = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 2 * level
     height, width = picture.shape[:2]
     parts = likely_parts(picture)
     scale = min(max(1.0, _SIDE / min(height, width)), _MAX_ENLARGED)
-    lines += _enlarged(_read_parts(picture, parts, scale) + _read_inks(picture, scale), level)
+    found = _read_parts(picture, parts, scale)
     if parts != [(0, 0, width, height)]:
-        coarse = min(1.0, _COARSE / min(height, width))
-        lines += _enlarged(_read_parts(picture, [(0, 0, width, height)], coarse), level)
+        found += _read_parts(picture, [(0, 0, width, height)], min(1.0, _COARSE / min(height, width)))
+    lines += _enlarged(found + _read_inks(picture, scale, found), level)
     return _inside(_joined(_distinct(lines)), size)
 
 
@@ -82,11 +87,12 @@ def _read_parts(picture: np.ndarray, parts: list[PixelBox], scale: float) -> lis
     return lines
 
 
-def _read_inks(picture: np.ndarray, scale: float) -> list[Line]:
-    """Read writing in inks that no stain has; it must be read well, since some stains come near them."""
+def _read_inks(picture: np.ndarray, scale: float, known: list[Line]) -> list[Line]:
+    """Read other writing in inks that no stain has; it must be read well, since some stains come near them."""
+    boxes = [line.box for line in _inside(known, picture.shape[1::-1])]
     return [
         line
-        for ink, parts in ink_pictures(picture)
+        for ink, parts in ink_pictures(picture, boxes)
         for line in _read_parts(ink, parts, scale)
         if line.score >= _SURE and sum(map(str.isalnum, line.text)) >= _LEAST_IN_INK
     ]
