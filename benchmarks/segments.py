@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pickle
 import sys
 import tempfile
 import time
@@ -97,13 +96,14 @@ def composed(data: Path, seeds: range, work: Path) -> Iterator[Lecture]:
     work.mkdir(parents=True, exist_ok=True)
     views = None
     for seed in seeds:
-        path, truth = work / f"{seed}{'.mkv' if seed % 4 == 3 else '.mp4'}", work / f"{seed}.pickle"
+        path, truth = work / f"{seed}{'.mkv' if seed % 4 == 3 else '.mp4'}", work / f"{seed}.json"
         if not truth.exists():
             if views is None or seed % _SHARED_VIEWS == 0:
                 views = views_of(data, seed)
             lecture = random_lecture(path, seed, views)
-            truth.write_bytes(pickle.dumps((lecture.truth, lecture.styles)))
-        yield Lecture(path, *pickle.loads(truth.read_bytes()))  # noqa: S301 - written above
+            truth.write_text(json.dumps([lecture.truth, lecture.styles]))
+        parts, styles = json.loads(truth.read_text())
+        yield Lecture(path, [(start, end, kind) for start, end, kind in parts], styles)
 
 
 def given(folder: Path) -> Iterator[Lecture]:

@@ -1,7 +1,7 @@
 """What answering side by side saves: python benchmarks/together.py [--model nano] [--model mid] [--batch 8] [--tokens 96] [--json]
 
 The same question about several clips, each opened before: answered one after the other, and all at once
-(:func:`videopath.model.inference.session.generate_together`), with the same tokens. Models and clips are those of session.py.
+(:func:`videopath.model.inference.session.answer_together`), with the same tokens. Models and clips are those of session.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import time
 import torch
 from session import CALLS, MODELS, network_of, sample_clip
 
-from videopath.model.inference.session import LocalSession, generate_together
+from videopath.model.inference.engine import Request
+from videopath.model.inference.session import LocalSession, answer_together
 
 
 def measured(model: str, batch: int, tokens: int) -> dict[str, object]:
@@ -21,14 +22,16 @@ def measured(model: str, batch: int, tokens: int) -> dict[str, object]:
     network, frames = network_of(model)
     sessions = [LocalSession(network, sample_clip(frames)) for _ in range(batch)]
     questions = [CALLS[number % 3].question for number in range(batch)]  # of three lengths
-    generate_together(sessions, questions, max_new_tokens=2)  # both ways find the prompts read
+    answer_together(
+        sessions, [Request(one, max_new_tokens=2) for one in questions]
+    )  # both ways find the prompts read
     begun = time.perf_counter()
     alone = [
         session.generate(question, max_new_tokens=tokens)
         for session, question in zip(sessions, questions, strict=True)
     ]
     between = time.perf_counter()
-    together = generate_together(sessions, questions, max_new_tokens=tokens)
+    together = answer_together(sessions, [Request(one, max_new_tokens=tokens) for one in questions])
     ended = time.perf_counter()
     same = sum(one.tokens == other.tokens for one, other in zip(alone, together, strict=True))
     return {

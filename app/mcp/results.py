@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from videopath.agent.cases.library import CaseEntry
-from videopath.agent.cases.records import CaseReport, Finding, FollowUp
+from videopath.agent.cases.records import CaseReport, Finding, FollowUp, SimilarCase
 from videopath.agent.report.phrases import (
     abstention_in_words,
     candidate_in_words,
@@ -28,6 +28,7 @@ from videopath.tools.schemas import (
     DescribeResult,
     DiagnoseResult,
     LocatedFinding,
+    Neighbour,
     RestsOn,
     RetrieveResult,
 )
@@ -101,6 +102,20 @@ class SimilarRecord(BaseModel):
     similarity: float = Field(description="mean cosine, in [-1, 1]; it is no probability of a diagnosis")
     kept: bool = Field(description="whether it fits as evidence")
     why: str = Field(description="why it was kept or dropped")
+
+    @classmethod
+    def of(cls, one: Neighbour | SimilarCase) -> SimilarRecord:
+        """Return what the tool found, or what a report keeps of it."""
+        return cls(
+            id=one.id,
+            source=one.source,
+            site=one.site if isinstance(one, Neighbour) else None,
+            diagnosis=one.diagnosis,
+            description=one.description,
+            similarity=round(one.score, 4),
+            kept=one.kept,
+            why=one.why,
+        )
 
 
 class SimilarCases(Result):
@@ -250,19 +265,7 @@ def description_of(
 def similar_cases_of(result: RetrieveResult) -> SimilarCases:
     """Return what the retrieve tool found."""
     return SimilarCases(
-        cases=[
-            SimilarRecord(
-                id=one.id,
-                source=one.source,
-                site=one.site,
-                diagnosis=one.diagnosis,
-                description=one.description,
-                similarity=round(one.score, 4),
-                kept=one.kept,
-                why=one.why,
-            )
-            for one in result.neighbours
-        ],
+        cases=[SimilarRecord.of(one) for one in result.neighbours],
         vote=vote_in_words(result.vote) if result.vote else "",
         excluded=result.excluded_count,
         notes=result.notes,
@@ -310,18 +313,7 @@ def outcome_of(report: CaseReport, files: list[CaseFile]) -> CaseOutcome:
         differential=[Possibility.of(candidate) for candidate in report.differential],
         description=report.description,
         findings=[_found(finding) for finding in report.findings],
-        similar_cases=[
-            SimilarRecord(
-                id=case.id,
-                source=case.source,
-                diagnosis=case.diagnosis,
-                description=case.description,
-                similarity=round(case.score, 4),
-                kept=case.kept,
-                why=case.why,
-            )
-            for case in report.similar_cases
-        ],
+        similar_cases=[SimilarRecord.of(case) for case in report.similar_cases],
         second_opinion=second_opinion_in_words(report),
         site=report.site,
         video=report.video.path if report.video else "",

@@ -162,7 +162,7 @@ def _writers(material: Material, entries: Sequence[Entry]) -> Iterator[str]:
     again = sum(entry["rounds"] > 1 for entry in entries)
     yield f"{again:,} answers were written a second time, since the first was rated too low."
     dropped = sum(len(result.dropped) for result in material.results)
-    yield f"{dropped:,} answers were dropped, since they were rated too low again."
+    yield f"{dropped:,} answers were dropped: rated too low again, or not usable. Each has its reason in `recordings/ID/instructions.json`."
     yield f"{material.drafts:,} drafts wait for a person and are not in the set."
     words = Counter(
         transcript.sentence if transcript.origin == "none" else _origin(transcript.origin, transcript.model)

@@ -39,7 +39,7 @@ class SetSummary(StageRecord):
     clips: int = Field(description="clips with at least one pair in the set")
     seconds: float = Field(description="seconds of recordings that these clips show")
     drafts: int = Field(description="pairs that wait for a person")
-    dropped: int = Field(description="pairs that were rated too low twice")
+    dropped: int = Field(description="pairs that were rated too low twice or could not be used")
     left_out: dict[str, int] = Field(description="pairs that the check left out, by the first reason")
     noted: dict[str, int] = Field(description="findings about what is in the set, by kind")
     notes: tuple[str, ...] = Field((), description="sentences on the split and on the metadata")

@@ -54,15 +54,6 @@ class LocalSession(PrefixSession[Prefix]):
         return self._with_memory(lambda prefix: prefix.ask(request.question, request.answer_start))
 
 
-def generate_together(
-    sessions: Sequence[LocalSession], questions: Sequence[str], *, max_new_tokens: int = 256
-) -> list[Generation]:
-    """Answer one question in each of several sessions of one engine, greedily; see :func:`answer_together`."""
-    return answer_together(
-        sessions, [Request(question, max_new_tokens=max_new_tokens) for question in questions]
-    )
-
-
 def answer_together(sessions: Sequence[LocalSession], requests: Sequence[Request]) -> list[Generation]:
     """Answer one request in each of several sessions of one engine. Each pass adds one token to every answer.
 

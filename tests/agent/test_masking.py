@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from pypdf import PdfReader
 
 from videopath.agent import CaseReport, DiagnosticAgent, Policy, Step
 from videopath.agent.cases.learning import record_of
@@ -73,7 +75,9 @@ def files_of(case: CaseReport) -> Iterator[tuple[str, bytes]]:
     yield from ((path.name, path.read_bytes()) for path in home.rglob("*") if path.is_file())
     with zipfile.ZipFile(case.save_bundle(home / "case.zip")) as bundle:
         yield from ((f"bundle: {name}", bundle.read(name)) for name in bundle.namelist())
-    yield "pdf", case.to_pdf()
+    pdf = case.to_pdf()
+    yield "pdf", pdf
+    yield "text of the pdf", "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages).encode()
 
 
 @pytest.mark.slow

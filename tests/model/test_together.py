@@ -13,7 +13,8 @@ from PIL import Image
 from videopath.core.errors import EngineError, InputError
 from videopath.media.synthetic import ENTITIES, render_clip
 from videopath.model import open_clip
-from videopath.model.inference.session import LocalSession, generate_together
+from videopath.model.inference.engine import Request
+from videopath.model.inference.session import LocalSession, answer_together
 from videopath.model.prompts.questions import describe_question, one_prompt_question
 
 QUESTIONS = (one_prompt_question("colon"), describe_question(None), one_prompt_question(None))
@@ -33,7 +34,7 @@ def sessions(nano_engine: Any, tmp_path: Path) -> list[LocalSession]:
 
 
 def test_answers_are_those_of_one_after_the_other(sessions: list[LocalSession]) -> None:
-    together = generate_together(sessions, QUESTIONS, max_new_tokens=120)
+    together = answer_together(sessions, [Request(one, max_new_tokens=120) for one in QUESTIONS])
     alone = [s.generate(q, max_new_tokens=120) for s, q in zip(sessions, QUESTIONS, strict=True)]
     assert len({len(answer.tokens) for answer in alone}) > 1, "they end at different times"
     for one, other in zip(together, alone, strict=True):
@@ -47,7 +48,7 @@ def test_answers_are_those_of_one_after_the_other(sessions: list[LocalSession]) 
 
 
 def test_an_answer_that_is_too_long_is_cut(sessions: list[LocalSession]) -> None:
-    cut = generate_together(sessions, QUESTIONS, max_new_tokens=3)
+    cut = answer_together(sessions, [Request(one, max_new_tokens=3) for one in QUESTIONS])
     assert [(len(answer.tokens), answer.stopped) for answer in cut] == [(3, "length")] * 3
 
 
@@ -56,14 +57,14 @@ def test_a_repetition_penalty_counts_each_answer_s_own_tokens(
 ) -> None:
     network = nano_engine.network
     monkeypatch.setattr(network, "config", replace(network.config, repetition_penalty=1.3))
-    together = generate_together(sessions, QUESTIONS, max_new_tokens=40)
+    together = answer_together(sessions, [Request(one, max_new_tokens=40) for one in QUESTIONS])
     alone = [s.generate(q, max_new_tokens=40) for s, q in zip(sessions, QUESTIONS, strict=True)]
     assert [answer.tokens for answer in together] == [answer.tokens for answer in alone]
 
 
 def test_a_wrong_number_of_tokens_and_a_closed_session_are_told(sessions: list[LocalSession]) -> None:
     with pytest.raises(InputError, match="max_new_tokens"):
-        generate_together(sessions, QUESTIONS, max_new_tokens=0)
+        answer_together(sessions, [Request(one, max_new_tokens=0) for one in QUESTIONS])
     sessions[1].close()
     with pytest.raises(EngineError, match="closed"):
-        generate_together(sessions, QUESTIONS)
+        answer_together(sessions, [Request(one) for one in QUESTIONS])

@@ -70,9 +70,12 @@ def read_again(frames: np.ndarray) -> str:
 
 
 @pytest.mark.slow
-def test_the_texts_of_a_teaching_video_are_found_and_cannot_be_read_afterwards(shared: Path) -> None:
-    path = shared / "data/videos/lectures/lecture_breast_colon.mp4"
-    clip = open_clip(path, frames=3, start=16.0, end=28.0, writing="keep")
+@pytest.mark.parametrize(("name", "start"), [("appendix_fullframe", 9.0), ("breast_colon", 16.0)])
+def test_the_texts_of_teaching_videos_are_found_and_cannot_be_read_afterwards(
+    shared: Path, name: str, start: float
+) -> None:
+    path = shared / f"data/videos/lectures/lecture_{name}.mp4"
+    clip = open_clip(path, frames=3, start=start, end=start + 12, writing="keep")
     truth = json.loads(path.with_suffix(".truth.json").read_text(encoding="utf-8"))
     masked, found = mask_frames(clip.frames, clip.seconds, "mask-all", False)
     width, height = truth["size"]
