@@ -10,19 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videopath.core.privacy.personal import (
-    ACCESSION,
-    ADDRESS,
-    BIRTH,
-    EMAIL,
-    NAME,
-    PHONE,
-    REASONS,
-    RECORD,
-    personal_reasons,
-    reasons_in_name,
-    screened_text,
-)
+from videopath.core.privacy.personal import personal_reasons, reasons_in_name, screened_text
+from videopath.core.privacy.pieces import ACCESSION, ADDRESS, BIRTH, EMAIL, NAME, PHONE, REASONS, RECORD
 
 POSITIVES: list[tuple[str, list[str]]] = [
     ("MRN 4839201  DOB 11.04.1962", [RECORD, BIRTH]),
