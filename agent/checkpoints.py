@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from videopath.agent.cases.library import CaseLibrary
     from videopath.agent.cases.storage.postgres import PostgresStore
 
-_WAIT = 30.0  # seconds that a writer of checkpoints waits for other processes
+WAIT = 30.0
+"""Seconds that a writer of checkpoints waits for other processes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _serializer() -> JsonPlusSerializer:
+def serializer() -> JsonPlusSerializer:
+    """Return the serializer of all checkpoints: the state is plain JSON, so no other classes are read."""
     return JsonPlusSerializer(allowed_msgpack_modules=None)
 
 
@@ -67,7 +69,7 @@ def _in_sqlite(store: SqliteStore) -> Checkpoints:
     path, home = store.checkpoints, store.home
     try:
         create_database(path)
-        connection = connect(path, check_same_thread=False, timeout=_WAIT)
+        connection = connect(path, check_same_thread=False, timeout=WAIT)
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.Error as error:
         raise CaseError(store.why_checkpoints_unusable(error)) from error
@@ -77,7 +79,7 @@ def _in_sqlite(store: SqliteStore) -> Checkpoints:
             "VIDEOPATH_HOME to another folder."
         ) from error
     return Checkpoints(
-        SqliteSaver(connection, serde=_serializer()),
+        SqliteSaver(connection, serde=serializer()),
         path.name,
         (sqlite3.Error,),
         store.why_checkpoints_unusable,
@@ -108,12 +110,12 @@ def _in_postgres(store: PostgresStore) -> Checkpoints:
         min_size=0,
         max_size=4,
         num_workers=1,
-        timeout=_WAIT,
+        timeout=WAIT,
         check=ConnectionPool.check_connection,
         name="videopath-checkpoints",
         open=True,
     )
-    saver = Saver(pool, serde=_serializer())
+    saver = Saver(pool, serde=serializer())
     try:
         if "checkpoints" not in server.once:
             with store.held("checkpoints", ""):

@@ -1,10 +1,17 @@
-"""The graph for LangGraph's own tools (``langgraph.json``). These tools save the checkpoints themselves."""
+"""The graph and its checkpoints for LangGraph's server (``langgraph.json``)."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from videopath.agent.async_checkpoints import open_async_checkpoints
+from videopath.agent.cases.library import CaseLibrary, load_case_library
 from videopath.agent.graph.builder import CaseGraph, build_graph
 from videopath.agent.loading import load_nodes, second_spec_from
 from videopath.agent.policy import Policy
@@ -31,3 +38,14 @@ def make_graph() -> CaseGraph:
     for pool in nodes.pools:
         pool.refuse = partial(visitor_path, settings=settings)
     return build_graph(nodes)
+
+
+@asynccontextmanager
+async def make_checkpointer() -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    """Yield the checkpointer of the settings: PostgreSQL if they name a database, else SQLite in the home folder."""
+    async with open_async_checkpoints(_library) as saver:
+        yield saver
+
+
+def _library() -> CaseLibrary:
+    return load_case_library(load_settings().home)

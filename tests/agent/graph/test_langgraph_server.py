@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.model_server import ScriptedServer
 
 from videopath.agent.cases.library import CaseLibrary
 
@@ -46,35 +48,45 @@ class Served:
         return [one["value"] for one in self.client.threads.get_state(thread)["interrupts"]]
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@contextmanager
+def _server(folder: Path, *, kill: bool = False, **settings: str) -> Iterator[Served]:
+    """A server on loopback that works in a folder; at the end it is stopped, or killed."""
     if find_spec("langgraph_api") is None:
         pytest.skip("langgraph-cli[inmem] is not installed here")
-    folder = tmp_path_factory.mktemp("served")
-    graphs = {_GRAPH: f"{_ROOT / 'agent' / 'studio.py'}:make_graph"}
-    (folder / "langgraph.json").write_text(json.dumps({"dependencies": ["."], "graphs": graphs}))
+    own = json.loads((_ROOT / "langgraph.json").read_text())
+    place = str(_ROOT / "agent" / "studio.py")
+    own["graphs"] = {name: path.replace("./agent/studio.py", place) for name, path in own["graphs"].items()}
+    own["checkpointer"] = {"path": own["checkpointer"]["path"].replace("./agent/studio.py", place)}
+    (folder / "langgraph.json").write_text(json.dumps(own))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {
+    left_out = ("LANGSMITH", "LANGCHAIN", "LANGGRAPH", "VIDEOPATH")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    environment |= {
+        "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+        "LANGSMITH_TRACING": "false",
         "VIDEOPATH_HOME": str(folder / "home"),
         "VIDEOPATH_DEVICE": "cpu",
+        **settings,
     }
-    left_out = ("LANGSMITH", "LANGCHAIN", "LANGGRAPH")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     command = [sys.executable, "-c", "from langgraph_cli.cli import cli; cli()"]
     options = ["dev", "--no-browser", "--no-reload", "--port", str(port)]
     log = folder / "server.log"
     with log.open("wb") as out:
-        server = subprocess.Popen(
-            [*command, *options], cwd=folder, env={**environment, **settings}, stdout=out, stderr=out
-        )
+        server = subprocess.Popen([*command, *options], cwd=folder, env=environment, stdout=out, stderr=out)
     try:
         with _client(port, server, log) as client:
             yield Served(client, folder / "home")
     finally:
-        server.terminate()
+        (server.kill if kill else server.terminate)()
         server.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with _server(tmp_path_factory.mktemp("served")) as server:
+        yield server
 
 
 def _client(port: int, server: subprocess.Popen[bytes], log: Path) -> Any:
@@ -94,7 +106,7 @@ def _client(port: int, server: subprocess.Popen[bytes], log: Path) -> Any:
                 raise
         if server.poll() is not None or time.monotonic() > until:
             pytest.fail(f"the server did not start: {log.read_text(errors='replace')[-3000:]}")
-        time.sleep(0.5)
+        time.sleep(0.1)
 
 
 def test_the_schemas_name_what_goes_in_and_out(served: Served) -> None:
@@ -161,3 +173,46 @@ def test_a_thread_goes_on_after_an_error(served: Served, small_case: Path) -> No
     assert len(served.waiting(thread)) == 1
     served.decide(thread, {"action": "reject", "reviewer": "Dr. A", "comment": "Out of focus."})
     assert CaseLibrary(served.home).get(thread).status == "rejected"
+
+
+def test_a_thread_survives_a_killed_server_on_postgresql(
+    tmp_path: Path, postgres: str, serve: Callable[..., ScriptedServer], small_case: Path
+) -> None:
+    """A served model answers; after a kill, a server that never heard of the thread goes on with its review."""
+    model = serve(top_logprobs=20)
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    settings = {
+        "VIDEOPATH_HOME": str(tmp_path / "home"),
+        "VIDEOPATH_DATABASE": postgres,
+        "VIDEOPATH_MODEL": model.name,
+    }
+    with _server(first, kill=True, **settings) as server:
+        thread = server.client.threads.create()["thread_id"]
+        given = {"video": str(small_case), "site": "colon", "settings": {"model": model.name, **_QUICK}}
+        server.ask(given, thread)
+        (asked,) = server.waiting(thread)
+        before = server.client.threads.get_history(thread)
+    assert model.chats
+    assert not list((tmp_path / "home").glob("*.sqlite*"))
+    with _server(second, **settings) as server:
+        server.client.threads.create(thread_id=thread, graph_id=_GRAPH)
+        after = server.client.threads.get_history(thread)
+        assert [one["checkpoint"]["checkpoint_id"] for one in after] == [
+            one["checkpoint"]["checkpoint_id"] for one in before
+        ]
+        assert server.waiting(thread) == [asked]
+        sent = len(model.chats)
+        server.decide(thread, {"action": "accept", "reviewer": "Dr. A"})
+        assert server.client.threads.get_state(thread)["values"]["steps"][-1]["name"] == "report"
+        assert len(model.chats) == sent
+        server.client.threads.delete(thread)
+    import psycopg
+
+    with psycopg.connect(postgres) as connection:
+        tables = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+        left = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in tables]  # noqa: S608
+    assert left == [(0,)] * 3
+    library = CaseLibrary(tmp_path / "home", postgres)
+    assert library.get(thread).status == "signed"
