@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -112,16 +112,13 @@ async def _in_postgres(store: PostgresStore) -> AsyncIterator[BaseCheckpointSave
     class Pool(AsyncConnectionPool[Any]):
         """Says in one sentence, without a password, why the database cannot be used."""
 
-        def connection(self, timeout: float | None = None) -> AbstractAsyncContextManager[Any]:
-            return explained(super().connection(timeout))
-
-    @asynccontextmanager
-    async def explained(opening: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
-        try:
-            async with opening as opened:
-                yield opened
-        except psycopg.Error as error:
-            raise CaseError(store.why_unusable(error)) from error
+        @asynccontextmanager
+        async def connection(self, timeout: float | None = None) -> AsyncIterator[Any]:
+            try:
+                async with super().connection(timeout) as opened:
+                    yield opened
+            except psycopg.Error as error:
+                raise CaseError(store.why_unusable(error)) from error
 
     class Saver(AsyncPostgresSaver):
         """Deletes what LangGraph's server may ask it to delete."""
