@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from videopath.agent import Step
 from videopath.agent.cases.records import Candidate, CaseReport
 from videopath.app.web.components.case.differential import differential_in_words
+from videopath.app.web.components.case.exports import preview_markdown
 from videopath.app.web.components.case.findings import crop_of
 from videopath.app.web.components.case.graph import END, START, dot, path_in_words, path_of, steps_to_come
-from videopath.app.web.components.case.signout import preview_markdown
 from videopath.app.web.components.case.steps import in_words
 from videopath.app.web.components.shared.view import TITLES
 
