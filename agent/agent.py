@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +36,7 @@ from videopath.core.choices import REVIEW_MODES, WRITING_RULES, ReviewMode, Writ
 from videopath.core.errors import CaseError, InputError, VideoPathError
 from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
+from videopath.core.telemetry import Work, spanned
 from videopath.model.inference.spec import NANO, EngineSpec, ModelSource
 from videopath.tools.journal import JOURNAL_NAME
 from videopath.tools.session_pool import Recording, SessionPool
@@ -543,6 +544,11 @@ class DiagnosticAgent:
 
     def _run(self, case_id: str, inputs: Any, on_progress: OnProgress | None) -> Iterator[Step]:
         """Run the graph until it ends or waits; the library has the status of the case all the while."""
+        return spanned("case", lambda work: self._steps(work, case_id, inputs, on_progress), case_id=case_id)
+
+    def _steps(
+        self, work: Work, case_id: str, inputs: Any, on_progress: OnProgress | None
+    ) -> Generator[Step, None, None]:
         self.library.set_status(case_id, "running")
         started = time.monotonic()
         _log.info("Case %s: %s.", case_id, "started" if isinstance(inputs, dict) else "resumed")
@@ -567,7 +573,9 @@ class DiagnosticAgent:
                 case_id,
                 time.monotonic() - started,
                 type(error).__name__,
+                extra={"seconds": time.monotonic() - started},
             )
+            work.note(status="failed")
             _log.debug("Case %s: %s", case_id, error)
             self.library.set_status(case_id, "failed", str(error))
             raise
@@ -580,7 +588,9 @@ class DiagnosticAgent:
         elif self.library.finished(case_id):
             self._drop_checkpoints(case_id)
         status = self.library.entry(case_id).status
-        _log.info("Case %s: %s after %.1f s.", case_id, status, time.monotonic() - started)
+        work.note(status=status)
+        seconds = time.monotonic() - started
+        _log.info("Case %s: %s after %.1f s.", case_id, status, seconds, extra={"seconds": seconds})
 
     def _save_waiting(self, case_id: str) -> None:
         """Save the report as it stands, for the person who is asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -148,6 +149,10 @@ class Settings(BaseSettings):
     log_level: LogLevel | None = Field(
         None, description="the command line shows its log from this level on: debug, info, warning or error"
     )
+    log_json: bool = Field(
+        False,
+        description="the log is one JSON object a line, and is shown from info on unless log_level names another level",
+    )
     accept_licence: bool = Field(False, description="accept the licence of downloaded weights (CC BY-NC)")
     prompts: Path | None = Field(
         None, description="folder with prompts of your own, WORDING/NAME.jinja; they replace the project's"
@@ -168,6 +173,12 @@ class Settings(BaseSettings):
     @classmethod
     def _lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _json_is_shown(self) -> Self:
+        if self.log_json and self.log_level is None:
+            self.log_level = "info"
+        return self
 
     @field_validator("engines")
     @classmethod

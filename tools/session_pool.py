@@ -20,6 +20,7 @@ from videopath.core.errors import InputError
 from videopath.core.files import sha256_text
 from videopath.core.privacy.paths import find_path
 from videopath.core.settings import load_settings
+from videopath.core.telemetry import span
 from videopath.core.text import has_half_characters
 from videopath.tools.abilities import ModelAbilities, abilities_of
 from videopath.tools.journal import Journal
@@ -39,6 +40,8 @@ LOADING = "loading the model"
 READING = "reading the video"
 ENCODING = "encoding the video"
 WRITING = "writing"
+
+_OF_THE_CLIP = ("frames", "measured_frames")  # what a session answers without the model
 
 OnActivity = Callable[[str], None]
 
@@ -83,7 +86,9 @@ class SessionPool:
             if self._engine is None:
                 from videopath.model import load_engine
 
-                self._engine = self._load() if self._load else load_engine(self.name)
+                with span("model loading") as work:
+                    self._engine = self._load() if self._load else load_engine(self.name)
+                    work.note(model=self._engine.info.name, device=self._engine.info.device)
             return self._engine
 
     def encoder(self, name: str) -> FrameEncoder:
@@ -355,9 +360,17 @@ class ClipSession:
         with self.recording.pool.session(self.request, notify) as session:
             self._refuse_other_video(session)
             notify(activity)
-            answer = ask(session)
+            answer = ask(session) if method in _OF_THE_CLIP else self._of_the_model(method, session, ask)
         if journal is not None:
             journal.add(call, answer)
+        return answer
+
+    def _of_the_model(self, method: str, session: Session, ask: Callable[[Session], Any]) -> Any:
+        info = self.recording.info
+        with span("model call", model=info.name, device=info.device, method=method) as work:
+            answer = ask(session)
+            if method == "generate":
+                work.note(tokens=len(answer["tokens"]))
         return answer
 
     def _refuse_other_video(self, session: Session) -> None:

@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
 from videopath.agent.graph.nodes import Nodes
+from videopath.agent.graph.observed import observed
 from videopath.agent.graph.routing import (
     asks_for_second_opinion,
     needs_closer_look,
@@ -43,16 +44,16 @@ def build_graph(nodes: Nodes, checkpointer: BaseCheckpointSaver | None = None) -
     """
     graph = StateGraph(CaseState, input_schema=CaseInput, context_schema=RunContext)
 
-    graph.add_node("intake", nodes.intake)
-    graph.add_node("describe", nodes.describe)
-    graph.add_node("diagnose_blind", nodes.diagnose_blind)
-    graph.add_node("retrieve", nodes.retrieve)
-    graph.add_node("diagnose", nodes.diagnose)
-    graph.add_node("second_opinion", nodes.second_opinion)
-    graph.add_node("verify", nodes.verify)
-    graph.add_node("look_closer", nodes.look_closer)
-    graph.add_node("review", nodes.review)
-    graph.add_node("report", nodes.report)
+    graph.add_node("intake", observed(nodes.intake))
+    graph.add_node("describe", observed(nodes.describe))
+    graph.add_node("diagnose_blind", observed(nodes.diagnose_blind))
+    graph.add_node("retrieve", observed(nodes.retrieve))
+    graph.add_node("diagnose", observed(nodes.diagnose))
+    graph.add_node("second_opinion", observed(nodes.second_opinion))
+    graph.add_node("verify", observed(nodes.verify))
+    graph.add_node("look_closer", observed(nodes.look_closer))
+    graph.add_node("review", observed(nodes.review))
+    graph.add_node("report", observed(nodes.report))
 
     graph.add_edge(START, "intake")
     graph.add_edge("intake", "describe")

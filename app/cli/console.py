@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -18,13 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from videopath.core.errors import InputError
-from videopath.core.log import show_log
+from videopath.core.log import show_log, shows_json
 from videopath.core.settings import load_settings
 
 if TYPE_CHECKING:
     from videopath.agent.cases.records import Step
 
 Item = TypeVar("Item")
+
+_log = logging.getLogger(__name__)
 
 _PIPE_WIDTH = 160
 _TAIL = 400  # characters of the streamed answer on the screen
@@ -54,8 +57,11 @@ def emit_json(document: str) -> None:
 
 
 def say(message: str) -> None:
-    """Print a sentence on stderr."""
-    stderr().print(plain(message), soft_wrap=True)
+    """Print a sentence on stderr; a log in JSON has it at level debug, since it may name a path."""
+    if shows_json():
+        _log.debug(message)
+    else:
+        stderr().print(plain(message), soft_wrap=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -71,7 +77,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 def quiet_libraries(verbose: bool) -> None:
     """Hide the libraries' progress bars and warnings unless ``verbose``, and switch on VideoPath's log if requested."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    _show_log(verbose)
+    show_requested_log(verbose)
     if verbose:
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -80,7 +86,7 @@ def quiet_libraries(verbose: bool) -> None:
     warnings.simplefilter("ignore")
 
 
-def _show_log(verbose: bool) -> None:
+def show_requested_log(verbose: bool = False) -> None:
     """Show VideoPath's log at the level of the settings; if none is set, its warnings if ``verbose``."""
     try:
         level = load_settings().log_level
@@ -140,7 +146,9 @@ class StepDisplay:
         self._refresh()
 
     def finished(self, step: Step) -> None:
-        """Print a finished step."""
+        """Print a finished step, unless the log has it in JSON."""
+        if shows_json():
+            return
         line = Text("✓ ", style="green")
         line.append(f"{step.name:<14}", style="bold")
         line.append(f"{step.seconds:7.2f} s  {step.device or '':<6} ", style="dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sqlite3
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,8 @@ from typer.core import TyperGroup
 
 from videopath.core.errors import VideoPathError
 from videopath.core.text import has_half_characters
+
+_log = logging.getLogger(__name__)
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -55,10 +58,16 @@ class GuardedGroup(TyperGroup):
 
 
 def say_error(message: str) -> None:
-    """Print an error on stderr; markup in the message is not read."""
+    """Print an error on stderr; markup in the message is not read. A log in JSON has it without the paths."""
     from rich.text import Text
 
     from videopath.app.cli.console import plain, stderr
+    from videopath.core.log import shows_json, without_paths
+
+    if shows_json():
+        _log.error(without_paths(message))
+        _log.debug(message)
+        return
 
     line = Text("Error: ", style="bold red")
     line.append(plain(" ".join(message.split())))

@@ -7,6 +7,7 @@ abstained (with ``--strict``); 130 interrupted.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -66,8 +67,20 @@ def options(
         bool,
         typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
+    log_json: Annotated[
+        bool,
+        typer.Option(
+            "--log-json", help="Write the log to stderr, one JSON object a line, and nothing else there."
+        ),
+    ] = False,
 ) -> None:
     """Step-by-step, checkable diagnosis of pathology videos. Research use only."""
+    if log_json:
+        os.environ["VIDEOPATH_LOG_JSON"] = "1"  # the command's own processes read it as well
+    if os.environ.get("VIDEOPATH_LOG_JSON"):
+        from videopath.app.cli.console import show_requested_log
+
+        show_requested_log()
 
 
 app.command("demo")(demo)
