@@ -60,30 +60,14 @@ async def _in_sqlite(store: SqliteStore) -> AsyncIterator[BaseCheckpointSaver[An
 
         async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
             ids = [str(run_id) for run_id in run_ids]
-            chosen = f"json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({', '.join('?' * len(ids))})"
-            await self._delete(
-                f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints WHERE {chosen}", ids
-            )
-
-        async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-            for thread_id in map(str, thread_ids):
-                if strategy == "keep_latest":
-                    await self._delete(
-                        "SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints AS one WHERE thread_id = ? AND "
-                        "checkpoint_id < (SELECT max(checkpoint_id) FROM checkpoints AS other WHERE "
-                        "other.thread_id = one.thread_id AND other.checkpoint_ns = one.checkpoint_ns)",
-                        [thread_id],
-                    )
-                else:
-                    await self.adelete_thread(thread_id)
-
-        async def _delete(self, chosen: str, values: list[str]) -> None:
+            of_runs = f"json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({', '.join('?' * len(ids))})"
+            chosen = f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints WHERE {of_runs}"
             await self.setup()
             async with self.lock:
                 for table in ("writes", "checkpoints"):
                     await self.conn.execute(
                         f"DELETE FROM {table} WHERE (thread_id, checkpoint_ns, checkpoint_id) IN ({chosen})",
-                        values,
+                        ids,
                     )
                 await self.conn.commit()
 
