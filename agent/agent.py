@@ -15,6 +15,7 @@ from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
+from videopath.agent.cases.queue import CaseQueue
 from videopath.agent.cases.records import CaseReport, Decision, FollowUp, RunSettings, Step
 from videopath.agent.cases.request import CaseRequest, checked_question
 from videopath.agent.cases.signing import decision_not_kept
@@ -34,7 +35,6 @@ from videopath.agent.policy import Policy
 from videopath.agent.report.builder import build_report, save_evidence
 from videopath.core.choices import REVIEW_MODES, WRITING_RULES, ReviewMode, WritingRule
 from videopath.core.errors import CaseError, InputError, VideoPathError
-from videopath.core.files import write_text
 from videopath.core.jsonl import parse_json
 from videopath.core.telemetry import Work, spanned
 from videopath.model.inference.spec import NANO, EngineSpec, ModelSource
@@ -353,22 +353,24 @@ class DiagnosticAgent:
         exclude: Sequence[str] = (),
         writing: WritingRule | None = None,
         crop: Sequence[float] | None = None,
+        queued: bool = False,
     ) -> str:
         """Enter a case in the library and return its id; :meth:`stream_resume` starts the work.
 
-        Use it to queue cases: a waiting case is in the library and outlives the process. Arguments and errors are those
-        of :meth:`diagnose`.
+        Use it to queue cases: a waiting case is in the library and outlives the process. With ``queued`` one of the
+        processes ``videopath worker`` does the work. Other arguments and errors are those of :meth:`diagnose`.
         """
         case_id = case_id or new_case_id()
         return self.begin_case(
             CaseRequest(
                 video, question, site, start, end, sampling, exclude, case_id, writing=writing, crop=crop
-            )
+            ),
+            queued=queued,
         )
 
-    def begin_case(self, request: CaseRequest) -> str:
+    def begin_case(self, request: CaseRequest, *, queued: bool = False) -> str:
         """Enter a requested case in the library and return its id, as :meth:`begin` does."""
-        self._enter(request)
+        self._enter(request, queued=queued)
         return request.case_id
 
     def resume(
@@ -417,6 +419,8 @@ class DiagnosticAgent:
             if decision is None and self.library.finished(case_id):
                 self._drop_checkpoints(case_id)  # a kill may have come after the end and before this
                 return
+            if decision is None:
+                decision = self._queued_decision(case_id)
             inputs = self._continuation(case_id, decision)
             if inputs is None and self.pending(case_id):
                 self._save_waiting(case_id)
@@ -510,14 +514,25 @@ class DiagnosticAgent:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _enter(self, request: CaseRequest) -> CaseInput:
+    def _enter(self, request: CaseRequest, *, queued: bool = False) -> CaseInput:
         """Enter the case in the library and write its inputs to its folder."""
         self._refuse_closed()
         inputs = request.inputs(self._nodes.settings)
         model = self._nodes.settings.model
-        folder = self.library.start(request.case_id, inputs["video"], inputs["site"], model)
-        write_text(folder / INPUTS_NAME, json.dumps(inputs, ensure_ascii=False, indent=2), private=True)
+        text = json.dumps(inputs, ensure_ascii=False, indent=2)
+        self.library.start(
+            request.case_id, inputs["video"], inputs["site"], model, inputs=text, queued=queued
+        )
         return inputs
+
+    def _queued_decision(self, case_id: str) -> Decision | None:
+        """Return the decision that was queued for the present review of a case.
+
+        A worker may have been killed after it gave the decision to the graph: then it answers no review any more.
+        """
+        decision = CaseQueue(self.library).decision(case_id)
+        waiting = None if decision is None else self.pending(case_id)
+        return decision if decision and waiting and decision.interrupt_id == waiting.id else None
 
     def _refuse_closed(self) -> None:
         if self._closed:

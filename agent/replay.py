@@ -183,7 +183,7 @@ def _require_names(settings: RunSettings, **choices: Any) -> None:
 
 def agent_of(
     settings: RunSettings,
-    home: Path,
+    home: Path | CaseLibrary,
     *,
     spec: EngineSpec | None = None,
     engine: Engine | None = None,
@@ -194,7 +194,7 @@ def agent_of(
 
     Args:
         settings: The settings that the case was started with.
-        home: Folder of the case library.
+        home: Folder of the case library, or the library.
         spec: The model; default: that of the settings.
         engine: A loaded engine in place of the model.
         second_opinion: The second model or a loaded engine; default: that of the settings.
@@ -217,7 +217,8 @@ def agent_of(
         writing=settings.writing,
         device=spec.device,  # of a loaded engine: for the record
         dtype=spec.dtype,
-        home=home,
+        home=None if isinstance(home, CaseLibrary) else home,
+        library=home if isinstance(home, CaseLibrary) else None,
     )
 
 

@@ -99,12 +99,22 @@ ReviewAction = Literal["accept", "edit", "revise", "reject"]
 """What a person decides at a review."""
 REVIEW_ACTIONS: tuple[ReviewAction, ...] = get_args(ReviewAction)
 
-CaseStatus = Literal["running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"]
-"""The status of a case as the library stores it."""
+CaseStatus = Literal[
+    "queued", "running", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
+]
+"""The status of a case as the library stores it; "queued" waits for a worker."""
 CASE_STATUSES: tuple[CaseStatus, ...] = get_args(CaseStatus)
 
 DisplayedStatus = Literal[
-    "running", "interrupted", "waiting for review", "abstained", "done", "signed", "rejected", "failed"
+    "queued",
+    "running",
+    "interrupted",
+    "waiting for review",
+    "abstained",
+    "done",
+    "signed",
+    "rejected",
+    "failed",
 ]
 """The status of a case as people see it: "interrupted" is a running case that no process works on."""
 DISPLAYED_STATUSES: tuple[DisplayedStatus, ...] = get_args(DisplayedStatus)

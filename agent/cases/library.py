@@ -42,6 +42,7 @@ from videopath.agent.cases.signing import (
     refuse_to_overwrite,
     words_not_kept,
 )
+from videopath.agent.cases.storage.queue import IN_QUEUE, delete_queued, insert_queued
 from videopath.agent.cases.storage.sqlite import CASES_NAME, SqliteStore
 from videopath.agent.cases.storage.statements import (
     Row,
@@ -75,8 +76,10 @@ _POSTGRES = {
 }
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WAIT = 30.0  # seconds that a writer waits for another one
-_FINISHED = ("done", "abstained", "signed", "rejected")
-_UNFINISHED = tuple(status for status in get_args(CaseStatus) if status not in _FINISHED)
+FINISHED = ("done", "abstained", "signed", "rejected")
+"""The statuses of a case that has ended: only a signature may follow."""
+REVIEW_STATUS: CaseStatus = "waiting for review"
+_UNFINISHED = tuple(status for status in get_args(CaseStatus) if status not in FINISHED)
 
 
 class CaseEntry(BaseModel):
@@ -180,7 +183,7 @@ class CaseLibrary:
                 rows = select_cases(connection, site=site)
                 entries = [entry for entry in self._listed(rows) if status in (None, entry.state)]
                 return entries[offset:]
-            if status is None or status in _FINISHED:
+            if status is None or status in FINISHED:
                 statuses = None if status is None else (status,)
                 rows = select_cases(connection, site=site, statuses=statuses, limit=limit, offset=offset)
             else:
@@ -193,7 +196,7 @@ class CaseLibrary:
         with self.store.reading() as connection:
             if connection is None:
                 return 0
-            if status is None or status in _FINISHED:
+            if status is None or status in FINISHED:
                 statuses = None if status is None else (status,)
                 return count_cases(connection, site=site, statuses=statuses)
             return len(self._unfinished(connection, status, site))
@@ -222,7 +225,7 @@ class CaseLibrary:
 
     def _at_work(self, rows: Iterable[Row]) -> set[str]:
         """Return the ids of unfinished cases that a process works on."""
-        return self._held(row["case_id"] for row in rows if row["status"] not in _FINISHED)
+        return self._held(row["case_id"] for row in rows if row["status"] not in FINISHED)
 
     def _held(self, case_ids: Iterable[str]) -> set[str]:
         return self.store.at_work([one for one in case_ids if _SAFE_ID.fullmatch(str(one))])
@@ -257,7 +260,7 @@ class CaseLibrary:
             report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
         except (OSError, ValidationError):
             return entry
-        return _entry_of(report) if report.status in _FINISHED else entry
+        return _entry_of(report) if report.status in FINISHED else entry
 
     def get(self, case_id: str) -> CaseReport:
         """Return the report of a case, with the questions that were asked afterwards.
@@ -299,8 +302,25 @@ class CaseLibrary:
         self.entry(case_id)
         append_question(self.folder(case_id), asked, self.store.writing_questions(case_id))
 
-    def start(self, case_id: str, video: str, site: str | None, model: str) -> Path:
+    def start(
+        self,
+        case_id: str,
+        video: str,
+        site: str | None,
+        model: str,
+        *,
+        inputs: str | None = None,
+        queued: bool = False,
+    ) -> Path:
         """Enter a new case as running and return its new folder.
+
+        Args:
+            case_id: The case.
+            video: The path of its video.
+            site: Its canonical site.
+            model: The model that answers it.
+            inputs: The inputs of the graph, as JSON; they are written before others can see the case.
+            queued: Enter it as queued, for ``videopath worker``.
 
         Raises:
             CaseError: The id is taken.
@@ -308,7 +328,7 @@ class CaseLibrary:
         folder, moment = self.folder(case_id), now()
         entry = CaseEntry(
             case_id=case_id,
-            status="running",
+            status="queued" if queued else "running",
             video=video,
             site=site,
             model=model,
@@ -324,8 +344,12 @@ class CaseLibrary:
                 ) from error
             try:
                 private_folder(folder)
+                if inputs is not None:
+                    write_text(folder / INPUTS_NAME, inputs, private=True)
             except OSError as error:
                 raise CaseError(self.store.why_unusable(error)) from error
+            if queued:
+                insert_queued(database, case_id, moment)
         return folder
 
     @contextmanager
@@ -371,6 +395,8 @@ class CaseLibrary:
         values = {"status": status, "updated": now()} | ({} if comment is None else {"comment": comment})
         with self._connect() as database:
             update_case(database, case_id, values)
+            if status not in IN_QUEUE:
+                delete_queued(database, case_id)
 
     def save(self, report: CaseReport) -> Path:
         """Write the report of a case (JSON and Markdown) and its row; return the case folder.
@@ -383,6 +409,8 @@ class CaseLibrary:
         folder = self._write_report(report)
         with self._connect() as database:
             replace_case(database, _values_of(_entry_of(report)))
+            if report.status not in IN_QUEUE:
+                delete_queued(database, report.case_id)
         (folder / SAVING_NAME).unlink(missing_ok=True)
         return folder
 
@@ -499,12 +527,13 @@ class CaseLibrary:
         self.drop_checkpoints(case_id)
         with self._connect() as database:
             delete_case(database, case_id)
+            delete_queued(database, case_id)
         # A process that waits for the lock may create the folder again; it then belongs to no case.
         shutil.rmtree(folder, ignore_errors=True)
 
     def finished(self, case_id: str) -> bool:
         """Return whether a case has ended: only a signature may follow."""
-        return self.entry(case_id).status in _FINISHED
+        return self.entry(case_id).status in FINISHED
 
     def drop_checkpoints(self, case_id: str) -> None:
         """Delete the checkpoints of a case. A finished case does not need them: its folder holds everything."""

@@ -39,6 +39,18 @@ def take(folder: Path, wait: float = 0.0, lost: str = "") -> BaseFileLock:
     return lock
 
 
+def try_take(folder: Path) -> BaseFileLock | None:
+    """Take the lock of the case in ``folder`` if it is free at once; None if it is not, or if the folder is gone."""
+    if not folder.is_dir():
+        return None
+    lock = FileLock(folder / LOCK_NAME, thread_local=False, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
 def refuse_gone(folder: Path, lost: str) -> None:
     """Raise ``CaseError`` if there is no such case folder."""
     if not folder.is_dir():

@@ -6,7 +6,7 @@ from videopath.agent.cases.library import CaseLibrary
 from videopath.agent.cases.records import CaseReport
 from videopath.agent.cases.trace import TRACE_NAME, read_trace
 
-UNFINISHED = ("running", "failed")
+UNFINISHED = ("queued", "running", "failed")
 
 
 def report_so_far(library: CaseLibrary, case_id: str) -> CaseReport:

@@ -34,6 +34,7 @@ KEPT = (
 NOT_CALIBRATED = "not calibrated"
 NOT_A_TERM = "not a known term"
 STATUS_IN_WORDS: dict[CaseStatus, str] = {
+    "queued": "waiting for a worker",
     "running": "not finished",
     "waiting for review": "waiting for a person's review",
     "abstained": "abstained",

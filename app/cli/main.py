@@ -28,6 +28,7 @@ from videopath.app.cli.commands.model.group import model_app
 from videopath.app.cli.commands.skill import skill
 from videopath.app.cli.commands.train import train
 from videopath.app.cli.commands.web_app import web_app
+from videopath.app.cli.commands.worker import worker
 from videopath.app.cli.errors import GuardedGroup, say_unexpected_error
 
 app = typer.Typer(
@@ -87,6 +88,7 @@ app.command("demo")(demo)
 app.command("diagnose")(diagnose)
 app.command("batch")(batch)
 app.command("app")(web_app)
+app.command("worker")(worker)
 app.add_typer(cases_app, name="cases")
 app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(model_app, name="model")

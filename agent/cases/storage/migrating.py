@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from videopath.agent.cases.storage.tables import cases
 from videopath.core.errors import CaseError
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """All revisions that this version knows, in order."""
 VERSION_TABLE = "videopath_revision"
 """Not Alembic's usual name: a platform may have tables of its own beside ours."""

@@ -135,6 +135,12 @@ class PostgresStore(Store):
             raise busy(case_id, lost)
         return lock
 
+    def try_take(self, case_id: str) -> AdvisoryLock | None:
+        if not self.folder(case_id).is_dir():
+            return None
+        with self._explained():
+            return self.server.locks.take(self.server.key("case", case_id), 0.0)
+
     def at_work(self, case_ids: Collection[str]) -> set[str]:
         if not case_ids:
             return set()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from videopath.agent.cases.lock import is_held, take
+from videopath.agent.cases.lock import is_held, take, try_take
 from videopath.agent.cases.storage.migrating import has_cases, is_current, migrate, revision_of
 from videopath.agent.cases.storage.store import WAIT, Store, committed
 from videopath.core.database import connect, create_database, open_read_only
@@ -59,6 +59,9 @@ class SqliteStore(Store):
 
     def take(self, case_id: str, wait: float, lost: str) -> BaseFileLock:
         return take(self.folder(case_id), wait, lost)
+
+    def try_take(self, case_id: str) -> BaseFileLock | None:
+        return try_take(self.folder(case_id))
 
     def at_work(self, case_ids: Collection[str]) -> set[str]:
         return {case_id for case_id in case_ids if is_held(self.folder(case_id))}

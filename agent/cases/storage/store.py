@@ -66,6 +66,10 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def try_take(self, case_id: str) -> CaseLock | None:
+        """Take the lock of a case if it is free at once; None if it is not, or if the case has no folder."""
+
+    @abstractmethod
     def at_work(self, case_ids: Collection[str]) -> set[str]:
         """Return those of the cases whose lock is held, by this process or another one."""
 

@@ -1,8 +1,8 @@
-"""The table of cases, for SQLite and PostgreSQL."""
+"""The tables of cases and of the queue, for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, MetaData, Table, Text
+from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text
 
 _SORTED = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that both databases sort by its bytes."""
@@ -29,3 +29,16 @@ cases = Table(
 Index("cases_by_created", cases.c.created, cases.c.case_id)
 Index("cases_by_status", cases.c.status, cases.c.created, cases.c.case_id)
 Index("cases_by_site", cases.c.site, cases.c.created, cases.c.case_id)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("case_id", _SORTED, primary_key=True),
+    Column("since", _SORTED, nullable=False),
+    Column("decision", Text),
+    Column("progress", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+)
+"""The cases that workers take, oldest first. A case leaves it when it ends, waits for a person, or is stopped."""
+
+Index("queue_by_since", queue.c.since, queue.c.case_id)
