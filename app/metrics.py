@@ -29,6 +29,11 @@ QueueLength = Callable[[], tuple[int, int]]
 """Returns how many cases wait for the runner of this process, and how many it works on."""
 
 
+def require_metrics() -> None:
+    """Raise ``InputError`` if the extra ``metrics`` is missing."""
+    require("prometheus_client", "prometheus-client", "metrics", "--metrics-port")
+
+
 class Figures:
     """The figures of this process and of its case library, as a registry of Prometheus's client.
 
@@ -37,7 +42,7 @@ class Figures:
     """
 
     def __init__(self, library: CaseLibrary) -> None:
-        require("prometheus_client", "prometheus-client", "metrics", "Figures for Prometheus")
+        require_metrics()
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
         self.registry: CollectorRegistry = CollectorRegistry()
@@ -57,32 +62,26 @@ class Figures:
 
     def collect(self) -> Iterator[Any]:
         """Yield the figures that are counted when they are read (called by Prometheus's client)."""
-        from prometheus_client.core import GaugeMetricFamily
-
-        cases = GaugeMetricFamily("videopath_cases", "Cases of the library by status", labels=["status"])
-        readable = GaugeMetricFamily(
-            "videopath_library_readable", "1 if the case library can be read, else 0"
+        counts = self._counts()
+        yield _gauge(
+            "videopath_library_readable", "1 if the case library can be read, else 0", int(bool(counts))
         )
+        waiting, running = self._queue() if self._queue is not None else (0, 0)
+        yield _gauge("videopath_cases_at_work", "Cases that the runner of this process works on", running)
+        if counts:
+            yield _cases(counts)
+            waiting += counts.get("queued", 0)
+        help_text = "Cases that wait: queued in the library for any worker, or for the runner of this process"
+        yield _gauge("videopath_queue_length", help_text, waiting)
+
+    def _counts(self) -> dict[str, int]:
+        """Return the number of cases by status; empty if the library cannot be read."""
         try:
-            counts = {status: self._library.count(status) for status in DISPLAYED_STATUSES}
+            return {status: self._library.count(status) for status in DISPLAYED_STATUSES}
         except (VideoPathError, OSError) as error:
             _log.warning("The cases cannot be counted: %s.", type(error).__name__)
             _log.debug("The cases cannot be counted: %s", error)
-            readable.add_metric([], 0)
-        else:
-            readable.add_metric([], 1)
-            for status, number in counts.items():
-                cases.add_metric([status], number)
-            yield cases
-        yield readable
-        if self._queue is not None:
-            waiting, running = self._queue()
-            yield GaugeMetricFamily(
-                "videopath_queue_length", "Cases that wait for this process", value=waiting
-            )
-            yield GaugeMetricFamily(
-                "videopath_cases_at_work", "Cases that this process works on", value=running
-            )
+            return {}
 
     def _count(self, work: Work) -> None:
         """Count a piece of work that has ended; a step that waits for a person is none."""
@@ -93,6 +92,21 @@ class Figures:
         elif work.name == "model call" and not work.error:
             self._calls.labels(work.fields["method"]).observe(work.seconds)
             self._tokens.inc(work.fields.get("tokens", 0))
+
+
+def _gauge(name: str, help_text: str, value: float) -> Any:
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily(name, help_text, value=value)
+
+
+def _cases(counts: dict[str, int]) -> Any:
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily("videopath_cases", "Cases of the library by status", labels=["status"])
+    for status, number in counts.items():
+        family.add_metric([status], number)
+    return family
 
 
 def serve_figures(figures: Figures, host: str, port: int) -> Callable[[], None]:

@@ -209,3 +209,19 @@ Out = Annotated[
         "--out", "-o", help="Also write the report and the bundle to this folder.", show_default=False
     ),
 ]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=1,
+        max=65535,
+        help="Serve figures for Prometheus at this port, path /metrics; default: none.",
+        show_default=False,
+    ),
+]
+MetricsHost = Annotated[
+    str,
+    typer.Option(
+        "--metrics-host", help="Address that the figures are served at; whoever reaches it can read them."
+    ),
+]

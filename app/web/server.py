@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,9 @@ from streamlit.web.server import Server
 from videopath.app.cli.console import say
 from videopath.app.cli.telemetry import shares_usage_stats
 from videopath.app.web.components.shared.style import THEME
+from videopath.core.telemetry import end_telemetry
+
+_log = logging.getLogger(__name__)
 
 MAIN = Path(__file__).with_name("main.py")
 
@@ -68,7 +72,9 @@ def serve(host: str, port: int, upload_limit: int, folders: Sequence[Path] | Non
             None if local else warning_to_others(folders),
         )
     )
-    if not _closed():
+    closed = _closed()
+    end_telemetry()
+    if not closed:
         say("The model was still running. No case is lost: interrupted cases can be resumed.")
         sys.stdout.flush()
         os._exit(0)  # a thread inside the model cannot be ended in any other way
@@ -106,6 +112,7 @@ async def _serve(address: str, warning: str | None) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    _log.info("The server listens on %s.", address)
     say(f"VideoPath listens on {address} (Ctrl-C stops it).")
     if warning:
         say(warning)

@@ -44,6 +44,8 @@ def web_app(
     base: options.Base = None,
     knowledge: options.Knowledge = None,
     upload_limit: UploadLimit = 500,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = "127.0.0.1",
     accept_licence: options.AcceptLicence = False,
     accept_uncalibrated: options.AcceptUncalibrated = False,
     home: options.Home = None,
@@ -51,7 +53,7 @@ def web_app(
 ) -> None:
     """Review cases in the browser: see every step, correct it, sign out."""
     from videopath.app.cli.console import quiet_libraries
-    from videopath.app.cli.serving import check_address, check_folders
+    from videopath.app.cli.serving import check_address, check_folders, check_metrics, start_metrics
     from videopath.core.settings import load_settings
 
     _use(model=model, base=base, knowledge=str(knowledge.absolute()) if knowledge else None)
@@ -66,9 +68,13 @@ def web_app(
     _check_model(settings.model)
     _check_knowledge(settings.knowledge)
     check_address(host, port, other_host=", or an address of this machine with --host")
+    check_metrics(metrics_host, metrics_port, taken=port)
     quiet_libraries(verbose)
 
+    from videopath.agent.cases.library import load_case_library
     from videopath.app.web.server import serve
+
+    start_metrics(load_case_library(settings.home), metrics_host, metrics_port)
 
     serve(host, port, upload_limit, settings.folders)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.app.metrics import watch_queue
 from videopath.app.web.runtime.uploads import discard_forgotten
 from videopath.app.web.runtime.worker import Worker
 from videopath.core.settings import Settings, load_settings
@@ -62,4 +63,13 @@ def _services(home: str) -> Services:
     folder = Path(home)
     library = load_case_library(folder)
     discard_forgotten(folder / "cases", {entry.case_id for entry in library.list()})
-    return Services(folder, settings, library, Worker(folder, settings))
+    worker = Worker(folder, settings)
+    watch_queue(lambda: _lengths(worker))
+    return Services(folder, settings, library, worker)
+
+
+def _lengths(worker: Worker) -> tuple[int, int]:
+    """Return how many cases wait for the worker, and how many it works on."""
+    states = worker.queue()
+    waiting = sum(state.position > 0 for state in states)
+    return waiting, len(states) - waiting

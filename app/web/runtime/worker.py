@@ -264,7 +264,7 @@ class Worker:
 
     def _run(self, job: Job) -> None:
         started = time.monotonic()
-        _log.info("Job of case %s: started.", job.case_id)
+        _log.info("Job of case %s: started.", job.case_id, extra={"case_id": job.case_id})
         try:
             try:
                 self._follow(job)
@@ -293,7 +293,10 @@ class Worker:
         state = self._board.state(job.case_id)
         if state is not None:
             level = logging.ERROR if state.error == _UNEXPECTED else logging.INFO
-            _log.log(level, "Job of case %s: %s after %.1f s.", job.case_id, state.phase, seconds)
+            fields = {"case_id": job.case_id, "seconds": seconds, "device": state.device}
+            _log.log(
+                level, "Job of case %s: %s after %.1f s.", job.case_id, state.phase, seconds, extra=fields
+            )
 
     def _follow(self, job: Job) -> None:
         from videopath.agent.cases.estimate import expected_activities, expected_seconds
