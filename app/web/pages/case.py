@@ -1,4 +1,4 @@
-"""The page of one case: its steps as they happen, its evidence, its review and its sign-out."""
+"""The page of one case: the video on the left; evidence, course, questions and record on the right; the decision below."""
 
 from __future__ import annotations
 
@@ -37,50 +37,17 @@ def show() -> None:
 
 
 def _case(view: CaseView, shared: Services) -> None:
-    from videopath.agent.report.phrases import left_out_sentences
-    from videopath.agent.report.sections import ReportSection
-    from videopath.app.web.components.case.differential import differential
+    from videopath.app.web.components.case.bar import decision_bar
     from videopath.app.web.components.case.findings import findings
-    from videopath.app.web.components.case.graph import graph
-    from videopath.app.web.components.case.neighbours import neighbours
-    from videopath.app.web.components.case.outcome import blind_sentence, outcome
-    from videopath.app.web.components.case.questions import asked_afterwards
-    from videopath.app.web.components.case.review import refused_decision
-    from videopath.app.web.components.case.statements import statement_table
+    from videopath.app.web.components.case.outcome import outcome
     from videopath.app.web.components.case.style import case_style
-    from videopath.app.web.components.case.timeline import timeline
+    from videopath.app.web.components.case.tabs import tabs
 
     case_style()
-    refused_decision()
-    outcome(view, shared)
-    if view.report is not None:
-        statement_table(view.report)
-    steps, evidence = st.columns(2, gap="large")
-    with steps:
-        st.subheader(ReportSection.STEPS.value, anchor=False)
-        timeline(view)
-        with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
-            graph(view)
-        differential(view.evidence.differential)
-    with evidence:
+    outcome(view)
+    left, right = st.columns([10, 11], gap="medium")
+    with left, st.container(key="viewer_column"):
         st.fragment(findings)(view)  # a click draws only this part again
-    left_out = left_out_sentences(view.report) if view.report else []
-    neighbours(view.evidence.similar, blind_sentence(view), left_out, view.evidence.vote)
-    if view.report is not None:
-        asked_afterwards(shared.library.questions(view.case_id))
-    _decision(view, shared)
-
-
-def _decision(view: CaseView, shared: Services) -> None:
-    """The decisions of people, and the form for the next one."""
-    from videopath.app.web.components.case.review import review, reviewed
-    from videopath.app.web.components.case.signout import signout
-
-    if view.report is None:
-        return
-    reviewed(view.report)
-    if view.report.status == "waiting for review":
-        if view.state != "running":  # unless another process works on it
-            review(view, shared)
-    else:
-        signout(view, shared)
+    with right:
+        tabs(view, shared)
+    decision_bar(view, shared)

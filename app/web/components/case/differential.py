@@ -27,7 +27,7 @@ _SMALL = 0.005  # probability below which a bar cannot be seen
 def differential(candidates: Sequence[Candidate]) -> None:
     """Draw the candidates with their probabilities, best first."""
     with st.container(key="differential"):
-        st.subheader(ReportSection.DIFFERENTIAL.value, anchor=False)
+        st.header(ReportSection.DIFFERENTIAL.value, anchor=False)
         if not candidates:
             st.text("No diagnosis yet.")
             return

@@ -27,7 +27,7 @@ def neighbours(
         vote: The vote of the cases.
     """
     with st.container(key="neighbours"):
-        st.subheader(ReportSection.SIMILAR_CASES.value, anchor=False)
+        st.header(ReportSection.SIMILAR_CASES.value, anchor=False)
         if sentence:
             st.info(inert(sentence), icon=":material/compare_arrows:")
         if not similar:

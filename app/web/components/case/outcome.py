@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from videopath.agent.cases.records import CaseReport
+from videopath.agent.cases.records import CaseReport, Voucher
 from videopath.agent.report.phrases import (
     confidence_in_words,
     diagnosis_in_words,
@@ -22,45 +22,53 @@ from videopath.app.web.components.case.second_opinion import second_opinion
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.status import STATUSES, age
-from videopath.app.web.components.shared.view import CaseView, load_view
-from videopath.app.web.runtime.services import Services, owner
-from videopath.core.errors import VideoPathError
+from videopath.app.web.components.shared.view import CaseView
 
 _STATUS_OF_PHASE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
-_RESUMABLE = ("interrupted", "stopped", "failed")
-_INTERVAL = 2.0  # seconds between two checks of a case that another process works on
-_PROBLEM = "case_problem"  # in the session: why a case could not be resumed
 
 
-def outcome(view: CaseView, shared: Services) -> None:
-    """Draw diagnosis, status and confidence, and the buttons for what can be done now."""
-    with st.container(key="outcome"):
-        st.title(inert(_headline(view)), anchor=False)
-        with st.container(horizontal=True, vertical_alignment="center"):
+def outcome(view: CaseView) -> None:
+    """Draw the diagnosis or that there is none, the state, the confidence and who vouches; name the browser's tab."""
+    headline = _headline(view)
+    st.set_page_config(page_title=f"{headline} · {view.state} · VideoPath")
+    with st.container(key="outcome", gap="xsmall"):
+        st.title(inert(headline), anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="facts"):
             style = STATUSES[_STATUS_OF_PHASE.get(view.state, view.state)]
             st.badge(view.state, icon=style.icon, color=style.colour)
-            report = view.report
-            if report is not None and report.diagnosis and not report.has_persons_diagnosis:
-                st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
-            if report is not None and report.amended_diagnosis:
-                st.badge(
-                    inert(f"addendum: {report.amended_diagnosis}"), icon=":material/note_add:", color="orange"
-                )
-        entry = view.entry
-        facts = (
-            PurePath(entry.video).name,
-            entry.site or "site not given",
-            entry.model,
-            age(entry.created),
-            entry.case_id,
-        )
-        st.caption(" · ".join(inert(fact) for fact in facts))
-        if view.report is not None:
-            _basis(view.report)
-        problem = st.session_state.pop(_PROBLEM, "")
-        if problem:
-            st.error(inert(problem), icon=":material/error:")
-        _next_action(view, shared)
+            if view.report is not None:
+                _badges(view.report)
+            entry = view.entry
+            facts = (
+                PurePath(entry.video).name,
+                entry.site or "site not given",
+                entry.model,
+                age(entry.created),
+                entry.case_id,
+            )
+            st.caption(" · ".join(inert(fact) for fact in facts))
+
+
+def _badges(report: CaseReport) -> None:
+    """The confidence, who vouches for the agent's diagnosis, and a diagnosis of an addendum."""
+    if report.diagnosis and not report.has_persons_diagnosis:
+        st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
+        for voucher in report.vouchers:
+            st.badge(
+                inert(voucher_in_short(voucher)),
+                icon=":material/close:" if voucher.reasons else ":material/check:",
+                color="orange" if voucher.reasons else "green",
+            )
+    if report.amended_diagnosis:
+        st.badge(inert(f"addendum: {report.amended_diagnosis}"), icon=":material/note_add:", color="orange")
+
+
+def voucher_in_short(voucher: Voucher) -> str:
+    """Return whether the model or the similar cases vouch, in a few words."""
+    who, verb = {"model": ("model", "vouches"), "cases": ("similar cases", "vouch")}[voucher.by]
+    if voucher.reasons:
+        return f"{who} {'does' if voucher.by == 'model' else 'do'} not vouch"
+    return f"{who} {verb}: {voucher.probability or 0:.0%}"
 
 
 def unknown_case(why: str = "") -> None:
@@ -103,8 +111,8 @@ def _headline(view: CaseView) -> str:
     return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
 
 
-def _basis(report: CaseReport) -> None:
-    """The question, who vouches for the diagnosis, and the results of other looks."""
+def basis(report: CaseReport) -> None:
+    """Draw the question, who vouches for the diagnosis, and the results of other looks."""
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
     lines = [*(() if report.has_persons_diagnosis else vouchers_in_words(report)), *looks_in_words(report)]
@@ -118,80 +126,22 @@ def _basis(report: CaseReport) -> None:
         st.warning(inert(sent_away_sentence(report.sent_to)), icon=":material/outbound:")
 
 
-def _next_action(view: CaseView, shared: Services) -> None:
-    """What the state means, with the button for it."""
+def advice(view: CaseView) -> None:
+    """Draw that the agent abstained, why, and what would help."""
     report = view.report
-    if view.late_problem:
-        st.error(inert(f"Your decision was not used. {view.late_problem}"), icon=":material/sync_problem:")
-    if view.problem:
-        st.error(inert(view.problem), icon=":material/error:")
-    if view.active:
-        _stop(view, shared)
-    elif view.state == "running":
-        st.info("Another process is working on this case.", icon=":material/progress_activity:")
-        st.fragment(_redraw_if_changed, run_every=_INTERVAL)(shared, view)
-    elif view.state == "failed":
-        st.error(inert(f"The case failed. {view.error}"), icon=":material/error:")
-        _resume(view, shared, "Try again")
-    elif view.state in _RESUMABLE:
-        st.warning(
-            "The case was interrupted. Its finished steps are kept; it continues from there.",
-            icon=":material/pause_circle:",
-        )
-        _resume(view, shared, "Resume")
-    elif view.state == "waiting for review":
-        st.info(
-            "The case waits for a review: check the evidence, then decide below.",
-            icon=":material/rate_review:",
-        )
-    elif view.state == "abstained":
-        st.warning(
-            "The agent abstained: it gives out no diagnosis.",
-            icon=":material/help:",
-        )
-    if report is not None:
-        box = st.warning if report.shows_writing else st.info
-        for sentence in writing_sentences(report):
-            box(inert(sentence), icon=":material/text_fields:")
-    if report is not None and report.advice and view.state in ("abstained", "waiting for review"):
-        with st.container(key="advice"):
+    if report is None or view.state not in ("abstained", "waiting for review") or not report.abstained:
+        return
+    if view.state == "abstained":
+        st.warning("The agent abstained: it gives out no diagnosis.", icon=":material/help:")
+    if report.advice:
+        with st.container(key="advice", gap="xsmall"):
             st.markdown("**Why the agent is not sure, and what would help**")
             for sentence in report.advice:
                 st.text(f"• {sentence}")
 
 
-def _redraw_if_changed(shared: Services, drawn_view: CaseView) -> None:
-    """Draw the page again if the other process has finished a step, or has ended."""
-    now = load_view(shared, drawn_view.case_id)
-    if (now.state, len(now.steps)) != (drawn_view.state, len(drawn_view.steps)):
-        st.rerun()
-
-
-def _stop(view: CaseView, shared: Services) -> None:
-    stopping = view.state == "stopping"
-    st.button(
-        "Stopping…" if stopping else "Stop",
-        key="stop",
-        icon=":material/stop_circle:",
-        disabled=stopping,
-        on_click=shared.worker.stop,
-        args=(view.case_id,),
-    )
-
-
-def _resume(view: CaseView, shared: Services, label: str) -> None:
-    st.button(
-        label,
-        key="resume",
-        icon=":material/play_arrow:",
-        type="primary",
-        on_click=_queue,
-        args=(shared, view.case_id),
-    )
-
-
-def _queue(shared: Services, case_id: str) -> None:
-    try:
-        shared.worker.resume(case_id, owner())
-    except VideoPathError as error:
-        st.session_state[_PROBLEM] = str(error)
+def writing_notes(report: CaseReport) -> None:
+    """Draw what was found and filled of burned-in writing."""
+    box = st.warning if report.shows_writing else st.info
+    for sentence in writing_sentences(report):
+        box(inert(sentence), icon=":material/text_fields:")

@@ -1,4 +1,4 @@
-"""The review: a person accepts, edits, revises or rejects."""
+"""The review of a waiting or finished case: a person accepts, edits, revises or rejects, and confirms it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from videopath.agent.cases.records import VideoFacts
 from videopath.agent.report.values import moment
 from videopath.app.web.components.case.signout import keep_for_addendum
 from videopath.app.web.components.case.steps import in_words
+from videopath.app.web.components.case.tabs import RECORD, open_tab
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView
@@ -22,6 +23,8 @@ from videopath.core.errors import VideoPathError
 _PROBLEM = "review_problem"  # in the session: why a decision was not used
 _REVIEW = "review_drawn"  # in the session: the id of the review that the form was filled for
 _NAME = "reviewer_name"  # in the session: the last reviewer, so that a name is typed once
+_PENDING = "review_pending"  # in the session: the decision that waits for its confirmation
+_OPEN = ("waiting for review", "done", "abstained")  # the states in which a person can decide
 _BUTTONS = (  # action of the decision, key, label, icon
     ("accept", "accept", "Accept", "check_circle"),
     ("edit", "save_edit", "Save my changes", "edit"),
@@ -40,33 +43,82 @@ def refused_decision() -> None:
 
 
 def review(view: CaseView, shared: Services) -> None:
-    """Draw the form; its decision counts only for the review that it was drawn for."""
+    """Draw the form of a waiting or finished case; its decision counts only for the state that it was drawn for."""
     assert view.report is not None
     report = view.report
-    interrupt_id = _waiting(str(shared.home), view.case_id, view.entry.updated)
-    st.subheader("Review", anchor="review")
     st.fragment(_warn_if_decided, run_every=_INTERVAL)(shared, view.case_id, view.entry.updated)
-    if interrupt_id is None:
+    waiting = report.status == "waiting for review"
+    marker = _waiting(str(shared.home), view.case_id, view.entry.updated) if waiting else _finished(view)
+    if marker is None:
         return
-    _fill_in(report, interrupt_id)
-    with st.form("review", border=True):
-        st.text_input("Your name", key="reviewer")
-        _corrections(report)
-        st.text_area("Comment", key="comment", height=80)
-        for column, (action, key, label, icon) in zip(st.columns(4), _BUTTONS, strict=True):
-            column.form_submit_button(
-                label,
-                key=key,
-                icon=f":material/{icon}:",
-                type="primary" if action == "accept" else "secondary",
-                width="stretch",
-                on_click=_decide,
-                args=(shared, report, interrupt_id, action),
-            )
-        st.caption(
-            "Accept and Save sign the case with your name. After Revise the agent continues from your changes and asks "
-            "you again. The old text is kept with each change."
+    _fill_in(report, marker)
+    with st.form("review", border=False):
+        with st.expander(
+            "Correct diagnosis, description or findings before you sign",
+            key="corrections",
+            icon=":material/edit_note:",
+            type="compact",
+        ):
+            _corrections(report, waiting=waiting)
+        with st.container(horizontal=True, vertical_alignment="bottom", key="decide", gap="small"):
+            st.text_input("Your name", key="reviewer", width=200)
+            for action, key, label, icon in _BUTTONS:
+                if action == "revise" and not waiting:
+                    continue
+                st.form_submit_button(
+                    label,
+                    key=key,
+                    icon=f":material/{icon}:",
+                    type="primary" if action == "accept" else "secondary",
+                    on_click=_decide,
+                    args=(shared, report, marker, view.entry.updated, action),
+                )
+
+
+def confirmation(view: CaseView, shared: Services) -> None:
+    """Show the question before a signature or a rejection, if one was asked for."""
+    pending = st.session_state.get(_PENDING)
+    if pending is None or view.report is None:
+        return
+    if pending["case_id"] != view.case_id or view.report.status not in _OPEN:
+        st.session_state.pop(_PENDING)
+        return
+    title = "Reject this case?" if pending["action"] == "reject" else "Sign this case?"
+    st.dialog(title, on_dismiss=_forget_pending)(_confirm)(view.report, shared, pending)
+
+
+def _confirm(report: CaseReport, shared: Services, pending: dict[str, Any]) -> None:
+    """Name what would be signed and by whom, and ask once more."""
+    rejects = pending["action"] == "reject"
+    rows = [
+        ("diagnosis", pending["fields"].get("diagnosis") or report.diagnosis),
+        ("by", pending["reviewer"]),
+    ]
+    changed = ", ".join(name for name in pending["fields"] if name != "diagnosis")
+    rows += [("changed", changed)] if changed else []
+    rows += [("comment", pending["comment"])] if pending["comment"] else []
+    table(("", "value"), rows)
+    if not rejects:
+        st.checkbox("I have read description and findings and confirm them", key="sign_confirm")
+    with st.container(horizontal=True):
+        sent = st.button(
+            inert(f"Reject as {pending['reviewer']}" if rejects else f"Sign as {pending['reviewer']}"),
+            key="confirm_decision",
+            type="primary",
+            icon=":material/thumb_down:" if rejects else ":material/verified:",
         )
+        if st.button("Back", key="cancel_decision"):
+            _forget_pending()
+            st.rerun()
+    if sent:
+        confirmed = not rejects and bool(st.session_state.get("sign_confirm"))
+        _forget_pending()
+        _send(shared, report, pending, confirmed=confirmed)
+        st.rerun()
+
+
+def _forget_pending() -> None:
+    st.session_state.pop(_PENDING, None)
 
 
 def reviewed(report: CaseReport) -> None:
@@ -74,7 +126,7 @@ def reviewed(report: CaseReport) -> None:
     if not report.review:
         return
     with st.container(key="reviewed"):
-        st.subheader("Decisions", anchor=False)
+        st.header("Decisions", anchor=False)
         rows = [
             (
                 minute(d.decided),
@@ -98,6 +150,11 @@ def reviewed(report: CaseReport) -> None:
         if changes:
             st.markdown("**Changed**")
             table(("by", "field", "from", "to"), changes)
+
+
+def _finished(view: CaseView) -> str:
+    """Return what marks the state of a finished case, so that the form is filled anew when it changes."""
+    return f"{view.case_id} {view.entry.updated}"
 
 
 def _warn_if_decided(shared: Services, case_id: str, updated: str) -> None:
@@ -127,13 +184,22 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
             state[key] = value
 
 
-def _corrections(report: CaseReport) -> None:
+def _corrections(report: CaseReport, *, waiting: bool) -> None:
     """The fields that a person may change."""
     if report.abstained:
         st.text("The agent abstained: write the diagnosis that you want to sign, and save your changes.")
-    st.text_input("Diagnosis", key="edited_diagnosis", placeholder=report.diagnosis)
-    st.text_area("Description", key="edited_description", height=120)
-    st.text_area("Findings, one on each line", key="edited_findings", height=140)
+    first, second, third = st.columns(3)
+    with first:
+        st.text_input("Diagnosis", key="edited_diagnosis", placeholder=report.diagnosis)
+        st.text_area("Comment", key="comment", height=80)
+    second.text_area("Description", key="edited_description", height=160)
+    third.text_area("Findings, one on each line", key="edited_findings", height=160)
+    if waiting:
+        _revision(report)
+
+
+def _revision(report: CaseReport) -> None:
+    """What the agent may look at again: other similar cases, another segment."""
     kept_cases = [case for case in report.similar_cases if case.kept]
     if kept_cases:
         st.markdown("**Similar cases to drop at a revision**")
@@ -150,13 +216,18 @@ def _corrections(report: CaseReport) -> None:
             key="segment",
             help=f"The video is {moment(length)} long. Leave the whole range to keep the segment.",
         )
+    st.caption(
+        "After Revise the agent continues from your changes and asks you again. The old text is kept with each change."
+    )
 
 
-def _decide(shared: Services, report: CaseReport, interrupt_id: str, action: str) -> None:
-    """Send the form as the decision at the review that it was drawn for."""
+def _decide(shared: Services, report: CaseReport, marker: str, drawn: str, action: str) -> None:
+    """Check the form, then ask before a signature; a revision is sent at once."""
     st.session_state[_NAME] = st.session_state.get("reviewer", "").strip()
     corrections = _corrected(report)
-    problem = _problem(action, corrections, st.session_state[_NAME])
+    problem = _problem(action, corrections, st.session_state[_NAME]) or _nothing_to_sign(
+        report, action, corrections
+    )
     if problem:
         st.session_state[_PROBLEM] = problem
         return
@@ -165,21 +236,66 @@ def _decide(shared: Services, report: CaseReport, interrupt_id: str, action: str
         fields = {
             name: value for name, value in fields.items() if name in ("diagnosis", "description", "findings")
         }
+    pending = {
+        "action": action,
+        "case_id": report.case_id,
+        "reviewer": st.session_state[_NAME],
+        "comment": st.session_state.get("comment", "").strip(),
+        "marker": marker,
+        "fields": fields,
+    }
+    decided = shared.library.entry(report.case_id).updated != drawn
+    if action == "revise" or decided:  # a late decision is refused with the reason, without a question before
+        _send(shared, report, pending, confirmed=False)
+    else:
+        st.session_state["sign_confirm"] = False
+        st.session_state[_PENDING] = pending
+
+
+def _nothing_to_sign(report: CaseReport, action: str, corrections: dict[str, Any]) -> str:
+    if report.abstained and action in ("accept", "edit") and "diagnosis" not in corrections:
+        return "The agent abstained: write the diagnosis that you want to sign, and save your changes."
+    return ""
+
+
+def _send(shared: Services, report: CaseReport, pending: dict[str, Any], *, confirmed: bool) -> None:
+    """Take the decision: the agent goes on with it, or the finished case is signed or rejected."""
     try:
-        decision = Decision.model_validate(
-            {
-                "action": action,
-                "reviewer": st.session_state[_NAME],
-                "comment": st.session_state.get("comment", "").strip(),
-                "interrupt_id": interrupt_id,
-                **fields,
-            }
-        )
-        shared.worker.resume(report.case_id, owner(), decision)
+        if report.status == "waiting for review":
+            decision = Decision.model_validate(
+                {
+                    "action": pending["action"],
+                    "reviewer": pending["reviewer"],
+                    "comment": pending["comment"],
+                    "interrupt_id": pending["marker"],
+                    "confirmed": confirmed,
+                    **pending["fields"],
+                }
+            )
+            shared.worker.resume(report.case_id, owner(), decision)
+        else:
+            _sign(shared, report, pending, confirmed=confirmed)
     except (VideoPathError, ValueError) as error:
         st.session_state[_PROBLEM] = str(error)
         if shared.library.entry(report.case_id).status == "signed":
             keep_for_addendum(report, "edited_", "reviewer", "comment")
+            open_tab(RECORD)
+        return
+    if pending["action"] != "revise":
+        open_tab(RECORD)
+
+
+def _sign(shared: Services, report: CaseReport, pending: dict[str, Any], *, confirmed: bool) -> None:
+    state = st.session_state
+    shared.library.sign(
+        report.case_id,
+        pending["reviewer"],
+        pending["comment"],
+        pending["fields"].get("diagnosis"),
+        description=state.get("edited_description", report.description),
+        findings=state.get("edited_findings", _lines(report)).splitlines(),
+        confirmed=confirmed,
+    )
 
 
 def _corrected(report: CaseReport) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sign-out: signature, addenda and learning from the case."""
+"""After the signature: who signed, addenda, exports and learning from the case."""
 
 from __future__ import annotations
 
@@ -11,71 +11,42 @@ from videopath.agent import CaseReport
 from videopath.app.web.components.case.exports import exports
 from videopath.app.web.components.shared.choices import knowledge_name
 from videopath.app.web.components.shared.inert import inert
-from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.runtime.services import Services
 from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
 from videopath.core.folders import visitor_path
 
-_PROBLEM = "signout_problem"  # in the session: why a form was not used
+_PROBLEM = "signout_problem"  # in the session: the form that was not used, and why
 _TOO_LATE = "signout_lost"  # in the session: the text of a person who was too late to sign
 _FILLED = "signout_filled"  # in the session: the case and state that the forms were filled for
 _ADDED = "signout_added"  # in the session: the record that was added
 
 
-def signout(view: CaseView, shared: Services) -> None:
-    """Draw the part of the page that follows a finished case."""
-    assert view.report is not None
-    report = view.report
-    st.subheader("Sign out and export", anchor=False)
-    problem = st.session_state.pop(_PROBLEM, "")
-    if problem:
-        st.error(inert(problem), icon=":material/error:")
-    if report.status in ("done", "abstained"):
-        _signature(report, shared)
-    elif report.status == "signed":
-        _signed(report, shared)
-    elif report.status == "rejected":
-        st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
+def signed_bar(report: CaseReport) -> None:
+    """Draw who signed the case and when."""
+    last = report.review[-1]
+    who = f"Signed by {last.reviewer or 'an unnamed reviewer'} on {minute(last.decided)} UTC."
+    st.success(inert(who), icon=":material/verified:")
+
+
+def record(report: CaseReport, shared: Services) -> None:
+    """Draw what a finished case is handed on with: exports, and for a signed case addenda and learning."""
+    st.header("Export", anchor=False)
     exports(report)
+    if report.status == "signed":
+        st.header("After the signature", anchor=False)
+        _addenda(report, shared)
+        _learning(report, shared)
 
 
-def _signature(report: CaseReport, shared: Services) -> None:
-    """The form to sign the case, with corrections."""
-    _fill_in(
-        report,
-        {
-            "sign_diagnosis": "" if report.status == "abstained" else report.diagnosis,
-            "sign_description": report.description,
-            "sign_findings": _lines(report),
-            "sign_confirm": False,
-            "sign_name": "",
-            "sign_comment": "",
-        },
-    )
-    with st.form("signature", border=True):
-        if report.status == "abstained":
-            st.text("The agent abstained: write the diagnosis that you want to sign.")
-        st.text_input("Diagnosis to sign", placeholder=report.diagnosis, key="sign_diagnosis")
-        st.text_area(
-            "Description",
-            key="sign_description",
-            height=120,
-            help="If it is empty, the findings become the description.",
-        )
-        st.text_area("Findings, one on each line", key="sign_findings", height=140)
-        st.checkbox("I have read description and findings and confirm them", key="sign_confirm")
-        name, comment = st.columns(2)
-        name.text_input("Your name", key="sign_name")
-        comment.text_input("Comment", key="sign_comment")
-        st.form_submit_button(
-            "Sign the case",
-            key="sign",
-            type="primary",
-            icon=":material/verified:",
-            on_click=_sign,
-            args=(report, shared),
-        )
+def _failed(form: str) -> bool:
+    return bool(st.session_state.get(_PROBLEM)) and st.session_state[_PROBLEM][0] == form
+
+
+def _problem(form: str) -> None:
+    """Show below the button of a form why it was not used."""
+    if _failed(form):
+        st.error(inert(st.session_state.pop(_PROBLEM)[1]), icon=":material/error:")
 
 
 def _fill_in(report: CaseReport, defaults: dict[str, Any]) -> None:
@@ -86,24 +57,6 @@ def _fill_in(report: CaseReport, defaults: dict[str, Any]) -> None:
     for key, value in defaults.items():
         if changed or key not in state:
             state[key] = value
-
-
-def _sign(report: CaseReport, shared: Services) -> None:
-    state = st.session_state
-    try:
-        shared.library.sign(
-            report.case_id,
-            state["sign_name"],
-            state["sign_comment"].strip(),
-            state["sign_diagnosis"].strip() or None,
-            description=state["sign_description"],
-            findings=state["sign_findings"].splitlines(),
-            confirmed=state["sign_confirm"],
-        )
-    except VideoPathError as error:
-        state[_PROBLEM] = str(error)
-        if shared.library.entry(report.case_id).status == "signed":
-            keep_for_addendum(report, "sign_", "sign_name", "sign_comment")
 
 
 def keep_for_addendum(report: CaseReport, fields: str, name: str, comment: str) -> None:
@@ -132,14 +85,6 @@ def keep_for_addendum(report: CaseReport, fields: str, name: str, comment: str) 
     }
 
 
-def _signed(report: CaseReport, shared: Services) -> None:
-    last = report.review[-1]
-    who = f"Signed by {last.reviewer or 'an unnamed reviewer'} on {minute(last.decided)} UTC."
-    st.success(inert(who), icon=":material/verified:")
-    _addenda(report, shared)
-    _learning(report, shared)
-
-
 def _addenda(report: CaseReport, shared: Services) -> None:
     """The addenda, and the form for another one."""
     with st.container(key="addenda"):
@@ -153,7 +98,12 @@ def _addenda(report: CaseReport, shared: Services) -> None:
     _fill_in(report, defaults)
     st.session_state.update(typed)
     with (
-        st.expander("Add an addendum", icon=":material/note_add:", expanded=bool(typed), key="addendum_fold"),
+        st.expander(
+            "Add an addendum",
+            icon=":material/note_add:",
+            expanded=bool(typed) or _failed("addendum"),
+            key="addendum_fold",
+        ),
         st.form("addendum", border=False),
     ):
         st.text_area(
@@ -169,6 +119,7 @@ def _addenda(report: CaseReport, shared: Services) -> None:
             on_click=_append,
             args=(report, shared),
         )
+        _problem("addendum")
 
 
 def _append(report: CaseReport, shared: Services) -> None:
@@ -178,7 +129,7 @@ def _append(report: CaseReport, shared: Services) -> None:
             report.case_id, state["addendum_name"], state["addendum_text"], state["addendum_diagnosis"]
         )
     except VideoPathError as error:
-        state[_PROBLEM] = str(error)
+        state[_PROBLEM] = ("addendum", str(error))
 
 
 def _record_of(report: CaseReport) -> dict[str, Any]:
@@ -223,6 +174,7 @@ def _learning(report: CaseReport, shared: Services) -> None:
             on_click=_add,
             args=(report, folder, shared),
         )
+        _problem("record")
 
 
 def _add(report: CaseReport, folder: Path, shared: Services) -> None:
@@ -230,12 +182,15 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
 
     state = st.session_state
     if not state["record_confirm"]:
-        state[_PROBLEM] = "Nothing was added: read and correct description and findings, then confirm them."
+        state[_PROBLEM] = (
+            "record",
+            "Nothing was added: read and correct description and findings, then confirm them.",
+        )
         return
     description, findings = state["record_description"], state["record_findings"].splitlines()
     unchanged = description == report.description and state["record_findings"] == _lines(report)
     if not unchanged and not f"{description}{''.join(findings)}".strip():
-        state[_PROBLEM] = "Nothing was added: write a description or a finding."
+        state[_PROBLEM] = ("record", "Nothing was added: write a description or a finding.")
         return
     patient, group = (state[key].strip() or None for key in ("record_patient", "record_group"))
     words: dict[str, Any] = (
@@ -247,7 +202,7 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
             report, folder, patient=patient, group=group, reviewer=state["record_name"], **words
         )
     except VideoPathError as error:
-        state[_PROBLEM] = str(error)
+        state[_PROBLEM] = ("record", str(error))
         return
     state[_ADDED] = f"Added as {record} to {knowledge_name(folder)}."
 

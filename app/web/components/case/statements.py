@@ -20,7 +20,7 @@ def statement_table(report: CaseReport) -> None:
     if not (report.review or report.addenda or report.second_opinion):
         return
     with st.container(key="said"):
-        st.subheader(ReportSection.STATEMENTS.value, anchor=False)
+        st.header(ReportSection.STATEMENTS.value, anchor=False)
         rows = [
             (s.who, minute(s.when) or "–", s.act or "–", s.diagnosis or "–", s.comment or "–")
             for s in statements(report)

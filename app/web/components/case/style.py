@@ -8,6 +8,16 @@ _CSS = """
 <style>
 /* The page is drawn again while a case runs; old parts do not fade before they are replaced. */
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
+[data-testid="stMainBlockContainer"] { max-width: 100rem; padding: 3.6rem 1.6rem 1rem; gap: 0.6rem; }
+.st-key-outcome h1 { font-size: 1.75rem; padding: 0.1rem 0; }
+.st-key-outcome [data-testid="stCaptionContainer"] p { margin: 0; }
+[data-testid="stColumn"]:has(> * > .st-key-viewer_column) { align-self: flex-start; position: sticky; top: 3.9rem; }
+.st-key-viewer_column { max-height: calc(100vh - 13rem); overflow-y: auto; padding: 2px; }
+[data-testid="stBottomBlockContainer"] { max-width: 100rem; padding: 0.4rem 1.6rem 0.7rem; }
+.st-key-decision_bar [data-testid="stAlertContainer"] { padding: 0.35rem 0.8rem; }
+.st-key-corrections [data-testid="stExpanderDetails"] { max-height: 46vh; overflow-y: auto; }
+.st-key-running_step { flex: 1 1 12rem; min-width: 0; }
+.st-key-page_aid { height: 0; overflow: hidden; }
 .st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }
 .st-key-findings button > div { justify-content: flex-start; }
 .st-key-findings button p { text-align: left; white-space: normal; overflow-wrap: anywhere; }
@@ -19,6 +29,12 @@ _CSS = """
 .st-key-timeline td, .st-key-timeline td * { overflow-wrap: anywhere; white-space: normal; }
 .st-key-timeline [data-testid="stImage"] { gap: 0.4rem; }
 .st-key-timeline summary p { overflow-wrap: anywhere; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding: 3.6rem 0.9rem 1rem; }
+  [data-testid="stBottomBlockContainer"] { padding: 0.3rem 0.9rem 0.5rem; }
+  [data-testid="stColumn"]:has(> * > .st-key-viewer_column) { position: static; }
+  .st-key-viewer_column { max-height: none; overflow-y: visible; }
+}
 </style>
 """
 

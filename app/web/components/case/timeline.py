@@ -72,7 +72,8 @@ def _live(drawn_job: JobState, done: int, last: str | None, since: float) -> Non
     ):
         st.rerun()
     if job.phase == "queued":
-        _queued(job)
+        with st.container(key="queued"):
+            st.info(position_in_words(job), icon=":material/schedule:")
         return
     number, name = done + 1, job.step or job.phase
     label = (
@@ -82,7 +83,7 @@ def _live(drawn_job: JobState, done: int, last: str | None, since: float) -> Non
         st.container(key=f"step_{number}_{name}"),
         st.expander(label, type="step", icon="spinner", expanded=True),
     ):
-        _progress(job, since, last)
+        progress(job, since, last)
         if job.text:
             st.text(job.text.rstrip() + " ▌")
     coming = steps_to_come(job.step or last)
@@ -90,17 +91,14 @@ def _live(drawn_job: JobState, done: int, last: str | None, since: float) -> Non
         st.caption("Then: " + " → ".join(inert(title_of(step)) for step in coming))
 
 
-def _queued(job: JobState) -> None:
+def position_in_words(job: JobState) -> str:
+    """Return where a waiting case stands in the queue."""
     position = f"Place {job.position} in the queue" if job.position else "Next in the queue"
-    with st.container(key="queued"):
-        st.info(
-            f"{position}. The case starts by itself; you can close this page.",
-            icon=":material/schedule:",
-        )
+    return f"{position}. The case starts by itself; you can close this page."
 
 
-def _progress(job: JobState, since: float, last: str | None) -> None:
-    """Activity, seconds and device, and the remaining time as estimated from earlier cases."""
+def progress(job: JobState, since: float, last: str | None) -> None:
+    """Draw activity, seconds and device, and the remaining time as estimated from earlier cases."""
     passed = max(0.0, time.time() - (job.step_started or since))
     usual = job.expected.get(job.step or job.activity, 0.0)  # before the first step: the loading
     parts = [

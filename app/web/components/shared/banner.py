@@ -8,6 +8,6 @@ from videopath.core.notice import RESEARCH_USE
 
 
 def banner() -> None:
-    """Show that VideoPath is for research only."""
+    """Show in one slim line that VideoPath is for research only."""
     with st.container(key="banner"):
-        st.warning(RESEARCH_USE, icon=":material/science:")
+        st.warning(RESEARCH_USE)

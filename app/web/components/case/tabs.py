@@ -1,0 +1,85 @@
+"""The tabs of the case page: each is drawn when it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.runtime.services import Services
+
+EVIDENCE, COURSE, ASK, RECORD = "Evidence", "How it got there", "Ask", "Record"
+_TAB = "case_tab"  # in the session: the open tab
+_RUNNING = "case_tab_running"  # the same while the case runs, when its course is shown first
+_CASE = "case_of_tab"  # in the session: the case and whether it runs, for which the tab was opened
+
+
+def open_tab(name: str) -> None:
+    """Open a tab when the page is drawn next (in a button's ``on_click``)."""
+    st.session_state[_TAB] = name
+
+
+def tabs(view: CaseView, shared: Services) -> None:
+    """Draw the row of tabs and what the open one holds."""
+    shown = (view.case_id, view.active)
+    if st.session_state.get(_CASE) not in (None, shown):
+        st.session_state.pop(_TAB, None)
+    st.session_state[_CASE] = shown
+    draw: dict[str, Callable[[CaseView, Services], None]] = {
+        EVIDENCE: _evidence,
+        COURSE: _course,
+        ASK: _ask,
+        RECORD: _record,
+    }
+    if view.report is None:
+        draw = {COURSE: _course, EVIDENCE: _evidence}
+    key = _TAB if view.report is not None else _RUNNING
+    if st.session_state.get(key) not in draw:
+        st.session_state.pop(key, None)
+    for tab, (name, part) in zip(st.tabs(list(draw), key=key, on_change="rerun"), draw.items(), strict=True):
+        if tab.open:
+            with tab, st.container(key=f"tab_{list(draw).index(name)}"):
+                part(view, shared)
+
+
+def _evidence(view: CaseView, shared: Services) -> None:
+    from videopath.agent.report.phrases import left_out_sentences
+    from videopath.app.web.components.case.differential import differential
+    from videopath.app.web.components.case.neighbours import neighbours
+    from videopath.app.web.components.case.outcome import advice, basis, blind_sentence, writing_notes
+
+    advice(view)
+    if view.report is not None:
+        basis(view.report)
+    differential(view.evidence.differential)
+    left_out = left_out_sentences(view.report) if view.report else []
+    neighbours(view.evidence.similar, blind_sentence(view), left_out, view.evidence.vote)
+    if view.report is not None:
+        writing_notes(view.report)
+
+
+def _course(view: CaseView, shared: Services) -> None:
+    from videopath.app.web.components.case.graph import graph
+    from videopath.app.web.components.case.timeline import timeline
+
+    timeline(view)
+    with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
+        graph(view)
+
+
+def _ask(view: CaseView, shared: Services) -> None:
+    from videopath.app.web.components.case.questions import asked_afterwards
+
+    asked_afterwards(shared.library.questions(view.case_id))
+
+
+def _record(view: CaseView, shared: Services) -> None:
+    from videopath.app.web.components.case.review import reviewed
+    from videopath.app.web.components.case.signout import record
+    from videopath.app.web.components.case.statements import statement_table
+
+    assert view.report is not None
+    statement_table(view.report)
+    reviewed(view.report)
+    record(view.report, shared)
