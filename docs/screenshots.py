@@ -159,7 +159,8 @@ def _save(picture: bytes, path: Path) -> None:
 def _filled_in(browser: Browser, video: Path) -> bytes:
     browser.write("video_path", str(video))
     browser.choose("site", "colon")
-    browser.choose("review_mode", "always")
+    browser.unfold("more_settings")
+    browser.choose("review_mode", "Yes, always")
     browser.says("Good quality", "preview")
     return _at_rest(browser)
 

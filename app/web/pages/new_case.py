@@ -1,28 +1,33 @@
-"""The page New case: a video, the facts that are known, and the settings of the agent."""
+"""The page New case: a video, its site and the question; the other settings are folded away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from videopath.agent import CaseRequest
+from videopath.app.web.components.new_case.frame_choice import drawn_crop, forget_crop_of_other
 from videopath.app.web.components.new_case.preview_strip import preview_strip
 from videopath.app.web.components.new_case.video_choice import choose_video, draft_id, forget_draft
 from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name, models
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import open_case
+from videopath.app.web.components.shared.words import explained
 from videopath.app.web.runtime.services import Services, owner, services
 from videopath.app.web.runtime.worker import Submission
 from videopath.core.choices import MAX_FRAMES, REVIEW_MODES, WRITING_RULES, ReviewMode, WritingRule
 from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoPathError
 from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.pathology.sites import SITES
-from videopath.media.crop import Crop, checked_crop, parse_crop
+from videopath.media.crop import Crop, parse_crop
 
-_REVIEW = {"never": "never", "uncertain": "when the agent is unsure", "always": "always"}
+_REVIEW = {
+    "never": "No, show me the result",
+    "uncertain": "Yes, if the agent is unsure",
+    "always": "Yes, always",
+}
 _SAMPLING = {"uniform": "evenly spread", "fps": "one per second", "keyframes": "those that differ"}
 _WRITING = {
     "mask-all": "all of it is filled",
@@ -73,69 +78,104 @@ def show() -> None:
     if shared.worker.engines.problem:
         st.error(inert(shared.worker.engines.problem), icon=":material/error:")
     video = choose_video(shared)
-    choices = _choose(shared)
-    ready = video is not None and choices is not None and _preview(video, choices)
-    if video is None:
-        st.info("Choose a video: its frames and its quality are shown here before the case starts.")
-    _queue_length(shared)
-    if st.button("Start", key="start_case", type="primary", icon=":material/play_arrow:", disabled=not ready):
-        assert video is not None
-        assert choices is not None
-        _start(shared, video, choices)
+    forget_crop_of_other(video)
+    site, question = _what_is_asked()
+    seen, start = st.container(key="seen"), st.container(key="start_bar")
+    with st.expander("More settings", icon=":material/tune:", key="more_settings"):
+        choices = _choose(shared, site, question)
+    with seen:
+        ready = video is not None and choices is not None and _preview(video, choices)
+        if video is None:
+            st.info("Choose a video: its frames and its quality are shown here before the case starts.")
+    with start:
+        _queue_length(shared)
+        if st.button(
+            "Start", key="start_case", type="primary", icon=":material/play_arrow:", disabled=not ready
+        ):
+            assert video is not None
+            assert choices is not None
+            _start(shared, video, choices)
 
 
-def _choose(shared: Services) -> _Choices | None:
-    """Draw the form; return None, with the reason on the page, if visitors may not open a path or the crop is wrong."""
-    first = st.columns([1, 2])
-    site = first[0].selectbox(
+def _what_is_asked() -> tuple[str | None, str]:
+    """Draw site and question, the two facts that help most; return them."""
+    left, right = st.columns([1, 2])
+    site = left.selectbox(
         "Site",
         list(SITES),
         index=None,
         placeholder="not given",
         key="site",
-        help="Organ that the tissue comes from.",
+        help="Organ that the tissue comes from. Similar cases of this organ are searched first.",
     )
-    question = first[1].text_input(
-        "Question", key="question", max_chars=2000, placeholder="default: the most likely diagnosis"
+    question = right.text_input(
+        "Question", key="question", max_chars=2000, placeholder="What is the most likely diagnosis?"
+    )
+    return site, question
+
+
+def _choose(shared: Services, site: str | None, question: str) -> _Choices | None:
+    """Draw the settings; return None, with the reason on the page, if visitors may not open a path or the crop is wrong."""
+    review = st.selectbox(
+        "Do you want to check the result before the case ends?",
+        REVIEW_MODES,
+        index=REVIEW_MODES.index(shared.settings.review),
+        format_func=_REVIEW.__getitem__,
+        key="review_mode",
     )
     bases = knowledge_bases(shared)
-    second = st.columns(3)
-    model = second[0].selectbox(
+    model_column, base_column = st.columns(2)
+    model = model_column.selectbox(
         "Model",
         models(shared),
         key="model",
         accept_new_options=True,
         help="A name from the list, or type a checkpoint folder or a Hugging Face id.",
     )
-    base = second[1].selectbox(
+    base = base_column.selectbox(
         "Knowledge base",
         list(bases),
         format_func=lambda name: knowledge_name(bases.get(name, name)),
         key="knowledge",
         accept_new_options=True,
-        help="Where similar cases are searched: a name from the list, or type a folder.",
+        help=explained("knowledge base") + " Choose a name from the list, or type a folder.",
     )
-    modes = REVIEW_MODES
-    review = second[2].selectbox(
-        "Review by a person",
-        modes,
-        index=modes.index(shared.settings.review),
-        format_func=_REVIEW.__getitem__,
-        key="review_mode",
+    which, first, last, number = st.columns(4)
+    sampling = which.selectbox(
+        "Frames are chosen",
+        list(_SAMPLING),
+        format_func=_SAMPLING.__getitem__,
+        key="sampling",
+        help=explained("sampling"),
     )
-    third = st.columns(4)
-    usual = "the model's own"
-    frames = third[0].number_input(
-        "Frames", 1, MAX_FRAMES, value=shared.settings.frames, step=1, placeholder=usual, key="frames"
+    start = first.number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
+    end = last.number_input("To second", 0.0, value=None, placeholder="end", key="end")
+    frames = number.number_input(
+        "Number of frames",
+        1,
+        MAX_FRAMES,
+        value=shared.settings.frames,
+        step=1,
+        placeholder="the model's own",
+        key="frames",
     )
-    sampling = third[1].selectbox(
-        "Sampling", list(_SAMPLING), format_func=_SAMPLING.__getitem__, key="sampling"
+    rule, part = st.columns(2)
+    writing = rule.selectbox(
+        "Burned-in writing",
+        WRITING_RULES,
+        index=WRITING_RULES.index(shared.settings.writing),
+        format_func=_WRITING.__getitem__,
+        key="writing",
+        help="Writing is filled before anything sees a frame. The file itself is never changed.",
     )
-    start = third[2].number_input("From second", 0.0, value=None, placeholder="beginning", key="start")
-    end = third[3].number_input("To second", 0.0, value=None, placeholder="end", key="end")
-    writing, part = _part_of_the_frame(shared.settings.writing)
+    typed = part.text_input(
+        "Crop, typed",
+        key="crop",
+        placeholder="left,top,right,bottom",
+        help="Shares from 0 to 1, or pixels if a number is above 1. It counts in place of the drawn rectangle.",
+    )
     excluded = st.text_input(
-        "Exclude from the search",
+        "Cases that are not used as similar cases",
         key="exclude",
         placeholder="only this video",
         help="Patients, groups, slides or videos, separated by commas; their records are not used. Records of this video, "
@@ -145,14 +185,14 @@ def _choose(shared: Services) -> _Choices | None:
         "Report answers of a model that is not calibrated",
         value=shared.settings.accept_uncalibrated,
         key="accept_uncalibrated",
-        help="The confidence of such a model was never fitted. Without this option the agent asks for a review, or abstains "
-        "if there is no review.",
+        help=explained("calibrated")
+        + " Without this option the agent asks you to check such an answer, or abstains if you do not want to be asked.",
     )
     exclude = tuple(name.strip() for name in excluded.split(",") if name.strip())
     try:
         model_name = visitor_model(model or shared.settings.model, shared.settings)
         knowledge = bases[base] if base in bases else visitor_path(base, shared.settings)
-        crop = part()
+        crop = parse_crop(typed) if typed.strip() else drawn_crop()
     except InputError as error:
         st.error(inert(str(error)), icon=":material/error:")
         return None
@@ -160,36 +200,6 @@ def _choose(shared: Services) -> _Choices | None:
         site, question.strip() or None, model_name, knowledge, review, frames, start, end,
         sampling, exclude, uncalibrated, writing, crop,
     )  # fmt: skip
-
-
-def _part_of_the_frame(rule: WritingRule) -> tuple[WritingRule, Callable[[], Crop | None]]:
-    """Draw the rule for writing and the crop; return the rule, and what reads the crop (it raises ``InputError``)."""
-    columns = st.columns([2, 2, 2, 2])
-    writing = columns[0].selectbox(
-        "Burned-in writing",
-        WRITING_RULES,
-        index=WRITING_RULES.index(rule),
-        format_func=_WRITING.__getitem__,
-        key="writing",
-        help="Writing is filled before anything sees a frame. The file itself is never changed.",
-    )
-    across = columns[1].slider("Crop left and right, %", 0, 100, (0, 100), key="crop_across")
-    down = columns[2].slider("Crop top and bottom, %", 0, 100, (0, 100), key="crop_down")
-    typed = columns[3].text_input(
-        "Crop, typed",
-        key="crop",
-        placeholder="left,top,right,bottom",
-        help="Shares from 0 to 1, or pixels if a number is above 1. It counts in place of the sliders.",
-    )
-
-    def crop() -> Crop | None:
-        if typed.strip():
-            return parse_crop(typed)
-        if (across, down) == ((0, 100), (0, 100)):
-            return None
-        return checked_crop((across[0] / 100, down[0] / 100, across[1] / 100, down[1] / 100))
-
-    return writing, crop
 
 
 def _preview(video: Path, choices: _Choices) -> bool:

@@ -121,9 +121,22 @@ def test_writing_in_the_frames_is_filled_named_and_stops_nothing(
         assert not shown.exception
         assert "crop" in _told(shown)
         assert _start(shown).disabled
-    shown.text_input(key="crop").set_value("").run()
-    shown.slider(key="crop_down").set_value((60, 60)).run()
-    assert "crop" in _told(shown)
+
+
+@pytest.mark.parametrize(
+    ("selection", "crop"),
+    [
+        ({"x": [0.25, 0.75], "y": [0.9, 0.1]}, (0.25, 0.1, 0.75, 0.9)),
+        ({"x": [-0.2, 0.5], "y": [0.5, 1.4]}, (0.0, 0.5, 0.5, 1.0)),
+        ({"x": [0.5, 0.51], "y": [0.1, 0.9]}, None),  # a click
+        ({"x": [0.1, 0.9]}, None),
+        ({}, None),
+    ],
+)
+def test_a_drawn_rectangle_is_the_crop(selection: dict[str, Any], crop: Any) -> None:
+    from videopath.app.web.components.new_case.frame_choice import crop_of_selection
+
+    assert crop_of_selection(selection) == crop
 
 
 @pytest.mark.parametrize("content", [None, b"", b"*not* a <b>video</b>" * 300])

@@ -67,6 +67,7 @@ def _begin(browser: Browser, video: Path, **words: str) -> str:
     """Begin a case by the path of its video; returns its id."""
     browser.go()
     browser.write("video_path", str(video))
+    browser.unfold("more_settings")
     for key, value in words.items():
         (browser.choose if key in ("site", "review_mode") else browser.write)(key, value)
     browser.find("preview", "img")
@@ -124,7 +125,8 @@ def _begin_watched(browser: Browser, clip: Path) -> str:
     """Begin without loading the page anew, which would lose the observer in it."""
     browser.write("video_path", str(clip))
     browser.choose("site", "colon")
-    browser.choose("review_mode", "always")
+    browser.unfold("more_settings")
+    browser.choose("review_mode", "Yes, always")
     browser.until(lambda: browser.all(".st-key-preview img"), "writing was searched in the frames", _RUN)
     browser.says("Good quality", "preview")
     assert len(browser.all(".st-key-preview img")) >= 4
@@ -193,7 +195,7 @@ def _downloaded(browser: Browser, kind: str, file: Path) -> bytes:
 def test_a_run_outlives_its_tab_and_two_windows_do_not_overrule_each_other(
     browser: Browser, home: Path, clip: Path
 ) -> None:
-    case_id = _begin(browser, clip, site="colon", review_mode="always", frames="32", question=_MARKUP)
+    case_id = _begin(browser, clip, site="colon", review_mode="Yes, always", frames="32", question=_MARKUP)
     first = browser.driver.current_window_handle
     browser.says("is running", "timeline")
     browser.driver.refresh()
@@ -305,6 +307,7 @@ def test_every_page_fits_a_telephone_and_names_its_pictures(browser: Browser) ->
 
 def test_the_keyboard_reaches_every_field(browser: Browser) -> None:
     browser.go()
+    browser.unfold("more_settings")
     focused = "return document.activeElement.closest('[class*=st-key-]')?.className.match(/st-key-(\\S+)/)[1]"
     reached = set()
     for _ in range(45):

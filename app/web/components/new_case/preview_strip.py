@@ -9,6 +9,7 @@ import streamlit as st
 
 from videopath.agent.report.phrases import KEPT
 from videopath.agent.report.values import place_in_words
+from videopath.app.web.components.new_case.frame_choice import frame_choice
 from videopath.app.web.components.shared.inert import inert
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from videopath.agent.cases.records import VideoFacts
     from videopath.media.writing.records import BurnedIn
 
-_WIDTH, _SMALL_WIDTH = 196, 130  # pixels of a thumbnail: four in a row at 1280 pixels, or six of many
+_WIDTH, _SMALL_WIDTH = 150, 100  # pixels of a thumbnail: four in a row at 1280 pixels, or six of many
 _FEW = 12  # up to this number the thumbnails are large
 _MOST = 32  # thumbnails
 
@@ -45,8 +46,13 @@ def preview_strip(
             st.error(inert(str(error)), icon=":material/error:")
             return None
         _verdict(preview)
-        _writing(preview.burned_in)
-        _frames(preview)
+        picture, strip = st.columns([2, 3], gap="medium")
+        with picture:
+            second = preview.facts.seconds[0]
+            frame_choice(video, _identity(video), second, writing, preview.burned_in.writings)
+        with strip:
+            _frames(preview)
+            _writing(preview.burned_in)
         return preview
 
 
