@@ -287,7 +287,6 @@ def _new_tracing() -> _Tracing | None:
     platforms = trace.get_tracer_provider()
     if isinstance(platforms, TracerProvider):  # of the program that uses VideoPath
         return _Tracing(platforms.get_tracer("videopath", release), None)
-    logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # else its warnings go to stderr
     try:
         exporter = _exporter(float(_first(_TIMEOUTS) or _TIMEOUT))
     except (ValueError, OSError) as error:
@@ -310,6 +309,8 @@ def _exporter(timeout: float) -> Any:
     """Return an exporter that reports the first failure of a row in VideoPath's log."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import SpanExportResult
+
+    logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # else its warnings go to stderr
 
     class Reporting(OTLPSpanExporter):
         failed = False

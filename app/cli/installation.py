@@ -37,6 +37,13 @@ _PACKAGES = (
     "opencv-python-headless",
     "streamlit",
 )
+_EXTRAS = {
+    "postgres": ("psycopg", "A case library in PostgreSQL"),
+    "ray": ("ray", "Batches on a cluster"),
+    "mcp": ("mcp", "The server for other people's agents"),
+    "telemetry": ("opentelemetry-sdk", "OpenTelemetry spans"),
+    "metrics": ("prometheus-client", "Figures for Prometheus"),
+}
 _SUMS = "sha256.txt"  # hashes of all files of the bundled model, in the format of sha256sum
 _ENOUGH_SPACE = 2 * 1024**3  # bytes, for reports with frames and a knowledge base; hub weights need more
 
@@ -47,7 +54,7 @@ class Check:
 
     name: str
     ok: bool
-    """False only if VideoPath cannot work without it."""
+    """False if VideoPath cannot work without it, or if the settings or the environment ask for it and it fails."""
     found: str
     advice: str = ""
     """What to do about it; with ``ok`` a hint."""
@@ -103,6 +110,48 @@ def _telemetry() -> list[Check]:
     advice = f"Unset {', '.join(libraries[name][0] for name in names)}: VideoPath then turns it off."
     state = f"{' and '.join(names)}: on, as set in the environment"
     return [Check("telemetry", True, state, advice)]
+
+
+def _log() -> list[Check]:
+    settings = load_settings()
+    if settings.log_level is None:
+        return [Check("log", True, "off", "Set VIDEOPATH_LOG_LEVEL, or give --log-json.")]
+    form = "JSON" if settings.log_json else "text"
+    return [Check("log", True, f"from level {settings.log_level} on, as {form}")]
+
+
+def _spans() -> list[Check]:
+    """OpenTelemetry spans: whether the endpoint that the environment names accepts them."""
+    from videopath.core.telemetry import ENDPOINTS, can_be_sent, endpoint, why_no_spans
+
+    address = endpoint()
+    if address is None:
+        return [
+            Check("spans", True, f"off: {ENDPOINTS[1]} names no endpoint, or the environment turns spans off")
+        ]
+    if reason := why_no_spans():
+        return [Check("spans", False, reason, f"Correct that, or unset {' and '.join(ENDPOINTS)}.")]
+    if not can_be_sent():
+        advice = f"Start the collector, or correct {' or '.join(ENDPOINTS)} and OTEL_EXPORTER_OTLP_HEADERS."
+        return [Check("spans", False, f"{address} does not accept them", advice)]
+    return [
+        Check(
+            "spans", True, f"sent to {address}: ids, names, devices and seconds of cases leave this process"
+        )
+    ]
+
+
+def _extras() -> list[Check]:
+    """Packages for many cases, many machines and operation."""
+    return [_extra(extra, package, purpose) for extra, (package, purpose) in _EXTRAS.items()]
+
+
+def _extra(extra: str, package: str, purpose: str) -> Check:
+    name = f"extra {extra}"
+    try:
+        return Check(name, True, f"{package} {importlib.metadata.version(package)}")
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, True, "not installed", f"{purpose}: {install_command(extra)}")
 
 
 def _visitors() -> list[Check]:
@@ -238,6 +287,8 @@ _CHECKS: tuple[Callable[[], list[Check]], ...] = (
     _device,
     _tracing,
     _telemetry,
+    _spans,
+    _log,
     _visitors,
     _weights,
     _knowledge,
@@ -246,5 +297,6 @@ _CHECKS: tuple[Callable[[], list[Check]], ...] = (
     _other_families,
     _home,
     _case_library,
+    _extras,
     _hub_cache,
 )
