@@ -318,9 +318,11 @@ class DiagnosticAgent:
         continued and a finished one is not done again. ``videopath batch`` does the same with several processes.
 
         Args:
-            requests: Videos, or requests; they are read as they are needed. The case id of a request is not used.
-            out: A folder for the journal, ``results.parquet`` and ``results.csv``. A second run with this folder takes
-                finished rows from its journal. Default: nothing is written but the cases in the library.
+            requests: Videos, or requests; they are read as they are needed. A video may be the address of a file on a
+                store, such as ``s3://bucket/case.mp4``. The case id of a request is not used.
+            out: A folder for the journal, ``results.parquet`` and ``results.csv``, or its address on a store. A second
+                run with this folder takes finished rows from its journal. Default: nothing is written but the cases in
+                the library.
             retry_failed: Whether rows that failed in an earlier run with ``out`` are tried again.
             on_result: Called for each row before it is yielded.
 
@@ -331,11 +333,12 @@ class DiagnosticAgent:
             InputError: ``out`` cannot be used, or another process works in it.
         """
         from videopath.agent.many.here import diagnose_here
+        from videopath.core.remote import place
 
         return diagnose_here(
             self,
             requests,
-            out=None if out is None else Path(out),
+            out=None if out is None else place(out),
             retry_failed=retry_failed,
             on_result=on_result,
         )

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videopath.agent.cases.request import CaseRequest
-from videopath.agent.many.journal import BatchFolder
+from videopath.agent.many.journal import open_folder
 from videopath.agent.many.manifest import Row, writable
 from videopath.agent.many.pool import OneAgent
 from videopath.agent.many.results import ResultRow, Rows, write_results
 from videopath.agent.many.run import Batch, OnResult
 from videopath.core.errors import InputError
 from videopath.core.pathology.sites import canonical_site
+from videopath.core.remote import Place, is_address, place
 from videopath.core.text import has_half_characters
 from videopath.media.crop import checked_crop
 
@@ -26,13 +27,13 @@ def diagnose_here(
     agent: DiagnosticAgent,
     requests: Iterable[str | Path | CaseRequest],
     *,
-    out: Path | None,
+    out: Place | None,
     retry_failed: bool,
     on_result: OnResult | None,
 ) -> Iterator[ResultRow]:
     """Yield the row of each request as it ends; see :meth:`videopath.agent.DiagnosticAgent.diagnose_many`."""
     rows = (_row(number, request) for number, request in enumerate(requests, start=1))
-    folder = None if out is None else BatchFolder(out)
+    folder = None if out is None else open_folder(out)
     ended = Rows()
     with nullcontext() if folder is None else folder.held():
         batch = Batch(rows, OneAgent(agent), folder=folder, retry_failed=retry_failed, on_result=on_result)
@@ -44,6 +45,12 @@ def diagnose_here(
         finally:
             if folder is not None:
                 write_results(folder.path, ended)
+                folder.publish()
+
+
+def _place(name: str) -> Place:
+    one = place(name)
+    return one.expanduser().absolute() if isinstance(one, Path) else one
 
 
 def _row(number: int, request: str | Path | CaseRequest) -> Row:
@@ -54,7 +61,7 @@ def _row(number: int, request: str | Path | CaseRequest) -> Row:
             raise InputError(f"The path {writable(name)[:200]!r} is not a valid path.")
         return Row(
             number,
-            Path(name).expanduser().absolute(),
+            _place(name),
             site=canonical_site(asked.site) if asked.site else None,
             question=asked.question,
             start=asked.start,
@@ -65,4 +72,4 @@ def _row(number: int, request: str | Path | CaseRequest) -> Row:
             writing=asked.writing,
         )
     except (InputError, RuntimeError) as error:  # RuntimeError: an unknown ~user
-        return Row(number, Path(writable(name)), problem=str(error))
+        return Row(number, Path() if is_address(name) else Path(writable(name)), problem=str(error))

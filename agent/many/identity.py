@@ -15,6 +15,7 @@ from videopath.agent.many.manifest import Row
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_file, sha256_text
 from videopath.core.privacy.paths import screened_path
+from videopath.core.remote import Place, RemotePath
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
@@ -103,16 +104,21 @@ def identity_of(row: Row, video_sha256: str, system: System) -> Identity:
     )
 
 
-def file_state(path: Path, folder: BatchFolder | None) -> FileState:
+def file_state(path: Place, folder: BatchFolder | None) -> FileState:
     """Return a file's hash; a file of known size and time of change is not read again.
 
     Args:
-        path: A video, an image or a folder of frames.
+        path: A video, an image or a folder of frames, on this computer or a store.
         folder: The folder of the batch, which remembers hashes.
 
     Raises:
         InputError: There is no such file, or it cannot be read.
+        RemoteError: The store of a remote file cannot be reached.
     """
+    if isinstance(path, RemotePath):
+        from videopath.agent.many.remote.videos import remote_file_state
+
+        return remote_file_state(path, folder)
     try:
         known = known_file(path, folder)
         if known is not None:
@@ -134,8 +140,15 @@ def file_state(path: Path, folder: BatchFolder | None) -> FileState:
     )
 
 
-def known_file(path: Path, folder: BatchFolder | None) -> FileState | None:
-    """Return a file's hash if it is remembered and the file has not changed. Raises ``OSError`` if there is no file."""
+def known_file(path: Place, folder: BatchFolder | None) -> FileState | None:
+    """Return a file's hash if it is remembered and the file has not changed.
+
+    Raises ``OSError`` or ``InputError`` if there is no file.
+    """
+    if isinstance(path, RemotePath):
+        from videopath.agent.many.remote.videos import known_remote
+
+        return known_remote(path, folder)
     known = folder.file(path) if folder is not None else None
     return known if known is not None and (known.size, known.changed) == _size_and_change(path) else None
 

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,16 @@ from videopath.core.choices import SAMPLINGS, WRITING_RULES, WritingRule
 from videopath.core.errors import InputError
 from videopath.core.jsonl import json_entries
 from videopath.core.pathology.sites import canonical_site
+from videopath.core.remote import (
+    Place,
+    RemotePath,
+    download,
+    is_address,
+    place,
+    remote_files,
+    remote_glob,
+    remote_state,
+)
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop, checked_crop, parse_crop
 
@@ -29,6 +40,7 @@ COLUMNS = ("path", "site", "question", "segment", "start", "end", "sampling", "e
 _TABLES = {".csv", ".tsv"}
 _JSON = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
+_MANIFESTS = _TABLES | _JSON | _PARQUET
 _VIDEOS = frozenset(
     ".mp4 .m4v .mov .mkv .avi .webm .gif .mpg .mpeg .m2ts .mts .ts .wmv .flv .ogv .3gp".split()  # noqa: SIM905
 )
@@ -44,7 +56,7 @@ class Row:
 
     number: int
     """From 1, in the order of the manifest."""
-    path: Path
+    path: Place
     site: str | None = None
     question: str | None = None
     start: float | None = None
@@ -94,13 +106,13 @@ class RowDefaults:
 
 
 def read_rows(
-    what: Sequence[str | Path], out: Path | None = None, defaults: RowDefaults | None = None
+    what: Sequence[str | Place], out: Place | None = None, defaults: RowDefaults | None = None
 ) -> Iterator[Row]:
     """Yield the rows of a batch in order.
 
     Args:
-        what: Folders, patterns, manifests, videos or images. A folder stands for all videos and images below it, without
-            hidden files.
+        what: Folders, patterns, manifests, videos or images, on this computer or a store (``s3://…``). A folder stands
+            for all videos and images below it, without hidden files.
         out: The folder for the results, which may lie within one of the folders; its files are left out.
         defaults: What holds for rows that do not say it.
 
@@ -111,22 +123,26 @@ def read_rows(
     number = 0
     for one in what:
         before = number
-        for values, place, folder in _entries(str(one), out):
+        for values, label, folder in _entries(str(one), out):
             number += 1
-            yield _row(number, values, place, folder, defaults)
+            yield _row(number, values, label, folder, defaults)
         if number == before:
             raise InputError(f"{_shown(one)} holds no videos or images: {_GIVE}.")
 
 
-_Entry = tuple[Mapping[str, Any] | str, str, Path]
+_Entry = tuple[Mapping[str, Any] | str, str, Place]
 """The cells by column, or the sentence of a row that cannot be read; its place; the folder of relative paths."""
 
 
-def _entries(what: str, out: Path | None) -> Iterator[_Entry]:
+def _entries(what: str, out: Place | None) -> Iterator[_Entry]:
     if has_half_characters(what):
         raise InputError(f"{_shown(what)} is not valid UTF-8 text. Rename it, or {_GIVE}.")
-    path = Path(what).expanduser()
-    suffix = path.suffix.lower()
+    given = place(what)
+    if isinstance(given, RemotePath):
+        yield from _remote_entries(given, out)
+        return
+    path = given.expanduser()
+    what, suffix = str(given), path.suffix.lower()
     if path.is_dir():
         yield from (({"path": str(file)}, file.name, path) for file in _files_below(path.absolute(), out))
     elif not path.exists():
@@ -134,16 +150,54 @@ def _entries(what: str, out: Path | None) -> Iterator[_Entry]:
             raise InputError(f"There is no file or folder {what}: {_GIVE}.")
         files = sorted(glob.glob(str(path), recursive=True), key=natural)  # noqa: PTH207 - also absolute patterns
         yield from (({"path": file}, file, Path()) for file in files if not _is_within(Path(file), out))
-    elif suffix in _TABLES:
-        yield from _table(path)
-    elif suffix in _JSON:
-        yield from _json(path)
-    elif suffix in _PARQUET:
-        yield from _parquet(path)
+    elif suffix in _MANIFESTS:
+        yield from _manifest(path)
     elif suffix in _media():
         yield {"path": str(path.absolute())}, path.name, Path()
     else:
         raise InputError(f"{path.name} is neither a manifest nor a video or an image: {_GIVE}.")
+
+
+def _manifest(path: Path) -> Iterator[_Entry]:
+    suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        return _table(path)
+    return _json(path) if suffix in _JSON else _parquet(path)
+
+
+def _remote_entries(given: RemotePath, out: Place | None) -> Iterator[_Entry]:
+    """Yield the rows of a folder, a pattern or a manifest on a store."""
+    suffix = given.suffix.lower()
+    if glob.has_magic(given.key):
+        files = [file for file in remote_glob(given) if not _is_within(file, out)]
+        files.sort(key=lambda file: natural(file.key))
+        yield from (({"path": str(file)}, file.shown, given) for file in files)
+    elif remote_state(given).folder:
+        yield from (({"path": str(file)}, file.shown, given) for file in _remote_below(given, out))
+    elif suffix in _MANIFESTS:
+        from videopath.agent.many.remote.scratch import batch_scratch
+
+        with batch_scratch().folder(f"manifest-{uuid.uuid4().hex[:12]}") as scratch:
+            copy = scratch / given.local_name
+            download(given, copy)
+            for values, label, _ in _manifest(copy):
+                yield values, label, given.parent
+    elif suffix in _media():
+        yield {"path": str(given)}, given.shown, given
+    else:
+        raise InputError(f"{given.shown} is neither a manifest nor a video or an image: {_GIVE}.")
+
+
+def _remote_below(folder: RemotePath, out: Place | None) -> list[RemotePath]:
+    """Return the videos and images below a folder on a store, in the order of :func:`_files_below`."""
+    allowed, below = _media(), len(folder.key) + 1
+    files = []
+    for file in remote_files(folder):
+        *folders, name = file.key[below:].split("/")
+        hidden = any(part[:1] == "." for part in (*folders, name))
+        if not hidden and file.suffix.lower() in allowed and not _is_within(file, out):
+            files.append(([(1, natural(part)) for part in folders] + [(0, natural(name))], file))
+    return [file for _, file in sorted(files, key=lambda one: one[0])]
 
 
 def natural(name: str | Path) -> list[tuple[int, int, str]]:
@@ -158,7 +212,7 @@ def _media() -> frozenset[str]:
     return _VIDEOS | IMAGE_SUFFIXES
 
 
-def _files_below(folder: Path, out: Path | None) -> Iterator[Path]:
+def _files_below(folder: Path, out: Place | None) -> Iterator[Path]:
     """Yield the videos and images below a folder, folder by folder; no hidden ones, and none of ``out``."""
     allowed = _media()
     for here, folders, names in os.walk(folder):
@@ -171,7 +225,9 @@ def _files_below(folder: Path, out: Path | None) -> Iterator[Path]:
                 yield inside / name
 
 
-def _is_within(path: Path, out: Path | None) -> bool:
+def _is_within(path: Place, out: Place | None) -> bool:
+    if isinstance(path, RemotePath) or isinstance(out, RemotePath):
+        return isinstance(path, RemotePath) and isinstance(out, RemotePath) and path.is_within(out)
     return out is not None and path.absolute().is_relative_to(out.absolute())
 
 
@@ -207,13 +263,13 @@ def _table_rows(path: Path, stream: IO[str]) -> Iterator[_Entry]:
             continue
         if not any(cell.strip() for cell in cells):
             continue
-        place = f"Line {reader.line_num} of {path.name}"
+        label = f"Line {reader.line_num} of {path.name}"
         if head is None:
             head = _checked_head(cells, path)
         elif len(cells) > len(head) and any(cell.strip() for cell in cells[len(head) :]):
-            yield f"it has {len(cells)} cells, but the header has {len(head)}", place, path.parent
+            yield f"it has {len(cells)} cells, but the header has {len(head)}", label, path.parent
         else:
-            yield dict(zip(head, cells, strict=False)), place, path.parent
+            yield dict(zip(head, cells, strict=False)), label, path.parent
 
 
 def _json(path: Path) -> Iterator[_Entry]:
@@ -267,13 +323,13 @@ def _column(name: str) -> str:
 
 
 def _row(
-    number: int, values: Mapping[str, Any] | str, place: str, folder: Path, defaults: RowDefaults
+    number: int, values: Mapping[str, Any] | str, label: str, folder: Place, defaults: RowDefaults
 ) -> Row:
     if isinstance(values, str):
-        return Row(number, Path(), problem=f"{place} cannot be used: {values}.")
+        return Row(number, Path(), problem=f"{label} cannot be used: {values}.")
     extra = {name: as_text(value) for name, value in values.items() if name not in COLUMNS}
     path = as_text(values.get("path"))
-    full = Path()
+    full: Place = Path()
     try:
         if not path:
             raise InputError("it names no path")
@@ -282,17 +338,28 @@ def _row(
             raise InputError("it has a character that is not valid UTF-8 text")
         if "\0" in path:
             raise InputError("its path has a zero byte")
-        full = folder.absolute() / (Path(path).expanduser() if path.startswith("~") else Path(path))
+        full = _full_path(path, folder)
         return Row(number, full, extra=extra, **_request(values, defaults))
     except (InputError, RuntimeError) as error:  # RuntimeError: an unknown ~user
         printable = {writable(name): writable(value) for name, value in extra.items()}
         reason = str(error).rstrip(".")
         return Row(
             number,
-            full if full.parts else Path(writable(path)),
+            Path(writable(path)) if full == Path() and not is_address(path) else full,
             extra=printable,
-            problem=f"{place} cannot be used: {reason}.",
+            problem=f"{label} cannot be used: {reason}.",
         )
+
+
+def _full_path(path: str, folder: Place) -> Place:
+    """Return the file that a manifest in a folder names."""
+    if is_address(path):
+        return place(path)
+    if isinstance(folder, RemotePath):
+        if not path.startswith(("~", "/")):
+            return folder.joined(path)
+        folder = Path()
+    return folder.absolute() / (Path(path).expanduser() if path.startswith("~") else Path(path))
 
 
 def _request(values: Mapping[str, Any], defaults: RowDefaults) -> dict[str, Any]:

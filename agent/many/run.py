@@ -14,11 +14,11 @@ from videopath.agent.many.identity import Identity, System, file_state, identity
 from videopath.agent.many.journal import BatchFolder, FileState, KnownResult
 from videopath.agent.many.manifest import Row
 from videopath.agent.many.pool import Workers
-from videopath.agent.many.results import Outcome, ResultRow
+from videopath.agent.many.results import Outcome, ResultRow, RowStatus
 from videopath.agent.many.work import Exports, Task
 from videopath.core.errors import InputError
-from videopath.core.privacy.paths import screened_path
 from videopath.core.privacy.personal import screened_text
+from videopath.core.remote import RemoteError, screened_place
 
 OnResult = Callable[[ResultRow], object]
 
@@ -115,12 +115,13 @@ class Batch:
     def _task(self, row: Row, system: System) -> Task | None:
         """Return the case of a row; None if the row has ended, or waits for another row of the same case."""
         if row.problem:
-            self._emit(row, Outcome(status="refused", reason=row.problem), str(screened_path(row.path)))
+            self._emit(row, Outcome(status="refused", reason=row.problem), screened_place(row.path))
             return None
         try:
             file = file_state(row.path, self._folder)
         except InputError as error:
-            self._emit(row, Outcome(status="refused", reason=str(error)), str(screened_path(row.path)))
+            status: RowStatus = "failed" if isinstance(error, RemoteError) else "refused"
+            self._emit(row, Outcome(status=status, reason=str(error)), screened_place(row.path))
             return None
         identity = identity_of(row, file.sha256, system)
         key = identity.sha256

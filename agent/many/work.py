@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videopath.agent.many.results import Outcome, RowStatus
 from videopath.core.choices import ExportFormat
 from videopath.core.errors import CaseError, InputError, VideoPathError
+from videopath.core.remote import Place, RemoteError, RemotePath, remote_entries, upload
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
@@ -23,16 +24,51 @@ BUNDLES, REPORTS = "bundles", "reports"
 class Exports:
     """What is written for each case beside the results."""
 
-    out: Path
+    out: Place
     forms: tuple[ExportFormat, ...] = ()
+    _listed: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+    """The names that a store had in a folder when it was asked first."""
 
-    def file(self, case_id: str, form: ExportFormat) -> Path:
+    def file(self, case_id: str, form: ExportFormat) -> Place:
         """Return the file of a case."""
-        return self.out / (BUNDLES if form == "zip" else REPORTS) / f"{case_id}.{form}"
+        return self._folder(form) / f"{case_id}.{form}"
 
     def missing(self, case_id: str) -> bool:
         """Return whether a file of the case is missing."""
-        return not all(self.file(case_id, form).exists() for form in self.forms)
+        return not all(self._exists(self.file(case_id, form), form) for form in self.forms)
+
+    def write(self, library: CaseLibrary, case_id: str) -> None:
+        """Write the files of a case.
+
+        Raises:
+            CaseError: The case has no report that can be read.
+            InputError: A store does not take them.
+        """
+        for form in self.forms:
+            file = self.file(case_id, form)
+            if isinstance(file, Path):
+                library.export(case_id, file, form)
+            else:
+                self._upload(library, case_id, file, form)
+
+    def _upload(self, library: CaseLibrary, case_id: str, file: RemotePath, form: ExportFormat) -> None:
+        from videopath.agent.many.remote.scratch import batch_scratch
+
+        with batch_scratch().folder(f"export-{case_id}") as folder:
+            written = folder / "files"
+            library.export(case_id, written / file.name, form)
+            for one in sorted(written.iterdir()):  # beside a signed report lie its questions
+                upload(one, file.parent / one.name)
+
+    def _folder(self, form: ExportFormat) -> Place:
+        return self.out / (BUNDLES if form == "zip" else REPORTS)
+
+    def _exists(self, file: Place, form: ExportFormat) -> bool:
+        if isinstance(file, Path):
+            return file.exists()
+        if form not in self._listed:
+            self._listed[form] = frozenset(remote_entries(file.parent))
+        return file.name in self._listed[form]
 
 
 @dataclass(frozen=True)
@@ -42,7 +78,7 @@ class Task:
     identity: str
     case_id: str
     request: dict[str, Any]
-    """The arguments of a ``CaseRequest``."""
+    """The arguments of a ``CaseRequest``; the video may be the address of a file on a store."""
     hashes: dict[str, str]
     """The result's columns with hashes."""
 
@@ -55,13 +91,17 @@ def work_on(agent: DiagnosticAgent, task: Task, exports: Exports | None = None) 
         task: The case.
         exports: What is written of it.
     """
+    from videopath.agent.many.remote.videos import local_copy
+
     try:
-        report = _report(agent, task)
+        with local_copy(agent.library, task) as local:
+            report = _report(agent, local)
         outcome = outcome_of(report, task)
         if exports is not None:
-            for form in exports.forms:
-                agent.library.export(task.case_id, exports.file(task.case_id, form), form)
+            exports.write(agent.library, task.case_id)
         return outcome
+    except RemoteError as error:
+        return ended(task, "failed", str(error))
     except InputError as error:
         _forget_refused(agent.library, task.case_id)
         return ended(task, "refused", str(error))
@@ -84,7 +124,7 @@ def _report(agent: DiagnosticAgent, task: Task) -> CaseReport:
     from videopath.agent.cases.request import CaseRequest
 
     library, case_id = agent.library, task.case_id
-    status = _status(library, case_id)
+    status = status_of(library, case_id)
     if status is not None and not (library.folder(case_id) / INPUTS_NAME).exists():
         library.delete(case_id)  # a kill came before it began
         status = None
@@ -96,7 +136,7 @@ def _report(agent: DiagnosticAgent, task: Task) -> CaseReport:
     return agent.report(case_id)
 
 
-def _status(library: CaseLibrary, case_id: str) -> str | None:
+def status_of(library: CaseLibrary, case_id: str) -> str | None:
     """Return the status of a case; None if there is no such case."""
     try:
         return library.entry(case_id).status
@@ -108,7 +148,7 @@ def _forget_refused(library: CaseLibrary, case_id: str) -> None:
     """Delete a case that was continued and then refused before the model answered: no such case is kept."""
     from videopath.tools.journal import JOURNAL_NAME
 
-    if _status(library, case_id) == "failed" and not (library.folder(case_id) / JOURNAL_NAME).exists():
+    if status_of(library, case_id) == "failed" and not (library.folder(case_id) / JOURNAL_NAME).exists():
         library.delete(case_id)
 
 

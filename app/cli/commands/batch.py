@@ -23,17 +23,23 @@ if TYPE_CHECKING:
     from videopath.agent.many.results import Rows
     from videopath.agent.many.work import Exports
     from videopath.agent.many.worker import WorkerSetup
+    from videopath.core.remote import Place
 
 _FORMS = ("pdf", "md", "json")
 
 What = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        help="A folder, a pattern in quotes, or a manifest (csv, tsv, jsonl, parquet) with a column path.",
+        help="A folder, a pattern in quotes, or a manifest (csv, tsv, jsonl, parquet) with a column path; also s3://….",
         show_default=False,
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.", show_default=False)]
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="Folder for the results, also s3://….", show_default=False
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -115,14 +121,17 @@ def batch(
     from videopath.app.cli.console import quiet_libraries
     from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec
     from videopath.core.pathology.sites import canonical_site
+    from videopath.core.remote import place
     from videopath.media.crop import parse_crop
 
     quiet_libraries(verbose)
-    check_folder(out)
+    target = place(out)
+    if isinstance(target, Path):
+        check_folder(target)
     spec = chosen_spec(model, base, device, dtype, accept_licence)
     agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated, second_opinion)
 
-    from videopath.agent.many.journal import BatchFolder
+    from videopath.agent.many.journal import open_folder
     from videopath.agent.many.manifest import RowDefaults, read_rows
     from videopath.agent.many.work import Exports
 
@@ -140,9 +149,9 @@ def batch(
             f"--devices names {len(chosen)} devices, but --jobs is {count}: give at least {len(chosen)}."
         )
     forms: list[Any] = [*(["zip"] if bundles else []), *([reports] if reports else [])]
-    setup = _setup(agent_options, writing, Exports(out, tuple(forms)), count, together)
-    rows = list(read_rows(what, out, defaults))
-    folder = BatchFolder(out)
+    setup = _setup(agent_options, writing, Exports(target, tuple(forms)), count, together)
+    rows = list(read_rows(what, target, defaults))
+    folder = open_folder(target)
     with folder.held():
         _run(rows, folder, setup, count, chosen, retry_failed, as_json)
 
@@ -189,7 +198,8 @@ def _run(
     if before is not None:
         write_results(folder.path, ended)
         write_summary(summarise(ended, len(rows)), folder.path)
-    _deliver(folder.path, ended, len(rows), progress, as_json)
+        folder.publish()
+    _deliver(folder.place, ended, len(rows), progress, as_json)
     if interrupted:
         say(f"Interrupted: {len(rows) - len(ended):,} rows are open. The same command continues.")
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -197,7 +207,7 @@ def _run(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _deliver(out: Path, ended: Rows, total: int, progress: Any, as_json: bool) -> None:
+def _deliver(out: Place, ended: Rows, total: int, progress: Any, as_json: bool) -> None:
     from videopath.agent.many.results import CSV, PARQUET, ROW_STATUSES
     from videopath.app.cli.console import emit_json, say
     from videopath.app.figures.batch import SUMMARY
