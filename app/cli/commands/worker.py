@@ -35,6 +35,8 @@ def worker(
     model: OnlyModel = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = "127.0.0.1",
     accept_licence: options.AcceptLicence = False,
     home: options.Home = None,
     verbose: options.Verbose = False,
@@ -48,9 +50,11 @@ def worker(
     Exit codes: 0 ended, 1 a case failed (with --once), 130 Ctrl-C.
     """
     from videopath.app.cli.console import quiet_libraries, say
+    from videopath.app.cli.serving import check_metrics, start_metrics
     from videopath.core.log import show_log
     from videopath.core.settings import load_settings
 
+    check_metrics(metrics_host, metrics_port)
     quiet_libraries(verbose)
     settings = load_settings()
     show_log(settings.log_level or "warning")
@@ -73,6 +77,7 @@ def worker(
 
     working = QueueWorker(library, Engines(settings.home, settings).get, own, on_end=say_end)
     interrupted = _on_signals(working)
+    start_metrics(library, metrics_host, metrics_port)
     say(
         f"Worker on {summary}{f', for cases of {model}' if model else ''} (Ctrl-C stops it after the present step)."
     )
