@@ -92,6 +92,14 @@ class Work:
             _end_span(self)
         for observer in list(_observers):
             observer(self)
+        if self.name == "step" and not (self.error or self.waits):
+            _log_step(self)
+
+
+def _log_step(work: Work) -> None:
+    fields = {**work.fields, "seconds": work.seconds}
+    case_id, step = work.fields.get("case_id", ""), work.fields.get("step", "")
+    _log.info("Case %s: step %s took %.1f s.", case_id, step, work.seconds, extra=fields)
 
 
 _observers: list[Callable[[Work], object]] = []

@@ -22,6 +22,7 @@ pytest_plugins = (
     "fixtures.model_server",
     "fixtures.networks",
     "fixtures.postgres",
+    "fixtures.spans",
 )
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -1,8 +1,7 @@
-"""The graph's nodes as pieces of work: each run of one is a span, a figure and a line of the log."""
+"""The graph's nodes as pieces of work: each run of one is a span, a figure and a line in the log."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,8 +11,6 @@ from langgraph.errors import GraphBubbleUp
 from videopath.agent.graph.state import Json
 from videopath.agent.graph.steps import CaseRuntime
 from videopath.core.telemetry import Work, span
-
-_log = logging.getLogger(__name__)
 
 Node = Callable[[Any, CaseRuntime], Json]
 
@@ -30,11 +27,6 @@ def observed(node: Node) -> Node:
                 work.waits = True
                 raise
             _note(work, update)
-        _log.info(
-            "Case %s: step %s took %.1f s.",
-            work.fields["case_id"], node.__name__, work.seconds,
-            extra={**work.fields, "seconds": work.seconds},
-        )  # fmt: skip
         return update
 
     return run
