@@ -29,7 +29,9 @@ FIELDS = ("case_id", "step", "device", "seconds")
 
 _known: ContextVar[Mapping[str, Any]] = ContextVar("videopath_log_fields", default=MappingProxyType({}))
 # from a space, a quote or a bracket on; paths with spaces end at the first one
-_PATH = re.compile(r"(?<![^\s'\"(\[=:])(?:~|\.{1,2})?(?:/|[A-Za-z]:[\\/]|\\\\)[^\s'\",;)\]]+")
+_PATH = re.compile(
+    r"(?:file:/+|(?<![^\s'\"(\[=:])(?:(?:~|\.{1,2})?/(?!/)|[A-Za-z]:[\\/]|\\\\))[^\s'\",;)\]]+"
+)
 
 
 class _Stderr(logging.Handler):

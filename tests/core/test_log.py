@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import videopath
 from videopath.app.cli.console import quiet_libraries
 from videopath.core.errors import InputError
-from videopath.core.log import NAME, hide_log, show_log
+from videopath.core.log import NAME, hide_log, log_fields, show_log, without_paths
 from videopath.core.settings import load_settings
 
 LOG = logging.getLogger(f"{NAME}.agent.test")
@@ -22,6 +27,7 @@ LOG = logging.getLogger(f"{NAME}.agent.test")
 def _undone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("VIDEOPATH_HOME", str(tmp_path))
     monkeypatch.delenv("VIDEOPATH_LOG_LEVEL", raising=False)
+    monkeypatch.delenv("VIDEOPATH_LOG_JSON", raising=False)
     yield
     hide_log()
 
@@ -80,3 +86,85 @@ def test_an_unknown_level_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="VIDEOPATH_LOG_LEVEL"):
         load_settings()
     quiet_libraries(verbose=False)  # `videopath doctor` still runs and reports the setting
+
+
+def _lines(written: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written.splitlines()]
+
+
+def test_a_json_line_has_the_fields_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    show_log("info", as_json=True)
+    with log_fields(case_id="case-1", step="describe", text="Erika"):
+        LOG.info("Case %s:\nbegun “now”.", "case-1", extra={"seconds": 1.23456, "device": "cpu"})
+    LOG.warning("alone")
+    written = capsys.readouterr().err
+    inside, alone = _lines(written)
+    moment = datetime.fromisoformat(inside.pop("time"))
+    assert moment.utcoffset() == timedelta(0)
+    assert inside == {
+        "level": "info", "logger": "videopath.agent.test", "message": "Case case-1:\nbegun “now”.",
+        "case_id": "case-1", "step": "describe", "device": "cpu", "seconds": 1.235,
+    }  # fmt: skip
+    assert set(alone) == {"time", "level", "logger", "message"}
+    assert written.count("\n") == 2
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", False), ("debug", True)])
+def test_the_text_of_an_error_appears_at_debug_only(
+    capsys: pytest.CaptureFixture[str], level: Any, shown: bool
+) -> None:
+    show_log(level, as_json=True)
+    try:
+        raise OSError("/videos/Erika Mustermann.mp4")
+    except OSError:
+        LOG.exception("It failed.")
+    (line,) = _lines(capsys.readouterr().err)
+    assert line["error"] == "OSError"
+    assert line["traceback"][-1].endswith("test_the_text_of_an_error_appears_at_debug_only")
+    assert ("Mustermann" in str(line)) is shown
+
+
+def test_the_form_can_be_changed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEOPATH_LOG_JSON", "1")
+    show_log("info")
+    LOG.info("one")
+    show_log("info", as_json=False)
+    LOG.info("two")
+    first, second = capsys.readouterr().err.splitlines()
+    assert json.loads(first)["message"] == "one"
+    assert second.endswith("INFO videopath.agent.test: two")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("There is no file /videos/a.mp4.", "There is no file …"),
+        ("'C:\\cases\\a.mp4' cannot be read: and/or", "'…' cannot be read: and/or"),
+        ("--out ~/x/y is a file; ../z too (./b)", "--out … is a file; … too (…)"),
+        ("at file:///videos/a.mp4 or \\\\nas\\b", "at … or …"),
+        ("It listens on http://127.0.0.1:8501.", "It listens on http://127.0.0.1:8501."),
+    ],
+)
+def test_paths_are_left_out_of_a_sentence(text: str, left: str) -> None:
+    assert without_paths(text) == left
+
+
+def test_a_path_of_the_command_line_is_left_out_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["videopath", "diagnose", "in/Erika Mustermann.mp4", "--home=/h/Erika M"]
+    )
+    sentence = "No file in/Erika Mustermann.mp4 for the library /h/Erika M here."
+    assert without_paths(sentence) == "No file … for the library … here."
+
+
+def test_a_command_writes_json_alone_to_stderr(tmp_path: Path) -> None:
+    """The error of a command is a line as well, without the path that the command line names."""
+    missing = tmp_path / "Erika Mustermann.mp4"
+    command = [sys.executable, "-m", "videopath.app.cli", "--log-json", "diagnose", str(missing)]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    (line,) = _lines(answer.stderr)
+    assert (line["level"], line["logger"]) == ("error", "videopath.app.cli.errors")
+    assert "Mustermann" not in answer.stderr
+    assert str(tmp_path) not in answer.stderr
