@@ -119,7 +119,7 @@ DisplayedStatus = Literal[
 """The status of a case as people see it: "interrupted" is a running case that no process works on."""
 DISPLAYED_STATUSES: tuple[DisplayedStatus, ...] = get_args(DisplayedStatus)
 
-ExportFormat = Literal["zip", "pdf", "md", "json"]
+ExportFormat = Literal["zip", "pdf", "html", "md", "json"]
 """What a case can be exported as."""
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 

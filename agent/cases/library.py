@@ -550,7 +550,7 @@ class CaseLibrary:
         Args:
             case_id: The case.
             path: The file to write.
-            form: The bundle ("zip"), or the report as "pdf", "md" or "json".
+            form: The bundle ("zip"), or the report as "pdf", "html", "md" or "json".
             with_paths: Write whole paths, not only the names of files and folders.
 
         Returns:
@@ -566,6 +566,8 @@ class CaseLibrary:
         report = report if with_paths else report.without_paths()
         if form == "pdf":
             write_bytes(path, report.to_pdf(with_paths=with_paths))
+        elif form == "html":
+            write_text(path, report.to_html(with_paths=with_paths))
         else:
             write_text(path, report.to_markdown(with_paths=with_paths) if form == "md" else report.to_json())
         return path

@@ -555,6 +555,16 @@ class CaseReport(CaseData):
 
         return to_pdf(self if with_paths else self.without_paths())
 
+    def to_html(self, *, with_paths: bool = False) -> str:
+        """Return the report as one HTML file without scripts, with the evidence frames of ``folder`` in it.
+
+        Args:
+            with_paths: Write whole paths, not only the names of files and folders.
+        """
+        from videopath.agent.report.html import to_html
+
+        return to_html(self if with_paths else self.without_paths())
+
     def save_bundle(self, path: str | Path, *, with_paths: bool = False) -> Path:
         """Write the bundle: a zip with report, trace, evidence frames, and a manifest of their SHA-256.
 

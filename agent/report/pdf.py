@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image as Picture
-from PIL import UnidentifiedImageError
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Image, KeepTogether, Spacer, Table
 
 from videopath.agent.cases.records import CaseReport, Finding
+from videopath.agent.report.evidence_frames import evidence_frame, jpeg
 from videopath.agent.report.pdf_page import (
     ACCENT,
     BODY,
@@ -247,22 +246,15 @@ def _findings(report: CaseReport) -> Iterator[Flowable]:
 
 def _picture(folder: Path | None, name: str | None) -> Image | None:
     """Return an evidence frame of the case folder, scaled to its place; None if it is missing or unreadable."""
-    if folder is None or name is None or not (folder / name).resolve().is_relative_to(folder.resolve()):
-        return None
-    try:
-        with Picture.open(folder / name) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, UnidentifiedImageError):
+    picture = evidence_frame(folder, name)
+    if picture is None:
         return None
     scale = min(_FRAME_SIZE[0] / picture.width, _FRAME_SIZE[1] / picture.height)
     width, height = picture.width * scale, picture.height * scale
     pixels = int(width / 72 * _DPI), int(height / 72 * _DPI)
     if pixels[0] < picture.width:
         picture = picture.resize((max(pixels[0], 1), max(pixels[1], 1)), Picture.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    buffer.seek(0)
-    image = Image(buffer, width, height)
+    image = Image(jpeg(picture), width, height)
     image.hAlign = "LEFT"
     return image
 

@@ -77,6 +77,7 @@ def files_of(case: CaseReport) -> Iterator[tuple[str, bytes]]:
         yield from ((f"bundle: {name}", bundle.read(name)) for name in bundle.namelist())
     pdf = case.to_pdf()
     yield "pdf", pdf
+    yield "html", case.to_html().encode()
     yield "text of the pdf", "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages).encode()
 
 

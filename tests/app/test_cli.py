@@ -210,7 +210,8 @@ def test_a_case_from_video_to_signature(
 
     bundle = tmp_path / "case.zip"
     assert videopath("cases", "export", case_id, bundle).stdout.strip() == str(bundle)
-    for form, start in (("pdf", b"%PDF"), ("md", b"# Case"), ("json", b"{"), ("zip", b"PK")):
+    starts = {"pdf": b"%PDF", "html": b"<!DOCTYPE html>", "md": b"# Case", "json": b"{", "zip": b"PK"}
+    for form, start in starts.items():
         written = videopath("cases", "export", case_id, tmp_path, "--format", form).stdout.strip()
         assert written == str(tmp_path / f"{case_id}.{form}")
         assert Path(written).read_bytes().startswith(start)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from videopath.agent.many.worker import WorkerSetup
     from videopath.core.remote import Place
 
-_FORMS = ("pdf", "md", "json")
+_FORMS = ("pdf", "html", "md", "json")
 
 What = Annotated[
     list[str],

@@ -104,7 +104,7 @@ def test_a_patients_name_is_never_stored_and_the_case_goes_on(
         )
         assert report.status == "signed"
         assert agent.diagnose(waiting.video.path, site="colon").video.sha256 == report.video.sha256
-        for form in ("zip", "pdf", "md", "json"):
+        for form in ("zip", "pdf", "html", "md", "json"):
             agent.library.export("named", out / f"case.{form}", form, with_paths=True)
     add_to_knowledge(report, out / "knowledge", patient="MRN 4839201")
     intake = report.steps[0].detail

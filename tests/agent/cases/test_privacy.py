@@ -41,7 +41,7 @@ def test_a_case_is_its_owners_alone_and_its_exports_are_as_the_umask_says(
     assert {"calls.jsonl", "trace.jsonl", "report.json", "cases.sqlite", "checkpoints.sqlite"} <= names
     assert own_home.stat().st_mode & 0o777 == 0o700
     assert while_open == _open_to_others(own_home) == []
-    for form in ("zip", "pdf", "md", "json"):
+    for form in ("zip", "pdf", "html", "md", "json"):
         exported = load_case_library().export(case_id, tmp_path / f"handed-on.{form}", form)
         assert exported.stat().st_mode & 0o777 == 0o644
 

@@ -97,7 +97,7 @@ def export(
         typer.Option(
             "--format",
             help="zip: the bundle (report, trace, frames, hashes); otherwise the report. Default: the file's suffix.",
-            **options.choice("--format", "zip", "pdf", "md", "json"),
+            **options.choice("--format", "zip", "pdf", "html", "md", "json"),
         ),
     ] = None,
     with_paths: Annotated[
@@ -106,7 +106,7 @@ def export(
     ] = False,
     home: options.Home = None,
 ) -> None:
-    """Write a case as a bundle, or its report as PDF, Markdown or JSON.
+    """Write a case as a bundle, or its report as PDF, HTML, Markdown or JSON.
 
     Questions that were asked about a signed case are written to a file beside its report.
     """
