@@ -24,8 +24,10 @@ COPY model model/
 COPY tools tools/
 COPY training training/
 COPY src src/
+# decord's wheel may not be passed on (docs/reference/licences.md); PyAV reads the same frames.
 RUN pip install --no-deps --index-url "$TORCH_INDEX" -c constraints.txt torch \
-    && pip install -c constraints.txt ".[$EXTRAS]"
+    && pip install -c constraints.txt ".[$EXTRAS]" \
+    && pip uninstall --yes decord
 
 FROM python:3.11-slim
 

@@ -15,6 +15,9 @@ _HEAD = """\
 
 This page is written by `python docs/commands.py` from the commands themselves; a test compares the two.
 
+With `--log-json` before the command, as in `videopath --log-json app`, the log goes to stderr, one JSON object a line, and
+nothing else does.
+
 Progress goes to stderr. With `--json` a command prints one JSON document to stdout, and nothing else.
 
 | exit code | meaning |

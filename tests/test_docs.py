@@ -90,6 +90,9 @@ def _command_of(words: list[str]) -> tuple[_Command, list[str]]:
         AssertionError: There is no such command.
     """
     command, rest = _root(), list(words)
+    flags = {name for one in command.params if one.is_flag for name in one.opts}
+    while rest and rest[0] in flags:  # options of all commands stand first
+        rest.pop(0)
     if rest[:1] == ["evaluate"] and (len(rest) < 2 or rest[1] not in command.commands["evaluate"].commands):
         rest.insert(1, "clips" if "--data" in rest else "answers")
     while hasattr(command, "commands"):
