@@ -24,7 +24,8 @@ Basis = Literal["model", "cases", "fused"]
 """What orders the candidates of a differential."""
 CASES = "cases"
 
-_MIN_PROBABILITY = 1e-4  # of a candidate that only the model or only the cases have
+MIN_PROBABILITY = 1e-4
+"""The probability of a candidate that only the model or only the cases have."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def _probabilities(
     weights = [
         0.0
         if candidate.other_organ
-        else max(candidate.of_model or 0.0, _MIN_PROBABILITY) ** exponents.model
-        * max(candidate.of_cases or 0.0, _MIN_PROBABILITY) ** exponents.cases
+        else max(candidate.of_model or 0.0, MIN_PROBABILITY) ** exponents.model
+        * max(candidate.of_cases or 0.0, MIN_PROBABILITY) ** exponents.cases
         for candidate in candidates
     ]
     return [weight / sum(weights) for weight in weights]

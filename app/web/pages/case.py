@@ -44,7 +44,7 @@ def _case(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.tabs import tabs
 
     case_style()
-    outcome(view)
+    outcome(view, shared)
     left, right = st.columns([10, 11], gap="medium")
     with left, st.container(key="viewer_column"):
         st.fragment(findings)(view)  # a click draws only this part again

@@ -1,59 +1,254 @@
-"""Similar cases as cards, and how they changed the answer."""
+"""Similar cases in the order of their weight: pictures beside the case's own, and the answer without each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
-from videopath.agent.cases.records import SimilarCase
-from videopath.agent.report.phrases import BALLOT_COLUMNS, ballots_in_words, vote_in_words
+from videopath.agent.cases.records import CaseReport, SimilarCase
+from videopath.agent.decision.without import AnswerWithout, answer_without, fusion_of
+from videopath.agent.report.phrases import (
+    BALLOT_COLUMNS,
+    ballots_in_words,
+    left_out_sentences,
+    vote_in_words,
+)
 from videopath.agent.report.sections import ReportSection
+from videopath.app.web.components.case.abstention import abstained
+from videopath.app.web.components.case.outcome import blind_sentence
+from videopath.app.web.components.case.record_pictures import (
+    at_one_scale,
+    own_picture,
+    record_picture,
+    records_of,
+)
+from videopath.app.web.components.case.review import open_corrections
+from videopath.app.web.components.knowledge.bases import open_base
 from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.tables import table
+from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.runtime.services import Services
+from videopath.core.errors import InputError, KnowledgeError
 from videopath.tools.context import ranks_in_words
-from videopath.tools.schemas import CasesVote
+from videopath.tools.schemas import CaseBallot
+
+if TYPE_CHECKING:
+    from videopath.knowledge import InstructionRecord
+
+_OWN = ""  # the name of the case's own picture among those of the records
+_A_ROW = 3
+_CASE_PREFIX = "case-"  # of the ids of records from signed cases
+Without = Callable[[str], str]
+"""Record id → what the answer would be without it; empty if it has no vote."""
 
 
-def neighbours(
-    similar: Sequence[SimilarCase], sentence: str, left_out: Sequence[str] = (), vote: CasesVote | None = None
-) -> None:
-    """Draw the similar cases and their vote.
+@dataclass(frozen=True)
+class Neighbour:
+    """A similar case by its words, by its vote, or by both."""
 
-    Args:
-        similar: The similar cases.
-        sentence: Whether they changed the diagnosis; may be empty.
-        left_out: Sentences on records that the search left out.
-        vote: The vote of the cases.
-    """
-    with st.container(key="neighbours"):
-        st.header(ReportSection.SIMILAR_CASES.value, anchor=False)
-        if sentence:
-            st.info(inert(sentence), icon=":material/compare_arrows:")
-        if not similar:
+    id: str
+    diagnosis: str
+    case: SimilarCase | None = None
+    ballot: CaseBallot | None = None
+
+    @property
+    def weight(self) -> float:
+        """Its weight in the vote; 0 if it has no vote."""
+        return self.ballot.weight if self.ballot else 0.0
+
+
+def neighbours(view: CaseView, shared: Services) -> None:
+    """Draw the similar cases, those with the greatest weight first, and their vote."""
+    vote, report = view.evidence.vote, view.report
+    with st.container(key="neighbours", gap="xsmall"):
+        title = "Cases found as leads" if abstained(view.report) else ReportSection.SIMILAR_CASES.value
+        st.header(title, anchor=False)
+        if sentence := blind_sentence(view):
+            st.caption(inert(sentence))
+        folder, records = _records(view, shared)
+        by_weight = in_order(view.evidence.similar, vote.ballots if vote else (), set(records))
+        if not by_weight:
             st.text("No similar case was found, or the search has not run yet.")
-        for first in range(0, len(similar), 2):  # row by row: a narrow screen with one column keeps the order
-            for column, case in zip(st.columns(2), similar[first : first + 2], strict=False):
-                with column:
-                    _card(case)
+        without = _without(view)
+        pictures = _pictures(view, shared, folder, records)
+        if len(pictures) > 1:
+            _grid(view, by_weight, pictures, without, folder)
+        else:
+            for place, one in enumerate(by_weight, 1):
+                _row(place, one, without, folder, abstained(view.report))
         if vote is not None:
-            st.markdown(f"**{ReportSection.VOTE.value}**")
             st.text(vote_in_words(vote))
-            table(BALLOT_COLUMNS, ballots_in_words(vote))
-        for excluded in left_out:
+            with st.expander(f"{ReportSection.VOTE.value}, and the answer without each", type="compact"):
+                rows = [(*row, without(row[0])) for row in ballots_in_words(vote)]
+                table((*BALLOT_COLUMNS, "without it"), rows)
+        for excluded in left_out_sentences(report) if report else ():
             st.caption(inert(excluded))
 
 
-def _card(case: SimilarCase) -> None:
-    with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if case.kept:
-                st.badge("kept", icon=":material/check:", color="green")
-            else:
-                st.badge("dropped", icon=":material/block:", color="gray")
-            st.markdown(f"**{inert(case.diagnosis)}**")
-        st.progress(min(max(case.score, 0.0), 1.0), text=f"similarity {case.score:.3f}")
-        if ranks := ranks_in_words(case.ranks):
-            st.caption(f"ranks: {ranks}")
-        st.text(case.description)
-        st.caption(inert(f"{case.id} · from {case.source}" + (f" · {case.why}" if case.why else "")))
+def in_order(
+    similar: Sequence[SimilarCase], ballots: Sequence[CaseBallot], known: set[str]
+) -> list[Neighbour]:
+    """Return the similar cases by their weight in the vote; those without a vote follow in the order of the search.
+
+    Args:
+        similar: The similar cases of the search.
+        ballots: The votes.
+        known: The records that the base has; votes of others, such as reference tissue, are only in the vote's table.
+    """
+    votes, found = {ballot.id: ballot for ballot in ballots}, {case.id for case in similar}
+    both = [Neighbour(case.id, case.diagnosis, case, votes.get(case.id)) for case in similar]
+    alone = [
+        Neighbour(ballot.id, ballot.diagnosis, None, ballot)
+        for ballot in ballots
+        if ballot.id not in found and ballot.id in known
+    ]
+    return sorted([*both, *alone], key=lambda one: -one.weight)
+
+
+def without_in_words(said: AnswerWithout | None, answer: str) -> str:
+    """Return in a sentence what the answer would be without a similar case; empty if it has no vote.
+
+    Args:
+        said: The answer without it.
+        answer: The answer of the agent with all similar cases.
+    """
+    if said is None:
+        return ""
+    if not said.cases:
+        return "no similar case would vote"
+    cases = f"the similar cases would say {said.cases} ({said.share:.0%})"
+    if not said.answer:
+        return cases
+    probability = "" if said.probability is None else f" ({said.probability:.0%})"
+    if said.basis == "model":
+        return f"still {said.answer}, since the model leads here; {cases}"
+    return f"{'still' if said.answer == answer else 'then'} {said.answer}{probability}; {cases}"
+
+
+def _without(view: CaseView) -> Without:
+    vote, report, differential = view.evidence.vote, view.report, view.evidence.differential
+    if vote is None or report is None:
+        return lambda record_id: ""
+    basis, exponent = fusion_of(report)
+    answer = differential[0].label if differential else ""
+
+    def said(record_id: str) -> str:
+        return without_in_words(answer_without(vote, differential, [record_id], basis, exponent), answer)
+
+    return said
+
+
+def _records(view: CaseView, shared: Services) -> tuple[Path | None, dict[str, InstructionRecord]]:
+    """The folder of the case's base and the records there; the starter has no pictures and is not opened."""
+    used: CaseReport | None = view.report
+    folder = Path(used.settings.knowledge) if used and used.settings.knowledge else None
+    if folder is None:
+        return None, {}
+    vote = view.evidence.vote
+    ballots = vote.ballots if vote else []
+    ids = [case.id for case in view.evidence.similar] + [ballot.id for ballot in ballots]
+    try:
+        return folder, records_of(open_base(folder), list(dict.fromkeys(ids)))
+    except (InputError, KnowledgeError, OSError) as error:
+        st.caption(inert(f"The knowledge base of this case cannot be opened: {error}"))
+        return folder, {}
+
+
+def _pictures(
+    view: CaseView, shared: Services, folder: Path | None, records: dict[str, InstructionRecord]
+) -> dict[str, np.ndarray]:
+    """Name → picture, of the records whose file is at hand, and of the case itself under ``_OWN``."""
+    if folder is None or not records:
+        return {}
+    read = {key: record_picture(record, folder, shared, view.writing) for key, record in records.items()}
+    pictures = {key: picture for key, picture in read.items() if picture is not None}
+    own = own_picture(view) if pictures else None
+    return {_OWN: own, **pictures} if own is not None else pictures
+
+
+def _grid(
+    view: CaseView,
+    by_weight: Sequence[Neighbour],
+    pictures: dict[str, np.ndarray],
+    without: Without,
+    folder: Path | None,
+) -> None:
+    """The case's own picture first, then the similar cases with theirs, row by row."""
+    squares, side = at_one_scale(pictures)
+    st.caption(f"Each picture shows {side} × {side} pixels of its source, from the middle of the frame.")
+    cells: list[Neighbour | None] = [None, *by_weight] if _OWN in squares else [*by_weight]
+    for first in range(0, len(cells), _A_ROW):
+        for offset, column in enumerate(st.columns(_A_ROW, gap="small")):
+            if first + offset >= len(cells):
+                break
+            one = cells[first + offset]
+            with column, st.container(gap="xsmall", border=True):
+                if one is None:
+                    st.image(squares[_OWN], width="stretch", alt="this case, the middle of its frame")
+                    st.markdown("**This case**")
+                    continue
+                if one.id in squares:
+                    alt = f"similar case {one.id}, {one.diagnosis}, the middle of its frame"
+                    st.image(squares[one.id], width="stretch", alt=alt)
+                _card(by_weight.index(one) + 1, one, without, folder, abstained(view.report))
+
+
+def _row(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
+    with st.container(border=True, gap=None, key=f"neighbour_{place}"):
+        _card(place, one, without, folder, drafts)
+
+
+def _card(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
+    st.markdown(f"**{place} · {inert(one.diagnosis)}**")
+    if said := without(one.id):
+        st.caption(inert(f"Without it: {said}."))
+    facts = [f"vote {one.weight:.2f}" if one.ballot else "no vote by its picture"]
+    similarity = one.case.score if one.case else one.ballot.similarity if one.ballot else 0.0
+    facts.append(f"similarity {similarity:.2f}")
+    if one.case and not one.case.kept:
+        facts.append("dropped")
+    with st.expander(inert(" · ".join(facts)), type="compact"):
+        _details(one)
+        with st.container(horizontal=True, gap="xsmall"):
+            _open(place, one, folder)
+            if drafts:
+                st.button(
+                    "Take as my draft",
+                    key=f"draft_{place}",
+                    icon=":material/edit_note:",
+                    on_click=open_corrections,
+                    args=(one.diagnosis,),
+                )
+
+
+def _details(one: Neighbour) -> None:
+    case = one.case
+    if case is None:
+        st.text("It was found by its picture only.")
+        return
+    if case.kept:
+        st.badge("kept", icon=":material/check:", color="green", help="The model was shown it as evidence.")
+    else:
+        st.badge("dropped", icon=":material/block:", color="gray")
+    if ranks := ranks_in_words(case.ranks):
+        st.caption(f"ranks: {ranks}")
+    st.text(case.description)
+    st.caption(inert(f"{case.id} · from {case.source}" + (f" · {case.why}" if case.why else "")))
+
+
+def _open(place: int, one: Neighbour, folder: Path | None) -> None:
+    """The way to the case that the record was learned from, else to the record on the page Knowledge."""
+    from videopath.app.web.runtime.services import services
+
+    case_id = one.id.removeprefix(_CASE_PREFIX)
+    if case_id != one.id and services().library.folder(case_id).exists():
+        if st.button("Open its case", key=f"open_similar_{place}", icon=":material/clinical_notes:"):
+            open_case(case_id)
+    elif st.button("Open in Knowledge", key=f"open_similar_{place}", icon=":material/menu_book:"):
+        go("knowledge", record=one.id, **({"base": str(folder)} if folder else {}))

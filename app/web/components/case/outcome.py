@@ -18,21 +18,33 @@ from videopath.agent.report.phrases import (
     writing_sentences,
 )
 from videopath.agent.report.statements import retrieval_sentence
+from videopath.app.web.components.case.abstention import AGAIN, abstained, ask_again
 from videopath.app.web.components.case.second_opinion import second_opinion
+from videopath.app.web.components.compare.rerun import rerun_dialog
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.status import STATUSES, age
 from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.runtime.services import Services
 
 _STATUS_OF_PHASE = {"loading": "running", "stopping": "running", "stopped": "interrupted"}
 
 
-def outcome(view: CaseView) -> None:
+def outcome(view: CaseView, shared: Services) -> None:
     """Draw the diagnosis or that there is none, the state, the confidence and who vouches; name the browser's tab."""
     headline = _headline(view)
     st.set_page_config(page_title=f"{headline} · {view.state} · VideoPath")
     with st.container(key="outcome", gap="xsmall"):
-        st.title(inert(headline), anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center", key="title_row"):
+            st.title(inert(headline), anchor=False)
+            if view.report is not None and not view.active:
+                st.button(
+                    "Run again with …",
+                    key="open_again",
+                    type="tertiary",
+                    icon=":material/replay:",
+                    on_click=ask_again,
+                )
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="facts"):
             style = STATUSES[_STATUS_OF_PHASE.get(view.state, view.state)]
             st.badge(view.state, icon=style.icon, color=style.colour)
@@ -47,6 +59,8 @@ def outcome(view: CaseView) -> None:
                 entry.case_id,
             )
             st.caption(" · ".join(inert(fact) for fact in facts))
+    if st.session_state.pop(AGAIN, False) and view.report is not None:
+        rerun_dialog(shared, view.report)
 
 
 def _badges(report: CaseReport) -> None:
@@ -115,7 +129,8 @@ def basis(report: CaseReport) -> None:
     """Draw the question, who vouches for the diagnosis, and the results of other looks."""
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
-    lines = [*(() if report.has_persons_diagnosis else vouchers_in_words(report)), *looks_in_words(report)]
+    told = report.has_persons_diagnosis or abstained(report)  # the page of an abstention says it itself
+    lines = [*(() if told else vouchers_in_words(report)), *looks_in_words(report)]
     if lines:
         with st.container(key="looks", gap=None):
             for line in lines:
@@ -124,20 +139,6 @@ def basis(report: CaseReport) -> None:
         second_opinion(report)
     if report.sent_to:
         st.warning(inert(sent_away_sentence(report.sent_to)), icon=":material/outbound:")
-
-
-def advice(view: CaseView) -> None:
-    """Draw that the agent abstained, why, and what would help."""
-    report = view.report
-    if report is None or view.state not in ("abstained", "waiting for review") or not report.abstained:
-        return
-    if view.state == "abstained":
-        st.warning("The agent abstained: it gives out no diagnosis.", icon=":material/help:")
-    if report.advice:
-        with st.container(key="advice", gap="xsmall"):
-            st.markdown("**Why the agent is not sure, and what would help**")
-            for sentence in report.advice:
-                st.text(f"• {sentence}")
 
 
 def writing_notes(report: CaseReport) -> None:

@@ -24,6 +24,7 @@ _PROBLEM = "review_problem"  # in the session: why a decision was not used
 _REVIEW = "review_drawn"  # in the session: the id of the review that the form was filled for
 _NAME = "reviewer_name"  # in the session: the last reviewer, so that a name is typed once
 _PENDING = "review_pending"  # in the session: the decision that waits for its confirmation
+_UNFOLD = "review_unfold"  # in the session: whether the corrections are opened when the form is drawn next
 _OPEN = ("waiting for review", "done", "abstained")  # the states in which a person can decide
 _BUTTONS = (  # action of the decision, key, label, icon
     ("accept", "accept", "Accept", "check_circle"),
@@ -58,6 +59,7 @@ def review(view: CaseView, shared: Services) -> None:
             key="corrections",
             icon=":material/edit_note:",
             type="compact",
+            expanded=st.session_state.pop(_UNFOLD, False),
         ):
             _corrections(report, waiting=waiting)
         with st.container(horizontal=True, vertical_alignment="bottom", key="decide", gap="small"):
@@ -73,6 +75,17 @@ def review(view: CaseView, shared: Services) -> None:
                     on_click=_decide,
                     args=(shared, report, marker, view.entry.updated, action),
                 )
+
+
+def open_corrections(diagnosis: str = "") -> None:
+    """Unfold the form's corrections when the page is drawn next (a button's ``on_click``).
+
+    Args:
+        diagnosis: A draft of the diagnosis; empty keeps what is there.
+    """
+    st.session_state[_UNFOLD] = True
+    if diagnosis:
+        st.session_state["edited_diagnosis"] = diagnosis
 
 
 def confirmation(view: CaseView, shared: Services) -> None:

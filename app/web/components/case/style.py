@@ -17,6 +17,13 @@ _CSS = """
 .st-key-decision_bar [data-testid="stAlertContainer"] { padding: 0.35rem 0.8rem; }
 .st-key-corrections [data-testid="stExpanderDetails"] { max-height: 46vh; overflow-y: auto; }
 .st-key-running_step { flex: 1 1 12rem; min-width: 0; }
+.st-key-outcome h1 { line-height: 1.25; }
+.st-key-title_row { flex-wrap: nowrap; }
+.st-key-title_row > :first-child { flex: 1 1 auto; min-width: 0; }
+.st-key-abstention [data-testid="stText"] { font-size: 0.94rem; line-height: 1.4; }
+.st-key-abstention [data-testid="stVerticalBlock"] [data-testid="stVerticalBlock"] { padding: 0.5rem 0.7rem; }
+.st-key-abstention { border-left: 4px solid light-dark(#B45309, #F0A94A); padding-left: 0.9rem; }
+.st-key-neighbours [data-testid="stVerticalBlock"] { padding: 0.45rem 0.7rem; }
 .st-key-page_aid { height: 0; overflow: hidden; }
 .st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }
 .st-key-findings button > div { justify-content: flex-start; }

@@ -44,18 +44,17 @@ def tabs(view: CaseView, shared: Services) -> None:
 
 
 def _evidence(view: CaseView, shared: Services) -> None:
-    from videopath.agent.report.phrases import left_out_sentences
+    from videopath.app.web.components.case.abstention import abstained, abstention
     from videopath.app.web.components.case.differential import differential
     from videopath.app.web.components.case.neighbours import neighbours
-    from videopath.app.web.components.case.outcome import advice, basis, blind_sentence, writing_notes
+    from videopath.app.web.components.case.outcome import basis, writing_notes
 
-    advice(view)
+    if abstained(view.report):
+        abstention(view)
+    differential(view.evidence.differential)
+    neighbours(view, shared)
     if view.report is not None:
         basis(view.report)
-    differential(view.evidence.differential)
-    left_out = left_out_sentences(view.report) if view.report else []
-    neighbours(view.evidence.similar, blind_sentence(view), left_out, view.evidence.vote)
-    if view.report is not None:
         writing_notes(view.report)
 
 
@@ -69,9 +68,9 @@ def _course(view: CaseView, shared: Services) -> None:
 
 
 def _ask(view: CaseView, shared: Services) -> None:
-    from videopath.app.web.components.case.questions import asked_afterwards
+    from videopath.app.web.components.case.asking import asking
 
-    asked_afterwards(shared.library.questions(view.case_id))
+    asking(view, shared)
 
 
 def _record(view: CaseView, shared: Services) -> None:

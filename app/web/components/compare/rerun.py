@@ -1,21 +1,28 @@
-"""Run a case again with another model, knowledge base or number of frames."""
+"""Run a case again with another site, question, segment, model, knowledge base or number of frames."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.agent import CaseReport, CaseRequest, new_case_id
 from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name, models
 from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.runtime.services import Services, owner
 from videopath.app.web.runtime.worker import Submission
 from videopath.core.choices import MAX_FRAMES
 from videopath.core.errors import VideoPathError
+from videopath.core.pathology.sites import SITES
 
-if TYPE_CHECKING:
-    from videopath.agent import CaseReport
+_RECENT = 500  # cases whose models are offered
+_SHORTEST = 0.2  # seconds of a video of which a segment can be chosen
+
+
+def rerun_dialog(shared: Services, report: CaseReport) -> None:
+    """Open the dialog to run a case again; its form is filled from the case."""
+    st.dialog("Run this case again with …", width="large")(rerun_form)(shared, report)
 
 
 def rerun_form(shared: Services, report: CaseReport) -> None:
@@ -27,9 +34,10 @@ def rerun_form(shared: Services, report: CaseReport) -> None:
     bases = knowledge_bases(shared)
     if settings.knowledge and Path(settings.knowledge) not in bases.values():
         bases[settings.knowledge] = Path(settings.knowledge)
-    used = [entry.model for entry in shared.library.list()]
+    used = [entry.model for entry in shared.library.list(limit=_RECENT)]
     names = models(shared, [settings.model, *used])
     with st.form("again", border=False):
+        site, question = _what_is_asked(report)
         columns = st.columns(3)
         model = columns[0].selectbox(
             "Model",
@@ -54,9 +62,43 @@ def rerun_form(shared: Services, report: CaseReport) -> None:
             key="again_frames",
             help="Number of frames that the model sees.",
         )
+        start, end = _segment(report)
         if st.form_submit_button("Run again", key="run_again", type="primary", icon=":material/replay:"):
             unchanged = model == settings.model and frames == clip_frames
-            _submit(shared, report, model, bases[base], settings.frames if unchanged else frames)
+            request = replace(
+                CaseRequest.of(report, new_case_id()), site=site, question=question, start=start, end=end
+            )
+            _submit(shared, report, request, model, bases[base], settings.frames if unchanged else frames)
+
+
+def _what_is_asked(report: CaseReport) -> tuple[str | None, str | None]:
+    """Draw site and question; return them."""
+    left, right = st.columns(2)
+    sites = list(dict.fromkeys([*SITES, *([report.site] if report.site else [])]))
+    site = left.selectbox(
+        "Site",
+        sites,
+        index=sites.index(report.site) if report.site else None,
+        key="again_site",
+        placeholder="not known",
+    )
+    question = right.text_input(
+        "Question", report.question or "", key="again_question", placeholder="the best diagnosis"
+    )
+    return site, question.strip() or None
+
+
+def _segment(report: CaseReport) -> tuple[float | None, float | None]:
+    """Draw the segment to look at; return its seconds, None for an end of the video."""
+    settings, video = report.settings, report.video
+    length = round(video.duration, 1) if video is not None and video.kind != "image" else 0.0
+    if length <= _SHORTEST:
+        return settings.start, settings.end
+    before = (max(0.0, settings.start or 0.0), min(length, settings.end or length))
+    chosen = st.slider("Segment to look at, in seconds", 0.0, length, before, step=0.1, key="again_segment")
+    if chosen == before:
+        return settings.start, settings.end
+    return chosen[0] or None, None if chosen[1] >= length else chosen[1]
 
 
 def _index_of(bases: dict[str, Path | None], folder: str | None) -> int:
@@ -65,12 +107,15 @@ def _index_of(bases: dict[str, Path | None], folder: str | None) -> int:
 
 
 def _submit(
-    shared: Services, report: CaseReport, model: str, knowledge: Path | None, frames: int | None
+    shared: Services,
+    report: CaseReport,
+    request: CaseRequest,
+    model: str,
+    knowledge: Path | None,
+    frames: int | None,
 ) -> None:
-    from videopath.agent import CaseRequest, new_case_id
-
     submission = Submission(
-        CaseRequest.of(report, new_case_id()),
+        request,
         owner(),
         model,
         knowledge,

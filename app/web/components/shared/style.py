@@ -26,7 +26,7 @@ _CSS = """
 [data-testid^="stBaseButton-primary"]:not(:disabled) { color: light-dark(%(light)s, %(dark)s); }
 .st-key-banner [data-testid="stAlertContainer"] { padding: 0.1rem 0.7rem; }
 .st-key-banner p { font-size: 0.8rem; line-height: 1.35; }
-h2 { font-size: 1.3rem !important; padding: 0.3rem 0 !important; }
+[data-testid="stHeading"] h2 { font-size: 1.3rem; padding: 0.3rem 0; }
 [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
 [data-testid="stCaptionContainer"], [data-testid="stImageCaption"] { color: inherit; opacity: 0.8; }
 .st-key-preview [data-testid="stImage"] { gap: 0.4rem; }
