@@ -242,6 +242,10 @@ class Decision(CaseData):
         default_factory=dict,
         description='field → {"from": …, "to": …}; the agent fills it in',
     )
+    withdrawn: str = Field(
+        default="",
+        description="when this signature or rejection was withdrawn, ISO 8601, UTC; empty: it stands",
+    )
 
     @field_validator("findings")
     @classmethod
@@ -500,9 +504,14 @@ class CaseReport(CaseData):
         return left or self.settings.writing == "keep"
 
     @property
+    def standing_review(self) -> list[Decision]:
+        """The decisions that nobody has withdrawn."""
+        return [decision for decision in self.review if not decision.withdrawn]
+
+    @property
     def has_persons_diagnosis(self) -> bool:
         """Whether the diagnosis is a person's. The agent's confidence, advice and rationale then belong to its own."""
-        edited = any(decision.action == "edit" and decision.diagnosis for decision in self.review)
+        edited = any(decision.action == "edit" and decision.diagnosis for decision in self.standing_review)
         return self.status == "signed" or edited
 
     @property

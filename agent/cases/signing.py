@@ -9,12 +9,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from videopath.agent.cases.bundle import REPORT_NAME
 from videopath.agent.cases.records import Addendum, CaseReport, Decision, Finding, reason_of
 from videopath.agent.graph.revision import refuse_without_diagnosis
 from videopath.core.errors import CaseError
+from videopath.core.files import write_text
 from videopath.tools.describe import split_sentences
 
 _SIGNABLE = ("done", "abstained")
+UNSIGNED_NAME = "unsigned.json"
+"""The report before it was signed or rejected, in the case folder."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,31 @@ def refuse_to_overwrite(path: Path, report: CaseReport) -> None:
         saved = CaseReport.from_json(path.read_bytes())
     except (FileNotFoundError, IsADirectoryError, ValidationError):
         return
-    if saved.status != "signed":
+    if saved.status != "signed" or _is_withdrawal(saved, report):
         return
     same = _signed_words(saved) == _signed_words(report)
     if not same or report.addenda[: len(saved.addenda)] != saved.addenda:
         raise CaseError(f"Case {report.case_id} is signed and stays as signed: start a new case.")
+
+
+def keep_unsigned(folder: Path, report: CaseReport) -> None:
+    """Before a report is signed or rejected, keep the one that it replaces, for a withdrawal within a minute."""
+    if report.status not in ("signed", "rejected"):
+        return
+    try:
+        saved = CaseReport.from_json((folder / REPORT_NAME).read_bytes())
+    except (FileNotFoundError, IsADirectoryError, ValidationError):
+        return
+    if saved.status not in ("signed", "rejected"):
+        write_text(folder / UNSIGNED_NAME, saved.to_json(), private=True)
+
+
+def _is_withdrawal(saved: CaseReport, report: CaseReport) -> bool:
+    """Return whether the only change of what was decided is that the signature is recorded as withdrawn."""
+    if not (saved.review and len(saved.review) == len(report.review) and report.review[-1].withdrawn):
+        return False
+    standing = report.review[-1].model_copy(update={"withdrawn": ""})
+    return [*report.review[:-1], standing] == saved.review and not saved.addenda
 
 
 def _signed_words(report: CaseReport) -> tuple[object, ...]:

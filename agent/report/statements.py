@@ -50,7 +50,7 @@ def statements(report: CaseReport) -> list[Statement]:
 
 def agent_diagnosis(report: CaseReport) -> str:
     """Return the agent's own final label, even if a person's edit has replaced it."""
-    for decision in report.review:
+    for decision in report.standing_review:
         if decision.action == "edit" and "diagnosis" in decision.changes:
             return str(decision.changes["diagnosis"]["from"])
         if decision.action == "edit" and decision.diagnosis and not decision.changes and report.differential:
@@ -68,7 +68,7 @@ def agent_diagnosis_in_words(report: CaseReport) -> str:
 def writer_of(field: Literal["diagnosis", "description", "findings"], report: CaseReport) -> str | None:
     """Return the person who wrote a field of the report; None if the agent did."""
     writer = None
-    for decision in report.review:
+    for decision in report.standing_review:
         if _is_new_segment(decision) and field != "diagnosis":
             writer = None
         elif field in decision.changes:
@@ -78,7 +78,7 @@ def writer_of(field: Literal["diagnosis", "description", "findings"], report: Ca
 
 def is_confirmed(report: CaseReport) -> bool:
     """Return whether a person wrote description and findings, or confirmed them at the signature."""
-    signature = report.review[-1] if report.review else None
+    signature = report.standing_review[-1] if report.standing_review else None
     written = bool(writer_of("description", report)) and bool(
         writer_of("findings", report) or not report.findings
     )
@@ -90,7 +90,9 @@ def retrieval_sentence(report: CaseReport) -> str:
 
     If a reviewer corrected the description, their effect and that of the similar cases cannot be separated.
     """
-    if any({"description", "findings"} & set(d.changes) for d in report.review if d.action == "revise"):
+    if any(
+        {"description", "findings"} & set(d.changes) for d in report.standing_review if d.action == "revise"
+    ):
         return "The blind diagnosis was made before the reviewer corrected the description."
     if report.changed_by_retrieval:
         return "The similar cases changed the answer."
@@ -108,6 +110,8 @@ def _decisions(report: CaseReport) -> Iterator[Statement]:
     for number, decision in enumerate(report.review, 1):
         signs = report.status == "signed" and number == len(report.review)
         act = _ACTS[decision.action]
+        if decision.withdrawn:
+            act += f" (withdrawn {minute(decision.withdrawn)} UTC)"
         yield Statement(
             "person",
             decision.reviewer or "an unnamed reviewer",
