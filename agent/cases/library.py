@@ -39,6 +39,7 @@ from videopath.agent.cases.signing import (
     Signature,
     addendum_of,
     apply_signature,
+    keep_unsigned,
     refuse_to_overwrite,
     words_not_kept,
 )
@@ -419,6 +420,7 @@ class CaseLibrary:
         self.refuse_lost(report.case_id)
         folder = self.folder(report.case_id)
         refuse_to_overwrite(folder / REPORT_NAME, report)
+        keep_unsigned(folder, report)
         report.folder = folder
         write_text(folder / SAVING_NAME, "", private=True)
         kept = report.model_copy(update={"questions": []})
