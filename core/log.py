@@ -32,6 +32,7 @@ _known: ContextVar[Mapping[str, Any]] = ContextVar("videopath_log_fields", defau
 _PATH = re.compile(
     r"(?:file:/+|(?<![^\s'\"(\[=:])(?:(?:~|\.{1,2})?/(?!/)|[A-Za-z]:[\\/]|\\\\))[^\s'\",;)\]]+"
 )
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{1,4}$")
 
 
 class _Stderr(logging.Handler):
@@ -146,9 +147,11 @@ def shows_json() -> bool:
 
 
 def without_paths(text: str) -> str:
-    """Return a sentence with ``…`` in place of paths and of what was given on the command line as a path."""
-    given = sorted({one.split("=", 1)[-1] for one in sys.argv[1:] if "/" in one or "\\" in one}, key=len)
-    for path in reversed(given):
+    """Return a sentence with ``…`` in place of paths, and of files and folders that the command line names."""
+    given = {one.split("=", 1)[-1] for one in sys.argv[1:]}
+    paths = {one for one in given if "/" in one or "\\" in one or _SUFFIX.search(one)}
+    names = {re.split(r"[\\/]", one.rstrip("\\/"))[-1] for one in paths}
+    for path in sorted(paths | names - {"", ".", ".."}, key=len, reverse=True):
         text = text.replace(path, "…")
     return _PATH.sub("…", text)
 

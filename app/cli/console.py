@@ -39,8 +39,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return the console for progress and errors."""
-    return Console(file=sys.stderr, highlight=False)
+    """Return the console for progress and errors; it shows nothing if the log goes to stderr in JSON."""
+    return Console(file=sys.stderr, highlight=False, quiet=shows_json())
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -146,9 +146,7 @@ class StepDisplay:
         self._refresh()
 
     def finished(self, step: Step) -> None:
-        """Print a finished step, unless the log has it in JSON."""
-        if shows_json():
-            return
+        """Print a finished step."""
         line = Text("✓ ", style="green")
         line.append(f"{step.name:<14}", style="bold")
         line.append(f"{step.seconds:7.2f} s  {step.device or '':<6} ", style="dim")

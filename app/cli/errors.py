@@ -26,14 +26,23 @@ EXIT_INTERRUPTED = 130
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's own, which Typer carries with it
+
 
 class GuardedGroup(TyperGroup):
     """A command group that turns known errors into a sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        from videopath.core.log import shows_json
+
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            if not shows_json():
+                raise
+            say_error(error.format_message())
+            raise typer.Exit(EXIT_USAGE) from error
         except VideoPathError as error:
             say_error(str(error))
             raise typer.Exit(error.exit_code) from error

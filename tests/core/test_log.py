@@ -153,14 +153,15 @@ def test_a_path_of_the_command_line_is_left_out_as_a_whole(monkeypatch: pytest.M
     monkeypatch.setattr(
         sys, "argv", ["videopath", "diagnose", "in/Erika Mustermann.mp4", "--home=/h/Erika M"]
     )
-    sentence = "No file in/Erika Mustermann.mp4 for the library /h/Erika M here."
-    assert without_paths(sentence) == "No file … for the library … here."
+    sentence = "No file in/Erika Mustermann.mp4, Erika Mustermann.mp4 for the library /h/Erika M here."
+    assert without_paths(sentence) == "No file …, … for the library … here."
 
 
-def test_a_command_writes_json_alone_to_stderr(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", [(), ("--no-such-option",)])
+def test_a_command_writes_json_alone_to_stderr(tmp_path: Path, wrong: tuple[str, ...]) -> None:
     """The error of a command is a line as well, without the path that the command line names."""
     missing = tmp_path / "Erika Mustermann.mp4"
-    command = [sys.executable, "-m", "videopath.app.cli", "--log-json", "diagnose", str(missing)]
+    command = [sys.executable, "-m", "videopath.app.cli", "--log-json", "diagnose", str(missing), *wrong]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 2
     assert answer.stdout == ""
