@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from langgraph.errors import GraphBubbleUp
 
@@ -12,7 +12,7 @@ from videopath.agent.graph.state import Json
 from videopath.agent.graph.steps import CaseRuntime
 from videopath.core.telemetry import Work, span
 
-Node = Callable[[Any, CaseRuntime], Json]
+Node = TypeVar("Node", bound=Callable[..., Json])
 
 
 def observed(node: Node) -> Node:
@@ -29,7 +29,7 @@ def observed(node: Node) -> Node:
             _note(work, update)
         return update
 
-    return run
+    return cast(Node, run)
 
 
 def _note(work: Work, update: Json) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -192,6 +193,40 @@ print([name for name in sys.modules if name.startswith(("opentelemetry", "promet
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_program_with_a_provider_of_its_own_gets_the_spans(receiver: Receiver) -> None:
+    code = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from videopath.core.telemetry import end_telemetry, span
+kept = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+trace.set_tracer_provider(provider)
+with trace.get_tracer("program").start_as_current_span("request") as request, span("step", step="intake"):
+    pass
+end_telemetry()
+step, _ = kept.get_finished_spans()
+print(step.name, step.parent.span_id == request.get_span_context().span_id)
+"""
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.address}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert answer.stdout.strip() == "step True", answer.stderr
+    assert receiver.bodies == []
+
+
+def test_other_libraries_get_no_provider(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry import trace
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.address)
+    _work()
+    with trace.get_tracer("another library").start_as_current_span("prompt: Erika"):
+        pass
+    end_telemetry()
+    assert {one.name for one in receiver.spans()} == {"step", "model call"}
 
 
 @pytest.mark.slow
