@@ -64,12 +64,5 @@ def _services(home: str) -> Services:
     library = load_case_library(folder)
     discard_forgotten(folder / "cases", {entry.case_id for entry in library.list()})
     worker = Worker(folder, settings)
-    watch_queue(lambda: _lengths(worker))
+    watch_queue(worker.lengths)
     return Services(folder, settings, library, worker)
-
-
-def _lengths(worker: Worker) -> tuple[int, int]:
-    """Return how many cases wait for the worker, and how many it works on."""
-    states = worker.queue()
-    waiting = sum(state.position > 0 for state in states)
-    return waiting, len(states) - waiting

@@ -135,6 +135,11 @@ class Worker:
         states = [self._placed(state, positions) for state in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
 
+    def lengths(self) -> tuple[int, int]:
+        """Return how many cases wait in this process, and how many it works on."""
+        waiting = len(self._positions())
+        return waiting, max(0, len(self._board.open_jobs()) - waiting)
+
     def close(self, timeout: float | None = None) -> bool:
         """Stop all cases and take no more; they can be resumed. Return whether they ended within ``timeout`` seconds."""
         self._queue.close()
