@@ -1,4 +1,4 @@
-"""Questions to the engine that belong to no case; they wait in the worker's queue like cases."""
+"""Questions to an engine outside the run of a case; they wait in the worker's queue like cases."""
 
 from __future__ import annotations
 

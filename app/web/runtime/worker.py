@@ -104,9 +104,17 @@ class Worker:
         if not self._enqueue(case_id, owner, decision) and decision is not None:
             raise CaseError(_already_running(case_id))
 
-    def ask(self, owner: str, work: Callable[[Engine], Answer]) -> Future[Answer]:
-        """Queue a question to the settings' engine that belongs to no case; it waits its turn like a case."""
-        spec = EngineSpec.from_settings(self.settings)
+    def ask(
+        self, owner: str, work: Callable[[Engine], Answer], spec: EngineSpec | None = None
+    ) -> Future[Answer]:
+        """Queue a question to an engine; it waits its turn like a case.
+
+        Args:
+            owner: The name of the browser session, for its turn.
+            work: Asks the engine; runs in the worker's thread.
+            spec: The engine; default: that of the settings.
+        """
+        spec = spec or EngineSpec.from_settings(self.settings)
         answer, task = question(lambda: self.engines.get(spec), work)
         self._queue.put(owner, task)
         return answer
@@ -134,11 +142,6 @@ class Worker:
         positions = self._positions()
         states = [self._placed(state, positions) for state in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
-
-    def lengths(self) -> tuple[int, int]:
-        """Return how many cases wait in this process, and how many it works on."""
-        waiting = len(self._positions())
-        return waiting, max(0, len(self._board.open_jobs()) - waiting)
 
     def close(self, timeout: float | None = None) -> bool:
         """Stop all cases and take no more; they can be resumed. Return whether they ended within ``timeout`` seconds."""
