@@ -29,11 +29,12 @@ def browser(home: Path, tmp_path: Path) -> Iterator[Browser]:
 
 
 def _sign(browser: Browser, name: str, diagnosis: str, description: str, findings: str) -> None:
-    browser.write("sign_diagnosis", diagnosis)
-    browser.write("sign_description", description)
-    browser.write("sign_findings", findings)
-    browser.write("sign_name", name)
-    browser.click("sign")
+    browser.unfold("corrections")
+    browser.write("edited_diagnosis", diagnosis)
+    browser.write("edited_description", description)
+    browser.write("edited_findings", findings)
+    browser.write("reviewer", name)
+    browser.click("save_edit")
 
 
 def test_a_case_is_corrected_signed_added_to_and_learned(browser: Browser, home: Path) -> None:
@@ -43,7 +44,14 @@ def test_a_case_is_corrected_signed_added_to_and_learned(browser: Browser, home:
     late = browser.window()
     browser.go("case?id=done")
     browser.look_at(first)
+    _sign(browser, "Dr Ash", "lipoma", "Fat.", "Fat.")
+    browser.click("confirm_decision")
+    browser.click("undo")  # a second thought, within the minute
+    browser.says("withdrawn", "reviewed")
+    assert library.entry("done").status == "done"
     _sign(browser, "Dr Ash", "tubular adenoma", "Crowded tubules.", "Tubules.")
+    browser.says("tubular adenoma", "sign_or_reject")
+    browser.click("confirm_decision")
     browser.says("Signed by Dr Ash")
     browser.says("What the agent said", "agent_said")
     assert "confidence" not in browser.text("outcome")

@@ -108,12 +108,15 @@ def test_a_case_from_its_video_to_its_signature(
     assert "▌" in seen  # what the model writes, while it writes
     _findings_lead_through_the_video(browser, _report(home, case_id))
     _revise(browser, home, case_id)
+    browser.unfold("corrections")
     browser.write("reviewer", "Dr Vesalius")
     browser.write("comment", "fat, after a second look")
     browser.click("accept")  # nano knows no lipoma, and there is nothing to agree with
     browser.says("Your decision was not used. The agent abstained")
+    browser.unfold("corrections")
     browser.write("edited_diagnosis", "submucosal lipoma")
     browser.click("save_edit")
+    browser.click("confirm_decision")
     browser.says("Signed by Dr Vesalius", patience=_RUN)
     _downloads_hold_the_case(browser, _report(home, case_id), tmp_path)
     browser.go("worklist")
@@ -154,12 +157,14 @@ def _findings_lead_through_the_video(browser: Browser, report: CaseReport) -> No
 def _revise(browser: Browser, home: Path, case_id: str) -> None:
     """Correct the findings; the agent goes on from them and asks again."""
     before = len(_report(home, case_id).steps)
+    browser.unfold("corrections")
     browser.write("reviewer", "Dr Vesalius")
     browser.write("edited_findings", "Mature fat cells lie under the mucosa.")
     browser.click("revise")
     browser.until(lambda: len(_steps(home, case_id)) > before, "the agent goes on", _RUN)
     browser.until(lambda: browser.has("accept") and not browser.has("stop"), "the agent asks again", _RUN)
     browser.says("Mature fat cells", "findings")
+    browser.open_tab("Record")
     browser.says("revised", "reviewed")
     report = _report(home, case_id)
     assert report.review[0].changes["findings"]["to"] == ["Mature fat cells lie under the mucosa."]
@@ -212,6 +217,7 @@ def test_a_run_outlives_its_tab_and_two_windows_do_not_overrule_each_other(
     browser.until(lambda: browser.has("accept"), "the agent asks", _RUN)
     browser.look_at(second)
     browser.go(f"case?id={case_id}")
+    browser.find("reviewer", "input")
     browser.write("reviewer", "Dr Late")
     browser.look_at(first)
     _sign_with_markup(browser)
@@ -224,9 +230,11 @@ def test_a_run_outlives_its_tab_and_two_windows_do_not_overrule_each_other(
 
 
 def _sign_with_markup(browser: Browser) -> None:
+    browser.unfold("corrections")
     for key in ("reviewer", "comment", "edited_diagnosis", "edited_description", "edited_findings"):
         browser.write(key, _MARKUP)
     browser.click("save_edit")
+    browser.click("confirm_decision")
     browser.until(lambda: "Signed by" in browser.text(), "the case is signed", _RUN)
     _nothing_came_alive(browser)
 
@@ -234,8 +242,10 @@ def _sign_with_markup(browser: Browser) -> None:
 def _text_stays_text(browser: Browser, case_id: str) -> None:
     """Wherever the markup stands, it stands there letter by letter."""
     assert "<img src=x onerror=" in browser.text("outcome")
+    browser.open_tab("Record")
     browser.unfold("preview")
     browser.until(lambda: "<img src=x" in browser.text("preview"), "the report is unfolded")
+    browser.open_tab("How it got there")
     for step in browser.keys("step_")[-_OPENED:]:
         browser.unfold(step)
         browser.says("Run details", step)
@@ -256,15 +266,17 @@ def test_an_uploaded_image_is_signed_learned_and_deleted(
     browser.all(".st-key-upload input[type=file]")[0].send_keys(str(made_image))
     browser.says("Good quality", "preview")
     case_id = _started(browser)
-    browser.until(lambda: browser.has("sign"), "the case is done", _RUN)
+    browser.until(lambda: browser.has("accept"), "the case is done", _RUN)
     video = Path(load_case_library(home).entry(case_id).video)
     assert video.parent == home / "cases" / case_id / "upload"
     assert not set("<>=\\") & set(video.name)
     assert video.read_bytes() == made_image.read_bytes()
     _nothing_came_alive(browser)
-    browser.write("sign_diagnosis", "colon adenocarcinoma")
-    browser.write("sign_name", "Dr Morgagni")
-    browser.click("sign")
+    browser.unfold("corrections")
+    browser.write("edited_diagnosis", "colon adenocarcinoma")
+    browser.write("reviewer", "Dr Morgagni")
+    browser.click("save_edit")
+    browser.click("confirm_decision")
     browser.says("Signed by Dr Morgagni")
     browser.click("record_confirm", "label")
     browser.click("add_to_knowledge")

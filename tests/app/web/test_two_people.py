@@ -100,11 +100,12 @@ def test_the_loser_of_two_signers_is_told_and_keeps_every_word(
     browser: Browser, library: CaseLibrary
 ) -> None:
     browser.go("case?id=done")
-    browser.write("sign_diagnosis", "tubular adenoma")
-    browser.write("sign_name", "Dr Late")
-    browser.write("sign_comment", "seen at high power")
+    browser.unfold("corrections")
+    browser.write("edited_diagnosis", "tubular adenoma")
+    browser.write("comment", "seen at high power")
+    browser.write("reviewer", "Dr Late")
     library.sign("done", "Dr Early", diagnosis="hyperplastic polyp")
-    browser.click("sign")
+    browser.click("save_edit")
     browser.says("signed by Dr Early")
     browser.says("diagnosis: tubular adenoma")
     browser.until(lambda: browser.has("addendum_text"), "what was typed can be added")
@@ -126,6 +127,7 @@ def test_where_the_agent_abstained_the_person_writes_the_diagnosis(
     browser: Browser, library: CaseLibrary
 ) -> None:
     browser.go("case?id=waits")
+    browser.click("write_own")
     assert browser.find("edited_diagnosis", "input").get_attribute("value") == ""
     browser.write("reviewer", "Dr Vesalius")
     browser.write("comment", "of my own")
@@ -135,5 +137,6 @@ def test_where_the_agent_abstained_the_person_writes_the_diagnosis(
     assert browser.find("comment", "textarea").get_attribute("value") == "of my own"
     browser.write("edited_diagnosis", "tubular adenoma")
     browser.click("save_edit")
+    browser.click("confirm_decision")
     browser.says("Signed by Dr Vesalius")
     assert library.get("waits").diagnosis == "tubular adenoma"

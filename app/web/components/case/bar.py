@@ -6,8 +6,9 @@ import time
 
 import streamlit as st
 
+from videopath.agent.cases.records import CaseReport
 from videopath.app.web.components.case.page_aid import page_aid
-from videopath.app.web.components.case.review import confirmation, refused_decision, review
+from videopath.app.web.components.case.review import confirmation, refused_decision, review, undo
 from videopath.app.web.components.case.signout import signed_bar
 from videopath.app.web.components.case.timeline import position_in_words, progress
 from videopath.app.web.components.shared.inert import inert
@@ -49,10 +50,19 @@ def _content(view: CaseView, shared: Services) -> None:
         _resume(view, shared, "Resume")
     elif report is not None and report.status in ("waiting for review", "done", "abstained"):
         review(view, shared)
-    elif report is not None and report.status == "signed":
-        signed_bar(report)
     elif report is not None:
-        st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
+        _decided(report, shared)
+
+
+def _decided(report: CaseReport, shared: Services) -> None:
+    """Who signed or rejected the case; for a minute, the way back."""
+    with st.container(horizontal=True, vertical_alignment="center", key="decided"):
+        with st.container(key="decided_by", width="stretch"):
+            if report.status == "signed":
+                signed_bar(report)
+            else:
+                st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
+        undo(report, shared)
 
 
 def _problems(view: CaseView) -> None:

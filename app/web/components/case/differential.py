@@ -19,7 +19,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.tables import table
 
-_ROW = 38  # pixels of a candidate: its name and its bar below
+_ROW = 40  # pixels of a candidate: its name and its bar below
 _FEWEST, _MOST = 3, 8  # bars; the table has all candidates
 _SMALL = 0.005  # probability below which a bar cannot be seen
 
@@ -69,7 +69,7 @@ def _bars(candidates: Sequence[Candidate]) -> dict[str, Any]:
         "data": {"values": rows},
         "height": _ROW * len(rows),
         "background": "transparent",
-        "padding": 0,
+        "padding": {"top": 4, "bottom": 0, "left": 0, "right": 0},
         "config": {"view": {"stroke": None}},
         "encoding": {
             "y": {"field": "rank", "type": "ordinal", "axis": None, "scale": {"padding": 0}},

@@ -19,6 +19,7 @@ from videopath.agent.report.phrases import (
 )
 from videopath.agent.report.statements import retrieval_sentence
 from videopath.app.web.components.case.abstention import AGAIN, abstained, ask_again
+from videopath.app.web.components.case.page_aid import list_of_keys
 from videopath.app.web.components.case.second_opinion import second_opinion
 from videopath.app.web.components.compare.rerun import rerun_dialog
 from videopath.app.web.components.shared.inert import inert
@@ -45,6 +46,7 @@ def outcome(view: CaseView, shared: Services) -> None:
                     icon=":material/replay:",
                     on_click=ask_again,
                 )
+            list_of_keys()
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="facts"):
             style = STATUSES[_STATUS_OF_PHASE.get(view.state, view.state)]
             st.badge(view.state, icon=style.icon, color=style.colour)

@@ -1,11 +1,12 @@
-// Announces changes of the case, and lets single keys press the buttons of the page.
-// The keys do nothing while a person types in a field, opens a list or holds Ctrl, Alt or Meta.
+// Announces changes of the case, and lets single keys press the buttons of the page and move the viewer.
+// The keys do nothing while a person types in a field, opens a list or a dialog, or holds Ctrl, Alt or Meta.
 
-const BUTTONS = {a: "accept", r: "revise", x: "reject", "?": "keyboard"};
+const BUTTONS = {a: ["accept"], r: ["revise", "open_again"], x: ["reject"], u: ["undo"], "?": ["keyboard"]};
+const FOR_VIEWER = [" ", "ArrowLeft", "ArrowRight", ",", ".", "+", "-", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+const FIELDS = "input, textarea, select, [contenteditable=true], [role=combobox], [role=listbox], [role=slider], [role=tab]";
 
 function typing(target) {
-  if (!(target instanceof Element)) return false;
-  return target.closest("input, textarea, select, [contenteditable=true], [role=combobox], [role=listbox], [role=slider], [role=tab]") !== null;
+  return target instanceof Element && target.closest(FIELDS) !== null;
 }
 
 function press(key) {
@@ -22,11 +23,23 @@ function edit() {
   return true;
 }
 
+function forward(event, target) {
+  const stage = document.querySelector(".vp-stage");
+  const presses = event.key === " " && target instanceof Element && target.closest("button, summary, a, [role=button]");
+  if (!stage || presses || stage.contains(target)) return false;
+  stage.dispatchEvent(new KeyboardEvent("keydown", {key: event.key, bubbles: true, cancelable: true}));
+  return true;
+}
+
 function handle(event) {
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
-  if (typing(event.composedPath()[0]) || document.querySelector('[role="dialog"]')) return;
-  const key = event.key.toLowerCase();
-  const done = key === "e" ? edit() : BUTTONS[key] ? press(BUTTONS[key]) : /^[1-9]$/.test(key) && press(`finding_${key}`);
+  const target = event.composedPath()[0];
+  if (typing(target) || document.querySelector('[role="dialog"]')) return;
+  const buttons = BUTTONS[event.key.toLowerCase()];
+  let done = false;
+  if (event.key.toLowerCase() === "e") done = edit();
+  else if (buttons) done = buttons.some(press);
+  else if (FOR_VIEWER.includes(event.key)) done = forward(event, target);
   if (done) event.preventDefault();
 }
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from videopath.app.web.components.shared.tables import table
+
 _SCRIPT = Path(__file__).with_name("page_aid.js")
 _HTML = '<div role="status" aria-live="polite"></div>'
 _CSS = "div { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }"
@@ -20,6 +22,28 @@ def page_aid(announcement: str) -> None:
         announcement: What is read aloud when it differs from the last one.
     """
     _component()(key="page_aid", data={"says": announcement}, height=1)
+
+
+_KEYS = (
+    ("A", "accept"),
+    ("E", "correct diagnosis, description or findings"),
+    ("R", "revise; run again if the case is finished"),
+    ("X", "reject"),
+    ("U", "undo your signature or rejection, within a minute"),
+    ("1 to 9", "show a finding"),
+    ("Left, right", "one second back or on"),
+    (", and .", "one frame back or on"),
+    ("Space", "play or pause"),
+    ("+, - and 0", "zoom in, out, whole frame"),
+    ("?", "this list"),
+)
+
+
+def list_of_keys() -> None:
+    """Draw the button with the list of keys."""
+    with st.popover("Keys", key="keyboard", icon=":material/keyboard:", type="tertiary"):
+        table(("key", "does"), _KEYS)
+        st.caption("They do nothing while you type in a field.")
 
 
 @cache

@@ -9,6 +9,7 @@ import streamlit as st
 
 from videopath.agent import CaseReport, Decision
 from videopath.agent.cases.records import VideoFacts
+from videopath.agent.cases.withdrawal import reject_finished, seconds_to_withdraw, withdraw_decision
 from videopath.agent.report.values import moment
 from videopath.app.web.components.case.signout import keep_for_addendum
 from videopath.app.web.components.case.steps import in_words
@@ -33,6 +34,7 @@ _BUTTONS = (  # action of the decision, key, label, icon
     ("reject", "reject", "Reject", "thumb_down"),
 )
 _INTERVAL = 5.0  # seconds between two checks whether somebody else has decided
+_COUNTDOWN = 5.0  # seconds between two updates of the time that is left to undo
 _ACTIONS = {"accept": "accepted", "edit": "edited", "revise": "revised", "reject": "rejected"}
 
 
@@ -63,7 +65,10 @@ def review(view: CaseView, shared: Services) -> None:
         ):
             _corrections(report, waiting=waiting)
         with st.container(horizontal=True, vertical_alignment="bottom", key="decide", gap="small"):
-            st.text_input("Your name", key="reviewer", width=200)
+            st.text_input(
+                "Your name", key="reviewer", width=200, placeholder="Your name", label_visibility="collapsed"
+            )
+            first = "edit" if report.abstained else "accept"
             for action, key, label, icon in _BUTTONS:
                 if action == "revise" and not waiting:
                     continue
@@ -71,7 +76,7 @@ def review(view: CaseView, shared: Services) -> None:
                     label,
                     key=key,
                     icon=f":material/{icon}:",
-                    type="primary" if action == "accept" else "secondary",
+                    type="primary" if action == first else "secondary",
                     on_click=_decide,
                     args=(shared, report, marker, view.entry.updated, action),
                 )
@@ -110,7 +115,8 @@ def _confirm(report: CaseReport, shared: Services, pending: dict[str, Any]) -> N
     changed = ", ".join(name for name in pending["fields"] if name != "diagnosis")
     rows += [("changed", changed)] if changed else []
     rows += [("comment", pending["comment"])] if pending["comment"] else []
-    table(("", "value"), rows)
+    with st.container(key="sign_or_reject"):
+        table(("", "value"), rows)
     if not rejects:
         st.checkbox("I have read description and findings and confirm them", key="sign_confirm")
     with st.container(horizontal=True):
@@ -134,6 +140,36 @@ def _forget_pending() -> None:
     st.session_state.pop(_PENDING, None)
 
 
+def undo(report: CaseReport, shared: Services) -> None:
+    """Offer to withdraw the last decision for a minute, to the person who made it in this browser."""
+    left = seconds_to_withdraw(report)
+    if left and st.session_state.get(_NAME) == report.review[-1].reviewer:
+        st.fragment(_undo, run_every=_COUNTDOWN)(report, shared)
+
+
+def _undo(report: CaseReport, shared: Services) -> None:
+    left = seconds_to_withdraw(report)
+    if not left:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.button(
+            "Undo",
+            key="undo",
+            icon=":material/undo:",
+            help="The decision is recorded as withdrawn, and the case is open again.",
+            on_click=_withdraw,
+            args=(report, shared),
+        )
+        st.caption(f"for {left:.0f} s")
+
+
+def _withdraw(report: CaseReport, shared: Services) -> None:
+    try:
+        withdraw_decision(shared.library, report.case_id, st.session_state[_NAME])
+    except VideoPathError as error:
+        st.session_state[_PROBLEM] = str(error)
+
+
 def reviewed(report: CaseReport) -> None:
     """Show the decisions of all reviewers, and their changes."""
     if not report.review:
@@ -144,7 +180,8 @@ def reviewed(report: CaseReport) -> None:
             (
                 minute(d.decided),
                 d.reviewer or "unnamed",
-                _ACTIONS.get(d.action, d.action),
+                _ACTIONS.get(d.action, d.action)
+                + (f", withdrawn {minute(d.withdrawn)}" if d.withdrawn else ""),
                 d.comment or "–",
             )
             for d in report.review
@@ -286,6 +323,8 @@ def _send(shared: Services, report: CaseReport, pending: dict[str, Any], *, conf
                 }
             )
             shared.worker.resume(report.case_id, owner(), decision)
+        elif pending["action"] == "reject":
+            reject_finished(shared.library, report.case_id, pending["reviewer"], pending["comment"])
         else:
             _sign(shared, report, pending, confirmed=confirmed)
     except (VideoPathError, ValueError) as error:

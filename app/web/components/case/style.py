@@ -24,6 +24,7 @@ _CSS = """
 .st-key-abstention [data-testid="stVerticalBlock"] [data-testid="stVerticalBlock"] { padding: 0.5rem 0.7rem; }
 .st-key-abstention { border-left: 4px solid light-dark(#B45309, #F0A94A); padding-left: 0.9rem; }
 .st-key-neighbours [data-testid="stVerticalBlock"] { padding: 0.45rem 0.7rem; }
+.st-key-decided_by { flex: 1 1 14rem; }
 .st-key-page_aid { height: 0; overflow: hidden; }
 .st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }
 .st-key-findings button > div { justify-content: flex-start; }

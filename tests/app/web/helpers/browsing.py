@@ -196,6 +196,17 @@ class Browser:
 
         self.until(unfolded, f"{key} is open")
 
+    def open_tab(self, name: str) -> None:
+        """Open a tab by its name."""
+
+        def opened() -> bool:
+            (tab,) = [one for one in self.all('[role="tab"]') if one.text == name]
+            if tab.get_attribute("aria-selected") != "true":
+                tab.click()
+            return tab.get_attribute("aria-selected") == "true"
+
+        self.until(opened, f"the tab {name} is open")
+
     def write(self, key: str, text: str) -> None:
         """Put a text in place of what stands in a field, and leave the field, as by the keyboard."""
 
