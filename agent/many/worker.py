@@ -70,7 +70,7 @@ def main(connection: Connection, setup: WorkerSetup) -> None:
     """Load the agent, then work on each task that comes, until None comes (the entry point of the process)."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit_threads(setup.threads)
+    limit_threads(setup.threads)
     warnings.simplefilter("ignore")
     if setup.log_level is not None:
         from videopath.core.log import show_log
@@ -79,7 +79,7 @@ def main(connection: Connection, setup: WorkerSetup) -> None:
     from videopath.core.errors import VideoPathError
 
     try:
-        agents, system, gathering = _loaded(setup)
+        agents, system, gathering = load_agents(setup)
     except (VideoPathError, OSError) as error:
         connection.send(NotLoaded(error))
         return
@@ -94,7 +94,7 @@ def main(connection: Connection, setup: WorkerSetup) -> None:
             agent.close()
 
 
-def _loaded(setup: WorkerSetup) -> tuple[list[DiagnosticAgent], System, Gathering]:
+def load_agents(setup: WorkerSetup) -> tuple[list[DiagnosticAgent], System, Gathering]:
     """Return an agent for each case that is worked on at a time; all share one model and one knowledge base."""
     from videopath.agent.agent import DiagnosticAgent
     from videopath.agent.many.identity import system_of
@@ -161,7 +161,8 @@ def _received(connection: Connection) -> Task | None:
         return None
 
 
-def _limit_threads(threads: int | None) -> None:
+def limit_threads(threads: int | None) -> None:
+    """Let numerical libraries use that many threads, if they are not imported yet. None: as many as they choose."""
     if threads is not None:
         for name in _THREADS:
             os.environ.setdefault(name, str(threads))

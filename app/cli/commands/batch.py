@@ -18,8 +18,10 @@ from videopath.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from videopath.agent.many.cluster.pool import RayPool
     from videopath.agent.many.journal import BatchFolder
     from videopath.agent.many.manifest import Row
+    from videopath.agent.many.pool import WorkerPool
     from videopath.agent.many.results import Rows
     from videopath.agent.many.work import Exports
     from videopath.agent.many.worker import WorkerSetup
@@ -47,7 +49,7 @@ Jobs = Annotated[
         "-j",
         min=1,
         max=256,
-        help="Processes; each loads the model once. Default: one for each device.",
+        help="Processes; each loads the model once. Default: one for each device, or machine of the Ray cluster.",
         show_default=False,
     ),
 ]
@@ -56,6 +58,15 @@ Devices = Annotated[
     typer.Option(
         "--devices",
         help="Devices with commas between them, which the processes take in turn: cuda:0,cuda:1.",
+        show_default=False,
+    ),
+]
+RayCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="auto|HOST:PORT",
+        help="Work on a Ray cluster; auto: the one that runs here, else one is started on this machine. Extra: ray.",
         show_default=False,
     ),
 ]
@@ -85,6 +96,7 @@ def batch(
     out: Out,
     jobs: Jobs = None,
     devices: Devices = None,
+    ray: RayCluster = None,
     together: Together = 1,
     retry_failed: RetryFailed = False,
     bundles: Bundles = False,
@@ -118,7 +130,7 @@ def batch(
     Exit codes: 0 all rows ended, 1 a row failed, 2 WHAT cannot be used, 130 interrupted. A refused row is named and
     counted; it is not an error.
     """
-    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.console import quiet_libraries, say
     from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec
     from videopath.core.pathology.sites import canonical_site
     from videopath.core.remote import place
@@ -133,6 +145,7 @@ def batch(
 
     from videopath.agent.many.journal import open_folder
     from videopath.agent.many.manifest import RowDefaults, read_rows
+    from videopath.agent.many.pool import WorkerPool
     from videopath.agent.many.work import Exports
 
     defaults = RowDefaults(
@@ -142,6 +155,14 @@ def batch(
         exclude=tuple(exclude or ()),
         crop=None if crop is None else parse_crop(crop),
     )
+    if ray is not None:
+        from videopath.agent.many.cluster.connection import checked_address
+
+        ray = checked_address(ray)
+        if devices is not None:
+            raise InputError(
+                "Ray chooses the device of each job: leave --devices out, and use --device cpu or cuda."
+            )
     chosen = _chosen_devices(devices, device)
     count = jobs or max(1, len(chosen))
     if count < len(chosen):
@@ -153,19 +174,24 @@ def batch(
     rows = list(read_rows(what, target, defaults))
     folder = open_folder(target)
     with folder.held():
-        _run(rows, folder, setup, count, chosen, retry_failed, as_json)
+        pool: WorkerPool | RayPool
+        if ray is None:
+            pool = WorkerPool(setup, count, chosen)
+        else:
+            from videopath.agent.many.cluster.pool import RayPool
+
+            pool = RayPool(setup, jobs, ray, spec.device, notify=say)
+        _run(rows, folder, pool, setup.exports, retry_failed, as_json)
 
 
 def _run(
     rows: Sequence[Row],
     folder: BatchFolder,
-    setup: WorkerSetup,
-    jobs: int,
-    devices: Sequence[str],
+    pool: WorkerPool | RayPool,
+    exports: Exports | None,
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from videopath.agent.many.pool import WorkerPool
     from videopath.agent.many.results import Rows, write_results
     from videopath.agent.many.run import Batch
     from videopath.agent.many.summary import summarise
@@ -175,13 +201,12 @@ def _run(
     from videopath.app.figures.batch import write_summary
 
     ended, interrupted = Rows(), False
-    pool = WorkerPool(setup, jobs, devices)
     with BatchProgress(len(rows)) as progress:
         run = Batch(
             rows,
             pool,
             folder=folder,
-            exports=setup.exports,
+            exports=exports,
             retry_failed=retry_failed,
             on_result=progress.ended,
             on_loaded=progress.loaded,
