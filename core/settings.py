@@ -146,6 +146,10 @@ class Settings(BaseSettings):
         description="folders that visitors of `videopath app`, `videopath mcp` and LangGraph's server may name files in, "
         f"separated by {os.pathsep!r}; default: any path that the server can read",
     )
+    worker: bool = Field(
+        True,
+        description="whether `videopath app` works on its cases itself; false: it leaves them to `videopath worker`",
+    )
     log_level: LogLevel | None = Field(
         None, description="the command line shows its log from this level on: debug, info, warning or error"
     )

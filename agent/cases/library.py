@@ -182,7 +182,7 @@ class CaseLibrary:
                 return []
             if limit is None:
                 rows = select_cases(connection, site=site)
-                entries = [entry for entry in self._listed(rows) if status in (None, entry.state)]
+                entries = [entry for entry in self.listed(rows) if status in (None, entry.state)]
                 return entries[offset:]
             if status is None or status in FINISHED:
                 statuses = None if status is None else (status,)
@@ -190,7 +190,7 @@ class CaseLibrary:
             else:
                 case_ids = self._unfinished(connection, status, site)[offset : offset + limit]
                 rows = select_cases(connection, case_ids=case_ids)
-        return self._listed(rows)
+        return self.listed(rows)
 
     def count(self, status: DisplayedStatus | None = None, site: str | None = None) -> int:
         """Return how many cases there are, for the pages of a long list. Arguments are those of :meth:`list`."""
@@ -201,6 +201,11 @@ class CaseLibrary:
                 statuses = None if status is None else (status,)
                 return count_cases(connection, site=site, statuses=statuses)
             return len(self._unfinished(connection, status, site))
+
+    def case_ids(self) -> Sequence[str]:
+        """Return the ids of all cases, newest first."""
+        with self.store.reading() as connection:
+            return [] if connection is None else select_case_ids(connection)
 
     def entry(self, case_id: str) -> CaseEntry:
         """Return the row of a case.
@@ -221,17 +226,18 @@ class CaseLibrary:
         """Return the ids of cases whose status depends on who works on them."""
         stored = {"running": _UNFINISHED, "interrupted": ("running",)}.get(status, (status,))
         case_ids = select_case_ids(connection, site=site, statuses=stored)
-        at_work = self._held(case_ids)
+        at_work = self.held(case_ids)
         return [one for one in case_ids if (one in at_work) == (status == "running")]
 
     def _at_work(self, rows: Iterable[Row]) -> set[str]:
         """Return the ids of unfinished cases that a process works on."""
-        return self._held(row["case_id"] for row in rows if row["status"] not in FINISHED)
+        return self.held(row["case_id"] for row in rows if row["status"] not in FINISHED)
 
-    def _held(self, case_ids: Iterable[str]) -> set[str]:
+    def held(self, case_ids: Iterable[str]) -> set[str]:
+        """Return those of the cases that a process works on."""
         return self.store.at_work([one for one in case_ids if _SAFE_ID.fullmatch(str(one))])
 
-    def _listed(self, rows: Sequence[Row]) -> _Entries:
+    def listed(self, rows: Sequence[Row]) -> _Entries:
         """Return rows for the list; one that this version does not understand is listed as failed."""
         at_work = self._at_work(rows)
         return [self._listed_row(row, at_work) for row in rows]

@@ -91,7 +91,12 @@ class CaseQueue:
                 )
             text = None if decision is None else decision.model_dump_json()
             with self._store.writing() as connection:
-                insert_queued(connection, case_id, now(), text)
+                if decision is None and select_queued(connection, case_id) is not None:
+                    note_try(
+                        connection, case_id, "", 0
+                    )  # its worker died: it keeps its place, and its decision
+                else:
+                    insert_queued(connection, case_id, now(), text)
                 update_case(connection, case_id, {"status": "queued", "updated": now()})
 
     def take(self, model: str | None = None) -> TakenCase | None:
@@ -171,9 +176,13 @@ class CaseQueue:
 
     def waiting(self) -> Sequence[str]:
         """Return the ids of the cases that wait for a worker, the next one first."""
+        return self.split()[1]
+
+    def split(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of the cases that a worker works on, and of those that wait, each in the order of the queue."""
         case_ids = self._waiting(None)
         at_work = self._store.at_work(case_ids)
-        return [case_id for case_id in case_ids if case_id not in at_work]
+        return [one for one in case_ids if one in at_work], [one for one in case_ids if one not in at_work]
 
     def __len__(self) -> int:
         """Return how many cases are in the queue, those that are worked on included."""

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from videopath.agent.cases.lock import is_held, take, try_take
 from videopath.agent.cases.storage.migrating import has_cases, is_current, migrate, revision_of
+from videopath.agent.cases.storage.pages import LOWER
 from videopath.agent.cases.storage.store import WAIT, Store, committed
 from videopath.core.database import connect, create_database, open_read_only
 from videopath.core.errors import CaseError
@@ -157,4 +158,9 @@ class SqliteStore(Store):
 
 def _engine(database: sqlite3.Connection) -> Engine:
     """Return an engine whose only connection is this one."""
+    database.create_function(LOWER, 1, _lower, deterministic=True)
     return create_engine("sqlite://", creator=lambda: database, poolclass=NullPool, hide_parameters=True)
+
+
+def _lower(text: object) -> str | None:
+    return None if text is None else str(text).lower()

@@ -11,6 +11,11 @@ from videopath.app.cli import options
 from videopath.core.errors import InputError
 from videopath.core.text import refuse_unwritable
 
+Queue = Annotated[
+    bool,
+    typer.Option("--queue", help="Put the case into the queue for `videopath worker`, and print its id."),
+]
+
 
 def diagnose(
     video: Annotated[Path, typer.Argument(help="Video, image or folder of frames.", show_default=False)],
@@ -28,6 +33,7 @@ def diagnose(
     writing: options.Writing = None,
     exclude: options.Exclude = None,
     review: options.Review = None,
+    queue: Queue = False,
     strict: options.Strict = False,
     out: options.Out = None,
     as_json: options.AsJson = False,
@@ -39,7 +45,7 @@ def diagnose(
     verbose: options.Verbose = False,
 ) -> None:
     """Diagnose a video step by step."""
-    from videopath.app.cli.console import quiet_libraries
+    from videopath.app.cli.console import quiet_libraries, say
     from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec, deliver, follow, load_agent
     from videopath.core.pathology.sites import canonical_site
     from videopath.media.crop import parse_crop
@@ -50,6 +56,8 @@ def diagnose(
     site = canonical_site(site) if site is not None else None
     part = None if crop is None else parse_crop(crop)
     _check_video(video)
+    if queue and (out or strict or as_json):
+        raise InputError("--queue leaves the case to a worker: --out, --json and --strict do not go with it.")
     check_folder(out)
 
     from videopath.agent.cases.request import CaseRequest
@@ -58,6 +66,10 @@ def diagnose(
         video, question, site, start, end, sampling, exclude or (), writing=writing, crop=part
     )
     with load_agent(agent_options) as agent:
+        if queue:
+            typer.echo(agent.begin_case(request, queued=True))
+            say("The case waits for `videopath worker`.")
+            return
         follow(
             agent.library,
             request.case_id,

@@ -32,6 +32,12 @@ UploadLimit = Annotated[
     int,
     typer.Option("--upload-limit", min=1, help="Largest upload in MB; open larger files by their path."),
 ]
+NoWorker = Annotated[
+    bool,
+    typer.Option(
+        "--no-worker", help="Only queue cases: `videopath worker` works on them, here or on other machines."
+    ),
+]
 
 _FOLDER_PREFIXES = ("/", "./", "../", "~", ".\\", "..\\")
 
@@ -44,6 +50,7 @@ def web_app(
     base: options.Base = None,
     knowledge: options.Knowledge = None,
     upload_limit: UploadLimit = 500,
+    no_worker: NoWorker = False,
     metrics_port: options.MetricsPort = None,
     metrics_host: options.MetricsHost = "127.0.0.1",
     accept_licence: options.AcceptLicence = False,
@@ -61,6 +68,8 @@ def web_app(
         _use(accept_licence="1")
     if accept_uncalibrated:
         _use(accept_uncalibrated="1")
+    if no_worker:
+        _use(worker="0")
     if folder:
         _use(folders=os.pathsep.join(str(path.expanduser().absolute()) for path in folder))
     settings = load_settings()

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import streamlit as st
 
+from videopath.agent.cases.storage.pages import ORDERS
+from videopath.agent.cases.worklist import Sifting, Worklist
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.status import STATUSES, open_jobs, status_of
 from videopath.app.web.components.worklist.case_row import CHOSEN, case_row
 from videopath.app.web.components.worklist.deletion import deletion_dialog
-from videopath.app.web.components.worklist.filters import ORDERS, WorklistRow, same_video_first, sift
+from videopath.app.web.components.worklist.filters import NO_SITE, WorklistRow
 from videopath.app.web.runtime.services import Services, services
 from videopath.app.web.runtime.worker import JobState
+from videopath.core.errors import CaseError
 
-_ROWS = 20  # cases on one page
+_ROWS = 50  # cases on one page
 _INTERVAL = 3.0  # seconds between two checks while a case runs
 
 
 def show() -> None:
     """Draw the cases, a page at a time."""
     shared = services()
-    rows, jobs = _rows(shared)
+    worklist, jobs = _state(shared)
+    counts = worklist.counts()
     st.title("Worklist")
-    if not rows:
+    if not counts:
         _nothing_yet()
         return
-    matching = _sifted(rows)
-    _comparison(rows)
+    sifting = _sifting(worklist, counts)
+    chosen = _comparison(shared)
+    if len(chosen) == 1:
+        sifting = replace(sifting, video=chosen[0].entry.video)
     deletion_dialog(shared)
     with st.container(key="worklist"):
-        _page_of(shared, matching, jobs)
-    if jobs or any(row.status == "running" for row in rows):
-        _watch(shared, _digest(rows, jobs))
+        _page_of(shared, worklist, sifting, jobs)
+    if counts.keys() & {"queued", "running"}:
+        _watch(shared, _digest(counts, jobs))
 
 
-def _rows(shared: Services) -> tuple[list[WorklistRow], dict[str, JobState]]:
+def _state(shared: Services) -> tuple[Worklist, dict[str, JobState]]:
     jobs = open_jobs(shared.worker.queue())
-    return [WorklistRow(entry, status_of(entry, jobs)) for entry in shared.library.list()], jobs
+    waiting = [case_id for case_id, job in jobs.items() if job.phase == "queued"]
+    return Worklist(shared.library, waiting), jobs
 
 
 def _nothing_yet() -> None:
@@ -51,15 +59,14 @@ def _nothing_yet() -> None:
     st.caption("If you have no video, `videopath demo` draws a sample case and diagnoses it.")
 
 
-def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
-    """Ask for filter, words and order, and return the matching rows."""
-    counts = Counter(row.status for row in rows)
+def _sifting(worklist: Worklist, counts: Mapping[str, int]) -> Sifting:
+    """Ask for filter, words and order, and return them."""
     selected_statuses = st.session_state.get("filter_status") or []
     statuses = st.pills(
         "Status",
         [status for status in STATUSES if status in counts or status in selected_statuses],
         selection_mode="multi",
-        format_func=lambda status: f"{STATUSES[status].icon} {status} {counts[status]}",
+        format_func=lambda status: f"{STATUSES[status].icon} {status} {counts.get(status, 0)}",
         key="filter_status",
     )
     words, sites, order = st.columns([3, 2, 2])
@@ -67,52 +74,60 @@ def _sifted(rows: Sequence[WorklistRow]) -> list[WorklistRow]:
         "Search", key="search", placeholder="case, video or diagnosis", icon=":material/search:"
     )
     of_sites = sites.multiselect(
-        "Site", sorted({row.site for row in rows}), key="filter_site", placeholder="every site"
+        "Site",
+        [site or NO_SITE for site in worklist.sites()],
+        key="filter_site",
+        placeholder="every site",
     )
-    by = order.selectbox("Order", ORDERS, format_func=lambda option: option.name, key="sort")
-    matching = sift(rows, statuses=statuses, sites=of_sites, words=text, order=by)
-    number = f"{len(matching):,} of {len(rows):,}" if len(matching) < len(rows) else f"{len(rows):,}"
-    st.caption(f"{number} case{'' if len(rows) == 1 else 's'}")
-    return matching
+    by = order.selectbox("Order", ORDERS, key="sort")
+    sifting = Sifting(
+        tuple(statuses), tuple(None if site == NO_SITE else site for site in of_sites), text, by
+    )
+    total = sum(counts.values())
+    matching = worklist.count(sifting)
+    number = f"{matching:,} of {total:,}" if matching < total else f"{total:,}"
+    st.caption(f"{number} case{'' if total == 1 else 's'}")
+    return sifting
 
 
-def _comparison(rows: Sequence[WorklistRow]) -> None:
-    """The cases that are chosen for a comparison, if any."""
-    by_id = {row.entry.case_id: row for row in rows}
-    selected_ids = [case_id for case_id in st.session_state.get(CHOSEN, []) if case_id in by_id]
+def _comparison(shared: Services) -> list[WorklistRow]:
+    """Draw the cases that are chosen for a comparison, if any, and return them."""
+    chosen = []
+    for case_id in st.session_state.get(CHOSEN, []):
+        with suppress(CaseError):  # it was deleted
+            chosen.append(WorklistRow(shared.library.entry(case_id), ""))
+    selected_ids = [row.entry.case_id for row in chosen]
     st.session_state[CHOSEN] = selected_ids
-    if not selected_ids:
-        return
+    if not chosen:
+        return []
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", key="comparison", gap="medium"
     ):
-        st.text(
-            " and ".join(f"{by_id[case_id].video} ({case_id})" for case_id in selected_ids), width="stretch"
-        )
+        st.text(" and ".join(f"{row.video} ({row.entry.case_id})" for row in chosen), width="stretch")
         if len(selected_ids) == 1:
             st.caption("Choose another case; runs of the same video come first.")
         elif st.button("Compare", key="compare_chosen", type="primary", icon=":material/compare_arrows:"):
             go("compare", a=selected_ids[0], b=selected_ids[1])
         st.button("Clear", key="clear_chosen", type="tertiary", on_click=_choose_none)
+    return chosen
 
 
 def _choose_none() -> None:
     st.session_state.pop(CHOSEN, None)
 
 
-def _page_of(shared: Services, rows: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> None:
-    if not rows:
+def _page_of(shared: Services, worklist: Worklist, sifting: Sifting, jobs: Mapping[str, JobState]) -> None:
+    number = st.session_state.get("page", 1)
+    matching = worklist.count(sifting)
+    if not matching:
         st.info("No case matches: remove a filter or a word.", icon=":material/filter_alt_off:")
         return
-    selected_ids = st.session_state.get(CHOSEN, [])
-    if len(selected_ids) == 1:
-        rows = same_video_first(rows, shared.library.entry(selected_ids[0]).video)
-    pages = -(-len(rows) // _ROWS)
-    if st.session_state.get("page", 1) > pages:
+    pages = -(-matching // _ROWS)
+    if number > pages:
         del st.session_state["page"]  # fewer cases are left
-    number = st.session_state.get("page", 1)
-    for row in rows[(number - 1) * _ROWS : number * _ROWS]:
-        case_row(shared, row, jobs.get(row.entry.case_id))
+        number = 1
+    for entry in worklist.page(sifting, _ROWS, (number - 1) * _ROWS):
+        case_row(shared, WorklistRow(entry, status_of(entry, jobs)), jobs.get(entry.case_id))
     if pages > 1:
         st.pagination(pages, key="page")
 
@@ -120,11 +135,12 @@ def _page_of(shared: Services, rows: Sequence[WorklistRow], jobs: Mapping[str, J
 @st.fragment(run_every=_INTERVAL)
 def _watch(shared: Services, drawn_digest: str) -> None:
     """Draw the page again when a case has made progress; ``drawn_digest`` is the digest of the page."""
-    if _digest(*_rows(shared)) != drawn_digest:
+    worklist, jobs = _state(shared)
+    if _digest(worklist.counts(), jobs) != drawn_digest:
         st.rerun()
 
 
-def _digest(rows: Sequence[WorklistRow], jobs: Mapping[str, JobState]) -> str:
+def _digest(counts: Mapping[str, int], jobs: Mapping[str, JobState]) -> str:
     """The statuses, and the progress of running cases, as text."""
     steps = sorted(f"{job.case_id} {job.phase} {job.position} {job.step}" for job in jobs.values())
-    return "\n".join([str(Counter(row.status for row in rows)), *steps])
+    return "\n".join([str(sorted(counts.items())), *steps])

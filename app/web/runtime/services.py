@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from videopath.app.metrics import watch_queue
+from videopath.app.web.runtime.shared_queue import worker_of
 from videopath.app.web.runtime.uploads import discard_forgotten
 from videopath.app.web.runtime.worker import Worker
 from videopath.core.settings import Settings, load_settings
@@ -62,7 +63,7 @@ def _services(home: str) -> Services:
     settings = load_settings()
     folder = Path(home)
     library = load_case_library(folder)
-    discard_forgotten(folder / "cases", {entry.case_id for entry in library.list()})
-    worker = Worker(folder, settings)
+    discard_forgotten(folder / "cases", set(library.case_ids()))
+    worker = worker_of(folder, settings)
     watch_queue(worker.lengths)
     return Services(folder, settings, library, worker)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from videopath.app.cli.errors import os_sentence
 from videopath.app.web.runtime.engine_questions import Answer, question
 from videopath.app.web.runtime.engines import LOADING, Engines
 from videopath.app.web.runtime.fair_queue import FairQueue
-from videopath.app.web.runtime.jobs import Board, Job, JobState, Phase, Submission
+from videopath.app.web.runtime.jobs import ENDED, Board, Job, JobState, Phase, Submission
 from videopath.core.errors import (
     CaseError,
     EngineError,
@@ -123,6 +123,7 @@ class Worker:
         """Stop a case between two tokens; it can be resumed. Nothing happens if it is not queued or running."""
         job = self._board.job(case_id)
         if job is None:
+            self._stop_elsewhere(case_id)
             return
         job.stopped.set()
         state = self._board.state(case_id)
@@ -132,9 +133,25 @@ class Worker:
         else:
             self._board.update(job, phase="stopping")
 
+    def _stop_elsewhere(self, case_id: str) -> None:
+        """Take a case out of the library's queue; a worker that works on it stops after its present step."""
+        from videopath.agent.cases.library import load_case_library
+        from videopath.agent.cases.queue import CaseQueue
+
+        CaseQueue(load_case_library(self.home)).remove(case_id)
+
     def state(self, case_id: str) -> JobState | None:
-        """Return how far a case is; None if this worker never had it, or if it ended long ago."""
+        """Return how far a case is, also one that another process takes from the library's queue.
+
+        None if this worker never had it and it is not in the queue, or if it ended long ago.
+        """
+        from videopath.agent.cases.library import load_case_library
+        from videopath.app.web.runtime.shared_queue import queued_state
+
         state = self._board.state(case_id)
+        if state is None or state.phase in ENDED:
+            with suppress(CaseError):  # an unknown id, or a library that cannot be read: the page says it
+                state = queued_state(load_case_library(self.home), case_id) or state
         return state and self._placed(state, self._positions())
 
     def queue(self) -> list[JobState]:
@@ -142,6 +159,11 @@ class Worker:
         positions = self._positions()
         states = [self._placed(state, positions) for state in self._board.open_jobs()]
         return sorted(states, key=lambda state: state.position)
+
+    def lengths(self) -> tuple[int, int]:
+        """Return how many cases wait in this process, and how many it works on."""
+        waiting = len(self._positions())
+        return waiting, max(0, len(self._board.open_jobs()) - waiting)
 
     def close(self, timeout: float | None = None) -> bool:
         """Stop all cases and take no more; they can be resumed. Return whether they ended within ``timeout`` seconds."""

@@ -1,0 +1,68 @@
+"""The worklist: pages of a library's cases, by status, site, words and order. Only the rows of a page are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection
+
+from videopath.agent.cases.library import CaseEntry, CaseLibrary
+from videopath.agent.cases.storage.pages import (
+    AtWork,
+    Sifting,
+    count_by_status,
+    count_sifted,
+    select_page,
+    select_sites,
+    select_taken,
+)
+
+__all__ = ["Sifting", "Worklist"]
+
+
+class Worklist:
+    """The worklist of a library at a moment.
+
+    Args:
+        library: The library.
+        queued: Ids of cases that wait in the memory of this process, and whose locks it holds: people see them as queued.
+    """
+
+    def __init__(self, library: CaseLibrary, queued: Collection[str] = ()) -> None:
+        self._library = library
+        self._queued = frozenset(queued)
+
+    def page(self, sifting: Sifting, limit: int, offset: int = 0) -> Sequence[CaseEntry]:
+        """Return the matching cases of a page, in their order.
+
+        Args:
+            sifting: Which cases, and in which order.
+            limit: At most so many cases.
+            offset: So many cases are left out at the beginning.
+        """
+        with self._library.store.reading() as connection:
+            if connection is None:
+                return []
+            rows = select_page(connection, sifting, self._at_work(connection), limit, offset)
+        return self._library.listed(rows)
+
+    def count(self, sifting: Sifting) -> int:
+        """Return how many cases match."""
+        with self._library.store.reading() as connection:
+            return 0 if connection is None else count_sifted(connection, sifting, self._at_work(connection))
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of cases by their status as people see it; a status without cases is left out."""
+        with self._library.store.reading() as connection:
+            return {} if connection is None else count_by_status(connection, self._at_work(connection))
+
+    def sites(self) -> Sequence[str | None]:
+        """Return the sites of all cases, A to Z; None if cases have no site comes last."""
+        with self._library.store.reading() as connection:
+            sites = [] if connection is None else select_sites(connection)
+        return sorted(sites, key=lambda site: (site is None, site or ""))
+
+    def _at_work(self, connection: Connection) -> AtWork:
+        held = frozenset(self._library.held(select_taken(connection)))
+        queued = self._queued & held
+        return AtWork(held - queued, queued)

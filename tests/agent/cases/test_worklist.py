@@ -1,0 +1,123 @@
+"""Pages of the worklist from both databases: filters, words and orders, also while cases are worked on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from videopath.agent.cases.library import CaseEntry, CaseLibrary, load_case_library
+from videopath.agent.cases.storage.pages import ORDERS
+from videopath.agent.cases.storage.tables import cases as table
+from videopath.agent.cases.worklist import Sifting, Worklist
+
+_STATUSES = ("done", "running", "queued", "failed", "waiting for review", "signed", "abstained")
+_KEYS: dict[str, Any] = {
+    "newest first": lambda _entry: 0,
+    "highest confidence first": lambda entry: -(entry.confidence or 0.0),
+    "lowest confidence first": lambda entry: 2.0 if entry.confidence is None else entry.confidence,
+    "diagnosis, A to Z": lambda entry: (not entry.diagnosis, entry.diagnosis.lower()),
+    "site, A to Z": lambda entry: (entry.site is None, entry.site or ""),
+    "status": lambda entry: entry.state,
+    "model": lambda entry: entry.model,
+}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def library(request: pytest.FixtureRequest, own_home: Path) -> CaseLibrary:
+    if request.param == "postgres":
+        request.getfixturevalue("postgres")
+    made = load_case_library()
+    made.start("case-000", "/videos/Tübingen.MP4", None, "b")
+    rows = [
+        {
+            "case_id": f"case-{number:03d}",
+            "status": _STATUSES[number % len(_STATUSES)],
+            "video": f"/videos/{number % 3}_%.mp4",
+            "site": (None, "colon", "lung")[number % 3],
+            "diagnosis": ("", "colon adenocarcinoma", "Benign")[number % 3],
+            "confidence": None if number % 4 == 0 else number / 100,
+            "model": "ab"[number % 2],
+            "created": f"2026-01-01T00:00:{number % 20:02d}",
+            "updated": "2026",
+        }
+        for number in range(1, 42)
+    ]
+    with made.store.writing() as connection:
+        connection.execute(insert(table), rows)
+    for number in range(42):
+        made.folder(f"case-{number:03d}").mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def expected(entries: list[CaseEntry], order: str) -> list[str]:
+    """The ids in an order, where equal cases are newest first."""
+    if order == "oldest first":
+        return [entry.case_id for entry in sorted(entries, key=lambda entry: (entry.created, entry.case_id))]
+    return [entry.case_id for entry in sorted(entries, key=_KEYS[order])]
+
+
+def ids(worklist: Worklist, **sifting: Any) -> list[str]:
+    wanted = Sifting(**sifting)
+    pages = [entry.case_id for start in range(0, 60, 7) for entry in worklist.page(wanted, 7, start)]
+    assert worklist.count(wanted) == len(pages)
+    return pages
+
+
+def test_pages_hold_what_the_whole_list_holds_in_every_order_and_filter(library: CaseLibrary) -> None:
+    with library.working("case-001"), library.working("case-002"), library.working("case-004"):
+        entries, worklist = library.list(), Worklist(library)
+        for order in ORDERS:
+            assert ids(worklist, order=order) == expected(entries, order), order
+        counts = {
+            state: sum(entry.state == state for entry in entries) for state in dict.fromkeys(_all(entries))
+        }
+        assert worklist.counts() == counts
+        for state in counts:
+            assert ids(worklist, statuses=(state,)) == [e.case_id for e in entries if e.state == state], state
+        both = ids(worklist, statuses=("running", "done"), sites=("colon", None))
+        assert both == [
+            e.case_id for e in entries if e.state in ("running", "done") and e.site in ("colon", None)
+        ]
+        mine = Worklist(library, ["case-001", "done-before"])
+        assert ids(mine, statuses=("queued",)) == [
+            e.case_id for e in entries if e.state == "queued" or e.case_id == "case-001"
+        ]
+        assert mine.counts()["queued"] == counts["queued"] + 1
+        assert mine.counts()["running"] == counts["running"] - 1
+    assert worklist.sites() == ["colon", "lung", None]
+
+
+def _all(entries: list[CaseEntry]) -> list[str]:
+    return [entry.state for entry in entries]
+
+
+def test_every_word_is_looked_for_as_it_is_and_in_any_case(library: CaseLibrary) -> None:
+    worklist = Worklist(library)
+    assert ids(worklist, words="tÜBINGEN mp4") == ["case-000"]
+    assert set(ids(worklist, words="ADENO colon")) == {e.case_id for e in library.list() if e.site == "colon"}
+    assert len(ids(worklist, words="_%.mp4")) == 41
+    assert ids(worklist, words="x_mp4") == ids(worklist, words="case-0%") == []
+    assert (
+        ids(worklist, words="\0") == ids(worklist, words="' OR 1=1 --") == ids(worklist, words="\ud800") == []
+    )
+    assert ids(worklist, words="CASE-041") == ["case-041"]
+
+
+def test_runs_of_a_video_come_first(library: CaseLibrary) -> None:
+    whole = [entry.case_id for entry in library.list()]
+    first = [e.case_id for e in library.list() if e.video == "/videos/1_%.mp4"]
+    assert ids(Worklist(library), video="/videos/1_%.mp4") == first + [c for c in whole if c not in first]
+
+
+def test_an_empty_library_has_no_page(own_home: Path) -> None:
+    worklist = Worklist(load_case_library())
+    assert (worklist.page(Sifting(), 50), worklist.count(Sifting()), worklist.counts(), worklist.sites()) == (
+        [],
+        0,
+        {},
+        [],
+    )
+    assert not own_home.exists()
