@@ -86,14 +86,19 @@ def quiet_libraries(verbose: bool) -> None:
     warnings.simplefilter("ignore")
 
 
-def show_requested_log(verbose: bool = False) -> None:
-    """Show VideoPath's log at the level of the settings; if none is set, its warnings if ``verbose``."""
+def show_requested_log(verbose: bool = False, as_json: bool | None = None) -> None:
+    """Show VideoPath's log at the level of the settings.
+
+    Args:
+        verbose: Show its warnings if no level is set.
+        as_json: As JSON, from info on if no level is set; None: as the settings say.
+    """
     try:
         level = load_settings().log_level
     except InputError:  # a command that needs the settings reports it
         level = None
-    if level or verbose:
-        show_log(level or "warning")
+    if level or as_json or verbose:
+        show_log(level or ("info" if as_json else "warning"), as_json)
 
 
 @contextmanager

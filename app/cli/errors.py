@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
+import threading
 from types import TracebackType
 from typing import Any
 
@@ -91,6 +92,16 @@ def say_unexpected_error(
         f"VideoPath failed unexpectedly ({kind.__name__}: {error}). "
         "Run the command again with --verbose to see the traceback, and report the problem."
     )
+
+
+def say_thread_error(failure: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread that failed, or write it to a log in JSON (a ``threading.excepthook``)."""
+    from videopath.core.log import shows_json
+
+    if shows_json() and failure.exc_value is not None:
+        _log.error("A thread failed unexpectedly.", exc_info=failure.exc_value)
+    else:
+        threading.__excepthook__(failure)
 
 
 def os_sentence(error: OSError) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from videopath.app.cli.commands.skill import skill
 from videopath.app.cli.commands.train import train
 from videopath.app.cli.commands.web_app import web_app
 from videopath.app.cli.commands.worker import worker
-from videopath.app.cli.errors import GuardedGroup, say_unexpected_error
+from videopath.app.cli.errors import GuardedGroup, say_thread_error, say_unexpected_error
 
 app = typer.Typer(
     cls=GuardedGroup,
@@ -46,6 +47,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")  # JSON is UTF-8 in every locale
+    threading.excepthook = say_thread_error
     if "--verbose" not in sys.argv:
         sys.excepthook = say_unexpected_error
     try:
@@ -81,7 +83,7 @@ def options(
     if os.environ.get("VIDEOPATH_LOG_JSON"):
         from videopath.app.cli.console import show_requested_log
 
-        show_requested_log()
+        show_requested_log(as_json=log_json or None)
 
 
 app.command("demo")(demo)

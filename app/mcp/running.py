@@ -20,6 +20,7 @@ from pydantic import AnyHttpUrl
 from videopath.app.mcp.calls import ModelCalls
 from videopath.app.mcp.server import make_server
 from videopath.core.errors import InputError
+from videopath.core.log import JsonLine, shows_json
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -123,4 +124,7 @@ def _log_to_stderr() -> None:
     for name in ("mcp", "uvicorn"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
-        logger.addHandler(logging.StreamHandler(sys.stderr))
+        handler = logging.StreamHandler(sys.stderr)
+        if shows_json():
+            handler.setFormatter(JsonLine())
+        logger.addHandler(handler)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 import videopath
 from videopath.app.cli.console import quiet_libraries
+from videopath.app.cli.errors import say_thread_error
 from videopath.core.errors import InputError
 from videopath.core.log import NAME, hide_log, log_fields, show_log, without_paths
 from videopath.core.settings import load_settings
@@ -169,3 +172,21 @@ def test_a_command_writes_json_alone_to_stderr(tmp_path: Path, wrong: tuple[str,
     assert (line["level"], line["logger"]) == ("error", "videopath.app.cli.errors")
     assert "Mustermann" not in answer.stderr
     assert str(tmp_path) not in answer.stderr
+
+
+def test_json_is_written_although_a_setting_is_wrong(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "videopath.app.cli", "--log-json", "cases", "list"]
+    environment = {**os.environ, "VIDEOPATH_LOG_LEVEL": "loud"}
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert answer.returncode == 2
+    (line,) = _lines(answer.stderr)
+    assert "log_level" in line["message"]
+
+
+def test_a_thread_that_fails_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show_log("info", as_json=True)
+    error = ValueError("/videos/Erika Mustermann.mp4")
+    say_thread_error(threading.ExceptHookArgs((ValueError, error, None, None)))
+    (line,) = _lines(capsys.readouterr().err)
+    assert (line["level"], line["error"]) == ("error", "ValueError")
+    assert "Mustermann" not in str(line)
