@@ -24,6 +24,7 @@ from videopath.core.errors import CaseError, EngineError, VideoPathError
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent
+    from videopath.agent.many.identity import System
     from videopath.agent.many.results import Outcome
 
 _TRIES = 2  # of a case whose process dies
@@ -94,7 +95,6 @@ class CaseActor:
         self._process = f"process {os.getpid()} on {socket.gethostname()}"
         self._id = ray.get_runtime_context().get_actor_id()
         ray.get(feed.begin_loading.remote(self._id))
-        self._agents: queue.SimpleQueue[DiagnosticAgent] = queue.SimpleQueue()
         try:
             _take_over(driver)
             limit_threads(setup.threads)
@@ -103,13 +103,27 @@ class CaseActor:
                 from videopath.core.log import show_log
 
                 show_log(setup.log_level)
-            agents, system, self._gathering = load_agents(setup)
+            loaded: System | Exception = self.load(setup)
         except (VideoPathError, OSError) as error:
-            ray.get(feed.loaded.remote(self._id, error))
-            return
+            loaded = error
+        ray.get(feed.loaded.remote(self._id, loaded))
+
+    def load(self, setup: WorkerSetup) -> System:
+        """Load the agents, and return what they have in common."""
+        agents, system, self._gathering = load_agents(setup)
+        self._agents: queue.SimpleQueue[DiagnosticAgent] = queue.SimpleQueue()
         for agent in agents:
             self._agents.put(agent)
-        ray.get(feed.loaded.remote(self._id, system))
+        return system
+
+    def work(self, task: Task) -> Outcome:
+        """Work on a case by an agent that is free."""
+        agent = self._agents.get()
+        wait_until_free(agent, task.case_id)
+        with self._gathering.case():
+            outcome = work_on(agent, task, self._exports)
+        self._agents.put(agent)
+        return outcome
 
     def __call__(self, block: pyarrow.Table) -> pyarrow.Table:
         """Work on the case of a block of one row, and return its outcome."""
@@ -123,17 +137,11 @@ class CaseActor:
         if ray.get(self._feed.begin.remote(task.case_id, self._process)) >= _TRIES:
             outcome = ended(task, "failed", "The process that worked on it died twice: see Ray's logs.")
         else:
-            agent = self._agents.get()
             try:
-                wait_until_free(agent, task.case_id)
-                with self._gathering.case():
-                    outcome = work_on(agent, task, self._exports)
+                outcome = self.work(task)
             except BaseException:  # noqa: BLE001 - whatever it is, another process tries the case again
                 traceback.print_exc()
-                os._exit(
-                    1
-                )  # Ray replaces the actor and tries the case again; an error would end the whole job
-            self._agents.put(agent)
+                os._exit(1)  # Ray replaces the actor; an error would end the whole job
         ray.get(self._feed.end.remote(task.case_id))
         return outcome
 
