@@ -163,6 +163,7 @@ def test_the_services_run_commands_of_ours(compose: dict[str, Any]) -> None:
         if "command" in service
     }
     assert {name: one[""] for name, one in read.items()} == {"app": "app", "worker": "worker"}
+    assert read["app"]["no_worker"]
     assert compose["services"]["worker"]["deploy"]["replicas"] == 2
     assert "app" not in compose["services"]["worker"].get("depends_on", {})
     for name in ("app", "worker"):
