@@ -336,7 +336,9 @@ def _similar_cases(report: CaseReport) -> _Part:
 def _vote(report: CaseReport) -> _Part:
     assert report.vote is not None
     ballots = Rows(ReportSection.VOTE.value, BALLOT_COLUMNS, ballots_in_words(report.vote))
-    return _Part(ReportSection.VOTE, [Lines([vote_in_words(report.vote)]), ballots], level=3)
+    count = len(report.vote.ballots)
+    votes = Fold(f"{count} vote{'s' if count > 1 else ''}", [ballots])
+    return _Part(ReportSection.VOTE, [Lines([vote_in_words(report.vote)]), votes], level=3)
 
 
 def _left_out(report: CaseReport) -> _Part:

@@ -55,6 +55,7 @@ def test_a_done_case_shows_all_there_is_to_check(app: App, home: Path) -> None:
     assert "Blind diagnosis" in labels[3]
     assert {button.proto.label for button in _opened(page, RECORD).get("download_button")} == {
         "PDF",
+        "HTML",
         "Markdown",
         "JSON",
         "Bundle",

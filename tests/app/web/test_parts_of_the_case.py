@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videopath.agent import Step
-from videopath.agent.cases.records import Candidate, CaseReport
+from videopath.agent.cases.records import Candidate
 from videopath.app.web.components.case.differential import differential_in_words
-from videopath.app.web.components.case.exports import preview_markdown
 from videopath.app.web.components.case.findings import crop_of
 from videopath.app.web.components.case.graph import END, START, dot, path_in_words, path_of, steps_to_come
 from videopath.app.web.components.case.steps import in_words
@@ -76,24 +74,6 @@ def test_every_node_has_a_title(own_home: Path) -> None:
     with DiagnosticAgent.load(home=own_home) as agent:
         names = set(agent.graph.get_graph().nodes) - {START, END}
     assert names == set(TITLES)
-
-
-def test_a_previewed_report_leads_nowhere_and_shows_marks_as_they_are() -> None:
-    text = preview_markdown("| [12](frames/frame-000012.png) | costs $5 and $6 | :smile: :red\\[x\\] |")
-    assert "(frames" not in text
-    assert "\\$5 and \\$6" in text
-    assert ":smile:" not in text
-    assert ":red\\[" not in text
-
-
-def test_addresses_in_a_previewed_report_are_no_links() -> None:
-    """Streamlit's Markdown looks for addresses when the report's escapes are gone: without them, none is left."""
-    report = CaseReport(
-        case_id="c", status="done", description="See HTTPS://a.bc, www.a.bc or a@a.bc.", diagnosis="d"
-    )
-    seen = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", preview_markdown(report.to_markdown()))
-    assert "a.bc" in seen
-    assert not re.search(r"https?://|www\.|\w@\w", seen, re.IGNORECASE)
 
 
 def test_the_differential_is_told_in_words() -> None:

@@ -244,7 +244,10 @@ def _text_stays_text(browser: Browser, case_id: str) -> None:
     assert "<img src=x onerror=" in browser.text("outcome")
     browser.open_tab("Record")
     browser.unfold("preview")
-    browser.until(lambda: "<img src=x" in browser.text("preview"), "the report is unfolded")
+    browser.driver.switch_to.frame(browser.find("preview", "iframe"))
+    browser.until(lambda: "<img src=x" in browser.all("body")[0].text, "the report is unfolded")
+    assert not browser.all("img[src='x']")
+    browser.driver.switch_to.default_content()
     browser.open_tab("How it got there")
     for step in browser.keys("step_")[-_OPENED:]:
         browser.unfold(step)

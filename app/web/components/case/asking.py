@@ -29,10 +29,10 @@ from videopath.core.errors import CaseError, VideoPathError
 _PENDING = "asking_pending"  # in the session: case → the question that is being answered
 _PROBLEM = "asking_problem"  # in the session: case → why the last question has no answer, and its text
 _INTERVAL = 0.4  # seconds between two looks at an answer that is being written
-_FEW, _HEIGHT = 2, 520  # more questions than _FEW scroll in a box of _HEIGHT pixels
+_HEIGHT = 300  # pixels of the box in which a conversation scrolls, so that the field stays in reach
 _NOT_PART = (
-    "Ask the model about what the frames show. Answers are kept with the case. They are never part of the diagnosis, "
-    "and nobody has checked them. Each question is asked on its own: the model does not remember earlier ones."
+    "Answers are kept with the case. They are never part of the diagnosis, and nobody has checked them. "
+    "The model does not remember earlier questions."
 )
 _PERSON, _MODEL = ":material/person:", ":material/smart_toy:"
 _PHASES = {
@@ -54,8 +54,9 @@ def asking(view: CaseView, shared: Services) -> None:
         st.caption(_NOT_PART)
         questions = _questions(view.case_id, shared)
         pending = _pending().get(view.case_id)
-        long = len(questions) + (pending is not None) > _FEW
-        with st.container(height=_HEIGHT if long else "content", border=False, autoscroll=long, key="asked"):
+        any_asked = bool(questions or pending)
+        height = _HEIGHT if any_asked else "content"
+        with st.container(height=height, border=any_asked, autoscroll=any_asked, gap="xsmall", key="asked"):
             _first_question(report)
             for number, asked in enumerate(questions):
                 _question_and_answer(report, asked, number)
@@ -90,8 +91,9 @@ def _first_question(report: CaseReport) -> None:
         st.caption("Asked when the case was started")
     with st.chat_message("model", avatar=_MODEL):
         st.text(_first_answer(report))
-        who = "a person" if report.has_persons_diagnosis else report.model
-        st.caption(inert(f"The diagnosis of the case, by {who}"))
+        if report.question_answered is not False:
+            who = "a person" if report.has_persons_diagnosis else report.model
+            st.caption(inert(f"The diagnosis of the case, by {who}"))
         if report.video is not None:
             _frames(report, report.video.indices, "first")
 

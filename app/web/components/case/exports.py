@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import streamlit as st
 
 from videopath.agent import CaseReport
 
-_FRAME_LINK = re.compile(r"\[(\d+)\]\(frames/[^)\s]*\)")
-_HEADING = re.compile(r"^#+ ", re.MULTILINE)
-_STREAMLIT_MARKS = re.compile(
-    r"\$|:(?=[\w+/-]+:)|:(?=[a-z-]+\\\[)|:(?=//)|\bwww(?=\\?\.)|@(?=\w)", re.IGNORECASE
-)  # Streamlit looks for addresses after it has read the escapes
+_HEIGHT = 640  # pixels of the preview
 
 
 def exports(report: CaseReport) -> None:
     """Draw the downloads of a report, and its preview."""
     _downloads(report)
-    with st.expander("Preview of the exported report", icon=":material/description:", key="preview"):
-        st.markdown(preview_markdown(report.to_markdown()))
-
-
-def preview_markdown(markdown: str) -> str:
-    """Return the report's Markdown for Streamlit: without links into the bundle and Streamlit's own marks."""
-    text = _HEADING.sub(r"##\g<0>", _FRAME_LINK.sub(r"\1", markdown))  # smaller than the page's own headings
-    return _STREAMLIT_MARKS.sub(
-        lambda mark: f"\\{mark[0]}" if mark[0] == "$" else f"{mark[0]}\N{WORD JOINER}", text
+    fold = st.expander(
+        "Preview of the exported report", icon=":material/description:", key="preview", on_change="rerun"
     )
+    if fold.open:
+        with fold:
+            _preview(report)
+
+
+def _preview(report: CaseReport) -> None:
+    """Draw the report as PDF if the package for it is installed, else as HTML.
+
+    The HTML holds no text from outside that is not escaped, and its own policy forbids scripts.
+    """
+    if find_spec("streamlit_pdf") is not None:
+        st.pdf(report.to_pdf(), height=_HEIGHT, alt="The report as PDF")
+    else:
+        st.iframe(report.to_html(), height=_HEIGHT, alt="The report as HTML")
 
 
 def _downloads(report: CaseReport) -> None:
     name = report.case_id
     kinds: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
         ("pdf", "PDF", f"{name}.pdf", "application/pdf", lambda: report.to_pdf()),
+        ("html", "HTML", f"{name}.html", "text/html", lambda: report.to_html()),
         ("md", "Markdown", f"{name}.md", "text/markdown", report.to_markdown),
         ("json", "JSON", f"{name}.json", "application/json", lambda: report.without_paths().to_json()),
         ("bundle", "Bundle", f"{name}.zip", "application/zip", lambda: _bundle(report)),
