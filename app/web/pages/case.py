@@ -45,9 +45,9 @@ def _case(view: CaseView, shared: Services) -> None:
 
     case_style()
     outcome(view, shared)
+    decision_bar(view, shared)  # before what takes longer: it stands below the page wherever it is drawn
     left, right = st.columns([10, 11], gap="medium")
     with left, st.container(key="viewer_column"):
         st.fragment(findings)(view)  # a click draws only this part again
     with right:
         tabs(view, shared)
-    decision_bar(view, shared)

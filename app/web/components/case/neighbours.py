@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from videopath.agent.cases.records import CaseReport, SimilarCase
@@ -22,10 +21,12 @@ from videopath.agent.report.sections import ReportSection
 from videopath.app.web.components.case.abstention import abstained
 from videopath.app.web.components.case.outcome import blind_sentence
 from videopath.app.web.components.case.record_pictures import (
-    at_one_scale,
-    own_picture,
-    record_picture,
+    Moment,
+    middle_square,
+    moment_of_case,
+    moment_of_record,
     records_of,
+    side_of,
 )
 from videopath.app.web.components.case.review import open_corrections
 from videopath.app.web.components.knowledge.bases import open_base
@@ -41,7 +42,6 @@ from videopath.tools.schemas import CaseBallot
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord
 
-_OWN = ""  # the name of the case's own picture among those of the records
 _A_ROW = 3
 _CASE_PREFIX = "case-"  # of the ids of records from signed cases
 Without = Callable[[str], str]
@@ -76,12 +76,11 @@ def neighbours(view: CaseView, shared: Services) -> None:
         if not by_weight:
             st.text("No similar case was found, or the search has not run yet.")
         without = _without(view)
-        pictures = _pictures(view, shared, folder, records)
-        if len(pictures) > 1:
-            _grid(view, by_weight, pictures, without, folder)
-        else:
+        moments = _moments(view, shared, folder, records)
+        if not moments:
             for place, one in enumerate(by_weight, 1):
                 _row(place, one, without, folder, abstained(view.report))
+        grid = st.container(gap="xsmall")
         if vote is not None:
             st.text(vote_in_words(vote))
             with st.expander(f"{ReportSection.VOTE.value}, and the answer without each", type="compact"):
@@ -89,6 +88,9 @@ def neighbours(view: CaseView, shared: Services) -> None:
                 table((*BALLOT_COLUMNS, "without it"), rows)
         for excluded in left_out_sentences(report) if report else ():
             st.caption(inert(excluded))
+        if moments:
+            with grid:
+                _grid(view, by_weight, moments, without, folder)
 
 
 def in_order(
@@ -160,43 +162,48 @@ def _records(view: CaseView, shared: Services) -> tuple[Path | None, dict[str, I
         return folder, {}
 
 
-def _pictures(
+def _moments(
     view: CaseView, shared: Services, folder: Path | None, records: dict[str, InstructionRecord]
-) -> dict[str, np.ndarray]:
-    """Name → picture, of the records whose file is at hand, and of the case itself under ``_OWN``."""
-    if folder is None or not records:
+) -> dict[str, Moment]:
+    """Record id → the picture of each record whose file is at hand."""
+    if folder is None:
         return {}
-    read = {key: record_picture(record, folder, shared, view.writing) for key, record in records.items()}
-    pictures = {key: picture for key, picture in read.items() if picture is not None}
-    own = own_picture(view) if pictures else None
-    return {_OWN: own, **pictures} if own is not None else pictures
+    places = {key: moment_of_record(record, folder, shared, view.writing) for key, record in records.items()}
+    return {key: place for key, place in places.items() if place is not None}
 
 
 def _grid(
     view: CaseView,
     by_weight: Sequence[Neighbour],
-    pictures: dict[str, np.ndarray],
+    moments: dict[str, Moment],
     without: Without,
     folder: Path | None,
 ) -> None:
-    """The case's own picture first, then the similar cases with theirs, row by row."""
-    squares, side = at_one_scale(pictures)
-    st.caption(f"Each picture shows {side} × {side} pixels of its source, from the middle of the frame.")
-    cells: list[Neighbour | None] = [None, *by_weight] if _OWN in squares else [*by_weight]
+    """The case's own picture first, then the similar cases, row by row; the pictures come when all else is drawn."""
+    own = moment_of_case(view)
+    cells: list[Neighbour | None] = [None, *by_weight] if own else [*by_weight]
+    slots = {}
+    scale = st.empty()
     for first in range(0, len(cells), _A_ROW):
-        for offset, column in enumerate(st.columns(_A_ROW, gap="small")):
-            if first + offset >= len(cells):
-                break
-            one = cells[first + offset]
-            with column, st.container(gap="xsmall", border=True):
+        row = cells[first : first + _A_ROW]
+        for column, one in zip(st.columns(_A_ROW, gap="small"), row, strict=False):
+            place = 0 if one is None else by_weight.index(one) + 1
+            with column, st.container(gap="xsmall", border=True, key=f"similar_cell_{place}"):
+                slots["" if one is None else one.id] = st.empty()
                 if one is None:
-                    st.image(squares[_OWN], width="stretch", alt="this case, the middle of its frame")
                     st.markdown("**This case**")
-                    continue
-                if one.id in squares:
-                    alt = f"similar case {one.id}, {one.diagnosis}, the middle of its frame"
-                    st.image(squares[one.id], width="stretch", alt=alt)
-                _card(by_weight.index(one) + 1, one, without, folder, abstained(view.report))
+                else:
+                    _card(place, one, without, folder, abstained(view.report))
+    picture = own.read() if own else None
+    side = side_of(picture)
+    scale.caption(f"Each picture shows {side} × {side} pixels of its source, from the middle of a frame.")
+    if picture is not None:
+        slots[""].image(middle_square(picture, side), width="stretch", alt="this case, the middle of a frame")
+    for one in by_weight:
+        picture = moments[one.id].read() if one.id in moments else None
+        if picture is not None:
+            alt = f"similar case {one.id}, {one.diagnosis}, the middle of a frame"
+            slots[one.id].image(middle_square(picture, side), width="stretch", alt=alt)
 
 
 def _row(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
@@ -206,7 +213,8 @@ def _row(place: int, one: Neighbour, without: Without, folder: Path | None, draf
 
 def _card(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
     st.markdown(f"**{place} · {inert(one.diagnosis)}**")
-    if said := without(one.id):
+    said, _, of_cases = without(one.id).partition("; ")
+    if said:
         st.caption(inert(f"Without it: {said}."))
     facts = [f"vote {one.weight:.2f}" if one.ballot else "no vote by its picture"]
     similarity = one.case.score if one.case else one.ballot.similarity if one.ballot else 0.0
@@ -214,6 +222,8 @@ def _card(place: int, one: Neighbour, without: Without, folder: Path | None, dra
     if one.case and not one.case.kept:
         facts.append("dropped")
     with st.expander(inert(" · ".join(facts)), type="compact"):
+        if of_cases:
+            st.text(f"Without it, {of_cases}.")
         _details(one)
         with st.container(horizontal=True, gap="xsmall"):
             _open(place, one, folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,31 @@ from videopath.media.crop import Crop
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord, KnowledgeBase
 
-_LARGEST = 512  # pixels of the source along each side of a picture
-_SMALLEST = 64  # a smaller source would make all other parts too small: it is shown whole instead
+_GREY = 128
+_SIDE = 512  # pixels of the source along each side of a picture, unless the case's own frame is smaller
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame of a file that is at hand."""
+
+    path: Path
+    seconds: float
+    writing: WritingRule
+    crop: Crop | None = None
+
+    def read(self) -> np.ndarray | None:
+        """Return the frame, uint8 [H,W,3], with writing filled; None if it cannot be read."""
+        try:
+            return _read(
+                str(self.path),
+                self.path.stat().st_mtime,
+                self.seconds,
+                self.writing,
+                self.crop and (*self.crop,),
+            )
+        except (InputError, OSError):
+            return None
 
 
 def records_of(base: KnowledgeBase, ids: Sequence[str]) -> dict[str, InstructionRecord]:
@@ -36,19 +60,20 @@ def records_of(base: KnowledgeBase, ids: Sequence[str]) -> dict[str, Instruction
     return records
 
 
-def own_picture(view: CaseView) -> np.ndarray | None:
-    """Return the middle frame of what the case looked at, uint8 [H,W,3]; None if the video is not at hand."""
+def moment_of_case(view: CaseView) -> Moment | None:
+    """Return the middle of the frames that the case looked at; None if its video is not at hand."""
     facts = next((step.detail.get("facts") for step in view.steps if step.name == "intake"), None)
-    if not facts:
+    path = find_path(view.entry.video)
+    if not facts or not path.exists():
         return None
     seconds = facts["seconds"][len(facts["seconds"]) // 2] if facts["seconds"] else 0.0
-    return _frame(view.entry.video, seconds, view.writing, view.crop)
+    return Moment(path, seconds, view.writing, view.crop)
 
 
-def record_picture(
+def moment_of_record(
     record: InstructionRecord, folder: Path, shared: Services, writing: WritingRule
-) -> np.ndarray | None:
-    """Return the middle frame of a record's first clip, uint8 [H,W,3]; None if its file is not at hand.
+) -> Moment | None:
+    """Return the middle of a record's first clip; None if its file is not at hand.
 
     Args:
         record: The record; a path within its media is looked for in the base's folder and in ``media`` below it.
@@ -67,35 +92,27 @@ def record_picture(
             if path.exists():
                 start = media.start or 0.0
                 middle = start if media.end is None else (start + media.end) / 2
-                return _frame(str(path), middle, media.writing or writing, media.crop)
+                return Moment(path, middle, media.writing or writing, media.crop)
     return None
 
 
-def at_one_scale(pictures: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], int]:
-    """Return the middle square of each picture with as many pixels of its source, and that number.
+def side_of(own: np.ndarray | None) -> int:
+    """Return how many pixels of its source each picture shows along a side."""
+    return _SIDE if own is None else min(_SIDE, *own.shape[:2])
 
-    Args:
-        pictures: Name → uint8 [H,W,3].
+
+def middle_square(picture: np.ndarray, side: int) -> np.ndarray:
+    """Return the middle of a picture, uint8 [side,side,3]; grey where the picture ends before.
+
+    So the pictures of several sources have one scale: a pixel of each is as large on the screen.
     """
-    sides = [min(picture.shape[:2]) for picture in pictures.values()]
-    side = min([_LARGEST, *(one for one in sides if one >= _SMALLEST)])
-    return {name: _middle(picture, side) for name, picture in pictures.items()}, side
-
-
-def _middle(picture: np.ndarray, side: int) -> np.ndarray:
+    square = np.full((side, side, 3), _GREY, np.uint8)
     height, width = picture.shape[:2]
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
-    return np.ascontiguousarray(picture[top : top + side, left : left + side])
-
-
-def _frame(video: str, seconds: float, writing: WritingRule, crop: Crop | None) -> np.ndarray | None:
-    path = find_path(video)
-    if not path.exists():
-        return None
-    try:
-        return _read(str(path), path.stat().st_mtime, seconds, writing, crop and (*crop,))
-    except InputError:
-        return None
+    part = picture[top : top + side, left : left + side]
+    down, right = (side - part.shape[0]) // 2, (side - part.shape[1]) // 2
+    square[down : down + part.shape[0], right : right + part.shape[1]] = part
+    return square
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

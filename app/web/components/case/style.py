@@ -23,7 +23,9 @@ _CSS = """
 .st-key-abstention [data-testid="stText"] { font-size: 0.94rem; line-height: 1.4; }
 .st-key-abstention [data-testid="stVerticalBlock"] [data-testid="stVerticalBlock"] { padding: 0.5rem 0.7rem; }
 .st-key-abstention { border-left: 4px solid light-dark(#B45309, #F0A94A); padding-left: 0.9rem; }
-.st-key-neighbours [data-testid="stVerticalBlock"] { padding: 0.45rem 0.7rem; }
+[class*="st-key-neighbour_"] { padding: 0.45rem 0.7rem; }
+[class*="st-key-similar_cell_"] { padding: 0.4rem; }
+[class*="st-key-similar_cell_"] p { font-size: 0.86rem; }
 .st-key-decided_by { flex: 1 1 14rem; }
 .st-key-page_aid { height: 0; overflow: hidden; }
 .st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }

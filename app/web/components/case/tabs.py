@@ -12,12 +12,13 @@ from videopath.app.web.runtime.services import Services
 EVIDENCE, COURSE, ASK, RECORD = "Evidence", "How it got there", "Ask", "Record"
 _TAB = "case_tab"  # in the session: the open tab
 _RUNNING = "case_tab_running"  # the same while the case runs, when its course is shown first
+_NEXT = "case_tab_next"  # in the session: the tab to open
 _CASE = "case_of_tab"  # in the session: the case and whether it runs, for which the tab was opened
 
 
 def open_tab(name: str) -> None:
-    """Open a tab when the page is drawn next (in a button's ``on_click``)."""
-    st.session_state[_TAB] = name
+    """Open a tab when the page is drawn next."""
+    st.session_state[_NEXT] = name
 
 
 def tabs(view: CaseView, shared: Services) -> None:
@@ -26,6 +27,8 @@ def tabs(view: CaseView, shared: Services) -> None:
     if st.session_state.get(_CASE) not in (None, shown):
         st.session_state.pop(_TAB, None)
     st.session_state[_CASE] = shown
+    if _NEXT in st.session_state:
+        st.session_state[_TAB] = st.session_state.pop(_NEXT)
     draw: dict[str, Callable[[CaseView, Services], None]] = {
         EVIDENCE: _evidence,
         COURSE: _course,

@@ -1,4 +1,4 @@
-"""The steps of a case from top to bottom: finished, running, to come."""
+"""The steps of a case from top to bottom, in rounds: finished, running, to come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from videopath.agent import Step
 from videopath.app.web.components.case.graph import steps_to_come
+from videopath.app.web.components.case.rounds import answers, rounds_of
 from videopath.app.web.components.case.steps import show_step
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView, title_of
@@ -25,9 +26,14 @@ _PHASES = {
 
 def timeline(view: CaseView) -> None:
     """Draw all steps; the running one is updated twice a second, the others when they are opened."""
+    rounds = rounds_of(view.steps)
+    answers(rounds)
     with st.container(key="timeline", gap="xsmall"):
-        for number, step in enumerate(view.steps, 1):
-            st.fragment(_finished)(number, step)
+        for one in rounds:
+            if one.steps and len(rounds) > 1:
+                st.header(inert(one.title), anchor=False)
+            for number, step in one.steps:
+                st.fragment(_finished)(number, step)
         if view.active and view.job is not None:
             last = view.steps[-1].name if view.steps else None
             st.fragment(_live, run_every=_INTERVAL)(view.job, len(view.steps), last, time.time())
