@@ -46,7 +46,7 @@ def _model() -> None:
         st.error("The model's card cannot be read.", icon=":material/error:")
         st.text(str(error))
         return
-    st.subheader(inert(facts.name or name), anchor=False)
+    st.header(inert(facts.name or name), anchor=False)
     rows = [
         ("licence", facts.licence or licence_of(name) or "not stated"),
         ("frames per clip", str(facts.frames or "32, the original's")),
@@ -107,7 +107,7 @@ def _licences() -> None:
     )
     with st.expander("Text of the licence"):
         st.text(own_licence())
-    st.subheader("Packages that VideoPath uses", anchor=False)
+    st.header("Packages that VideoPath uses", anchor=False)
     table(("package", "version", "licence"), ((p.name, p.version, p.licence) for p in used_packages()))
 
 

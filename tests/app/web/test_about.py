@@ -78,7 +78,7 @@ def test_another_models_card_stays_inert(
     assert not test.exception
     assert not any("http" in markdown.value for markdown in test.markdown)
     assert any("![x]" in text.value for text in test.text)
-    assert r"\<b\>" in test.subheader[0].value
+    assert r"\<b\>" in test.header[0].value
 
 
 def test_a_model_without_a_card(

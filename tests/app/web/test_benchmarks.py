@@ -120,7 +120,7 @@ def test_an_evaluation_on_a_test_set_is_drawn(
     save_set_report(report, own_home)
     test = app("benchmarks").run()
     assert not test.exception
-    assert [heading.value for heading in test.subheader] == [section.title for section in sections(report)]
+    assert [heading.value for heading in test.header] == [section.title for section in sections(report)]
     assert "45 questions of 9 groups" in test.caption[0].value
     assert list(test.table[0].value.columns) == ["metric", "agent", "model"]
     accuracy = report.systems[1].figures["accuracy"]

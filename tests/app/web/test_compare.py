@@ -39,7 +39,7 @@ def test_two_runs_side_by_side(app: Callable[..., Any], home: Path) -> None:
     assert not test.warning  # both are of one video
     differing = test.table[0].value
     assert "policy: abstain threshold" in "".join(differing["differs"]).replace("\\", "")
-    assert {header.value for header in test.subheader} >= {
+    assert {header.value for header in test.header} >= {
         "Settings", "Differential", "Findings", "Similar cases", "Steps",
     }  # fmt: skip
 

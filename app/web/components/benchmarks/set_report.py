@@ -28,7 +28,7 @@ def set_report(report: SetReport, file: Path) -> None:
     """Draw a report that was read from a file."""
     _head(report)
     for section in sections(report):
-        st.subheader(section.title, anchor=section.key)
+        st.header(section.title, anchor=section.key)
         st.caption(inert(section.lead))
         _plots(section.plots)
         _tables(section.tables)

@@ -13,7 +13,7 @@ EVIDENCE, COURSE, ASK, RECORD = "Evidence", "How it got there", "Ask", "Record"
 _TAB = "case_tab"  # in the session: the open tab
 _RUNNING = "case_tab_running"  # the same while the case runs, when its course is shown first
 _NEXT = "case_tab_next"  # in the session: the tab to open
-_CASE = "case_of_tab"  # in the session: the case and whether it runs, for which the tab was opened
+_CASE = "case_of_tab"  # in the session: the case for which the tab was opened
 
 
 def open_tab(name: str) -> None:
@@ -23,10 +23,9 @@ def open_tab(name: str) -> None:
 
 def tabs(view: CaseView, shared: Services) -> None:
     """Draw the row of tabs and what the open one holds."""
-    shown = (view.case_id, view.active)
-    if st.session_state.get(_CASE) not in (None, shown):
+    if st.session_state.get(_CASE) not in (None, view.case_id):
         st.session_state.pop(_TAB, None)
-    st.session_state[_CASE] = shown
+    st.session_state[_CASE] = view.case_id
     if _NEXT in st.session_state:
         st.session_state[_TAB] = st.session_state.pop(_NEXT)
     draw: dict[str, Callable[[CaseView, Services], None]] = {

@@ -55,7 +55,7 @@ def _description(draft: Draft) -> Finished | None:
     from videopath.dataset.instructions.drafts import Finished
 
     pair = draft.pair
-    st.subheader("Description", anchor=False)
+    st.header("Description", anchor=False)
     question = _question(draft)
     answer = st.text_area(
         "What the clip shows, without a diagnosis",
@@ -75,7 +75,7 @@ def _diagnosis(draft: Draft) -> Finished | None:
     from videopath.knowledge.records.sources import infer_site
 
     pair = draft.pair
-    st.subheader("Diagnosis", anchor=False)
+    st.header("Diagnosis", anchor=False)
     question = _question(draft)
     if pair.answer:
         st.caption("Found in the words:")

@@ -21,11 +21,14 @@ THEME = {
 BUTTON_TEXT = {"light": "#FFFFFF", "dark": "#0F1518"}
 """Text colour of primary buttons; Streamlit itself always writes white."""
 
+_SOFT = {"soft_light": "#4A545C", "soft_dark": "#B9C4C6"}  # what Streamlit itself writes too faintly
+
 _CSS = """
 <style>
 [data-testid^="stBaseButton-primary"]:not(:disabled) { color: light-dark(%(light)s, %(dark)s); }
 .st-key-banner [data-testid="stAlertContainer"] { padding: 0.1rem 0.7rem; }
 .st-key-banner p { font-size: 0.8rem; line-height: 1.35; }
+[data-testid="stSidebarNavLink"] [data-testid="stIconMaterial"], [data-testid="stExpander"] summary :is(p, [data-testid="stIconMaterial"], [data-testid="stExpanderIcon"]) { color: light-dark(%(soft_light)s, %(soft_dark)s) !important; }
 [data-testid="stHeading"] h2 { font-size: 1.3rem; padding: 0.3rem 0; }
 [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
 [data-testid="stCaptionContainer"], [data-testid="stImageCaption"] { color: inherit; opacity: 0.8; }
@@ -64,4 +67,4 @@ _LOGO = """
 def style() -> None:
     """Show the logo, and apply the rules that the theme's options cannot express."""
     st.logo(_LOGO.strip(), size="large")
-    st.html(_CSS % BUTTON_TEXT)
+    st.html(_CSS % (BUTTON_TEXT | _SOFT))
