@@ -1,10 +1,12 @@
-"""Many cases: python benchmarks/many.py [--only workers|together|memory|rows|kills] [--cases 8] [--kills 6] [--json]
+"""Many cases: python benchmarks/many.py [--only workers|ray|…] [--cases 8] [--kills 6] [--json]
 
 workers   two workers on two cores against one: cases an hour, and processor seconds a case
 together  eight nano clips side by side against one by one: seconds of the model's writing
 memory    growth of a worker after its first hundred small cases
 rows      a manifest of 10,000 rows of which 9,990 are done: seconds until the first open case begins
 kills     a batch whose process or worker is killed at seeded moments: nothing is lost, nothing is done twice
+ray       two actors of a Ray cluster on two cores against two local workers: cases an hour (extra ray)
+ray-kills the same as kills with --ray: the command, an actor, the reading task or the feed is killed
 
 All ratios are of one run on one machine. Ends with 1 if a kill loses something.
 """
@@ -62,6 +64,37 @@ def workers(place: Path, cases: int) -> dict[str, Any]:
         "one worker: processor seconds a case": found[1].processor / cases,
         "two workers: processor seconds a case": found[2].processor / cases,
         "times as many cases an hour (goal 1.7)": ratio,
+        "load of the machine": os.getloadavg()[0],
+    }
+
+
+def on_ray(place: Path, cases: int) -> dict[str, Any]:
+    """Compare two actors with two local workers, each with one thread, after all have loaded everything."""
+    from videopath.agent.many.cluster.pool import RayPool
+
+    files = _clips(place, cases)
+    with WorkerPool(_setup(place / "home-local", threads=1), 2) as pool:
+        run = _Timed(pool, files)
+        run.warm_up(_clips(place / "warm", 4, seed=1000))
+        local = run.measure()
+    setup = _setup(place / "home-ray", threads=1)
+    began = time.perf_counter()
+    with RayPool(setup, 2, device="cpu", notify=lambda said: print(said, file=sys.stderr)) as ray_pool:
+        warm = _clips(place / "warm", 4, seed=1000)
+        rows = [Row(number, file, site="colon") for number, file in enumerate((*warm, *files), 1)]
+        first = 0.0
+        for number, row in enumerate(Batch(rows, ray_pool).run(), 1):
+            if row.status in ("failed", "refused"):
+                raise SystemExit(f"{row.path}: {row.reason}")
+            if number == len(warm):
+                first = time.perf_counter()
+        spent = time.perf_counter() - first
+    return {
+        "cases": cases,
+        "local: cases an hour": cases / local.wall * 3600,
+        "Ray: cases an hour": cases / spent * 3600,
+        "seconds until Ray's first four cases ended": first - began,
+        "Ray against local (goal 0.9)": local.wall / spent,
         "load of the machine": os.getloadavg()[0],
     }
 
@@ -272,10 +305,11 @@ def _write_journal(manifest: Path, out: Path, home: Path) -> None:
     (out / JOURNAL).write_text("\n".join(lines) + "\n")
 
 
-def kills(place: Path, count: int) -> dict[str, Any]:
+def kills(place: Path, count: int, *options: str) -> dict[str, Any]:
     """Kill a batch, or its worker, again and again until it has ended; then look at what it left."""
     draw, lost = Random(0), list[str]()
     tried: Counter[str] = Counter()
+    victims = _RAY_VICTIMS if "--ray" in options else _VICTIMS
     number = 0
     while sum(tried.values()) < count:
         number += 1
@@ -289,12 +323,11 @@ def kills(place: Path, count: int) -> dict[str, Any]:
             before = time.perf_counter()
             kill = sum(tried.values()) < count and (code is None or draw.random() < 0.7)
             with subprocess.Popen(
-                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [*command, *options], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as batch:
-                whom = draw.choice(("parent", "worker")) if kill else ""
+                whom = draw.choice((_PARENT, *victims)) if kill else ""
                 if kill:
-                    _kill(batch, whom, home, draw)
-                    tried[whom] += 1
+                    tried[whom] += _kill(batch, victims.get(whom), home, draw)
                 code = batch.wait()
             print(
                 f"{number}: {whom or 'left alone'}, {code}, {time.perf_counter() - before:.0f} s",
@@ -304,8 +337,19 @@ def kills(place: Path, count: int) -> dict[str, Any]:
     return {"kills": dict(tried), "batches": number, "lost": lost}
 
 
-def _kill(batch: subprocess.Popen[bytes], whom: str, home: Path, draw: Random) -> None:
-    """Kill the process or its worker a moment after a step of a case or at the very beginning."""
+def ray_kills(place: Path, count: int) -> dict[str, Any]:
+    """Do the same on a Ray cluster of this machine."""
+    return kills(place, count, "--ray", "auto", "--jobs", "2")
+
+
+_PARENT = "parent"
+_VICTIMS = {"worker": "spawn_main"}
+_RAY_VICTIMS = {"actor": "MapWorker", "reading task": "ReadCases", "feed": "ray::Feed"}
+"""Who is killed beside the parent → what its command line holds."""
+
+
+def _kill(batch: subprocess.Popen[bytes], victim: str | None, home: Path, draw: Random) -> bool:
+    """Kill the process or a child a moment after a step of a case or at the very beginning; return whether it was."""
     steps = draw.randrange(0, 6)
     while batch.poll() is None:
         done = sum(len(file.read_bytes().splitlines()) for file in home.glob("cases/*/calls.jsonl"))
@@ -315,16 +359,26 @@ def _kill(batch: subprocess.Popen[bytes], whom: str, home: Path, draw: Random) -
     time.sleep(draw.random() * 2)
     try:
         children = psutil.Process(batch.pid).children(recursive=True)
-        busiest = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        if whom == "parent":
+        if victim is None:
             batch.kill()
             psutil.wait_procs(children, timeout=60)
-            if any(child.is_running() for child in children):
+            if any(_works(child) for child in children):
                 raise SystemExit("a worker outlives its killed parent")
-        elif busiest:
-            busiest[-1].kill()
+            return True
+        for child in reversed(children):
+            if victim in " ".join(child.cmdline()):
+                child.kill()
+                return True
     except psutil.NoSuchProcess:
-        return
+        pass
+    return False
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _problems(work: Path, code: int) -> Iterator[str]:
@@ -371,6 +425,8 @@ MEASURES: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "memory": memory,
     "rows": rows,
     "kills": kills,
+    "ray": on_ray,
+    "ray-kills": ray_kills,
 }
 
 
@@ -385,7 +441,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
-    counts = {"memory": wanted.small_cases, "kills": wanted.kills}
+    counts = {"memory": wanted.small_cases, "kills": wanted.kills, "ray-kills": wanted.kills}
     found: dict[str, dict[str, Any]] = {}
     for name in wanted.only or MEASURES:
         with tempfile.TemporaryDirectory(prefix="videopath-many-") as place:
@@ -398,7 +454,7 @@ def main() -> None:
                 )
     if wanted.json:
         print(json.dumps(found))
-    sys.exit(1 if found.get("kills", {}).get("lost") else 0)
+    sys.exit(1 if any(figures.get("lost") for figures in found.values()) else 0)
 
 
 if __name__ == "__main__":

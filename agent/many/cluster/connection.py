@@ -124,7 +124,7 @@ def _connect(address: str, notify: Callable[[str], object]) -> None:
             f"No Ray cluster answers {where}: start it (ray start), and run the command on one of its machines. "
             f"({_first_line(error)})"
         ) from error
-    notify(f"Ray cluster at {info['gcs_address']}.")
+    notify(f"Ray cluster at {info.address_info['gcs_address']}.")
 
 
 def _choose_token() -> None:
