@@ -338,7 +338,7 @@ def test_lecture_shows_no_number_to_any_reader(shared: Path, tmp_path: Path) -> 
     recording = Recording(
         id="0" * 16, path=video.name, sha256=sha256_file(video), seconds=32, width=1280, height=720, fps=8
     )
-    segments = Segments(segments=(Segment(start=start, end=start + 4, kind="slide", case=2),))
+    segments = Segments(segments=(Segment(start=start, end=start + 3, kind="slide", case=2),))
     options = ClipOptions(fps=1, key_clips=0, cursor="remove")
     (clip,) = refine(video, recording, segments, options, SetFolder(tmp_path), lambda share: None).clips
     assert overlap(pixels(clip.crop, (1280, 720)), truth["tissue_box"]) >= 0.9

@@ -131,9 +131,6 @@ def test_the_command_measures_a_laboratory(run: Callable[..., Result], tmp_path:
     assert set(report["own"]) == {"agent", "model", "cases", "colour"}
     assert report["own"]["cases"]["right"]["value"] > 0.7
     assert len(out.read_text(encoding="utf-8").splitlines()) == 12
-    stained = run("evaluate", "lab", "--base", path, "--looks", "0", "--stain")
-    assert stained.exit_code == 0, stained.stderr
-    assert "all in one colour" in stained.stdout
 
 
 def test_a_group_on_both_sides_is_refused(run: Callable[..., Result], tmp_path: Path) -> None:

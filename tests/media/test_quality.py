@@ -68,7 +68,7 @@ def some_images(shared: Path, folder: str, count: int) -> list[Path]:
 def test_tissue_is_accepted(shared: Path) -> None:
     tiles = ("lc25000", "oral", "lymphoma", "pap_cytology", "bone_marrow")
     folders = [*(f"tiles/{name}" for name in tiles), "atlas"]
-    paths = [path for folder in folders for path in some_images(shared, folder, 50)]
+    paths = [path for folder in folders for path in some_images(shared, folder, 30)]
     refused = [path.name for path in paths if not assess(open_clip(path)).is_histology]
     assert len(refused) <= 0.01 * len(paths), refused
 
@@ -85,10 +85,10 @@ def test_clips_are_accepted(shared: Path) -> None:
         *videos.glob("*.mp4"),
         *videos.glob("*.gif"),
         *videos.glob("lectures/*.mp4"),
-        *sorted(videos.glob("atlas/*.mp4"))[::13],
+        *sorted(videos.glob("atlas/*.mp4"))[::26],
     ]
     paths = [path for path in paths if path.suffix in (".mp4", ".gif")]
-    assert [path for path in paths if not assess(open_clip(path, 16)).is_histology] == []
+    assert [path for path in paths if not assess(open_clip(path, 8)).is_histology] == []
 
 
 @pytest.mark.parametrize("stain", sorted(STAINS))
@@ -220,9 +220,9 @@ def screenshot(rng: np.random.Generator) -> np.ndarray:
 
 def test_what_is_no_tissue_is_refused_with_a_reason() -> None:
     rng = np.random.default_rng(2026)
-    cases = [(name, view) for name, image in photographs() for view in with_views(image, rng)]
-    for maker in (noise, blank, xray, fundus, screenshot):
-        cases += [(maker.__name__, maker(rng)) for _ in range(16)]
+    cases = [(name, view) for name, image in photographs() for view in with_views(image, rng)][::2]
+    for maker, count in ((noise, 6), (blank, 6), (xray, 6), (fundus, 6), (screenshot, 2)):
+        cases += [(maker.__name__, maker(rng)) for _ in range(count)]
     accepted = []
     for name, image in cases:
         quality = judge(np.ascontiguousarray(image))
