@@ -43,6 +43,7 @@ def show() -> None:
         return
     fixed = folder is None
     removal_dialog(base)
+    _named_record(base, fixed)
     _info(base, fixed)
     measure_of(base)
     by_text, by_frame, everything, own = st.tabs(
@@ -60,8 +61,22 @@ def show() -> None:
         record_form(shared, base, fixed=fixed)
 
 
+def _named_record(base: KnowledgeBase, fixed: bool) -> None:
+    """Draw the record that the address names, as a link of a case does."""
+    record_id = st.query_params.get("record")
+    if not record_id:
+        return
+    try:
+        record_card(base.get(record_id), "named", fixed=fixed)
+    except KnowledgeError:
+        st.info(inert(f"This knowledge base has no record {record_id}."), icon=":material/info:")
+
+
 def _selected_folder(shared: Services) -> Path | None:
     bases = knowledge_bases(shared)
+    named = next((name for name, folder in bases.items() if str(folder) == st.query_params.get("base")), None)
+    if named is not None and "knowledge_base" not in st.session_state:
+        st.session_state["knowledge_base"] = named
     name = st.selectbox(
         "Knowledge base",
         list(bases),

@@ -20,7 +20,6 @@ def texts(page: Any) -> str:
         *page.warning,
         *page.error,
         *page.header,
-        *page.header,
     ]
     tables = [table.value.to_string() for table in page.table]
     return "\n".join([*(str(part.value) for part in parts), *tables]).replace("\\", "")

@@ -37,6 +37,20 @@ def _sign(browser: Browser, name: str, diagnosis: str, description: str, finding
     browser.click("save_edit")
 
 
+def _fits_one_screen(browser: Browser) -> None:
+    """Headline, viewer, differential, similar cases and decision stand on the first screen; headings are in order."""
+    browser.screen(1400, 900)
+    for key in ("outcome", "viewer_column", "differential", "neighbours", "accept"):
+        box = browser.find(key).rect
+        assert box["y"] < 820, key
+    assert browser.run("return document.querySelector('[data-testid=stMain]').scrollHeight") <= 1600
+    levels = browser.run(
+        "return [...document.querySelectorAll('h1,h2,h3')].map((one) => Number(one.tagName[1]))"
+    )
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
 def test_a_case_is_corrected_signed_added_to_and_learned(browser: Browser, home: Path) -> None:
     library = load_case_library(home)
     first = browser.driver.current_window_handle
@@ -44,6 +58,7 @@ def test_a_case_is_corrected_signed_added_to_and_learned(browser: Browser, home:
     late = browser.window()
     browser.go("case?id=done")
     browser.look_at(first)
+    _fits_one_screen(browser)
     _sign(browser, "Dr Ash", "lipoma", "Fat.", "Fat.")
     browser.click("confirm_decision")
     browser.click("undo")  # a second thought, within the minute

@@ -24,15 +24,19 @@ _FEWEST, _MOST = 3, 8  # bars; the table has all candidates
 _SMALL = 0.005  # probability below which a bar cannot be seen
 
 
-def differential(candidates: Sequence[Candidate]) -> None:
-    """Draw the candidates with their probabilities, best first."""
+def differential(candidates: Sequence[Candidate], *, few: bool = False) -> None:
+    """Draw the candidates with their probabilities, best first; ``few``: only the first ones as bars."""
     with st.container(key="differential", gap="xsmall"):
         st.header(ReportSection.DIFFERENTIAL.value, anchor=False)
         if not candidates:
             st.text("No diagnosis yet.")
             return
         own, others = by_organ(candidates)
-        charted = [c for n, c in enumerate(own[:_MOST]) if n < _FEWEST or c.probability >= _SMALL]
+        charted = [
+            c
+            for n, c in enumerate(own[: _FEWEST if few else _MOST])
+            if n < _FEWEST or c.probability >= _SMALL
+        ]
         st.vega_lite_chart(spec=_bars(charted), width="stretch", alt=differential_in_words(charted))
         with st.expander(f"Table of all {len(own)}, with their support", type="compact"):
             _table(own)

@@ -207,34 +207,46 @@ def _grid(
 
 
 def _row(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
-    with st.container(border=True, gap=None, key=f"neighbour_{place}"):
-        _card(place, one, without, folder, drafts)
+    """A case without a picture, on one line that unfolds."""
+    said, _, _ = without(one.id).partition("; ")
+    title = f"**{place} · {inert(one.diagnosis)}** · {inert(_facts(one))}"
+    with st.expander(title + (inert(f" · without it: {said}") if said else ""), key=f"neighbour_{place}"):
+        _unfolded(place, one, without, folder, drafts)
 
 
 def _card(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
     st.markdown(f"**{place} · {inert(one.diagnosis)}**")
-    said, _, of_cases = without(one.id).partition("; ")
+    said, _, _ = without(one.id).partition("; ")
     if said:
         st.caption(inert(f"Without it: {said}."))
-    facts = [f"vote {one.weight:.2f}" if one.ballot else "no vote by its picture"]
+    with st.expander(inert(_facts(one)), type="compact"):
+        _unfolded(place, one, without, folder, drafts)
+
+
+def _facts(one: Neighbour) -> str:
     similarity = one.case.score if one.case else one.ballot.similarity if one.ballot else 0.0
-    facts.append(f"similarity {similarity:.2f}")
-    if one.case and not one.case.kept:
-        facts.append("dropped")
-    with st.expander(inert(" · ".join(facts)), type="compact"):
-        if of_cases:
-            st.text(f"Without it, {of_cases}.")
-        _details(one)
-        with st.container(horizontal=True, gap="xsmall"):
-            _open(place, one, folder)
-            if drafts:
-                st.button(
-                    "Take as my draft",
-                    key=f"draft_{place}",
-                    icon=":material/edit_note:",
-                    on_click=open_corrections,
-                    args=(one.diagnosis,),
-                )
+    facts = [
+        f"vote {one.weight:.2f}" if one.ballot else "no vote by its picture",
+        f"similarity {similarity:.2f}",
+    ]
+    return " · ".join([*facts, *(["dropped"] if one.case and not one.case.kept else [])])
+
+
+def _unfolded(place: int, one: Neighbour, without: Without, folder: Path | None, drafts: bool) -> None:
+    """The record's words, what the others would say, and what can be done with it."""
+    if of_cases := without(one.id).partition("; ")[2]:
+        st.text(f"Without it, {of_cases}.")
+    _details(one)
+    with st.container(horizontal=True, gap="xsmall"):
+        _open(place, one, folder)
+        if drafts:
+            st.button(
+                "Take as my draft",
+                key=f"draft_{place}",
+                icon=":material/edit_note:",
+                on_click=open_corrections,
+                args=(one.diagnosis,),
+            )
 
 
 def _details(one: Neighbour) -> None:

@@ -131,8 +131,12 @@ def basis(report: CaseReport) -> None:
     """Draw the question, who vouches for the diagnosis, and the results of other looks."""
     if report.question:
         st.text(f"Question: {question_in_words(report)}")
-    told = report.has_persons_diagnosis or abstained(report)  # the page of an abstention says it itself
-    lines = [*(() if told else vouchers_in_words(report)), *looks_in_words(report)]
+    lines = []
+    if not abstained(report):  # the page of an abstention says it itself; its rounds are in the next tab
+        lines = [
+            *(() if report.has_persons_diagnosis else vouchers_in_words(report)),
+            *looks_in_words(report),
+        ]
     if lines:
         with st.container(key="looks", gap=None):
             for line in lines:

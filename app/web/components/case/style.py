@@ -11,7 +11,7 @@ _CSS = """
 [data-testid="stMainBlockContainer"] { max-width: 100rem; padding: 3.6rem 1.6rem 1rem; gap: 0.6rem; }
 .st-key-outcome h1 { font-size: 1.75rem; padding: 0.1rem 0; }
 .st-key-outcome [data-testid="stCaptionContainer"] p { margin: 0; }
-[data-testid="stColumn"]:has(> * > .st-key-viewer_column) { align-self: flex-start; position: sticky; top: 3.9rem; }
+[data-testid="stColumn"]:has(.st-key-viewer_column) { align-self: flex-start; position: sticky; top: 3.9rem; }
 .st-key-viewer_column { max-height: calc(100vh - 13rem); overflow-y: auto; padding: 2px; }
 [data-testid="stBottomBlockContainer"] { max-width: 100rem; padding: 0.4rem 1.6rem 0.7rem; }
 .st-key-decision_bar [data-testid="stAlertContainer"] { padding: 0.35rem 0.8rem; }
@@ -23,7 +23,7 @@ _CSS = """
 .st-key-abstention [data-testid="stText"] { font-size: 0.94rem; line-height: 1.4; }
 .st-key-abstention [data-testid="stVerticalBlock"] [data-testid="stVerticalBlock"] { padding: 0.5rem 0.7rem; }
 .st-key-abstention { border-left: 4px solid light-dark(#B45309, #F0A94A); padding-left: 0.9rem; }
-[class*="st-key-neighbour_"] { padding: 0.45rem 0.7rem; }
+[class*="st-key-neighbour_"] summary { padding: 0.35rem 0.7rem; min-height: 0; }
 [class*="st-key-similar_cell_"] { padding: 0.4rem; }
 [class*="st-key-similar_cell_"] p { font-size: 0.86rem; }
 .st-key-decided_by { flex: 1 1 14rem; }
@@ -41,8 +41,9 @@ _CSS = """
 .st-key-timeline summary p { overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 3.6rem 0.9rem 1rem; }
+  .st-key-title_row { flex-wrap: wrap; }
   [data-testid="stBottomBlockContainer"] { padding: 0.3rem 0.9rem 0.5rem; }
-  [data-testid="stColumn"]:has(> * > .st-key-viewer_column) { position: static; }
+  [data-testid="stColumn"]:has(.st-key-viewer_column) { position: static; }
   .st-key-viewer_column { max-height: none; overflow-y: visible; }
 }
 </style>

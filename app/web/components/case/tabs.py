@@ -53,8 +53,11 @@ def _evidence(view: CaseView, shared: Services) -> None:
 
     if abstained(view.report):
         abstention(view)
-    differential(view.evidence.differential)
-    neighbours(view, shared)
+        neighbours(view, shared)
+        differential(view.evidence.differential, few=True)
+    else:
+        differential(view.evidence.differential)
+        neighbours(view, shared)
     if view.report is not None:
         basis(view.report)
         writing_notes(view.report)
