@@ -82,21 +82,29 @@ def on_ray(place: Path, cases: int) -> dict[str, Any]:
     with RayPool(setup, 2, device="cpu", notify=lambda said: print(said, file=sys.stderr)) as ray_pool:
         warm = _clips(place / "warm", 4, seed=1000)
         rows = [Row(number, file, site="colon") for number, file in enumerate((*warm, *files), 1)]
-        first = 0.0
+        first = before = 0.0
         for number, row in enumerate(Batch(rows, ray_pool).run(), 1):
             if row.status in ("failed", "refused"):
                 raise SystemExit(f"{row.path}: {row.reason}")
             if number == len(warm):
-                first = time.perf_counter()
-        spent = time.perf_counter() - first
+                first, before = time.perf_counter(), _processor()
+        spent, processor = time.perf_counter() - first, _processor() - before
     return {
         "cases": cases,
         "local: cases an hour": cases / local.wall * 3600,
         "Ray: cases an hour": cases / spent * 3600,
+        "local: processor seconds a case": local.processor / cases,
+        "Ray: processor seconds a case, with Ray's own processes": processor / cases,
         "seconds until Ray's first four cases ended": first - began,
         "Ray against local (goal 0.9)": local.wall / spent,
         "load of the machine": os.getloadavg()[0],
     }
+
+
+def _processor() -> float:
+    """Return the processor seconds of this process and of all below it."""
+    own = psutil.Process()
+    return sum(sum(one.cpu_times()[:2]) for one in (own, *own.children(recursive=True)))
 
 
 @dataclass(frozen=True)

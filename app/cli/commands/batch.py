@@ -65,8 +65,8 @@ RayCluster = Annotated[
     str | None,
     typer.Option(
         "--ray",
-        metavar="auto|HOST:PORT",
-        help="Work on a Ray cluster; auto: the one that runs here, else one is started on this machine. Extra: ray.",
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: HOST:PORT, or auto for the one that runs here, else a new one on this machine.",
         show_default=False,
     ),
 ]
