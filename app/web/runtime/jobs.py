@@ -32,6 +32,7 @@ class Submission:
     review: ReviewMode = "never"
     frames: int | None = None  # None: the number that the model was trained with
     accept_uncalibrated: bool = False  # also report answers of a model without a fitted confidence
+    second_opinion: str | None = None  # a second model for this case; None: that of the settings
 
 
 @dataclass(frozen=True)

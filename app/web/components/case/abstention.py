@@ -99,7 +99,7 @@ def _actions(view: CaseView, report: CaseReport) -> None:
         )
         for key, label, icon in (
             ("set_site", "Change the site" if report.site else "Set the site", "location_on"),
-            ("other_model", "Another model", "model_training"),
+            ("other_model", "Another model or a second opinion", "model_training"),
             ("other_segment", "Another segment", "content_cut"),
         ):
             st.button(label, key=key, icon=f":material/{icon}:", on_click=ask_again)

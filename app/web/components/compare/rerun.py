@@ -1,4 +1,4 @@
-"""Run a case again with another site, question, segment, model, knowledge base or number of frames."""
+"""Run a case again with another site, question, segment, model, second opinion, knowledge base or number of frames."""
 
 from __future__ import annotations
 
@@ -62,13 +62,24 @@ def rerun_form(shared: Services, report: CaseReport) -> None:
             key="again_frames",
             help="Number of frames that the model sees.",
         )
+        second = st.selectbox(
+            "Second opinion of",
+            names,
+            index=None,
+            key="again_second",
+            accept_new_options=True,
+            placeholder="as usual",
+            help="Another model that sees the same frames. If it gives another diagnosis, the confidence is lower.",
+        )
         start, end = _segment(report)
         if st.form_submit_button("Run again", key="run_again", type="primary", icon=":material/replay:"):
             unchanged = model == settings.model and frames == clip_frames
             request = replace(
                 CaseRequest.of(report, new_case_id()), site=site, question=question, start=start, end=end
             )
-            _submit(shared, report, request, model, bases[base], settings.frames if unchanged else frames)
+            _submit(
+                shared, report, request, model, second, bases[base], settings.frames if unchanged else frames
+            )
 
 
 def _what_is_asked(report: CaseReport) -> tuple[str | None, str | None]:
@@ -111,6 +122,7 @@ def _submit(
     report: CaseReport,
     request: CaseRequest,
     model: str,
+    second: str | None,
     knowledge: Path | None,
     frames: int | None,
 ) -> None:
@@ -122,6 +134,7 @@ def _submit(
         report.settings.review,
         frames,
         bool(report.settings.policy.get("accept_uncalibrated")),
+        second_opinion=second,
     )
     try:
         shared.worker.submit(submission)
