@@ -216,7 +216,7 @@ class Worker:
             spec = spec.overridden(model=submission.model)
         return DiagnosticAgent.load(
             model=spec,
-            second_opinion=self.settings.second_opinion,
+            second_opinion=submission.second_opinion or self.settings.second_opinion,
             knowledge=submission.knowledge,
             review=submission.review,
             frames=submission.frames,
@@ -227,12 +227,13 @@ class Worker:
 
     def _confined(self, submission: Submission) -> Submission:
         """Return the submission with resolved paths; raise if visitors may not open one of them."""
-        case, knowledge = submission.case, submission.knowledge
+        case, knowledge, second = submission.case, submission.knowledge, submission.second_opinion
         return replace(
             submission,
             case=replace(case, video=visitor_path(Path(case.video), self.settings)),
             model=visitor_model(submission.model, self.settings),
             knowledge=knowledge and visitor_path(knowledge, self.settings),
+            second_opinion=second and visitor_model(second, self.settings),
         )
 
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:
