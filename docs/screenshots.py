@@ -116,17 +116,12 @@ def _shots(ids: Ids, slides: dict[str, Path]) -> list[Shot]:
     waiting, compared = f"case?id={ids['waiting']}", f"compare?a={ids['no site']}&b={ids['site']}"
     return [
         Shot("new-case", "", height=1200, take=lambda browser: _filled_in(browser, slides["colon"])),
-        Shot("case", waiting, height=1500, take=_second_finding),
-        Shot("case-dark", waiting, height=1500, dark=True, take=_second_finding),
+        Shot("case", waiting, width=1400, take=_second_finding),
+        Shot("case-dark", waiting, width=1400, dark=True, take=_second_finding),
         Shot("case-narrow", waiting, width=390, height=1500),
-        Shot("similar", waiting, take=lambda browser: _from(browser, ".st-key-neighbours")),
-        Shot("review", waiting, height=1240, take=lambda browser: _from(browser, "#review")),
-        Shot(
-            "signed",
-            f"case?id={ids['signed']}",
-            height=560,
-            take=lambda browser: _from(browser, ".st-key-reviewed"),
-        ),
+        Shot("similar", waiting, width=1400, take=lambda browser: _from(browser, ".st-key-neighbours")),
+        Shot("review", waiting, width=1400, take=_corrected),
+        Shot("signed", f"case?id={ids['signed']}", width=1400, take=_recorded),
         Shot("worklist", "worklist", height=1300),
         Shot("worklist-dark", "worklist", height=1300, dark=True),
         Shot("compare", compared, height=1300),
@@ -206,6 +201,18 @@ def _controls(browser: Browser) -> bytes:
         browser.run("arguments[0].scrollIntoView({block: 'start', behavior: 'instant'})", found[0])
         browser.settle()
     return browser.picture()
+
+
+def _corrected(browser: Browser) -> bytes:
+    """The form of a review, unfolded."""
+    browser.unfold("corrections")
+    return _at_rest(browser)
+
+
+def _recorded(browser: Browser) -> bytes:
+    """Who said what of a case, its exports and what follows a signature."""
+    browser.open_tab("Record")
+    return _at_rest(browser)
 
 
 def _from(browser: Browser, css: str) -> bytes:
