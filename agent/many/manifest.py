@@ -21,16 +21,8 @@ from videopath.core.choices import SAMPLINGS, WRITING_RULES, WritingRule
 from videopath.core.errors import InputError
 from videopath.core.jsonl import json_entries
 from videopath.core.pathology.sites import canonical_site
-from videopath.core.remote import (
-    Place,
-    RemotePath,
-    download,
-    is_address,
-    place,
-    remote_files,
-    remote_glob,
-    remote_state,
-)
+from videopath.core.remote import Place, RemotePath, is_address, place
+from videopath.core.remote.store import download, remote_files, remote_glob, remote_state
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop, checked_crop, parse_crop
 
@@ -439,5 +431,5 @@ def writable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _shown(what: str | Path) -> str:
+def _shown(what: str | Place) -> str:
     return writable(str(what))[:200]

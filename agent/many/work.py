@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from videopath.agent.many.results import Outcome, RowStatus
 from videopath.core.choices import ExportFormat
 from videopath.core.errors import CaseError, InputError, VideoPathError
-from videopath.core.remote import Place, RemoteError, RemotePath, remote_entries, upload
+from videopath.core.remote import Place, RemoteError, RemotePath
+from videopath.core.remote.store import remote_entries, upload
 
 if TYPE_CHECKING:
     from videopath.agent.agent import DiagnosticAgent

@@ -23,10 +23,8 @@ from videopath.agent.many.remote.scratch import batch_scratch
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_text
 from videopath.core.jsonl import whole_lines
-from videopath.core.remote import (
-    Place,
-    RemoteError,
-    RemotePath,
+from videopath.core.remote import Place, RemoteError, RemotePath
+from videopath.core.remote.store import (
     read_all,
     read_remote,
     remote_entries,

@@ -18,14 +18,8 @@ from typing import Any
 
 from videopath.core.errors import InputError
 from videopath.core.files import sha256_text
-from videopath.core.remote import (
-    RemoteError,
-    RemotePath,
-    read_remote,
-    remote_seconds,
-    remove_remote,
-    write_remote,
-)
+from videopath.core.remote import RemoteError, RemotePath
+from videopath.core.remote.store import read_remote, remote_seconds, remove_remote, write_remote
 
 _BEAT = 20.0  # seconds between two writes
 _ABANDONED = 120.0  # seconds without a write

@@ -14,16 +14,8 @@ from videopath.agent.many.journal import BatchFolder, FileState
 from videopath.agent.many.remote.scratch import Scratch, batch_scratch
 from videopath.core.errors import CaseError, InputError
 from videopath.core.files import sha256_file, sha256_text
-from videopath.core.remote import (
-    RemotePath,
-    RemoteState,
-    download,
-    is_address,
-    place,
-    remote_entries,
-    remote_sha256,
-    remote_state,
-)
+from videopath.core.remote import RemotePath, is_address, place
+from videopath.core.remote.store import RemoteState, download, remote_entries, remote_sha256, remote_state
 
 if TYPE_CHECKING:
     from videopath.agent.cases.library import CaseLibrary

@@ -23,7 +23,8 @@ from videopath.agent.many.run import Batch
 from videopath.agent.many.work import Exports, Task
 from videopath.core.errors import CaseError, InputError
 from videopath.core.files import sha256_text
-from videopath.core.remote import Place, RemoteError, RemotePath, is_address, place, remote_state
+from videopath.core.remote import Place, RemoteError, RemotePath, is_address, place
+from videopath.core.remote.store import remote_state
 
 _OUT = "memory://lab/out"
 
