@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -55,7 +56,7 @@ def asking(view: CaseView, shared: Services) -> None:
         questions = _questions(view.case_id, shared)
         pending = _pending().get(view.case_id)
         any_asked = bool(questions or pending)
-        height = _HEIGHT if any_asked else "content"
+        height: Literal["content"] | int = _HEIGHT if any_asked else "content"
         with st.container(height=height, border=any_asked, autoscroll=any_asked, gap="xsmall", key="asked"):
             _first_question(report)
             for number, asked in enumerate(questions):
