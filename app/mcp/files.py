@@ -1,7 +1,7 @@
 """The files of a case as resources: report, trace, questions, evidence frames, and the bundle of all.
 
-A resource has the same bytes as the member of the bundle, so its SHA-256 is the one in the bundle's manifest. Whole paths
-are left out, as in the bundle.
+A resource has the same bytes as the member of the bundle, so its SHA-256 is the one in the bundle's manifest. The report as
+HTML is no member. Whole paths are left out, as in the bundle.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from videopath.app.mcp.results import CaseFile
 from videopath.core.errors import CaseError
 
 BUNDLE_NAME = "bundle.zip"
+HTML_NAME = "report.html"
 MIME_TYPES = {
     MARKDOWN_NAME: "text/markdown",
+    HTML_NAME: "text/html",
     REPORT_NAME: "application/json",
     TRACE_NAME: "application/jsonl",
     QUESTIONS_NAME: "application/jsonl",
@@ -64,12 +66,12 @@ def case_file(report: CaseReport, name: str) -> bytes:
 
 
 def _contents(report: CaseReport) -> dict[str, bytes]:
-    """Return name → content of every file, as the bundle holds it."""
+    """Return name → content of every file, as the bundle holds it; and the report as HTML."""
     with tempfile.TemporaryDirectory(prefix="videopath-mcp-") as folder:
         path = report.save_bundle(Path(folder) / BUNDLE_NAME)
         with zipfile.ZipFile(path) as archive:
             members = {_name_of(member): archive.read(member) for member in archive.namelist()}
-        return {**members, BUNDLE_NAME: path.read_bytes()}
+        return {**members, HTML_NAME: report.to_html().encode(), BUNDLE_NAME: path.read_bytes()}
 
 
 def _name_of(member: str) -> str:

@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from videopath.agent.cases.bundle import MANIFEST_NAME, MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.questions import QUESTIONS_NAME
 from videopath.agent.cases.trace import TRACE_NAME
-from videopath.app.mcp.files import BUNDLE_NAME, FRAME_TYPE, MIME_TYPES
+from videopath.app.mcp.files import BUNDLE_NAME, FRAME_TYPE, HTML_NAME, MIME_TYPES
 from videopath.core.errors import VideoPathError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTIONS = {
     MARKDOWN_NAME: "The report that people read. Research use only.",
+    HTML_NAME: "The report as one HTML file with the evidence frames in it, to mail.",
     REPORT_NAME: "The whole report as JSON, with every step.",
     TRACE_NAME: "The trace: a JSON line for each finished step, with its inputs, outputs and hashes.",
     QUESTIONS_NAME: "The questions that were asked after the diagnosis. The answers are no part of it.",

@@ -12,8 +12,10 @@ from videopath.core.errors import CaseError
 
 if TYPE_CHECKING:
     from videopath.agent import FollowUp
+    from videopath.agent.cases.records import RunSettings
     from videopath.app.web.runtime.services import Services
     from videopath.model.inference.engine import Engine
+    from videopath.model.inference.spec import EngineSpec
 
 QuestionPhase = Literal["waiting", "reading", "writing", "ended"]
 
@@ -70,18 +72,27 @@ def ask_case(shared: Services, owner: str, case_id: str, question: str) -> CaseQ
         question: The question.
 
     Raises:
-        CaseError: The case is unknown, or its inputs are missing or damaged.
         InputError: The question is empty or too long.
     """
     from videopath.agent.cases.request import checked_question
-    from videopath.agent.replay import agent_of, settings_of, spec_of
 
-    settings = settings_of(shared.library, case_id).model_copy(update={"second_opinion": None})
-    spec = spec_of(settings, accept_licence=shared.settings.accept_licence)
     asked = CaseQuestion(case_id, checked_question(question))
 
+    def settings() -> RunSettings:
+        """Return those of the case; in the worker's thread, since the agent's modules take a second to load."""
+        from videopath.agent.replay import settings_of
+
+        return settings_of(shared.library, case_id).model_copy(update={"second_opinion": None})
+
+    def spec() -> EngineSpec:
+        from videopath.agent.replay import spec_of
+
+        return spec_of(settings(), accept_licence=shared.settings.accept_licence)
+
     def work(engine: Engine) -> FollowUp:
-        with agent_of(settings, shared.library, spec=spec, engine=engine) as agent:
+        from videopath.agent.replay import agent_of
+
+        with agent_of(settings(), shared.library, spec=spec(), engine=engine) as agent:
             return agent.ask(case_id, asked.question, on_token=asked.write)
 
     asked.answer = shared.worker.ask(owner, work, spec)

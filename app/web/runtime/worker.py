@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,17 +106,17 @@ class Worker:
             raise CaseError(_already_running(case_id))
 
     def ask(
-        self, owner: str, work: Callable[[Engine], Answer], spec: EngineSpec | None = None
+        self, owner: str, work: Callable[[Engine], Answer], spec: Callable[[], EngineSpec] | None = None
     ) -> Future[Answer]:
         """Queue a question to an engine; it waits its turn like a case.
 
         Args:
             owner: The name of the browser session, for its turn.
             work: Asks the engine; runs in the worker's thread.
-            spec: The engine; default: that of the settings.
+            spec: Returns the engine's spec, in the worker's thread; default: that of the settings.
         """
-        spec = spec or EngineSpec.from_settings(self.settings)
-        answer, task = question(lambda: self.engines.get(spec), work)
+        spec = spec or partial(EngineSpec.from_settings, self.settings)
+        answer, task = question(lambda: self.engines.get(spec()), work)
         self._queue.put(owner, task)
         return answer
 

@@ -34,7 +34,7 @@ def test_tools_and_templates_are_listed_for_new_and_old_clients(connect: Any, mo
         assert all("description" in one for one in tool.input_schema["properties"].values()), tool.name
     addresses = {one.uri_template.removeprefix("videopath://case/{case_id}/") for one in templates}
     assert addresses == {
-        "report.md", "report.json", "trace.jsonl", "questions.jsonl", "manifest.json", "bundle.zip", "frame/{number}.png",
+        "report.md", "report.html", "report.json", "trace.jsonl", "questions.jsonl", "manifest.json", "bundle.zip", "frame/{number}.png",
     }  # fmt: skip
 
 
