@@ -1,0 +1,1 @@
+"""The viewer of a case: video, frame in full resolution, timeline, findings, annotations, measure."""

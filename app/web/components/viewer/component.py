@@ -1,0 +1,48 @@
+"""The component: HTML, style and script from the files beside, mounted with typed data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from videopath.app.web.components.viewer.messages import ViewerData
+
+_FOLDER = Path(__file__).parent
+
+EVENTS = ("selected", "wanted", "annotated", "used")
+"""The names of the events that come back."""
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+_viewer: ComponentRenderer = st.components.v2.component(
+    "videopath_viewer",
+    html=_read("viewer.html"),
+    css=_read("viewer.css"),
+    js=_read("viewer.js"),
+    isolate_styles=False,
+)
+
+
+def mount(data: ViewerData, key: str, on_event: Callable[[str, object], None]) -> None:
+    """Draw the viewer.
+
+    Args:
+        data: What it shows.
+        key: The key of this viewer.
+        on_event: Called with the name and the unchecked value of each event.
+    """
+
+    def told(name: str) -> Callable[[], None]:
+        return lambda: on_event(name, (st.session_state.get(key) or {}).get(name))
+
+    _viewer(
+        key=key,
+        data=data.model_dump(mode="json"),
+        **{f"on_{name}_change": told(name) for name in EVENTS},
+    )

@@ -1,0 +1,34 @@
+"""What a person has marked in the viewer and not decided with yet."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from videopath.app.web.components.viewer.messages import Drawn
+
+_SEGMENT = "segment_from_viewer"  # in the session: the segment that the review form takes over
+
+
+def drafts(case_id: str) -> list[Drawn]:
+    """Return the marks of a case that are not part of a decision yet."""
+    return list(st.session_state.get(_key(case_id), []))
+
+
+def keep_drafts(case_id: str, marks: list[Drawn]) -> None:
+    """Keep the marks of a case until a decision takes them; none forgets them."""
+    st.session_state[_key(case_id)] = list(marks)
+
+
+def chosen_segment(case_id: str) -> tuple[float, float] | None:
+    """Return the segment that was chosen in the viewer since the last call; the review form takes it over."""
+    chosen: tuple[float, float] | None = st.session_state.pop(f"{_SEGMENT}:{case_id}", None)
+    return chosen
+
+
+def choose_segment(case_id: str, start: float, end: float) -> None:
+    """Let the review form take over a segment, in seconds."""
+    st.session_state[f"{_SEGMENT}:{case_id}"] = (start, end)
+
+
+def _key(case_id: str) -> str:
+    return f"annotations:{case_id}"
