@@ -11,12 +11,12 @@ import numpy as np
 import streamlit as st
 
 from videopath.core.choices import WritingRule
-from videopath.media.crop import WHOLE, Crop
+from videopath.media.crop import Crop
 
 if TYPE_CHECKING:
     from videopath.media.writing.records import Writing
 
-_SIDE = 640  # pixels of the picture's longer side
+_SIDE = 360  # pixels of the picture's longer side on the page: what a narrow screen has
 _LEAST = 0.05  # of a side: a smaller drawing is a click
 _DRAWN = "drawn_crop"  # in the session: the drawn crop, as shares; it counts until another one is drawn or it is removed
 _VIDEO = "cropped_video"  # in the session: the video that the crop was drawn for
@@ -40,6 +40,7 @@ def frame_choice(
         key="frame_crop",
         on_select=_take_over,
         selection_mode="crop",
+        width="content",
         alt="A frame of the video with its writing filled, and the part that is looked at",
     )
     drawn = st.session_state.get(_DRAWN)
@@ -121,35 +122,35 @@ def _chart(picture: str, writings: Sequence[Writing], crop: Crop | None) -> Any:
 
     url, _, size = picture.partition("#")
     width, height = map(int, size.split("x"))
-    across = alt.X("left:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None)
-    down = alt.Y("top:Q", scale=alt.Scale(domain=[1, 0], nice=False), axis=None)
-    to = {"x2": "right:Q", "y2": "bottom:Q"}
+    scale = {"axis": None, "title": None}
+    across = alt.X("x:Q", scale=alt.Scale(domain=[0, 1], nice=False), **scale)
+    down = alt.Y("y:Q", scale=alt.Scale(domain=[1, 0], nice=False), **scale)
     image = (
         alt.Chart(alt.Data(values=[{"x": 0.5, "y": 0.5, "url": url}]))
         .mark_image(width=width, height=height, aspect=False)
-        .encode(
-            x=alt.X("x:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None, title=None),
-            y=alt.Y("y:Q", scale=alt.Scale(domain=[1, 0], nice=False), axis=None, title=None),
-            url="url:N",
-        )
+        .encode(x=across, y=down, url="url:N")
+        .add_params(alt.selection_interval(name="crop", encodings=["x", "y"]))
     )
-    places = (
-        alt.Chart(alt.Data(values=[_rectangle(one.box) | {"why": _why(one)} for one in writings]))
-        .mark_rect(fill="#f0a500", fillOpacity=0.15, stroke="#f0a500", strokeWidth=2)
-        .encode(x=across, y=down, **to, tooltip=alt.Tooltip("why:N", title="writing"))
-    )
-    kept = (
-        alt.Chart(alt.Data(values=[_rectangle(crop or WHOLE)] if crop else []))
-        .mark_rect(fillOpacity=0, stroke="#1F939B", strokeWidth=3)
-        .encode(x=across, y=down, **to)
-    )
-    drawing = alt.selection_interval(name="crop", encodings=["x", "y"])
-    return alt.layer(image.add_params(drawing), places, kept).properties(width=width, height=height)
+    layers = [image]
+    for boxes, look in (
+        (
+            [_rectangle(one.box) | {"why": _why(one)} for one in writings],
+            {"fill": "#f0a500", "fillOpacity": 0.15, "stroke": "#f0a500", "strokeWidth": 2},
+        ),
+        ([_rectangle(crop)] if crop else [], {"fillOpacity": 0, "stroke": "#1F939B", "strokeWidth": 3}),
+    ):
+        if boxes:
+            layers.append(
+                alt.Chart(alt.Data(values=boxes))
+                .mark_rect(**look)
+                .encode(x=across, y=down, x2="x2:Q", y2="y2:Q")
+            )
+    return alt.layer(*layers).properties(width=width, height=height)
 
 
 def _rectangle(box: Crop) -> dict[str, Any]:
     left, top, right, bottom = box
-    return {"left": left, "top": top, "right": right, "bottom": bottom}
+    return {"x": left, "y": top, "x2": right, "y2": bottom}
 
 
 def _why(writing: Writing) -> str:

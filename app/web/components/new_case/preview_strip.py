@@ -48,12 +48,18 @@ def preview_strip(
         _verdict(preview)
         picture, strip = st.columns([2, 3], gap="medium")
         with picture:
-            second = preview.facts.seconds[0]
-            frame_choice(video, _identity(video), second, writing, preview.burned_in.writings)
+            second = preview.facts.seconds[_clearest(preview)]
+            here = [one for one in preview.burned_in.writings if second in one.seconds]
+            frame_choice(video, _identity(video), second, writing, here)
         with strip:
             _frames(preview)
             _writing(preview.burned_in)
         return preview
+
+
+def _clearest(preview: Preview) -> int:
+    """The frame whose grey levels differ most: tissue or a slide, and no title card or black frame."""
+    return int(preview.thumbnails.std(axis=(1, 2, 3)).argmax())
 
 
 def _identity(video: Path) -> tuple[int, int]:
