@@ -38,6 +38,7 @@ def test_the_second_opinion_is_on_the_page(app: App, home: Path) -> None:
     assert not page.exception
     shown = texts(page)
     assert "The second opinion of other <b>model</b> is benign colon tissue." in shown
-    assert "a second model, blind: other <b>model</b>" in shown, "who said what"
+    page.session_state["case_tab"] = "Record"
+    assert "a second model, blind: other <b>model</b>" in texts(page.run()), "who said what"
     assert "Quiet crypts." in shown
     assert "they were sent to https" in shown

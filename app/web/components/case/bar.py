@@ -26,7 +26,8 @@ _PROBLEM = "case_problem"  # in the session: why a case could not be resumed
 def decision_bar(view: CaseView, shared: Services) -> None:
     """Draw the bar, and the question before a signature if one is open."""
     with st.bottom, st.container(key="decision_bar", gap="xsmall"):
-        page_aid(_announcement(view))
+        if not view.active:  # while it runs, the running step is announced
+            page_aid(f"The case is {view.state}.")
         _content(view, shared)
     confirmation(view, shared)
 
@@ -77,15 +78,12 @@ def _problems(view: CaseView) -> None:
         st.error(inert(view.problem), icon=":material/error:")
 
 
-def _announcement(view: CaseView) -> str:
-    """What a screen reader says when the state of the case changes."""
-    if not view.active or view.job is None:
-        return f"The case is {view.state}."
-    if view.job.phase == "queued":
-        return position_in_words(view.job)
-    done = f"{len(view.steps)} steps are done. " if view.steps else ""
-    step = f"{title_of(view.job.step)} is running." if view.job.step else "The model is being loaded."
-    return done + step
+def _announcement(job: JobState, done: int) -> str:
+    """What a screen reader says when another step runs."""
+    if job.phase == "queued":
+        return position_in_words(job)
+    finished = f"{done} steps are done. " if done else ""
+    return finished + (f"{title_of(job.step)} is running." if job.step else "The model is being loaded.")
 
 
 def _last_step(view: CaseView) -> str | None:
@@ -98,6 +96,7 @@ def _live(drawn_job: JobState, done: int, last: str | None, since: float) -> Non
     drawn = (drawn_job.phase, drawn_job.steps_done)
     if job is None or job.phase in ENDED or (job.phase, job.steps_done) != drawn:
         st.rerun()
+    page_aid(_announcement(job, done))
     with st.container(horizontal=True, vertical_alignment="center", key="running"):
         with st.container(key="running_step", gap="xsmall"):
             if job.phase == "queued":

@@ -25,7 +25,7 @@ _PROBLEM = "review_problem"  # in the session: why a decision was not used
 _REVIEW = "review_drawn"  # in the session: the id of the review that the form was filled for
 _NAME = "reviewer_name"  # in the session: the last reviewer, so that a name is typed once
 _PENDING = "review_pending"  # in the session: the decision that waits for its confirmation
-_UNFOLD = "review_unfold"  # in the session: whether the corrections are opened when the form is drawn next
+_UNFOLD = "review_unfold"  # in the session: how often the corrections of this form were opened by a button
 _OPEN = ("waiting for review", "done", "abstained")  # the states in which a person can decide
 _BUTTONS = (  # action of the decision, key, label, icon
     ("accept", "accept", "Accept", "check_circle"),
@@ -56,12 +56,16 @@ def review(view: CaseView, shared: Services) -> None:
         return
     _fill_in(report, marker)
     with st.form("review", border=False):
-        with st.expander(
-            "Correct diagnosis, description or findings before you sign",
-            key="corrections",
-            icon=":material/edit_note:",
-            type="compact",
-            expanded=st.session_state.pop(_UNFOLD, False),
+        opened = st.session_state.get(_UNFOLD, 0)
+        with (
+            st.container(key="corrections"),
+            st.expander(
+                "Correct diagnosis, description or findings before you sign",
+                key=f"corrections_{opened}",  # another key: the browser opens only a new one
+                icon=":material/edit_note:",
+                type="compact",
+                expanded=opened > 0,
+            ),
         ):
             _corrections(report, waiting=waiting)
         with st.container(horizontal=True, vertical_alignment="bottom", key="decide", gap="small"):
@@ -88,7 +92,7 @@ def open_corrections(diagnosis: str = "") -> None:
     Args:
         diagnosis: A draft of the diagnosis; empty keeps what is there.
     """
-    st.session_state[_UNFOLD] = True
+    st.session_state[_UNFOLD] = st.session_state.get(_UNFOLD, 0) + 1
     if diagnosis:
         st.session_state["edited_diagnosis"] = diagnosis
 
@@ -151,7 +155,7 @@ def _undo(report: CaseReport, shared: Services) -> None:
     left = seconds_to_withdraw(report)
     if not left:
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
         st.button(
             "Undo",
             key="undo",
@@ -219,6 +223,8 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     """Fill the form of a new review with the agent's results, in place of text for an earlier review."""
     state = st.session_state
     new_review = state.get(_REVIEW) != interrupt_id
+    if new_review:
+        state.pop(_UNFOLD, None)
     state[_REVIEW] = interrupt_id
     defaults: dict[str, Any] = {
         "reviewer": state.get(_NAME, ""),
