@@ -1,10 +1,12 @@
-"""Whether anything is lost by a kill: python benchmarks/kills.py [--seed 0] [--kills 60] [--only COMMAND] [--json]
+"""Whether anything is lost by a kill: python benchmarks/kills.py [--seed 0] [--kills 60] [--only COMMAND] [--database ADDRESS] [--json]
 
 Each try runs a command of ``videopath`` in a process of its own and ends it with SIGKILL at a seeded moment, spread over
 the time that the command takes. Then the library is looked at: no case is lost, a stopped case is finished by
 ``cases resume``, report and row agree on who signed, a second signature is refused, a knowledge base is whole and
 holds the case once or not at all, and the same command ends well when it is given again. Ends with 1 where one of
 these does not hold.
+
+``--database postgresql://…`` is for the command ``worker`` alone: each try has a schema of its own, which is removed.
 
 The processes are forked from one that has imported everything, so that a kill takes a second.
 """
@@ -25,7 +27,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +37,7 @@ from random import Random
 from typer.main import get_command
 
 from videopath.agent.cases.library import CaseLibrary, load_case_library
+from videopath.agent.cases.queue import CaseQueue
 from videopath.app.cli.main import app
 from videopath.core.errors import CaseError
 from videopath.knowledge import KnowledgeBase, verify_folder
@@ -43,7 +47,7 @@ CASE, REVIEWER, DIAGNOSIS = "case-1", "Dr. A", "colon adenocarcinoma"
 _LEARN = ("cases", "learn", CASE, "base", "--confirm")
 """A further option of the command goes here."""
 _PRELOADED = (
-    "videopath.agent.agent", "videopath.agent.cases.learning", "videopath.agent.replay", "videopath.app.cli.console",
+    "videopath.agent.agent", "videopath.agent.queue_worker", "videopath.agent.cases.learning", "videopath.agent.replay", "videopath.app.cli.console",
     "videopath.app.cli.running", "videopath.app.cli.summary", "videopath.model.checkpoints.loading", "videopath.model.inference.session",
     "videopath.knowledge.base", "videopath.knowledge.index.embedder", "videopath.tools.frame_encoders.media_viewer", "sentence_transformers",
     "transformers.models.qwen2.modeling_qwen2", "transformers.models.siglip.modeling_siglip", "videopath.agent.report.pdf",
@@ -62,6 +66,8 @@ class Command:
     start: str
     """Which of the prepared homes it works on."""
     holds: Callable[[Path], None]
+    first: tuple[str, ...] = ()
+    """What is run in the copy of that home before the command."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +91,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=60, help="in all, as many of each command")
     parser.add_argument("--only", action="append", choices=COMMANDS)
+    parser.add_argument("--database", help="for the command worker: its library is in PostgreSQL")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
     warnings.simplefilter("ignore")
     for name in _PRELOADED:
         import_module(name)
     names = wanted.only or [*COMMANDS]
+    if wanted.database and names != ["worker"]:
+        parser.error("--database goes with --only worker")
     kills: list[Kill] = []
     with tempfile.TemporaryDirectory(prefix="videopath-kills-") as place:
         homes = prepared(Path(place))
         for name in names:
-            kills += tried(name, max(1, round(wanted.kills / len(names))), wanted.seed, homes)
+            count = max(1, round(wanted.kills / len(names)))
+            kills += tried(name, count, wanted.seed, homes, wanted.database)
     if wanted.json:
         print(json.dumps([asdict(kill) for kill in kills]))
     else:
@@ -126,32 +136,64 @@ def prepared(place: Path) -> Path:
     return place
 
 
-def tried(name: str, count: int, seed: int, homes: Path) -> list[Kill]:
+@contextmanager
+def _begun(homes: Path, command: Command, address: str | None) -> Iterator[Path]:
+    """Yield a folder in which a command can run, with a schema of the database if there is one."""
+    work = _copied(homes, command.start)
+    with _schema(address, work.name.lower()) as own:
+        if own is not None:
+            os.environ["VIDEOPATH_DATABASE"] = own
+        os.environ["VIDEOPATH_HOME"] = str(work / "home")  # the database belongs to this folder
+        if command.first:
+            _finished(work, *command.first)
+        yield work
+    shutil.rmtree(work)
+
+
+@contextmanager
+def _schema(address: str | None, name: str) -> Iterator[str | None]:
+    if address is None:
+        yield None
+        return
+    import psycopg
+
+    from videopath.agent.cases.storage.postgres import close_connections
+
+    schema = "".join(letter if letter.isalnum() else "_" for letter in name)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    try:
+        yield f"{address}{'&' if '?' in address else '?'}options=-csearch_path%3D{schema}"
+    finally:
+        close_connections()
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+def tried(name: str, count: int, seed: int, homes: Path, address: str | None = None) -> list[Kill]:
     """Kill a command at moments that are spread over the time that it takes."""
     command = COMMANDS[name]
-    whole = _copied(homes, command.start)
-    began = time.perf_counter()
-    _finished(whole, *command.arguments)
-    length = time.perf_counter() - began
-    shutil.rmtree(whole)
+    with _begun(homes, command, address) as whole:
+        began = time.perf_counter()
+        _finished(whole, *command.arguments)
+        length = time.perf_counter() - began
     kills = []
     for number in range(count):
         draw = Random(f"{seed} {name} {number}")
         after = length * (number + draw.random()) / count
-        work = _copied(homes, command.start)
-        process = _started(work, command.arguments)
-        killed = _killed(process, after)
-        try:
-            command.holds(work)
-            lost = ""
-        except Lost as error:
-            lost = str(error)
+        with _begun(homes, command, address) as work:
+            process = _started(work, command.arguments)
+            killed = _killed(process, after)
+            try:
+                command.holds(work)
+                lost = ""
+            except Lost as error:
+                lost = str(error)
         kills.append(Kill(name, number, round(after, 3), killed, lost))
         print(
             f"{name} {number}: after {after:.2f} s{'' if killed else ' (it had ended)'} {lost}",
             file=sys.stderr,
         )
-        shutil.rmtree(work)
     return kills
 
 
@@ -254,6 +296,30 @@ def nothing_of_a_case_is_lost(work: Path) -> None:
     _finished(work, *_DIAGNOSE)
 
 
+def finished_by_another(work: Path) -> None:
+    """The case is finished by another worker, each of its steps once, and no further one finds anything to do."""
+    library = _library(work)
+    (entry,) = library.list()
+    trace = library.folder(entry.case_id) / "trace.jsonl"
+    before = (
+        [line for line in trace.read_bytes().splitlines(True) if line.endswith(b"\n")]
+        if trace.exists()
+        else []
+    )
+    _finished(work, "worker", "--once")
+    _finished(work, "worker", "--once")
+    entry = library.entry(entry.case_id)
+    if entry.state not in ("done", "abstained"):
+        raise Lost(f"the case is {entry.state}: {entry.comment}")
+    steps = [step.name for step in library.get(entry.case_id).steps]
+    if len(steps) != len(set(steps)) or steps[-1] != "report":
+        raise Lost(f"the case has the steps {steps}")
+    if trace.read_bytes().splitlines(True)[: len(before)] != before:
+        raise Lost("a finished step was written again")
+    if len(CaseQueue(library)):
+        raise Lost("the case is still in the queue")
+
+
 def signed_by_one(work: Path, case_id: str = CASE) -> None:
     """Report and row agree; whoever signs after that is told that it is signed."""
     library = _library(work)
@@ -334,6 +400,7 @@ _DELETE = ("cases", "delete", CASE, "--yes")
 
 COMMANDS: dict[str, Command] = {
     "diagnose": Command(_DIAGNOSE, "empty", nothing_of_a_case_is_lost),
+    "worker": Command(("worker", "--once"), "empty", finished_by_another, (*_DIAGNOSE, "--queue")),
     "sign": Command(_SIGN, "done", signed_by_one),
     "learn": Command(_LEARN, "signed", learned_once),
     "build": Command(_BUILD_ANEW, "learned", built_whole),

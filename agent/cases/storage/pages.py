@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, collate, false, func, or_, select
 
-from videopath.agent.cases.storage.statements import Row
+from videopath.agent.cases.storage.statements import Row, select_cases
 from videopath.agent.cases.storage.tables import cases
 
 LOWER = "videopath_lower"
@@ -67,12 +67,15 @@ def select_taken(connection: Connection) -> Sequence[str]:
 def select_page(
     connection: Connection, sifting: Sifting, at_work: AtWork, limit: int, offset: int
 ) -> Sequence[Row]:
-    """Return the rows of a page."""
-    statement = _sifted(connection, select(cases), sifting, at_work)
+    """Return the rows of a page. Only ids are sorted, since whole rows would not fit into the memory for it."""
+    statement = _sifted(connection, select(cases.c.case_id), sifting, at_work)
     first = () if sifting.video is None else (case((cases.c.video == sifting.video, 0), else_=1),)
     order = _order(connection, sifting.order, at_work)
     statement = statement.order_by(*first, *order).limit(limit).offset(offset)
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    case_ids = connection.execute(statement).scalars().all()
+    rows = select_cases(connection, case_ids=case_ids) if case_ids else ()
+    by_id = {row["case_id"]: row for row in rows}
+    return [by_id[case_id] for case_id in case_ids if case_id in by_id]
 
 
 def count_sifted(connection: Connection, sifting: Sifting, at_work: AtWork) -> int:
@@ -133,6 +136,11 @@ def _one_of(case_ids: Collection[str]) -> ColumnElement[bool]:
 
 
 def _order(connection: Connection, order: Order, at_work: AtWork) -> list[ColumnElement[Any]]:
+
+    def by_bytes(text: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Sort as SQLite does; the language of a PostgreSQL server would be another order, and slower."""
+        return collate(text, "C") if connection.dialect.name == "postgresql" else text
+
     newest = [cases.c.created.desc(), cases.c.case_id.desc()]
     columns: dict[Order, list[ColumnElement[Any]]] = {
         "newest first": [],
@@ -140,11 +148,11 @@ def _order(connection: Connection, order: Order, at_work: AtWork) -> list[Column
         "lowest confidence first": [func.coalesce(cases.c.confidence, 2.0)],
         "diagnosis, A to Z": [
             case((cases.c.diagnosis == "", 1), else_=0),
-            _lower(connection, cases.c.diagnosis),
+            by_bytes(_lower(connection, cases.c.diagnosis)),
         ],
-        "site, A to Z": [case((cases.c.site.is_(None), 1), else_=0), cases.c.site],
-        "status": [_status(at_work)],
-        "model": [cases.c.model],
+        "site, A to Z": [case((cases.c.site.is_(None), 1), else_=0), by_bytes(cases.c.site)],
+        "status": [by_bytes(_status(at_work))],
+        "model": [by_bytes(cases.c.model)],
     }
     return [cases.c.created, cases.c.case_id] if order == "oldest first" else [*columns[order], *newest]
 
