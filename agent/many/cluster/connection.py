@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import secrets
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from videopath.core.errors import EngineError, InputError
 from videopath.core.installing import require
 
 AUTO = "auto"
+_ANSWER = 5.0  # seconds that the head has to answer
 _PORT = re.compile(r"(?P<host>[^\s:/@]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})")
 _STORE = 128 * 2**20  # bytes of the object store of a cluster of our own: only rows pass through it
 
@@ -113,9 +115,23 @@ def runs_here() -> bool:
     return any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"]))
 
 
+def _refuse_dead(address: str) -> None:
+    """Raise ``InputError`` if nothing listens at HOST:PORT: Ray would try for minutes."""
+    match = _PORT.fullmatch(address)
+    if match is None:
+        return
+    try:
+        socket.create_connection((match["host"].strip("[]"), int(match["port"])), timeout=_ANSWER).close()
+    except OSError as error:
+        raise InputError(
+            f"No Ray cluster answers at {address} ({error.strerror or error}): start it (ray start --head)."
+        ) from error
+
+
 def _connect(address: str, notify: Callable[[str], object]) -> None:
     import ray
 
+    _refuse_dead(address)
     try:
         info = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:

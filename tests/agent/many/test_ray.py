@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from videopath.agent.many.cluster.connection import ClusterSize, checked_address
+from videopath.agent.many.cluster.connection import ClusterSize, _refuse_dead, checked_address
 from videopath.agent.many.cluster.plan import made_plan
 from videopath.agent.many.work import Task
 from videopath.agent.many.worker import WorkerSetup
@@ -66,6 +67,14 @@ def test_a_cluster_that_is_too_small_is_rejected(
 def test_an_address_of_another_form_is_rejected(address: str) -> None:
     with pytest.raises(InputError, match="HOST:PORT"):
         checked_address(address)
+
+
+def test_an_address_where_nothing_listens_is_rejected_at_once() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"No Ray cluster answers at {address}"):
+            _refuse_dead(address)
 
 
 def test_the_cluster_files_of_the_documentation_are_valid() -> None:
