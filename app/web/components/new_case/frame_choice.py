@@ -122,9 +122,8 @@ def _chart(picture: str, writings: Sequence[Writing], crop: Crop | None) -> Any:
 
     url, _, size = picture.partition("#")
     width, height = map(int, size.split("x"))
-    scale = {"axis": None, "title": None}
-    across = alt.X("x:Q", scale=alt.Scale(domain=[0, 1], nice=False), **scale)
-    down = alt.Y("y:Q", scale=alt.Scale(domain=[1, 0], nice=False), **scale)
+    across = alt.X("x:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None)
+    down = alt.Y("y:Q", scale=alt.Scale(domain=[1, 0], nice=False), axis=None)
     image = (
         alt.Chart(alt.Data(values=[{"x": 0.5, "y": 0.5, "url": url}]))
         .mark_image(width=width, height=height, aspect=False)
@@ -132,19 +131,14 @@ def _chart(picture: str, writings: Sequence[Writing], crop: Crop | None) -> Any:
         .add_params(alt.selection_interval(name="crop", encodings=["x", "y"]))
     )
     layers = [image]
-    for boxes, look in (
-        (
-            [_rectangle(one.box) | {"why": _why(one)} for one in writings],
-            {"fill": "#f0a500", "fillOpacity": 0.15, "stroke": "#f0a500", "strokeWidth": 2},
-        ),
-        ([_rectangle(crop)] if crop else [], {"fillOpacity": 0, "stroke": "#1F939B", "strokeWidth": 3}),
-    ):
-        if boxes:
-            layers.append(
-                alt.Chart(alt.Data(values=boxes))
-                .mark_rect(**look)
-                .encode(x=across, y=down, x2="x2:Q", y2="y2:Q")
-            )
+    if writings:
+        boxes = alt.Chart(alt.Data(values=[_rectangle(one.box) | {"why": _why(one)} for one in writings]))
+        look = boxes.mark_rect(fill="#f0a500", fillOpacity=0.15, stroke="#f0a500", strokeWidth=2)
+        layers.append(look.encode(x=across, y=down, x2="x2:Q", y2="y2:Q", tooltip="why:N"))
+    if crop is not None:
+        kept = alt.Chart(alt.Data(values=[_rectangle(crop)]))
+        look = kept.mark_rect(fillOpacity=0, stroke="#1F939B", strokeWidth=3)
+        layers.append(look.encode(x=across, y=down, x2="x2:Q", y2="y2:Q"))
     return alt.layer(*layers).properties(width=width, height=height)
 
 
