@@ -38,16 +38,16 @@ def show() -> None:
 
 def _case(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.bar import decision_bar
-    from videopath.app.web.components.case.findings import findings
     from videopath.app.web.components.case.outcome import outcome
     from videopath.app.web.components.case.style import case_style
     from videopath.app.web.components.case.tabs import tabs
+    from videopath.app.web.components.viewer.column import viewer_column
 
     case_style()
     outcome(view, shared)
     decision_bar(view, shared)  # before what takes longer: it stands below the page wherever it is drawn
     left, right = st.columns([10, 11], gap="medium")
     with left, st.container(key="viewer_column"):
-        st.fragment(findings)(view)  # a click draws only this part again
+        viewer_column(view, shared)
     with right:
         tabs(view, shared)

@@ -17,6 +17,7 @@ from videopath.app.web.components.case.tabs import RECORD, open_tab
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.components.viewer.drafts import chosen_segment
 from videopath.app.web.runtime.services import Services, owner
 from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
@@ -238,6 +239,8 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     for key, value in defaults.items():
         if new_review or key not in state:
             state[key] = value
+    if (segment := chosen_segment(report.case_id)) is not None:
+        state["segment"] = segment
 
 
 def _corrections(report: CaseReport, *, waiting: bool) -> None:
