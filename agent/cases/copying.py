@@ -149,7 +149,7 @@ def _copy_thread(old: BaseCheckpointSaver[Any], new: BaseCheckpointSaver[Any], c
     new.delete_thread(case_id)  # of a copy that was stopped
     thread: Any = {"configurable": {"thread_id": case_id}}
     for one in reversed(list(old.list(thread))):
-        parent = one.parent_config or {"configurable": {"thread_id": case_id, "checkpoint_ns": ""}}
+        parent: Any = one.parent_config or {"configurable": {"thread_id": case_id, "checkpoint_ns": ""}}
         put = new.put(parent, one.checkpoint, one.metadata, one.checkpoint["channel_versions"])
         writes: dict[str, list[tuple[str, Any]]] = {}
         for task, channel, value in one.pending_writes or ():
