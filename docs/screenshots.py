@@ -183,8 +183,8 @@ def _writes(browser: Browser) -> bool:
 
 
 def _second_finding(browser: Browser) -> bytes:
-    browser.click("finding_2")
-    browser.says("(shown)", "finding_2")
+    browser.click("findings", 'button[data-finding="2"]')
+    browser.says("(shown)", "findings")
     return _at_rest(browser)
 
 

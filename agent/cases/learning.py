@@ -20,7 +20,7 @@ from videopath.core.errors import CaseError, InputError, KnowledgeError
 from videopath.core.privacy.paths import find_path, screened_label
 
 if TYPE_CHECKING:
-    from videopath.agent.cases.records import CaseReport
+    from videopath.agent.cases.records import CaseReport, Decision
     from videopath.knowledge import InstructionRecord, Media, Viewer
     from videopath.knowledge.storage.manifest import FrameViews
 
@@ -147,6 +147,11 @@ def _description_of(report: CaseReport, written: str | None, reviewer: str | Non
     return {"description by": f"the agent, confirmed by {person}", "confirmed": now()}
 
 
+def _corrected(decision: Decision) -> dict[str, dict[str, Any]]:
+    """What a decision changed in the agent's words; annotations only add to them."""
+    return {name: change for name, change in decision.changes.items() if name != "annotations"}
+
+
 def provenance_of(report: CaseReport) -> dict[str, str]:
     """Return the provenance of a record: the case, the model, and who signed or corrected what, and when."""
     provenance = {
@@ -158,12 +163,14 @@ def provenance_of(report: CaseReport) -> dict[str, str]:
     if report.review:
         last = report.review[-1]
         provenance |= {"reviewer": last.reviewer, "decided": last.decided, "decision": last.action}
-        corrected = (f"{name} by {d.reviewer or 'a reviewer'}" for d in report.review for name in d.changes)
+        corrected = (
+            f"{name} by {d.reviewer or 'a reviewer'}" for d in report.review for name in _corrected(d)
+        )
         provenance["corrected"] = ", ".join(dict.fromkeys(corrected))
         provenance |= {
             f"{name} before": _short(change["from"])
             for d in report.review
-            for name, change in d.changes.items()
+            for name, change in _corrected(d).items()
         }
     if amending := [addendum for addendum in report.addenda if addendum.diagnosis]:
         last_one = amending[-1]

@@ -34,7 +34,7 @@ from sqlalchemy.exc import IntegrityError
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.lock import LOCK_NAME
 from videopath.agent.cases.questions import append_question, questions_text, read_questions
-from videopath.agent.cases.records import CaseReport, FollowUp
+from videopath.agent.cases.records import Annotation, CaseReport, FollowUp
 from videopath.agent.cases.signing import (
     Signature,
     addendum_of,
@@ -444,6 +444,7 @@ class CaseLibrary:
         description: str | None = None,
         findings: Sequence[str] | None = None,
         confirmed: bool = False,
+        annotations: Sequence[Annotation] = (),
     ) -> CaseReport:
         """Sign a finished case and return its report.
 
@@ -456,12 +457,13 @@ class CaseLibrary:
             findings: Replace the agent's.
             confirmed: Whether the person has read and confirms description and findings. Only then, or if the
                 person wrote them, can the case become knowledge.
+            annotations: What the person marked on frames.
 
         Raises:
             CaseError: The case is unknown, not finished or already signed, or the diagnosis is missing. The message
                 repeats the words that were not kept.
         """
-        signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed)
+        signature = Signature(reviewer, comment, diagnosis, description, findings, confirmed, annotations)
         self.entry(case_id)
         signature.refuse_unnamed()
         lost = words_not_kept(diagnosis, description, findings, comment)

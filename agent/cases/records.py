@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Addendum",
+    "Annotation",
     "Candidate",
     "CaseReport",
     "Decision",
@@ -207,6 +208,40 @@ class Segment(CaseData):
         return self
 
 
+class Annotation(CaseData):
+    """What a person marked on a frame: a point, a box or a measured line, with a note."""
+
+    seconds: float = Field(ge=0, allow_inf_nan=False, description="presentation time in the source video")
+    shape: Literal["point", "box", "line"]
+    place: list[float] = Field(
+        description="as shares of width and height: x, y of a point; left, top, right, bottom of a box; both ends of a line"
+    )
+    note: str = ""
+    author: str = ""
+    pixels: float | None = Field(default=None, ge=0, description="length of a line in pixels of the source")
+    micrometres: float | None = Field(
+        default=None, ge=0, description="its length in µm; None if the scale is not known"
+    )
+
+    @model_validator(mode="after")
+    def _lies_in_the_frame(self) -> Annotation:
+        expected = 2 if self.shape == "point" else 4
+        if len(self.place) != expected or not all(0 <= share <= 1 for share in self.place):
+            raise ValueError(f"a {self.shape} has {expected} coordinates, each in [0, 1]")
+        if has_half_characters(self.note + self.author):
+            raise ValueError("it has a character that is not valid text")
+        return self
+
+    @property
+    def sentence(self) -> str:
+        """Shape, moment, place, length and note, on one line."""
+        place = ", ".join(f"{100 * share:.3g}%" for share in self.place)
+        length = "" if self.pixels is None else f", {self.pixels:.0f} px"
+        length += "" if self.micrometres is None else f", {self.micrometres:.3g} µm"
+        note = f": {self.note}" if self.note else ""
+        return f"{self.shape} at {self.seconds:.2f} s ({place}{length}){note}"
+
+
 class Decision(CaseData):
     """A person's decision at a review.
 
@@ -229,6 +264,9 @@ class Decision(CaseData):
     )
     segment: Segment | None = Field(
         default=None, description="the part of the video to look at; goes with ``revise``"
+    )
+    annotations: list[Annotation] = Field(
+        default_factory=list, description="what the reviewer marked on frames; goes with every action"
     )
     comment: str = ""
     interrupt_id: str | None = Field(
@@ -391,6 +429,12 @@ class RunSettings(CaseData):
     )
     crop: Crop | None = Field(
         default=None, description="the part of each frame that is looked at, as shares; None: the whole frame"
+    )
+    um_per_pixel: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="µm of tissue per pixel of the source; None: not known",
     )
     writing: WritingRule = Field(
         default="mask-all", description="which burned-in writing is filled before anything sees the frames"

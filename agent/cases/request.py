@@ -18,6 +18,7 @@ from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.media.crop import Crop, as_shares, checked_crop, in_pixels
 
 MAX_QUESTION = 2000  # characters
+MAX_UM_PER_PIXEL = 1000.0  # a pixel of one millimetre
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class CaseRequest:
     """Which burned-in writing is filled before anything sees the frames; None: the agent's rule."""
     crop: Sequence[float] | None = None
     """The part of each frame to look at: left, top, right, bottom as shares, or in pixels if one of them is above 1."""
+    um_per_pixel: float | None = None
+    """Micrometres of tissue per pixel of the source, for lengths and the scale bar; None: not known."""
 
     @classmethod
     def of(cls, report: CaseReport, case_id: str) -> CaseRequest:
@@ -67,6 +70,7 @@ class CaseRequest:
             case_id=case_id,
             writing=settings.writing if "rule" in report.burned_in else None,
             crop=settings.crop,
+            um_per_pixel=settings.um_per_pixel,
         )
 
     def inputs(self, settings: RunSettings) -> CaseInput:
@@ -92,6 +96,7 @@ class CaseRequest:
             "sampling": self.sampling,
             "exclude": _checked_names(self.exclude),
             "crop": None if self.crop is None else _crop_of(path, self.crop),
+            "um_per_pixel": _checked_scale(self.um_per_pixel),
             "writing": settings.writing if self.writing is None else _checked_rule(self.writing),
         }
         return CaseInput(
@@ -112,6 +117,15 @@ def _crop_of(video: Path, crop: Sequence[float]) -> Crop:
         return crop
     source = open_source(video)
     return as_shares(crop, source.width, source.height)
+
+
+def _checked_scale(um_per_pixel: float | None) -> float | None:
+    if um_per_pixel is not None and not 0 < um_per_pixel < MAX_UM_PER_PIXEL:
+        raise InputError(
+            f"The scale {um_per_pixel:g} µm per pixel is not possible: give a number above 0 and below "
+            f"{MAX_UM_PER_PIXEL:g}."
+        )
+    return um_per_pixel
 
 
 def _checked_rule(rule: str) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from videopath.agent.cases.bundle import REPORT_NAME
-from videopath.agent.cases.records import Addendum, CaseReport, Decision, Finding, reason_of
+from videopath.agent.cases.records import Addendum, Annotation, CaseReport, Decision, Finding, reason_of
 from videopath.agent.graph.revision import refuse_without_diagnosis
+from videopath.core.choices import ReviewAction
 from videopath.core.errors import CaseError
 from videopath.core.files import write_text
 from videopath.tools.describe import split_sentences
@@ -31,6 +32,7 @@ class Signature:
     description: str | None = None
     findings: Sequence[str] | None = None
     confirmed: bool = False
+    annotations: Sequence[Annotation] = ()
 
     def refuse_unnamed(self) -> None:
         """Raise ``CaseError`` if the name is empty."""
@@ -176,9 +178,13 @@ def _decision(signature: Signature, report: CaseReport, moment: str) -> Decision
         if word is not None and word != before[name]
     }
     new: dict[str, Any] = {name: change["to"] for name, change in changes.items()}
+    action: ReviewAction = "edit" if changes else "accept"
+    if signature.annotations:
+        changes["annotations"] = {"from": [], "to": [mark.sentence for mark in signature.annotations]}
     try:
         return Decision(
-            action="edit" if changes else "accept",
+            action=action,
+            annotations=list(signature.annotations),
             reviewer=signature.reviewer.strip(),
             comment=signature.comment.strip(),
             confirmed=signature.confirmed,

@@ -99,7 +99,7 @@ def refuse_without_diagnosis(
 def changes_of(decision: Decision, look: LookView) -> Json:
     """Return each field that a decision changes as ``{"from": …, "to": …}``.
 
-    The fields are diagnosis, description, findings, similar_cases and segment.
+    The fields are diagnosis, description, findings, similar_cases, segment and annotations.
     """
     described = look.described
     corrected = corrected_description(decision, described)
@@ -115,6 +115,8 @@ def changes_of(decision: Decision, look: LookView) -> Json:
             [look.request.start, look.request.end],
             [segment.start, segment.end],
         )
+    if decision.annotations:
+        before_and_after["annotations"] = ([], [annotation.sentence for annotation in decision.annotations])
     return {
         name: {"from": before, "to": after}
         for name, (before, after) in before_and_after.items()

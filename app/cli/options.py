@@ -145,6 +145,15 @@ Writing = Annotated[
         **choice("--writing", *choices.WRITING_RULES),
     ),
 ]
+UmPerPixel = Annotated[
+    float | None,
+    typer.Option(
+        "--um-per-pixel",
+        metavar="NUMBER",
+        help="Micrometres of tissue per pixel of the video, for lengths and the scale bar; default: not known.",
+        show_default=False,
+    ),
+]
 Crop = Annotated[
     str | None,
     typer.Option(

@@ -30,6 +30,7 @@ def diagnose(
     end: options.End = None,
     sampling: options.Sampling = "uniform",
     crop: options.Crop = None,
+    um_per_pixel: options.UmPerPixel = None,
     writing: options.Writing = None,
     exclude: options.Exclude = None,
     review: options.Review = None,
@@ -63,7 +64,16 @@ def diagnose(
     from videopath.agent.cases.request import CaseRequest
 
     request = CaseRequest(
-        video, question, site, start, end, sampling, exclude or (), writing=writing, crop=part
+        video,
+        question,
+        site,
+        start,
+        end,
+        sampling,
+        exclude or (),
+        writing=writing,
+        crop=part,
+        um_per_pixel=um_per_pixel,
     )
     with load_agent(agent_options) as agent:
         if queue:

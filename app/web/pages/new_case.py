@@ -54,6 +54,7 @@ class _Choices:
     accept_uncalibrated: bool
     writing: WritingRule
     crop: Crop | None
+    um_per_pixel: float | None
 
     def request(self, video: Path, case_id: str) -> CaseRequest:
         """Return the request for a case of this video."""
@@ -68,6 +69,7 @@ class _Choices:
             case_id,
             writing=self.writing,
             crop=self.crop,
+            um_per_pixel=self.um_per_pixel,
         )
 
 
@@ -174,6 +176,16 @@ def _choose(shared: Services, site: str | None, question: str) -> _Choices | Non
         placeholder="left,top,right,bottom",
         help="Shares from 0 to 1, or pixels if a number is above 1. It counts in place of the drawn rectangle.",
     )
+    scale = st.number_input(
+        "Micrometres per pixel, if you know them",
+        value=None,
+        min_value=0.001,
+        max_value=999.0,
+        format="%.4f",
+        key="um_per_pixel",
+        help="Of the video as it was recorded; at 40× a slide scanner often has 0.25. Then the viewer measures in µm and "
+        "shows a scale bar.",
+    )
     excluded = st.text_input(
         "Cases that are not used as similar cases",
         key="exclude",
@@ -198,7 +210,7 @@ def _choose(shared: Services, site: str | None, question: str) -> _Choices | Non
         return None
     return _Choices(
         site, question.strip() or None, model_name, knowledge, review, frames, start, end,
-        sampling, exclude, uncalibrated, writing, crop,
+        sampling, exclude, uncalibrated, writing, crop, scale,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -14,8 +15,16 @@ from videopath.agent import DiagnosticAgent, load_case_library
 from videopath.agent.cases.records import ExcludedRecord
 from videopath.agent.report.phrases import basis_in_words
 from videopath.app.web.components.case.tabs import COURSE, RECORD
+from videopath.app.web.components.viewer.messages import AnnotationList, Wanted, received
 
 App = Callable[..., Any]
+
+
+def _viewer(page: Any) -> dict[str, Any]:
+    """What the viewer was sent."""
+    sent = next(part.proto for part in page.get("bidi_component") if "viewer" in part.proto.component_name)
+    data: dict[str, Any] = json.loads(sent.json)
+    return data
 
 
 def test_without_an_id_the_page_says_where_cases_are(app: App, home: Path) -> None:
@@ -41,12 +50,12 @@ def test_a_done_case_shows_all_there_is_to_check(app: App, home: Path) -> None:
     assert page.title[0].value == report.diagnosis.capitalize()
     seen = [number for number, finding in enumerate(report.findings, 1) if finding.was_seen]
     assert seen
-    assert all(page.button(key=f"finding_{number}") for number in seen)
-    said = " ".join(caption.value for caption in page.caption)
-    assert all(basis_in_words(f) in said for f in report.findings if not f.was_seen)
+    listed = _viewer(page)["findings"]
+    assert [finding["seconds"] is not None for finding in listed] == [f.has_moment for f in report.findings]
+    assert [finding["basis"] for finding in listed] == [basis_in_words(f) for f in report.findings]
     chart = page.get("vega_lite_chart")
     assert report.differential[0].label in chart[0].proto.alt
-    assert any("similar cases" in info.value for info in page.info)
+    assert any("similar cases" in caption.value for caption in page.caption)
     assert page.text_input(key="reviewer").value == ""
     labels = [step.label for step in _opened(page, COURSE).expander]
     assert [f"**{n} · " in label for n, label in enumerate(labels[1 : len(report.steps) + 1], 1)] == [
@@ -87,28 +96,50 @@ def test_a_similar_case_shows_its_ranks_and_the_page_what_was_left_out(app: App,
     assert "text 3, image 1, lexical –" in tables
 
 
-def test_a_click_on_a_finding_jumps_to_its_moment_and_shows_its_frame(app: App, home: Path) -> None:
+def test_the_viewer_gets_the_video_and_all_moments(app: App, home: Path) -> None:
     page = app("case", id="done").run()
-    findings = load_case_library(home).get("done").findings
-    seen = [place for place, finding in enumerate(findings) if finding.was_seen]
-    latest = max(seen, key=lambda place: findings[place].seconds)
-    page.button(key=f"finding_{latest + 1}").click().run()
     assert not page.exception
     until = time.monotonic() + 120  # writing is searched in the whole video first
-    while not page.get("video") and time.monotonic() < until:
-        frames = [images for images in page.get("image") if len(images.proto.imgs) > 1]
-        assert frames, "the frames are shown meanwhile"
+    while not _viewer(page)["url"] and time.monotonic() < until:
+        assert len(_viewer(page)["stills"]) > 1, "the frames are shown meanwhile"
         time.sleep(0.2)
         page.run()
-    assert page.get("video")[0].proto.start_time == int(findings[latest].seconds)
-    assert f"currentTime = {findings[latest].seconds:.3f}" in "".join(
-        html.proto.body for html in page.get("html")
-    )
-    assert "(shown)" in page.button(key=f"finding_{latest + 1}").label
-    page.session_state["zoom_level"] = 4
+    report = load_case_library(home).get("done")
+    data = _viewer(page)
+    assert data["url"].endswith(".mp4")
+    assert (data["width"], data["height"], data["duration"]) == (640, 480, pytest.approx(3, abs=0.1))
+    assert data["sampled"] == report.video.seconds
+    assert data["may_annotate"] is True
+    assert data["segment"] is None, "only a case that waits is revised"
+    page.session_state["wanted:done"] = 0.5
     page.run()
     assert not page.exception
-    assert "4×: 160 × 120 pixels" in page.get("image")[-1].proto.imgs[0].caption
+    assert _viewer(page)["full"]["seconds"] == 0.5
+
+
+def test_malformed_events_of_the_viewer_are_rejected() -> None:
+    assert received(Wanted, {"seconds": 1.5}) == Wanted(seconds=1.5)
+    for value in (
+        None,
+        3,
+        {},
+        {"seconds": -1.0},
+        {"seconds": float("nan")},
+        {"seconds": "1"},
+        {"seconds": 1.0, "x": 1},
+    ):
+        assert received(Wanted, value) is None
+    box = {"seconds": 1.0, "shape": "box", "place": [0.1, 0.2, 0.3, 0.4], "note": "gland"}
+    marks = received(AnnotationList, {"items": [box]})
+    assert marks is not None
+    assert marks.items[0].model_dump() == box
+    for changed in (
+        {"place": [0.1, 0.2]},
+        {"place": [0.1, 0.2, 0.3, 1.4]},
+        {"shape": "star"},
+        {"note": "\ud800"},
+    ):
+        assert received(AnnotationList, {"items": [box | changed]}) is None
 
 
 def test_a_step_opens_to_prompt_answer_frames_and_hashes(app: App, home: Path) -> None:
@@ -406,7 +437,7 @@ def test_texts_of_model_and_people_stay_inert(app: App, home: Path) -> None:
     library.save(report)
     page = app("case", id="done").run()
     assert not page.exception
-    drawn = [page.title[0].value, page.button(key="finding_1").label, *(fold.label for fold in page.expander)]
+    drawn = [page.title[0].value, *(fold.label for fold in page.expander)]
     drawn += [markdown.value for markdown in page.markdown]
     for text in drawn:
         assert "<img" not in text.replace("\\<", "")

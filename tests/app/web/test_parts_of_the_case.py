@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from videopath.agent import Step
 from videopath.agent.cases.records import Candidate
 from videopath.app.web.components.case.differential import differential_in_words
-from videopath.app.web.components.case.findings import crop_of
 from videopath.app.web.components.case.graph import END, START, dot, path_in_words, path_of, steps_to_come
 from videopath.app.web.components.case.steps import in_words
 from videopath.app.web.components.shared.view import TITLES
@@ -19,24 +16,6 @@ from videopath.app.web.components.shared.view import TITLES
 
 def _steps(*names: str) -> list[Step]:
     return [Step(name=name, summary="", started="2026-01-01T00:00:00Z", seconds=0.1) for name in names]
-
-
-@given(
-    zoom=st.sampled_from([2, 4, 8]),
-    across=st.floats(0, 1, allow_nan=False),
-    down=st.floats(0, 1, allow_nan=False),
-)
-def test_a_zoomed_window_lies_within_the_frame(zoom: int, across: float, down: float) -> None:
-    crop = crop_of(zoom, across, down)
-    assert crop is not None
-    left, top, right, bottom = crop
-    assert 0 <= left < right <= 1
-    assert 0 <= top < bottom <= 1
-    assert right - left == pytest.approx(1 / zoom)
-
-
-def test_the_whole_frame_is_no_crop() -> None:
-    assert crop_of(1, 0.3, 0.9) is None
 
 
 def test_the_path_is_marked_by_numbers_and_not_by_colour_alone() -> None:

@@ -144,14 +144,20 @@ def _findings_lead_through_the_video(browser: Browser, report: CaseReport) -> No
     assert moments
     browser.until(lambda: browser.all(".st-key-player video"), "writing was searched in the video", _RUN)
     for number in (max(moments), min(moments, key=lambda one: moments[one])):
-        browser.click(f"finding_{number}")
+        browser.click("findings", f'button[data-finding="{number}"]')
         wanted = moments[number]
         browser.until(
             lambda at=wanted: (now := browser.run(_PLAYED)) is not None and abs(now - at) < 0.05,  # type: ignore[misc]
             f"the video stands at {wanted} s",
         )
-        browser.says("(shown)", f"finding_{number}")
-    assert browser.find("zoom", "img").get_attribute("alt")
+        browser.until(
+            lambda at=number: "(shown)" in browser.find("findings", f'button[data-finding="{at}"]').text,  # type: ignore[misc]
+            "the finding is marked",
+        )
+    browser.click("player", '[data-do="in"]')
+    browser.until(
+        lambda: browser.all('.vp-stage[data-source="full"]'), "the frame comes in full resolution", _RUN
+    )
 
 
 def _revise(browser: Browser, home: Path, case_id: str) -> None:

@@ -17,7 +17,7 @@ from videopath.app.web.components.case.tabs import RECORD, open_tab
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView
-from videopath.app.web.components.viewer.drafts import chosen_segment
+from videopath.app.web.components.viewer.drafts import annotations_of, chosen_segment, keep_drafts
 from videopath.app.web.runtime.services import Services, owner
 from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
@@ -328,6 +328,7 @@ def _send(shared: Services, report: CaseReport, pending: dict[str, Any], *, conf
                     "comment": pending["comment"],
                     "interrupt_id": pending["marker"],
                     "confirmed": confirmed,
+                    "annotations": annotations_of(report, pending["reviewer"]),
                     **pending["fields"],
                 }
             )
@@ -342,6 +343,7 @@ def _send(shared: Services, report: CaseReport, pending: dict[str, Any], *, conf
             keep_for_addendum(report, "edited_", "reviewer", "comment")
             open_tab(RECORD)
         return
+    keep_drafts(report.case_id, [])
     if pending["action"] != "revise":
         open_tab(RECORD)
 
@@ -356,6 +358,7 @@ def _sign(shared: Services, report: CaseReport, pending: dict[str, Any], *, conf
         description=state.get("edited_description", report.description),
         findings=state.get("edited_findings", _lines(report)).splitlines(),
         confirmed=confirmed,
+        annotations=annotations_of(report, pending["reviewer"]),
     )
 
 

@@ -12,7 +12,7 @@ from videopath.agent.report.phrases import basis_in_words
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.components.viewer.component import mount
-from videopath.app.web.components.viewer.drafts import choose_segment, drafts, keep_drafts
+from videopath.app.web.components.viewer.drafts import choose_segment, drafts, keep_drafts, shown
 from videopath.app.web.components.viewer.media import (
     changed_at,
     full_frame,
@@ -22,6 +22,7 @@ from videopath.app.web.components.viewer.media import (
 )
 from videopath.app.web.components.viewer.messages import (
     AnnotationList,
+    Drawn,
     FindingMark,
     LookMark,
     Picture,
@@ -113,7 +114,8 @@ def _data(view: CaseView, facts: dict[str, Any], media: _Media) -> ViewerData:
         sampled=[] if still else [max(0.0, float(second)) for second in facts["seconds"]],
         looks=_looks(view, duration),
         crop=list(view.crop) if view.crop else None,
-        annotations=drafts(view.case_id),
+        annotations=_annotations(view),
+        um_per_pixel=view.report.settings.um_per_pixel if view.report else None,
         may_annotate=_is_undecided(view),
         segment=list(_segment(view, duration)) if _may_choose_segment(view, duration) else None,
         selected=selected,
@@ -233,6 +235,13 @@ def _filled(view: CaseView) -> bool:
     intake = next((step.detail.get("burned_in_text") for step in view.steps if step.name == "intake"), None)
     places = intake.get("writings", []) if isinstance(intake, dict) else []
     return any(place.get("filled") for place in places)
+
+
+def _annotations(view: CaseView) -> list[Drawn]:
+    """The marks that no decision has taken yet; of a decided case those of its decisions."""
+    if _is_undecided(view):
+        return drafts(view.case_id)
+    return shown(view.report) if view.report is not None else []
 
 
 def _is_undecided(view: CaseView) -> bool:

@@ -65,6 +65,7 @@ class Viewer {
     this.data = null;
     this.closing = new AbortController();
     this.listen();
+    this.watchFrames();
     this.resize = new ResizeObserver(() => this.draw());
     this.resize.observe(this.stage);
   }
@@ -98,6 +99,7 @@ class Viewer {
     this.root.querySelector(".vp-timeline").hidden = data.duration <= 0 || (!playable && data.stills.length < 2);
     this.root.querySelector(".vp-segment").hidden = !data.segment;
     for (const part of this.root.querySelectorAll(".vp-draws")) part.hidden = !data.may_annotate;
+    this.root.querySelector('[data-do="keep"]').hidden = !this.length || !data.may_annotate;
     this.seekBar.max = data.duration;
     this.receive(data.full);
     this.listFindings();
@@ -138,6 +140,7 @@ class Viewer {
   seek(seconds) {
     this.now = clamp(seconds, 0, this.data.duration);
     this.length = null;
+    this.stepped = false;
     if (this.playable) {
       this.video.pause();
       this.video.currentTime = Math.min(this.now + NUDGE, this.video.duration || this.now + NUDGE);
@@ -154,7 +157,22 @@ class Viewer {
   step(frames) {
     if (!this.playable) return this.stepStill(frames);
     const frame = 1 / this.data.fps;
-    this.seek(this.now + frames * frame + (frames > 0 ? frame / 4 : 0));
+    this.seek((this.frameTime ?? this.now) + (frames > 0 ? 1.5 : -0.5) * frame); // the middle of the next frame
+    this.stepped = true;
+  }
+
+  /** Know the moment at which the frame on the screen begins; steps count from there. */
+  watchFrames() {
+    this.video.requestVideoFrameCallback?.((_, { mediaTime }) => {
+      if (this.closing.signal.aborted) return;
+      this.frameTime = mediaTime;
+      if (this.stepped && this.video.paused) {
+        this.now = mediaTime;
+        this.place();
+      }
+      this.draw();
+      this.watchFrames();
+    });
   }
 
   stepStill(frames) {
@@ -211,8 +229,7 @@ class Viewer {
   /** The frame in full resolution is fetched when a person looks closer at a frame at rest. */
   fetchLater() {
     clearTimeout(this.fetching);
-    const closer = this.zoom > 1.01 || this.data.width <= 0;
-    if (!closer || !this.video.paused || this.fullIsShown()) return;
+    if (this.zoom <= 1.01 || !this.video.paused || this.fullIsShown()) return;
     this.fetching = setTimeout(() => {
       this.wanted = round(this.now);
       this.say("Fetching the full resolution…");
@@ -468,6 +485,9 @@ class Viewer {
   // ---- lists
 
   listFindings() {
+    const shows = this.root.querySelector('[data-do="shows"]');
+    shows.hidden = !this.selected || !this.data.may_annotate;
+    shows.textContent = `This moment shows finding ${this.selected}`;
     const list = this.root.querySelector(".vp-findings");
     const rows = this.data.findings.map((finding) => {
       const basis = element("span", { class: "vp-basis", text: ` – ${finding.basis}` });
@@ -533,9 +553,9 @@ class Viewer {
     box.querySelector("ul").replaceChildren(...rows);
   }
 
-  add(shape, place) {
+  add(shape, place, note = "") {
     const full = place.map((share) => round(share, 5));
-    this.annotations.push({ seconds: round(this.now), shape, place: full, note: "" });
+    this.annotations.push({ seconds: round(this.now), shape, place: full, note });
     this.annotated();
     const notes = this.root.querySelectorAll(".vp-annotations input");
     notes[notes.length - 1]?.focus();
@@ -594,12 +614,19 @@ class Viewer {
       start: () => this.setTrigger("used", { use: "start", seconds: round(this.now) }),
       end: () => this.setTrigger("used", { use: "end", seconds: round(this.now) }),
       keep: () => this.keepLength(),
+      shows: () => this.showsFinding(),
       sound: () => {
         this.video.muted = !this.video.muted;
         button.setAttribute("aria-pressed", String(!this.video.muted));
       },
     };
     acts[button.dataset.do]?.();
+  }
+
+  /** What is shown now is marked as the place of the selected finding. */
+  showsFinding() {
+    const finding = this.data.findings.find((one) => one.number === this.selected);
+    if (finding) this.add("box", this.visible(), `Finding ${finding.number}: ${finding.text}`.slice(0, 500));
   }
 
   keepLength() {
@@ -654,15 +681,19 @@ class Viewer {
 
   /** By the keyboard a point is the middle of what is shown, a box all of it, and a line its width. */
   markMiddle() {
-    const view = this.view();
-    const left = clamp(-view.x / view.w, 0, 1);
-    const top = clamp(-view.y / view.h, 0, 1);
-    const right = clamp((view.width - view.x) / view.w, 0, 1);
-    const bottom = clamp((view.height - view.y) / view.h, 0, 1);
+    const [left, top, right, bottom] = this.visible();
     const middle = (top + bottom) / 2;
     if (this.tool === "line") return this.measured([left, middle, right, middle]);
     if (!this.data.may_annotate) return undefined;
     return this.add(this.tool, this.tool === "point" ? [(left + right) / 2, middle] : [left, top, right, bottom]);
+  }
+
+  /** The part of the frame that is on the screen, as shares. */
+  visible() {
+    const view = this.view();
+    const across = [-view.x, view.width - view.x].map((at) => clamp(at / view.w, 0, 1));
+    const down = [-view.y, view.height - view.y].map((at) => clamp(at / view.h, 0, 1));
+    return [across[0], down[0], across[1], down[1]];
   }
 
   measured(place) {
