@@ -60,8 +60,8 @@ def run_and_kill(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "finished"),
-    [("call 1", STEPS[:1]), ("retrieve", STEPS[:3]), ("call 4", STEPS[:4])],
-    ids=["during describe", "between nodes", "during diagnose, after one of its calls"],
+    [("retrieve", STEPS[:3]), ("call 4", STEPS[:4])],
+    ids=["between nodes", "during diagnose, after one of its calls"],
 )
 def test_a_killed_case_goes_on_where_it_was(
     agent: DiagnosticAgent,

@@ -183,11 +183,6 @@ def calls(agent: DiagnosticAgent, case_id: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("point", "finished"),
-    [("retrieve", ["review"]), ("call 2", ["review", "retrieve"])],
-    ids=["between nodes", "during diagnose, after one of its calls"],
-)
 def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     agent: DiagnosticAgent,
     reference: CaseReport,
@@ -195,10 +190,12 @@ def test_a_case_killed_in_its_revision_goes_on_where_it_was(
     small_checkpoint: Path,
     words_alone: Path,
     small_case: Path,
-    point: str,
-    finished: list[str],
 ) -> None:
-    case_id = "killed-" + point.replace(" ", "-")
+    case_id, point, finished = (
+        "killed",
+        "call 2",
+        ["review", "retrieve"],
+    )  # during diagnose, after one of its calls
     decision = json.dumps({"action": "revise", "reviewer": "Dr A", "findings": WORDS})
     command = [
         sys.executable, str(CHILD), *map(str, (home, small_checkpoint, words_alone, small_case)), case_id, point, decision

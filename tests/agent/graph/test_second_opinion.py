@@ -387,11 +387,10 @@ def test_nano_agrees_with_nano_and_nothing_is_asked_twice(nano_engine: Any, smal
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["call 5", "call 6"], ids=["its description", "its diagnosis"])
 def test_a_case_killed_during_the_second_opinion_goes_on_there(
-    small_checkpoint: Path, small_case: Path, tmp_path: Path, point: str
+    small_checkpoint: Path, small_case: Path, tmp_path: Path
 ) -> None:
-    home, case_id = tmp_path / "home", "killed"
+    home, case_id, point = tmp_path / "home", "killed", "call 6"  # its diagnosis
     arguments = [home, small_checkpoint, words_alone(), small_case, case_id, point, "", "nano"]
     with subprocess.Popen(
         [sys.executable, str(CHILD), *map(str, arguments)],
