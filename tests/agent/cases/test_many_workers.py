@@ -50,7 +50,10 @@ def test_two_app_servers_and_three_workers_lose_nothing_and_do_nothing_twice(
     monkeypatch.setenv("VIDEOPATH_WORKER", "0")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     settings = load_settings()
-    servers = [QueueingWorker(own_home, settings), QueueingWorker(own_home, settings)]
+    own_home.mkdir()
+    mounted = own_home.with_name("mounted")  # the same folder, as another machine mounts it
+    mounted.symlink_to(own_home)
+    servers = [QueueingWorker(own_home, settings), QueueingWorker(mounted, settings)]
     try:
         for number, case_id in enumerate(CASES):
             request = CaseRequest(small_case, site="colon", case_id=case_id, writing="keep")
