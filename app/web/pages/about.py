@@ -71,7 +71,7 @@ def _model() -> None:
 def _as_part_of_the_page(card: str) -> str:
     """The card without title and comments, with headings smaller than the page's own."""
     body = _COMMENT.sub("", card).split("\n", 1)[1] if card.startswith("# ") else _COMMENT.sub("", card)
-    return _HEADING.sub(r"##\1 ", body)
+    return _HEADING.sub(r"#\1 ", body)
 
 
 def _machine() -> None:

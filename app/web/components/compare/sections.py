@@ -36,7 +36,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
         for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
             with column, st.container(border=True):
                 st.caption(f"Run {name}")
-                st.markdown(f"### {inert(diagnosis_in_words(report))}")
+                st.header(inert(diagnosis_in_words(report)), anchor=False)
                 frames = len(report.video.seconds) if report.video else 0
                 facts = (report.model, knowledge_name(report.settings.knowledge), f"{frames} frames")
                 st.caption(inert(" · ".join(facts)))

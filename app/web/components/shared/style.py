@@ -29,6 +29,8 @@ _CSS = """
 .st-key-banner [data-testid="stAlertContainer"] { padding: 0.1rem 0.7rem; }
 .st-key-banner p { font-size: 0.8rem; line-height: 1.35; }
 [data-testid="stSidebarNavLink"] [data-testid="stIconMaterial"] { color: light-dark(%(soft_light)s, %(soft_dark)s) !important; }
+[data-testid="stTextInputIcon"] [data-testid="stIconMaterial"] { color: light-dark(%(soft_light)s, %(soft_dark)s) !important; }
+[data-testid="stCode"] .token { color: inherit !important; }
 [data-testid="stExpander"] summary { opacity: 0.85; }
 [data-testid="stHeading"] h2 { font-size: 1.3rem; padding: 0.3rem 0; }
 [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
