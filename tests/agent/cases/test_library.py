@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from videopath.agent.cases.bundle import read_bundle
 from videopath.agent.cases.library import CaseLibrary, load_case_library, new_case_id
+from videopath.agent.cases.records import Annotation
 from videopath.core.errors import CaseError
 
 
@@ -49,8 +50,15 @@ def test_a_case_from_start_to_signature(library: CaseLibrary, cases: SimpleNames
     assert library.get("case-1") == report
     assert (folder / "report.md").read_text().startswith("# Case case-1")
 
-    signed = library.sign("case-1", "Dr. A", "agreed")
+    line = Annotation(seconds=1.5, shape="line", place=[0, 0, 0.5, 0], note="*depth*", pixels=80, micrometres=20)
+    signed = library.sign("case-1", "Dr. A", "agreed", annotations=[line])
     assert signed.status == "signed"
+    decision = library.get("case-1").review[-1]
+    assert (decision.action, decision.annotations) == ("accept", [line])
+    assert decision.changes == {
+        "annotations": {"from": [], "to": ["line at 1.50 s (0%, 0%, 50%, 0%, 80 px, 20 µm): *depth*"]}
+    }
+    assert "80 px, 20 µm): \\*depth\\*" in (folder / "report.md").read_text()
     assert (signed.review[-1].reviewer, signed.review[-1].comment) == ("Dr. A", "agreed")
     entry = library.entry("case-1")
     assert (entry.status, entry.signed_by, entry.comment) == ("signed", "Dr. A", "agreed")

@@ -56,6 +56,8 @@ def test_a_report_gives_its_request_back(cases: SimpleNamespace) -> None:
         ({"question": "x" * (MAX_QUESTION + 1)}, "at most 2,000"),
         ({"question": "\ud800"}, "not valid"),
         ({"exclude": ["P \ud800"]}, "not valid"),
+        ({"um_per_pixel": 0.0}, "not possible"),
+        ({"um_per_pixel": float("nan")}, "not possible"),
     ],
 )
 def test_a_request_that_cannot_be_used_is_rejected(

@@ -485,9 +485,6 @@ class Viewer {
   // ---- lists
 
   listFindings() {
-    const shows = this.root.querySelector('[data-do="shows"]');
-    shows.hidden = !this.selected || !this.data.may_annotate;
-    shows.textContent = `This moment shows finding ${this.selected}`;
     const list = this.root.querySelector(".vp-findings");
     const rows = this.data.findings.map((finding) => {
       const basis = element("span", { class: "vp-basis", text: ` – ${finding.basis}` });
@@ -504,7 +501,12 @@ class Viewer {
       };
       const parts = [element("strong", { text: `${when} ` }), element("span", { text: finding.text }), basis];
       if (current) parts.push(element("span", { text: " (shown)" }));
-      return element("li", {}, element("button", options, ...parts));
+      const row = element("li", { class: current ? "vp-current" : undefined }, element("button", options, ...parts));
+      if (current && this.data.may_annotate) {
+        const words = "Marks what is shown now as the place of this finding";
+        row.append(element("button", { type: "button", "data-do": "shows", title: words, text: "Use this moment" }));
+      }
+      return row;
     });
     const focused = list.querySelector("button:focus")?.dataset.finding;
     list.replaceChildren(...rows);
