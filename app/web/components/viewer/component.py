@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
@@ -41,8 +42,5 @@ def mount(data: ViewerData, key: str, on_event: Callable[[str, object], None]) -
     def told(name: str) -> Callable[[], None]:
         return lambda: on_event(name, (st.session_state.get(key) or {}).get(name))
 
-    _viewer(
-        key=key,
-        data=data.model_dump(mode="json"),
-        **{f"on_{name}_change": told(name) for name in EVENTS},
-    )
+    callbacks: dict[str, Any] = {f"on_{name}_change": told(name) for name in EVENTS}
+    _viewer(key=key, data=data.model_dump(mode="json"), **callbacks)

@@ -578,6 +578,10 @@ class Viewer {
     for (const kind of ["seeked", "loadeddata"]) on(this.video, kind, () => this.draw());
     for (const kind of ["play", "pause", "ended"]) on(this.video, kind, () => this.shown());
     on(this.video, "error", () => this.data.url && this.say("The browser cannot play this video."));
+    on(document, "fullscreenchange", () => {
+      const large = this.root.querySelector('[data-do="large"]');
+      large.setAttribute("aria-pressed", String(document.fullscreenElement === this.root));
+    });
     on(this.seekBar, "input", () => this.seek(Number(this.seekBar.value)));
     on(this.marks, "click", (event) => this.jumpNear(event));
     on(this.root.querySelector(".vp-speed"), "change", (event) => {
@@ -613,6 +617,7 @@ class Viewer {
       out: () => this.zoomTo(this.zoom / 1.5),
       whole: () => this.zoomTo(1),
       full: () => this.zoomTo(1 / (this.view().fit * (window.devicePixelRatio || 1))),
+      large: () => this.enlarge(),
       start: () => this.setTrigger("used", { use: "start", seconds: round(this.now) }),
       end: () => this.setTrigger("used", { use: "end", seconds: round(this.now) }),
       keep: () => this.keepLength(),
@@ -629,6 +634,11 @@ class Viewer {
   showsFinding() {
     const finding = this.data.findings.find((one) => one.number === this.selected);
     if (finding) this.add("box", this.visible(), `Finding ${finding.number}: ${finding.text}`.slice(0, 500));
+  }
+
+  enlarge() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.root.requestFullscreen?.().catch(() => this.say("The browser does not allow it here."));
   }
 
   keepLength() {
@@ -659,6 +669,7 @@ class Viewer {
       "=": () => this.zoomTo(this.zoom * 1.5),
       "-": () => this.zoomTo(this.zoom / 1.5),
       0: () => this.zoomTo(1),
+      f: () => this.enlarge(),
     };
     const onStageOnly = {
       " ": () => this.play(),
