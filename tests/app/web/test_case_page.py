@@ -203,6 +203,23 @@ def test_signing_a_done_case_and_adding_it_to_a_knowledge_base(app: App, home: P
     assert (record.id, record.patient, record.group) == ("case-done", "P-7", None)
     page.button(key="add_to_knowledge").click().run()
     assert "already" in page.error[0].value
+    _beside_the_learned_case(app, home)
+
+
+def _beside_the_learned_case(app: App, home: Path) -> None:
+    """Another case that the learned one votes on shows its picture beside its own, and leads to it."""
+    library = load_case_library(home)
+    report = library.get("abstained")
+    report.settings.knowledge = str(home / "knowledge" / "signed-cases")
+    assert report.vote is not None
+    report.vote.ballots[0] = report.vote.ballots[0].model_copy(update={"id": "case-done"})
+    library.save(report)
+    page = app("case", id="abstained").run()
+    assert not page.exception
+    alts = [image.alt for images in page.get("image") for image in images.proto.imgs]
+    assert [alt.partition(",")[0] for alt in alts] == ["this case", "similar case case-done"]
+    assert page.button(key="open_similar_1").label == "Open its case"
+    assert any(caption.value.startswith("Without it") for caption in page.caption)
 
 
 def test_a_done_case_is_corrected_in_full_and_has_an_addendum(app: App, home: Path) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord
 
 _A_ROW = 3
+_PICTURED = 5  # similar cases with pictures before "Show more": with the case itself two rows
 _CASE_PREFIX = "case-"  # of the ids of records from signed cases
 Without = Callable[[str], str]
 """Record id → what the answer would be without it; empty if it has no vote."""
@@ -89,8 +90,22 @@ def neighbours(view: CaseView, shared: Services) -> None:
         for excluded in left_out_sentences(report) if report else ():
             st.caption(inert(excluded))
         if moments:
+            first = by_weight if st.session_state.get(_all_key(view)) else by_weight[:_PICTURED]
             with grid:
-                _grid(view, by_weight, moments, without, folder)
+                _grid(view, first, moments, without, folder)
+                if len(by_weight) > len(first):
+                    st.button(
+                        f"Show {len(by_weight) - len(first)} more, of less weight",
+                        key="more_similar",
+                        type="tertiary",
+                        icon=":material/expand_more:",
+                        on_click=st.session_state.update,
+                        args=({_all_key(view): True},),
+                    )
+
+
+def _all_key(view: CaseView) -> str:
+    return f"all_similar:{view.case_id}"
 
 
 def in_order(
@@ -219,7 +234,10 @@ def _card(place: int, one: Neighbour, without: Without, folder: Path | None, dra
     said, _, _ = without(one.id).partition("; ")
     if said:
         st.caption(inert(f"Without it: {said}."))
-    with st.expander(inert(_facts(one)), type="compact"):
+    weight = f"vote {one.weight:.2f}" if one.ballot else "no vote"
+    dropped = ", dropped" if one.case and not one.case.kept else ""
+    with st.expander(weight + dropped, type="compact"):
+        st.caption(inert(_facts(one)))
         _unfolded(place, one, without, folder, drafts)
 
 
