@@ -437,6 +437,7 @@ class Viewer {
   drawMarks() {
     const { duration, findings, looks, sampled, segment } = this.data;
     this.marks.replaceChildren();
+    this.marks.classList.toggle("vp-two-rows", this.annotations.length > 0);
     if (duration <= 0) return;
     const left = (seconds) => `${(100 * clamp(seconds, 0, duration)) / duration}%`;
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
