@@ -26,7 +26,7 @@ def tabs(view: CaseView, shared: Services) -> None:
     if st.session_state.get(_CASE) not in (None, view.case_id):
         st.session_state.pop(_TAB, None)
     st.session_state[_CASE] = view.case_id
-    if _NEXT in st.session_state:
+    if _NEXT in st.session_state and view.report is not None:  # a tab that is not drawn would be forgotten
         st.session_state[_TAB] = st.session_state.pop(_NEXT)
     draw: dict[str, Callable[[CaseView, Services], None]] = {
         EVIDENCE: _evidence,
