@@ -41,6 +41,11 @@ def test_a_good_set_is_counted(conversations: Path, videopath: Run) -> None:
     found = json.loads(videopath("dataset", "check", conversations, "--json").stdout)
     assert (found["conversations"], found["problems"], found["tokens"]) == (3, [], {})
     assert found["words"] == {"least": 6, "median": 7, "largest": 7}
+    of_folder = videopath("dataset", "check", conversations.parent)
+    assert of_folder.exit_code == 2
+    assert "has no instructions.json" in of_folder.stderr
+    conversations.rename(conversations.parent / "instructions.json")
+    assert json.loads(videopath("dataset", "check", conversations.parent, "--json").stdout) == found
 
 
 def test_all_that_is_wrong_is_named_at_once(conversations: Path, videopath: Run) -> None:

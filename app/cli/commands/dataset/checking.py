@@ -11,6 +11,7 @@ import typer
 
 from videopath.app.cli.options import AsJson, Verbose, choice
 from videopath.core.choices import CHECK_DEPTHS, CheckDepth
+from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
     from videopath.training.validation import DatasetCheck
@@ -20,7 +21,10 @@ _LISTED = 20  # problems that are printed; more are only counted
 
 def check(
     conversations: Annotated[
-        Path, typer.Argument(help="LLaVA JSON, JSON lines or a YAML mixture.", exists=True, dir_okay=False)
+        Path,
+        typer.Argument(
+            help="LLaVA JSON, JSON lines, a YAML mixture, or the folder of a set that was built.", exists=True
+        ),
     ],
     media: Annotated[
         Path | None,
@@ -57,6 +61,7 @@ def check(
     from videopath.training.validation import check_dataset
 
     quiet_libraries(verbose)
+    conversations = _conversations_of(conversations)
     tokenizer, longest = None, 32768
     if model:
         from videopath.model.checkpoints.loading import open_checkpoint
@@ -71,6 +76,18 @@ def check(
         stdout().print(plain("\n".join(_lines(result))))
     if result.problems:
         raise typer.Exit(1)
+
+
+def _conversations_of(path: Path) -> Path:
+    """Return the file with the conversations: all pairs of a set, if the path is its folder."""
+    if not path.is_dir():
+        return path
+    from videopath.dataset.finishing.exports import INSTRUCTIONS
+
+    of_set = path / INSTRUCTIONS
+    if not of_set.is_file():
+        raise InputError(f"The folder {path} has no {INSTRUCTIONS}: name a file, or the folder of a built set.")
+    return of_set
 
 
 def lessons(
