@@ -202,6 +202,7 @@ class Browser:
         def opened() -> bool:
             (tab,) = [one for one in self.all('[role="tab"]') if one.text == name]
             if tab.get_attribute("aria-selected") != "true":
+                self.run("arguments[0].scrollIntoView({block: 'center'})", tab)
                 tab.click()
             return tab.get_attribute("aria-selected") == "true"
 
