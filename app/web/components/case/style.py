@@ -16,7 +16,7 @@ _CSS = """
 [data-testid="stBottomBlockContainer"] { max-width: 100rem; padding: 0.4rem 1.6rem 0.7rem; }
 .st-key-decision_bar [data-testid="stAlertContainer"] { padding: 0.35rem 0.8rem; }
 .st-key-corrections [data-testid="stExpanderDetails"] { max-height: 46vh; overflow-y: auto; }
-.st-key-running_step { flex: 1 1 12rem; min-width: 0; }
+.st-key-running > :first-child { flex: 1 1 12rem; min-width: 0; }
 .st-key-outcome h1 { line-height: 1.25; }
 .st-key-title_row { flex-wrap: nowrap; }
 .st-key-title_row > :first-child { flex: 1 1 auto; min-width: 0; }
@@ -26,7 +26,7 @@ _CSS = """
 [class*="st-key-neighbour_"] summary { padding: 0.35rem 0.7rem; min-height: 0; }
 [class*="st-key-similar_cell_"] { padding: 0.4rem; }
 [class*="st-key-similar_cell_"] p { font-size: 0.86rem; }
-.st-key-decided_by { flex: 1 1 14rem; }
+.st-key-decided > :first-child { flex: 1 1 14rem; }
 .st-key-page_aid { height: 0; overflow: hidden; }
 .st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }
 .st-key-findings button > div { justify-content: flex-start; }
