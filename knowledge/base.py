@@ -18,6 +18,7 @@ from videopath.knowledge.index.embedder import DEFAULT_EMBEDDER, Embedder
 from videopath.knowledge.index.encoders import Progress, TextEncoder
 from videopath.knowledge.index.viewer import Viewer
 from videopath.knowledge.query import Excluded, Hit, Query, SearchResult, ViewWeights
+from videopath.knowledge.records.edits import RecordEdit, edited
 from videopath.knowledge.records.record import InstructionRecord, OnLeftOut
 from videopath.knowledge.search import Searcher
 from videopath.knowledge.storage import building
@@ -27,6 +28,7 @@ from videopath.knowledge.storage.new_versions import (
     IncomingRecord,
     check_change,
     publish_change,
+    publish_edit,
     publish_first_version,
     publish_measurement,
     publish_merge,
@@ -277,6 +279,54 @@ class KnowledgeBase:
             KnowledgeError: An id does not exist, no record would be left, or this is the bundled starter.
         """
         return self._changed("remove", [], list(dict.fromkeys(ids)), None, None, note)
+
+    def edit(
+        self, before: InstructionRecord, changes: Mapping[str, str | None], *, by: str, note: str = ""
+    ) -> InstructionRecord:
+        """Change texts of a record. Its pictures stay, and the version before stays in its :meth:`history`.
+
+        Args:
+            before: The record as the person saw it.
+            changes: Field → its new text; :data:`videopath.knowledge.records.edits.EDITABLE` names the fields.
+            by: The name of the person.
+            note: The reason of the edit.
+
+        Returns:
+            The edited record; it moves to the end. If nothing changed, ``before``, and no version is made.
+
+        Raises:
+            KnowledgeError: There is no name, a field cannot be edited, the record would not be valid, somebody else
+                changed it meanwhile, or this is the bundled starter. The knowledge base stays as it was.
+        """
+        self._refuse_fixed()
+        after, name = edited(before, changes), by.strip()
+        if not name:
+            raise KnowledgeError("An edit needs the name of the person who makes it.")
+        refuse_unwritable(f"{name} {note}", "the edit", KnowledgeError)
+        if after != before:
+            vector = building.encode_texts(self._embedder, [after.text])[0]
+            self._use(publish_edit(self.folder, before, after, vector, name, note.strip()))
+        return after
+
+    def history(self, record_id: str) -> list[RecordEdit]:
+        """Return the edits of a record, the first one first. They are kept until the record is removed."""
+        return self._opened.store.edits(record_id)
+
+    def page(
+        self, start: int, count: int, site: str | None = None, diagnosis: str | None = None
+    ) -> tuple[int, list[InstructionRecord]]:
+        """Return some records in their order, without reading the others.
+
+        Args:
+            start: How many records to skip.
+            count: How many records to return at most.
+            site: Only records of this site; "" for those without a site.
+            diagnosis: Only records with this diagnosis; "" for those without one.
+
+        Returns:
+            How many records there are of that site and diagnosis, and those of the page.
+        """
+        return self._opened.store.page(start, count, site, diagnosis)
 
     def merge(self) -> None:
         """Rewrite each view as one part, without the vectors of removed records. Searches return the same."""

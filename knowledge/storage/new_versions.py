@@ -14,6 +14,7 @@ from videopath.core.clock import now
 from videopath.core.errors import KnowledgeError
 from videopath.knowledge.index.encoders import TextEncoder
 from videopath.knowledge.index.viewer import EncodedMedia, Viewer
+from videopath.knowledge.records.edits import RecordEdit
 from videopath.knowledge.records.record import InstructionRecord
 from videopath.knowledge.search import Searcher
 from videopath.knowledge.storage.building import BuildContents, BuildFolder, image_chunks, text_chunks
@@ -107,28 +108,91 @@ def publish_change(
     Changes that another process has made meanwhile are kept. Raises ``KnowledgeError`` like :func:`check_change`.
     """
     with write_lock(folder):
+        return _publish_changed(folder, read_version(folder), action, new, gone, note)
+
+
+def publish_edit(
+    folder: Path, before: InstructionRecord, after: InstructionRecord, vector: np.ndarray, by: str, note: str
+) -> OpenedVersion:
+    """Replace a record by its edited one, keep its pictures and the edit, and publish the result as the next version.
+
+    Args:
+        folder: The folder of the knowledge base.
+        before: The record that the person saw.
+        after: The edited record, with the same id and media.
+        vector: float32 [dimension]: the vector of its text.
+        by: The name of the person.
+        note: The reason.
+
+    Raises:
+        KnowledgeError: The record is gone, or somebody else changed it meanwhile.
+    """
+    with write_lock(folder):
         current = read_version(folder)
-        check_change(current, [entry.record for entry in new], gone)
-        before = current.manifest
-        path = temporary_path(folder, "records")
-        with StoreWriter(path, folder / before.records.name, before.data_sha256) as store:
-            removed = [store.remove(record_id) for record_id in gone]
-            rows = [store.insert(entry.record, entry.media) for entry in new]
-            count, data_sha256 = len(store), store.data_sha256
-        added = _write_parts(folder, rows, new) if new else []
-        after = before.model_copy(
-            update={
-                "version": before.version + 1,
-                "count": count,
-                "data_sha256": data_sha256,
-                "records": name_by_hash(path, "records.sqlite"),
-                "parts": tuple(merge_parts(folder, current, added, _alive(current, removed, rows))),
-            }
+        row = current.store.row_of(before.id)
+        if row is None or current.store.get(before.id) != before:
+            raise KnowledgeError(
+                f"The record {before.id!r} was changed by somebody else meanwhile; open it again and repeat your edit."
+            )
+        edit = RecordEdit(
+            version=current.manifest.version + 1, when=now(), by=by, note=note, before=before, after=after
         )
-        changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
-        return _publish_measured(
-            folder, _with_change(after, action, **{changed: len(new) or len(gone), "note": note})
-        )
+        new = [IncomingRecord(after, vector, _stored_media(current, row))]
+        reason = f"edited by {by}" + (f": {note}" if note else "")
+        return _publish_changed(folder, current, "update", new, [before.id], reason, edit)
+
+
+def _publish_changed(
+    folder: Path,
+    current: OpenedVersion,
+    action: Action,
+    new: Sequence[IncomingRecord],
+    gone: Sequence[str],
+    note: str,
+    edit: RecordEdit | None = None,
+) -> OpenedVersion:
+    """Publish the change of a version. The caller holds :func:`write_lock`."""
+    check_change(current, [entry.record for entry in new], gone)
+    before = current.manifest
+    path = temporary_path(folder, "records")
+    with StoreWriter(path, folder / before.records.name, before.data_sha256) as store:
+        removed = [store.remove(record_id) for record_id in gone]
+        rows = [store.insert(entry.record, entry.media) for entry in new]
+        if edit is not None:
+            store.keep_edit(edit)
+        for record_id in gone if action == "remove" else ():
+            store.forget_edits(record_id)
+        count, data_sha256 = len(store), store.data_sha256
+    added = _write_parts(folder, rows, new) if new else []
+    after = before.model_copy(
+        update={
+            "version": before.version + 1,
+            "count": count,
+            "data_sha256": data_sha256,
+            "records": name_by_hash(path, "records.sqlite"),
+            "parts": tuple(merge_parts(folder, current, added, _alive(current, removed, rows))),
+        }
+    )
+    changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
+    return _publish_measured(
+        folder, _with_change(after, action, **{changed: len(new) or len(gone), "note": note})
+    )
+
+
+def _stored_media(current: OpenedVersion, row: int) -> list[EncodedMedia]:
+    """Return the encoded clips of a row. The first one has all vectors, since no part says which clip has which."""
+    vectors = [
+        np.asarray(part.all()[slice(*np.searchsorted(part.rows, [row, row + 1]))], np.float32)
+        for part in current.parts.get("image", [])
+    ]
+    media = current.store.media_of(row)
+    if not vectors:
+        return [EncodedMedia(np.zeros((0, 0), np.float32), prints, sha256) for sha256, prints in media]
+    every = np.concatenate(vectors)
+    return [
+        EncodedMedia(every if not number else every[:0], prints, sha256)
+        for number, (sha256, prints) in enumerate(media)
+    ]
 
 
 def publish_merge(folder: Path) -> OpenedVersion:
@@ -171,7 +235,12 @@ def check_change(current: OpenedVersion, new: Sequence[InstructionRecord], gone:
 def _write_parts(folder: Path, rows: Sequence[int], new: Sequence[IncomingRecord]) -> list[IndexPart]:
     vectors = np.stack([entry.vector for entry in new])
     parts = [write_part(folder, "text", np.array(rows, np.int64), [vectors], vectors.shape[1])]
-    images = [(row, clip.vectors) for row, entry in zip(rows, new, strict=True) for clip in entry.media]
+    images = [
+        (row, clip.vectors)
+        for row, entry in zip(rows, new, strict=True)
+        for clip in entry.media
+        if len(clip.vectors)
+    ]
     if images:
         image_rows = np.concatenate([np.full(len(of_clip), row, np.int64) for row, of_clip in images])
         image_vectors = np.concatenate([of_clip for _, of_clip in images])

@@ -24,6 +24,7 @@ from videopath.core.privacy.paths import is_screened, screened_label, stands_for
 from videopath.knowledge.index import lexical
 from videopath.knowledge.index.fingerprint import FINGERPRINT_BYTES
 from videopath.knowledge.index.viewer import EncodedMedia
+from videopath.knowledge.records.edits import RecordEdit
 from videopath.knowledge.records.record import InstructionRecord, canonical_json
 from videopath.knowledge.records.sources import same_source, source_path
 from videopath.knowledge.records.sqlite_file import damage_as_error, in_time, limit_cells, open_read_only
@@ -55,6 +56,10 @@ CREATE INDEX by_row ON looks (row);
 CREATE INDEX by_file ON looks (sha256);
 {lexical.SCHEMA}
 """
+_EDITS = """
+CREATE TABLE IF NOT EXISTS edits (number INTEGER PRIMARY KEY, id TEXT NOT NULL, edit TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS by_edited ON edits (id);
+"""  # made by the first edit: files without edits stay as they were
 _INSERT = f"INSERT INTO records ({_COLUMNS}, source_stem, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _SELECT = f"SELECT row, {_COLUMNS}, more FROM records"  # noqa: S608 - constant names only
 _MODULUS = 1 << 256
@@ -140,6 +145,18 @@ class StoreWriter:
         self._sum = (self._sum - _hash_as_number(record)) % _MODULUS
         return row
 
+    def keep_edit(self, edit: RecordEdit) -> None:
+        """Store an edit in the history of its record."""
+        self._database.executescript(_EDITS)
+        self._database.execute(
+            "INSERT INTO edits (id, edit) VALUES (?, ?)", (edit.after.id, edit.model_dump_json())
+        )
+
+    def forget_edits(self, record_id: str) -> None:
+        """Remove the history of a record, whose older texts would otherwise outlive it."""
+        if _has_edits(self._database.execute):
+            self._database.execute("DELETE FROM edits WHERE id = ?", (record_id,))
+
     def optimise(self) -> None:
         """Merge the pieces of the word index, so that reading is fast."""
         lexical.optimise(self._database)
@@ -196,6 +213,34 @@ class RecordStore:
         """Return the row of an id, or ``None``."""
         rows = self._rows("SELECT row FROM records WHERE id = ?", record_id)
         return int(rows[0][0]) if rows else None
+
+    def edits(self, record_id: str) -> list[RecordEdit]:
+        """Return the edits of a record, the first one first."""
+        with self._lock, damage_as_error(self._folder), in_time(self._database):
+            if not _has_edits(self._database.execute):
+                return []
+            rows = self._database.execute("SELECT edit FROM edits WHERE id = ? ORDER BY number", (record_id,))
+            return [RecordEdit.model_validate_json(text) for (text,) in rows]
+
+    def media_of(self, row: int) -> list[tuple[str, np.ndarray]]:
+        """Return (SHA-256, fingerprints uint8 [frames, FINGERPRINT_BYTES]) of each media file of a row."""
+        media = self._rows("SELECT sha256, fingerprints FROM looks WHERE row = ? ORDER BY rowid", row)
+        with damage_as_error(self._folder):
+            return [
+                (sha256, np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES))
+                for sha256, data in media
+            ]
+
+    def page(
+        self, start: int, count: int, site: str | None = None, diagnosis: str | None = None
+    ) -> tuple[int, list[InstructionRecord]]:
+        """Return how many records there are of a site and a diagnosis (None: of every one), and ``count`` of them."""
+        where = "WHERE (?1 IS NULL OR coalesce(site, '') = ?1) AND (?2 IS NULL OR diagnosis = ?2)"
+        total = int(self._rows(f"SELECT count(*) FROM records {where}", site, diagnosis)[0][0])  # noqa: S608
+        query = f"{_SELECT} {where} ORDER BY row LIMIT ?3 OFFSET ?4"
+        rows = self._rows(query, site, diagnosis, count, start)
+        with damage_as_error(self._folder):
+            return total, [_record(row) for row in rows]
 
     def rows_of_source(self, name: str) -> list[int]:
         """Return the rows whose source is the same video, slide or patient as ``name``."""
@@ -270,6 +315,10 @@ class RecordStore:
     def _rows(self, query: str, *values: object) -> list[tuple]:
         with self._lock, damage_as_error(self._folder), in_time(self._database):
             return self._database.execute(query, values).fetchall()
+
+
+def _has_edits(execute: Callable[..., sqlite3.Cursor]) -> bool:
+    return execute("SELECT 1 FROM sqlite_master WHERE name = 'edits'").fetchone() is not None
 
 
 def _numbered(select: Callable[..., list[tuple]]) -> Iterator[tuple[int, InstructionRecord]]:

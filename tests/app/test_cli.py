@@ -46,7 +46,7 @@ HEAVY = (
         "", "demo", "diagnose", "evaluate", "train", "doctor",
         "cases", "cases list", "cases show", "cases ask", "cases resume", "cases sign", "cases addendum", "cases learn", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
-        "knowledge audit", "knowledge update", "knowledge log", "knowledge merge",
+        "knowledge audit", "knowledge update", "knowledge edit", "knowledge history", "knowledge log", "knowledge merge",
         "model", "model info", "model convert", "model merge", "dataset", "dataset check", "dataset lessons",
     ],
 )  # fmt: skip

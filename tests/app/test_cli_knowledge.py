@@ -36,6 +36,13 @@ def test_knowledge_bases_are_built_searched_and_checked(videopath: Run, tmp_path
     assert videopath("knowledge", "remove", folder, "r3", "--yes").exit_code == 1
     removed = videopath("knowledge", "remove", folder, "r1", "--yes", "--json")
     assert json.loads(removed.stdout)["records"] == 1
+    edit = ("knowledge", "edit", folder, "r2", "--by", "Dr Ash")
+    assert videopath(*edit).exit_code == 2, "nothing to change"
+    edited = videopath(*edit, "--diagnosis", "tubular adenoma", "--note", "seen again", "--json")
+    assert json.loads(edited.stdout)["diagnosis"] == "tubular adenoma"
+    (kept,) = json.loads(videopath("knowledge", "history", folder, "r2", "--json").stdout)
+    assert (kept["by"], kept["before"]["diagnosis"]) == ("Dr Ash", "colon adenocarcinoma")
+    assert "seen again" in videopath("knowledge", "history", folder, "r2").stdout
     next(folder.glob("records-*")).write_bytes(b"damaged")
     damaged = videopath("knowledge", "verify", folder, "--json")
     assert damaged.exit_code == 1

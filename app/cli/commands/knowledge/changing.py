@@ -1,4 +1,4 @@
-"""``videopath knowledge build``, ``add``, ``update``, ``remove`` and ``merge``."""
+"""``videopath knowledge build``, ``add``, ``update``, ``edit``, ``remove`` and ``merge``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videopath.app.cli.commands.knowledge.options import Folder, MediaFolder, NamedEncoder, OnError
-from videopath.app.cli.commands.knowledge.output import left_out_of, show_info
+from videopath.app.cli.commands.knowledge.output import left_out_of, show_history, show_info
 from videopath.app.cli.commands.knowledge.viewers import viewer_by_name, viewer_of
 from videopath.app.cli.options import AsJson, Home, Verbose, Yes
 from videopath.core.choices import IndexChoice
@@ -33,6 +33,9 @@ Licence = Annotated[
 ]
 Cases = Annotated[
     bool, typer.Option("--cases", help="Also add the signed cases of the library that are not in it yet.")
+]
+NewText = Annotated[
+    str | None, typer.Option(help="The new text of this field; an empty one removes it.", show_default=False)
 ]
 Note = Annotated[str, typer.Option("--note", help="Reason of the change, for the log.", show_default=False)]
 
@@ -138,6 +141,49 @@ def update(
         new = list(_records(sources, False, licence, left_out))
         base.update(new, progress, viewer=viewer_of(base, media, encoder) if media else None, note=note)
     show_info(base, as_json)
+
+
+def edit(
+    folder: Folder,
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the record, as search shows it.")],
+    by: Annotated[str, typer.Option("--by", help="Your name, for the history of the record.")],
+    diagnosis: NewText = None,
+    site: NewText = None,
+    description: NewText = None,
+    question: NewText = None,
+    source: NewText = None,
+    licence: NewText = None,
+    patient: NewText = None,
+    group: NewText = None,
+    note: Note = "",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Change texts of a record; its pictures stay, and its history keeps the texts before."""
+    from videopath.app.cli.console import emit_json, quiet_libraries, say
+    from videopath.knowledge import KnowledgeBase
+    from videopath.knowledge.records.edits import EDITABLE
+
+    quiet_libraries(verbose)
+    given = dict(
+        zip(
+            EDITABLE,
+            (diagnosis, site, description, question, source, licence, patient, group),
+            strict=True,
+        )
+    )
+    changes = {name: text for name, text in given.items() if text is not None}
+    if not changes:
+        raise InputError(f"Nothing to change: give at least one of --{', --'.join(EDITABLE)}.")
+    base = KnowledgeBase.open(folder)
+    before = base.get(record_id)
+    after = base.edit(before, changes, by=by, note=note)
+    if as_json:
+        emit_json(after.model_dump_json(indent=2))
+    elif after == before:
+        say("The record has these texts already; nothing was changed.")
+    else:
+        show_history(base, record_id, False)
 
 
 def remove(

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videopath.app.cli.commands.knowledge.options import (
+    Folder,
     MaybeFolder,
     MediaFolder,
     NamedEncoder,
     OnError,
     SearchedBase,
 )
-from videopath.app.cli.commands.knowledge.output import left_out_of, show_info
+from videopath.app.cli.commands.knowledge.output import left_out_of, show_history, show_info
 from videopath.app.cli.commands.knowledge.viewers import viewer_of
 from videopath.app.cli.options import AsJson, Exclude, Home, Site, Verbose
 from videopath.core.errors import InputError
@@ -229,6 +230,17 @@ def log(folder: MaybeFolder = None, as_json: AsJson = False, home: Home = None) 
         return
     head = ("version", "when", "what", "records", "data", "note")
     stdout().print(table(head, map(_change_row, changes)))
+
+
+def history(
+    folder: Folder,
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the record, as search shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show who edited a record, when, and what it said before."""
+    base = _open(folder)
+    base.get(record_id)  # rejects an unknown id
+    show_history(base, record_id, as_json)
 
 
 def _overlap_row(overlap: Overlap) -> tuple[str, ...]:

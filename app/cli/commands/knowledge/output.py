@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -47,6 +48,22 @@ def show_info(base: KnowledgeBase, as_json: bool) -> None:
         ("index", f"{info.index_sha256[:12]}…"),
     ]
     stdout().print(table(("", ""), rows))
+
+
+def show_history(base: KnowledgeBase, record_id: str, as_json: bool) -> None:
+    """Print the edits of a record, the newest first, as a table or as JSON."""
+    from videopath.app.cli.console import emit_json, stdout, table
+
+    edits = base.history(record_id)[::-1]
+    if as_json:
+        emit_json(json.dumps([edit.model_dump() for edit in edits], ensure_ascii=False, indent=2))
+        return
+    rows = [
+        (str(edit.version), edit.when, edit.by, field, before, after, edit.note)
+        for edit in edits
+        for field, before, after in edit.changes
+    ]
+    stdout().print(table(("version", "when", "by", "field", "before", "after", "note"), rows))
 
 
 def _encoder_line(mark: EncoderMark | None) -> str:
