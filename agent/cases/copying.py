@@ -6,13 +6,14 @@ The source is only read. A case's row is written last, in one transaction, so a 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from videopath.agent.cases.library import FINISHED, CaseLibrary
 from videopath.agent.cases.lock import LOCK_NAME
+from videopath.agent.cases.storage.events import insert_events, select_events
 from videopath.agent.cases.storage.queue import QueuedRow, has_queue, insert_queued, select_queued
 from videopath.agent.cases.storage.sqlite import CASES_NAME, SqliteStore
 from videopath.agent.cases.storage.statements import Row, insert_case, select_cases
@@ -78,7 +79,7 @@ def copy_library(
                 _copy_files(source, target, case_id)
                 if row["status"] not in FINISHED:
                     copy_checkpoints(case_id)
-                _insert(target, row, _queued(source, case_id))
+                _insert(target, row, _queued(source, case_id), _events(source, case_id))
                 done.copied += 1
                 if on_case is not None:
                     on_case(case_id)
@@ -97,11 +98,17 @@ def _queued(library: CaseLibrary, case_id: str) -> QueuedRow | None:
         return select_queued(connection, case_id)
 
 
-def _insert(target: CaseLibrary, row: Row, queued: QueuedRow | None) -> None:
+def _events(library: CaseLibrary, case_id: str) -> Sequence[Row]:
+    with library.store.reading() as connection:
+        return [] if connection is None else select_events(connection, case_id)
+
+
+def _insert(target: CaseLibrary, row: Row, queued: QueuedRow | None, events: Sequence[Row]) -> None:
     with target.store.writing() as connection:
         insert_case(connection, row)
         if queued is not None:
             insert_queued(connection, queued.case_id, queued.since, queued.decision)
+        insert_events(connection, str(row["case_id"]), events)
 
 
 def _copy_files(source: CaseLibrary, target: CaseLibrary, case_id: str) -> None:

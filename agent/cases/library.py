@@ -31,6 +31,7 @@ from pydantic import BaseModel, Field, ValidationError, computed_field
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from videopath.agent.cases.audit import events_of
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.lock import LOCK_NAME
 from videopath.agent.cases.questions import append_question, questions_text, read_questions
@@ -43,6 +44,7 @@ from videopath.agent.cases.signing import (
     refuse_to_overwrite,
     words_not_kept,
 )
+from videopath.agent.cases.storage.events import delete_events, insert_events
 from videopath.agent.cases.storage.queue import IN_QUEUE, delete_queued, insert_queued
 from videopath.agent.cases.storage.sqlite import CASES_NAME, SqliteStore
 from videopath.agent.cases.storage.statements import (
@@ -76,6 +78,9 @@ _POSTGRES = {
     "langgraph.checkpoint.postgres": "langgraph-checkpoint-postgres",
 }
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+NOBODY = "nobody"
+"""``CaseEntry.vouched_by`` of a diagnosis for which neither the model nor the similar cases vouch."""
+_OF_PEOPLE = ("assigned", "batch")  # columns that no report decides
 _WAIT = 30.0  # seconds that a writer waits for another one
 FINISHED = ("done", "abstained", "signed", "rejected")
 """The statuses of a case that has ended: only a signature may follow."""
@@ -98,6 +103,11 @@ class CaseEntry(BaseModel):
     signed_by: str | None = None
     signed_at: str | None = None
     comment: str | None = None
+    vouched_by: str | None = Field(
+        default=None, description="who vouches for the agent's diagnosis; None: not known"
+    )
+    assigned: str | None = Field(default=None, description="who is in charge of the case")
+    batch: str | None = Field(default=None, description="the batch in which it was started")
     at_work: bool = Field(default=False, description="whether a process works on this unfinished case")
 
     @computed_field  # type: ignore[prop-decorator]
@@ -267,7 +277,9 @@ class CaseLibrary:
             report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
         except (OSError, ValidationError):
             return entry
-        return _entry_of(report) if report.status in FINISHED else entry
+        if report.status not in FINISHED:
+            return entry
+        return _entry_of(report).model_copy(update={name: getattr(entry, name) for name in _OF_PEOPLE})
 
     def get(self, case_id: str) -> CaseReport:
         """Return the report of a case, with the questions that were asked afterwards.
@@ -415,7 +427,8 @@ class CaseLibrary:
         """
         folder = self._write_report(report)
         with self._connect() as database:
-            replace_case(database, _values_of(_entry_of(report)))
+            replace_case(database, _values_of_report(report))
+            insert_events(database, report.case_id, [event.row for event in events_of(report)])
             if report.status not in IN_QUEUE:
                 delete_queued(database, report.case_id)
         (folder / SAVING_NAME).unlink(missing_ok=True)
@@ -487,7 +500,8 @@ class CaseLibrary:
                 entry = self._entry_from(select_case(database, report.case_id) or {}, ())
                 signature.refuse_unsignable(entry.case_id, entry.signed_by, entry.signed_at, status)
             folder = self._write_report(report)
-            replace_case(database, _values_of(_entry_of(report)))
+            replace_case(database, _values_of_report(report))
+            insert_events(database, report.case_id, [event.row for event in events_of(report)])
         (folder / SAVING_NAME).unlink(missing_ok=True)
 
     def add_addendum(
@@ -538,6 +552,7 @@ class CaseLibrary:
         with self._connect() as database:
             delete_case(database, case_id)
             delete_queued(database, case_id)
+            delete_events(database, case_id)
         # A process that waits for the lock may create the folder again; it then belongs to no case.
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -622,6 +637,18 @@ def _values_of(entry: CaseEntry) -> dict[str, Any]:
     return entry.model_dump(exclude={"at_work", "state"})
 
 
+def _values_of_report(report: CaseReport) -> dict[str, Any]:
+    """Return the columns that a report decides; the others stay."""
+    values = _values_of(_entry_of(report))
+    return {name: value for name, value in values.items() if name not in _OF_PEOPLE}
+
+
+def _vouched_by(report: CaseReport) -> str | None:
+    if not report.vouchers:
+        return None
+    return ", ".join(voucher.by for voucher in report.vouchers if not voucher.reasons) or NOBODY
+
+
 def _entry_of(report: CaseReport) -> CaseEntry:
     moment = now()
     signature = report.review[-1] if report.status == "signed" and report.review else None
@@ -638,4 +665,5 @@ def _entry_of(report: CaseReport) -> CaseEntry:
         signed_by=signature.reviewer if signature else None,
         signed_at=signature.decided if signature else None,
         comment=signature.comment if signature else None,
+        vouched_by=_vouched_by(report),
     )

@@ -40,6 +40,7 @@ __all__ = [
     "RunSettings",
     "SecondModel",
     "SecondOpinion",
+    "SecondReading",
     "Segment",
     "SimilarCase",
     "Step",
@@ -322,6 +323,24 @@ class Decision(CaseData):
         return self
 
 
+class SecondReading(CaseData):
+    """What another person diagnosed in a signed case. The signed report itself stays as it is."""
+
+    reader: str
+    diagnosis: str
+    comment: str = ""
+    read: str = Field(default="", description="ISO 8601, UTC")
+    compared_with: str = Field(default="", description="the diagnosis of the signed report at that moment")
+    agrees: bool = Field(description="whether both diagnoses are the same term")
+
+    @field_validator("reader", "diagnosis", "comment")
+    @classmethod
+    def _valid_text(cls, value: str) -> str:
+        if has_half_characters(value):
+            raise ValueError("it has a character that is not valid text")
+        return value
+
+
 class Addendum(CaseData):
     """What a person adds to a signed case. The signed report itself stays as it is."""
 
@@ -516,6 +535,9 @@ class CaseReport(CaseData):
     review: list[Decision] = Field(default_factory=list)
     addenda: list[Addendum] = Field(
         default_factory=list, description="additions to the signed case, in order"
+    )
+    second_readings: list[SecondReading] = Field(
+        default_factory=list, description="independent readings after the signature, in order"
     )
     questions: list[FollowUp] = Field(
         default_factory=list,

@@ -136,7 +136,11 @@ def refuse_to_overwrite(path: Path, report: CaseReport) -> None:
     if saved.status != "signed" or _is_withdrawal(saved, report):
         return
     same = _signed_words(saved) == _signed_words(report)
-    if not same or report.addenda[: len(saved.addenda)] != saved.addenda:
+    kept = (
+        report.addenda[: len(saved.addenda)] == saved.addenda
+        and report.second_readings[: len(saved.second_readings)] == saved.second_readings
+    )
+    if not same or not kept:
         raise CaseError(f"Case {report.case_id} is signed and stays as signed: start a new case.")
 
 
@@ -157,7 +161,8 @@ def _is_withdrawal(saved: CaseReport, report: CaseReport) -> bool:
     if not (saved.review and len(saved.review) == len(report.review) and report.review[-1].withdrawn):
         return False
     standing = report.review[-1].model_copy(update={"withdrawn": ""})
-    return [*report.review[:-1], standing] == saved.review and not saved.addenda
+    unread = not saved.addenda and not saved.second_readings
+    return [*report.review[:-1], standing] == saved.review and unread
 
 
 def _signed_words(report: CaseReport) -> tuple[object, ...]:

@@ -56,11 +56,15 @@ def reject_finished(library: CaseLibrary, case_id: str, reviewer: str, comment: 
 
 def seconds_to_withdraw(report: CaseReport) -> float:
     """Return for how many more seconds the last decision of a report can be withdrawn; 0 if it cannot."""
-    if report.status not in ("signed", "rejected") or not report.review or report.addenda:
+    if report.status not in ("signed", "rejected") or not report.review or _is_built_upon(report):
         return 0.0
     decided = report.review[-1].decided
     passed = (utc() - datetime.fromisoformat(decided)).total_seconds() if decided else UNDO_SECONDS
     return max(0.0, UNDO_SECONDS - passed)
+
+
+def _is_built_upon(report: CaseReport) -> bool:
+    return bool(report.addenda or report.second_readings)
 
 
 def withdraw_decision(library: CaseLibrary, case_id: str, reviewer: str) -> CaseReport:
@@ -72,7 +76,8 @@ def withdraw_decision(library: CaseLibrary, case_id: str, reviewer: str) -> Case
         reviewer: Who signed or rejected it.
 
     Raises:
-        CaseError: The case is unknown or not decided, the minute is over, somebody else decided, an addendum follows,
+        CaseError: The case is unknown or not decided, the minute is over, somebody else decided, an addendum or a second reading
+            follows,
             or the report before the decision is gone.
     """
     with library.working(case_id, _WAIT):

@@ -10,9 +10,11 @@ from videopath.agent.cases.library import CaseEntry, CaseLibrary
 from videopath.agent.cases.storage.pages import (
     AtWork,
     Sifting,
+    count_batches,
     count_by_status,
     count_sifted,
     select_page,
+    select_people,
     select_sites,
     select_taken,
 )
@@ -61,6 +63,16 @@ class Worklist:
         with self._library.store.reading() as connection:
             sites = [] if connection is None else select_sites(connection)
         return sorted(sites, key=lambda site: (site is None, site or ""))
+
+    def people(self) -> Sequence[str]:
+        """Return the names of all people who are in charge of a case, or signed one, A to Z."""
+        with self._library.store.reading() as connection:
+            return [] if connection is None else select_people(connection)
+
+    def batches(self) -> dict[str, dict[str, int]]:
+        """Return the numbers of cases by status, of each batch with a case that is queued or running."""
+        with self._library.store.reading() as connection:
+            return {} if connection is None else count_batches(connection)
 
     def _at_work(self, connection: Connection) -> AtWork:
         held = frozenset(self._library.held(select_taken(connection)))

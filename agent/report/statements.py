@@ -28,7 +28,7 @@ class Statement:
     diagnosis: str = ""
     """Empty if they gave no diagnosis of their own."""
     act: str = ""
-    """What a person did: accepted, corrected, revised, rejected, signed, or added an addendum."""
+    """What a person did: accepted, corrected, revised, rejected, signed, added an addendum, or read the case a second time."""
     when: str = ""
     comment: str = ""
 
@@ -45,7 +45,7 @@ def statements(report: CaseReport) -> list[Statement]:
     model = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
     diagnosis = agent_diagnosis_in_words(report)
     agent = [Statement("agent", AGENT, diagnosis)] if diagnosis else []
-    return [*model, *_second_opinion(report), *agent, *_decisions(report), *_addenda(report)]
+    return [*model, *_second_opinion(report), *agent, *_decisions(report), *_addenda(report), *_second_readings(report)]
 
 
 def agent_diagnosis(report: CaseReport) -> str:
@@ -126,6 +126,18 @@ def _addenda(report: CaseReport) -> Iterator[Statement]:
     for added in report.addenda:
         yield Statement(
             "person", added.reviewer, added.diagnosis or "", "added an addendum", added.added, added.text
+        )
+
+
+def _second_readings(report: CaseReport) -> Iterator[Statement]:
+    for reading in report.second_readings:
+        yield Statement(
+            "person",
+            reading.reader,
+            reading.diagnosis,
+            "second reading, " + ("agrees" if reading.agrees else "disagrees"),
+            reading.read,
+            reading.comment,
         )
 
 

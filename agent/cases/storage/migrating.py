@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from videopath.agent.cases.storage.tables import cases
 from videopath.core.errors import CaseError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All revisions that this version knows, in order."""
 VERSION_TABLE = "videopath_revision"
 """Not Alembic's usual name: a platform may have tables of its own beside ours."""
@@ -53,6 +53,23 @@ def revision_of(connection: Connection, database: str) -> str | None:
 def has_cases(connection: Connection) -> bool:
     """Return whether there is a table of cases."""
     return inspect(connection).has_table(cases.name)
+
+
+def read_as_current(connection: Connection) -> None:
+    """Let the statements of this version read a table of an earlier one, which stays as it is.
+
+    A view for this connection alone adds the missing columns, as NULL. Both databases look for temporary names first.
+    """
+    present = {column["name"] for column in inspect(connection).get_columns(cases.name)}
+    missing = [column.name for column in cases.columns if column.name not in present]
+    if not missing:
+        return
+    schema = "main" if connection.dialect.name == "sqlite" else inspect(connection).default_schema_name
+    added = ", ".join(f"CAST(NULL AS TEXT) AS {name}" for name in missing)
+    quoted = connection.dialect.identifier_preparer.quote(str(schema))
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY VIEW {cases.name} AS SELECT *, {added} FROM {quoted}.{cases.name}"
+    )
 
 
 def migrate(connection: Connection) -> None:

@@ -31,6 +31,7 @@ Order = Literal[
 """An order of the worklist. Equal cases are newest first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
 
+_UNENDED = ("queued", "running")
 TAKEN = ("queued", "running", "waiting for review")
 """Stored statuses of cases that a process may work on. A failed case is running as soon as its work begins again."""
 
@@ -44,10 +45,15 @@ class Sifting:
     sites: tuple[str | None, ...] = ()
     """Canonical sites; None: cases without a site; empty: all."""
     words: str = ""
-    """Words that must all occur in the id, the path of the video or the diagnosis; upper and lower case are equal."""
+    """Words that must all occur in the id, the path of the video, the diagnosis, the site, the signer, the comment, the person
+    in charge or the batch; upper and lower case are equal."""
     order: Order = "newest first"
     video: str | None = None
     """Runs of this video come first."""
+    assigned: str | None = None
+    """Only cases of this person."""
+    batch: str | None = None
+    """Only cases of this batch."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,28 @@ def select_sites(connection: Connection) -> Sequence[str | None]:
     return connection.execute(select(cases.c.site).distinct()).scalars().all()
 
 
+def select_people(connection: Connection) -> Sequence[str]:
+    """Return the names of all people who are in charge of a case, or signed one."""
+    names: set[str] = set()
+    for column in (cases.c.assigned, cases.c.signed_by):
+        names.update(name for name in connection.execute(select(column).distinct()).scalars() if name)
+    return sorted(names)
+
+
+def count_batches(connection: Connection) -> dict[str, dict[str, int]]:
+    """Return the numbers of cases by their stored status, of each batch with a case that is not finished."""
+    open_batches = select(cases.c.batch).where(cases.c.status.in_(_UNENDED), cases.c.batch.is_not(None))
+    statement = (
+        select(cases.c.batch, cases.c.status, func.count())
+        .where(cases.c.batch.in_(open_batches))
+        .group_by(cases.c.batch, cases.c.status)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for batch, status, number in connection.execute(statement):
+        counts.setdefault(batch, {})[status] = int(number)
+    return counts
+
+
 def _sifted(connection: Connection, statement: Select[Any], sifting: Sifting, at_work: AtWork) -> Select[Any]:
     if sifting.statuses:
         statement = statement.where(or_(*(_seen_as(status, at_work) for status in sifting.statuses)))
@@ -115,6 +143,10 @@ def _sifted(connection: Connection, statement: Select[Any], sifting: Sifting, at
         statement = statement.where(
             or_(*conditions, *([cases.c.site.is_(None)] if None in sifting.sites else []))
         )
+    if sifting.assigned is not None:
+        statement = statement.where(cases.c.assigned == sifting.assigned)
+    if sifting.batch is not None:
+        statement = statement.where(cases.c.batch == sifting.batch)
     for word in sifting.words.lower().split():
         statement = statement.where(_text(connection).contains(_plain(word), autoescape=True))
     return statement
@@ -169,7 +201,10 @@ def _status(at_work: AtWork) -> ColumnElement[str]:
 
 def _text(connection: Connection) -> ColumnElement[str]:
     """Return what the words are looked for in, in lower case."""
-    return _lower(connection, cases.c.case_id + "\n" + cases.c.video + "\n" + cases.c.diagnosis)
+    text: ColumnElement[str] = cases.c.case_id + "\n" + cases.c.video + "\n" + cases.c.diagnosis
+    for column in (cases.c.site, cases.c.signed_by, cases.c.comment, cases.c.assigned, cases.c.batch):
+        text = text + "\n" + func.coalesce(column, "")
+    return _lower(connection, text)
 
 
 def _lower(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:

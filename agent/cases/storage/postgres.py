@@ -22,7 +22,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from videopath.agent.cases.lock import MIN_WAIT, busy, refuse_gone
 from videopath.agent.cases.storage.advisory import AdvisoryLock, AdvisoryLocks
-from videopath.agent.cases.storage.migrating import has_cases, is_current, migrate, revision_of
+from videopath.agent.cases.storage.migrating import (
+    has_cases,
+    is_current,
+    migrate,
+    read_as_current,
+    revision_of,
+)
 from videopath.agent.cases.storage.store import WAIT, LostCaseError, Store, committed
 from videopath.core.database_address import shown_address, without_password
 from videopath.core.errors import CaseError
@@ -112,11 +118,14 @@ class PostgresStore(Store):
     def reading(self) -> Iterator[Connection | None]:
         with self._explained(), self.server.engine.connect() as connection:
             if "table" not in self.server.once:
-                revision_of(connection, self.server.name)
+                revision = revision_of(connection, self.server.name)
                 if not has_cases(connection):
                     yield None
                     return
-                self.server.once.add("table")
+                if is_current(revision):
+                    self.server.once.add("table")
+                else:
+                    read_as_current(connection)  # it is gone when the transaction is rolled back
             yield connection
 
     @contextmanager

@@ -14,7 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from videopath.agent.cases.lock import is_held, take, try_take
-from videopath.agent.cases.storage.migrating import has_cases, is_current, migrate, revision_of
+from videopath.agent.cases.storage.migrating import (
+    has_cases,
+    is_current,
+    migrate,
+    read_as_current,
+    revision_of,
+)
 from videopath.agent.cases.storage.pages import LOWER
 from videopath.agent.cases.storage.store import WAIT, Store, committed
 from videopath.core.database import connect, create_database, open_read_only
@@ -46,8 +52,13 @@ class SqliteStore(Store):
             open_read_only(self.path, WAIT) as database,
             _engine(database).connect() as connection,
         ):
-            revision_of(connection, self.path.name)
-            yield connection if has_cases(connection) else None
+            revision = revision_of(connection, self.path.name)
+            if not has_cases(connection):
+                yield None
+                return
+            if not is_current(revision):
+                read_as_current(connection)
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -67,7 +67,7 @@ def count_cases(
 
 def insert_case(connection: Connection, values: Row) -> None:
     """Insert a row; raise SQLAlchemy's ``IntegrityError`` if the id is taken."""
-    connection.execute(insert(cases).values(_storable(connection, values)))
+    connection.execute(insert(cases).values(storable(connection, values)))
 
 
 def replace_case(connection: Connection, values: Row) -> None:
@@ -79,7 +79,7 @@ def replace_case(connection: Connection, values: Row) -> None:
 
 def update_case(connection: Connection, case_id: str, values: Row) -> bool:
     """Update columns of a case; return whether there is such a case."""
-    statement = update(cases).where(cases.c.case_id == case_id).values(_storable(connection, values))
+    statement = update(cases).where(cases.c.case_id == case_id).values(storable(connection, values))
     return bool(connection.execute(statement).rowcount)
 
 
@@ -102,7 +102,7 @@ def _conditions(site: str | None, statuses: Collection[str] | None) -> list[Colu
     return conditions
 
 
-def _storable(connection: Connection, values: Row) -> dict[str, Any]:
+def storable(connection: Connection, values: Row) -> dict[str, Any]:
     """Return the values; PostgreSQL takes no NUL character in a text."""
     if connection.dialect.name != "postgresql":
         return dict(values)

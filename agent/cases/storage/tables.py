@@ -1,4 +1,4 @@
-"""The tables of cases and of the queue, for SQLite and PostgreSQL."""
+"""The tables of cases, of the queue and of what people did, for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ cases = Table(
     Column("signed_by", Text),
     Column("signed_at", Text),
     Column("comment", Text),
+    Column("vouched_by", Text),
+    Column("assigned", Text),
+    Column("batch", Text),
 )
 
 Index("cases_by_created", cases.c.created, cases.c.case_id)
 Index("cases_by_status", cases.c.status, cases.c.created, cases.c.case_id)
 Index("cases_by_site", cases.c.site, cases.c.created, cases.c.case_id)
+Index("cases_by_assigned", cases.c.assigned, cases.c.created, cases.c.case_id)
+Index("cases_by_batch", cases.c.batch, cases.c.status)
 
 queue = Table(
     "queue",
@@ -42,3 +47,14 @@ queue = Table(
 """The cases that workers take, oldest first. A case leaves it when it ends, waits for a person, or is stopped."""
 
 Index("queue_by_since", queue.c.since, queue.c.case_id)
+
+events = Table(
+    "events",
+    metadata,
+    Column("case_id", _SORTED, primary_key=True),
+    Column("moment", _SORTED, primary_key=True),
+    Column("what", _SORTED, primary_key=True),
+    Column("who", _SORTED, primary_key=True),
+    Column("detail", Text, nullable=False),
+)
+"""What people did with cases: the audit list. The key says the same twice only once."""
