@@ -8,7 +8,13 @@ import streamlit as st
 
 from videopath.agent.cases.records import CaseReport
 from videopath.app.web.components.case.page_aid import page_aid
-from videopath.app.web.components.case.review import confirmation, refused_decision, review, undo
+from videopath.app.web.components.case.review import (
+    confirmation,
+    refused_decision,
+    review,
+    times_unfolded,
+    undo,
+)
 from videopath.app.web.components.case.signout import signed_bar
 from videopath.app.web.components.case.timeline import position_in_words, progress
 from videopath.app.web.components.shared.inert import inert
@@ -27,7 +33,7 @@ def decision_bar(view: CaseView, shared: Services) -> None:
     """Draw the bar, and the question before a signature if one is open."""
     with st.bottom, st.container(key="decision_bar", gap="xsmall"):
         if not view.active:  # while it runs, the running step is announced
-            page_aid(f"The case is {view.state}.")
+            page_aid(f"The case is {view.state}.", times_unfolded())
         _content(view, shared)
     confirmation(view, shared)
 

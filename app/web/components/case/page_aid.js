@@ -43,9 +43,13 @@ function handle(event) {
   if (done) event.preventDefault();
 }
 
+let opened = 0;
+
 export default function ({parentElement, data}) {
   const line = parentElement.querySelector("[role=status]");
   if (line.textContent !== data.says) line.textContent = data.says;
+  if (data.opened > opened) setTimeout(edit, 200);
+  opened = data.opened;
   document.addEventListener("keydown", handle);
   return () => document.removeEventListener("keydown", handle);
 }

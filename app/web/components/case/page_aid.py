@@ -15,13 +15,14 @@ _HTML = '<div role="status" aria-live="polite"></div>'
 _CSS = "div { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }"
 
 
-def page_aid(announcement: str) -> None:
+def page_aid(announcement: str, opened: int = 0) -> None:
     """Announce a change to screen readers, and let the keys of the page press its buttons.
 
     Args:
         announcement: What is read aloud when it differs from the last one.
+        opened: How often a button has opened the corrections; they unfold when it grows.
     """
-    _component()(key="page_aid", data={"says": announcement}, height=1)
+    _component()(key="page_aid", data={"says": announcement, "opened": opened}, height=1)
 
 
 _KEYS = (

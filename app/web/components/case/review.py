@@ -57,16 +57,11 @@ def review(view: CaseView, shared: Services) -> None:
         return
     _fill_in(report, marker)
     with st.form("review", border=False):
-        opened = st.session_state.get(_UNFOLD, 0)
-        with (
-            st.container(key="corrections"),
-            st.expander(
-                "Correct diagnosis, description or findings before you sign",
-                key=f"corrections_{opened}",  # another key: the browser opens only a new one
-                icon=":material/edit_note:",
-                type="compact",
-                expanded=opened > 0,
-            ),
+        with st.expander(
+            "Correct diagnosis, description or findings before you sign",
+            key="corrections",
+            icon=":material/edit_note:",
+            type="compact",
         ):
             _corrections(report, waiting=waiting)
         with st.container(horizontal=True, vertical_alignment="bottom", key="decide", gap="small"):
@@ -96,6 +91,12 @@ def open_corrections(diagnosis: str = "") -> None:
     st.session_state[_UNFOLD] = st.session_state.get(_UNFOLD, 0) + 1
     if diagnosis:
         st.session_state["edited_diagnosis"] = diagnosis
+
+
+def times_unfolded() -> int:
+    """Return how often a button has opened the corrections in this session."""
+    times: int = st.session_state.get(_UNFOLD, 0)
+    return times
 
 
 def confirmation(view: CaseView, shared: Services) -> None:
@@ -224,8 +225,6 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     """Fill the form of a new review with the agent's results, in place of text for an earlier review."""
     state = st.session_state
     new_review = state.get(_REVIEW) != interrupt_id
-    if new_review:
-        state.pop(_UNFOLD, None)
     state[_REVIEW] = interrupt_id
     defaults: dict[str, Any] = {
         "reviewer": state.get(_NAME, ""),
@@ -349,14 +348,14 @@ def _send(shared: Services, report: CaseReport, pending: dict[str, Any], *, conf
 
 
 def _sign(shared: Services, report: CaseReport, pending: dict[str, Any], *, confirmed: bool) -> None:
-    state = st.session_state
+    fields = pending["fields"]
     shared.library.sign(
         report.case_id,
         pending["reviewer"],
         pending["comment"],
-        pending["fields"].get("diagnosis"),
-        description=state.get("edited_description", report.description),
-        findings=state.get("edited_findings", _lines(report)).splitlines(),
+        fields.get("diagnosis"),
+        description=fields.get("description", report.description),
+        findings=fields.get("findings", _lines(report).splitlines()),
         confirmed=confirmed,
         annotations=annotations_of(report, pending["reviewer"]),
     )
