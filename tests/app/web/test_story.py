@@ -282,7 +282,7 @@ def test_an_uploaded_image_is_signed_learned_and_deleted(
     assert video.read_bytes() == made_image.read_bytes()
     _nothing_came_alive(browser)
     browser.unfold("corrections")
-    browser.write("edited_diagnosis", "colon adenocarcinoma")
+    browser.write("edited_diagnosis", "tubular adenoma")
     browser.write("reviewer", "Dr Morgagni")
     browser.click("save_edit")
     browser.click("confirm_decision")
