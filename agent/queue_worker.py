@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
 from videopath.agent.cases.library import CaseLibrary
@@ -69,16 +70,24 @@ class QueueWorker:
         self._options = options or WorkerOptions()
         self._on_step = on_step or (lambda _case_id, _step: None)
         self._on_end = on_end or (lambda _case_id, _end: None)
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._wake: SimpleQueue[None] = SimpleQueue()  # unlike an Event, a signal handler can always use it
+        self._case_id: str | None = None
 
     def stop(self) -> None:
         """End after the present step. Can be called from a signal handler or from another thread."""
-        self._stopping.set()
+        self._stopping = True
+        self._wake.put(None)
 
     @property
     def stopping(self) -> bool:
         """Whether :meth:`stop` was called."""
-        return self._stopping.is_set()
+        return self._stopping
+
+    @property
+    def case_id(self) -> str | None:
+        """The case that it works on; None while it waits for one."""
+        return self._case_id
 
     def run(self, *, once: bool = False) -> int:
         """Work until :meth:`stop` is called.
@@ -102,22 +111,29 @@ class QueueWorker:
                 if once:
                     raise
                 _log.warning("The queue cannot be read: %s", error)
-                self._stopping.wait(_PATIENCE)
+                self._wait(_PATIENCE)
                 continue
             if taken is None:
                 if once:
                     break
-                self._stopping.wait(INTERVAL)
+                self._wait(INTERVAL)
             elif self.work_on(taken) == "failed":
                 failed += 1
         return failed
 
+    def _wait(self, seconds: float) -> None:
+        """Wait, at most until :meth:`stop` is called."""
+        with suppress(Empty):
+            self._wake.get(timeout=seconds)
+
     def work_on(self, taken: TakenCase) -> WorkEnd:
         """Work on a case until it ends or waits for a person, and free its lock."""
+        self._case_id = taken.case_id
         try:
             end = self._followed(taken.case_id)
         finally:
             taken.release()
+            self._case_id = None
         self._on_end(taken.case_id, end)
         return end
 

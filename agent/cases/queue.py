@@ -197,6 +197,9 @@ class CaseQueue:
 
     def _begin(self, case_id: str) -> bool:
         """Note that this process begins with a case, whose lock it holds; False if another one has ended it meanwhile."""
+        if self.has(case_id) and self._library.finished(case_id):
+            self._library.save(self._library.get(case_id))  # a kill came between its report and its row
+            return False
         progress = self._progress(case_id)
         with self._store.writing() as connection:
             row, case = select_queued(connection, case_id), select_case(connection, case_id)

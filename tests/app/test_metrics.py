@@ -1,13 +1,9 @@
-"""Figures for Prometheus: what a scrape of them says, also at a real server and a real worker."""
+"""Figures for Prometheus: what a scrape of them says, also at a real server."""
 
 from __future__ import annotations
 
 import json
 import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,13 +22,6 @@ from videopath.core.errors import InputError
 from videopath.core.telemetry import span
 
 Values = dict[tuple[str, ...], float]
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture
@@ -138,21 +127,3 @@ def test_a_real_server_answers_on_loopback_and_logs_in_json(
     messages = [json.loads(line)["message"] for line in lines]
     assert f"The server listens on http://127.0.0.1:{port}." in messages
     assert str(own_home) not in "".join(lines)
-
-
-@pytest.mark.slow
-def test_a_real_worker_answers_until_it_is_ended(own_home: Path, free_port: int) -> None:
-    command = [sys.executable, "-m", "videopath.app.cli", "worker", "--metrics-port", str(free_port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as worker:
-        until = time.monotonic() + 90
-        values: Values = {}
-        while not values and time.monotonic() < until and worker.poll() is None:
-            try:
-                values = _scraped(free_port)
-            except urllib.error.URLError:
-                time.sleep(0.1)
-        worker.send_signal(signal.SIGTERM)
-        _, said = worker.communicate(timeout=60)
-    assert values.get(("videopath_queue_length",)) == 0, said
-    assert worker.returncode == 0
-    assert f":{free_port}/metrics" in said

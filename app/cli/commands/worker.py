@@ -61,6 +61,7 @@ def worker(
 
     from videopath.agent.cases.library import load_case_library
     from videopath.agent.queue_worker import QueueWorker, WorkerOptions
+    from videopath.app.metrics import watch_queue
     from videopath.app.web.runtime.engines import Engines
 
     library = load_case_library(settings.home)
@@ -78,6 +79,7 @@ def worker(
     working = QueueWorker(library, Engines(settings.home, settings).get, own, on_end=say_end)
     interrupted = _on_signals(working)
     start_metrics(library, metrics_host, metrics_port)
+    watch_queue(lambda: (0, int(working.case_id is not None)))
     say(
         f"Worker on {summary}{f', for cases of {model}' if model else ''} (Ctrl-C stops it after the present step)."
     )

@@ -196,6 +196,32 @@ def test_a_decision_waits_in_the_queue_and_is_given_once(library: CaseLibrary, e
     assert len(queue) == 0
 
 
+def test_a_signed_case_whose_worker_was_killed_before_its_row_was_written_leaves_the_queue(
+    library: CaseLibrary, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter("a", "b", review="always")
+    worker_on(library).run(once=True)
+    with DiagnosticAgent.load(ScriptedEngine(SURE), library=library) as agent:
+        waiting = agent.pending("a")
+    assert waiting is not None
+    queue = CaseQueue(library)
+    queue.put("a", Decision(action="accept", reviewer="Dr. A", interrupt_id=waiting.id))
+
+    def killed(self: CaseLibrary, report: Any) -> None:
+        self._write_report(report)
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CaseLibrary, "save", killed)
+        with pytest.raises(SystemExit):
+            worker_on(library).run(once=True)
+    assert (library.entry("a").state, queue.waiting()) == ("signed", ["a"])
+    assert worker_on(library).run(once=True) == 0
+    assert (library.entry("a").state, len(queue)) == ("signed", 0)
+    assert [entry.case_id for entry in library.list("signed", limit=9)] == ["a"], "the row says it as well"
+    assert [decision.reviewer for decision in library.get("a").review] == ["Dr. A"]
+
+
 def test_a_library_of_an_earlier_version_has_an_empty_queue(own_home: Path) -> None:
     import sqlite3
     from contextlib import closing
@@ -208,3 +234,20 @@ def test_a_library_of_an_earlier_version_has_an_empty_queue(own_home: Path) -> N
     assert (queue.take(), queue.has("a"), queue.decision("a"), len(queue)) == (None, False, None, 0)
     queue.put("a")
     assert queue.waiting() == ["a"]
+
+
+def test_an_idle_worker_ends_as_soon_as_it_is_asked_to(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+    import time
+
+    monkeypatch.setattr("videopath.agent.queue_worker.INTERVAL", 60.0)
+    worker = worker_on(load_case_library())
+    working = threading.Thread(target=worker.run, daemon=True)
+    working.start()
+    time.sleep(0.1)
+    assert (working.is_alive(), worker.case_id) == (True, None)
+    worker.stop()
+    working.join(5)
+    assert not working.is_alive()
