@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videopath.knowledge.voting.measure import Measure, Rate
+    from videopath.knowledge.voting.measure import DiagnosisMeasure, Measure, Rate
 
 Rows = list[tuple[str, ...]]
 
@@ -22,6 +23,8 @@ DIAGNOSES = (
 )
 CONFUSIONS = ("is", "was called", "cases")
 MODELS = ("together with", "cases asked", "patients or sources", "right")
+ANSWERED = ("answered, the surest first", "right of these")
+MISSING = ("site", "what", "now", "what to add")
 CURVE = ("cases of each diagnosis", "right", "")
 NOT_MEASURED = "Its cases cannot be measured: there are no pictures, or no diagnosis has cases of two patients or sources at one site."
 _BAR = 30  # characters of a bar of length 1
@@ -34,6 +37,7 @@ def tables(measure: Measure) -> list[tuple[tuple[str, ...], Rows]]:
         (DIAGNOSES, diagnoses(measure)),
         (CONFUSIONS, confusions(measure)),
         (CURVE, curve(measure)),
+        (ANSWERED, by_answered(measure)),
         (MODELS, models(measure)),
     ]
     return [(head, rows) for head, rows in candidates if rows]
@@ -91,6 +95,46 @@ def curve(measure: Measure) -> Rows:
         (f"{point.each}", f"{point.accuracy:.2f}", "█" * round(point.accuracy * _BAR))
         for point in measure.curve
     ]
+
+
+def by_answered(measure: Measure) -> Rows:
+    """Return the accuracy by the share that is answered."""
+    return [(f"{point.answered:.0%}", f"{point.accuracy:.2f}") for point in measure.by_answered]
+
+
+def missing(measure: Measure | None, sites: Mapping[str, int], all_sites: Collection[str]) -> Rows:
+    """Return what to add to a base: cases of more patients, and sites without a case.
+
+    Args:
+        measure: The measure; None if the vote cannot be measured.
+        sites: Site → how many records the base has.
+        all_sites: The sites that VideoPath knows.
+    """
+    rows = [
+        (
+            row.site or "not known",
+            row.diagnosis,
+            f"{row.cases} cases of {row.groups} patients or sources",
+            _to_add(row),
+        )
+        for row in (measure.diagnoses if measure else ())
+        if row.least is None
+    ]
+    empty = [site for site in all_sites if site not in sites]
+    if empty:
+        rows.append(
+            (", ".join(empty), "every diagnosis", "no record", "any case of these sites, if you see them")
+        )
+    return rows
+
+
+def _to_add(row: DiagnosisMeasure) -> str:
+    from videopath.knowledge.voting.measure import LEAST_GROUPS
+
+    if row.groups < LEAST_GROUPS:
+        count = LEAST_GROUPS - row.groups
+        return f"cases of {count} more patient{'s' if count > 1 else ''} at least, so that it can be measured"
+    return f"cases of {row.groups} more patients: it is too often mistaken, or has too few cases to tell"
 
 
 def summary(measure: Measure) -> str:

@@ -131,6 +131,38 @@ def risk_coverage(curves: Sequence[Curve], ink: Palette) -> Plot:
     return alt.layer(lines, marks).properties(height=_HEIGHT)
 
 
+def line(
+    points: Sequence[tuple[float, float]], x_title: str, y_title: str, ink: Palette, *, share: bool
+) -> Plot:
+    """Draw a line through points (x, y), y in [0, 1].
+
+    Args:
+        points: The points.
+        x_title: Title of the x axis.
+        y_title: Title of the y axis.
+        ink: The colours.
+        share: Whether x is a share in [0, 1]; otherwise it is a count on a logarithmic axis.
+    """
+    alt = load_altair()
+    x_axis = (
+        _percent()
+        if share
+        else alt.Axis(values=[x for x, _ in points], format="d", labelOverlap=True, **_NEAR)
+    )
+    base = alt.Chart(alt.Data(values=[{"x": x, "y": y} for x, y in points])).encode(
+        x=alt.X(
+            "x:Q", title=x_title, axis=x_axis, scale=_unit() if share else alt.Scale(type="log", nice=False)
+        ),
+        y=alt.Y("y:Q", title=y_title, scale=_unit(), axis=_percent()),
+        tooltip=[
+            alt.Tooltip("x:Q", title=x_title, format=".0%" if share else "d"),
+            alt.Tooltip("y:Q", title=y_title, format=".1%"),
+        ],
+    )
+    marks = base.mark_point(filled=True, size=55, opacity=1, color=ink.accent)
+    return alt.layer(base.mark_line(strokeWidth=2.5, color=ink.accent), marks).properties(height=_HEIGHT - 60)
+
+
 def reliability(bins: Sequence[ConfidenceBin], ink: Palette) -> Plot:
     """Draw confidence against the share of right answers. Both agree on the dashed line; the numbers count answers."""
     alt = load_altair()

@@ -24,6 +24,7 @@ from videopath.knowledge.voting.measure import (
     LEAST_GROUPS,
     WRONG_AT_MOST,
     WRONG_OF_DIAGNOSIS,
+    AnsweredPoint,
     Confusion,
     CurvePoint,
     DiagnosisMeasure,
@@ -89,6 +90,7 @@ def measure_vote(
         diagnoses=_diagnoses(voters, trials, answers, answered, cuts),
         confusions=_confusions(trials, answers),
         curve=_curve(voters, temperature),
+        by_answered=_by_answered(answers, np.where(here, chances, chances - 1)) if weights else [],
     )
 
 
@@ -290,6 +292,15 @@ def _foreign_trials(held: Voters, foreign: ForeignTissue) -> tuple[np.ndarray, n
         own = [own_share(near, far) for near, far in zip(to_held, to_others, strict=True)]
         columns.append((to_held.max(axis=1), np.array(own), foreign.groups[indices]))
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))  # type: ignore[return-value]
+
+
+def _by_answered(answers: _Answers, sureness: np.ndarray) -> list[AnsweredPoint]:
+    """Return the accuracy of the surest tenth, two tenths … of the answers; pictures that are not from here come last."""
+    right = answers.right[np.argsort(-sureness, kind="stable")]
+    counts = sorted({max(1, round(len(right) * tenth / 10)) for tenth in range(1, 11)})
+    return [
+        AnsweredPoint(answered=count / len(right), accuracy=float(right[:count].mean())) for count in counts
+    ]
 
 
 def _from_here(trials: _Trials, limits: Mapping[str, _Limits]) -> np.ndarray:

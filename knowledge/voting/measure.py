@@ -91,6 +91,13 @@ class CurvePoint(BaseModel, frozen=True):
     accuracy: float = Field(ge=0, le=1)
 
 
+class AnsweredPoint(BaseModel, frozen=True):
+    """The accuracy if only a share of the cases is answered, the surest ones."""
+
+    answered: float = Field(gt=0, le=1)
+    accuracy: float = Field(ge=0, le=1)
+
+
 class ModelMeasure(BaseModel, frozen=True):
     """How often a model and this base's cases are right together."""
 
@@ -132,6 +139,8 @@ class Measure(BaseModel, frozen=True):
     diagnoses: list[DiagnosisMeasure]
     confusions: list[Confusion]
     curve: list[CurvePoint]
+    by_answered: list[AnsweredPoint] = []
+    """The accuracy by the share that is answered; empty if no probability was fitted, or in a measure of an older version."""
     models: dict[str, ModelMeasure] = {}
     """SHA-256 of a model's weights → its measure together with these cases."""
 

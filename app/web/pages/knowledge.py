@@ -1,9 +1,8 @@
-"""The page Knowledge: search a knowledge base, look through its records, add and remove records."""
+"""The page Knowledge: search a knowledge base, look through its records, add, edit and remove records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,14 @@ from videopath.app.web.components.knowledge.bases import open_base
 from videopath.app.web.components.knowledge.frame_search import SeenFrame, frame_search
 from videopath.app.web.components.knowledge.measure import measure_of
 from videopath.app.web.components.knowledge.record_card import record_card
+from videopath.app.web.components.knowledge.record_edit import edit_dialog
 from videopath.app.web.components.knowledge.record_form import record_form
+from videopath.app.web.components.knowledge.record_list import record_list
 from videopath.app.web.components.knowledge.record_removal import removal_dialog
 from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
+from videopath.app.web.components.shared.words import explained
 from videopath.app.web.runtime.services import Services, services
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.core.folders import visitor_path
@@ -27,13 +29,14 @@ from videopath.tools.context import ranks_in_words
 if TYPE_CHECKING:
     from videopath.knowledge import Hit, KnowledgeBase
 
-_ROWS = 10  # records on one page
+TABS = ("Search by text", "Search by a frame", "All records", "How good it is", "Add a record")
+_TABS = "knowledge_tabs"  # in the session: the open tab
 
 
 def show() -> None:
     """Draw the choice of a knowledge base, and the tabs to search and change it."""
     shared = services()
-    st.title("Knowledge")
+    st.title("Knowledge", help=explained("knowledge base"))
     try:
         folder = _selected_folder(shared)
         base = open_base(folder)
@@ -43,31 +46,32 @@ def show() -> None:
         return
     fixed = folder is None
     removal_dialog(base)
-    _named_record(base, fixed)
+    edit_dialog(base)
+    _named_record(base)
     _info(base, fixed)
-    measure_of(base)
-    by_text, by_frame, everything, own = st.tabs(
-        ["Search by text", "Search by a frame", "All records", "Add a record"], key="knowledge_tabs"
-    )
+    by_text, by_frame, everything, measured, own = st.tabs(TABS, key=_TABS, on_change="rerun")
     with by_text:
-        _search(base, fixed)
+        _search(base)
     with by_frame:
         frame = frame_search(shared, pictures=base.image_encoder is not None)
         if frame:
-            _by_frame(base, frame, fixed)
+            _by_frame(base, frame)
     with everything:
-        _all(base, fixed)
+        record_list(base, pictures=bool(everything.open))
+    with measured:
+        if measured.open:
+            measure_of(base)
     with own:
         record_form(shared, base, fixed=fixed)
 
 
-def _named_record(base: KnowledgeBase, fixed: bool) -> None:
+def _named_record(base: KnowledgeBase) -> None:
     """Draw the record that the address names, as a link of a case does."""
     record_id = st.query_params.get("record")
     if not record_id:
         return
     try:
-        record_card(base.get(record_id), "named", fixed=fixed)
+        record_card(base, base.get(record_id), "named")
     except KnowledgeError:
         st.info(inert(f"This knowledge base has no record {record_id}."), icon=":material/info:")
 
@@ -124,7 +128,7 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def _search(base: KnowledgeBase, fixed: bool) -> None:
+def _search(base: KnowledgeBase) -> None:
     with st.form("text_search", border=False):
         query = st.text_area(
             "What the pictures show",
@@ -139,10 +143,10 @@ def _search(base: KnowledgeBase, fixed: bool) -> None:
     if query.strip():
         with st.spinner("Searching"):
             hits = base.search(query, number, site)
-        _hits(hits, "text", fixed)
+        _hits(base, hits, "text")
 
 
-def _by_frame(base: KnowledgeBase, frame: SeenFrame, fixed: bool) -> None:
+def _by_frame(base: KnowledgeBase, frame: SeenFrame) -> None:
     """The records that are similar to a frame; by the picture if the base has pictures of the same tower."""
     from videopath.knowledge import Query
 
@@ -155,25 +159,15 @@ def _by_frame(base: KnowledgeBase, frame: SeenFrame, fixed: bool) -> None:
         )
     words = frame.description or ""
     if words.strip() or image is not None:
-        _hits(base.find(Query(words, image=image), 5).hits, "frame", fixed)
+        _hits(base, base.find(Query(words, image=image), 5).hits, "frame")
     elif frame.description is None:
         st.info("The frame has no description: search again.", icon=":material/search_off:")
 
 
-def _hits(hits: Sequence[Hit], page_part: str, fixed: bool) -> None:
+def _hits(base: KnowledgeBase, hits: Sequence[Hit], page_part: str) -> None:
     if not hits:
         st.info("This knowledge base has no record of this site.", icon=":material/search_off:")
+    if hits:
+        st.caption(f"{len(hits)} records, the most similar first", help=explained("similarity", "rank"))
     for hit in hits:
-        record_card(hit.record, page_part, score=hit.score, ranks=ranks_in_words(hit.ranks), fixed=fixed)
-
-
-def _all(base: KnowledgeBase, fixed: bool) -> None:
-    pages = -(-len(base) // _ROWS)
-    if st.session_state.get("records_page", 1) > pages:
-        del st.session_state["records_page"]  # records were removed, or another knowledge base was chosen
-    page = st.session_state.get("records_page", 1)
-    st.caption(f"{len(base):,} records")
-    for record in islice(base, (page - 1) * _ROWS, page * _ROWS):
-        record_card(record, "all", fixed=fixed)
-    if pages > 1:
-        st.pagination(pages, key="records_page")
+        record_card(base, hit.record, page_part, score=hit.score, ranks=ranks_in_words(hit.ranks))
