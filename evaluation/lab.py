@@ -107,6 +107,9 @@ class LabReport(_Record):
     """Share of tissue of other organs, asked under the base's site, for which the agent gave out a diagnosis."""
     equal_coverage: Estimate | None
     """Accuracy when answered, agent less model; the model gives out as many answers as the agent, its surest ones."""
+    at_equal_coverage: dict[LabSystem, Estimate] = {}
+    """System → accuracy when answered, agent less this system, which gives out as many answers, its surest ones. Empty in
+    reports of older versions, and if the agent answered nothing."""
     mcnemar: McNemar
     """Right answers of the agent against those of the model, over all cases."""
     seconds: float
@@ -259,15 +262,25 @@ def summarise_lab(
         foreign_answered=_mean([answer.answered["agent"] for answer in foreign], foreign)
         if foreign
         else None,
-        equal_coverage=equal_coverage(
-            np.array([answer.answered["agent"] for answer in own]),
-            agent_right,
-            np.array([answer.sure["model"] for answer in own]),
-            model_right,
-            np.array([answer.case.group for answer in own]),
-        ),
+        equal_coverage=_agent_less("model", own),
+        at_equal_coverage={
+            system: difference
+            for system in SYSTEMS
+            if system != "agent" and (difference := _agent_less(system, own))
+        },
         mcnemar=mcnemar_of(agent_right, model_right),
         seconds=float(np.mean([answer.seconds for answer in answers])),
+    )
+
+
+def _agent_less(system: LabSystem, answers: Sequence[LabAnswer]) -> Estimate | None:
+    """Return the agent's accuracy when answered less that of a system that gives out as many answers, its surest ones."""
+    return equal_coverage(
+        np.array([answer.answered["agent"] for answer in answers]),
+        np.array([answer.right("agent") for answer in answers]),
+        np.array([answer.sure[system] for answer in answers]),
+        np.array([answer.right(system) for answer in answers]),
+        np.array([answer.case.group for answer in answers]),
     )
 
 

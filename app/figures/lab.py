@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from videopath.evaluation.lab import LabReport
 
+EQUAL = ("agent less", "right of as many answers")
 SYSTEMS = ("system", "answered", "right of these", "first answer right", "given out wrongly")
 
 
@@ -29,6 +30,14 @@ def systems(report: LabReport) -> list[tuple[str, ...]]:
             str(figures.signed_wrongly),
         )
         for system, figures in report.own.items()
+    ]
+
+
+def at_equal_coverage(report: LabReport) -> list[tuple[str, str]]:
+    """Return one row per other system: the agent's accuracy when answered less that of the system's surest answers."""
+    return [
+        (system, f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})")
+        for system, difference in report.at_equal_coverage.items()
     ]
 
 

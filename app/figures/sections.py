@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videopath.evaluation.testsets.summary import ControlReport, SetReport, SystemReport
 
 _PAIRS = 20
+_ROUNDING = 1e-9  # of shares
 _CLASSES = 30  # in a plot; the table has all
 _WORDS = 8  # classes that the text alternative of a plot names
 _NO_TRUTH = "The set names no diagnosis."
@@ -55,6 +56,7 @@ def sections(report: SetReport) -> list[Section]:
     """Return all sections. A section that was not requested says so."""
     return [
         _figures(report),
+        _equal_coverage(report),
         _differences(report),
         _judged(report),
         _classes(report),
@@ -87,6 +89,47 @@ def _differences(report: SetReport) -> Section:
         "corrected for the number of comparisons."
     )
     return Section(key, title, lead, tables=tables.differences(report))
+
+
+def _equal_coverage(report: SetReport) -> Section:
+    """Return the agent beside the other systems, each with as many answers as the agent gives."""
+    key, title = "equal", "Agent beside model, cases and colour, at equal coverage"
+    agent = next((system for system in report.systems if system.system == "agent"), None)
+    own = _answered(agent) if agent else None
+    if agent is None or own is None:
+        return Section(key, title, "The agent was not asked, or answered nothing.")
+    coverage, risk = own
+    differences = {
+        one.less: one.equal_coverage
+        for one in report.comparisons
+        if one.system == "agent" and one.equal_coverage
+    }
+    right = {"agent": 1 - risk}
+    for system in report.systems:
+        surest = next((p for p in system.risk_coverage if p.coverage >= coverage - _ROUNDING), None)
+        if system.system != "agent" and surest is not None:
+            right[system.system] = 1 - surest.risk
+    lead = (
+        f"The agent answers {coverage:.0%} of the questions. Each other system gives as many answers, its surest ones, so that none "
+        "looks better because it says less. A system whose interval of the difference holds 0 is not told apart from the agent."
+    )
+    plotted = {name: [plots.Dot(name, value, value, value)] for name, value in right.items()}
+    words = f"{title}. " + "; ".join(f"{name} {value:.0%}" for name, value in right.items())
+    rows = [
+        (
+            name,
+            f"{value:.3f}",
+            tables.NONE if name not in differences else tables.Measured.signed(differences[name]),
+        )
+        for name, value in right.items()
+    ]
+    return Section(
+        key,
+        title,
+        lead,
+        [Figure(key, "", words, partial(plots.dots, plotted, "right of the answers"))],
+        [Tabled("At equal coverage", ("system", "right of the answers", "agent less this system"), rows)],
+    )
 
 
 def _judged(report: SetReport) -> Section:

@@ -33,7 +33,7 @@ Made = Callable[..., SetReport]
 HOSTILE = "</svg></table><script>window.hacked=1</script> carcinoma"
 ID = "\"><img src=x onerror='window.hacked=1'>"
 SECTIONS = [
-    "figures", "differences", "judged", "classes", "attributes", "confusion", "risk", "calibration", "controls", "pairs"
+    "figures", "equal", "differences", "judged", "classes", "attributes", "confusion", "risk", "calibration", "controls", "pairs"
 ]  # fmt: skip
 _XHTML, _SVG = "{http://www.w3.org/1999/xhtml}", "{http://www.w3.org/2000/svg}"
 _INERT = {

@@ -13,6 +13,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.status import age
 from videopath.app.web.components.shared.tables import table
+from videopath.app.web.components.shared.words import explained
 from videopath.app.web.runtime.services import services
 from videopath.core.errors import InputError
 
@@ -64,12 +65,29 @@ def _show_set(file: Path) -> None:
 
 
 def _show_lab(file: Path) -> None:
-    from videopath.app.figures.lab import SYSTEMS, lines, systems, title
+    from videopath.app.figures.lab import EQUAL, SYSTEMS, at_equal_coverage, lines, systems, title
     from videopath.evaluation.lab import read_lab_report
 
     report = read_lab_report(file)
     st.caption(inert(f"{title(report)} · {age(report.created)}"))
+    st.header(
+        "Agent beside model, cases and colour", anchor=False, help=explained("vote", "blind", "confidence")
+    )
+    charted = {
+        name: [plots.Dot(name, right.value, right.low, right.high)]
+        for name, figures in report.own.items()
+        if (right := figures.right_of_answered)
+    }
+    words = "; ".join(f"{name} {dots[0].value:.0%}" for name, dots in charted.items())
+    chart = plots.dots(charted, "right of the answers, with the 95% interval", palette())
+    st.altair_chart(chart, width="stretch", key="lab_systems", alt=f"Right of the answers: {words}")
     table(SYSTEMS, systems(report))
+    if rows := at_equal_coverage(report):
+        st.header("At equal coverage", anchor=False)
+        st.caption(
+            "Each system gives as many answers as the agent, its surest ones. If the interval holds 0, the two are not told apart."
+        )
+        table(EQUAL, rows)
     for line in lines(report):
         st.text(line)
 
@@ -82,6 +100,7 @@ def _show_clips(file: Path) -> None:
     summary = summarise(evaluation.outcomes)
     _head(evaluation)
     _figures(summary)
+    _beside(evaluation, summary)
     _classes(evaluation, summary)
     _confidence(evaluation, summary)
     _confusion(summary)
@@ -129,6 +148,36 @@ def _figures(summary: Summary) -> None:
     )
 
 
+def _beside(evaluation: Evaluation, summary: Summary) -> None:
+    """Agent, model, cases and colour on the clips that the agent answers."""
+    from videopath.evaluation.stats.estimates import Estimate
+
+    st.header("Agent beside model, cases and colour", anchor=False, help=explained("vote", "blind"))
+    answered = [one for one in evaluation.outcomes if not one.abstained]
+    if not answered:
+        st.text("The agent answered no clip.")
+        return
+    groups = [one.group or one.path for one in answered]
+    hits = {"agent": [one.right for one in answered], "model": [one.blind_right for one in answered]}
+    for name in summary.alone:
+        hits[name] = [one.is_true(getattr(one, name)) for one in answered]
+    shares = {name: Estimate.of([float(hit) for hit in of_it], groups) for name, of_it in hits.items()}
+    difference = summary.equal_coverage
+    st.caption(
+        f"On the {len(answered):,} clips that the agent answers. The model may choose as many clips itself, its surest ones: "
+        f"agent less model is then {difference or 'not known'}; if the interval holds 0, the two are not told apart. The cases "
+        "and colour state no confidence here, so they cannot choose."
+    )
+    chart = plots.dots(
+        {name: [plots.Dot(name, share.value, share.low, share.high)] for name, share in shares.items()},
+        "right of the answered clips, with the 95% interval",
+        palette(),
+    )
+    words = "; ".join(f"{name} {share.value:.0%}" for name, share in shares.items())
+    st.altair_chart(chart, width="stretch", key="beside", alt=f"Right of the answered clips: {words}")
+    table(("system", "right of the answered clips (95% interval)"), [(n, str(s)) for n, s in shares.items()])
+
+
 def _metric(name: str, share: Share) -> None:
     interval = f"{share.low:.1%} to {share.high:.1%}"
     st.metric(
@@ -171,7 +220,7 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
             f"The diamond shows the agent's threshold. Area under the curve {worth.risk_area:.3f}; 0 is best."
         )
     with right:
-        st.header("Calibration")
+        st.header("Calibration", help=explained("calibrated", "confidence"))
         words = ", ".join(f"confidence {b.confidence:.0%}: right {b.right.value:.0%}" for b in bins)
         error = (
             "No clip has a confidence"

@@ -64,8 +64,9 @@ def test_an_evaluation_is_drawn(app: Callable[..., Any], own_home: Path) -> None
     test = app("benchmarks").run()
     assert not test.exception
     assert {metric.label for metric in test.metric} >= {"accuracy", "answered", "accuracy if answered"}
-    assert len(test.get("arrow_vega_lite_chart")) + len(test.get("vega_lite_chart")) == 3
-    assert list(test.table[0].value["class"]) == list(_TRUTHS.values())
+    assert len(test.get("arrow_vega_lite_chart")) + len(test.get("vega_lite_chart")) == 4
+    assert list(test.table[0].value["system"]) == ["agent", "model"]
+    assert list(test.table[1].value["class"]) == list(_TRUTHS.values())
     assert "40 clips" in test.caption[0].value
 
 
@@ -89,6 +90,8 @@ def test_a_laboratory_is_shown_with_all_systems(app: Callable[..., Any], own_hom
     assert not test.exception
     assert "1 cases of 1 groups as knowledge, 12 of other groups asked" in test.caption[0].value
     assert list(test.table[0].value["system"]) == ["agent", "model", "cases", "colour"]
+    assert list(test.table[1].value["agent less"]) == ["model", "cases", "colour"]
+    assert list(test.table[1].value["right of as many answers"])[1].replace("\\", "").startswith("+0.000")
     assert any("helped 12, hurt 0" in text.value for text in test.text)
 
 
