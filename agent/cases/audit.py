@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,6 @@ def audit_events(library: CaseLibrary, case_id: str) -> Sequence[AuditEvent]:
     with library.store.reading() as connection:
         rows = [] if connection is None else select_events(connection, case_id)
     events = {AuditEvent(**row) for row in rows}
-    try:
+    with suppress(CaseError):  # no report yet, or a damaged one: the page of the case says it
         events.update(events_of(library.get(case_id)))
-    except CaseError:  # no report yet, or a damaged one: the page of the case says it
-        pass
     return sorted(events, key=lambda event: (event.moment, event.what, event.who))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -13,6 +15,7 @@ from videopath.agent.cases.storage.pages import (
     count_batches,
     count_by_status,
     count_sifted,
+    count_within,
     select_page,
     select_people,
     select_sites,
@@ -68,6 +71,16 @@ class Worklist:
         """Return the names of all people who are in charge of a case, or signed one, A to Z."""
         with self._library.store.reading() as connection:
             return [] if connection is None else select_people(connection)
+
+    def count_within(self, folder: Path, without: Collection[str]) -> int:
+        """Return how many cases have their video in a folder.
+
+        Args:
+            folder: The folder, as the videos of cases are stored.
+            without: Ids of cases that do not count.
+        """
+        with self._library.store.reading() as connection:
+            return 0 if connection is None else count_within(connection, f"{folder}{os.sep}", without)
 
     def batches(self) -> dict[str, dict[str, int]]:
         """Return the numbers of cases by status, of each batch with a case that is queued or running."""

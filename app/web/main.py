@@ -10,7 +10,9 @@ from streamlit.navigation.page import Page
 
 from videopath.app.web.components.shared.banner import banner
 from videopath.app.web.components.shared.links import case_page
+from videopath.app.web.components.shared.person_bar import login_page, person_bar
 from videopath.app.web.components.shared.style import MARK, style
+from videopath.app.web.runtime.people import needs_login
 from videopath.app.web.runtime.services import owner, services
 from videopath.core.errors import VideoPathError
 
@@ -33,11 +35,16 @@ def main() -> None:
                 _page("benchmarks", "Benchmarks", "monitoring", "benchmarks"),
                 _page("about", "About", "info", "about"),
             ],
-        }
+        },
+        position="hidden" if needs_login() else "sidebar",
     )
     banner()
     owner()
     try:
+        if needs_login():
+            login_page()
+            return
+        person_bar()
         shared = services()
         page.run()
     except VideoPathError as error:

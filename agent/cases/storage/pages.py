@@ -48,12 +48,12 @@ class Sifting:
     """Words that must all occur in the id, the path of the video, the diagnosis, the site, the signer, the comment, the person
     in charge or the batch; upper and lower case are equal."""
     order: Order = "newest first"
+    diagnosed: bool = False
+    """Only cases with a diagnosis."""
     video: str | None = None
-    """Runs of this video come first."""
+    """Runs of this video come first (the page Compare)."""
     assigned: str | None = None
     """Only cases of this person."""
-    batch: str | None = None
-    """Only cases of this batch."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,15 @@ def select_people(connection: Connection) -> Sequence[str]:
     return sorted(names)
 
 
+def count_within(connection: Connection, folder: str, without: Collection[str]) -> int:
+    """Return how many cases have their video in a folder; some cases do not count."""
+    statement = select(func.count()).select_from(cases)
+    statement = statement.where(
+        cases.c.video.startswith(folder, autoescape=True), cases.c.case_id.not_in(without)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
 def count_batches(connection: Connection) -> dict[str, dict[str, int]]:
     """Return the numbers of cases by their stored status, of each batch with a case that is not finished."""
     open_batches = select(cases.c.batch).where(cases.c.status.in_(_UNENDED), cases.c.batch.is_not(None))
@@ -145,8 +154,8 @@ def _sifted(connection: Connection, statement: Select[Any], sifting: Sifting, at
         )
     if sifting.assigned is not None:
         statement = statement.where(cases.c.assigned == sifting.assigned)
-    if sifting.batch is not None:
-        statement = statement.where(cases.c.batch == sifting.batch)
+    if sifting.diagnosed:
+        statement = statement.where(cases.c.diagnosis != "")
     for word in sifting.words.lower().split():
         statement = statement.where(_text(connection).contains(_plain(word), autoescape=True))
     return statement

@@ -1,45 +1,59 @@
-"""The page Worklist: all cases of the home folder, to find, open, resume, compare or delete."""
+"""The page Worklist: all cases of the home folder, to find, open, resume, assign, export, compare or delete.
+
+Filters, words, order and page are in the address, so that a link or the browser's Back shows the same cases.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
+from typing import Literal
 
 import streamlit as st
 
 from videopath.agent.cases.storage.pages import ORDERS
 from videopath.agent.cases.worklist import Sifting, Worklist
-from videopath.app.web.components.shared.links import go
+from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.status import STATUSES, open_jobs, status_of
-from videopath.app.web.components.worklist.case_row import CHOSEN, case_row
+from videopath.app.web.components.worklist.actions import actions
+from videopath.app.web.components.worklist.batch import batch_form, batch_problems, batch_progress
+from videopath.app.web.components.worklist.case_table import TO_OPEN, case_table
 from videopath.app.web.components.worklist.deletion import deletion_dialog
 from videopath.app.web.components.worklist.filters import NO_SITE, WorklistRow
+from videopath.app.web.components.worklist.thumbnails import Thumbnails
+from videopath.app.web.runtime.people import person
 from videopath.app.web.runtime.services import Services, services
 from videopath.app.web.runtime.worker import JobState
-from videopath.core.errors import CaseError
 
 _ROWS = 50  # cases on one page
 _INTERVAL = 3.0  # seconds between two checks while a case runs
+_PICTURES = 0.5  # seconds until more pictures are made
+_BOUND: Literal["query-params"] = "query-params"
 
 
 def show() -> None:
     """Draw the cases, a page at a time."""
     shared = services()
+    if case_id := st.session_state.pop(TO_OPEN, None):
+        open_case(case_id)
     worklist, jobs = _state(shared)
     counts = worklist.counts()
-    st.title("Worklist")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title("Worklist", anchor=False)
+        batch_form(shared)
+    batch_problems()
     if not counts:
         _nothing_yet()
         return
+    batch_progress(worklist)
     sifting = _sifting(worklist, counts)
-    chosen = _comparison(shared)
-    if len(chosen) == 1:
-        sifting = replace(sifting, video=chosen[0].entry.video)
     deletion_dialog(shared)
+    pictures = Thumbnails()
     with st.container(key="worklist"):
-        _page_of(shared, worklist, sifting, jobs)
-    if counts.keys() & {"queued", "running"}:
+        _page_of(shared, worklist, sifting, jobs, counts, pictures)
+    if pictures.missing:
+        st.fragment(_more_pictures, run_every=_PICTURES)(time.monotonic())
+    elif counts.keys() & {"queued", "running"}:
         _watch(shared, _digest(counts, jobs))
 
 
@@ -61,75 +75,81 @@ def _nothing_yet() -> None:
 
 def _sifting(worklist: Worklist, counts: Mapping[str, int]) -> Sifting:
     """Ask for filter, words and order, and return them."""
-    selected_statuses = st.session_state.get("filter_status") or []
+    selected = st.session_state.get("filter_status") or st.query_params.get_all("filter_status")
     statuses = st.pills(
         "Status",
-        [status for status in STATUSES if status in counts or status in selected_statuses],
+        [status for status in STATUSES if status in counts or status in selected],
         selection_mode="multi",
         format_func=lambda status: f"{STATUSES[status].icon} {status} {counts.get(status, 0)}",
         key="filter_status",
+        bind=_BOUND,
     )
-    words, sites, order = st.columns([3, 2, 2])
+    words, sites, order, mine = st.columns([3, 2, 2, 1], vertical_alignment="bottom")
     text = words.text_input(
-        "Search", key="search", placeholder="case, video or diagnosis", icon=":material/search:"
+        "Search",
+        key="search",
+        placeholder="file, diagnosis, signer, comment, site",
+        icon=":material/search:",
+        bind=_BOUND,
     )
     of_sites = sites.multiselect(
         "Site",
         [site or NO_SITE for site in worklist.sites()],
         key="filter_site",
         placeholder="every site",
+        bind=_BOUND,
     )
-    by = order.selectbox("Order", ORDERS, key="sort")
-    sifting = Sifting(
-        tuple(statuses), tuple(None if site == NO_SITE else site for site in of_sites), text, by
+    by = order.selectbox("Order", ORDERS, key="sort", bind=_BOUND)
+    me = person()
+    is_mine = mine.toggle(
+        "Mine",
+        key="mine",
+        bind=_BOUND,
+        help=f"Cases that {me} is in charge of." if me else "Type your name in the sidebar first.",
     )
-    total = sum(counts.values())
-    matching = worklist.count(sifting)
+    return Sifting(
+        tuple(statuses),
+        tuple(None if site == NO_SITE else site for site in of_sites),
+        text,
+        by,
+        assigned=me if is_mine else None,
+    )
+
+
+def _page_of(
+    shared: Services,
+    worklist: Worklist,
+    sifting: Sifting,
+    jobs: Mapping[str, JobState],
+    counts: Mapping[str, int],
+    pictures: Thumbnails,
+) -> None:
+    total, matching = sum(counts.values()), worklist.count(sifting)
     number = f"{matching:,} of {total:,}" if matching < total else f"{total:,}"
     st.caption(f"{number} case{'' if total == 1 else 's'}")
-    return sifting
-
-
-def _comparison(shared: Services) -> list[WorklistRow]:
-    """Draw the cases that are chosen for a comparison, if any, and return them."""
-    chosen = []
-    for case_id in st.session_state.get(CHOSEN, []):
-        with suppress(CaseError):  # it was deleted
-            chosen.append(WorklistRow(shared.library.entry(case_id), ""))
-    selected_ids = [row.entry.case_id for row in chosen]
-    st.session_state[CHOSEN] = selected_ids
-    if not chosen:
-        return []
-    with st.container(
-        border=True, horizontal=True, vertical_alignment="center", key="comparison", gap="medium"
-    ):
-        st.text(" and ".join(f"{row.video} ({row.entry.case_id})" for row in chosen), width="stretch")
-        if len(selected_ids) == 1:
-            st.caption("Choose another case; runs of the same video come first.")
-        elif st.button("Compare", key="compare_chosen", type="primary", icon=":material/compare_arrows:"):
-            go("compare", a=selected_ids[0], b=selected_ids[1])
-        st.button("Clear", key="clear_chosen", type="tertiary", on_click=_choose_none)
-    return chosen
-
-
-def _choose_none() -> None:
-    st.session_state.pop(CHOSEN, None)
-
-
-def _page_of(shared: Services, worklist: Worklist, sifting: Sifting, jobs: Mapping[str, JobState]) -> None:
-    number = st.session_state.get("page", 1)
-    matching = worklist.count(sifting)
     if not matching:
         st.info("No case matches: remove a filter or a word.", icon=":material/filter_alt_off:")
         return
     pages = -(-matching // _ROWS)
-    if number > pages:
+    if st.session_state.get("page", 1) > pages:
         del st.session_state["page"]  # fewer cases are left
-        number = 1
-    for entry in worklist.page(sifting, _ROWS, (number - 1) * _ROWS):
-        case_row(shared, WorklistRow(entry, status_of(entry, jobs)), jobs.get(entry.case_id))
-    if pages > 1:
-        st.pagination(pages, key="page")
+    above = st.container()
+    page = st.container()
+    chosen = st.pagination(pages, key="page", bind=_BOUND) if pages > 1 else 1
+    rows = [
+        WorklistRow(entry, status_of(entry, jobs))
+        for entry in worklist.page(sifting, _ROWS, (chosen - 1) * _ROWS)
+    ]
+    with page:
+        ticked = case_table(shared, rows, jobs, pictures)
+    with above:
+        actions(shared, worklist, ticked)
+
+
+def _more_pictures(drawn: float) -> None:
+    """Draw the page again for the pictures that were not made when it was drawn."""
+    if time.monotonic() - drawn > _PICTURES / 2:
+        st.rerun()
 
 
 @st.fragment(run_every=_INTERVAL)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from videopath.agent import load_case_library
+from videopath.agent.cases.audit import audit_events
 from videopath.agent.cases.library import CaseEntry
 from videopath.app.web.components.shared.status import STATUSES, age, status_of
 from videopath.app.web.components.worklist.filters import NO_SITE
@@ -26,7 +29,14 @@ _BADGES = {
 
 def _shown(test: Any) -> list[str]:
     """The ids of the cases on the page, from above."""
-    return [button.key.removeprefix("open_") for button in test.button if button.key.startswith("open_")]
+    return list(test.dataframe[0].value["case"]) if test.dataframe else []
+
+
+def _tick(test: Any, *case_ids: str) -> Any:
+    """Tick the rows of these cases and draw the page."""
+    rows = [_shown(test).index(case_id) for case_id in case_ids]
+    test.session_state[test.dataframe[0].key] = {"selection": {"rows": rows}}
+    return test.run()
 
 
 def _entry(case_id: str, **fields: Any) -> CaseEntry:
@@ -49,14 +59,18 @@ def test_an_empty_library_says_how_to_begin(app: Callable[..., Any]) -> None:
     assert test.button(key="first_case").label == "New case"
 
 
-def test_every_state_has_its_word(app: Callable[..., Any], home: Path) -> None:
+def test_every_state_has_its_word_and_every_row_its_facts(app: Callable[..., Any], home: Path) -> None:
     test = app("worklist").run()
     assert not test.exception
-    assert set(_shown(test)) == set(_BADGES)
-    text = " ".join(element.value for element in test.markdown)
-    assert all(word in text for word in _BADGES.values())
-    resumable = {b.key.removeprefix("resume_") for b in test.button if b.key.startswith("resume_")}
-    assert resumable == {"failed", "interrupted"}
+    table = test.dataframe[0].value.set_index("case")
+    assert dict(table["status"]) == _BADGES
+    assert table["open"]["waiting"] == "Review"
+    assert table["signed by"]["signed"] == "Dr Grey"
+    assert table["picture"]["done"].startswith("data:image/jpeg;base64,")
+    assert (home / "cases" / "done" / "thumbnail.jpg").stat().st_size < 4096
+    assert {"model", "cases"} >= set(str(table["vouched for by"]["done"]).split(" and "))
+    assert "resume_selected" not in [button.key for button in _tick(test, "done").button]
+    assert _tick(test, "failed", "interrupted").button(key="resume_selected")
 
 
 def test_filter_search_and_order(app: Callable[..., Any], home: Path) -> None:
@@ -78,36 +92,66 @@ def test_filter_search_and_order(app: Callable[..., Any], home: Path) -> None:
     assert _shown(test) == newest[::-1]
 
 
-def test_delete_asks_first(app: Callable[..., Any], home: Path) -> None:
-    test = app("worklist").run()
-    test.button(key="delete_done").click().run()
+def test_delete_asks_first_and_names_the_cases(app: Callable[..., Any], home: Path) -> None:
+    test = _tick(app("worklist").run(), "done", "failed")
+    test.button(key="delete_selected").click().run()
     assert load_case_library(home).entry("done")
+    names = " ".join(element.value for element in test.markdown)
+    assert "colon case" in names
+    assert r"\(failed\)" in names
     test.button(key="cancel_delete").click().run()
     assert "done" in _shown(test)
-    test.button(key="delete_done").click().run()
+    test.button(key="delete_selected").click().run()
     test.button(key="confirm_delete").click().run()
     assert not test.exception
-    assert "done" not in _shown(test)
+    assert not {"done", "failed"} & set(_shown(test))
     assert not (home / "cases" / "done").exists()
 
 
-def test_two_cases_are_chosen_to_compare(app: Callable[..., Any], home: Path) -> None:
-    test = app("worklist").run()
-    boxes = {box.key.removeprefix("compare_") for box in test.checkbox}
-    assert boxes == {"done", "abstained", "waiting", "signed"}  # those with a diagnosis
-    test.checkbox(key="compare_done").check().run()
-    assert _shown(test)[-1] == "failed"  # the only one of another video
-    test.checkbox(key="compare_signed").check().run()
-    assert test.checkbox(key="compare_abstained").disabled
-    assert test.button(key="compare_chosen").label == "Compare"
-    test.button(key="clear_chosen").click().run()
-    assert not test.checkbox(key="compare_done").value
-    assert not test.checkbox(key="compare_abstained").disabled
+def test_two_ticked_cases_are_compared_and_none_is_signed(app: Callable[..., Any], home: Path) -> None:
+    test = _tick(app("worklist").run(), "done", "signed")
+    assert test.button(key="compare_selected").label == "Compare"
+    assert not [
+        button.key
+        for button in test.button
+        if "sign" in f"{button.key} {button.label}".lower().replace("assign", "")
+    ]
+    assert "compare_selected" not in [button.key for button in _tick(test, "done", "failed").button]
+
+
+def test_the_export_holds_a_bundle_of_each_case(home: Path, own_home: Path) -> None:
+    from videopath.app.web.components.worklist.actions import bundles
+    from videopath.app.web.runtime.services import services
+
+    with ZipFile(BytesIO(bundles(services(), ["done", "failed", "signed"]))) as archive:
+        assert archive.namelist() == ["done.zip", "signed.zip", "left-out.txt"]
+        assert archive.read("left-out.txt").startswith(b"failed: ")
+        with ZipFile(BytesIO(archive.read("done.zip"))) as bundle:
+            assert "report.json" in bundle.namelist()
+
+
+def test_cases_are_assigned_and_found_as_mine(app: Callable[..., Any], home: Path) -> None:
+    test = app("worklist")
+    test.session_state["reviewer_name"] = "Dr Grey"
+    _tick(test.run(), "done", "waiting")
+    test.button(key="confirm_assign").click().run()
+    assert not test.exception
+    library = load_case_library(home)
+    assert [library.entry(one).assigned for one in ("done", "waiting", "signed")] == [
+        "Dr Grey",
+        "Dr Grey",
+        None,
+    ]
+    test.toggle(key="mine").set_value(True).run()
+    assert set(_shown(test)) == {"done", "waiting"}
+    assert [(event.who, event.what, event.detail) for event in audit_events(library, "done")] == [
+        ("Dr Grey", "assigned", "to Dr Grey")
+    ]
 
 
 def test_resume_hands_the_case_to_the_worker(app: Callable[..., Any], home: Path) -> None:
-    test = app("worklist").run()
-    test.button(key="resume_interrupted").click().run()
+    test = _tick(app("worklist").run(), "interrupted")
+    test.button(key="resume_selected").click().run()
     assert not test.exception
     library, latest = load_case_library(home), time.monotonic() + 60
     while library.entry("interrupted").status == "running" and time.monotonic() < latest:
@@ -115,14 +159,11 @@ def test_resume_hands_the_case_to_the_worker(app: Callable[..., Any], home: Path
     assert library.entry("interrupted").status == "done"
 
 
-def test_texts_of_a_case_stay_inert(app: Callable[..., Any], own_home: Path) -> None:
-    library = load_case_library(own_home)
-    library.start("odd", "/videos/**bold** <script>.mp4", None, ":red[model]")
-    test = app("worklist").run()
-    caption = " ".join(c.value for c in test.caption)
-    assert "**" not in caption
-    assert r"\<script\>" in caption
-    assert ":red[" not in caption
+def test_filters_and_page_come_from_the_address(app: Callable[..., Any], home: Path) -> None:
+    test = app("worklist", filter_status="signed", search="grey", sort="oldest first").run()
+    assert not test.exception
+    assert _shown(test) == ["signed"]
+    assert test.text_input(key="search").value == "grey"
 
 
 def test_thousands_of_cases_are_shown_by_the_page(app: Callable[..., Any], own_home: Path) -> None:

@@ -17,7 +17,7 @@ from videopath.core.folders import visitor_path
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-_VIDEO_SUFFIXES = ["mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv", "mpg", "mpeg", "gif"]
+VIDEO_SUFFIXES = ["mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv", "mpg", "mpeg", "gif"]
 IMAGE_SUFFIXES = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "heic", "heif", "avif"]
 _DRAFT = "draft"  # in the session: the id of the next case
 _SAVED = "draft_upload"  # in the session: id and path of the upload that was saved last
@@ -43,7 +43,7 @@ def choose_video(shared: Services) -> Path | None:
     left, right = st.columns(2)
     with left:
         uploaded = st.file_uploader(
-            "Upload a video or an image", type=[*_VIDEO_SUFFIXES, *IMAGE_SUFFIXES], key="upload"
+            "Upload a video or an image", type=[*VIDEO_SUFFIXES, *IMAGE_SUFFIXES], key="upload"
         )
     with right:
         path = st.text_input(

@@ -1,72 +1,94 @@
-"""Deleting a case, after a question.
+"""Deleting cases, after a question that names them.
 
-The session holds the id of the case, so that the dialog stays open while the page behind it is drawn again.
+The session holds the ids of the cases, so that the dialog stays open while the page behind it is drawn again.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePath
 
 import streamlit as st
 
+from videopath.agent.cases.library import CaseEntry
+from videopath.agent.cases.worklist import Worklist
+from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.runtime.services import Services
-from videopath.core.errors import VideoPathError
+from videopath.core.errors import CaseError, VideoPathError
 from videopath.core.privacy.paths import screened_path
 
-_CASE_TO_DELETE = "case_to_delete"  # in the session: the id
+_CASES_TO_DELETE = "cases_to_delete"  # in the session: the ids
 
 
-def ask_to_delete(case_id: str) -> None:
+def ask_to_delete(case_ids: Sequence[str]) -> None:
     """Open the dialog when the page is drawn next (a button's ``on_click``)."""
-    st.session_state[_CASE_TO_DELETE] = case_id
+    st.session_state[_CASES_TO_DELETE] = list(case_ids)
 
 
 def deletion_dialog(shared: Services) -> None:
     """Show the dialog if it was requested."""
-    case_id = st.session_state.get(_CASE_TO_DELETE)
-    if case_id is not None:
-        st.dialog("Delete this case?", on_dismiss=_forget)(_dialog)(shared, case_id)
+    entries = []
+    for case_id in st.session_state.get(_CASES_TO_DELETE, []):
+        with suppress(CaseError):  # somebody else has deleted it
+            entries.append(shared.library.entry(case_id))
+    if entries:
+        title = "Delete this case?" if len(entries) == 1 else f"Delete these {len(entries)} cases?"
+        st.dialog(title, on_dismiss=_forget)(_dialog)(shared, entries)
 
 
-def _dialog(shared: Services, case_id: str) -> None:
-    st.text(case_id)
+def _dialog(shared: Services, entries: Sequence[CaseEntry]) -> None:
+    with st.container(key="names_to_delete", height=240 if len(entries) > 6 else "content", border=False):
+        for entry in entries:
+            name = f"{PurePath(entry.video).name}, {entry.diagnosis or 'no diagnosis'} ({entry.case_id})"
+            st.markdown(f"- {inert(name)}" + (" **signed**" if entry.status == "signed" else ""))
     st.markdown(
-        "This deletes its report, frames and trace, and the video if it was uploaded for it. It cannot be undone."
+        "This deletes report, frames and trace, and a video that was uploaded for the case. It cannot be undone."
     )
-    others = _runs_of_its_upload(shared, case_id)
+    others = _runs_of_their_uploads(shared, entries)
     if others:
         st.warning(
-            f"{others} other case{'s' if others > 1 else ''} used the video that was uploaded for this case, and will lose it.",
+            f"{others} other case{'s' if others > 1 else ''} used a video that was uploaded for one of these, and will lose it.",
             icon=":material/warning:",
         )
     with st.container(horizontal=True):
         confirmed = st.button("Delete", key="confirm_delete", type="primary", icon=":material/delete:")
-        if st.button("Keep it", key="cancel_delete"):
+        if st.button("Keep" if len(entries) > 1 else "Keep it", key="cancel_delete"):
             _forget()
             st.rerun()
     if confirmed:
-        if any(state.case_id == case_id for state in shared.worker.queue()):
-            st.error("The case is running or queued: stop it first.", icon=":material/error:")
-            return
+        _delete(shared, entries)
+
+
+def _delete(shared: Services, entries: Sequence[CaseEntry]) -> None:
+    """Delete the cases one by one; those that cannot be deleted are named with the reason."""
+    at_work = {state.case_id for state in shared.worker.queue()}
+    problems = []
+    for entry in entries:
         try:
-            shared.library.delete(case_id)
+            if entry.case_id in at_work:
+                raise CaseError(f"Case {entry.case_id} is running or queued: stop it first.")
+            shared.library.delete(entry.case_id)
         except VideoPathError as error:
-            st.error("The case was not deleted.", icon=":material/error:")
-            st.text(str(error))
-            return
-        _forget()
-        st.toast(f"Case {case_id} is deleted.", icon=":material/delete:")
-        st.rerun()
+            problems.append(str(error))
+    if problems:
+        st.error("Not deleted:", icon=":material/error:")
+        st.text("\n".join(problems))
+        return
+    _forget()
+    count = len(entries)
+    st.toast(f"{count} case{'s are' if count > 1 else ' is'} deleted.", icon=":material/delete:")
+    st.rerun()
 
 
 def _forget() -> None:
-    st.session_state.pop(_CASE_TO_DELETE, None)
+    st.session_state.pop(_CASES_TO_DELETE, None)
 
 
-def _runs_of_its_upload(shared: Services, case_id: str) -> int:
-    """The number of other cases whose video is in this case's folder."""
-    folder = screened_path(shared.library.folder(case_id))  # as the videos of the cases are stored
+def _runs_of_their_uploads(shared: Services, entries: Sequence[CaseEntry]) -> int:
+    """The number of other cases whose video is in the folder of one of these cases."""
+    own = [entry.case_id for entry in entries]
+    worklist = Worklist(shared.library)
     return sum(
-        entry.case_id != case_id and Path(entry.video).is_relative_to(folder)
-        for entry in shared.library.list()
+        worklist.count_within(Path(screened_path(shared.library.folder(case_id))), own) for case_id in own
     )
