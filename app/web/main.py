@@ -27,6 +27,7 @@ def main() -> None:
                 _page("new_case", "New case", "add_circle", "new", default=True),
                 case_page(),
                 _page("worklist", "Worklist", "list_alt", "worklist"),
+                _page("second_reading", "Second reading", "group", "second_reading", hidden=True),
                 _page("compare", "Compare", "compare_arrows", "compare"),
             ],
             "Background": [
@@ -54,14 +55,23 @@ def main() -> None:
     shared.worker.warm()
 
 
-def _page(module: str, title: str, icon: str, path: str, *, default: bool = False) -> Page:
+def _page(
+    module: str, title: str, icon: str, path: str, *, default: bool = False, hidden: bool = False
+) -> Page:
     """Return a page whose module is imported when it is shown, so that the first page appears soon."""
 
     def show_page() -> None:
         show: Callable[[], None] = import_module(f"videopath.app.web.pages.{module}").show
         show()
 
-    return st.Page(show_page, title=title, icon=f":material/{icon}:", url_path=path, default=default)
+    return st.Page(
+        show_page,
+        title=title,
+        icon=f":material/{icon}:",
+        url_path=path,
+        default=default,
+        visibility="hidden" if hidden else "visible",
+    )
 
 
 if __name__ == "__main__":  # Streamlit runs this file as __main__

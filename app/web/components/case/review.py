@@ -18,13 +18,13 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView
 from videopath.app.web.components.viewer.drafts import annotations_of, chosen_segment, keep_drafts
+from videopath.app.web.runtime.people import NAME, login, person, signer
 from videopath.app.web.runtime.services import Services, owner
 from videopath.core.clock import minute
-from videopath.core.errors import VideoPathError
+from videopath.core.errors import CaseError, VideoPathError
 
 _PROBLEM = "review_problem"  # in the session: why a decision was not used
 _REVIEW = "review_drawn"  # in the session: the id of the review that the form was filled for
-_NAME = "reviewer_name"  # in the session: the last reviewer, so that a name is typed once
 _PENDING = "review_pending"  # in the session: the decision that waits for its confirmation
 _UNFOLD = "review_unfold"  # in the session: how often the corrections of this form were opened by a button
 _OPEN = ("waiting for review", "done", "abstained")  # the states in which a person can decide
@@ -66,7 +66,12 @@ def review(view: CaseView, shared: Services) -> None:
             _corrections(report, waiting=waiting)
         with st.container(horizontal=True, vertical_alignment="bottom", key="decide", gap="small"):
             st.text_input(
-                "Your name", key="reviewer", width=200, placeholder="Your name", label_visibility="collapsed"
+                "Your name",
+                key="reviewer",
+                width=200,
+                placeholder="Your name",
+                label_visibility="collapsed",
+                disabled=bool(login()),
             )
             first = "edit" if report.abstained else "accept"
             for action, key, label, icon in _BUTTONS:
@@ -149,7 +154,7 @@ def _forget_pending() -> None:
 def undo(report: CaseReport, shared: Services) -> None:
     """Offer to withdraw the last decision for a minute, to the person who made it in this browser."""
     left = seconds_to_withdraw(report)
-    if left and st.session_state.get(_NAME) == report.review[-1].reviewer:
+    if left and person() == report.review[-1].reviewer:
         st.fragment(_undo, run_every=_COUNTDOWN)(report, shared)
 
 
@@ -171,7 +176,7 @@ def _undo(report: CaseReport, shared: Services) -> None:
 
 def _withdraw(report: CaseReport, shared: Services) -> None:
     try:
-        withdraw_decision(shared.library, report.case_id, st.session_state[_NAME])
+        withdraw_decision(shared.library, report.case_id, signer(person()))
     except VideoPathError as error:
         st.session_state[_PROBLEM] = str(error)
 
@@ -227,7 +232,7 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     new_review = state.get(_REVIEW) != interrupt_id
     state[_REVIEW] = interrupt_id
     defaults: dict[str, Any] = {
-        "reviewer": state.get(_NAME, ""),
+        "reviewer": person(),
         "comment": "",
         "edited_diagnosis": _prefilled(report),
         "edited_description": report.description,
@@ -238,6 +243,8 @@ def _fill_in(report: CaseReport, interrupt_id: str) -> None:
     for key, value in defaults.items():
         if new_review or key not in state:
             state[key] = value
+    if login():
+        state["reviewer"] = login()
     if (segment := chosen_segment(report.case_id)) is not None:
         state["segment"] = segment
 
@@ -281,9 +288,13 @@ def _revision(report: CaseReport) -> None:
 
 def _decide(shared: Services, report: CaseReport, marker: str, drawn: str, action: str) -> None:
     """Check the form, then ask before a signature; a revision is sent at once."""
-    st.session_state[_NAME] = st.session_state.get("reviewer", "").strip()
+    try:
+        st.session_state[NAME] = signer(st.session_state.get("reviewer", ""))
+    except CaseError as error:
+        st.session_state[_PROBLEM] = str(error)
+        return
     corrections = _corrected(report)
-    problem = _problem(action, corrections, st.session_state[_NAME]) or _nothing_to_sign(
+    problem = _problem(action, corrections, st.session_state[NAME]) or _nothing_to_sign(
         report, action, corrections
     )
     if problem:
@@ -297,7 +308,7 @@ def _decide(shared: Services, report: CaseReport, marker: str, drawn: str, actio
     pending = {
         "action": action,
         "case_id": report.case_id,
-        "reviewer": st.session_state[_NAME],
+        "reviewer": st.session_state[NAME],
         "comment": st.session_state.get("comment", "").strip(),
         "marker": marker,
         "fields": fields,
@@ -319,6 +330,7 @@ def _nothing_to_sign(report: CaseReport, action: str, corrections: dict[str, Any
 def _send(shared: Services, report: CaseReport, pending: dict[str, Any], *, confirmed: bool) -> None:
     """Take the decision: the agent goes on with it, or the finished case is signed or rejected."""
     try:
+        pending = pending | {"reviewer": signer(pending["reviewer"])}
         if report.status == "waiting for review":
             decision = Decision.model_validate(
                 {

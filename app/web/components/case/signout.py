@@ -11,6 +11,7 @@ from videopath.agent import CaseReport
 from videopath.app.web.components.case.exports import exports
 from videopath.app.web.components.shared.choices import knowledge_name
 from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.runtime.people import login, person, signer
 from videopath.app.web.runtime.services import Services
 from videopath.core.clock import minute
 from videopath.core.errors import VideoPathError
@@ -94,9 +95,16 @@ def _addenda(report: CaseReport, shared: Services) -> None:
                 st.text(f"Diagnosis: {added.diagnosis}")
             st.text(added.text)
     typed = st.session_state.pop(_TOO_LATE, {})
-    defaults = {"addendum_diagnosis": "", "addendum_text": "", "addendum_name": "", **_record_of(report)}
+    defaults = {
+        "addendum_diagnosis": "",
+        "addendum_text": "",
+        "addendum_name": person(),
+        **_record_of(report),
+    }
     _fill_in(report, defaults)
     st.session_state.update(typed)
+    if login():
+        st.session_state.update({"addendum_name": login(), "record_name": login()})
     with (
         st.expander(
             "Add an addendum",
@@ -111,7 +119,7 @@ def _addenda(report: CaseReport, shared: Services) -> None:
         )
         diagnosis, name = st.columns(2)
         diagnosis.text_input("New diagnosis, if it changes", key="addendum_diagnosis")
-        name.text_input("Your name", key="addendum_name")
+        name.text_input("Your name", key="addendum_name", disabled=bool(login()))
         st.form_submit_button(
             "Add the addendum",
             key="add_addendum",
@@ -126,7 +134,10 @@ def _append(report: CaseReport, shared: Services) -> None:
     state = st.session_state
     try:
         shared.library.add_addendum(
-            report.case_id, state["addendum_name"], state["addendum_text"], state["addendum_diagnosis"]
+            report.case_id,
+            signer(state["addendum_name"]),
+            state["addendum_text"],
+            state["addendum_diagnosis"],
         )
     except VideoPathError as error:
         state[_PROBLEM] = ("addendum", str(error))
@@ -142,7 +153,7 @@ def _record_of(report: CaseReport) -> dict[str, Any]:
         "record_description": without_not_known(report.description, own),
         "record_findings": "\n".join(findings),
         "record_confirm": False,
-        "record_name": "",
+        "record_name": person(),
         "record_patient": "",
         "record_group": "",
     }
@@ -165,7 +176,7 @@ def _learning(report: CaseReport, shared: Services) -> None:
         group.text_input(
             "Group", key="record_group", placeholder="not given", help=f"For example a study. {never} group."
         )
-        st.text_input("Your name", key="record_name")
+        st.text_input("Your name", key="record_name", disabled=bool(login()))
         st.checkbox("I have read description and findings and confirm them", key="record_confirm")
         st.form_submit_button(
             f"Add to the knowledge base “{inert(knowledge_name(folder))}”",
@@ -199,7 +210,7 @@ def _add(report: CaseReport, folder: Path, shared: Services) -> None:
     try:
         visitor_path(folder, shared.settings)
         record = add_to_knowledge(
-            report, folder, patient=patient, group=group, reviewer=state["record_name"], **words
+            report, folder, patient=patient, group=group, reviewer=signer(state["record_name"]), **words
         )
     except VideoPathError as error:
         state[_PROBLEM] = ("record", str(error))

@@ -79,7 +79,9 @@ def _ask(view: CaseView, shared: Services) -> None:
 
 
 def _record(view: CaseView, shared: Services) -> None:
+    from videopath.app.web.components.case.audit import audit_list
     from videopath.app.web.components.case.review import reviewed
+    from videopath.app.web.components.case.second_readings import second_readings
     from videopath.app.web.components.case.signout import record
     from videopath.app.web.components.case.statements import statement_table
 
@@ -87,3 +89,5 @@ def _record(view: CaseView, shared: Services) -> None:
     statement_table(view.report)
     reviewed(view.report)
     record(view.report, shared)
+    second_readings(view.report)
+    audit_list(view, shared)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
+from videopath.app.web.runtime.people import NAME, login, person, signer
 from videopath.core.errors import VideoPathError
 from videopath.core.pathology.sites import SITES
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord, KnowledgeBase
 
 _RECORD_TO_EDIT = "record_to_edit"  # in the session: the record as the person saw it
-_NAME = "reviewer_name"  # in the session: the name that the person gave on a case, too
 
 
 def ask_to_edit(record: InstructionRecord) -> None:
@@ -75,7 +75,7 @@ def _dialog(base: KnowledgeBase, record: InstructionRecord) -> None:
         changes["licence"] = second[1].text_input("Licence", record.licence, key="edit_licence")
         changes["question"] = st.text_input("Question", record.question, key="edit_question")
         third = st.columns(2)
-        name = third[0].text_input("Your name", st.session_state.get(_NAME, ""), key="edit_by")
+        name = third[0].text_input("Your name", person(), key="edit_by", disabled=bool(login()))
         note = third[1].text_input("Reason (optional)", key="edit_note")
         saved = st.form_submit_button("Save", key="confirm_edit", type="primary", icon=":material/save:")
     if saved:
@@ -90,12 +90,12 @@ def _save(
 ) -> None:
     try:
         with st.spinner("Saving"):
-            after = base.edit(record, changes, by=name, note=note)
+            after = base.edit(record, changes, by=signer(name), note=note)
     except VideoPathError as error:
         st.error("The record was not changed.", icon=":material/error:")
         st.text(str(error))
         return
-    st.session_state[_NAME] = name.strip()
+    st.session_state[NAME] = name.strip()
     _forget()
     st.toast(
         "Nothing was different."
