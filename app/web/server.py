@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from streamlit.auth_util import get_secrets_auth_section
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web import bootstrap
 from streamlit.web.server import Server
@@ -69,7 +70,7 @@ def serve(host: str, port: int, upload_limit: int, folders: Sequence[Path] | Non
     asyncio.run(
         _serve(
             f"http://{f'[{host}]' if ':' in host else host}:{port}",
-            None if local else warning_to_others(folders),
+            None if local else warning_to_others(folders, login=bool(get_secrets_auth_section())),
         )
     )
     closed = _closed()
@@ -88,17 +89,15 @@ def is_local(host: str) -> bool:
         return False
 
 
-def warning_to_others(folders: Sequence[Path] | None) -> str:
-    """Return the warning for a server that others can reach."""
+def warning_to_others(folders: Sequence[Path] | None, *, login: bool = False) -> str:
+    """Return the warning for a server that others can reach; ``login``: whether it asks them to log in."""
     reach = (
         "can open any path of this machine that this server can read (restrict them with --folder)"
         if folders is None
         else f"can only open files in {', '.join(map(str, folders))}"
     )
-    return (
-        "Others can reach this address. There is no login: every visitor can see and change all cases, and "
-        f"{reach}."
-    )
+    who = "Everybody who logs in" if login else "There is no login: every visitor"
+    return f"Others can reach this address. {who} can see and change all cases, and {reach}."
 
 
 async def _serve(address: str, warning: str | None) -> None:

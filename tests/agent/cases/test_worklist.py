@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
+from videopath.agent.cases.audit import audit_events
 from videopath.agent.cases.library import CaseEntry, CaseLibrary, load_case_library
+from videopath.agent.cases.people import add_second_reading, assign, enter_batch
+from videopath.agent.cases.storage.events import select_events
 from videopath.agent.cases.storage.pages import ORDERS
+from videopath.agent.cases.storage.sqlite import SqliteStore
+from videopath.agent.cases.storage.statements import update_case
 from videopath.agent.cases.storage.tables import cases as table
 from videopath.agent.cases.worklist import Sifting, Worklist
+from videopath.core.errors import CaseError
 
 _STATUSES = ("done", "running", "queued", "failed", "waiting for review", "signed", "abstained")
 _KEYS: dict[str, Any] = {
@@ -104,6 +111,77 @@ def test_every_word_is_looked_for_as_it_is_and_in_any_case(library: CaseLibrary)
         ids(worklist, words="\0") == ids(worklist, words="' OR 1=1 --") == ids(worklist, words="\ud800") == []
     )
     assert ids(worklist, words="CASE-041") == ["case-041"]
+    assign(library, ["case-005", "gone", "case-006"], "Dr Lütz", "Dr Lütz")
+    enter_batch(library, ["case-007"], "Monday")
+    with library.store.writing() as connection:
+        update_case(connection, "case-008", {"signed_by": "Dr Grey", "comment": "at high power"})
+    assert (
+        set(ids(worklist, words="dr LÜTZ"))
+        == set(ids(worklist, assigned="Dr Lütz"))
+        == {"case-005", "case-006"}
+    )
+    assert ids(worklist, words="GREY high") == ["case-008"]
+    assert ids(worklist, words="monday") == ["case-007"]
+    assert worklist.people() == ["Dr Grey", "Dr Lütz"]
+    assert worklist.batches() == {}  # the case of Monday has ended
+    enter_batch(library, ["case-001"], "Monday")
+    assert worklist.batches() == {"Monday": {"done": 1, "running": 1}}
+
+
+def test_a_person_in_charge_stays_when_a_case_ends_and_every_change_is_kept(
+    library: CaseLibrary, cases: SimpleNamespace
+) -> None:
+    assert assign(library, ["case-001"], "Dr A", "Dr B") == 1
+    assert assign(library, ["case-001"], "Dr A", "Dr B") == 0
+    with pytest.raises(CaseError, match="give your name"):
+        assign(library, ["case-001"], "Dr A", " ")
+    library.save(cases.report("case-001"))
+    library.sign("case-001", "Dr A", "agreed")
+    assert (library.entry("case-001").assigned, library.entry("case-001").status) == ("Dr A", "signed")
+    assign(library, ["case-001"], "", "Dr B")
+    with pytest.raises(CaseError, match="signed case case-001: a second reading needs another person"):
+        add_second_reading(library, "case-001", "dr a", "polyp")
+    report = add_second_reading(library, "case-001", "Dr C", "Colon  Adenocarcinoma.", "sure")
+    assert [reading.agrees for reading in report.second_readings] == [True]
+    with pytest.raises(CaseError, match="has read case"):
+        add_second_reading(library, "case-001", "Dr C", "polyp")
+    with pytest.raises(CaseError, match="stays as signed"):
+        library.save(report.model_copy(update={"second_readings": []}))
+    kept = [(event.who, event.what) for event in audit_events(library, "case-001")]
+    assert sorted(kept) == sorted(
+        [("Dr B", "assigned"), ("Dr A", "signed"), ("Dr B", "assigned"), ("Dr C", "second reading")]
+    )
+    with library.store.reading() as connection:
+        assert connection is not None
+        assert len(select_events(connection, "case-001")) == 4
+    assert "second reading, agrees" in report.to_markdown()
+    library.delete("case-001")
+    with library.store.reading() as connection:
+        assert connection is not None
+        assert not select_events(connection, "case-001")
+
+
+def test_a_table_of_the_revision_before_is_read_as_it_is_and_lifted_by_the_first_write(
+    library: CaseLibrary,
+) -> None:
+    with library.store.writing() as connection:
+        for name in ("cases_by_assigned", "cases_by_batch"):
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        connection.exec_driver_sql("DROP TABLE events")
+        for name in ("vouched_by", "assigned", "batch"):
+            connection.exec_driver_sql(f"ALTER TABLE cases DROP COLUMN {name}")
+        connection.exec_driver_sql("UPDATE videopath_revision SET version_num = '0003'")
+    if not isinstance(library.store, SqliteStore):
+        from videopath.agent.cases.storage.postgres import close_connections
+
+        close_connections()
+        library = load_case_library()
+    worklist = Worklist(library)
+    for _ in range(2):
+        assert len(ids(worklist, words="mp4")) == 42
+        assert audit_events(library, "case-001") == []
+    assign(library, ["case-001"], "Dr A", "Dr A")
+    assert ids(worklist, assigned="Dr A") == ["case-001"]
 
 
 def test_only_diagnosed_cases_with_the_runs_of_a_video_first(library: CaseLibrary) -> None:

@@ -21,8 +21,8 @@ TO_OPEN = "case_to_open"
 _OPEN = "open_case"
 _HEIGHT = 48  # pixels of a row, for its picture
 _COLUMNS = (
-    "open", "picture", "status", "diagnosis", "confidence", "vouched for by", "site", "file", "started (UTC)",
-    "in charge", "signed by", "batch", "model", "case",
+    "open", "picture", "status", "diagnosis", "confidence", "vouched for by", "signed by", "in charge", "started (UTC)",
+    "site", "file", "batch", "model", "case",
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def case_table(
             ),
             "picture": st.column_config.ImageColumn(width=84),
             "diagnosis": st.column_config.TextColumn(width="medium"),
-            "confidence": st.column_config.NumberColumn(format="percent", width=96),
+            "confidence": st.column_config.NumberColumn("confidence", format="%.0f%%", width=92),
             "started (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC"),
         },
     )
@@ -69,7 +69,7 @@ def _cells(row: WorklistRow, job: JobState | None) -> dict[str, Any]:
         "open": "Review" if row.status == "waiting for review" else "Open",
         "status": _status(row, job),
         "diagnosis": entry.diagnosis or (entry.comment if row.status == "failed" else None),
-        "confidence": entry.confidence if entry.diagnosis else None,
+        "confidence": entry.confidence * 100 if entry.diagnosis and entry.confidence is not None else None,
         "vouched for by": _vouched(row),
         "site": row.site,
         "file": row.video,

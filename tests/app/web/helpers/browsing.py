@@ -18,6 +18,7 @@ from selenium.common.exceptions import (
 )
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -167,6 +168,22 @@ class Browser:
     def says(self, words: str, key: str = "", patience: float = PATIENCE) -> None:
         """Wait until these words stand on the page, or in the part of a key."""
         self.until(lambda: words in self.text(key), f"{words!r} stands {key and f'in {key}'}", patience)
+
+    def row(self, case_id: str) -> str:
+        """What the worklist says of a case; empty if it is not on the page. The browser draws the table as a picture."""
+        cells = """return [...document.querySelectorAll('[data-testid="stDataFrame"] [role=row]')]
+            .map(row => [...row.querySelectorAll('[role=gridcell]')].map(cell => cell.textContent))"""
+        rows = [row for row in self.run(cells) if case_id in row]
+        return " | ".join(text for text in rows[0] if not text.startswith("data:")) if rows else ""
+
+    def tick(self, case_id: str) -> None:
+        """Search a case in the worklist, and tick its row."""
+        self.write("search", case_id)
+        self.until(lambda: self.row(case_id), f"{case_id} is in the worklist")
+        self.settle()
+        table = self.all('[data-testid="stDataFrame"]')[0]
+        x, y = 16 - table.size["width"] / 2, 59 - table.size["height"] / 2
+        ActionChains(self.driver).move_to_element_with_offset(table, x, y).click().perform()
 
     def click(self, key: str, css: str = "button") -> None:
         """Click a button that can be clicked."""
