@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Literal
 
 import streamlit as st
 
@@ -16,6 +15,7 @@ from videopath.agent.cases.worklist import Sifting, Worklist
 from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.status import STATUSES, open_jobs, status_of
 from videopath.app.web.components.worklist.actions import actions
+from videopath.app.web.components.worklist.address import read_address, write_address
 from videopath.app.web.components.worklist.batch import batch_form, batch_problems, batch_progress
 from videopath.app.web.components.worklist.case_table import TO_OPEN, case_table
 from videopath.app.web.components.worklist.deletion import deletion_dialog
@@ -28,7 +28,6 @@ from videopath.app.web.runtime.worker import JobState
 _ROWS = 50  # cases on one page
 _INTERVAL = 3.0  # seconds between two checks while a case runs
 _PICTURES = 0.5  # seconds until more pictures are made
-_BOUND: Literal["query-params"] = "query-params"
 
 
 def show() -> None:
@@ -51,6 +50,7 @@ def show() -> None:
     pictures = Thumbnails()
     with st.container(key="worklist"):
         _page_of(shared, worklist, sifting, jobs, counts, pictures)
+    write_address()
     if pictures.missing:
         st.fragment(_more_pictures, run_every=_PICTURES)(time.monotonic())
     elif counts.keys() & {"queued", "running"}:
@@ -75,14 +75,15 @@ def _nothing_yet() -> None:
 
 def _sifting(worklist: Worklist, counts: Mapping[str, int]) -> Sifting:
     """Ask for filter, words and order, and return them."""
-    selected = st.session_state.get("filter_status") or st.query_params.get_all("filter_status")
+    all_sites = [site or NO_SITE for site in worklist.sites()]
+    read_address(all_sites)
+    selected = st.session_state["filter_status"]
     statuses = st.pills(
         "Status",
         [status for status in STATUSES if status in counts or status in selected],
         selection_mode="multi",
         format_func=lambda status: f"{STATUSES[status].icon} {status} {counts.get(status, 0)}",
         key="filter_status",
-        bind=_BOUND,
     )
     words, sites, order, mine = st.columns([3, 2, 2, 1], vertical_alignment="bottom")
     text = words.text_input(
@@ -90,21 +91,18 @@ def _sifting(worklist: Worklist, counts: Mapping[str, int]) -> Sifting:
         key="search",
         placeholder="file, diagnosis, signer, comment, site",
         icon=":material/search:",
-        bind=_BOUND,
     )
     of_sites = sites.multiselect(
         "Site",
-        [site or NO_SITE for site in worklist.sites()],
+        all_sites,
         key="filter_site",
         placeholder="every site",
-        bind=_BOUND,
     )
-    by = order.selectbox("Order", ORDERS, key="sort", bind=_BOUND)
+    by = order.selectbox("Order", ORDERS, key="sort")
     me = person()
     is_mine = mine.toggle(
         "Mine",
         key="mine",
-        bind=_BOUND,
         help=f"Cases that {me} is in charge of." if me else "Type your name in the sidebar first.",
     )
     return Sifting(
@@ -135,7 +133,7 @@ def _page_of(
         del st.session_state["page"]  # fewer cases are left
     above = st.container()
     page = st.container()
-    chosen = st.pagination(pages, key="page", bind=_BOUND) if pages > 1 else 1
+    chosen = st.pagination(pages, key="page") if pages > 1 else 1
     rows = [
         WorklistRow(entry, status_of(entry, jobs))
         for entry in worklist.page(sifting, _ROWS, (chosen - 1) * _ROWS)

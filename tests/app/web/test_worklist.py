@@ -160,10 +160,18 @@ def test_resume_hands_the_case_to_the_worker(app: Callable[..., Any], home: Path
 
 
 def test_filters_and_page_come_from_the_address(app: Callable[..., Any], home: Path) -> None:
-    test = app("worklist", filter_status="signed", search="grey", sort="oldest first").run()
+    test = app("worklist", status="signed", search="colon", order="oldest first").run()
     assert not test.exception
     assert _shown(test) == ["signed"]
-    assert test.text_input(key="search").value == "grey"
+    assert test.text_input(key="search").value == "colon"
+    test.button_group(key="filter_status").set_value(["done", "waiting for review"]).run()
+    assert test.query_params["status"] == ["done", "waiting for review"]
+    assert set(_shown(test)) == {"done", "waiting"}
+    test.query_params.clear()
+    test.query_params["id"] = "done"  # Back from a case
+    test.run()
+    assert set(_shown(test)) == {"done", "waiting"}
+    assert test.text_input(key="search").value == "colon"
 
 
 def test_thousands_of_cases_are_shown_by_the_page(app: Callable[..., Any], own_home: Path) -> None:
