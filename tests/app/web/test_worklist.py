@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import pytest
+
 from videopath.agent import load_case_library
 from videopath.agent.cases.audit import audit_events
 from videopath.agent.cases.library import CaseEntry
 from videopath.app.web.components.shared.status import STATUSES, age, status_of
+from videopath.app.web.components.worklist.batch import progress_in_words
 from videopath.app.web.components.worklist.filters import NO_SITE
 from videopath.app.web.runtime.worker import JobState
 
@@ -216,3 +220,34 @@ def test_age_in_words() -> None:
     assert age("2026-01-03T09:00:00.000Z", now) == "3 h ago"
     assert age("2026-01-01T12:00:00.000Z", now) == "2 days ago"
     assert age("2026-01-02T11:00:00.000Z", now) == "1 day ago"
+
+
+def test_the_files_of_a_folder_become_a_batch_with_one_line_of_progress(
+    app: Callable[..., Any], own_home: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOPATH_WORKER", "false")  # another process would work on them
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip, folder / name)
+    (folder / "notes.txt").write_text("no video")
+    test = app("worklist").run()
+    test.text_input(key="batch_folder_0").set_value(str(tmp_path / "nowhere"))
+    test.button(key="start_batch").click().run()
+    assert "There is no folder" in test.error[0].value.replace("\\", "")
+    test.text_input(key="batch_folder_0").set_value(str(folder))
+    test.text_input(key="batch_name_0").set_value("Monday")
+    test.button(key="start_batch").click().run()
+    assert not test.exception
+    entries = load_case_library(own_home).list()
+    assert sorted((entry.batch, entry.status, Path(entry.video).name) for entry in entries) == [
+        ("Monday", "queued", "a.mp4"),
+        ("Monday", "queued", "b.mp4"),
+    ]
+    assert (
+        progress_in_words("Monday", {"queued": 2, "done": 1, "failed": 1})
+        == "Monday: 2 of 4 finished, 1 failed"
+    )
+    test.button(key="show_batch_Monday").click().run()
+    assert len(_shown(test)) == 2
+    assert test.text_input(key="search").value == "Monday"

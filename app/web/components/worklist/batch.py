@@ -143,7 +143,8 @@ def _submitted(
     shared: Services, uploaded: Sequence[UploadedFile], paths: Sequence[Path], site: str | None, name: str
 ) -> Iterator[str]:
     """Queue the files one by one; yield why one was left out, or an empty text."""
-    for file in (*uploaded, *paths):
+    files: list[UploadedFile | Path] = [*uploaded, *paths]
+    for file in files:
         case_id, saved = new_case_id(), None
         try:
             if isinstance(file, Path):
