@@ -170,17 +170,17 @@ class Browser:
         self.until(lambda: words in self.text(key), f"{words!r} stands {key and f'in {key}'}", patience)
 
     def row(self, case_id: str) -> str:
-        """What the worklist says of a case; empty if it is not on the page. The browser draws the table as a picture."""
+        """What the worklist says of a case, searched by its id; empty if it is not there. The table is drawn as a picture."""
+        self.go(f"worklist?search={case_id}")
+        self.settle()
         cells = """return [...document.querySelectorAll('[data-testid="stDataFrame"] [role=row]')]
             .map(row => [...row.querySelectorAll('[role=gridcell]')].map(cell => cell.textContent))"""
-        rows = [row for row in self.run(cells) if case_id in row]
+        rows = [row for row in self.run(cells) if row]
         return " | ".join(text for text in rows[0] if not text.startswith("data:")) if rows else ""
 
     def tick(self, case_id: str) -> None:
         """Search a case in the worklist, and tick its row."""
-        self.write("search", case_id)
         self.until(lambda: self.row(case_id), f"{case_id} is in the worklist")
-        self.settle()
         table = self.all('[data-testid="stDataFrame"]')[0]
         x, y = 16 - table.size["width"] / 2, 59 - table.size["height"] / 2
         ActionChains(self.driver).move_to_element_with_offset(table, x, y).click().perform()
