@@ -9,7 +9,6 @@ from typing import Any
 from videopath.agent import load_case_library
 from videopath.agent.cases.audit import audit_events
 
-
 _DR_GREY = {"is_logged_in": True, "name": "Dr Grey", "email": "grey@hospital.example"}
 _LOGIN = "Dr Grey (grey@hospital.example)"
 
