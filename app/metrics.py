@@ -76,12 +76,15 @@ class Figures:
 
     def _counts(self) -> dict[str, int]:
         """Return the number of cases by status; empty if the library cannot be read."""
+        from videopath.agent.cases.worklist import Worklist
+
         try:
-            return {status: self._library.count(status) for status in DISPLAYED_STATUSES}
+            counts = Worklist(self._library).counts()
         except (VideoPathError, OSError) as error:
             _log.warning("The cases cannot be counted: %s.", type(error).__name__)
             _log.debug("The cases cannot be counted: %s", error)
             return {}
+        return {status: counts.get(status, 0) for status in DISPLAYED_STATUSES}
 
     def _count(self, work: Work) -> None:
         """Count a piece of work that has ended; a step that waits for a person is none."""

@@ -15,11 +15,12 @@ from videopath.agent.graph.steps import ACTIVITIES
 from videopath.core.errors import CaseError
 
 _MAX_CASES = 20  # the latest of the model: machines and settings change
+_PAGE, _PAGES = 100, 5  # older cases say little, and their folders would all be read
 _REVIEW = "review"  # takes as long as the person takes
 
 
 def expected_seconds(library: CaseLibrary, model: str) -> dict[str, float]:
-    """Return the median seconds of each step, over the latest 20 cases of a model.
+    """Return the median seconds of each step, over the latest 20 cases of a model among the latest 500 of all.
 
     Args:
         library: The library with the cases.
@@ -49,7 +50,8 @@ def _medians(values: Iterator[tuple[str, float]]) -> dict[str, float]:
 
 
 def _steps(library: CaseLibrary, model: str) -> Iterator[Step]:
-    cases = (entry for entry in library.list() if model in _model_names(library, entry))
+    pages = (library.list(limit=_PAGE, offset=number * _PAGE) for number in range(_PAGES))
+    cases = (entry for page in pages for entry in page if model in _model_names(library, entry))
     for entry, _ in zip(cases, range(_MAX_CASES), strict=False):
         try:
             steps = read_trace(library.folder(entry.case_id) / TRACE_NAME)

@@ -217,6 +217,13 @@ class CaseLibrary:
         with self.store.reading() as connection:
             return [] if connection is None else select_case_ids(connection)
 
+    def has(self, case_id: str) -> bool:
+        """Return whether there is such a case."""
+        if not _SAFE_ID.fullmatch(case_id):
+            return False
+        with self.store.reading() as connection:
+            return connection is not None and select_case(connection, case_id) is not None
+
     def entry(self, case_id: str) -> CaseEntry:
         """Return the row of a case.
 

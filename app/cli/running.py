@@ -181,7 +181,7 @@ def _resumable(library: CaseLibrary, case_id: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         from videopath.app.cli.console import say
 
-        if any(entry.case_id == case_id for entry in library.list()):
+        if library.has(case_id):
             say(f"Interrupted. The finished steps are kept; continue with: videopath cases resume {case_id}")
         else:
             say("Interrupted before the case started.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from videopath.agent.cases.library import new_case_id
 from videopath.agent.cases.request import CaseRequest
+from videopath.agent.cases.worklist import Sifting, Worklist
 from videopath.app.mcp import results
 from videopath.app.mcp.files import case_file, case_files
 from videopath.core.choices import DisplayedStatus
@@ -183,9 +184,11 @@ class TissueService:
 
     def cases(self, state: DisplayedStatus | None, site: str | None, limit: int) -> results.CaseList:
         """List the cases, newest first."""
-        entries = self._agent.library.list(state, canonical_site(site) if site else None)
+        sifting = Sifting(statuses=(state,) if state else (), sites=(canonical_site(site),) if site else ())
+        worklist = Worklist(self._agent.library)
         return results.CaseList(
-            cases=[results.row_of(entry) for entry in entries[:limit]], total=len(entries)
+            cases=[results.row_of(entry) for entry in worklist.page(sifting, limit)],
+            total=worklist.count(sifting),
         )
 
     def report(self, case_id: str) -> results.CaseText:

@@ -249,6 +249,21 @@ def test_a_case_from_video_to_signature(
     assert json.loads(videopath("cases", "list", "--json").stdout) == []
 
 
+def test_the_newest_cases_alone_are_listed(videopath: Run, own_home: Path) -> None:
+    library = load_case_library(own_home)
+    for number in range(5):
+        library.start(f"case-{number}", "a.mp4", "colon" if number else "lung", "nano")
+
+    def ids(*options: str) -> list[str]:
+        listed = videopath("cases", "list", "--json", *options)
+        return [case["case_id"] for case in json.loads(listed.stdout)]
+
+    assert ids("--limit", "2") == ids()[:2]
+    assert ids("--limit", "9", "--site", "lung", "--status", "interrupted") == ["case-0"]
+    assert ids("--limit", "9", "--status", "failed") == []
+    assert videopath("cases", "list", "--limit", "0").exit_code == 2
+
+
 @pytest.mark.slow
 def test_a_replay_tells_what_differs(
     videopath: Run, checkpoint: Path, sample: Path, tmp_path: Path, shared_case: CaseReport

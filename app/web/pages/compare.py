@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from videopath.agent.cases.worklist import Sifting, Worklist
 from videopath.app.web.components.compare import comparison, sections
 from videopath.app.web.components.compare.rerun import rerun_form
 from videopath.app.web.components.shared.links import go
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from videopath.agent import CaseReport
     from videopath.agent.cases.library import CaseEntry
 
+_OFFERED = 200  # cases in a list to choose from: more would have to be sent to the browser
+
 
 def show() -> None:
     """Draw the choice of two cases, and their comparison."""
     shared = services()
     st.title("Compare")
-    entries = [entry for entry in shared.library.list() if entry.diagnosis]
+    entries = _offered(shared, "a", "b")
     if len(entries) < 2:
         _too_few(shared, entries)
         return
-    reports = [_report(shared, entry) for entry in _selected_cases(entries)]
+    reports = [_report(shared, entry) for entry in _selected_cases(shared, entries)]
     first, second = reports
     if first is None or second is None:
         return
@@ -62,28 +65,41 @@ def _too_few(shared: Services, entries: Sequence[CaseEntry]) -> None:
             rerun_form(shared, report)
 
 
-def _selected_cases(entries: Sequence[CaseEntry]) -> tuple[CaseEntry, CaseEntry]:
+def _offered(shared: Services, *addressed: str, video: str | None = None) -> Sequence[CaseEntry]:
+    """Return the latest cases with a diagnosis, those of a video first; of older ones, what the page's address names."""
+    latest = Worklist(shared.library).page(Sifting(diagnosed=True, video=video), _OFFERED)
+    listed = {entry.case_id for entry in latest}
+    named = dict.fromkeys(st.query_params.get(name, "") for name in addressed)
+    older = [shared.library.entry(one) for one in named if one not in listed and shared.library.has(one)]
+    return [*latest, *(entry for entry in older if entry.diagnosis)]
+
+
+def _selected_cases(shared: Services, entries: Sequence[CaseEntry]) -> tuple[CaseEntry, CaseEntry]:
     """Both cases; their ids are in the address, so that the page can be bookmarked and sent."""
-    by_id = {entry.case_id: entry for entry in entries}
     left, right = st.columns(2)
     with left:
-        one = by_id[_select("A", list(by_id), by_id, st.query_params.get("a"))]
-    others = [entry for entry in entries if entry is not one]
-    others.sort(key=lambda entry: entry.video != one.video)
+        one = _select("A", entries, st.query_params.get("a"))
     with right:
-        other = by_id[_select("B", [entry.case_id for entry in others], by_id, st.query_params.get("b"))]
+        others = _offered(shared, "b", video=one.video)
+        other = _select(
+            "B", [entry for entry in others if entry.case_id != one.case_id], st.query_params.get("b")
+        )
+    if len(entries) >= _OFFERED:
+        st.caption(
+            f"The latest {_OFFERED} cases with a diagnosis can be chosen, and every case by the page's address."
+        )
     st.query_params.update({"a": one.case_id, "b": other.case_id})
     return one, other
 
 
-def _select(name: str, ids: list[str], entries: dict[str, CaseEntry], default: str | None) -> str:
-    key = f"run_{name.lower()}"
-    if st.session_state.get(key) not in ids:
-        st.session_state[key] = default if default in ids else ids[0]
-    selected_id: str = st.selectbox(
-        f"Run {name}", ids, format_func=lambda case_id: _label(entries[case_id]), key=key
+def _select(name: str, entries: Sequence[CaseEntry], default: str | None) -> CaseEntry:
+    key, by_id = f"run_{name.lower()}", {entry.case_id: entry for entry in entries}
+    if st.session_state.get(key) not in by_id:
+        st.session_state[key] = default if default in by_id else entries[0].case_id
+    selected_id = st.selectbox(
+        f"Run {name}", list(by_id), format_func=lambda case_id: _label(by_id[case_id]), key=key
     )
-    return selected_id
+    return by_id[selected_id]
 
 
 def _label(entry: CaseEntry) -> str:

@@ -62,6 +62,19 @@ def test_cases_of_the_same_video_are_offered_first(app: Callable[..., Any], home
     assert test.query_params["b"] == "signed"
 
 
+def test_of_many_cases_the_latest_are_offered_and_the_addressed_ones(
+    app: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videopath.app.web.pages.compare._OFFERED", 2)
+    newest = [entry.case_id for entry in load_case_library(home).list() if entry.diagnosis]
+    test = app("compare", a=newest[-1], b="no such case").run()
+    assert not test.exception
+    assert [len(test.selectbox(key=key).options) for key in ("run_a", "run_b")] == [3, 2]
+    assert test.selectbox(key="run_a").value == newest[-1]
+    assert test.query_params["b"] in newest
+    assert "latest 2 cases" in " ".join(caption.value for caption in test.caption)
+
+
 def test_a_case_that_is_gone_leaves_the_page_whole(app: Callable[..., Any], home: Path) -> None:
     (home / "cases" / "signed" / "report.json").write_text("{}")
     test = app("compare", a="done", b="signed").run()

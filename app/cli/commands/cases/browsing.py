@@ -16,7 +16,9 @@ from videopath.core.clock import minute
 from videopath.core.errors import InputError
 
 if TYPE_CHECKING:
-    from videopath.agent.cases.library import CaseLibrary
+    from collections.abc import Sequence
+
+    from videopath.agent.cases.library import CaseEntry, CaseLibrary
 
 
 def list_cases(
@@ -25,16 +27,28 @@ def list_cases(
         typer.Option("--status", help="Only cases with this status.", show_default=False),
     ] = None,
     site: options.Site = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=1, help="At most so many cases, the newest; default: all.", show_default=False
+        ),
+    ] = None,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
     """List the cases, newest first. A process is working on running cases; interrupted cases can be resumed."""
+    from videopath.agent.cases.worklist import Sifting, Worklist
     from videopath.agent.report.phrases import listed_confidence
     from videopath.app.cli.console import emit_json, say, stdout, table
     from videopath.core.pathology.sites import canonical_site
 
     library = open_library()
-    entries = library.list(status, canonical_site(site) if site else None)
+    place = canonical_site(site) if site else None
+    if limit is None:
+        entries: Sequence[CaseEntry] = library.list(status, place)
+    else:
+        sifting = Sifting(statuses=(status,) if status else (), sites=(place,) if place else ())
+        entries = Worklist(library).page(sifting, limit)
     if as_json:
         emit_json(json.dumps([entry.model_dump() for entry in entries], ensure_ascii=False, indent=2))
         return

@@ -123,7 +123,7 @@ def _keep(outcomes: list[Any], agent: Any, *, split: str, looks: int, stain: boo
     from videopath.core.settings import load_settings
     from videopath.evaluation.kept import Evaluation, save_evaluation
 
-    report = agent.library.get(agent.library.list()[0].case_id)
+    report = agent.library.get(agent.library.list(limit=1)[0].case_id)
     evaluation = Evaluation.of(outcomes, report, split=split, looks=looks, stain=stain)
     say(f"Kept for the page Benchmarks: {save_evaluation(evaluation, load_settings().home)}")
 
