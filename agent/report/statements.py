@@ -45,7 +45,14 @@ def statements(report: CaseReport) -> list[Statement]:
     model = [Statement("model", BLIND, blind_in_words(report))] if report.blind_diagnosis else []
     diagnosis = agent_diagnosis_in_words(report)
     agent = [Statement("agent", AGENT, diagnosis)] if diagnosis else []
-    return [*model, *_second_opinion(report), *agent, *_decisions(report), *_addenda(report), *_second_readings(report)]
+    return [
+        *model,
+        *_second_opinion(report),
+        *agent,
+        *_decisions(report),
+        *_addenda(report),
+        *_second_readings(report),
+    ]
 
 
 def agent_diagnosis(report: CaseReport) -> str:

@@ -110,11 +110,11 @@ def missing(measure: Measure | None, sites: Mapping[str, int], all_sites: Collec
         sites: Site → how many records the base has.
         all_sites: The sites that VideoPath knows.
     """
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             row.site or "not known",
             row.diagnosis,
-            f"{row.cases} cases of {row.groups} patients or sources",
+            f"{row.cases} {'case' if row.cases == 1 else 'cases'} of {row.groups} {'patient or source' if row.groups == 1 else 'patients or sources'}",
             _to_add(row),
         )
         for row in (measure.diagnoses if measure else ())

@@ -152,7 +152,9 @@ def test_a_base_knows_how_often_it_is_right(laboratory) -> None:
     assert measured.accuracy.low - 0.05 <= right <= measured.accuracy.high + 0.05
     assert [point.each for point in measured.curve] == [1, 2, 3, 5, 10, 20]
     assert measured.curve[-1].accuracy >= measured.curve[0].accuracy
-    assert [round(point.answered, 1) for point in measured.by_answered] == [tenth / 10 for tenth in range(1, 11)]
+    assert [round(point.answered, 1) for point in measured.by_answered] == [
+        tenth / 10 for tenth in range(1, 11)
+    ]
     assert measured.by_answered[-1].accuracy == pytest.approx(measured.accuracy.value)
     assert measured.by_answered[0].accuracy >= measured.by_answered[-1].accuracy
     assert Measure.model_validate_json(measured.model_dump_json()) == measured

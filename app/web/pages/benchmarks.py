@@ -73,7 +73,7 @@ def _show_lab(file: Path) -> None:
     st.header(
         "Agent beside model, cases and colour", anchor=False, help=explained("vote", "blind", "confidence")
     )
-    charted = {
+    charted: dict[str, list[plots.Dot]] = {
         name: [plots.Dot(name, right.value, right.low, right.high)]
         for name, figures in report.own.items()
         if (right := figures.right_of_answered)

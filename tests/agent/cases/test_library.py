@@ -50,7 +50,9 @@ def test_a_case_from_start_to_signature(library: CaseLibrary, cases: SimpleNames
     assert library.get("case-1") == report
     assert (folder / "report.md").read_text().startswith("# Case case-1")
 
-    line = Annotation(seconds=1.5, shape="line", place=[0, 0, 0.5, 0], note="*depth*", pixels=80, micrometres=20)
+    line = Annotation(
+        seconds=1.5, shape="line", place=[0, 0, 0.5, 0], note="*depth*", pixels=80, micrometres=20
+    )
     signed = library.sign("case-1", "Dr. A", "agreed", annotations=[line])
     assert signed.status == "signed"
     decision = library.get("case-1").review[-1]

@@ -228,7 +228,12 @@ def test_a_library_of_an_earlier_version_has_an_empty_queue(own_home: Path) -> N
 
     load_case_library().start("a", "a.mp4", None, "nano")
     with closing(sqlite3.connect(own_home / "cases.sqlite")) as database, database:
-        database.execute("DROP TABLE queue")
+        for index in ("cases_by_assigned", "cases_by_batch"):
+            database.execute(f"DROP INDEX {index}")
+        for column in ("vouched_by", "assigned", "batch"):
+            database.execute(f"ALTER TABLE cases DROP COLUMN {column}")
+        for table in ("queue", "events"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("UPDATE videopath_revision SET version_num = '0002'")
     queue = CaseQueue(load_case_library())
     assert (queue.take(), queue.has("a"), queue.decision("a"), len(queue)) == (None, False, None, 0)

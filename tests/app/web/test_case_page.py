@@ -58,9 +58,7 @@ def test_a_done_case_shows_all_there_is_to_check(app: App, home: Path) -> None:
     assert any("similar cases" in caption.value for caption in page.caption)
     assert page.text_input(key="reviewer").value == ""
     labels = [step.label for step in _opened(page, COURSE).expander]
-    assert [f"**{n} · " in label for n, label in enumerate(labels[: len(report.steps)], 1)] == [
-        True
-    ] * 7
+    assert [f"**{n} · " in label for n, label in enumerate(labels[: len(report.steps)], 1)] == [True] * 7
     assert "Blind diagnosis" in labels[2]
     assert {button.proto.label for button in _opened(page, RECORD).get("download_button")} == {
         "PDF",

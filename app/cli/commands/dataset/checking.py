@@ -86,7 +86,9 @@ def _conversations_of(path: Path) -> Path:
 
     of_set = path / INSTRUCTIONS
     if not of_set.is_file():
-        raise InputError(f"The folder {path} has no {INSTRUCTIONS}: name a file, or the folder of a built set.")
+        raise InputError(
+            f"The folder {path} has no {INSTRUCTIONS}: name a file, or the folder of a built set."
+        )
     return of_set
 
 
