@@ -80,7 +80,7 @@ def _picture(base: KnowledgeBase, record: InstructionRecord) -> np.ndarray | Non
 
 def _buttons(base: KnowledgeBase, record: InstructionRecord, page_part: str) -> None:
     case_id = record.id.removeprefix(_CASE_PREFIX)
-    is_case = case_id != record.id and any(e.case_id == case_id for e in services().library.list())
+    is_case = case_id != record.id and services().library.has(case_id)
     if is_case and st.button("Open case", key=f"case_{page_part}_{record.id}", type="tertiary"):
         open_case(case_id)
     if not base.fixed:
