@@ -232,16 +232,24 @@ def _table(path: Path) -> Iterator[_Entry]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def _next_row(reader: Iterator[list[str]]) -> list[str]:
+    """Read a row whose cells may be long; the limit is that of the whole process, so it is put back."""
+    before = csv.field_size_limit(_MAX_CELL)
+    try:
+        return next(reader)
+    finally:
+        csv.field_size_limit(before)
+
+
 def _table_rows(path: Path, stream: IO[str]) -> Iterator[_Entry]:
     first = stream.readline(_MAX_CELL)
     stream.seek(0)
     separator = max(",;\t", key=first.count)
-    csv.field_size_limit(_MAX_CELL)
     reader = csv.reader(stream, delimiter=separator)
     head: list[str] | None = None
     while True:
         try:
-            cells = next(reader)
+            cells = _next_row(reader)
         except StopIteration:
             return
         except csv.Error as error:
