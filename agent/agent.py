@@ -15,11 +15,11 @@ from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
 from videopath.agent.cases.library import INPUTS_NAME, CaseLibrary, new_case_id
-from videopath.agent.cases.queue import CaseQueue
 from videopath.agent.cases.records import CaseReport, Decision, FollowUp, RunSettings, Step
 from videopath.agent.cases.request import CaseRequest, checked_question
-from videopath.agent.cases.signing import decision_not_kept
+from videopath.agent.cases.signatures.signing import decision_not_kept
 from videopath.agent.cases.storage.store import LostCaseError
+from videopath.agent.cases.team.queue import CaseQueue
 from videopath.agent.cases.unfinished import UNFINISHED
 from videopath.agent.checkpoints import Checkpoints, checkpoints_of, open_checkpoints
 from videopath.agent.decision.looks import best_look, settled_look

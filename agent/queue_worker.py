@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
 from videopath.agent.cases.library import CaseLibrary
-from videopath.agent.cases.queue import CaseQueue, TakenCase
 from videopath.agent.cases.storage.store import LostCaseError
+from videopath.agent.cases.team.queue import CaseQueue, TakenCase
 from videopath.agent.replay import agent_of, second_spec_of, settings_of, spec_of
 from videopath.core.errors import CaseError, VideoPathError
 from videopath.model.inference.spec import EngineSpec

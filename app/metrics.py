@@ -76,7 +76,7 @@ class Figures:
 
     def _counts(self) -> dict[str, int]:
         """Return the number of cases by status; empty if the library cannot be read."""
-        from videopath.agent.cases.worklist import Worklist
+        from videopath.agent.cases.team.worklist import Worklist
 
         try:
             counts = Worklist(self._library).counts()

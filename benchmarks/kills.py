@@ -37,7 +37,7 @@ from random import Random
 from typer.main import get_command
 
 from videopath.agent.cases.library import CaseLibrary, load_case_library
-from videopath.agent.cases.queue import CaseQueue
+from videopath.agent.cases.team.queue import CaseQueue
 from videopath.app.cli.main import app
 from videopath.core.errors import CaseError
 from videopath.knowledge import KnowledgeBase, verify_folder

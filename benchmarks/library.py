@@ -24,7 +24,7 @@ from sqlalchemy import insert
 from videopath.agent.cases.library import CaseLibrary
 from videopath.agent.cases.storage.pages import ORDERS
 from videopath.agent.cases.storage.tables import cases
-from videopath.agent.cases.worklist import Sifting, Worklist
+from videopath.agent.cases.team.worklist import Sifting, Worklist
 
 LIMIT, PAGE, TRIES = 0.2, 50, 7
 STATUSES = ("done",) * 5 + ("signed",) * 3 + ("abstained", "failed")

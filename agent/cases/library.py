@@ -31,12 +31,11 @@ from pydantic import BaseModel, Field, ValidationError, computed_field
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from videopath.agent.cases.audit import events_of
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.lock import LOCK_NAME
 from videopath.agent.cases.questions import append_question, questions_text, read_questions
 from videopath.agent.cases.records import Annotation, CaseReport, FollowUp
-from videopath.agent.cases.signing import (
+from videopath.agent.cases.signatures.signing import (
     Signature,
     addendum_of,
     apply_signature,
@@ -60,6 +59,7 @@ from videopath.agent.cases.storage.statements import (
     update_case,
 )
 from videopath.agent.cases.storage.store import CaseLock, Store
+from videopath.agent.cases.team.audit import events_of
 from videopath.core.choices import CaseStatus, DisplayedStatus, ExportFormat
 from videopath.core.clock import now, utc
 from videopath.core.database_address import checked_address

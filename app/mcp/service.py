@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from videopath.agent.cases.library import new_case_id
 from videopath.agent.cases.request import CaseRequest
-from videopath.agent.cases.worklist import Sifting, Worklist
+from videopath.agent.cases.team.worklist import Sifting, Worklist
 from videopath.app.mcp import results
 from videopath.app.mcp.files import case_file, case_files
 from videopath.core.choices import DisplayedStatus

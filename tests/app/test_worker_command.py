@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from videopath.agent import DiagnosticAgent, Policy, load_case_library
-from videopath.agent.cases.queue import CaseQueue
+from videopath.agent.cases.team.queue import CaseQueue
 from videopath.agent.cases.trace import TRACE_NAME, read_trace
 
 

@@ -37,7 +37,7 @@ def show() -> None:
 
 
 def _case(view: CaseView, shared: Services) -> None:
-    from videopath.app.web.components.case.bar import decision_bar
+    from videopath.app.web.components.case.decision.bar import decision_bar
     from videopath.app.web.components.case.outcome import outcome
     from videopath.app.web.components.case.style import case_style
     from videopath.app.web.components.case.tabs import tabs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from videopath.agent.cases.worklist import Sifting, Worklist
+from videopath.agent.cases.team.worklist import Sifting, Worklist
 from videopath.app.web.components.compare import comparison, sections
 from videopath.app.web.components.compare.rerun import rerun_form
 from videopath.app.web.components.shared.links import go

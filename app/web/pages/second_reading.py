@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from videopath.agent.cases.people import LONGEST_NAME, add_second_reading
 from videopath.agent.cases.records import CaseReport
+from videopath.agent.cases.team.people import LONGEST_NAME, add_second_reading
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.view import CaseEvidence, CaseView, load_view

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from videopath.agent.cases.storage.pages import ORDERS
-from videopath.agent.cases.worklist import Sifting, Worklist
+from videopath.agent.cases.team.worklist import Sifting, Worklist
 from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.status import STATUSES, open_jobs, status_of
 from videopath.app.web.components.worklist.actions import actions

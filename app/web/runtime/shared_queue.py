@@ -39,7 +39,7 @@ class QueueingWorker(Worker):
     def resume(self, case_id: str, owner: str, decision: Decision | None = None) -> None:
         """Put a case into the library's queue; arguments and errors are those of :meth:`Worker.resume`."""
         from videopath.agent.cases.library import load_case_library
-        from videopath.agent.cases.queue import CaseQueue
+        from videopath.agent.cases.team.queue import CaseQueue
 
         library = load_case_library(self.home)
         entry = library.entry(case_id)
@@ -71,7 +71,7 @@ class QueueingWorker(Worker):
 
 def queued_states(library: CaseLibrary) -> list[JobState]:
     """Return the states of the cases in a library's queue: first those that are worked on, then the waiting ones."""
-    from videopath.agent.cases.queue import CaseQueue
+    from videopath.agent.cases.team.queue import CaseQueue
 
     queue = CaseQueue(library)
     at_work, waiting = queue.split()
@@ -83,7 +83,7 @@ def queued_states(library: CaseLibrary) -> list[JobState]:
 
 def queued_state(library: CaseLibrary, case_id: str) -> JobState | None:
     """Return how far a case in a library's queue is, from its trace; None if it is not in the queue."""
-    from videopath.agent.cases.queue import CaseQueue
+    from videopath.agent.cases.team.queue import CaseQueue
     from videopath.agent.cases.trace import TRACE_NAME, read_trace
 
     if not CaseQueue(library).has(case_id):

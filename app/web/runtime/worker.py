@@ -137,7 +137,7 @@ class Worker:
     def _stop_elsewhere(self, case_id: str) -> None:
         """Take a case out of the library's queue; a worker that works on it stops after its present step."""
         from videopath.agent.cases.library import load_case_library
-        from videopath.agent.cases.queue import CaseQueue
+        from videopath.agent.cases.team.queue import CaseQueue
 
         CaseQueue(load_case_library(self.home)).remove(case_id)
 
@@ -193,7 +193,7 @@ class Worker:
     def _enqueue(self, case_id: str, owner: str, decision: Decision | None = None) -> bool:
         """Lock a case for this worker and queue it; return False if it is already queued or running here."""
         from videopath.agent.cases.library import load_case_library
-        from videopath.agent.cases.signing import decision_not_kept
+        from videopath.agent.cases.signatures.signing import decision_not_kept
 
         lost = decision_not_kept(decision)
         try:
@@ -239,7 +239,7 @@ class Worker:
 
     def _refuse_stale(self, case_id: str, decision: Decision) -> None:
         from videopath.agent.cases.library import load_case_library
-        from videopath.agent.cases.signing import decision_not_kept
+        from videopath.agent.cases.signatures.signing import decision_not_kept
         from videopath.agent.replay import agent_of, settings_of
 
         library = load_case_library(self.home)

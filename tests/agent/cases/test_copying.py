@@ -14,7 +14,7 @@ from videopath.agent import DiagnosticAgent, Policy
 from videopath.agent.cases import copying
 from videopath.agent.cases.copying import copy_library
 from videopath.agent.cases.library import CaseLibrary
-from videopath.agent.cases.queue import CaseQueue
+from videopath.agent.cases.team.queue import CaseQueue
 from videopath.app.cli.main import app
 from videopath.core.errors import InputError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from videopath.agent import CaseRequest, load_case_library
-from videopath.agent.cases.queue import CaseQueue
+from videopath.agent.cases.team.queue import CaseQueue
 from videopath.app.web.runtime.jobs import Submission
 from videopath.app.web.runtime.shared_queue import QueueingWorker
 from videopath.core.errors import CaseError

@@ -145,7 +145,7 @@ def test_of_two_who_hold_a_case_one_signs(
     library: CaseLibrary, cases: SimpleNamespace, postgres: str
 ) -> None:
     """The row decides also if a lock is lost between the check and the signature."""
-    from videopath.agent.cases.signing import Signature, apply_signature
+    from videopath.agent.cases.signatures.signing import Signature, apply_signature
 
     library.save(cases.report())
     mine = library.get("case-1")

@@ -11,7 +11,7 @@ from fixtures.scripted import SURE, ScriptedEngine
 
 from videopath.agent import Decision, DiagnosticAgent, Policy
 from videopath.agent.cases.library import CaseLibrary, load_case_library
-from videopath.agent.cases.queue import MAX_TRIES, CaseQueue
+from videopath.agent.cases.team.queue import MAX_TRIES, CaseQueue
 from videopath.agent.queue_worker import QueueWorker, WorkerOptions
 from videopath.core.errors import CaseError, EngineError
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from videopath.agent.cases import withdrawal
 from videopath.agent.cases.library import CaseLibrary, load_case_library
 from videopath.agent.cases.records import CaseReport, Finding
-from videopath.agent.cases.withdrawal import reject_finished, seconds_to_withdraw, withdraw_decision
+from videopath.agent.cases.signatures import withdrawal
+from videopath.agent.cases.signatures.withdrawal import (
+    reject_finished,
+    seconds_to_withdraw,
+    withdraw_decision,
+)
 from videopath.agent.report.statements import agent_diagnosis, statements, writer_of
 from videopath.core.clock import utc
 from videopath.core.errors import CaseError

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from videopath.agent.cases.audit import audit_events
 from videopath.agent.cases.library import CaseEntry, CaseLibrary, load_case_library
-from videopath.agent.cases.people import add_second_reading, assign, enter_batch
 from videopath.agent.cases.storage.events import select_events
 from videopath.agent.cases.storage.pages import ORDERS
 from videopath.agent.cases.storage.sqlite import SqliteStore
 from videopath.agent.cases.storage.statements import update_case
 from videopath.agent.cases.storage.tables import cases as table
-from videopath.agent.cases.worklist import Sifting, Worklist
+from videopath.agent.cases.team.audit import audit_events
+from videopath.agent.cases.team.people import add_second_reading, assign, enter_batch
+from videopath.agent.cases.team.worklist import Sifting, Worklist
 from videopath.core.errors import CaseError
 
 _STATUSES = ("done", "running", "queued", "failed", "waiting for review", "signed", "abstained")

@@ -8,7 +8,7 @@ from typing import Any
 
 from videopath.agent import load_case_library
 from videopath.agent.cases.records import LookTaken
-from videopath.app.web.components.case.differential import differential_in_words
+from videopath.app.web.components.case.evidence.differential import differential_in_words
 from videopath.tools.schemas import Candidate
 
 App = Callable[..., Any]

@@ -7,9 +7,9 @@ import numpy as np
 from videopath.agent import Step
 from videopath.agent.cases.records import SimilarCase
 from videopath.agent.decision.without import AnswerWithout
-from videopath.app.web.components.case.neighbours import in_order, without_in_words
-from videopath.app.web.components.case.record_pictures import middle_square
-from videopath.app.web.components.case.rounds import rounds_of
+from videopath.app.web.components.case.course.rounds import rounds_of
+from videopath.app.web.components.case.evidence.neighbours import in_order, without_in_words
+from videopath.app.web.components.case.evidence.record_pictures import middle_square
 from videopath.tools.schemas import CaseBallot
 
 

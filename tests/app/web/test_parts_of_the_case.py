@@ -8,9 +8,16 @@ import pytest
 
 from videopath.agent import Step
 from videopath.agent.cases.records import Candidate
-from videopath.app.web.components.case.differential import differential_in_words
-from videopath.app.web.components.case.graph import END, START, dot, path_in_words, path_of, steps_to_come
-from videopath.app.web.components.case.steps import in_words
+from videopath.app.web.components.case.course.graph import (
+    END,
+    START,
+    dot,
+    path_in_words,
+    path_of,
+    steps_to_come,
+)
+from videopath.app.web.components.case.course.steps import in_words
+from videopath.app.web.components.case.evidence.differential import differential_in_words
 from videopath.app.web.components.shared.view import TITLES
 
 

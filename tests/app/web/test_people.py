@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from videopath.agent import load_case_library
-from videopath.agent.cases.audit import audit_events
+from videopath.agent.cases.team.audit import audit_events
 
 _DR_GREY = {"is_logged_in": True, "name": "Dr Grey", "email": "grey@hospital.example"}
 _LOGIN = "Dr Grey (grey@hospital.example)"

@@ -14,8 +14,8 @@ from zipfile import ZipFile
 import pytest
 
 from videopath.agent import load_case_library
-from videopath.agent.cases.audit import audit_events
 from videopath.agent.cases.library import CaseEntry
+from videopath.agent.cases.team.audit import audit_events
 from videopath.app.web.components.shared.status import STATUSES, age, status_of
 from videopath.app.web.components.worklist.batch import progress_in_words
 from videopath.app.web.components.worklist.filters import NO_SITE

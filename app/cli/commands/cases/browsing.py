@@ -37,7 +37,7 @@ def list_cases(
     home: options.Home = None,
 ) -> None:
     """List the cases, newest first. A process is working on running cases; interrupted cases can be resumed."""
-    from videopath.agent.cases.worklist import Sifting, Worklist
+    from videopath.agent.cases.team.worklist import Sifting, Worklist
     from videopath.agent.report.phrases import listed_confidence
     from videopath.app.cli.console import emit_json, say, stdout, table
     from videopath.core.pathology.sites import canonical_site

@@ -57,7 +57,7 @@ def resume(
     verbose: options.Verbose = False,
 ) -> None:
     """Continue an interrupted case, or decide at its review."""
-    from videopath.agent.cases.signing import words_not_kept
+    from videopath.agent.cases.signatures.signing import words_not_kept
     from videopath.app.cli.console import quiet_libraries
     from videopath.app.cli.running import deliver, follow, load_agent_of
     from videopath.core.errors import CaseError

@@ -18,9 +18,9 @@ from videopath.agent.report.phrases import (
     writing_sentences,
 )
 from videopath.agent.report.statements import retrieval_sentence
-from videopath.app.web.components.case.abstention import AGAIN, abstained, ask_again
+from videopath.app.web.components.case.evidence.abstention import AGAIN, abstained, ask_again
+from videopath.app.web.components.case.evidence.second_opinion import second_opinion
 from videopath.app.web.components.case.page_aid import list_of_keys
-from videopath.app.web.components.case.second_opinion import second_opinion
 from videopath.app.web.components.compare.rerun import rerun_dialog
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go

@@ -46,9 +46,9 @@ def tabs(view: CaseView, shared: Services) -> None:
 
 
 def _evidence(view: CaseView, shared: Services) -> None:
-    from videopath.app.web.components.case.abstention import abstained, abstention
-    from videopath.app.web.components.case.differential import differential
-    from videopath.app.web.components.case.neighbours import neighbours
+    from videopath.app.web.components.case.evidence.abstention import abstained, abstention
+    from videopath.app.web.components.case.evidence.differential import differential
+    from videopath.app.web.components.case.evidence.neighbours import neighbours
     from videopath.app.web.components.case.outcome import basis, writing_notes
 
     if abstained(view.report):
@@ -64,8 +64,8 @@ def _evidence(view: CaseView, shared: Services) -> None:
 
 
 def _course(view: CaseView, shared: Services) -> None:
-    from videopath.app.web.components.case.graph import graph
-    from videopath.app.web.components.case.timeline import timeline
+    from videopath.app.web.components.case.course.graph import graph
+    from videopath.app.web.components.case.course.timeline import timeline
 
     timeline(view)
     with st.expander("The graph, with the path taken", icon=":material/account_tree:", key="show_graph"):
@@ -79,11 +79,11 @@ def _ask(view: CaseView, shared: Services) -> None:
 
 
 def _record(view: CaseView, shared: Services) -> None:
-    from videopath.app.web.components.case.audit import audit_list
-    from videopath.app.web.components.case.review import reviewed
-    from videopath.app.web.components.case.second_readings import second_readings
-    from videopath.app.web.components.case.signout import record
-    from videopath.app.web.components.case.statements import statement_table
+    from videopath.app.web.components.case.decision.review import reviewed
+    from videopath.app.web.components.case.decision.signout import record
+    from videopath.app.web.components.case.record.audit import audit_list
+    from videopath.app.web.components.case.record.second_readings import second_readings
+    from videopath.app.web.components.case.record.statements import statement_table
 
     assert view.report is not None
     statement_table(view.report)

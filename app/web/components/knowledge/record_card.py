@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from videopath.app.web.components.case.record_pictures import moment_of_record
+from videopath.app.web.components.case.evidence.record_pictures import moment_of_record
 from videopath.app.web.components.knowledge.record_edit import ask_to_edit, history_of
 from videopath.app.web.components.knowledge.record_removal import ask_to_remove
 from videopath.app.web.components.shared.inert import inert

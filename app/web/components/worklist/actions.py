@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from videopath.agent.cases.people import LONGEST_NAME, assign
-from videopath.agent.cases.worklist import Worklist
+from videopath.agent.cases.team.people import LONGEST_NAME, assign
+from videopath.agent.cases.team.worklist import Worklist
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.status import RESUMABLE

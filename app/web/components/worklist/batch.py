@@ -10,8 +10,8 @@ import streamlit as st
 
 from videopath.agent import CaseRequest
 from videopath.agent.cases.library import new_case_id
-from videopath.agent.cases.people import LONGEST_NAME, checked_name, enter_batch
-from videopath.agent.cases.worklist import Worklist
+from videopath.agent.cases.team.people import LONGEST_NAME, checked_name, enter_batch
+from videopath.agent.cases.team.worklist import Worklist
 from videopath.app.cli.errors import os_sentence
 from videopath.app.web.components.new_case.video_choice import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from videopath.app.web.components.shared.inert import inert

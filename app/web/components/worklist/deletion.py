@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 import streamlit as st
 
 from videopath.agent.cases.library import CaseEntry
-from videopath.agent.cases.worklist import Worklist
+from videopath.agent.cases.team.worklist import Worklist
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.runtime.services import Services
 from videopath.core.errors import CaseError, VideoPathError

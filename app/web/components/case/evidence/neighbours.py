@@ -18,9 +18,9 @@ from videopath.agent.report.phrases import (
     vote_in_words,
 )
 from videopath.agent.report.sections import ReportSection
-from videopath.app.web.components.case.abstention import abstained
-from videopath.app.web.components.case.outcome import blind_sentence
-from videopath.app.web.components.case.record_pictures import (
+from videopath.app.web.components.case.decision.review import open_corrections
+from videopath.app.web.components.case.evidence.abstention import abstained
+from videopath.app.web.components.case.evidence.record_pictures import (
     Moment,
     middle_square,
     moment_of_case,
@@ -28,7 +28,7 @@ from videopath.app.web.components.case.record_pictures import (
     records_of,
     side_of,
 )
-from videopath.app.web.components.case.review import open_corrections
+from videopath.app.web.components.case.outcome import blind_sentence
 from videopath.app.web.components.knowledge.bases import open_base
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go, open_case

@@ -76,7 +76,7 @@ class CaseQueue:
             CaseError: The case is unknown or finished, a process works on it, or it is queued and there is a decision.
         """
         from videopath.agent.cases.library import FINISHED
-        from videopath.agent.cases.signing import decision_not_kept
+        from videopath.agent.cases.signatures.signing import decision_not_kept
 
         lost = decision_not_kept(decision)
         if decision is None and self._library.entry(case_id).state == "queued":

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from videopath.agent import CaseReport
-from videopath.app.web.components.case.exports import exports
+from videopath.app.web.components.case.record.exports import exports
 from videopath.app.web.components.shared.choices import knowledge_name
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.runtime.people import login, person, signer

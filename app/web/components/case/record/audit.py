@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from videopath.agent.cases.audit import audit_events
+from videopath.agent.cases.team.audit import audit_events
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView

@@ -7,9 +7,9 @@ import time
 import streamlit as st
 
 from videopath.agent import Step
-from videopath.app.web.components.case.graph import steps_to_come
-from videopath.app.web.components.case.rounds import answers, rounds_of
-from videopath.app.web.components.case.steps import show_step
+from videopath.app.web.components.case.course.graph import steps_to_come
+from videopath.app.web.components.case.course.rounds import answers, rounds_of
+from videopath.app.web.components.case.course.steps import show_step
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView, title_of
 from videopath.app.web.runtime.jobs import ENDED, JobState

@@ -7,16 +7,16 @@ import time
 import streamlit as st
 
 from videopath.agent.cases.records import CaseReport
-from videopath.app.web.components.case.page_aid import page_aid
-from videopath.app.web.components.case.review import (
+from videopath.app.web.components.case.course.timeline import position_in_words, progress
+from videopath.app.web.components.case.decision.review import (
     confirmation,
     refused_decision,
     review,
     times_unfolded,
     undo,
 )
-from videopath.app.web.components.case.signout import signed_bar
-from videopath.app.web.components.case.timeline import position_in_words, progress
+from videopath.app.web.components.case.decision.signout import signed_bar
+from videopath.app.web.components.case.page_aid import page_aid
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView, load_view, title_of
 from videopath.app.web.runtime.jobs import ENDED, JobState

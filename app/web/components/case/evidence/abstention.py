@@ -6,7 +6,7 @@ import streamlit as st
 
 from videopath.agent.cases.records import CaseReport, Voucher
 from videopath.agent.report.phrases import abstention_in_words, marked
-from videopath.app.web.components.case.review import open_corrections
+from videopath.app.web.components.case.decision.review import open_corrections
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.view import CaseView

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from videopath.agent.cases.records import CaseReport, Decision, reason_of
-from videopath.agent.cases.signing import UNSIGNED_NAME
+from videopath.agent.cases.signatures.signing import UNSIGNED_NAME
 from videopath.core.clock import now, utc
 from videopath.core.errors import CaseError
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from videopath.agent.cases.audit import AuditEvent
 from videopath.agent.cases.records import CaseReport, SecondReading, reason_of
 from videopath.agent.cases.storage.events import insert_events
 from videopath.agent.cases.storage.statements import select_case, update_case
+from videopath.agent.cases.team.audit import AuditEvent
 from videopath.core.clock import now
 from videopath.core.errors import CaseError
 from videopath.core.pathology.labels import normalised_label

@@ -9,10 +9,14 @@ import streamlit as st
 
 from videopath.agent import CaseReport, Decision
 from videopath.agent.cases.records import VideoFacts
-from videopath.agent.cases.withdrawal import reject_finished, seconds_to_withdraw, withdraw_decision
+from videopath.agent.cases.signatures.withdrawal import (
+    reject_finished,
+    seconds_to_withdraw,
+    withdraw_decision,
+)
 from videopath.agent.report.values import moment
-from videopath.app.web.components.case.signout import keep_for_addendum
-from videopath.app.web.components.case.steps import in_words
+from videopath.app.web.components.case.course.steps import in_words
+from videopath.app.web.components.case.decision.signout import keep_for_addendum
 from videopath.app.web.components.case.tabs import RECORD, open_tab
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.tables import table

@@ -1,0 +1,1 @@
+"""Signatures of finished cases, addenda, rejections and withdrawals."""

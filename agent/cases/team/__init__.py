@@ -1,0 +1,1 @@
+"""What several people and processes share of a library: queue, worklist, people and the audit list."""

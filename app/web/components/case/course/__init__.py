@@ -1,0 +1,1 @@
+"""How a case got to its answer: its steps, rounds and graph."""

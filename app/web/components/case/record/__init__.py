@@ -1,0 +1,1 @@
+"""What is kept of a case: exports, statements, second readings and the audit list."""
