@@ -2,8 +2,8 @@
 
     python signing_race.py pairs|kills CASE...
 
-It has one thread, so that it may fork. Of each pair it prints what both were told, as a JSON line; a kill comes at a
-moment that is drawn by chance.
+It has one thread, so that it may fork. Of each pair it prints what both were told, as a JSON line. Before kills the first
+case is signed and timed; each other one is killed at a moment that is drawn by chance within a little more than that time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import time
 from videopath.agent.cases.library import load_case_library
 from videopath.core.errors import CaseError
 
-LONGEST = 0.08  # seconds that a signature takes, about
+LEAST = 0.08  # seconds in which kills come, at least
+LONGER = 1.5  # times what the timed signature took
 
 
 def sign(case_id: str, name: str) -> str:
@@ -63,13 +64,27 @@ def kill(case_id: str, after: float) -> None:
     os.waitpid(child, 0)
 
 
+def time_of_signature(case_id: str) -> float:
+    """Seconds from the start of a process until it has signed."""
+    start = time.monotonic()
+    child = os.fork()
+    if not child:
+        sign(case_id, "Dr. A")
+        os._exit(0)
+    os.waitpid(child, 0)
+    return time.monotonic() - start
+
+
 def main(mode: str, *case_ids: str) -> None:
-    chance = random.Random(11)
-    for case_id in case_ids:
-        if mode == "pairs":
+    if mode == "pairs":
+        for case_id in case_ids:
             pair(case_id)
-        else:
-            kill(case_id, chance.uniform(0, LONGEST))
+        return
+    timed, *killed = case_ids
+    longest = max(LEAST, LONGER * time_of_signature(timed))
+    chance = random.Random(11)
+    for case_id in killed:
+        kill(case_id, chance.uniform(0, longest))
 
 
 if __name__ == "__main__":
