@@ -72,7 +72,9 @@ def test_two_windows_of_a_browser_finish_two_cases(
             for case_id, window in zip(begun, windows, strict=True):
                 browser.look_at(window)  # nobody touched it since: it shows the end of its own case
                 browser.says(begun[case_id].name, patience=_PATIENCE)
-                browser.until(lambda: browser.has("download_pdf"), "the report can be had", _PATIENCE)
+                browser.until(lambda: browser.has("open_again"), "the case has ended", _PATIENCE)
+                browser.open_tab("Record")
+                browser.until(lambda: browser.has("download_pdf"), "the report can be had")
         finally:
             browser.close()
 
