@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from videopath.media.clip import Clip
     from videopath.model.inference.engine import Engine, EngineInfo, Session
 
-_SHORTEST, _LONGEST = (
-    0.05,
-    5.0,
-)  # seconds that a request waits for others: twice as long as the last answers took
+_PATIENCE = 5.0  # seconds that a request waits for others; meanwhile their work has the processor
 
 
 class Gathering:
@@ -40,7 +37,6 @@ class Gathering:
         self._waiting: list[_Waiting] = []
         self._cases = 0
         self._writing = False
-        self._patience = _SHORTEST
         self.sizes: list[int] = []
         """How many answers were written at once, for measurements."""
 
@@ -65,7 +61,7 @@ class Gathering:
         with self._changed:
             self._waiting.append(own)
             self._changed.notify_all()
-            until = time.monotonic() + self._patience
+            until = time.monotonic() + _PATIENCE
             while not own.settled and not self._may_begin(until):
                 self._changed.wait(max(0.001, until - time.monotonic()) if not self._writing else None)
             if own.settled:
@@ -73,7 +69,6 @@ class Gathering:
             group = [one for one in self._waiting if one.engine is engine]
             self._waiting = [one for one in self._waiting if one.engine is not engine]
             self._writing = True
-        began = time.monotonic()
         answers: Sequence[Generation | None] = [None] * len(group)
         try:
             if len(group) > 1:
@@ -82,7 +77,6 @@ class Gathering:
             with self._changed:
                 self.sizes.append(len(group))
                 self._writing = False
-                self._patience = min(_LONGEST, max(_SHORTEST, 2 * (time.monotonic() - began)))
                 for one, answer in zip(group, answers, strict=True):
                     one.settled, one.answer = True, answer
                 self._changed.notify_all()
