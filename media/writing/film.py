@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -16,13 +18,14 @@ import numpy as np
 
 from videopath.core.choices import WritingRule
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 from videopath.media.writing.boxes import PixelBox, around
 from videopath.media.writing.judging import judge
 from videopath.media.writing.mask import Filler
-from videopath.media.writing.reader import Line
+from videopath.media.writing.reader import AT_ONCE, Line
 from videopath.media.writing.records import BurnedIn
 from videopath.media.writing.remembered import read_frame
-from videopath.media.writing.search import burned_in, is_filled, with_margin
+from videopath.media.writing.search import burned_in, changed_by, filled_tracks, with_margin
 from videopath.media.writing.tracks import Track, bridge, linked, missed
 
 _SMALL = (160, 90)  # pixels of the pictures that are compared
@@ -58,7 +61,7 @@ class MaskedFilm:
         self.erased = erased
         self._source, self._crop = source, crop
         self._keys = searched.numbers
-        self._tracks = [track for track in searched.tracks if is_filled(track.kind, rule)]
+        self._tracks = filled_tracks(searched.tracks, rule)
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         filler = Filler()
@@ -81,15 +84,17 @@ def masked_film(
     crop: Crop | None = None,
     on_progress: Callable[[float], None] | None = None,
     step: float = 0.5,
+    masks: Masks | None = None,
 ) -> MaskedFilm:
     """Search a video for writing, and return its frames with the writing filled.
 
     Args:
         source: The video; it is read from its start twice.
-        rule: Which writing is filled; with ``keep`` nothing is searched.
+        rule: Which writing is filled; with ``keep`` and without masks nothing is searched.
         crop: The part of each frame that is returned; writing is searched in the whole frame.
         on_progress: Called with the share of the video that was searched, in [0, 1].
         step: Seconds between two searched frames.
+        masks: A person's changes to what is filled, as shares of the frame.
 
     Returns:
         An iterable of (seconds, uint8 [H,W,3]), with ``erased``.
@@ -97,14 +102,18 @@ def masked_film(
     Raises:
         InputError: The video is damaged.
     """
-    searched = _search(source, step, on_progress or (lambda share: None)) if rule != "keep" else _Searched()
+    searched = _Searched()
+    if rule != "keep" or masks:
+        searched = _search(source, step, on_progress or (lambda share: None))
+        size = searched.size[1], searched.size[0]
+        searched.tracks = changed_by(masks, searched.tracks, searched.numbers, size)
     shape = (len(searched.numbers), *searched.size, 3)
     erased = burned_in(searched.tracks, shape, np.array(searched.seconds), rule, False)
     return MaskedFilm(source, rule, crop, searched, erased)
 
 
 class _Searched:
-    """The searched frames of a film, and what they show."""
+    """The searched frames of a film, and what they show; they are read in other threads while the film goes on."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -112,28 +121,38 @@ class _Searched:
         self.tracks: list[Track] = []
         self.size = (1, 1)
         self._lines: list[list[Line]] = []
-        self._last: np.ndarray | None = None
-        self._frame: np.ndarray | None = None
+        self._unread: deque[_Reading] = deque()
+        self._before: _Reading | None = None
+        self._small: np.ndarray | None = None
 
-    def add(self, number: int, seconds: float, frame: np.ndarray, small: np.ndarray) -> None:
+    def add(self, number: int, seconds: float, frame: np.ndarray, small: np.ndarray, pool: Executor) -> None:
         """Search a frame, or repeat what the last one shows if nothing has changed."""
         if self.numbers and self.numbers[-1] == number:
             return
-        same = self._last is not None and cv2.absdiff(small, self._last).max() < _SAME
-        lines = self._lines[-1] if same else read_frame(frame)
-        if self._frame is not None and not same and self._frame.shape == frame.shape:
-            before = self._lines[-1]
-            lines = lines + missed(before, lines, self._frame, frame)
-            self._lines[-1] = before + missed(lines, before, frame, self._frame)
-        self._lines.append(lines)
-        self._frame = frame
-        self._last = small
+        same = self._small is not None and cv2.absdiff(small, self._small).max() < _SAME
+        self._unread.append(_Reading(frame, None if same else pool.submit(read_frame, frame)))
+        self._small = small
         self.numbers.append(number)
         self.seconds.append(seconds)
         self.size = frame.shape[:2]
+        while len(self._unread) > AT_ONCE:  # no more frames than these are kept
+            self._take(self._unread.popleft())
 
-    def finish(self) -> _Searched:
-        self._frame = None
+    def _take(self, reading: _Reading) -> None:
+        """Add the lines of the next frame, and what it or the frame before it shows where only the other was read."""
+        before, self._before = self._before, reading
+        lines = self._lines[-1] if reading.lines is None else reading.lines.result()
+        if before is not None and reading.lines is not None and before.frame.shape == reading.frame.shape:
+            last = self._lines[-1]
+            lines = lines + missed(last, lines, before.frame, reading.frame)
+            self._lines[-1] = last + missed(lines, last, reading.frame, before.frame)
+        self._lines.append(lines)
+
+    def finish(self) -> None:
+        """Read the last frames, and follow the writing through all of them."""
+        while self._unread:
+            self._take(self._unread.popleft())
+        self._before = None
         self.tracks = linked(self._lines)
         judge(self.tracks)
         for track in self.tracks:
@@ -141,27 +160,36 @@ class _Searched:
             if track.kind != "code":  # its box has a margin already
                 size = self.size[1], self.size[0]
                 track.boxes = {n: with_margin(box, size) for n, box in track.boxes.items()}
-        return self
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A frame whose lines are read, or None if it shows what the last one shows."""
+
+    frame: np.ndarray
+    lines: Future[list[Line]] | None
 
 
 def _search(source: FilmSource, step: float, on_progress: Callable[[float], None]) -> _Searched:
     searched, due = _Searched(), 0.0
     last: tuple[int, float, np.ndarray, np.ndarray] | None = None
     changes: deque[float] = deque(maxlen=_REMEMBERED)
-    for number, (seconds, frame) in enumerate(source.film()):
-        small = _small(frame)
-        changed = last is not None and _changed(last[3], small, changes)
-        if changed and last is not None:
-            searched.add(*last)
-        if changed or seconds >= due or last is None:
-            searched.add(number, seconds, frame, small)
-            due = seconds + step
-            on_progress(min(1.0, seconds / source.duration) if source.duration else 1.0)
-        last = number, seconds, frame, small
-    if last is not None:
-        searched.add(*last)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for number, (seconds, frame) in enumerate(source.film()):
+            small = _small(frame)
+            changed = last is not None and _changed(last[3], small, changes)
+            if changed and last is not None:
+                searched.add(*last, pool)
+            if changed or seconds >= due or last is None:
+                searched.add(number, seconds, frame, small, pool)
+                due = seconds + step
+                on_progress(min(1.0, seconds / source.duration) if source.duration else 1.0)
+            last = number, seconds, frame, small
+        if last is not None:
+            searched.add(*last, pool)
+        searched.finish()
     on_progress(1.0)
-    return searched.finish()
+    return searched
 
 
 def _small(frame: np.ndarray) -> np.ndarray:

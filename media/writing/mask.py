@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from videopath.core.choices import WritingRule
+from videopath.media.masks import Masks
 from videopath.media.writing.boxes import PixelBox
 from videopath.media.writing.records import BurnedIn
-from videopath.media.writing.search import burned_in, search_frames
+from videopath.media.writing.search import burned_in, changed_by, filled_tracks, search_frames
 
 _RADIUS = 4  # pixels around a point from which it is filled
 _RING = 8  # pixels around a box that are looked at
@@ -20,7 +21,7 @@ _SAME = 6  # grey levels of noise between two frames
 
 
 def mask_frames(
-    frames: np.ndarray, seconds: np.ndarray, rule: WritingRule, still: bool
+    frames: np.ndarray, seconds: np.ndarray, rule: WritingRule, still: bool, masks: Masks | None = None
 ) -> tuple[np.ndarray, BurnedIn]:
     """Find the writing in frames and fill what a rule asks for.
 
@@ -29,14 +30,16 @@ def mask_frames(
         seconds: Their times, float64 [T].
         rule: Which writing is filled.
         still: Whether it is a picture, not a video.
+        masks: A person's changes to what is filled, as shares of the frame.
 
     Returns:
         The frames, and what was found. Frames are copied only if something is filled in them; the same array
         comes back if nothing is.
     """
-    tracks = search_frames(frames)
+    size = frames.shape[2], frames.shape[1]
+    tracks = changed_by(masks, search_frames(frames), range(len(frames)), size)
     result = burned_in(tracks, frames.shape, seconds, rule, still)
-    filled = [track for track, writing in zip(tracks, result.writings, strict=True) if writing.filled]
+    filled = filled_tracks(tracks, rule)
     if not filled:
         return frames, result
     masked, filler = frames.copy(), Filler()

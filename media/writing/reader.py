@@ -1,6 +1,8 @@
 """Lines of writing in one picture, read by rapidocr with the models of its own wheel; nothing is downloaded.
 
-The models are loaded at the first picture, once per process. What is read stays in memory: it is neither stored nor logged.
+The models are loaded at the first picture; each thread that reads at the same time has its own. One picture is read by
+one thread, since several threads of onnxruntime wait for one another by spinning, which doubles the processor time.
+What is read stays in memory: it is neither stored nor logged.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +22,9 @@ from videopath.media.writing.boxes import PixelBox, area, around, like_height, o
 from videopath.media.writing.inks import ink_pictures
 from videopath.media.writing.likely import likely_parts
 
-_THREADS = 2  # of one picture
+AT_ONCE = min(4, os.cpu_count() or 1)
+"""Pictures that are read at the same time in one process."""
+
 _SIDE = 736  # pixels of the shorter side of a picture that is searched for small letters
 _MAX_ENLARGED = 2.2  # times, of a small picture
 _MAX_SIDE = 1000  # pixels; a larger picture is also searched at half the size, and again
@@ -29,9 +35,10 @@ _WORD_GAP = 1.5  # of a line's height, between two words of it
 _LIKELY, _SURE, _VERY_SURE = 0.6, 0.85, 0.95  # score of the recognition
 _TALL, _WORD = 48, 6  # pixels of a line, and characters: folds and glands look like a few large letters
 _LEAST_IN_INK = 4  # characters
+_LEAST_WIDTH = 112  # pixels to which the recognition widens a line, at 48 pixels of height
 
-_engine: Any = None
-_lock = threading.Lock()
+_idle: list[Any] = []  # engines that no thread uses
+_places = threading.BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,8 @@ def _starts(size: int) -> list[int]:
 
 def _read(picture: np.ndarray) -> list[Line]:
     height, width = picture.shape[:2]
-    with _lock:
-        found = _reader()(np.ascontiguousarray(picture[..., ::-1]))
+    with _engine() as engine:
+        found = engine(np.ascontiguousarray(picture[..., ::-1]))
     if found.boxes is None or found.txts is None:
         return []
     lines = []
@@ -192,23 +199,34 @@ def _joined(lines: list[Line]) -> list[Line]:
     return joined
 
 
-def _reader() -> Any:
-    """Return the engine of this process; the caller holds the lock."""
-    global _engine  # noqa: PLW0603
-    if _engine is None:
-        from rapidocr import RapidOCR
+@contextmanager
+def _engine() -> Iterator[Any]:
+    """Lend an engine to this thread; it waits while :data:`AT_ONCE` others read."""
+    with _places:
+        try:
+            engine = _idle.pop()
+        except IndexError:
+            engine = _loaded()
+        try:
+            yield engine
+        finally:
+            _idle.append(engine)
 
-        _engine = RapidOCR(
-            params={
-                "Global.log_level": "critical",
-                "Global.use_cls": False,
-                "Global.text_score": 0.0,
-                "Global.max_side_len": 4 * _TILE,
-                "Det.limit_type": "max",
-                "Det.limit_side_len": 4 * _TILE,
-                "Det.box_thresh": 0.3,
-                "EngineConfig.onnxruntime.intra_op_num_threads": min(_THREADS, os.cpu_count() or 1),
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            }
-        )
-    return _engine
+
+def _loaded() -> Any:
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.use_cls": False,
+            "Global.text_score": 0.0,
+            "Global.max_side_len": 4 * _TILE,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": 4 * _TILE,
+            "Det.box_thresh": 0.3,
+            "Rec.rec_img_shape": [3, 48, _LEAST_WIDTH],
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from videopath.media.writing.codes import read_codes
-from videopath.media.writing.reader import Line, read_lines
+from videopath.media.writing.reader import AT_ONCE, Line, read_lines
 
 _KEPT = 4096  # pictures
 
@@ -34,3 +36,9 @@ def read_frame(picture: np.ndarray) -> list[Line]:
         while len(_known) > _KEPT:
             _known.popitem(last=False)
     return lines
+
+
+def read_frames(pictures: Sequence[np.ndarray]) -> list[list[Line]]:
+    """Return the lines and codes of each picture, uint8 [H,W,3]; several are read at the same time."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(read_frame, pictures))

@@ -5,6 +5,8 @@ It may name the patient or reveal the diagnosis to the model. What it says is re
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,21 @@ import numpy as np
 
 from videopath.core.choices import WritingKind, WritingRule
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 from videopath.media.writing.boxes import PixelBox, around
 from videopath.media.writing.judging import judge
 from videopath.media.writing.reader import Line
 from videopath.media.writing.records import BurnedIn, Writing
-from videopath.media.writing.remembered import read_frame
+from videopath.media.writing.remembered import read_frames
 from videopath.media.writing.tracks import Track, complete, linked
 
 if TYPE_CHECKING:
     from videopath.media.clip import Clip
+
+DRAWN = "drawn by a person"
+"""The reason of a place that a person drew."""
+LEFT = ", left readable as a person asked"
+"""What follows the reason of a place that a person cleared."""
 
 _MARGIN = 0.12  # of a box's height, which has a margin already: parts of letters below and above it
 _SIDE_MARGIN = 0.6  # of its height: a first or last letter that was missed
@@ -42,10 +50,11 @@ def find_writing(clip: Clip, rule: WritingRule = "keep") -> BurnedIn:
 
 def search_frames(frames: np.ndarray) -> list[Track]:
     """Find the writing in frames, uint8 [T,H,W,3]; frame numbers of the tracks count from 0."""
+    changed = [n for n in range(len(frames)) if n == 0 or not np.array_equal(frames[n], frames[n - 1])]
+    read = dict(zip(changed, read_frames([frames[number] for number in changed]), strict=True))
     lines: list[list[Line]] = []
-    for number, frame in enumerate(frames):
-        repeated = number > 0 and np.array_equal(frame, frames[number - 1])
-        lines.append(lines[-1] if repeated else read_frame(frame))
+    for number in range(len(frames)):
+        lines.append(read[number] if number in read else lines[-1])
     tracks = linked(lines)
     judge(tracks)
     size = frames.shape[2], frames.shape[1]
@@ -57,8 +66,41 @@ def search_frames(frames: np.ndarray) -> list[Track]:
 
 
 def is_filled(kind: WritingKind, rule: WritingRule) -> bool:
-    """Return whether a rule fills writing of this kind."""
-    return rule == "mask-all" or (rule == "mask-personal" and kind != "label")
+    """Return whether a rule fills writing of this kind; a place that a person drew is filled by every rule."""
+    return kind == "drawn" or rule == "mask-all" or (rule == "mask-personal" and kind != "label")
+
+
+def changed_by(
+    masks: Masks | None, tracks: list[Track], numbers: Iterable[int], size: tuple[int, int]
+) -> list[Track]:
+    """Return what was found with a person's changes: cleared places are marked, drawn ones are added.
+
+    Args:
+        masks: The changes; None for none.
+        tracks: What was found.
+        numbers: Numbers of the searched frames; a drawn place is in all of them.
+        size: Width and height of the frames.
+    """
+    if masks is None:
+        return tracks
+    for track in tracks:
+        track.cleared = masks.clears(_shares(around(list(track.boxes.values())), *size))
+    places = [pixels_of(place, size) for place in masks.drawn]
+    every = list(numbers)
+    return tracks + [Track(dict.fromkeys(every, place), {}, "drawn", DRAWN) for place in places]
+
+
+def pixels_of(place: Crop, size: tuple[int, int]) -> PixelBox:
+    """Return a place as whole pixels of a frame; none that it touches is left out."""
+    width, height = size
+    left, top = min(int(place[0] * width), width - 1), min(int(place[1] * height), height - 1)
+    right, bottom = min(math.ceil(place[2] * width), width), min(math.ceil(place[3] * height), height)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
+
+
+def filled_tracks(tracks: list[Track], rule: WritingRule) -> list[Track]:
+    """Return the tracks that are filled by a rule, without those that a person cleared."""
+    return [track for track in tracks if is_filled(track.kind, rule) and not track.cleared]
 
 
 def burned_in(
@@ -80,8 +122,8 @@ def burned_in(
             seconds=sorted({float(seconds[number]) for number in track.boxes}),
             share=(box[2] - box[0]) * (box[3] - box[1]),
             kind=track.kind,
-            reason=track.reason,
-            filled=is_filled(track.kind, rule),
+            reason=f"{track.reason}{LEFT}" if track.cleared else track.reason,
+            filled=is_filled(track.kind, rule) and not track.cleared,
         )
         for track in tracks
     ]

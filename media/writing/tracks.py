@@ -30,6 +30,8 @@ class Track:
     """Frame number → what was read there."""
     kind: WritingKind = "label"
     reason: str = "writing"
+    cleared: bool = False
+    """Whether a person asked to leave it as it is."""
 
 
 def linked(lines: Sequence[Sequence[Line]]) -> list[Track]:

@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from videopath.media.clip import Clip, open_clip
+from videopath.media.masks import Masks
 from videopath.media.synthetic import ENTITIES, render_slide
 from videopath.media.writing import remembered, search
 from videopath.media.writing.boxes import PixelBox
@@ -157,6 +158,27 @@ def test_a_rule_fills_what_it_names_and_copies_no_more(tissue: Clip, rule: searc
     assert np.array_equal(again, masked)
 
 
+@pytest.mark.parametrize("rule", ["keep", "mask-personal", "mask-all"])
+def test_a_person_fills_further_places_and_leaves_found_ones(tissue: Clip, rule: search.WritingRule) -> None:
+    clip = labelled(tissue, range(4))
+    found = mask_frames(clip.frames, clip.seconds, rule, False)[1].writings[0].box
+    masks = Masks(drawn=((0.5, 0.5, 0.75, 0.75),), cleared=(found,))
+    masked, changed = mask_frames(clip.frames, clip.seconds, rule, False, masks)
+    assert [(place.kind, place.filled) for place in changed.writings] == [
+        ("personal", False),
+        ("drawn", True),
+    ]
+    assert changed.writings[0].reason.endswith("left readable as a person asked")
+    assert "4839201" in " ".join(line.text for line in read_lines(masked[0]))
+    height, width = clip.frames.shape[1:3]
+    inside = np.s_[:, height // 2 : 3 * height // 4, width // 2 : 3 * width // 4]
+    assert (masked[inside] != clip.frames[inside]).any(axis=(1, 2, 3)).all(), "in every frame"
+    outside = masked.copy()
+    outside[inside] = clip.frames[inside]
+    assert np.array_equal(outside, clip.frames)
+    assert not Masks(cleared=((0.8, 0.8, 1.0, 1.0),)).clears(found)
+
+
 def test_frames_without_writing_come_back_as_they_are(tissue: Clip) -> None:
     masked, found = mask_frames(tissue.frames, tissue.seconds, "mask-all", False)
     assert masked is tissue.frames
@@ -169,10 +191,14 @@ def test_a_number_that_the_reader_misses_in_one_frame_is_filled_there_as_well(
 ) -> None:
     clip = labelled(tissue, range(4))
 
-    def read(picture: np.ndarray) -> list[Line]:
-        return [] if np.array_equal(picture, clip.frames[missed]) else remembered.read_frame(picture)
+    def read(pictures: Sequence[np.ndarray]) -> list[list[Line]]:
+        lines = remembered.read_frames(pictures)
+        return [
+            [] if np.array_equal(picture, clip.frames[missed]) else own
+            for picture, own in zip(pictures, lines, strict=True)
+        ]
 
-    monkeypatch.setattr(search, "read_frame", read)
+    monkeypatch.setattr(search, "read_frames", read)
     masked, found = mask_frames(clip.frames, clip.seconds, "mask-personal", False)
     assert found.writings[0].seconds == clip.seconds.tolist()
     assert read_lines(masked[missed]) == []
