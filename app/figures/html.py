@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,4 @@ def _style() -> str:
 
 
 def _colours(palette: Palette) -> str:
-    return " ".join(
-        f"--{name}: {getattr(palette, name)};" for name in ("text", "soft", "accent", "second", "third")
-    )
+    return " ".join(f"--{name}: {value};" for name, value in asdict(palette).items())

@@ -28,8 +28,8 @@ _CELL = 20  # pixels: height of a cell of the confusion matrix
 _AXIS = 62  # pixels: an axis with its title, and a legend
 _NEAR: dict[str, Any] = {"labelPadding": 4, "titlePadding": 6, "labelFontSize": 12, "titleFontSize": 12}
 _LIMIT = 320  # pixels of a name; longer ones end in "…"
-_SHAPES = ("circle", "square", "triangle-up")
-_DASHES = ([1, 0], [7, 3], [2, 2])
+_SHAPES = ("circle", "square", "triangle-up", "cross")
+_DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3])
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def _metric(name: str, share: Share) -> None:
 
 
 def _classes(evaluation: Evaluation, summary: Summary) -> None:
-    st.header("Accuracy by class")
+    st.header("Accuracy by class", anchor=False)
     names = {outcome.label: outcome.truth for outcome in evaluation.outcomes}
     shares = {names[label]: share for label, share in summary.by_class.items()}
     words = ", ".join(f"{name} {share.value:.0%}" for name, share in shares.items())
@@ -207,7 +207,7 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
     bins = reliability([outcome for outcome in outcomes if outcome.has_confidence])
     left, right = st.columns(2, gap="large")
     with left:
-        st.header("Risk and coverage")
+        st.header("Risk and coverage", anchor=False)
         risk = 1 - summary.accuracy_when_answered.value
         here = (summary.coverage.value, risk) if summary.accuracy_when_answered.count else None
         words = (
@@ -220,7 +220,7 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
             f"The diamond shows the agent's threshold. Area under the curve {worth.risk_area:.3f}; 0 is best."
         )
     with right:
-        st.header("Calibration", help=explained("calibrated", "confidence"))
+        st.header("Calibration", anchor=False, help=explained("calibrated", "confidence"))
         words = ", ".join(f"confidence {b.confidence:.0%}: right {b.right.value:.0%}" for b in bins)
         error = (
             "No clip has a confidence"
@@ -237,7 +237,7 @@ def _confidence(evaluation: Evaluation, summary: Summary) -> None:
 
 
 def _confusion(summary: Summary) -> None:
-    st.header("Confusions")
+    st.header("Confusions", anchor=False)
     wrong = [
         (truth, answer, count)
         for truth, row in summary.confusion.items()

@@ -43,7 +43,7 @@ def show() -> None:
     sections.findings(first, second)
     sections.similar(first, second)
     sections.steps(first, second)
-    st.header("Run again with another model, knowledge base or number of frames")
+    st.header("Run again with another model, knowledge base or number of frames", anchor=False)
     again = st.segmented_control(
         "Run", sections.NAMES, default="A", key="again_which", label_visibility="collapsed"
     )
@@ -60,7 +60,7 @@ def _too_few(shared: Services, entries: Sequence[CaseEntry]) -> None:
     for entry in entries:
         report = _report(shared, entry)
         if report is not None:
-            st.header("Run again")
+            st.header("Run again", anchor=False)
             st.text(_label(entry))
             rerun_form(shared, report)
 

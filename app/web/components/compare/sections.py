@@ -36,7 +36,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
         for name, report, column in zip(NAMES, (first, second), st.columns(2), strict=True):
             with column, st.container(border=True):
                 st.caption(f"Run {name}")
-                st.header(inert(diagnosis_in_words(report)), anchor=False)
+                st.header(inert(diagnosis_in_words(report)), anchor=f"run-{name.lower()}")
                 frames = len(report.video.seconds) if report.video else 0
                 facts = (report.model, knowledge_name(report.settings.knowledge), f"{frames} frames")
                 st.caption(inert(" · ".join(facts)))
@@ -62,7 +62,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
 
 def settings(first: CaseReport, second: CaseReport) -> None:
     """Draw the settings that differ; the others are folded."""
-    st.header("Settings")
+    st.header("Settings", anchor=False)
     pairs = comparison.settings(first, second)
     differing = [pair for pair in pairs if pair.differs]
     if differing:
@@ -75,7 +75,7 @@ def settings(first: CaseReport, second: CaseReport) -> None:
 
 def differential(first: CaseReport, second: CaseReport) -> None:
     """Draw both differentials in one chart."""
-    st.header("Differential")
+    st.header("Differential", anchor=False)
     (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
     runs = (own, own_too, NAMES)
     st.altair_chart(
@@ -92,7 +92,7 @@ def differential(first: CaseReport, second: CaseReport) -> None:
 
 def findings(first: CaseReport, second: CaseReport) -> None:
     """Draw the findings of both runs, and mark those of one run only."""
-    st.header("Findings")
+    st.header("Findings", anchor=False)
     texts = [{finding.text for finding in report.findings} for report in (first, second)]
     for name, report, other, column in zip(NAMES, (first, second), texts[::-1], st.columns(2), strict=True):
         with column:
@@ -105,7 +105,7 @@ def findings(first: CaseReport, second: CaseReport) -> None:
 
 def similar(first: CaseReport, second: CaseReport) -> None:
     """Draw the similar cases of both runs, and those of one run only."""
-    st.header("Similar cases")
+    st.header("Similar cases", anchor=False)
     sets = comparison.similar(first, second)
     both, ours, theirs = st.columns(3)
     with both:
@@ -143,7 +143,7 @@ def _case(*runs: SimilarCase) -> None:
 
 def steps(first: CaseReport, second: CaseReport) -> None:
     """Draw the times and summaries of the steps."""
-    st.header("Steps")
+    st.header("Steps", anchor=False)
     pairs = comparison.steps(first, second)
     rows = [
         (pair.name, *(f"{step.seconds:.1f} s" if step else "not taken" for step in (pair.first, pair.second)))

@@ -31,8 +31,10 @@ _CSS = """
 [data-testid="stSidebarNavLink"] [data-testid="stIconMaterial"] { color: light-dark(%(soft_light)s, %(soft_dark)s) !important; }
 [data-testid="stTextInputIcon"] [data-testid="stIconMaterial"] { color: light-dark(%(soft_light)s, %(soft_dark)s) !important; }
 [data-testid="stCode"] .token { color: inherit !important; }
-[data-testid="stExpander"] summary { opacity: 0.85; }
-[data-testid="stHeading"] h2 { font-size: 1.3rem; padding: 0.3rem 0; }
+[data-testid="stExpander"] summary { opacity: 0.95; }
+[data-testid="stMarkdownContainer"] h2 { font-size: 1.3rem; padding: 0.3rem 0; }
+[data-testid="stMarkdownContainer"] h3 { font-size: 1.12rem; padding: 0.25rem 0; }
+[data-testid="stMarkdownContainer"] :is(h4, h5, h6) { font-size: 1rem; padding: 0.2rem 0; }
 [data-testid="stMainBlockContainer"] { padding-top: 4.4rem; max-width: 75rem; }
 [data-testid="stCaptionContainer"], [data-testid="stImageCaption"] { color: inherit; opacity: 0.8; }
 .st-key-preview [data-testid="stImage"] { gap: 0.4rem; }
