@@ -26,8 +26,8 @@ WritingRule = Literal["mask-all", "mask-personal", "keep"]
 """Which burned-in writing is filled before anything sees a frame: all of it, only a person's data and codes, or none."""
 WRITING_RULES: tuple[WritingRule, ...] = get_args(WritingRule)
 
-WritingKind = Literal["personal", "code", "label"]
-"""What burned-in writing is: a person's data, a bar code or QR code, or any other label."""
+WritingKind = Literal["personal", "code", "label", "drawn"]
+"""What a filled place is: a person's data, a bar code or QR code, any other label, or a place that a person drew."""
 
 # Datasets
 

@@ -40,6 +40,7 @@ from videopath.media.image.source import (
     ImageSource,
     Reader,
 )
+from videopath.media.masks import Masks
 from videopath.media.sampling import (
     candidate_indices,
     choose_keyframes,
@@ -121,6 +122,7 @@ def open_clip(
     *,
     crop: Crop | None = None,
     writing: WritingRule = "keep",
+    masks: Masks | None = None,
 ) -> Clip:
     """Sample frames of a video, image or folder of frames.
 
@@ -135,6 +137,7 @@ def open_clip(
         crop: The part of each frame to keep, as shares; it is cut at native resolution.
         writing: Which burned-in writing is filled: ``mask-all``, ``mask-personal``, or ``keep`` for none. It is searched
             in the whole frames, before they are cropped; ``Clip.writing`` says what was found.
+        masks: A person's changes to what is filled, as shares of the whole frame.
 
     Returns:
         The clip.
@@ -143,9 +146,10 @@ def open_clip(
         InputError: The source is missing, unreadable, cut short or without frames, or an argument is wrong.
     """
     _check_arguments(frames, start, end, sampling, crop, writing)
+    masks = _checked_masks(masks)
     source = open_source(Path(path))
     with screened_errors(source.path):
-        return _clip_of(source, frames, start, end, sampling, crop, writing)
+        return _clip_of(source, frames, start, end, sampling, crop, writing, masks)
 
 
 def _clip_of(
@@ -156,6 +160,7 @@ def _clip_of(
     sampling: Sampling,
     crop: Crop | None,
     writing: WritingRule,
+    masks: Masks | None,
 ) -> Clip:
     if min(source.width, source.height) < MIN_SIDE:
         raise InputError(
@@ -164,11 +169,12 @@ def _clip_of(
     span = _span(source, start, end)
     chosen = span[_sample(source, span, frames, sampling)]
     distinct, positions = np.unique(chosen, return_inverse=True)
-    cut = crop if writing == "keep" else None  # words that a crop cuts through are read in the whole frame
+    searched = writing != "keep" or masks is not None
+    cut = None if searched else crop  # words that a crop cuts through are read in the whole frame
     pictures, reader = source.read(distinct.tolist(), _keeper(source, len(chosen), cut))
     stacked, found = np.stack(pictures), None
-    if writing != "keep":
-        stacked, found = _masked(stacked, source.seconds[distinct], writing, crop, source.kind)
+    if searched:
+        stacked, found = _masked(stacked, source.seconds[distinct], writing, masks, crop, source.kind)
     return Clip(
         path=screened_path(source.path),
         frames=stacked[positions] if len(distinct) < len(chosen) else stacked,
@@ -188,7 +194,9 @@ def _clip_of(
     )
 
 
-def open_moment(path: str | Path, second: float, crop: Crop | None, writing: WritingRule) -> Clip:
+def open_moment(
+    path: str | Path, second: float, crop: Crop | None, writing: WritingRule, masks: Masks | None = None
+) -> Clip:
     """Open the frame that is on screen at a moment, with its writing filled.
 
     Frames shortly before and after it are searched as well, since writing may be missed in a single frame.
@@ -198,11 +206,13 @@ def open_moment(path: str | Path, second: float, crop: Crop | None, writing: Wri
         second: The moment.
         crop: The part of the frame to keep, as shares.
         writing: Which writing is filled.
+        masks: A person's changes to what is filled.
 
     Raises:
         InputError: As for :func:`open_clip`.
     """
-    if writing == "keep":
+    masks = _checked_masks(masks)
+    if writing == "keep" and masks is None:
         return open_clip(path, 1, second, second + _ROUNDING, crop=crop)
     clip = open_clip(path, 1, second, second + _ROUNDING)
     frames, seconds = [clip.frames[0]], [float(clip.seconds[0])]
@@ -213,7 +223,9 @@ def open_moment(path: str | Path, second: float, crop: Crop | None, writing: Wri
                 frames.append(near.frames[0])
                 seconds.append(float(near.seconds[0]))
     order = np.argsort(seconds, kind="stable")
-    masked, found = _masked(np.stack(frames)[order], np.array(seconds)[order], writing, crop, clip.kind)
+    masked, found = _masked(
+        np.stack(frames)[order], np.array(seconds)[order], writing, masks, crop, clip.kind
+    )
     own = int(np.flatnonzero(order == 0)[0])
     return replace(clip, frames=masked[own : own + 1], writing=found)
 
@@ -282,6 +294,15 @@ def _check_arguments(
         )
 
 
+def _checked_masks(masks: Masks | None) -> Masks | None:
+    """Return masks as shares; None if they change nothing."""
+    if not masks:
+        return None
+    if masks.in_pixels:
+        raise InputError("Masks must be given as shares of the frame, from 0 to 1.")
+    return masks
+
+
 def _span(source: FrameSource, start: float | None, end: float | None) -> np.ndarray:
     """Return the frames shown between start and end, int64 [N], N ≥ 1; if none begins there, the frame on screen."""
     times = source.seconds
@@ -334,14 +355,19 @@ def _keeper(source: FrameSource, count: int, crop: Crop | None) -> Callable[[np.
 
 
 def _masked(
-    frames: np.ndarray, seconds: np.ndarray, rule: WritingRule, crop: Crop | None, kind: SourceKind
+    frames: np.ndarray,
+    seconds: np.ndarray,
+    rule: WritingRule,
+    masks: Masks | None,
+    crop: Crop | None,
+    kind: SourceKind,
 ) -> tuple[np.ndarray, BurnedIn]:
     """Fill the writing of whole frames, uint8 [T,H,W,3], and crop them; return what was found in the crop."""
     from videopath.media.writing.cropping import touching
     from videopath.media.writing.mask import mask_frames
 
     still = kind == "image"
-    masked, found = mask_frames(frames, seconds, rule, still)
+    masked, found = mask_frames(frames, seconds, rule, still, masks)
     if crop is None:
         return masked, found
     return np.ascontiguousarray(cropped(masked, crop)), touching(found, crop, seconds.tolist(), still)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from videopath.core.choices import MAX_FRAMES, Sampling, Scoring, Wording, WritingRule
 from videopath.core.pathology.sites import canonical_site
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 from videopath.media.writing.records import BurnedIn
 
 
@@ -46,6 +47,7 @@ class ClipInput(ToolData):
         description="which burned-in writing is filled before anything sees the frames: mask-all; mask-personal: only "
         "what may name a person, and codes; keep: none",
     )
+    masks: Masks | None = Field(None, description="a person's changes to the filled places")
 
     @classmethod
     def stored(cls, data: dict[str, Any]) -> Self:

@@ -159,6 +159,7 @@ class SessionPool:
                     request.sampling,
                     crop=request.crop,
                     writing=request.writing,
+                    masks=request.masks,
                 )
                 self._latest = (key, clip)
             return self._latest[1]

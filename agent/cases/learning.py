@@ -100,6 +100,7 @@ def _media_of(report: CaseReport, path: str) -> Media:
         end=settings.end,
         crop=settings.crop,
         writing=settings.writing if "rule" in report.burned_in else None,
+        masks=settings.masks,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from videopath.agent.cases.records import VideoFacts
 from videopath.core.choices import Sampling, WritingRule
 from videopath.media.crop import as_shares, checked_crop
+from videopath.media.masks import Masks
 
 if TYPE_CHECKING:
     from videopath.media.quality.gate import Quality
@@ -41,6 +42,7 @@ def preview(
     sampling: Sampling = "uniform",
     crop: Sequence[float] | None = None,
     writing: WritingRule = "mask-all",
+    masks: Masks | None = None,
 ) -> Preview:
     """Sample a video as a case would, and judge its quality. No model is loaded.
 
@@ -52,6 +54,7 @@ def preview(
         sampling: How the frames are chosen.
         crop: The part of each frame, as shares, or in pixels if one of them is above 1; None: the whole frame.
         writing: Which burned-in writing is filled.
+        masks: A person's changes to the filled places, as shares of the whole frame.
 
     Returns:
         The preview. If the quality gate rejects the video, ``quality.verdict`` is "refused".
@@ -68,7 +71,7 @@ def preview(
         checked_crop(crop)
         source = open_source(Path(video))
         part = as_shares(crop, source.width, source.height)
-    clip = open_clip(video, frames, start, end, sampling, crop=part, writing=writing)
+    clip = open_clip(video, frames, start, end, sampling, crop=part, writing=writing, masks=masks)
     thumbnails = np.stack([_thumbnail(frame) for frame in clip.frames])  # [T,h,w,3]
     return Preview(VideoFacts.of(clip), assess(clip), writing_of(clip, part), thumbnails)
 

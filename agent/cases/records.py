@@ -22,6 +22,7 @@ from videopath.core.choices import (
 from videopath.core.notice import RESEARCH_USE
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 from videopath.tools.schemas import Candidate, CasesVote, ExcludedRecord, Moment, RestsOn, with_rule
 
 if TYPE_CHECKING:
@@ -457,6 +458,10 @@ class RunSettings(CaseData):
     )
     writing: WritingRule = Field(
         default="mask-all", description="which burned-in writing is filled before anything sees the frames"
+    )
+    masks: Masks | None = Field(
+        default=None,
+        description="a person's changes to the filled places, as shares of the frame; None: none",
     )
 
     @classmethod

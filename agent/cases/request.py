@@ -16,6 +16,7 @@ from videopath.core.privacy.paths import find_path, screened_label, screened_pat
 from videopath.core.privacy.personal import screened_text
 from videopath.core.text import has_half_characters, refuse_unwritable
 from videopath.media.crop import Crop, as_shares, checked_crop, in_pixels
+from videopath.media.masks import Masks
 
 MAX_QUESTION = 2000  # characters
 MAX_UM_PER_PIXEL = 1000.0  # a pixel of one millimetre
@@ -46,6 +47,8 @@ class CaseRequest:
     """The part of each frame to look at: left, top, right, bottom as shares, or in pixels if one of them is above 1."""
     um_per_pixel: float | None = None
     """Micrometres of tissue per pixel of the source, for lengths and the scale bar; None: not known."""
+    masks: Masks | None = None
+    """A person's changes to the filled places: further ones, and found ones that stay readable; None: none."""
 
     @classmethod
     def of(cls, report: CaseReport, case_id: str) -> CaseRequest:
@@ -71,18 +74,19 @@ class CaseRequest:
             writing=settings.writing if "rule" in report.burned_in else None,
             crop=settings.crop,
             um_per_pixel=settings.um_per_pixel,
+            masks=settings.masks,
         )
 
     def inputs(self, settings: RunSettings) -> CaseInput:
         """Return the checked inputs of the graph.
 
         Args:
-            settings: The agent's settings; the segment, the sampling, the exclusions, the crop and the rule for
-                writing of this request are set in a copy of them.
+            settings: The agent's settings; the segment, the sampling, the exclusions, the crop, the masks and the rule
+                for writing of this request are set in a copy of them.
 
         Raises:
-            InputError: The video does not exist, the site is not known, or the question, an exclusion, the crop or the
-                rule for writing cannot be used.
+            InputError: The video does not exist, the site is not known, or the question, an exclusion, the crop, a mask
+                or the rule for writing cannot be used.
         """
         path = find_path(Path(self.video).expanduser())
         if not path.exists():
@@ -98,6 +102,7 @@ class CaseRequest:
             "crop": None if self.crop is None else _crop_of(path, self.crop),
             "um_per_pixel": _checked_scale(self.um_per_pixel),
             "writing": settings.writing if self.writing is None else _checked_rule(self.writing),
+            "masks": _masks_of(path, self.masks),
         }
         return CaseInput(
             video=str(screened_path(path.resolve())),
@@ -117,6 +122,16 @@ def _crop_of(video: Path, crop: Sequence[float]) -> Crop:
         return crop
     source = open_source(video)
     return as_shares(crop, source.width, source.height)
+
+
+def _masks_of(video: Path, masks: Masks | None) -> Masks | None:
+    """Return masks as shares of the video's frame; the video is opened only if they are in pixels."""
+    from videopath.media.clip import open_source
+
+    if not masks or not masks.in_pixels:
+        return masks or None
+    source = open_source(video)
+    return masks.as_shares(source.width, source.height)
 
 
 def _checked_scale(um_per_pixel: float | None) -> float | None:

@@ -525,6 +525,7 @@ def _first_request(video: str, settings: RunSettings, frames: int) -> ClipInput:
         "sampling": settings.sampling,
         "crop": settings.crop,
         "writing": settings.writing,
+        "masks": settings.masks,
     }
     try:
         return ClipInput.model_validate(fields)

@@ -70,6 +70,7 @@ def _row(number: int, request: str | Path | CaseRequest) -> Row:
             exclude=tuple(asked.exclude),
             crop=None if asked.crop is None else checked_crop(asked.crop),
             writing=asked.writing,
+            masks=asked.masks,
         )
     except (InputError, RuntimeError) as error:  # RuntimeError: an unknown ~user
         return Row(number, Path() if is_address(name) else Path(writable(name)), problem=str(error))

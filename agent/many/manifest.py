@@ -25,6 +25,7 @@ from videopath.core.remote import Place, RemotePath, is_address, place
 from videopath.core.remote.store import download, remote_files, remote_glob, remote_state
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop, checked_crop, parse_crop
+from videopath.media.masks import Masks
 
 COLUMNS = ("path", "site", "question", "segment", "start", "end", "sampling", "exclude", "crop", "writing")
 """Columns of a manifest that a case uses; all others are carried along."""
@@ -58,6 +59,8 @@ class Row:
     crop: Crop | None = None
     writing: WritingRule | None = None
     """Which burned-in writing is filled; None: the agent's rule."""
+    masks: Masks | None = None
+    """A person's changes to the filled places; None: none."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further columns, as texts."""
     problem: str = ""
@@ -74,7 +77,7 @@ class Row:
 
     def request(self) -> dict[str, Any]:
         """Return what is asked of the file, without its path, as plain data."""
-        request = {
+        request: dict[str, Any] = {
             "site": self.site,
             "question": self.question,
             "start": self.start,
@@ -83,7 +86,11 @@ class Row:
             "exclude": list(self.exclude),
             "crop": None if self.crop is None else list(self.crop),
         }
-        return request if self.writing is None else {**request, "writing": self.writing}
+        if self.writing is not None:
+            request["writing"] = self.writing
+        if self.masks:
+            request["masks"] = self.masks.model_dump(mode="json")
+        return request
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class RowDefaults:
     sampling: str = "uniform"
     exclude: tuple[str, ...] = ()
     crop: Crop | None = None
+    masks: Masks | None = None
 
 
 def read_rows(
@@ -380,6 +388,7 @@ def _request(values: Mapping[str, Any], defaults: RowDefaults) -> dict[str, Any]
         "exclude": tuple(dict.fromkeys([*defaults.exclude, *_names(values.get("exclude"))])),
         "crop": _crop(values.get("crop")) or defaults.crop,
         "writing": writing,
+        "masks": defaults.masks,
     }
 
 

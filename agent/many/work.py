@@ -123,6 +123,7 @@ def ended(task: Task, status: RowStatus, reason: str) -> Outcome:
 def _report(agent: DiagnosticAgent, task: Task) -> CaseReport:
     from videopath.agent.cases.library import INPUTS_NAME
     from videopath.agent.cases.request import CaseRequest
+    from videopath.media.masks import Masks
 
     library, case_id = agent.library, task.case_id
     status = status_of(library, case_id)
@@ -130,7 +131,9 @@ def _report(agent: DiagnosticAgent, task: Task) -> CaseReport:
         library.delete(case_id)  # a kill came before it began
         status = None
     if status is None:
-        for _ in agent.stream_case(CaseRequest(**task.request)):
+        masks = task.request.get("masks")
+        changed = {"masks": Masks.model_validate(masks)} if masks else {}
+        for _ in agent.stream_case(CaseRequest(**{**task.request, **changed})):
             pass
     elif status != "waiting for review":  # a finished one stays as it is
         return agent.resume(case_id)

@@ -234,10 +234,9 @@ def vote_in_short(vote: CasesVote) -> str:
 
 def writing_in_short(found: BurnedIn) -> str:
     """Return what intake did about burned-in writing, for its step; empty if it found none and would have filled it."""
-    count = len(found.writings)
+    count, filled = len(found.writings), sum(writing.filled for writing in found.writings)
     if found.rule == "keep":
-        return f"; WRITING WAS KEPT: {_places(count)} found, nothing filled"
-    filled = sum(writing.filled for writing in found.writings)
+        return f"; WRITING WAS KEPT: {_places(count)} found, {filled or 'nothing'} filled"
     reasons = sorted({w.reason for w in found.writings if w.filled and w.kind != "label"})
     because = f" ({', '.join(reasons)})" if reasons else ""
     return f"; writing was filled in {filled} of {_places(count)}{because}" if count else ""

@@ -163,6 +163,25 @@ Crop = Annotated[
         show_default=False,
     ),
 ]
+Mask = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mask",
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="A further place that is filled in every frame, given as for --crop; repeatable.",
+        show_default=False,
+    ),
+]
+Unmask = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unmask",
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="A place in which found writing is not filled; repeatable. Whatever is written there can be read in the "
+        "frames and by everyone who sees the case.",
+        show_default=False,
+    ),
+]
 Action = Annotated[
     choices.ReviewAction | None,
     typer.Option(

@@ -24,6 +24,7 @@ from videopath.core.text import has_half_characters
 from videopath.knowledge.records.imports import SET_MARK, SET_PROVENANCE, entries
 from videopath.knowledge.records.sources import infer_site, known_site, source_name
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 
 UNSPECIFIED_LICENCE = "unspecified"
 _VISUAL_TOKEN = re.compile(r"\s*<(?:image|video)>\s*")
@@ -49,6 +50,8 @@ class Media(BaseModel):
     """The part of each frame, as shares; ``None`` means the whole frame."""
     writing: WritingRule | None = None
     """Which burned-in writing is filled before an encoder sees a frame; ``None`` means the viewer's own rule."""
+    masks: Masks | None = None
+    """A person's changes to the filled places, as shares of the frame."""
 
     @field_validator("crop")
     @classmethod

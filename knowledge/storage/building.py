@@ -74,7 +74,7 @@ class BuildFolder:
 
     def encoded_clip(self, viewer: Viewer, media: Media) -> EncodedMedia:
         """Return a clip as the viewer sees it. It is stored and reused until its file changes."""
-        key = _key(viewer.sha256, viewer.name, viewer.stamp(media), media.model_dump_json())
+        key = _key(viewer.sha256, viewer.name, viewer.stamp(media), media.model_dump_json(exclude={"masks"}))
         row = self._database.execute(
             "SELECT sha256, vectors, fingerprints FROM looks WHERE key = ?", (key,)
         ).fetchone()

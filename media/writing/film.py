@@ -106,7 +106,7 @@ def masked_film(
     if rule != "keep" or masks:
         searched = _search(source, step, on_progress or (lambda share: None))
         size = searched.size[1], searched.size[0]
-        searched.tracks = changed_by(masks, searched.tracks, searched.numbers, size)
+        searched.tracks = changed_by(masks, searched.tracks, range(len(searched.numbers)), size)
     shape = (len(searched.numbers), *searched.size, 3)
     erased = burned_in(searched.tracks, shape, np.array(searched.seconds), rule, False)
     return MaskedFilm(source, rule, crop, searched, erased)

@@ -81,6 +81,7 @@ class MediaViewer:
         each = " ".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
         rule = media.writing or self.writing
         part = "" if media.crop is None else f" {media.crop}"
+        part += f" {media.masks}" if media.masks else ""
         return f"{path} {each} {self.frames} {self.views}{part}" + ("" if rule == "keep" else f" {rule}")
 
     def look(self, media: Media) -> EncodedMedia:
@@ -101,6 +102,7 @@ class MediaViewer:
             media.end,
             crop=media.crop,
             writing=media.writing or self.writing,
+            masks=media.masks,
         )
         vector = picture_vector(self.encoder, clip.frames, self.views)
         distinct = clip.frames[np.unique(clip.indices, return_index=True)[1]]

@@ -111,6 +111,7 @@ def batch(
     sampling: options.Sampling = "uniform",
     crop: options.Crop = None,
     writing: options.Writing = None,
+    mask: options.Mask = None,
     exclude: options.Exclude = None,
     review: options.Review = None,
     as_json: options.AsJson = False,
@@ -135,6 +136,7 @@ def batch(
     from videopath.core.pathology.sites import canonical_site
     from videopath.core.remote import place
     from videopath.media.crop import parse_crop
+    from videopath.media.masks import parse_masks
 
     quiet_libraries(verbose)
     target = place(out)
@@ -154,6 +156,7 @@ def batch(
         sampling=sampling,
         exclude=tuple(exclude or ()),
         crop=None if crop is None else parse_crop(crop),
+        masks=parse_masks(mask or ()),
     )
     if ray is not None:
         from videopath.agent.many.cluster.connection import checked_address

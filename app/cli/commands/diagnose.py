@@ -32,6 +32,8 @@ def diagnose(
     crop: options.Crop = None,
     um_per_pixel: options.UmPerPixel = None,
     writing: options.Writing = None,
+    mask: options.Mask = None,
+    unmask: options.Unmask = None,
     exclude: options.Exclude = None,
     review: options.Review = None,
     queue: Queue = False,
@@ -50,12 +52,14 @@ def diagnose(
     from videopath.app.cli.running import AgentOptions, check_folder, chosen_spec, deliver, follow, load_agent
     from videopath.core.pathology.sites import canonical_site
     from videopath.media.crop import parse_crop
+    from videopath.media.masks import parse_masks
 
     quiet_libraries(verbose)
     spec = chosen_spec(model, base, device, dtype, accept_licence)
     agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated, second_opinion)
     site = canonical_site(site) if site is not None else None
     part = None if crop is None else parse_crop(crop)
+    masks = parse_masks(mask or (), unmask or ())
     _check_video(video)
     if queue and (out or strict or as_json):
         raise InputError("--queue leaves the case to a worker: --out, --json and --strict do not go with it.")
@@ -74,6 +78,7 @@ def diagnose(
         writing=writing,
         crop=part,
         um_per_pixel=um_per_pixel,
+        masks=masks,
     )
     with load_agent(agent_options) as agent:
         if queue:

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from videopath.agent import CaseRequest
-from videopath.app.web.components.new_case.frame_choice import drawn_crop, forget_crop_of_other
+from videopath.app.web.components.new_case.frame_choice import changed_masks, drawn_crop, forget_crop_of_other
 from videopath.app.web.components.new_case.preview_strip import preview_strip
 from videopath.app.web.components.new_case.video_choice import choose_video, draft_id, forget_draft
 from videopath.app.web.components.shared.choices import knowledge_bases, knowledge_name, models
@@ -22,6 +22,7 @@ from videopath.core.errors import InputError, KnowledgeError, ModelError, VideoP
 from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.pathology.sites import SITES
 from videopath.media.crop import Crop, parse_crop
+from videopath.media.masks import Masks
 
 _REVIEW = {
     "never": "No, show me the result",
@@ -55,6 +56,7 @@ class _Choices:
     writing: WritingRule
     crop: Crop | None
     um_per_pixel: float | None
+    masks: Masks | None
 
     def request(self, video: Path, case_id: str) -> CaseRequest:
         """Return the request for a case of this video."""
@@ -70,6 +72,7 @@ class _Choices:
             writing=self.writing,
             crop=self.crop,
             um_per_pixel=self.um_per_pixel,
+            masks=self.masks,
         )
 
 
@@ -210,7 +213,7 @@ def _choose(shared: Services, site: str | None, question: str) -> _Choices | Non
         return None
     return _Choices(
         site, question.strip() or None, model_name, knowledge, review, frames, start, end,
-        sampling, exclude, uncalibrated, writing, crop, scale,
+        sampling, exclude, uncalibrated, writing, crop, scale, changed_masks(),
     )  # fmt: skip
 
 
@@ -224,6 +227,7 @@ def _preview(video: Path, choices: _Choices) -> bool:
         choices.sampling,
         choices.crop,
         choices.writing,
+        choices.masks,
     )
     return preview is not None and preview.quality.verdict != "refused"
 

@@ -12,10 +12,11 @@ from videopath.app.web.runtime.playable import is_masked, masked_playable, ready
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.core.privacy.paths import find_path
+from videopath.media.masks import Masks
 
 _UNEXPECTED = "the masked copy could not be made. The server's log shows why."
 
-_Key = tuple[Path, Path, WritingRule, int]
+_Key = tuple[Path, Path, WritingRule, Masks | None, int]
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,32 @@ class MaskedCopies:
         self._at_work = threading.Lock()
         self._states: dict[_Key, CopyState] = {}
 
-    def state(self, video: Path, folder: Path, writing: WritingRule, *, start: bool = True) -> CopyState:
+    def state(
+        self,
+        video: Path,
+        folder: Path,
+        writing: WritingRule,
+        masks: Masks | None = None,
+        *,
+        start: bool = True,
+    ) -> CopyState:
         """Return how far the copy of a video is; the first call with ``start`` begins to make it.
 
         Args:
             video: Video, image or folder of frames.
             folder: Folder of the copies.
             writing: Which writing is filled.
+            masks: A person's changes to what is filled.
             start: Whether the copy may be made now.
         """
         try:
-            ready = ready_playable(video, folder, writing)
+            ready = ready_playable(video, folder, writing, masks)
             changed = find_path(video).stat().st_mtime_ns
         except (InputError, OSError) as error:
             return CopyState(error=os_sentence(error) if isinstance(error, OSError) else str(error))
         if ready is not None:
-            return CopyState(ready, is_masked(ready, writing), 1.0)
-        key = video, folder, writing, changed
+            return CopyState(ready, is_masked(ready, writing, masks), 1.0)
+        key = video, folder, writing, masks, changed
         with self._lock:
             if key not in self._states and not start:
                 return CopyState()
@@ -66,13 +76,13 @@ class MaskedCopies:
             return self._states[key]
 
     def _make(self, key: _Key) -> None:
-        video, folder, writing, _ = key
+        video, folder, writing, masks, _ = key
         try:
             with self._at_work:
                 file = masked_playable(
-                    video, folder, writing, lambda share: self._put(key, CopyState(share=share))
+                    video, folder, writing, lambda share: self._put(key, CopyState(share=share)), masks
                 )
-            self._put(key, CopyState(file, is_masked(file, writing), 1.0))
+            self._put(key, CopyState(file, is_masked(file, writing, masks), 1.0))
         except InputError as error:
             self._put(key, CopyState(error=str(error)))
         except OSError as error:

@@ -23,6 +23,7 @@ from videopath.media.clip import open_moment, open_source
 from videopath.media.crop import Crop
 from videopath.media.image.samples import fitted
 from videopath.media.image.source import FrameSource
+from videopath.media.masks import Masks
 from videopath.media.metadata import metadata_of
 from videopath.media.video.source import VideoSource
 
@@ -73,7 +74,11 @@ def playable(path: Path, cache: Path, *, with_tags: bool = True) -> Path:
 
 
 def masked_playable(
-    path: Path, cache: Path, writing: WritingRule, on_progress: Callable[[float], None] | None = None
+    path: Path,
+    cache: Path,
+    writing: WritingRule,
+    on_progress: Callable[[float], None] | None = None,
+    masks: Masks | None = None,
 ) -> Path:
     """Return a copy with writing filled, which the first call makes; the file itself if there is nothing to fill.
 
@@ -82,25 +87,28 @@ def masked_playable(
         cache: Folder for copies.
         writing: Which writing is filled; with ``keep`` the same as :func:`playable`.
         on_progress: Called with the share that is done, in [0, 1].
+        masks: A person's changes to what is filled.
 
     Raises:
         InputError: If the file cannot be read.
     """
     from videopath.media.writing.film import masked_film
 
-    ready = ready_playable(path, cache, writing)
+    ready = ready_playable(path, cache, writing, masks)
     if ready is not None:
         return ready
     progress = on_progress or (lambda share: None)
-    copy = _masked_copy(path, cache, writing)
+    copy = _masked_copy(path, cache, writing, masks)
     private_folder(cache)
     close_to_others(cache)
     with FileLock(copy.with_suffix(".lock"), mode=0o600):
-        ready = ready_playable(path, cache, writing)
+        ready = ready_playable(path, cache, writing, masks)
         if ready is not None:
             return ready
         film = _Film(open_source(path))
-        masked = masked_film(film, writing, on_progress=lambda share: progress(share * _SEARCHING))
+        masked = masked_film(
+            film, writing, on_progress=lambda share: progress(share * _SEARCHING), masks=masks
+        )
         if not any(found.filled for found in masked.erased.writings):
             write_text(copy.with_suffix(_CLEAN), "", private=True)
             return playable(path, cache, with_tags=False)
@@ -109,26 +117,30 @@ def masked_playable(
     return copy
 
 
-def ready_playable(path: Path, cache: Path, writing: WritingRule) -> Path | None:
+def ready_playable(path: Path, cache: Path, writing: WritingRule, masks: Masks | None = None) -> Path | None:
     """Return what :func:`masked_playable` would return if it is there already; None if it must be made first."""
-    if writing == "keep":
+    if writing == "keep" and not masks:
         return playable(path, cache)
-    copy = _masked_copy(path, cache, writing)
+    copy = _masked_copy(path, cache, writing, masks)
     if copy.exists():
         return copy
     return playable(path, cache, with_tags=False) if copy.with_suffix(_CLEAN).exists() else None
 
 
-def is_masked(file: Path, writing: WritingRule) -> bool:
+def is_masked(file: Path, writing: WritingRule, masks: Masks | None = None) -> bool:
     """Return whether a file that is played is a copy in which writing was filled."""
-    return file.stem.endswith(f"-{writing}-{_MASK_VERSION}")
+    return file.stem.endswith(_how_masked(writing, masks))
 
 
 def frame_at(
-    path: Path, seconds: float, crop: Crop | None = None, writing: WritingRule = "mask-all"
+    path: Path,
+    seconds: float,
+    crop: Crop | None = None,
+    writing: WritingRule = "mask-all",
+    masks: Masks | None = None,
 ) -> np.ndarray:
     """Return the frame at ``seconds``, or a crop of it, in native resolution, with its writing filled: uint8 [H,W,3]."""
-    frame: np.ndarray = open_moment(path, seconds, crop, writing).frames[0]
+    frame: np.ndarray = open_moment(path, seconds, crop, writing, masks).frames[0]
     return frame
 
 
@@ -157,8 +169,14 @@ def _reported(
         on_progress(_SEARCHING + (1 - _SEARCHING) * done)
 
 
-def _masked_copy(path: Path, cache: Path, writing: WritingRule) -> Path:
-    return cache / f"{_identity(path)}-{writing}-{_MASK_VERSION}.mp4"
+def _masked_copy(path: Path, cache: Path, writing: WritingRule, masks: Masks | None) -> Path:
+    return cache / f"{_identity(path)}{_how_masked(writing, masks)}.mp4"
+
+
+def _how_masked(writing: WritingRule, masks: Masks | None) -> str:
+    """The end of a copy's name: the rule, and a hash of a person's changes if there are any."""
+    changes = f"-{sha256_text(masks.model_dump_json())[:16]}" if masks else ""
+    return f"-{writing}-{_MASK_VERSION}{changes}"
 
 
 def _is_played(source: FrameSource) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from videopath.agent.cases.records import RunSettings
 from videopath.agent.cases.request import MAX_QUESTION, CaseRequest
 from videopath.core.errors import InputError
+from videopath.media.masks import Masks, parse_masks
 
 
 @pytest.fixture
@@ -36,12 +39,27 @@ def test_every_request_has_an_id_of_its_own(video: Path) -> None:
     assert len({CaseRequest(video).case_id for _ in range(20)}) == 20
 
 
+def test_masks_are_inputs_as_shares_of_the_frame(tmp_path: Path) -> None:
+    Image.new("RGB", (200, 100)).save(tmp_path / "case.png")
+    masks = parse_masks(["20,10,100,50"], ["0,0,0.5,0.5"])
+    inputs = CaseRequest(tmp_path / "case.png", masks=masks).inputs(RunSettings())
+    settings = RunSettings.stored(json.loads(json.dumps(inputs["settings"])))
+    assert settings.masks == Masks(drawn=((0.1, 0.1, 0.5, 0.5),), cleared=((0.0, 0.0, 0.5, 0.5),))
+    with pytest.raises(InputError, match="mask .* reaches over the frame"):
+        CaseRequest(tmp_path / "case.png", masks=Masks(drawn=((0, 0, 300, 50),))).inputs(RunSettings())
+    for wrong in ("1,2", "0.5,0,0.2,1"):
+        with pytest.raises(InputError, match="The mask"):
+            parse_masks([wrong])
+    assert parse_masks([]) is None
+
+
 def test_a_report_gives_its_request_back(cases: SimpleNamespace) -> None:
-    settings = RunSettings(start=1.0, end=2.0, sampling="keyframes", exclude=["P 7"])
+    masks = Masks(drawn=((0.1, 0.1, 0.5, 0.5),))
+    settings = RunSettings(start=1.0, end=2.0, sampling="keyframes", exclude=["P 7"], masks=masks)
     report = cases.report(settings=settings, question="What is it?")
     request = CaseRequest.of(report, "case-2")
     assert request == CaseRequest(
-        report.video.path, "What is it?", "colon", 1.0, 2.0, "keyframes", ["P 7"], "case-2"
+        report.video.path, "What is it?", "colon", 1.0, 2.0, "keyframes", ["P 7"], "case-2", masks=masks
     )
     with pytest.raises(InputError, match="before its video was read"):
         CaseRequest.of(cases.report(video=None), "case-3")

@@ -15,6 +15,7 @@ from PIL import Image
 from videopath.agent import load_case_library
 from videopath.agent.replay import settings_of
 from videopath.app.web.runtime.services import services
+from videopath.media.masks import Masks
 
 App = Callable[..., Any]
 
@@ -108,8 +109,14 @@ def test_writing_in_the_frames_is_filled_named_and_stops_nothing(
     shown = app("new_case").run()
     shown.text_input(key="video_path").set_value(str(tmp_path / "named.png")).run()
     assert any("were filled" in said.value for said in shown.info)
-    assert any(said.value.startswith("• filled (personal, ") for said in shown.text)
+    assert any(said.value.startswith("1. filled (personal, ") for said in shown.text)
     assert not _start(shown).disabled
+    shown.button(key="mask_1").click().run()
+    assert any("Do not fill" not in one.label and one.key == "mask_1" for one in shown.button)
+    assert any("may name the patient" in warning.value for warning in shown.warning)
+    assert any("left readable as a person asked" in said.value for said in shown.text)
+    shown.button(key="mask_1").click().run()
+    assert any(said.value.startswith("1. filled (personal, ") for said in shown.text)
     shown.selectbox(key="writing").set_value("keep").run()
     assert any("not masked" in warning.value for warning in shown.warning)
     shown.text_input(key="crop").set_value("0,0.4,1,1").run()
@@ -137,6 +144,26 @@ def test_a_drawn_rectangle_is_the_crop(selection: dict[str, Any], crop: Any) -> 
     from videopath.app.web.components.new_case.frame_choice import crop_of_selection
 
     assert crop_of_selection(selection) == crop
+
+
+def test_places_that_are_drawn_are_filled_in_the_case_until_they_are_removed(
+    app: App, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    shown = app("new_case").run()
+    shown.text_input(key="video_path").set_value(str(clip))
+    shown.session_state["cropped_video"] = clip
+    drawn = Masks(drawn=((0.1, 0.1, 0.3, 0.2), (0.5, 0.5, 0.7, 0.9)))
+    shown.session_state["changed_masks"] = drawn
+    shown.run()
+    places = [said.value for said in shown.text if "drawn by a person" in said.value]
+    assert len(places) == 2
+    assert all(". filled (drawn, drawn by a person)" in place for place in places)
+    shown.button(key="mask_1").click().run()
+    assert shown.session_state["changed_masks"].drawn == drawn.drawn[1:]
+    monkeypatch.setattr("videopath.app.web.runtime.worker.Worker.submit", lambda self, one: asked.append(one))
+    _start(shown).click().run()
+    assert asked[0].case.masks == Masks(drawn=drawn.drawn[1:])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"*not* a <b>video</b>" * 300])

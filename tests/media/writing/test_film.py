@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from videopath.media.masks import Masks
 from videopath.media.synthetic import render_slide
 from videopath.media.writing import film as film_module
 from videopath.media.writing.film import masked_film
@@ -62,6 +63,17 @@ def test_a_film_can_be_read_again_and_cropped(slide: np.ndarray) -> None:
     assert first[0][1].shape == (120, 160, 3)
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0][1], film.frames[0][120:, :160])
+
+
+def test_a_drawn_place_is_filled_in_all_frames_and_a_cleared_one_in_none(slide: np.ndarray) -> None:
+    film = panned(slide, 6, range(6))
+    place = masked_film(film, "mask-all").erased.writings[0].box
+    masks = Masks(drawn=((0.0, 0.0, 0.2, 0.2),), cleared=(place,))
+    masked = masked_film(film, "mask-all", masks=masks)
+    for (_, frame), own in zip(masked, film.frames, strict=True):
+        assert not np.array_equal(frame[:48, :64], own[:48, :64])
+        assert np.array_equal(frame[48:], own[48:])
+    assert [one.filled for one in masked.erased.writings] == [False, True]
 
 
 def test_nothing_is_searched_if_all_is_kept(slide: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,12 @@ import streamlit as st
 
 from videopath.agent.report.phrases import KEPT
 from videopath.agent.report.values import place_in_words
-from videopath.app.web.components.new_case.frame_choice import frame_choice
+from videopath.app.web.components.new_case.frame_choice import frame_choice, mask_buttons
 from videopath.app.web.components.shared.inert import inert
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 
 if TYPE_CHECKING:
     from videopath.agent.cases.preview import Preview
@@ -33,6 +34,7 @@ def preview_strip(
     sampling: str,
     crop: Crop | None,
     writing: WritingRule,
+    masks: Masks | None = None,
 ) -> Preview | None:
     """Show the frames that a case would see, filled and cropped, and the quality gate's verdict.
 
@@ -41,7 +43,9 @@ def preview_strip(
     """
     with st.container(key="preview"):
         try:
-            preview = _preview(str(video), _identity(video), frames, start, end, sampling, crop, writing)
+            preview = _preview(
+                str(video), _identity(video), frames, start, end, sampling, crop, writing, masks
+            )
         except InputError as error:
             st.error(inert(str(error)), icon=":material/error:")
             return None
@@ -81,10 +85,13 @@ def _preview(
     sampling: Any,
     crop: Crop | None,
     writing: WritingRule,
+    masks: Masks | None,
 ) -> Preview:
     from videopath.agent.cases.preview import preview
 
-    return preview(video, frames=frames, start=start, end=end, sampling=sampling, crop=crop, writing=writing)
+    return preview(
+        video, frames=frames, start=start, end=end, sampling=sampling, crop=crop, writing=writing, masks=masks
+    )
 
 
 def _writing(found: BurnedIn) -> None:
@@ -95,9 +102,11 @@ def _writing(found: BurnedIn) -> None:
         return
     box = st.info if all(writing.filled for writing in found.writings) else st.warning
     box(inert(found.sentence), icon=":material/text_fields:")
-    with st.expander("Where writing was found"):
-        for writing in found.writings:
-            st.text(f"• {place_in_words(writing)}")
+    with st.expander("Where writing was found, and what is filled"):
+        for number, writing in enumerate(found.writings, 1):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(f"{number}. {place_in_words(writing)}", width="stretch")
+                mask_buttons(number, writing)
 
 
 def _verdict(preview: Preview) -> None:

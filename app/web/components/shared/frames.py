@@ -12,6 +12,7 @@ from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.core.privacy.paths import find_path
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 from videopath.tools.schemas import with_rule
 
 _SIDE = 320  # pixels of a thumbnail's longer side
@@ -54,13 +55,23 @@ def _thumbnails(
     sampling: Any,
     writing: WritingRule,
     changed: float,
+    masks: dict[str, Any] | None = None,
 ) -> tuple[list[float], list[np.ndarray]]:
     """Moments and pictures uint8 [h,w,3]; ``changed`` is the file's time of change, so that a new file is read again."""
     import cv2
 
     from videopath.model import open_clip
 
-    clip = open_clip(video, frames or 8, start, end, sampling, crop=crop and (*crop,), writing=writing)
+    clip = open_clip(
+        video,
+        frames or 8,
+        start,
+        end,
+        sampling,
+        crop=crop and (*crop,),
+        writing=writing,
+        masks=Masks.model_validate(masks) if masks else None,
+    )
     scale = min(1.0, _SIDE / max(clip.frames.shape[1:3]))
     height, width = (max(1, round(side * scale)) for side in clip.frames.shape[1:3])
     small = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in clip.frames]

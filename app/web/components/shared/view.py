@@ -17,6 +17,7 @@ from videopath.app.web.runtime.services import Services
 from videopath.core.choices import WritingRule
 from videopath.core.errors import CaseError
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 from videopath.tools.schemas import CasesVote, with_rule
 
 TITLES = {
@@ -81,6 +82,12 @@ class CaseView:
         """The part of each frame that the case looks at, as shares; None: the whole frame."""
         crop = self.request and self.request.get("crop")
         return tuple(crop) if crop else None
+
+    @property
+    def masks(self) -> Masks | None:
+        """A person's changes to the places that are filled; None: none."""
+        masks = self.request and self.request.get("masks")
+        return Masks.model_validate(masks) if masks else None
 
     @property
     def active(self) -> bool:

@@ -37,6 +37,7 @@ from videopath.app.web.runtime.services import Services, services
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
 from videopath.core.privacy.paths import find_path
+from videopath.media.masks import Masks
 
 _INTERVAL = 1.0  # seconds between two checks of a copy
 _SHORTEST = 0.1  # seconds of a segment
@@ -76,7 +77,7 @@ def _column(view: CaseView, shared: Services) -> None:
         if media.note:
             st.caption(media.note)
         if media.waits:
-            st.fragment(_progress, run_every=_INTERVAL)(find_path(view.entry.video), view.writing)
+            st.fragment(_progress, run_every=_INTERVAL)(find_path(view.entry.video), view.writing, view.masks)
         with st.container(key="player"):
             mount(_data(view, facts, media), f"viewer_{view.case_id}", lambda *event: _on_event(view, *event))
         if not view.evidence.findings:
@@ -172,7 +173,7 @@ def _full(view: CaseView) -> tuple[Picture | None, str]:
     if wanted is None:
         return None, ""
     try:
-        frame = full_frame(view.entry.video, changed_at(view.entry.video), wanted, view.writing)
+        frame = full_frame(view.entry.video, changed_at(view.entry.video), wanted, view.writing, view.masks)
     except InputError as error:
         return None, f"The frame cannot be shown: {error}"
     return Picture(seconds=wanted, url=media_url(frame, "image/jpeg", f"full {view.case_id}")), ""
@@ -186,7 +187,9 @@ def _media(view: CaseView, facts: dict[str, Any], shared: Services) -> _Media:
     if facts["kind"] == "image":
         return _still(view)
     with st.spinner("Preparing the video for the browser…", show_time=True):
-        copy = masked_copies().state(path, shared.home / "cache", view.writing, start=not view.active)
+        copy = masked_copies().state(
+            path, shared.home / "cache", view.writing, view.masks, start=not view.active
+        )
     if copy.error:
         return _Media(error=f"The video cannot be shown: {copy.error}")
     if copy.file is not None and (copy.masked or not _filled(view)):
@@ -197,7 +200,7 @@ def _media(view: CaseView, facts: dict[str, Any], shared: Services) -> _Media:
 
 def _still(view: CaseView) -> _Media:
     try:
-        picture = small_frame(view.entry.video, changed_at(view.entry.video), 0.0, view.writing)
+        picture = small_frame(view.entry.video, changed_at(view.entry.video), 0.0, view.writing, view.masks)
     except InputError as error:
         return _Media(error=f"The picture cannot be shown: {error}")
     url = media_url(picture, "image/jpeg", f"still {view.case_id}")
@@ -222,9 +225,9 @@ def _frames(view: CaseView, copy: CopyState) -> _Media:
     return _Media(stills=stills, note=note, waits=waits and not view.active)
 
 
-def _progress(video: Path, writing: WritingRule) -> None:
+def _progress(video: Path, writing: WritingRule, masks: Masks | None) -> None:
     """Show how far the copy is; draw the page again when it is ready."""
-    copy = masked_copies().state(video, services().home / "cache", writing)
+    copy = masked_copies().state(video, services().home / "cache", writing, masks)
     if copy.file is not None or copy.error:
         st.rerun()
     st.progress(copy.share, text="Writing in the video is searched and filled before it can be played")

@@ -14,6 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from videopath.core.choices import WritingRule
 from videopath.core.privacy.paths import find_path
+from videopath.media.masks import Masks
 
 _SMALL = 1280  # pixels of the longer side of a small picture, as of the copy of a video
 _FULL = 12_000  # pixels of the longer side of the largest JPEG that is sent
@@ -50,7 +51,9 @@ def _draws_a_part() -> bool:
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the frame…")
-def full_frame(video: str, changed: float, seconds: float, writing: WritingRule) -> bytes:
+def full_frame(
+    video: str, changed: float, seconds: float, writing: WritingRule, masks: Masks | None = None
+) -> bytes:
     """Return the whole frame at a moment as JPEG, in the resolution of the source, with its writing filled.
 
     Args:
@@ -58,21 +61,24 @@ def full_frame(video: str, changed: float, seconds: float, writing: WritingRule)
         changed: When the file was changed, so that a new file is read again.
         seconds: The moment.
         writing: Which writing is filled.
+        masks: A person's changes to what is filled.
 
     Raises:
         InputError: The frame cannot be read.
     """
     from videopath.app.web.runtime.playable import frame_at
 
-    return _jpeg(frame_at(Path(video), seconds, writing=writing), "full", _FULL)
+    return _jpeg(frame_at(Path(video), seconds, writing=writing, masks=masks), "full", _FULL)
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the frame…")
-def small_frame(video: str, changed: float, seconds: float, writing: WritingRule) -> bytes:
+def small_frame(
+    video: str, changed: float, seconds: float, writing: WritingRule, masks: Masks | None = None
+) -> bytes:
     """Return the whole frame at a moment as a JPEG of at most 1,280 pixels; the arguments are those of a full frame."""
     from videopath.app.web.runtime.playable import frame_at
 
-    return _jpeg(frame_at(Path(video), seconds, writing=writing), "small", _SMALL)
+    return _jpeg(frame_at(Path(video), seconds, writing=writing, masks=masks), "small", _SMALL)
 
 
 @st.cache_data(max_entries=8, show_spinner="Decoding the frames…")
@@ -95,6 +101,7 @@ def small_frames(request: dict[str, Any], changed: float) -> list[tuple[float, b
         request.get("end"),
         request.get("sampling") or "uniform",
         writing=request["writing"],
+        masks=Masks.model_validate(request["masks"]) if request.get("masks") else None,
     )
     pictures = dict(zip(map(float, clip.seconds), clip.frames, strict=True))
     return [(seconds, _jpeg(picture, "small", _SMALL)) for seconds, picture in pictures.items()]

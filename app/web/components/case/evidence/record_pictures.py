@@ -18,6 +18,7 @@ from videopath.core.folders import visitor_path
 from videopath.core.privacy.paths import find_path
 from videopath.media.clip import cropped
 from videopath.media.crop import Crop
+from videopath.media.masks import Masks
 
 if TYPE_CHECKING:
     from videopath.knowledge import InstructionRecord, KnowledgeBase
@@ -34,6 +35,7 @@ class Moment:
     seconds: float
     writing: WritingRule
     crop: Crop | None = None
+    masks: Masks | None = None
 
     def read(self) -> np.ndarray | None:
         """Return the frame, uint8 [H,W,3], with writing filled; None if it cannot be read."""
@@ -44,6 +46,7 @@ class Moment:
                 self.seconds,
                 self.writing,
                 self.crop and (*self.crop,),
+                self.masks,
             )
         except (InputError, OSError):
             return None
@@ -67,7 +70,7 @@ def moment_of_case(view: CaseView) -> Moment | None:
     if not facts or not path.exists():
         return None
     seconds = facts["seconds"][len(facts["seconds"]) // 2] if facts["seconds"] else 0.0
-    return Moment(path, seconds, view.writing, view.crop)
+    return Moment(path, seconds, view.writing, view.crop, view.masks)
 
 
 def moment_of_record(
@@ -92,7 +95,7 @@ def moment_of_record(
             if path.exists():
                 start = media.start or 0.0
                 middle = start if media.end is None else (start + media.end) / 2
-                return Moment(path, middle, media.writing or writing, media.crop)
+                return Moment(path, middle, media.writing or writing, media.crop, media.masks)
     return None
 
 
@@ -116,9 +119,16 @@ def middle_square(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _read(video: str, changed: float, seconds: float, writing: WritingRule, crop: Crop | None) -> np.ndarray:
+def _read(
+    video: str,
+    changed: float,
+    seconds: float,
+    writing: WritingRule,
+    crop: Crop | None,
+    masks: Masks | None,
+) -> np.ndarray:
     """A frame; ``changed`` is the file's time of change, so that a new file is read again."""
     from videopath.app.web.runtime.playable import frame_at
 
-    frame = frame_at(Path(video), seconds, writing=writing)
+    frame = frame_at(Path(video), seconds, writing=writing, masks=masks)
     return cropped(frame[None], crop)[0] if crop else frame
