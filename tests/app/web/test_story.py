@@ -272,7 +272,7 @@ def test_an_uploaded_image_is_signed_learned_and_deleted(
 ) -> None:
     browser.go()
     browser.choose("site", "colon")
-    browser.all(".st-key-upload input[type=file]")[0].send_keys(str(made_image))
+    browser.upload("upload", made_image)
     browser.says("Good quality", "preview")
     case_id = _started(browser)
     browser.until(lambda: browser.has("accept"), "the case is done", _RUN)
@@ -287,6 +287,7 @@ def test_an_uploaded_image_is_signed_learned_and_deleted(
     browser.click("save_edit")
     browser.click("confirm_decision")
     browser.says("Signed by Dr Morgagni")
+    assert browser.actions <= 12  # what a first user has to do, from opening the app to a signature in their own words
     browser.click("record_confirm", "label")
     browser.click("add_to_knowledge")
     browser.says("Added as")

@@ -94,6 +94,8 @@ class Browser:
         self.driver = Chrome(options=options, service=Service(executable_path=places[1]))
         self.driver.set_page_load_timeout(PATIENCE)
         self.address = address
+        self.actions = 0
+        """What a person did so far: pages opened, clicks, and fields filled in."""
 
     def close(self) -> None:
         """End the browser."""
@@ -101,6 +103,7 @@ class Browser:
 
     def go(self, path: str = "") -> None:
         """Open a page by its address and wait until it is drawn."""
+        self.actions += 1
         self.driver.get(f"{self.address}/{path}")
         self.drawn()
 
@@ -194,6 +197,7 @@ class Browser:
             if not button.is_enabled():
                 return False
             button.click()
+            self.actions += 1
             return True
 
         self.until(clicked, f"{key} can be clicked")
@@ -221,6 +225,7 @@ class Browser:
             if tab.get_attribute("aria-selected") != "true":
                 self.run("arguments[0].scrollIntoView({block: 'center'})", tab)
                 tab.click()
+                self.actions += 1
             return tab.get_attribute("aria-selected") == "true"
 
         self.until(opened, f"the tab {name} is open")
@@ -238,6 +243,7 @@ class Browser:
             return done
 
         self.until(written, f"{key} takes {text!r}")
+        self.actions += 1
 
     def choose(self, key: str, option: str) -> None:
         """Choose an option of a list, by typing it."""
@@ -251,6 +257,12 @@ class Browser:
             return option in self.find(key).text or self.find(key, "input").get_attribute("value") == option
 
         self.until(chosen, f"{key} takes {option!r}")
+        self.actions += 1
+
+    def upload(self, key: str, file: Path) -> None:
+        """Give a file to an upload field."""
+        self.all(f".st-key-{key} input[type=file]")[0].send_keys(str(file))
+        self.actions += 1
 
     def settle(self) -> None:
         """Wait until the page is drawn, its pictures are there, and none of it moves for a moment."""
