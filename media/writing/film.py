@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from videopath.core.choices import WritingRule
+from videopath.core.memory import give_back_memory
 from videopath.media.crop import Crop
 from videopath.media.masks import Masks
 from videopath.media.writing.boxes import PixelBox, around
@@ -188,6 +189,7 @@ def _search(source: FilmSource, step: float, on_progress: Callable[[float], None
         if last is not None:
             searched.add(*last, pool)
         searched.finish()
+    give_back_memory()
     on_progress(1.0)
     return searched
 

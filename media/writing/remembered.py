@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from videopath.core.memory import give_back_memory
 from videopath.media.writing.codes import read_codes
 from videopath.media.writing.reader import AT_ONCE, Line, read_lines
 
@@ -41,4 +42,6 @@ def read_frame(picture: np.ndarray) -> list[Line]:
 def read_frames(pictures: Sequence[np.ndarray]) -> list[list[Line]]:
     """Return the lines and codes of each picture, uint8 [H,W,3]; several are read at the same time."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(read_frame, pictures))
+        lines = list(pool.map(read_frame, pictures))
+    give_back_memory()
+    return lines
