@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from videopath.agent.cases.request import CaseRequest
 from videopath.agent.many.journal import open_folder
-from videopath.agent.many.manifest import Row, writable
+from videopath.agent.many.manifest import Row, checked_scale, writable
 from videopath.agent.many.pool import OneAgent
 from videopath.agent.many.results import ResultRow, Rows, write_results
 from videopath.agent.many.run import Batch, OnResult
@@ -69,6 +69,7 @@ def _row(number: int, request: str | Path | CaseRequest) -> Row:
             sampling=asked.sampling,
             exclude=tuple(asked.exclude),
             crop=None if asked.crop is None else checked_crop(asked.crop),
+            um_per_pixel=None if asked.um_per_pixel is None else checked_scale(asked.um_per_pixel),
             writing=asked.writing,
             masks=asked.masks,
         )

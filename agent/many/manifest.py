@@ -21,13 +21,26 @@ from videopath.core.choices import SAMPLINGS, WRITING_RULES, WritingRule
 from videopath.core.errors import InputError
 from videopath.core.jsonl import json_entries
 from videopath.core.pathology.sites import canonical_site
+from videopath.core.privacy.credentials import without_credentials
 from videopath.core.remote import Place, RemotePath, is_address, place
 from videopath.core.remote.store import download, remote_files, remote_glob, remote_state
 from videopath.core.text import has_half_characters
 from videopath.media.crop import Crop, checked_crop, parse_crop
 from videopath.media.masks import Masks
 
-COLUMNS = ("path", "site", "question", "segment", "start", "end", "sampling", "exclude", "crop", "writing")
+COLUMNS = (
+    "path",
+    "site",
+    "question",
+    "segment",
+    "start",
+    "end",
+    "sampling",
+    "exclude",
+    "crop",
+    "um_per_pixel",
+    "writing",
+)
 """Columns of a manifest that a case uses; all others are carried along."""
 
 _TABLES = {".csv", ".tsv"}
@@ -57,6 +70,7 @@ class Row:
     sampling: str = "uniform"
     exclude: tuple[str, ...] = ()
     crop: Crop | None = None
+    um_per_pixel: float | None = None
     writing: WritingRule | None = None
     """Which burned-in writing is filled; None: the agent's rule."""
     masks: Masks | None = None
@@ -65,6 +79,8 @@ class Row:
     """Further columns, as texts."""
     problem: str = ""
     """Why the row cannot be used; empty if it can."""
+    cleaned: tuple[str, ...] = ()
+    """Columns from whose cells credentials were removed."""
 
     @property
     def segment(self) -> str:
@@ -86,6 +102,8 @@ class Row:
             "exclude": list(self.exclude),
             "crop": None if self.crop is None else list(self.crop),
         }
+        if self.um_per_pixel is not None:  # rows without it keep their hashes
+            request["um_per_pixel"] = self.um_per_pixel
         if self.writing is not None:
             request["writing"] = self.writing
         if self.masks:
@@ -102,6 +120,7 @@ class RowDefaults:
     sampling: str = "uniform"
     exclude: tuple[str, ...] = ()
     crop: Crop | None = None
+    um_per_pixel: float | None = None
     masks: Masks | None = None
 
 
@@ -115,6 +134,9 @@ def read_rows(
             for all videos and images below it, without hidden files.
         out: The folder for the results, which may lie within one of the folders; its files are left out.
         defaults: What holds for rows that do not say it.
+
+    Yields:
+        The rows. Credentials in a path are the row's problem; in all other cells they are replaced by ``[removed]``.
 
     Raises:
         InputError: Something does not exist, a manifest cannot be read or has no column ``path``, or there is no row.
@@ -314,7 +336,7 @@ def _checked_head(names: Sequence[str], path: Path) -> list[str]:
     if any(has_half_characters(name) for name in head):
         raise InputError(f"{path.name} is not UTF-8 text: save it as UTF-8.")
     if "path" not in head:
-        shown = ", ".join(head[:12])[:300]
+        shown = without_credentials(", ".join(head[:12]))[:300]
         raise InputError(f"{path.name} has no column 'path' in its first line; its columns are: {shown}.")
     repeated = sorted({name or "(without a name)" for name in head if head.count(name) > 1 or not name})
     if repeated:
@@ -335,7 +357,10 @@ def _row(
 ) -> Row:
     if isinstance(values, str):
         return Row(number, Path(), problem=f"{label} cannot be used: {values}.")
-    extra = {name: as_text(value) for name, value in values.items() if name not in COLUMNS}
+    given = {name: value if name in COLUMNS else as_text(value) for name, value in values.items()}
+    values = {name: value if name == "path" else _cleaned(value) for name, value in given.items()}
+    cleaned = tuple(name for name, value in values.items() if as_text(value) != as_text(given[name]))
+    extra = {name: value for name, value in values.items() if name not in COLUMNS}
     path = as_text(values.get("path"))
     full: Place = Path()
     try:
@@ -347,7 +372,7 @@ def _row(
         if "\0" in path:
             raise InputError("its path has a zero byte")
         full = _full_path(path, folder)
-        return Row(number, full, extra=extra, **_request(values, defaults))
+        return Row(number, full, extra=extra, cleaned=cleaned, **_request(values, defaults))
     except (InputError, RuntimeError) as error:  # RuntimeError: an unknown ~user
         printable = {writable(name): writable(value) for name, value in extra.items()}
         reason = str(error).rstrip(".")
@@ -356,7 +381,15 @@ def _row(
             Path(writable(path)) if full == Path() and not is_address(path) else full,
             extra=printable,
             problem=f"{label} cannot be used: {reason}.",
+            cleaned=cleaned,
         )
+
+
+def _cleaned(value: Any) -> Any:
+    """Return a cell without credentials; a list without those in its texts."""
+    if isinstance(value, list):
+        return [_cleaned(one) for one in value]
+    return without_credentials(value) if isinstance(value, str) else value
 
 
 def _full_path(path: str, folder: Place) -> Place:
@@ -387,6 +420,7 @@ def _request(values: Mapping[str, Any], defaults: RowDefaults) -> dict[str, Any]
         "sampling": sampling,
         "exclude": tuple(dict.fromkeys([*defaults.exclude, *_names(values.get("exclude"))])),
         "crop": _crop(values.get("crop")) or defaults.crop,
+        "um_per_pixel": _scale(values.get("um_per_pixel")) or defaults.um_per_pixel,
         "writing": writing,
         "masks": defaults.masks,
     }
@@ -430,6 +464,30 @@ def _crop(value: Any) -> Crop | None:
         return checked_crop(value)
     text = as_text(value)
     return parse_crop(text) if text else None
+
+
+def _scale(value: Any) -> float | None:
+    text = as_text(value)
+    return checked_scale(text) if text else None
+
+
+def checked_scale(given: str | float) -> float:
+    """Return micrometres per pixel.
+
+    Raises:
+        InputError: It is not a number, or not possible.
+    """
+    from videopath.agent.cases.request import MAX_UM_PER_PIXEL
+
+    try:
+        scale = float(given)
+    except ValueError:
+        scale = math.nan
+    if not 0 < scale < MAX_UM_PER_PIXEL:
+        raise InputError(
+            f"um_per_pixel {str(given)[:40]} is not a number above 0 and below {MAX_UM_PER_PIXEL:g}."
+        )
+    return scale
 
 
 def as_text(value: Any) -> str:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from typer.testing import Result
 
-from videopath.agent import DiagnosticAgent, load_case_library
+from videopath.agent import CaseRequest, DiagnosticAgent, load_case_library
 from videopath.agent.many.results import ResultRow
 
 Run = Callable[..., Result]
@@ -32,6 +32,7 @@ Run = Callable[..., Result]
         (("v.mp4", "--devices", "cpu", "--device", "cpu"), "not both"),
         (("v.mp4", "--devices", ","), "names no device"),
         (("v.mp4", "--site", "mars"), "'mars' is not known"),
+        (("v.mp4", "--um-per-pixel", "0"), "um_per_pixel 0.0 is not a number above 0"),
         (("v.mp4", "--reports", "doc"), "'doc' is not known"),
     ],
 )
@@ -126,13 +127,15 @@ def test_a_batch_is_killed_continued_and_not_repeated(
 @pytest.mark.slow
 def test_from_python_the_rows_are_the_same(checkpoint: Path, sample: Path, tmp_path: Path) -> None:
     seen: list[ResultRow] = []
+    request = CaseRequest(sample, um_per_pixel=0.25)
     with DiagnosticAgent.load(checkpoint, frames=2) as agent:
         rows = list(
             agent.diagnose_many(
-                [sample, tmp_path / "gone.mp4", sample], out=tmp_path / "out", on_result=seen.append
+                [request, tmp_path / "gone.mp4", request], out=tmp_path / "out", on_result=seen.append
             )
         )
-        again = list(agent.diagnose_many([sample], out=tmp_path / "out"))
+        again = list(agent.diagnose_many([request], out=tmp_path / "out"))
+        assert agent.report(rows[0].case_id).settings.um_per_pixel == 0.25
     assert rows == seen
     assert [row.row for row in rows if row.status == "refused"] == [2]
     assert rows[0].case_id == rows[-1].case_id or len(rows) == 3

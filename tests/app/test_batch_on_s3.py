@@ -21,7 +21,7 @@ from typer.testing import Result
 
 from videopath.agent import DiagnosticAgent
 from videopath.agent.many.journal import open_folder
-from videopath.agent.many.manifest import read_rows
+from videopath.agent.many.manifest import RowDefaults, read_rows
 from videopath.agent.many.pool import OneAgent
 from videopath.agent.many.results import write_results
 from videopath.agent.many.run import Batch
@@ -94,11 +94,12 @@ def test_a_batch_on_s3_is_killed_continued_and_gives_the_rows_of_a_local_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     person = "MRN 4839201 DOE JOHN.mp4"
-    table = f"path,site,segment,note\n{person},colon,0-1,1\nbad.mp4,,,2\n{person},colon,1-2,3\n"
+    link = f"https://me:{_SECRET}@host/case"
+    table = f"path,site,segment,note\n{person},colon,0-1,{link}\nbad.mp4,,,2\n{person},colon,1-2,3\n"
     s3.put_file(str(sample), f"lab/in/{person}")
     s3.pipe({"lab/in/bad.mp4": b"no video", "lab/in/m.csv": f"{table}gone.mp4,,,4\n".encode()})
     arguments = ["batch", "s3://lab/in/m.csv", "--out", "s3://lab/out", "--model", str(checkpoint)]
-    arguments += ["--frames", "2", "--device", "cpu", "--reports", "md", "--json"]
+    arguments += ["--frames", "2", "--device", "cpu", "--reports", "md", "--um-per-pixel", "0.5", "--json"]
     with subprocess.Popen(
         [sys.executable, "-m", "videopath.app.cli", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -122,27 +123,31 @@ def test_a_batch_on_s3_is_killed_continued_and_gives_the_rows_of_a_local_one(
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["csv"] == "s3://lab/out/results.csv"
     rows = _table(s3.cat_file("lab/out/results.csv"))
-    assert [row["note"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["note"] for row in rows] == ["https://[removed]@host/case", "2", "3", "4"]
+    assert "Addresses of 1 row held a password" in result.stderr
     assert [row["status"] == "refused" for row in rows] == [False, True, False, True]
     assert "There is no file or folder s3://lab/in/gone.mp4" in rows[3]["reason"]
     reports = {f"reports/{rows[number]['case_id']}.md" for number in (0, 2)}
     results = {"journal.jsonl", "results.csv", "results.parquet", "summary.html", "README.md"}
     assert _names(s3, "lab/out") == results | reports
-    contents = b"".join(s3.cat_file(name) for name in s3.find("lab/out"))
+    contents = b"".join(s3.cat_file(name) for name in s3.find("lab/out")) + result.stderr.encode()
     assert b"DOE" not in contents
     assert _SECRET.encode() not in contents
     journal = [json.loads(line) for line in s3.cat_file("lab/out/journal.jsonl").splitlines()]
     assert len({line["identity"] for line in journal}) == len(journal) == 3
     for case_id in (rows[0]["case_id"], rows[2]["case_id"]):
-        steps = [step.name for step in agent.library.get(case_id).steps]
+        report = agent.library.get(case_id)
+        steps = [step.name for step in report.steps]
         assert steps.count("intake") == steps.count("report") == 1
+        assert report.settings.um_per_pixel == 0.5
         agent.library.delete(case_id)
     assert not [*(own_home / "cache/videos").iterdir(), *(own_home / "cache/batch").iterdir()]
 
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     (tmp_path / "m.csv").write_text(table.replace(person, str(sample)))
     with agent:
-        write_results(tmp_path, list(Batch(read_rows([tmp_path / "m.csv"]), OneAgent(agent)).run()))
+        local = read_rows([tmp_path / "m.csv"], defaults=RowDefaults(um_per_pixel=0.5))
+        write_results(tmp_path, list(Batch(local, OneAgent(agent)).run()))
     assert _table((tmp_path / "results.csv").read_text(encoding="utf-8")) == rows[:3]
 
 

@@ -110,6 +110,7 @@ def batch(
     frames: options.Frames = None,
     sampling: options.Sampling = "uniform",
     crop: options.Crop = None,
+    um_per_pixel: options.UmPerPixel = None,
     writing: options.Writing = None,
     mask: options.Mask = None,
     exclude: options.Exclude = None,
@@ -126,7 +127,7 @@ def batch(
 
     A row ends as done, abstained, waiting for review, refused (with the reason) or failed (with the error), and never
     stops the others. Started again with the same OUT, it goes on: what is done with the same file, model, knowledge and
-    settings is not done again. Site, question, sampling, crop and exclusions hold for rows that do not say them.
+    settings is not done again. Site, question, sampling, crop, scale and exclusions hold for rows that do not say them.
 
     Exit codes: 0 all rows ended, 1 a row failed, 2 WHAT cannot be used, 130 interrupted. A refused row is named and
     counted; it is not an error.
@@ -146,7 +147,7 @@ def batch(
     agent_options = AgentOptions(spec, knowledge, review, frames, accept_uncalibrated, second_opinion)
 
     from videopath.agent.many.journal import open_folder
-    from videopath.agent.many.manifest import RowDefaults, read_rows
+    from videopath.agent.many.manifest import RowDefaults, checked_scale, read_rows
     from videopath.agent.many.pool import WorkerPool
     from videopath.agent.many.work import Exports
 
@@ -156,6 +157,7 @@ def batch(
         sampling=sampling,
         exclude=tuple(exclude or ()),
         crop=None if crop is None else parse_crop(crop),
+        um_per_pixel=None if um_per_pixel is None else checked_scale(um_per_pixel),
         masks=parse_masks(mask or ()),
     )
     if ray is not None:
@@ -175,6 +177,8 @@ def batch(
     forms: list[Any] = [*(["zip"] if bundles else []), *([reports] if reports else [])]
     setup = _setup(agent_options, writing, Exports(target, tuple(forms)), count, together)
     rows = list(read_rows(what, target, defaults))
+    if cleaned := _about_credentials(rows):
+        say(cleaned)
     folder = open_folder(target)
     with folder.held():
         pool: WorkerPool | RayPool
@@ -233,6 +237,19 @@ def _run(
         raise typer.Exit(EXIT_INTERRUPTED)
     if progress.counts["failed"]:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _about_credentials(rows: Sequence[Row]) -> str:
+    """Return the sentence about rows whose cells held credentials; empty if none did."""
+    found = [row for row in rows if row.cleaned]
+    if not found:
+        return ""
+    columns = ", ".join(dict.fromkeys(name for row in found for name in row.cleaned))
+    count = f"{len(found):,} row" + ("s" if len(found) > 1 else "")
+    return (
+        f"Addresses of {count} held a password, a token or a signature outside of the column path (columns: {columns[:200]}): "
+        f"they are replaced by [removed] and stored nowhere. The manifest itself still holds them."
+    )
 
 
 def _deliver(out: Place, ended: Rows, total: int, progress: Any, as_json: bool) -> None:
