@@ -20,6 +20,7 @@ from videopath.core.errors import EngineError, InputError
 from videopath.core.installing import require
 
 AUTO = "auto"
+_LOCAL = "local"  # in RAY_ADDRESS: a cluster of one's own
 _ANSWER = 5.0  # seconds that the head has to answer
 _PORT = re.compile(r"(?P<host>[^\s:/@]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})")
 _STORE = 128 * 2**20  # bytes of the object store of a cluster of our own: only rows pass through it
@@ -44,31 +45,47 @@ class ClusterSize:
     gpus: float
     cpus_of_smallest: float
     """CPUs of the smallest node that has any."""
+    hosts: int = 1
+    """Computers by their addresses: several nodes can run on one."""
 
 
 def checked_address(address: str) -> str:
     """Return the address of a cluster as it was given.
 
     Args:
-        address: "auto", or HOST:PORT of the cluster's head.
+        address: "auto", or HOST:PORT of the cluster's head. With "auto", that of ``RAY_ADDRESS`` is checked as well.
 
     Raises:
         InputError: Ray is missing, or the address is of another form.
     """
     require("ray", "ray[data]", "ray", "A batch on a cluster")
-    if address == AUTO:
+    _refuse_other_forms(address, f"--ray {address!r}")
+    named = _named(address)
+    _refuse_other_forms(named or AUTO, f"RAY_ADDRESS {named!r}")
+    return address
+
+
+def _named(address: str) -> str:
+    """Return the address that the option or ``RAY_ADDRESS`` names; empty if neither names one."""
+    if address != AUTO:
         return address
+    named = os.environ.get("RAY_ADDRESS", "")
+    return "" if named == _LOCAL else named
+
+
+def _refuse_other_forms(address: str, given: str) -> None:
+    if address == AUTO:
+        return
     if address.startswith("ray://"):
         raise InputError(
-            "--ray does not take an address with ray://, which is for a client outside of the cluster: run the command on "
-            "a machine of the cluster with --ray auto, or as a job (ray job submit)."
+            "An address with ray:// is for a client outside of the cluster, and neither --ray nor RAY_ADDRESS takes it: run "
+            "the command on a machine of the cluster with --ray auto, or as a job (ray job submit)."
         )
     match = _PORT.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 65536:
         raise InputError(
-            f"--ray {address!r} is no address of a Ray cluster: give auto, or HOST:PORT, such as 10.0.0.5:6379."
+            f"{given} is no address of a Ray cluster: give auto, or HOST:PORT, such as 10.0.0.5:6379."
         )
-    return address
 
 
 @contextmanager
@@ -81,13 +98,14 @@ def connected(address: str, notify: Callable[[str], object]) -> Iterator[Cluster
         notify: Called with the sentence that says which cluster it is.
 
     Raises:
-        InputError: No cluster answers at the address.
+        InputError: The address is of another form, or no cluster answers there.
         EngineError: A cluster cannot be started here.
     """
+    checked_address(address)
     os.environ.update(_QUIET)
     for name, value in _QUIET_UNLESS_SET.items():
         os.environ.setdefault(name, value)
-    named = os.environ.get("RAY_ADDRESS") or "" if address == AUTO else address
+    named = _named(address)
     if not named and not runs_here() and "ray" not in sys.modules:
         _choose_token()
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
@@ -173,10 +191,15 @@ def _start(notify: Callable[[str], object]) -> None:
 def _size() -> ClusterSize:
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cpus = [node["CPU"] for node in nodes if node.get("CPU")]
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    working = [node for node in alive if node["Resources"].get("CPU")]
+    cpus = [node["Resources"]["CPU"] for node in working]
     return ClusterSize(
-        len(cpus), sum(cpus), sum(node.get("GPU", 0.0) for node in nodes), min(cpus, default=0.0)
+        len(cpus),
+        sum(cpus),
+        sum(node["Resources"].get("GPU", 0.0) for node in alive),
+        min(cpus, default=0.0),
+        len({node["NodeManagerAddress"] for node in working}),
     )
 
 

@@ -26,6 +26,7 @@ from videopath.agent.many.results import Outcome
 from videopath.agent.many.work import Task
 from videopath.agent.many.worker import WorkerSetup
 from videopath.core.errors import EngineError, VideoPathError
+from videopath.core.settings import database_of, home_folder
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +109,8 @@ class RayPool:
             VideoPathError: The cluster cannot be reached or is too small, or an actor cannot load model or knowledge.
         """
         size = self._open_parts.enter_context(connected(self._address, self._notify))
+        if warning := _about_library(size, self._setup):
+            self._notify(warning)
         self._plan = made_plan(size, self._jobs, self._device)
         self._start_pipeline(self._plan, size)
         while self._system is None:
@@ -262,6 +265,17 @@ class RayPool:
                 f"{process} works on {case_id}, which was begun {seconds:.0f} s before the last change."
             )
         return " ".join(parts)
+
+
+def _about_library(size: ClusterSize, setup: WorkerSetup) -> str:
+    """Return a warning if several computers would share the SQLite files of a case library; else an empty text."""
+    home = Path(setup.agent.get("home") or home_folder())
+    if size.hosts < 2 or database_of(home) is not None:
+        return ""
+    return (
+        f"The cluster has {size.hosts} machines, but the case library in {home} is in SQLite files, which several machines "
+        "cannot share safely: name a PostgreSQL database by VIDEOPATH_DATABASE."
+    )
 
 
 def _free(free: dict[str, float], total: dict[str, float], name: str) -> str:

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,44 @@ def test_a_cluster_that_is_too_small_is_rejected(
 def test_an_address_of_another_form_is_rejected(address: str) -> None:
     with pytest.raises(InputError, match="HOST:PORT"):
         checked_address(address)
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [
+        ("ray://head:10001", "An address with ray://"),
+        ("http://head:8265", "RAY_ADDRESS 'http://head:8265' is no"),
+    ],
+)
+def test_an_address_of_the_environment_is_checked_like_that_of_the_option(
+    monkeypatch: pytest.MonkeyPatch, named: str, reason: str
+) -> None:
+    from videopath.agent.many.cluster.pool import RayPool
+
+    monkeypatch.setenv("RAY_ADDRESS", named)
+    with pytest.raises(InputError, match=reason):
+        checked_address("auto")
+    with pytest.raises(InputError, match=reason):
+        RayPool(WorkerSetup(), 1).start()
+    assert checked_address("head:6379") == "head:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert checked_address("auto") == "auto"
+
+
+@pytest.mark.parametrize(("hosts", "database"), [(2, None), (1, None), (2, "postgresql://lab@host/cases")])
+def test_several_machines_with_a_library_in_sqlite_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch, hosts: int, database: str | None
+) -> None:
+    from videopath.agent.many.cluster.pool import RayPool
+
+    if database:
+        monkeypatch.setenv("VIDEOPATH_DATABASE", database)
+    size = ClusterSize(2, 2.0, 0.0, 1.0, hosts)
+    monkeypatch.setattr("videopath.agent.many.cluster.pool.connected", lambda *_: nullcontext(size))
+    said: list[str] = []
+    with pytest.raises(InputError, match="9 jobs need"):
+        RayPool(WorkerSetup(), 9, notify=said.append).start()
+    assert ["SQLite files" in one for one in said] == ([True] if hosts == 2 and not database else [])
 
 
 def test_an_address_where_nothing_listens_is_rejected_at_once() -> None:
