@@ -17,6 +17,7 @@ from videopath.agent.cases.storage.events import insert_events, select_events
 from videopath.agent.cases.storage.queue import QueuedRow, has_queue, insert_queued, select_queued
 from videopath.agent.cases.storage.sqlite import CASES_NAME, SqliteStore
 from videopath.agent.cases.storage.statements import Row, insert_case, select_cases
+from videopath.agent.cases.team.audit import deletions
 from videopath.core.database import open_read_only
 from videopath.core.errors import CaseError, InputError
 from videopath.core.files import private_folder
@@ -83,7 +84,16 @@ def copy_library(
                 done.copied += 1
                 if on_case is not None:
                     on_case(case_id)
+    _copy_deletions(source, target)
     return done
+
+
+def _copy_deletions(source: CaseLibrary, target: CaseLibrary) -> None:
+    """Copy what is kept of the audit lists of deleted cases."""
+    for case_id in {event.case_id for event in deletions(source)}:
+        if not source.has(case_id):
+            with target.store.writing() as connection:
+                insert_events(connection, case_id, _events(source, case_id))
 
 
 def _rows(library: CaseLibrary) -> list[Row]:

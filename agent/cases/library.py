@@ -43,7 +43,7 @@ from videopath.agent.cases.signatures.signing import (
     refuse_to_overwrite,
     words_not_kept,
 )
-from videopath.agent.cases.storage.events import delete_events, insert_events
+from videopath.agent.cases.storage.events import insert_events
 from videopath.agent.cases.storage.queue import IN_QUEUE, delete_queued, insert_queued
 from videopath.agent.cases.storage.sqlite import CASES_NAME, SqliteStore
 from videopath.agent.cases.storage.statements import (
@@ -59,7 +59,7 @@ from videopath.agent.cases.storage.statements import (
     update_case,
 )
 from videopath.agent.cases.storage.store import CaseLock, Store
-from videopath.agent.cases.team.audit import events_of
+from videopath.agent.cases.team.audit import events_of, note_deletion
 from videopath.core.choices import CaseStatus, DisplayedStatus, ExportFormat
 from videopath.core.clock import now, utc
 from videopath.core.database_address import checked_address
@@ -532,8 +532,12 @@ class CaseLibrary:
             self.save(report)
         return report
 
-    def delete(self, case_id: str) -> None:
-        """Delete a case with its folder and its checkpoints.
+    def delete(self, case_id: str, by: str = "") -> None:
+        """Delete a case with its folder and its checkpoints. Of its audit list stays who did what, without details.
+
+        Args:
+            case_id: The case.
+            by: Who deletes it, for the audit list.
 
         Raises:
             CaseError: The case is unknown, or a process works on it.
@@ -541,14 +545,15 @@ class CaseLibrary:
         self.entry(case_id)
         folder = self.folder(case_id)
         with self.working(case_id) if folder.exists() else nullcontext():  # no folder: a deletion was killed
-            self.discard(case_id)
+            self.discard(case_id, by)
 
-    def discard(self, case_id: str) -> None:
-        """Delete a case whose lock the caller holds.
+    def discard(self, case_id: str, by: str = "") -> None:
+        """Delete a case whose lock the caller holds; ``by`` as in :meth:`delete`.
 
         The lock is deleted last, so that nobody works on a half-deleted case. If the deletion is
         killed, the case is still listed and can be deleted again.
         """
+        note_deletion(self, case_id, by)
         folder = self.folder(case_id)
         for part in folder.iterdir() if folder.exists() else ():
             if part.is_dir() and not part.is_symlink():
@@ -559,7 +564,6 @@ class CaseLibrary:
         with self._connect() as database:
             delete_case(database, case_id)
             delete_queued(database, case_id)
-            delete_events(database, case_id)
         # A process that waits for the lock may create the folder again; it then belongs to no case.
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -44,7 +44,7 @@ HEAVY = (
     "command",
     [
         "", "demo", "diagnose", "evaluate", "train", "doctor",
-        "cases", "cases list", "cases show", "cases ask", "cases resume", "cases sign", "cases addendum", "cases learn", "cases export", "cases delete", "cases replay",
+        "cases", "cases list", "cases show", "cases audit", "cases ask", "cases resume", "cases sign", "cases addendum", "cases learn", "cases export", "cases delete", "cases replay",
         "knowledge", "knowledge build", "knowledge add", "knowledge remove", "knowledge search", "knowledge info", "knowledge verify",
         "knowledge audit", "knowledge update", "knowledge edit", "knowledge history", "knowledge log", "knowledge merge",
         "model", "model info", "model convert", "model merge", "dataset", "dataset check", "dataset lessons",
@@ -244,7 +244,10 @@ def test_a_case_from_video_to_signature(
         "it is there already"
     )
     assert videopath("cases", "delete", case_id).exit_code == 2
-    assert videopath("cases", "delete", case_id, "--yes").exit_code == 0
+    assert videopath("cases", "delete", case_id, "--yes", "--by", "Dr Ash").exit_code == 0
+    (deletion,) = json.loads(videopath("cases", "audit", "--json").stdout)
+    assert (deletion["case_id"], deletion["who"], deletion["what"]) == (case_id, "Dr Ash", "deleted")
+    assert "Dr Ash" in videopath("cases", "audit", case_id).stdout
     assert not (own_home / "cases" / case_id).exists()
     assert json.loads(videopath("cases", "list", "--json").stdout) == []
 

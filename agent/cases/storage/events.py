@@ -37,6 +37,14 @@ def select_events(connection: Connection, case_id: str) -> Sequence[Row]:
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
+def select_kinds(connection: Connection, what: str) -> Sequence[Row]:
+    """Return all events of a kind, oldest first."""
+    if not inspect(connection).has_table(events.name):
+        return []
+    statement = select(events).where(events.c.what == what).order_by(events.c.moment, events.c.case_id)
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
 def delete_events(connection: Connection, case_id: str) -> None:
     """Delete the events of a case."""
     connection.execute(delete(events).where(events.c.case_id == case_id))

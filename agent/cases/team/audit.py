@@ -1,20 +1,29 @@
-"""The audit list of a case: who did what, and when. It is kept in the library's database."""
+"""The audit list of a case: who did what, and when. It is kept in the library's database.
+
+When a case is deleted, its list stays without any free text: who did what and when, who deleted the case, and the hash of
+its report as an export in JSON has it, so that a copy of the report can be recognised.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from videopath.agent.cases.storage.events import select_events
+from videopath.agent.cases.storage.events import delete_events, insert_events, select_events, select_kinds
+from videopath.core.clock import now
 from videopath.core.errors import CaseError
+from videopath.core.files import sha256_text
 
 if TYPE_CHECKING:
     from videopath.agent.cases.library import CaseLibrary
     from videopath.agent.cases.records import CaseReport
 
 UNNAMED = "an unnamed reviewer"
+DELETED = "deleted"
+NAMELESS = "unnamed"
+"""Who deleted a case, if no name is known."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,8 @@ def events_of(report: CaseReport) -> list[AuditEvent]:
 def audit_events(library: CaseLibrary, case_id: str) -> Sequence[AuditEvent]:
     """Return the audit list of a case, oldest first.
 
-    What the report of a case from before there was this list says is part of it.
+    What the report of a case from before there was this list says is part of it. The list of a deleted case has no details
+    but the hash of its report.
 
     Args:
         library: The library of the case.
@@ -69,10 +79,45 @@ def audit_events(library: CaseLibrary, case_id: str) -> Sequence[AuditEvent]:
     Raises:
         CaseError: The case is unknown, or the library cannot be read.
     """
-    library.entry(case_id)
     with library.store.reading() as connection:
         rows = [] if connection is None else select_events(connection, case_id)
     events = {AuditEvent(**row) for row in rows}
+    if not any(event.what == DELETED for event in events):
+        library.entry(case_id)
     with suppress(CaseError):  # no report yet, or a damaged one: the page of the case says it
         events.update(events_of(library.get(case_id)))
     return sorted(events, key=lambda event: (event.moment, event.what, event.who))
+
+
+def deletions(library: CaseLibrary) -> Sequence[AuditEvent]:
+    """Return who deleted which case, oldest first. Raises ``CaseError`` if the library cannot be read."""
+    with library.store.reading() as connection:
+        rows = [] if connection is None else select_kinds(connection, DELETED)
+    return [AuditEvent(**row) for row in rows]
+
+
+def note_deletion(library: CaseLibrary, case_id: str, by: str) -> None:
+    """Leave of a case's audit list what outlives the case; called while its files are still there.
+
+    Nothing is left of a case that no person has acted on, if no person deletes it: programs delete their own cases.
+
+    Args:
+        library: The library of the case.
+        case_id: The case.
+        by: Who deletes it; empty if no name is known.
+
+    Raises:
+        CaseError: The case is unknown, or the library cannot be written.
+    """
+    events = audit_events(library, case_id)
+    if not by and not events:
+        return
+    try:
+        detail = f"report {sha256_text(library.get(case_id).without_paths().to_json())}"
+    except CaseError:
+        detail = "no report"
+    kept = [event if event.what == DELETED else replace(event, detail="") for event in events]
+    kept.append(AuditEvent(case_id, now(), " ".join(by.split()) or NAMELESS, DELETED, detail))
+    with library.store.writing() as connection:
+        delete_events(connection, case_id)
+        insert_events(connection, case_id, [event.row for event in kept])

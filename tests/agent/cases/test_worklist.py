@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from videopath.agent.cases.storage.pages import ORDERS
 from videopath.agent.cases.storage.sqlite import SqliteStore
 from videopath.agent.cases.storage.statements import update_case
 from videopath.agent.cases.storage.tables import cases as table
-from videopath.agent.cases.team.audit import audit_events
+from videopath.agent.cases.team.audit import audit_events, deletions
 from videopath.agent.cases.team.people import add_second_reading, assign, enter_batch
 from videopath.agent.cases.team.worklist import Sifting, Worklist
 from videopath.core.errors import CaseError
@@ -129,7 +130,7 @@ def test_every_word_is_looked_for_as_it_is_and_in_any_case(library: CaseLibrary)
 
 
 def test_a_person_in_charge_stays_when_a_case_ends_and_every_change_is_kept(
-    library: CaseLibrary, cases: SimpleNamespace
+    library: CaseLibrary, cases: SimpleNamespace, tmp_path: Path
 ) -> None:
     assert assign(library, ["case-001"], "Dr A", "Dr B") == 1
     assert assign(library, ["case-001"], "Dr A", "Dr B") == 0
@@ -155,10 +156,23 @@ def test_a_person_in_charge_stays_when_a_case_ends_and_every_change_is_kept(
         assert connection is not None
         assert len(select_events(connection, "case-001")) == 4
     assert "second reading, agrees" in report.to_markdown()
-    library.delete("case-001")
-    with library.store.reading() as connection:
-        assert connection is not None
-        assert not select_events(connection, "case-001")
+    exported = library.export("case-001", tmp_path / "case.json", "json")
+    library.delete("case-001", by="Dr D")
+    left = audit_events(library, "case-001")
+    assert [(event.who, event.what) for event in left] == [*kept, ("Dr D", "deleted")]
+    digest = hashlib.sha256(exported.read_bytes()).hexdigest()
+    assert [event.detail for event in left] == ["", "", "", "", f"report {digest}"]
+    assert deletions(library) == [left[-1]]
+
+
+def test_programs_delete_their_own_cases_without_a_trace(library: CaseLibrary) -> None:
+    library.delete("case-002")
+    assert deletions(library) == []
+    with pytest.raises(CaseError, match="no case case-002"):
+        audit_events(library, "case-002")
+    assign(library, ["case-003"], "Dr A", "Dr B")
+    library.delete("case-003")  # a person had acted on it
+    assert [(one.who, one.detail) for one in deletions(library)] == [("unnamed", "no report")]
 
 
 def test_a_table_of_the_revision_before_is_read_as_it_is_and_lifted_by_the_first_write(

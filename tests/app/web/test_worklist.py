@@ -15,10 +15,11 @@ import pytest
 
 from videopath.agent import load_case_library
 from videopath.agent.cases.library import CaseEntry
-from videopath.agent.cases.team.audit import audit_events
+from videopath.agent.cases.team.audit import audit_events, deletions
 from videopath.app.web.components.shared.status import STATUSES, age, status_of
 from videopath.app.web.components.worklist.batch import progress_in_words
 from videopath.app.web.components.worklist.filters import NO_SITE
+from videopath.app.web.runtime.people import NAME
 from videopath.app.web.runtime.worker import JobState
 
 _BADGES = {
@@ -98,6 +99,7 @@ def test_filter_search_and_order(app: Callable[..., Any], home: Path) -> None:
 
 def test_delete_asks_first_and_names_the_cases(app: Callable[..., Any], home: Path) -> None:
     test = _tick(app("worklist").run(), "done", "failed")
+    test.session_state[NAME] = "Dr Ash"
     test.button(key="delete_selected").click().run()
     assert load_case_library(home).entry("done")
     names = " ".join(element.value for element in test.markdown)
@@ -110,6 +112,8 @@ def test_delete_asks_first_and_names_the_cases(app: Callable[..., Any], home: Pa
     assert not test.exception
     assert not {"done", "failed"} & set(_shown(test))
     assert not (home / "cases" / "done").exists()
+    noted = deletions(load_case_library(home))
+    assert {(one.case_id, one.who) for one in noted} == {("done", "Dr Ash"), ("failed", "Dr Ash")}
 
 
 def test_two_ticked_cases_are_compared_and_none_is_signed(app: Callable[..., Any], home: Path) -> None:

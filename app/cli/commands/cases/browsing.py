@@ -1,4 +1,4 @@
-"""``videopath cases list``, ``show``, ``export`` and ``delete``."""
+"""``videopath cases list``, ``show``, ``audit``, ``export`` and ``delete``."""
 
 from __future__ import annotations
 
@@ -136,8 +136,42 @@ def export(
         typer.echo(questions_beside(target, export_format))
 
 
-def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None) -> None:
-    """Delete a case and all its files."""
+def audit(
+    case_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="Id of a case; default: all deletions.", show_default=False),
+    ] = None,
+    as_json: options.AsJson = False,
+    home: options.Home = None,
+) -> None:
+    """Show who did what with a case, also with a deleted one; without an id, who deleted which case.
+
+    Of a deleted case stay names, acts, times, and the SHA-256 of its report as it is exported in JSON.
+    """
+    from videopath.agent.cases.team.audit import audit_events, deletions
+    from videopath.app.cli.console import emit_json, say, stdout, table
+
+    library = open_library()
+    events = audit_events(library, case_id) if case_id else deletions(library)
+    if as_json:
+        emit_json(json.dumps([event.row for event in events], ensure_ascii=False, indent=2))
+        return
+    if not events:
+        say(f"Nobody has done anything with case {case_id}." if case_id else "No deletion is noted.")
+        return
+    head = ("when (UTC)", "case", "who", "what", "detail")
+    rows = ((minute(one.moment), one.case_id, one.who, one.what, one.detail) for one in events)
+    stdout().print(table(head, rows))
+
+
+def delete(
+    case_id: CaseId,
+    yes: options.Yes = False,
+    by: Annotated[str, typer.Option("--by", help="Your name, for the audit list.")] = "",
+    home: options.Home = None,
+) -> None:
+    """Delete a case and all its files. Of its audit list stays who did what, without details."""
+    from videopath.agent.cases.team.audit import NAMELESS
     from videopath.app.cli.console import say
 
     library = open_library()
@@ -146,7 +180,7 @@ def delete(case_id: CaseId, yes: options.Yes = False, home: options.Home = None)
         if not sys.stdin.isatty():
             raise InputError(f"Deleting case {case_id} needs your confirmation: add --yes.")
         typer.confirm(f"Delete case {case_id} ({entry.state})?", abort=True, err=True)
-    library.delete(case_id)
+    library.delete(case_id, by or NAMELESS)
     say(f"Case {case_id} is deleted.")
 
 

@@ -12,8 +12,10 @@ from pathlib import Path, PurePath
 import streamlit as st
 
 from videopath.agent.cases.library import CaseEntry
+from videopath.agent.cases.team.audit import NAMELESS
 from videopath.agent.cases.team.worklist import Worklist
 from videopath.app.web.components.shared.inert import inert
+from videopath.app.web.runtime.people import person, signer
 from videopath.app.web.runtime.services import Services
 from videopath.core.errors import CaseError, VideoPathError
 from videopath.core.privacy.paths import screened_path
@@ -43,7 +45,8 @@ def _dialog(shared: Services, entries: Sequence[CaseEntry]) -> None:
             name = f"{PurePath(entry.video).name}, {entry.diagnosis or 'no diagnosis'} ({entry.case_id})"
             st.markdown(f"- {inert(name)}" + (" **signed**" if entry.status == "signed" else ""))
     st.markdown(
-        "This deletes report, frames and trace, and a video that was uploaded for the case. It cannot be undone."
+        "This deletes report, frames and trace, and a video that was uploaded for the case. It cannot be undone. "
+        "Who did what and when stays in the audit list (`videopath cases audit`), without any text."
     )
     others = _runs_of_their_uploads(shared, entries)
     if others:
@@ -68,7 +71,7 @@ def _delete(shared: Services, entries: Sequence[CaseEntry]) -> None:
         try:
             if entry.case_id in at_work:
                 raise CaseError(f"Case {entry.case_id} is running or queued: stop it first.")
-            shared.library.delete(entry.case_id)
+            shared.library.delete(entry.case_id, signer(person()) or NAMELESS)
         except VideoPathError as error:
             problems.append(str(error))
     if problems:
