@@ -23,6 +23,7 @@ from videopath.core.folders import visitor_model, visitor_path
 from videopath.core.pathology.sites import SITES
 from videopath.media.crop import Crop, parse_crop
 from videopath.media.masks import Masks
+from videopath.media.scale import read_scale
 
 _REVIEW = {
     "never": "No, show me the result",
@@ -35,6 +36,8 @@ _WRITING = {
     "mask-personal": "what may name a person is filled",
     "keep": "kept as it is",
 }
+_SCALE_OF = "scale_of_video"  # in the session: the video whose scale was read
+_READ_SCALE = "read_scale"  # in the session: what was read
 _FRAMES = 32  # if the model's own number cannot be read
 
 
@@ -84,6 +87,7 @@ def show() -> None:
         st.error(inert(shared.worker.engines.problem), icon=":material/error:")
     video = choose_video(shared)
     forget_crop_of_other(video)
+    _read_scale_of(video)
     site, question = _what_is_asked()
     seen, start = st.container(key="seen"), st.container(key="start_bar")
     with st.expander("More settings", icon=":material/tune:", key="more_settings"):
@@ -100,6 +104,17 @@ def show() -> None:
             assert video is not None
             assert choices is not None
             _start(shared, video, choices)
+
+
+def _read_scale_of(video: Path | None) -> None:
+    """Fill the scale in from the file when another one is chosen, and forget what was read of the last one."""
+    if st.session_state.get(_SCALE_OF) == video:
+        return
+    read = read_scale(video) if video is not None else None
+    last = st.session_state.get(_READ_SCALE)
+    st.session_state[_SCALE_OF], st.session_state[_READ_SCALE] = video, read
+    if read is not None or (last is not None and st.session_state.get("um_per_pixel") == last.um_per_pixel):
+        st.session_state["um_per_pixel"] = read and read.um_per_pixel
 
 
 def _what_is_asked() -> tuple[str | None, str]:
@@ -189,6 +204,9 @@ def _choose(shared: Services, site: str | None, question: str) -> _Choices | Non
         help="Of the video as it was recorded; at 40× a slide scanner often has 0.25. Then the viewer measures in µm and "
         "shows a scale bar.",
     )
+    read = st.session_state.get(_READ_SCALE)
+    if read is not None and read.um_per_pixel == scale:
+        st.caption(f"{scale:.4g} µm per pixel was read from the file: {read.source}.")
     excluded = st.text_input(
         "Cases that are not used as similar cases",
         key="exclude",

@@ -146,6 +146,24 @@ def test_a_drawn_rectangle_is_the_crop(selection: dict[str, Any], crop: Any) -> 
     assert crop_of_selection(selection) == crop
 
 
+def test_the_scale_of_a_file_is_filled_in_and_that_of_another_one_forgotten(
+    app: App, clip: Path, tmp_path: Path
+) -> None:
+    from videopath.app.web.runtime.playable import frame_at
+
+    Image.fromarray(frame_at(clip, 1.0)).save(
+        tmp_path / "slide.tif", resolution_unit="cm", x_resolution=20_000, y_resolution=20_000
+    )
+    shown = app("new_case").run()
+    shown.text_input(key="video_path").set_value(str(tmp_path / "slide.tif")).run()
+    assert shown.number_input(key="um_per_pixel").value == 0.5
+    assert any("was read from the file: the TIFF resolution" in caption.value for caption in shown.caption)
+    shown.text_input(key="video_path").set_value(str(clip)).run()
+    assert shown.number_input(key="um_per_pixel").value is None
+    shown.number_input(key="um_per_pixel").set_value(0.3).run()
+    assert not any("was read from the file" in caption.value for caption in shown.caption)
+
+
 def test_places_that_are_drawn_are_filled_in_the_case_until_they_are_removed(
     app: App, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
