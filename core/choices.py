@@ -29,6 +29,10 @@ WRITING_RULES: tuple[WritingRule, ...] = get_args(WritingRule)
 WritingKind = Literal["personal", "code", "label", "drawn"]
 """What a filled place is: a person's data, a bar code or QR code, any other label, or a place that a person drew."""
 
+MarkClass = Literal["mitosis", "gland", "necrosis", "inflammation", "vessel", "tumour", "other"]
+"""What a person's mark on a frame shows; the note says more."""
+MARK_CLASSES: tuple[MarkClass, ...] = get_args(MarkClass)
+
 # Datasets
 
 ScreenKind = Literal["slide", "title card", "talking head", "desktop", "black"]

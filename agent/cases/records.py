@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videopath.core.choices import (
     CaseStatus,
+    MarkClass,
     ReviewAction,
     ReviewMode,
     Scoring,
@@ -218,11 +219,20 @@ class Annotation(CaseData):
     place: list[float] = Field(
         description="as shares of width and height: x, y of a point; left, top, right, bottom of a box; both ends of a line"
     )
+    shows: MarkClass | None = Field(
+        default=None, description="what it shows, of a short list; None: not said"
+    )
     note: str = ""
     author: str = ""
     pixels: float | None = Field(default=None, ge=0, description="length of a line in pixels of the source")
     micrometres: float | None = Field(
         default=None, ge=0, description="its length in µm; None if the scale is not known"
+    )
+    square_pixels: float | None = Field(
+        default=None, ge=0, description="area of a box in pixels of the source"
+    )
+    square_micrometres: float | None = Field(
+        default=None, ge=0, description="its area in µm²; None if the scale is not known"
     )
 
     @model_validator(mode="after")
@@ -236,11 +246,14 @@ class Annotation(CaseData):
 
     @property
     def sentence(self) -> str:
-        """Shape, moment, place, length and note, on one line."""
+        """Shape, moment, place, length or area, class and note, on one line."""
         place = ", ".join(f"{100 * share:.3g}%" for share in self.place)
         length = "" if self.pixels is None else f", {self.pixels:.0f} px"
         length += "" if self.micrometres is None else f", {self.micrometres:.3g} µm"
-        note = f": {self.note}" if self.note else ""
+        length += "" if self.square_pixels is None else f", {self.square_pixels:.0f} px²"
+        length += "" if self.square_micrometres is None else f", {self.square_micrometres:.4g} µm²"
+        said = ", ".join(word for word in (self.shows, self.note) if word)
+        note = f": {said}" if said else ""
         return f"{self.shape} at {self.seconds:.2f} s ({place}{length}){note}"
 
 

@@ -53,7 +53,7 @@ def outcome_title(report: CaseReport) -> str:
     if not report.abstained or report.has_persons_diagnosis:
         return "Diagnosis"
     nothing = report.diagnosis == NO_DIAGNOSIS or NOT_A_TERM in limits_of(report)
-    return "Not signed out" if nothing else "Most likely, not signed out"
+    return "Not signed out" if nothing else "Leading candidate, not vouched for"
 
 
 def diagnosis_in_words(report: CaseReport) -> str:

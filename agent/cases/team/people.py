@@ -14,6 +14,7 @@ from videopath.agent.cases.team.audit import AuditEvent
 from videopath.core.clock import now
 from videopath.core.errors import CaseError
 from videopath.core.pathology.labels import normalised_label
+from videopath.core.privacy.personal import screened_text
 from videopath.core.text import has_half_characters
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 120
 """Characters of a name or of a batch."""
+LONGEST_NOTE = 500
+"""Characters of a note to the person in charge."""
 _WAIT = 30.0  # seconds that a writer waits for another one
 
 
-def assign(library: CaseLibrary, case_ids: Sequence[str], person: str, by: str) -> int:
+def assign(library: CaseLibrary, case_ids: Sequence[str], person: str, by: str, note: str = "") -> int:
     """Put a person in charge of cases, and return how many cases changed.
 
     Args:
@@ -32,21 +35,24 @@ def assign(library: CaseLibrary, case_ids: Sequence[str], person: str, by: str) 
         case_ids: The cases; one that was deleted meanwhile is left out.
         person: Who is in charge; empty: nobody.
         by: Who says so.
+        note: What the person is asked for; it stands in the audit list, with a person's data masked. With a note, a case
+            that the person is in charge of already gets another entry.
 
     Raises:
         CaseError: A name is not usable, or the library cannot be written.
     """
-    person, by = checked_name(person), checked_name(by)
+    person, by, note = checked_name(person), checked_name(by), _checked_note(note)
     if not by:
         raise CaseError("Nothing was assigned: give your name.")
     moment, changed = now(), 0
     with library.store.writing() as connection:
         for case_id in case_ids:
             row = select_case(connection, case_id)
-            if row is None or (row["assigned"] or "") == person:
+            if row is None or ((row["assigned"] or "") == person and not note):
                 continue
             update_case(connection, case_id, {"assigned": person or None})
             what = f"to {person}" if person else f"to nobody, was {row['assigned']}"
+            what += f": {note}" if note else ""
             insert_events(connection, case_id, [AuditEvent(case_id, moment, by, "assigned", what).row])
             changed += 1
     return changed
@@ -117,6 +123,14 @@ def _refuse_reader(report: CaseReport, reader: str) -> None:
         raise CaseError(f"{reader} signed case {report.case_id}: a second reading needs another person.")
     if any(reading.reader.casefold() == same for reading in report.second_readings):
         raise CaseError(f"{reader} has read case {report.case_id} already.")
+
+
+def _checked_note(note: str) -> str:
+    """Return a note on one line, with a person's data masked."""
+    note = " ".join(note.split())
+    if len(note) > LONGEST_NOTE or has_half_characters(note):
+        raise CaseError(f"The note is not usable: write at most {LONGEST_NOTE} letters.")
+    return screened_text(note).text
 
 
 def checked_name(name: str) -> str:

@@ -213,7 +213,7 @@ def test_no_candidate_of_another_organ_leads_or_is_called_the_likeliest(
     assert sum(candidate.probability for candidate in report.differential) == pytest.approx(1)
     assert report.blind_diagnosis == "no diagnosis"
     for name, text in writers(report).items():
-        assert "Most likely" not in text, name
+        assert "Leading candidate" not in text, name
         assert "1 candidate of other organs" in text, name
         head, _, folded = text.partition("1 candidate of other organs")
         assert foreign in folded, name
@@ -233,7 +233,7 @@ def test_words_that_do_not_exist_are_marked_and_no_diagnosis(small_case: Path, l
         assert plain.count(label) <= plain.count(f"{label} (not a known term") + 1, (
             f"{name}: once in the reason"
         )
-        assert "Most likely" not in text, name
+        assert "Leading candidate" not in text, name
     known = diagnosed(
         Engine(looks("angiomyolipoma"), listed=False), small_case, site=None, accept_uncalibrated=True
     )

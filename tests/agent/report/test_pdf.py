@@ -95,7 +95,7 @@ def test_an_abstained_case_says_so_and_what_would_help(cases: SimpleNamespace) -
     text = " ".join(
         pages(cases.report(status="abstained", abstained=True, advice=["A longer clip at high power."]))
     )
-    assert "Most likely, not signed out" in text
+    assert "Leading candidate, not vouched for" in text
     assert "The agent abstained" in text
     assert "A longer clip at high power." in text
     assert "Not signed by a person." in text

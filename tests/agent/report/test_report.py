@@ -57,7 +57,7 @@ def test_an_abstained_report_says_so_and_what_would_help(cases: SimpleNamespace)
         cases.report(status="abstained", abstained=True, advice=["A longer clip at high power."])
     )
     assert "abstained" in text
-    assert "not signed out" in text
+    assert "Leading candidate, not vouched for" in text
     assert "A longer clip at high power." in text
 
 

@@ -13,9 +13,12 @@ import pytest
 
 from videopath.agent import DiagnosticAgent, load_case_library
 from videopath.agent.cases.records import ExcludedRecord
+from videopath.agent.cases.storage.pages import Sifting
+from videopath.agent.cases.team.audit import audit_events
+from videopath.agent.cases.team.worklist import Worklist
 from videopath.agent.report.phrases import basis_in_words
 from videopath.app.web.components.case.tabs import COURSE, RECORD
-from videopath.app.web.components.viewer.messages import AnnotationList, Wanted, received
+from videopath.app.web.components.viewer.messages import AnnotationList, Drawn, Wanted, received
 
 App = Callable[..., Any]
 
@@ -130,7 +133,7 @@ def test_malformed_events_of_the_viewer_are_rejected() -> None:
     box = {"seconds": 1.0, "shape": "box", "place": [0.1, 0.2, 0.3, 0.4], "note": "gland"}
     marks = received(AnnotationList, {"items": [box]})
     assert marks is not None
-    assert marks.items[0].model_dump() == box
+    assert marks.items[0].model_dump(exclude_none=True) == box
     for changed in (
         {"place": [0.1, 0.2]},
         {"place": [0.1, 0.2, 0.3, 1.4]},
@@ -266,10 +269,64 @@ def test_who_comes_too_late_to_sign_finds_their_words_in_an_addendum(app: App, h
     assert page.text_input(key="addendum_name").value == "Dr Ash"
 
 
+def test_a_colleague_who_is_asked_is_in_charge_and_reads_the_note(app: App, home: Path) -> None:
+    page = app("case", id="abstained").run()
+    page.button(key="assign_colleague").click().run()
+    assert "Nobody was asked" in page.error[0].value
+    page.selectbox(key="colleague").set_value("Dr Grey")
+    page.text_area(key="colleague_note").set_value("Mitoses at 12 s? MRN 4839201")
+    page.text_input(key="colleague_by").set_value("Dr Ash")
+    page.button(key="assign_colleague").click().run()
+    assert not page.error, page.error[0].value
+    library = load_case_library(home)
+    assert [entry.case_id for entry in Worklist(library).page(Sifting(assigned="Dr Grey"), 5)] == [
+        "abstained"
+    ]
+    (event,) = audit_events(library, "abstained")
+    assert (event.who, event.what) == ("Dr Ash", "assigned")
+    assert event.detail.startswith("to Dr Grey: Mitoses at 12 s?")
+    assert "4839201" not in event.detail
+    assert any("assigned to Dr Grey" in caption.value for caption in page.caption)
+
+
+def _page_of(app: App, name: str) -> Any:
+    page = app("case", id="done")
+    page.session_state["reviewer_name"] = name
+    return page.run()
+
+
+def test_marks_of_a_named_person_outlive_the_page_until_the_decision(app: App, home: Path) -> None:
+    page = _page_of(app, "Dr Ash")
+    box = {
+        "seconds": 1.0,
+        "shape": "box",
+        "place": [0.0, 0.0, 0.5, 0.5],
+        "shows": "gland",
+        "note": "MRN 4839201",
+    }
+    page.session_state["annotations:done"] = ("", [Drawn.model_validate(box)])
+    page.run()
+    again = _page_of(app, "Dr Ash")
+    (mark,) = _viewer(again)["annotations"]
+    assert (mark["shows"], "4839201" in mark["note"]) == ("gland", False)
+    assert _viewer(_page_of(app, "Dr Birch"))["annotations"] == []
+    again.text_input(key="reviewer").input("Dr Ash")
+    again.button(key="accept").click().run()
+    again.button(key="confirm_decision").click().run()
+    (annotation,) = load_case_library(home).get("done").review[-1].annotations
+    facts = load_case_library(home).get("done").video
+    assert annotation.square_pixels == pytest.approx(facts.width * facts.height / 4)
+    assert "px²): gland, " in annotation.sentence
+    assert not list((home / "cases" / "done" / "marks").iterdir())
+    page = again.run()
+    assert next(button for button in page.button if button.key == "next_case"), "another case waits"
+
+
 def test_an_abstained_case_is_signed_with_a_diagnosis_only(app: App, home: Path) -> None:
     page = app("case", id="abstained").run()
     assert not page.exception
-    assert page.title[0].value.startswith("Most likely")
+    assert page.title[0].value.startswith("Leading candidate, not vouched for")
+    assert not any("confidence" in text.value for text in page.markdown if "badge" in text.value)
     assert "No diagnosis is given out" in [header.value for header in page.header]
     assert {button.key for button in page.button} >= {
         "write_own",

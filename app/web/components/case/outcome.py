@@ -18,6 +18,7 @@ from videopath.agent.report.phrases import (
     writing_sentences,
 )
 from videopath.agent.report.statements import retrieval_sentence
+from videopath.app.web.components.case.colleague import ask_colleague
 from videopath.app.web.components.case.evidence.abstention import AGAIN, abstained, ask_again
 from videopath.app.web.components.case.evidence.second_opinion import second_opinion
 from videopath.app.web.components.case.page_aid import list_of_keys
@@ -46,6 +47,8 @@ def outcome(view: CaseView, shared: Services) -> None:
                     icon=":material/replay:",
                     on_click=ask_again,
                 )
+                if not abstained(view.report):  # the page of an abstention has this button, too
+                    ask_colleague(view, shared)
             list_of_keys()
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="facts"):
             style = STATUSES[_STATUS_OF_PHASE.get(view.state, view.state)]
@@ -58,6 +61,7 @@ def outcome(view: CaseView, shared: Services) -> None:
                 entry.site or "site not given",
                 entry.model,
                 age(entry.created),
+                *([f"assigned to {entry.assigned}"] if entry.assigned else []),
                 entry.case_id,
             )
             st.caption(" · ".join(inert(fact) for fact in facts))
@@ -68,7 +72,8 @@ def outcome(view: CaseView, shared: Services) -> None:
 def _badges(report: CaseReport) -> None:
     """The confidence, who vouches for the agent's diagnosis, and a diagnosis of an addendum."""
     if report.diagnosis and not report.has_persons_diagnosis:
-        st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
+        if not report.abstained:  # the number would be taken for that of a diagnosis
+            st.badge(f"confidence {confidence_in_words(report)}", icon=":material/speed:", color="gray")
         for voucher in report.vouchers:
             st.badge(
                 inert(voucher_in_short(voucher)),
@@ -123,7 +128,7 @@ def _headline(view: CaseView) -> str:
     unsure = (
         view.report.abstained and not view.report.has_persons_diagnosis and view.report.status != "rejected"
     )
-    title = outcome_title(view.report).partition(",")[0]
+    title = outcome_title(view.report)
     return f"{title}: {label}" if unsure else label[:1].upper() + label[1:]
 
 

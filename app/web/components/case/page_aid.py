@@ -36,6 +36,7 @@ _KEYS = (
     (", and .", "one frame back or on"),
     ("Space", "play or pause"),
     ("+, - and 0", "zoom in, out, whole frame"),
+    ("B", "brightness and contrast of the viewer, while it has the focus"),
     ("?", "this list"),
 )
 

@@ -28,10 +28,6 @@ _CSS = """
 [class*="st-key-similar_cell_"] p { font-size: 0.86rem; }
 .st-key-decided > :first-child { flex: 1 1 14rem; }
 .st-key-page_aid { height: 0; overflow: hidden; }
-.st-key-findings button { justify-content: flex-start; text-align: left; height: auto; }
-.st-key-findings button > div { justify-content: flex-start; }
-.st-key-findings button p { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.st-key-player video { max-height: 26rem; background: #000; border-radius: 0.5rem; }
 .st-key-graph svg { max-height: 40rem; }
 .st-key-timeline code { font-size: 0.8rem; padding: 0; }
 .st-key-timeline pre { padding: 0.6rem; }
@@ -45,6 +41,13 @@ _CSS = """
   [data-testid="stBottomBlockContainer"] { padding: 0.3rem 0.9rem 0.5rem; }
   [data-testid="stColumn"]:has(.st-key-viewer_column) { position: static; }
   .st-key-viewer_column { max-height: none; overflow-y: visible; }
+  .st-key-decide { flex-wrap: nowrap; gap: 0.25rem; align-items: stretch; }
+  .st-key-decide > * { flex: 1 1 0 !important; width: auto !important; min-width: 0 !important; }
+  .st-key-decide > :first-child { flex: 1 1 1.4rem !important; }
+  .st-key-decide [data-testid="stTextInput"] input { padding: 0 0.4rem; min-height: 44px; }
+  .st-key-decide button { width: 100%; height: 100%; min-height: 44px; padding: 0.1rem; }
+  .st-key-decide button > div, .st-key-decide button [data-testid="stMarkdownContainer"] { flex-direction: column; gap: 0; }
+  .st-key-decide button p { font-size: 0.72rem; line-height: 1.1; white-space: normal; }
 }
 </style>
 """

@@ -52,7 +52,7 @@ def _evidence(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.outcome import basis, writing_notes
 
     if abstained(view.report):
-        abstention(view)
+        abstention(view, shared)
         neighbours(view, shared)
         differential(view.evidence.differential, few=True)
     else:
@@ -86,8 +86,11 @@ def _record(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.record.statements import statement_table
 
     assert view.report is not None
-    statement_table(view.report)
-    reviewed(view.report)
     record(view.report, shared)
     second_readings(view.report)
-    audit_list(view, shared)
+    if view.report.review or view.report.addenda or view.report.second_opinion:
+        with st.expander("What models and people said, and what was changed", key="said_fold"):
+            statement_table(view.report)
+            reviewed(view.report)
+    with st.expander("Who did what", key="audit_fold"):
+        audit_list(view, shared)

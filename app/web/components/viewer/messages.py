@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from videopath.core.choices import MARK_CLASSES, MarkClass
 from videopath.core.text import has_half_characters
 
 _Message = TypeVar("_Message", bound="Message")
@@ -52,11 +53,12 @@ class LookMark(Message):
 
 
 class Drawn(Message):
-    """A point, a box or a line on a frame, with its note."""
+    """A point, a box or a line on a frame, with what it shows and its note."""
 
     seconds: _Seconds
     shape: Literal["point", "box", "line"]
     place: list[_Share]
+    shows: MarkClass | None = None
     note: str = Field(default="", max_length=MAX_NOTE)
 
     @model_validator(mode="after")
@@ -88,6 +90,7 @@ class ViewerData(Message):
     )
     annotations: list[Drawn] = Field(default_factory=list)
     may_annotate: bool = False
+    classes: list[MarkClass] = Field(default=list(MARK_CLASSES), description="what a mark may show")
     segment: list[_Seconds] | None = Field(
         default=None, description="start and end in the review form; None: no segment can be chosen"
     )

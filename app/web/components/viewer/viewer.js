@@ -394,8 +394,13 @@ class Viewer {
       pen.lineWidth = width;
       pen.stroke(path);
     }
-    const words = mark.shape === "line" ? [label, this.lengthOf(mark)].filter(Boolean).join(": ") : label;
+    const size = mark.shape === "line" || mark === this.draft ? this.sizeIfAny(mark) : "";
+    const words = [label, mark.shows, size].filter(Boolean).join(": ");
     if (words) this.paintText(pen, words, x + 8, y - 8);
+  }
+
+  sizeIfAny(mark) {
+    return mark.shape === "point" ? "" : this.sizeOf(mark);
   }
 
   paintText(pen, words, x, y) {
@@ -414,6 +419,15 @@ class Viewer {
     const pixels = Math.hypot((x1 - x0) * this.data.width, (y1 - y0) * this.data.height);
     const micrometres = this.data.um_per_pixel ? `, ${distance(pixels * this.data.um_per_pixel)}` : "";
     return `${Math.round(pixels)} px${micrometres}`;
+  }
+
+  /** The length of a line or the area of a box, in words. */
+  sizeOf(mark) {
+    if (mark.shape === "line") return this.lengthOf(mark);
+    const [x0, y0, x1, y1] = mark.place;
+    const pixels = Math.abs((x1 - x0) * this.data.width * (y1 - y0) * this.data.height);
+    const scale = this.data.um_per_pixel;
+    return `${Math.round(pixels)} px²${scale ? `, ${area(pixels * scale * scale)}` : ""}`;
   }
 
   paintScale(pen, view) {
@@ -524,7 +538,7 @@ class Viewer {
     if (this.busyWithNotes()) return;
     const rows = this.annotations.map((mark, place) => {
       const number = place + 1;
-      const size = mark.shape === "line" ? `, ${this.lengthOf(mark)}` : "";
+      const size = mark.shape === "point" ? "" : `, ${this.sizeOf(mark)}`;
       const when = this.data.duration > 0 ? ` at ${clock(mark.seconds)}` : "";
       const jump = element("button", {
         type: "button",
@@ -543,7 +557,7 @@ class Viewer {
         },
       });
       note.value = mark.note;
-      const row = element("li", {}, jump, note);
+      const row = element("li", {}, jump, this.classOf(mark, number), note);
       if (this.data.may_annotate) {
         const remove = () => {
           this.annotations.splice(place, 1);
@@ -556,9 +570,25 @@ class Viewer {
     box.querySelector("ul").replaceChildren(...rows);
   }
 
+  /** The list of what a mark may show. */
+  classOf(mark, number) {
+    const list = element("select", {
+      "aria-label": `What mark ${number} shows`,
+      disabled: !this.data.may_annotate,
+      onchange: (event) => {
+        mark.shows = event.target.value || null;
+        this.annotated();
+      },
+    });
+    list.append(element("option", { value: "", text: "shows …" }));
+    for (const name of this.data.classes) list.append(element("option", { value: name, text: name }));
+    list.value = mark.shows ?? "";
+    return list;
+  }
+
   add(shape, place, note = "") {
     const full = place.map((share) => round(share, 5));
-    this.annotations.push({ seconds: round(this.now), shape, place: full, note });
+    this.annotations.push({ seconds: round(this.now), shape, place: full, shows: null, note });
     this.annotated();
     const notes = this.root.querySelectorAll(".vp-annotations input");
     notes[notes.length - 1]?.focus();
@@ -585,6 +615,12 @@ class Viewer {
     });
     on(this.seekBar, "input", () => this.seek(Number(this.seekBar.value)));
     on(this.marks, "click", (event) => this.jumpNear(event));
+    for (const name of [".vp-brightness", ".vp-contrast"]) {
+      on(this.root.querySelector(name), "input", () => {
+        const value = (css) => Number(this.root.querySelector(css).value);
+        this.setLight(value(".vp-brightness"), value(".vp-contrast"));
+      });
+    }
     on(this.root.querySelector(".vp-speed"), "change", (event) => {
       this.video.playbackRate = Number(event.target.value);
     });
@@ -619,6 +655,8 @@ class Viewer {
       whole: () => this.zoomTo(1),
       full: () => this.zoomTo(1 / (this.view().fit * (window.devicePixelRatio || 1))),
       large: () => this.enlarge(),
+      light: () => this.openLight(),
+      plain: () => this.setLight(1, 1),
       start: () => this.setTrigger("used", { use: "start", seconds: round(this.now) }),
       end: () => this.setTrigger("used", { use: "end", seconds: round(this.now) }),
       keep: () => this.keepLength(),
@@ -642,6 +680,22 @@ class Viewer {
     else this.root.requestFullscreen?.().catch(() => this.say("The browser does not allow it here."));
   }
 
+  // ---- brightness and contrast: a filter of the display; no pixel that anything else sees changes
+
+  openLight() {
+    const row = this.root.querySelector(".vp-light");
+    row.hidden = !row.hidden;
+    this.root.querySelector('[data-do="light"]').setAttribute("aria-expanded", String(!row.hidden));
+  }
+
+  setLight(brightness, contrast) {
+    this.root.querySelector(".vp-brightness").value = brightness;
+    this.root.querySelector(".vp-contrast").value = contrast;
+    const plain = brightness === 1 && contrast === 1;
+    this.canvas.style.filter = plain ? "" : `brightness(${brightness}) contrast(${contrast})`;
+    this.root.querySelector('[data-do="light"]').setAttribute("aria-pressed", String(!plain));
+  }
+
   keepLength() {
     const { length } = this;
     if (!length) return;
@@ -660,7 +714,7 @@ class Viewer {
   }
 
   key(event) {
-    if (event.target.matches("input[type=text], select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input[type=text], .vp-light input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
     const onStage = event.target === this.stage;
     const far = this.zoom > 1.01 && onStage;
     const acts = {
@@ -671,6 +725,7 @@ class Viewer {
       "-": () => this.zoomTo(this.zoom / 1.5),
       0: () => this.zoomTo(1),
       f: () => this.enlarge(),
+      b: () => this.openLight(),
     };
     const onStageOnly = {
       " ": () => this.play(),
@@ -780,6 +835,11 @@ class Viewer {
     if (draft.shape === "line") return this.measured(draft.place);
     return this.add("box", [Math.min(x, right), Math.min(y, bottom), Math.max(x, right), Math.max(y, bottom)]);
   }
+}
+
+function area(squareMicrometres) {
+  if (squareMicrometres >= 1e6) return `${Number((squareMicrometres / 1e6).toPrecision(3))} mm²`;
+  return `${Number(squareMicrometres.toPrecision(3))} µm²`;
 }
 
 function distance(micrometres) {

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from videopath.agent.cases.storage.pages import ORDERS
+from videopath.agent.cases.storage.pages import ORDERS, Sifting
 from videopath.app.web.components.shared.status import STATUSES
+from videopath.app.web.components.worklist.filters import NO_SITE
 
 _KEYS = {
     "status": "filter_status",
@@ -58,6 +59,23 @@ def write_address() -> None:
     state[_WRITTEN] = address
     if address != _present() or "id" in st.query_params:
         st.query_params.from_dict(address)
+
+
+def last_sifting(me: str) -> Sifting:
+    """Return filter, words and order of the worklist as this session saw it last, for other pages.
+
+    Args:
+        me: The person whose cases are meant by "mine".
+    """
+    address: Address = st.session_state.get(_WRITTEN, {})
+    order = address.get("order", [""])[0]
+    return Sifting(
+        tuple(status for status in address.get("status", []) if status in STATUSES),
+        tuple(None if site == NO_SITE else site for site in address.get("site", [])),
+        address.get("search", [""])[0],
+        next((known for known in ORDERS if known == order), ORDERS[0]),
+        assigned=me if "mine" in address else None,
+    )
 
 
 def _present() -> Address:

@@ -12,6 +12,7 @@ from videopath.app.web.components.case.course.rounds import answers, rounds_of
 from videopath.app.web.components.case.course.steps import show_step
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.view import CaseView, title_of
+from videopath.app.web.components.shared.words import explained
 from videopath.app.web.runtime.jobs import ENDED, JobState
 from videopath.app.web.runtime.services import services
 
@@ -31,7 +32,7 @@ def timeline(view: CaseView) -> None:
     with st.container(key="timeline", gap="xsmall"):
         for one in rounds:
             if one.steps and len(rounds) > 1:
-                st.header(inert(one.title), anchor=False)
+                st.header(inert(one.title), anchor=False, help=explained("look"))
             for number, step in one.steps:
                 st.fragment(_finished)(number, step)
         if view.active and view.job is not None:

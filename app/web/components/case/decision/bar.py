@@ -8,6 +8,7 @@ import streamlit as st
 
 from videopath.agent.cases.records import CaseReport
 from videopath.app.web.components.case.course.timeline import position_in_words, progress
+from videopath.app.web.components.case.decision.next_case import next_case
 from videopath.app.web.components.case.decision.review import (
     confirmation,
     refused_decision,
@@ -69,6 +70,7 @@ def _decided(report: CaseReport, shared: Services) -> None:
                 signed_bar(report)
             else:
                 st.warning("A person rejected this case: it is not signed.", icon=":material/thumb_down:")
+        next_case(report.case_id, shared)
         undo(report, shared)
 
 

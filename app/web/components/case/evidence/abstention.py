@@ -6,10 +6,12 @@ import streamlit as st
 
 from videopath.agent.cases.records import CaseReport, Voucher
 from videopath.agent.report.phrases import abstention_in_words, marked
+from videopath.app.web.components.case.colleague import ask_colleague
 from videopath.app.web.components.case.decision.review import open_corrections
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go
 from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.runtime.services import Services
 from videopath.tools.answers.labels import NO_DIAGNOSIS
 from videopath.tools.schemas import CasesVote
 
@@ -22,7 +24,7 @@ def abstained(report: CaseReport | None) -> bool:
     return report is not None and report.abstained and report.status in ("abstained", "waiting for review")
 
 
-def abstention(view: CaseView) -> None:
+def abstention(view: CaseView, shared: Services) -> None:
     """Draw why there is no diagnosis, what is known all the same, and buttons for what helps."""
     report = view.report
     assert report is not None
@@ -36,7 +38,7 @@ def abstention(view: CaseView) -> None:
         with base, st.container(border=True, gap="xsmall", key="base_knows"):
             st.markdown("**What the knowledge base knows**")
             _cases(report, view.evidence.vote)
-        _actions(view, report)
+        _actions(view, report, shared)
         if advice := _further_advice(report):
             with st.container(key="advice", gap=None):
                 st.markdown("**What would help**")
@@ -88,7 +90,7 @@ def _further_advice(report: CaseReport) -> list[str]:
     return [sentence for sentence in report.advice if not any(reason in sentence for reason in said)]
 
 
-def _actions(view: CaseView, report: CaseReport) -> None:
+def _actions(view: CaseView, report: CaseReport, shared: Services) -> None:
     """The buttons that do what the advice says."""
     with st.container(horizontal=True, gap="xsmall", key="abstention_actions"):
         st.button(
@@ -105,14 +107,7 @@ def _actions(view: CaseView, report: CaseReport) -> None:
             st.button(label, key=key, icon=f":material/{icon}:", on_click=ask_again)
         if st.button("Add cases like this", key="add_cases", icon=":material/library_add:"):
             go("knowledge")
-        with st.popover("Ask a colleague", icon=":material/group_add:"):
-            st.text("Send this address. Your colleague reviews the case under their own name.")
-            st.code(f"{_address()}/case?id={view.case_id}", language=None, wrap_lines=True)
-
-
-def _address() -> str:
-    """The address of this server as the browser knows it."""
-    return (st.context.url or "").partition("?")[0].removesuffix("/").removesuffix("/case")
+        ask_colleague(view, shared)
 
 
 def ask_again() -> None:

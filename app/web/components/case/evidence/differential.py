@@ -18,6 +18,7 @@ from videopath.agent.report.sections import DIFFERENTIAL_COLUMNS, ReportSection
 from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.tables import table
+from videopath.app.web.components.shared.words import explained
 
 _ROW = 40  # pixels of a candidate: its name and its bar below
 _FEWEST, _MOST = 3, 8  # bars; the table has all candidates
@@ -27,7 +28,7 @@ _SMALL = 0.005  # probability below which a bar cannot be seen
 def differential(candidates: Sequence[Candidate], *, few: bool = False) -> None:
     """Draw the candidates with their probabilities, best first; ``few``: only the first ones as bars."""
     with st.container(key="differential", gap="xsmall"):
-        st.header(ReportSection.DIFFERENTIAL.value, anchor=False)
+        st.header(ReportSection.DIFFERENTIAL.value, anchor=False, help=explained("confidence", "vouched for"))
         if not candidates:
             st.text("No diagnosis yet.")
             return

@@ -34,6 +34,7 @@ from videopath.app.web.components.shared.inert import inert
 from videopath.app.web.components.shared.links import go, open_case
 from videopath.app.web.components.shared.tables import table
 from videopath.app.web.components.shared.view import CaseView
+from videopath.app.web.components.shared.words import explained
 from videopath.app.web.runtime.services import Services
 from videopath.core.errors import InputError, KnowledgeError
 from videopath.tools.context import ranks_in_words
@@ -69,7 +70,7 @@ def neighbours(view: CaseView, shared: Services) -> None:
     vote, report = view.evidence.vote, view.report
     with st.container(key="neighbours", gap="xsmall"):
         title = "Cases found as leads" if abstained(view.report) else ReportSection.SIMILAR_CASES.value
-        st.header(title, anchor=False)
+        st.header(title, anchor=False, help=explained("similarity", "kept", "rank", "vote", "blind"))
         if sentence := blind_sentence(view):
             st.caption(inert(sentence))
         folder, records = _records(view, shared)

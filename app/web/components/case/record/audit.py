@@ -16,7 +16,6 @@ from videopath.core.errors import CaseError
 def audit_list(view: CaseView, shared: Services) -> None:
     """Draw what people did with a case: assigned, revised, signed, rejected, withdrawn, addendum, second reading."""
     with st.container(key="audit"):
-        st.header("Who did what", anchor=False)
         if view.entry.assigned:
             st.text(f"In charge: {view.entry.assigned}")
         try:
