@@ -19,6 +19,7 @@ several processes wait for each other.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -86,6 +87,8 @@ FINISHED = ("done", "abstained", "signed", "rejected")
 """The statuses of a case that has ended: only a signature may follow."""
 REVIEW_STATUS: CaseStatus = "waiting for review"
 _UNFINISHED = tuple(status for status in get_args(CaseStatus) if status not in FINISHED)
+_STORED = {"running": _UNFINISHED, "interrupted": ("running",)}
+"""The statuses of the rows that people see with another one, depending on who works on the case."""
 
 
 class CaseEntry(BaseModel):
@@ -165,10 +168,7 @@ class CaseLibrary:
         Raises:
             CaseError: The id is not a safe file name.
         """
-        if not _SAFE_ID.fullmatch(case_id):
-            raise CaseError(
-                f"{case_id[:80]!r} is not a case id: use letters, digits, '-' and '_', at most 80 characters."
-            )
+        _refuse_unsafe(case_id)
         return self.home / "cases" / case_id
 
     def list(
@@ -190,11 +190,10 @@ class CaseLibrary:
         with self.store.reading() as connection:
             if connection is None:
                 return []
-            if limit is None:
-                rows = select_cases(connection, site=site)
-                entries = [entry for entry in self.listed(rows) if status in (None, entry.state)]
-                return entries[offset:]
-            if status is None or status in FINISHED:
+            if limit is None and status is not None:
+                rows = self._rows_with(connection, status, site)
+                return [entry for entry in self.listed(rows) if entry.state == status][offset:]
+            if limit is None or status is None or status in FINISHED:
                 statuses = None if status is None else (status,)
                 rows = select_cases(connection, site=site, statuses=statuses, limit=limit, offset=offset)
             else:
@@ -241,10 +240,20 @@ class CaseLibrary:
 
     def _unfinished(self, connection: Connection, status: DisplayedStatus, site: str | None) -> Sequence[str]:
         """Return the ids of cases whose status depends on who works on them."""
-        stored = {"running": _UNFINISHED, "interrupted": ("running",)}.get(status, (status,))
-        case_ids = select_case_ids(connection, site=site, statuses=stored)
+        case_ids = select_case_ids(connection, site=site, statuses=_STORED.get(status, (status,)))
         at_work = self.held(case_ids)
         return [one for one in case_ids if (one in at_work) == (status == "running")]
+
+    def _rows_with(self, connection: Connection, status: DisplayedStatus, site: str | None) -> Sequence[Row]:
+        """Return the rows that may have a status: stored with it, or with a report that is newer than its row."""
+        saving = [one for one in select_case_ids(connection, site=site) if self._is_saving(one)]
+        return select_cases(
+            connection, site=site, statuses=_STORED.get(status, (status,)), or_case_ids=saving
+        )
+
+    def _is_saving(self, case_id: str) -> bool:
+        """Return whether a kill came between the report of a case and its row."""
+        return os.path.exists(f"{self.home}/cases/{case_id}/{SAVING_NAME}")  # noqa: PTH110 - asked for each case of a list
 
     def _at_work(self, rows: Iterable[Row]) -> set[str]:
         """Return the ids of unfinished cases that a process works on."""
@@ -276,10 +285,11 @@ class CaseLibrary:
                 f"This version of VideoPath does not understand the entry of case {row.get('case_id')}: "
                 f"{error.errors()[0]['msg']}."
             ) from error
-        folder = self.folder(entry.case_id)
+        _refuse_unsafe(entry.case_id)
         entry.at_work = entry.case_id in at_work
-        if not (folder / SAVING_NAME).exists():
+        if not self._is_saving(entry.case_id):
             return entry
+        folder = self.folder(entry.case_id)
         try:
             report = CaseReport.from_json((folder / REPORT_NAME).read_bytes(), folder)
         except (OSError, ValidationError):
@@ -625,6 +635,13 @@ class CaseLibrary:
     def _connect(self) -> AbstractContextManager[Connection]:
         """Open a connection; its changes are committed if the block ends without an error."""
         return self.store.writing()
+
+
+def _refuse_unsafe(case_id: str) -> None:
+    if not _SAFE_ID.fullmatch(case_id):
+        raise CaseError(
+            f"{case_id[:80]!r} is not a case id: use letters, digits, '-' and '_', at most 80 characters."
+        )
 
 
 def questions_beside(path: Path, form: ExportFormat) -> Path:

@@ -252,6 +252,22 @@ def test_a_case_from_video_to_signature(
     assert json.loads(videopath("cases", "list", "--json").stdout) == []
 
 
+def test_a_long_table_looks_like_a_short_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from videopath.app.cli import console
+
+    rows = [("case-1", "done", ""), ("症例-2", "waiting for\u202e review", "[b]x"), ("", "", "90%")]
+    console.print_table(("case", "status", "words"), rows)
+    short = capsys.readouterr().out
+    monkeypatch.setattr(console, "_LONG", 2)
+    console.print_table(("case", "status", "words"), rows)
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        line.rstrip() for line in short.splitlines()
+    ]
+    assert "[b]x" in short
+
+
 def test_the_newest_cases_alone_are_listed(videopath: Run, own_home: Path) -> None:
     library = load_case_library(own_home)
     for number in range(5):

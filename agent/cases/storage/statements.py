@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from videopath.agent.cases.storage.tables import cases
 
@@ -26,6 +26,7 @@ def select_cases(
     site: str | None = None,
     statuses: Collection[str] | None = None,
     case_ids: Collection[str] | None = None,
+    or_case_ids: Collection[str] = (),
     limit: int | None = None,
     offset: int = 0,
 ) -> Sequence[Row]:
@@ -36,10 +37,14 @@ def select_cases(
         site: Only cases of this site.
         statuses: Only cases whose row has one of these statuses; None: all.
         case_ids: Only these cases; None: all.
+        or_case_ids: Also these cases, whatever their status is.
         limit: At most so many rows.
         offset: So many rows are left out at the beginning.
     """
-    statement = select(cases).where(*_conditions(site, statuses)).order_by(*_NEWEST_FIRST)
+    wanted = and_(True, *_conditions(site, statuses))
+    if or_case_ids:
+        wanted = or_(wanted, cases.c.case_id.in_(or_case_ids))
+    statement = select(cases).where(wanted).order_by(*_NEWEST_FIRST)
     if case_ids is not None:
         statement = statement.where(cases.c.case_id.in_(case_ids))
     if limit is not None:

@@ -85,6 +85,7 @@ def test_pages_hold_what_the_whole_list_holds_in_every_order_and_filter(library:
         assert worklist.counts() == counts
         for state in counts:
             assert ids(worklist, statuses=(state,)) == [e.case_id for e in entries if e.state == state], state
+            assert library.list(state) == [e for e in entries if e.state == state], state
         both = ids(worklist, statuses=("running", "done"), sites=("colon", None))
         assert both == [
             e.case_id for e in entries if e.state in ("running", "done") and e.site in ("colon", None)

@@ -39,7 +39,7 @@ def list_cases(
     """List the cases, newest first. A process is working on running cases; interrupted cases can be resumed."""
     from videopath.agent.cases.team.worklist import Sifting, Worklist
     from videopath.agent.report.phrases import listed_confidence
-    from videopath.app.cli.console import emit_json, say, stdout, table
+    from videopath.app.cli.console import emit_json, print_table, say
     from videopath.core.pathology.sites import canonical_site
 
     library = open_library()
@@ -55,7 +55,7 @@ def list_cases(
     if not entries:
         say(f"No matching cases in {library.home}.")
         return
-    rows = (
+    rows = [
         (
             entry.case_id,
             entry.state,
@@ -65,8 +65,8 @@ def list_cases(
             minute(entry.updated),
         )
         for entry in entries
-    )
-    stdout().print(table(("case", "status", "site", "diagnosis", "confidence", "updated"), rows))
+    ]
+    print_table(("case", "status", "site", "diagnosis", "confidence", "updated"), rows)
 
 
 def show(
