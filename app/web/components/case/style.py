@@ -41,13 +41,18 @@ _CSS = """
   [data-testid="stBottomBlockContainer"] { padding: 0.3rem 0.9rem 0.5rem; }
   [data-testid="stColumn"]:has(.st-key-viewer_column) { position: static; }
   .st-key-viewer_column { max-height: none; overflow-y: visible; }
+  .st-key-decision_bar { gap: 0.2rem; }
+  .st-key-corrections summary { min-height: 44px; padding: 0; }
+  .st-key-corrections summary p { font-size: 0.85rem; line-height: 1.2; }
   .st-key-decide { flex-wrap: nowrap; gap: 0.25rem; align-items: stretch; }
-  .st-key-decide > * { flex: 1 1 0 !important; width: auto !important; min-width: 0 !important; }
-  .st-key-decide > :first-child { flex: 1 1 1.4rem !important; }
-  .st-key-decide [data-testid="stTextInput"] input { padding: 0 0.4rem; min-height: 44px; }
-  .st-key-decide button { width: 100%; height: 100%; min-height: 44px; padding: 0.1rem; }
-  .st-key-decide button > div, .st-key-decide button [data-testid="stMarkdownContainer"] { flex-direction: column; gap: 0; }
-  .st-key-decide button p { font-size: 0.72rem; line-height: 1.1; white-space: normal; }
+  .st-key-decide > * { flex: 1 1 auto; width: auto !important; min-width: min-content; }
+  .st-key-decide > :first-child { flex: 1 3 5rem; min-width: 4rem; }
+  .st-key-decide [data-testid="stTextInput"] * { min-width: 0; }
+  .st-key-decide [data-testid="stTextInput"] input { padding: 0 0.4rem; min-height: 44px; font-size: 0.8rem; }
+  .st-key-decide button { width: 100%; min-width: 44px; height: 48px; min-height: 44px; padding: 0.1rem 0.3rem; }
+  .st-key-decide button span:has(> [data-testid="stIconMaterial"]) { display: none; }
+  .st-key-decide button * { overflow-wrap: normal; word-break: normal; text-align: center; min-width: min-content; }
+  .st-key-decide button p { font-size: 0.75rem; line-height: 1.15; white-space: normal; }
 }
 </style>
 """

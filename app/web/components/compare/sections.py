@@ -22,6 +22,7 @@ from videopath.app.web.components.shared.links import open_case
 from videopath.app.web.components.shared.palette import palette
 from videopath.app.web.components.shared.status import status_badge
 from videopath.app.web.components.shared.tables import table
+from videopath.app.web.components.shared.words import explained
 from videopath.tools.context import ranks_in_words
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def outcomes(first: CaseReport, second: CaseReport) -> None:
                     if name == "B" and comparable and abs(change) >= 0.005
                     else None,
                     delta_color="off",
+                    help=explained("confidence", "calibrated"),
                 )
                 for statement in statements(report):
                     st.text(str(statement))
@@ -75,7 +77,7 @@ def settings(first: CaseReport, second: CaseReport) -> None:
 
 def differential(first: CaseReport, second: CaseReport) -> None:
     """Draw both differentials in one chart."""
-    st.header("Differential", anchor=False)
+    st.header("Differential", anchor=False, help=explained("blind", "vote"))
     (own, others), (own_too, others_too) = by_organ(first.differential), by_organ(second.differential)
     runs = (own, own_too, NAMES)
     st.altair_chart(
@@ -105,7 +107,7 @@ def findings(first: CaseReport, second: CaseReport) -> None:
 
 def similar(first: CaseReport, second: CaseReport) -> None:
     """Draw the similar cases of both runs, and those of one run only."""
-    st.header("Similar cases", anchor=False)
+    st.header("Similar cases", anchor=False, help=explained("similarity", "kept", "rank"))
     sets = comparison.similar(first, second)
     both, ours, theirs = st.columns(3)
     with both:
@@ -143,7 +145,7 @@ def _case(*runs: SimilarCase) -> None:
 
 def steps(first: CaseReport, second: CaseReport) -> None:
     """Draw the times and summaries of the steps."""
-    st.header("Steps", anchor=False)
+    st.header("Steps", anchor=False, help=explained("look"))
     pairs = comparison.steps(first, second)
     rows = [
         (pair.name, *(f"{step.seconds:.1f} s" if step else "not taken" for step in (pair.first, pair.second)))
