@@ -120,13 +120,11 @@ def select_people(connection: Connection) -> Sequence[str]:
     return sorted(names)
 
 
-def count_within(connection: Connection, folder: str, without: Collection[str]) -> int:
-    """Return how many cases have their video in a folder; some cases do not count."""
-    statement = select(func.count()).select_from(cases)
-    statement = statement.where(
-        cases.c.video.startswith(folder, autoescape=True), cases.c.case_id.not_in(without)
-    )
-    return int(connection.execute(statement).scalar_one())
+def select_within(connection: Connection, folder: str) -> Sequence[tuple[str, str]]:
+    """Return the id and the video of each case whose video is in a folder or below it."""
+    statement = select(cases.c.case_id, cases.c.video)
+    statement = statement.where(cases.c.video.startswith(folder, autoescape=True))
+    return [(case_id, video) for case_id, video in connection.execute(statement)]
 
 
 def count_batches(connection: Connection) -> dict[str, dict[str, int]]:
@@ -157,7 +155,12 @@ def _sifted(connection: Connection, statement: Select[Any], sifting: Sifting, at
     if sifting.diagnosed:
         statement = statement.where(cases.c.diagnosis != "")
     for word in sifting.words.lower().split():
-        statement = statement.where(_text(connection).contains(_plain(word), autoescape=True))
+        text = _text()
+        if (
+            connection.dialect.name != "sqlite" or not word.isascii()
+        ):  # SQLite's LIKE knows both cases of ASCII
+            text = _lower(connection, text)
+        statement = statement.where(text.contains(_plain(word), autoescape=True))
     return statement
 
 
@@ -208,12 +211,12 @@ def _status(at_work: AtWork) -> ColumnElement[str]:
     )
 
 
-def _text(connection: Connection) -> ColumnElement[str]:
-    """Return what the words are looked for in, in lower case."""
+def _text() -> ColumnElement[str]:
+    """Return what the words are looked for in."""
     text: ColumnElement[str] = cases.c.case_id + "\n" + cases.c.video + "\n" + cases.c.diagnosis
     for column in (cases.c.site, cases.c.signed_by, cases.c.comment, cases.c.assigned, cases.c.batch):
         text = text + "\n" + func.coalesce(column, "")
-    return _lower(connection, text)
+    return text
 
 
 def _lower(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:

@@ -7,7 +7,6 @@ its report as an export in JSON has it, so that a copy of the report can be reco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from videopath.core.files import sha256_text
 if TYPE_CHECKING:
     from videopath.agent.cases.library import CaseLibrary
     from videopath.agent.cases.records import CaseReport
+    from videopath.agent.cases.storage.statements import Row
 
 UNNAMED = "an unnamed reviewer"
 DELETED = "deleted"
@@ -81,12 +81,9 @@ def audit_events(library: CaseLibrary, case_id: str) -> Sequence[AuditEvent]:
     """
     with library.store.reading() as connection:
         rows = [] if connection is None else select_events(connection, case_id)
-    events = {AuditEvent(**row) for row in rows}
-    if not any(event.what == DELETED for event in events):
+    if not any(row["what"] == DELETED for row in rows):
         library.entry(case_id)
-    with suppress(CaseError):  # no report yet, or a damaged one: the page of the case says it
-        events.update(events_of(library.get(case_id)))
-    return sorted(events, key=lambda event: (event.moment, event.what, event.who))
+    return _merged(rows, _report_of(library, case_id))
 
 
 def deletions(library: CaseLibrary) -> Sequence[AuditEvent]:
@@ -107,17 +104,30 @@ def note_deletion(library: CaseLibrary, case_id: str, by: str) -> None:
         by: Who deletes it; empty if no name is known.
 
     Raises:
-        CaseError: The case is unknown, or the library cannot be written.
+        CaseError: The library cannot be written.
     """
-    events = audit_events(library, case_id)
-    if not by and not events:
-        return
-    try:
-        detail = f"report {sha256_text(library.get(case_id).without_paths().to_json())}"
-    except CaseError:
-        detail = "no report"
-    kept = [event if event.what == DELETED else replace(event, detail="") for event in events]
-    kept.append(AuditEvent(case_id, now(), " ".join(by.split()) or NAMELESS, DELETED, detail))
+    report = _report_of(library, case_id)
+    detail = "no report" if report is None else f"report {sha256_text(report.without_paths().to_json())}"
     with library.store.writing() as connection:
+        events = _merged(select_events(connection, case_id), report)
+        if not by and not events:
+            return
+        kept = [event if event.what == DELETED else replace(event, detail="") for event in events]
+        kept.append(AuditEvent(case_id, now(), " ".join(by.split()) or NAMELESS, DELETED, detail))
         delete_events(connection, case_id)
         insert_events(connection, case_id, [event.row for event in kept])
+
+
+def _merged(rows: Sequence[Row], report: CaseReport | None) -> list[AuditEvent]:
+    """Join what the database and the report say, oldest first."""
+    events = {AuditEvent(**row) for row in rows}
+    events.update(events_of(report) if report is not None else ())
+    return sorted(events, key=lambda event: (event.moment, event.what, event.who))
+
+
+def _report_of(library: CaseLibrary, case_id: str) -> CaseReport | None:
+    """Return the report; None if there is none yet, or a damaged one: the page of the case says it."""
+    try:
+        return library.get(case_id)
+    except CaseError:
+        return None

@@ -15,12 +15,13 @@ from videopath.agent.cases.storage.pages import (
     count_batches,
     count_by_status,
     count_sifted,
-    count_within,
     select_page,
     select_people,
     select_sites,
     select_taken,
+    select_within,
 )
+from videopath.core.privacy.paths import screened_name
 
 __all__ = ["Sifting", "Worklist"]
 
@@ -72,15 +73,17 @@ class Worklist:
         with self._library.store.reading() as connection:
             return [] if connection is None else select_people(connection)
 
-    def count_within(self, folder: Path, without: Collection[str]) -> int:
-        """Return how many cases have their video in a folder.
+    def count_within(self, folder: Path, of: Collection[str]) -> int:
+        """Return how many further cases have their video in the folders of some cases.
 
         Args:
-            folder: The folder, as the videos of cases are stored.
-            without: Ids of cases that do not count.
+            folder: The folder of all cases' folders, as the videos of cases are stored.
+            of: Ids of those cases; their folders are named for them.
         """
         with self._library.store.reading() as connection:
-            return 0 if connection is None else count_within(connection, f"{folder}{os.sep}", without)
+            videos = [] if connection is None else select_within(connection, f"{folder}{os.sep}")
+        depth, names = len(folder.parts), {screened_name(case_id) for case_id in of}
+        return sum(case_id not in of and Path(video).parts[depth] in names for case_id, video in videos)
 
     def batches(self) -> dict[str, dict[str, int]]:
         """Return the numbers of cases by status, of each batch with a case that is queued or running."""

@@ -90,8 +90,6 @@ def _forget() -> None:
 
 def _runs_of_their_uploads(shared: Services, entries: Sequence[CaseEntry]) -> int:
     """The number of other cases whose video is in the folder of one of these cases."""
-    own = [entry.case_id for entry in entries]
-    worklist = Worklist(shared.library)
-    return sum(
-        worklist.count_within(Path(screened_path(shared.library.folder(case_id))), own) for case_id in own
-    )
+    own = {entry.case_id for entry in entries}
+    folder = shared.library.folder(entries[0].case_id).parent
+    return Worklist(shared.library).count_within(Path(screened_path(folder)), own)
