@@ -130,6 +130,17 @@ def test_writing_in_the_frames_is_filled_named_and_stops_nothing(
         assert _start(shown).disabled
 
 
+def test_shares_of_the_picture_count_from_its_corners() -> None:
+    from videopath.app.web.components.new_case.frame_choice import _chart
+
+    picture = _chart("data:image/jpeg;base64,#36x27", [], None).to_dict()["layer"][0]
+    assert picture["mark"]["width"] == {"expr": "width"}, (
+        "the picture is as large as the view, whatever its size"
+    )
+    assert picture["mark"]["height"] == {"expr": "height"}
+    assert picture["encoding"]["y"]["scale"]["domain"] == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("selection", "crop"),
     [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from videopath.media.writing.records import Writing
 
 _SIDE = 360  # pixels of the picture's longer side on the page: what a narrow screen has
+_BELOW = 20  # pixels that the page keeps free below a chart
 _LEAST = 0.05  # of a side: a smaller crop is a click
 _LEAST_MASK = 0.01  # of a side: a smaller mask is a click
 _DRAWN = "drawn_crop"  # in the session: the drawn crop, as shares; it counts until another one is drawn or it is removed
@@ -214,15 +215,17 @@ def _picture(
 
 
 def _chart(picture: str, writings: Sequence[Writing], crop: Crop | None) -> Any:
-    import altair as alt
+    from videopath.app.figures.plots import load_altair
 
+    alt = load_altair()
     url, _, size = picture.partition("#")
     width, height = map(int, size.split("x"))
     across = alt.X("x:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None)
     down = alt.Y("y:Q", scale=alt.Scale(domain=[1, 0], nice=False), axis=None)
     image = (
         alt.Chart(alt.Data(values=[{"x": 0.5, "y": 0.5, "url": url}]))
-        .mark_image(width=width, height=height, aspect=False)
+        # of the view's own size: the page may give it less than was asked for, and shares count from its corners
+        .mark_image(width=alt.expr("width"), height=alt.expr("height"), aspect=False)
         .encode(x=across, y=down, url="url:N")
         .add_params(alt.selection_interval(name="crop", encodings=["x", "y"]))
     )
@@ -235,7 +238,9 @@ def _chart(picture: str, writings: Sequence[Writing], crop: Crop | None) -> Any:
         kept = alt.Chart(alt.Data(values=[_rectangle(crop)]))
         look = kept.mark_rect(fillOpacity=0, stroke="#1F939B", strokeWidth=3)
         layers.append(look.encode(x=across, y=down, x2="x2:Q", y2="y2:Q"))
-    return alt.layer(*layers).properties(width=width, height=height)
+    return alt.layer(*layers).properties(
+        width=width, height=height + _BELOW, padding=0, autosize=alt.AutoSizeParams(type="none")
+    )
 
 
 def _rectangle(box: Crop) -> dict[str, Any]:
