@@ -21,6 +21,7 @@ from videopath.agent.cases.storage.pages import (
     select_taken,
     select_within,
 )
+from videopath.agent.cases.storage.statements import select_cases
 from videopath.core.privacy.paths import screened_name
 
 __all__ = ["Sifting", "Worklist"]
@@ -51,6 +52,13 @@ class Worklist:
                 return []
             rows = select_page(connection, sifting, self._at_work(connection), limit, offset)
         return self._library.listed(rows)
+
+    def entries(self, case_ids: Collection[str]) -> Sequence[CaseEntry]:
+        """Return these cases, in the order of the ids; those that somebody has deleted are left out."""
+        with self._library.store.reading() as connection:
+            rows = [] if connection is None else select_cases(connection, case_ids=case_ids)
+        by_id = {entry.case_id: entry for entry in self._library.listed(rows)}
+        return [by_id[case_id] for case_id in case_ids if case_id in by_id]
 
     def count(self, sifting: Sifting) -> int:
         """Return how many cases match."""

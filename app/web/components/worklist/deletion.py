@@ -6,7 +6,6 @@ The session holds the ids of the cases, so that the dialog stays open while the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path, PurePath
 
 import streamlit as st
@@ -30,10 +29,8 @@ def ask_to_delete(case_ids: Sequence[str]) -> None:
 
 def deletion_dialog(shared: Services) -> None:
     """Show the dialog if it was requested."""
-    entries = []
-    for case_id in st.session_state.get(_CASES_TO_DELETE, []):
-        with suppress(CaseError):  # somebody else has deleted it
-            entries.append(shared.library.entry(case_id))
+    case_ids = st.session_state.get(_CASES_TO_DELETE)
+    entries = Worklist(shared.library).entries(case_ids) if case_ids else ()
     if entries:
         title = "Delete this case?" if len(entries) == 1 else f"Delete these {len(entries)} cases?"
         st.dialog(title, on_dismiss=_forget)(_dialog)(shared, entries)
@@ -60,7 +57,8 @@ def _dialog(shared: Services, entries: Sequence[CaseEntry]) -> None:
             _forget()
             st.rerun()
     if confirmed:
-        _delete(shared, entries)
+        with st.spinner("Deleting"):
+            _delete(shared, entries)
 
 
 def _delete(shared: Services, entries: Sequence[CaseEntry]) -> None:
