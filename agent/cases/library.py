@@ -26,15 +26,15 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
-from pydantic import BaseModel, Field, ValidationError, computed_field
+from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from videopath.agent.cases.bundle import MARKDOWN_NAME, REPORT_NAME
 from videopath.agent.cases.lock import LOCK_NAME
-from videopath.agent.cases.questions import append_question, questions_text, read_questions
+from videopath.agent.cases.questions import append_question, read_questions
 from videopath.agent.cases.records import Annotation, CaseReport, FollowUp
 from videopath.agent.cases.signatures.signing import (
     Signature,
@@ -43,6 +43,16 @@ from videopath.agent.cases.signatures.signing import (
     keep_unsigned,
     refuse_to_overwrite,
     words_not_kept,
+)
+from videopath.agent.cases.storage.entries import (
+    FINISHED,
+    NOBODY,
+    OF_PEOPLE,
+    REVIEW_STATUS,
+    CaseEntry,
+    entry_of,
+    values_of,
+    values_of_report,
 )
 from videopath.agent.cases.storage.events import insert_events
 from videopath.agent.cases.storage.queue import IN_QUEUE, delete_queued, insert_queued
@@ -65,9 +75,21 @@ from videopath.core.choices import CaseStatus, DisplayedStatus, ExportFormat
 from videopath.core.clock import now, utc
 from videopath.core.database_address import checked_address
 from videopath.core.errors import CaseError, InputError
-from videopath.core.files import private_folder, write_bytes, write_text
+from videopath.core.files import private_folder, write_text
 from videopath.core.installing import require
 from videopath.core.settings import database_of, home_folder
+
+__all__ = [
+    "FINISHED",
+    "INPUTS_NAME",
+    "NOBODY",
+    "REVIEW_STATUS",
+    "SAVING_NAME",
+    "CaseEntry",
+    "CaseLibrary",
+    "load_case_library",
+    "new_case_id",
+]
 
 SAVING_NAME = ".saving"
 """A file in the case folder while report and row are written. If it is left there, a kill came between the two."""
@@ -79,47 +101,10 @@ _POSTGRES = {
     "langgraph.checkpoint.postgres": "langgraph-checkpoint-postgres",
 }
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-NOBODY = "nobody"
-"""``CaseEntry.vouched_by`` of a diagnosis for which neither the model nor the similar cases vouch."""
-_OF_PEOPLE = ("assigned", "batch")  # columns that no report decides
 _WAIT = 30.0  # seconds that a writer waits for another one
-FINISHED = ("done", "abstained", "signed", "rejected")
-"""The statuses of a case that has ended: only a signature may follow."""
-REVIEW_STATUS: CaseStatus = "waiting for review"
 _UNFINISHED = tuple(status for status in get_args(CaseStatus) if status not in FINISHED)
 _STORED = {"running": _UNFINISHED, "interrupted": ("running",)}
 """The statuses of the rows that people see with another one, depending on who works on the case."""
-
-
-class CaseEntry(BaseModel):
-    """A case as the library lists it: one row of its table."""
-
-    case_id: str
-    status: CaseStatus
-    video: str
-    site: str | None = None
-    diagnosis: str = ""
-    confidence: float | None = None
-    model: str = ""
-    created: str
-    updated: str
-    signed_by: str | None = None
-    signed_at: str | None = None
-    comment: str | None = None
-    vouched_by: str | None = Field(
-        default=None, description="who vouches for the agent's diagnosis; None: not known"
-    )
-    assigned: str | None = Field(default=None, description="who is in charge of the case")
-    batch: str | None = Field(default=None, description="the batch in which it was started")
-    at_work: bool = Field(default=False, description="whether a process works on this unfinished case")
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def state(self) -> DisplayedStatus:
-        """The status that people see: a running case that no process works on is "interrupted"."""
-        if self.at_work:
-            return "running"
-        return "interrupted" if self.status == "running" else self.status
 
 
 _Entries: TypeAlias = list[CaseEntry]  # within the class, `list` is its method
@@ -296,7 +281,7 @@ class CaseLibrary:
             return entry
         if report.status not in FINISHED:
             return entry
-        return _entry_of(report).model_copy(update={name: getattr(entry, name) for name in _OF_PEOPLE})
+        return entry_of(report).model_copy(update={name: getattr(entry, name) for name in OF_PEOPLE})
 
     def get(self, case_id: str) -> CaseReport:
         """Return the report of a case, with the questions that were asked afterwards.
@@ -373,7 +358,7 @@ class CaseLibrary:
         )
         with self._connect() as database:
             try:
-                insert_case(database, _values_of(entry))
+                insert_case(database, values_of(entry))
             except IntegrityError as error:
                 raise CaseError(
                     f"There is already a case {case_id}: choose another id, or leave it out."
@@ -444,7 +429,7 @@ class CaseLibrary:
         """
         folder = self._write_report(report)
         with self._connect() as database:
-            replace_case(database, _values_of_report(report))
+            replace_case(database, values_of_report(report))
             insert_events(database, report.case_id, [event.row for event in events_of(report)])
             if report.status not in IN_QUEUE:
                 delete_queued(database, report.case_id)
@@ -517,7 +502,7 @@ class CaseLibrary:
                 entry = self._entry_from(select_case(database, report.case_id) or {}, ())
                 signature.refuse_unsignable(entry.case_id, entry.signed_by, entry.signed_at, status)
             folder = self._write_report(report)
-            replace_case(database, _values_of_report(report))
+            replace_case(database, values_of_report(report))
             insert_events(database, report.case_id, [event.row for event in events_of(report)])
         (folder / SAVING_NAME).unlink(missing_ok=True)
 
@@ -605,32 +590,11 @@ class CaseLibrary:
         Raises:
             CaseError: The case has no report that can be read.
         """
-        report, path = self.get(case_id), Path(path)
-        if form == "zip":
-            return report.save_bundle(path, with_paths=with_paths)
-        self._export_questions(report, path, form, with_paths)
-        report = report if with_paths else report.without_paths()
-        if form == "pdf":
-            write_bytes(path, report.to_pdf(with_paths=with_paths))
-        elif form == "html":
-            write_text(path, report.to_html(with_paths=with_paths))
-        else:
-            write_text(path, report.to_markdown(with_paths=with_paths) if form == "md" else report.to_json())
-        return path
+        from videopath.agent.cases.exporting import write_export
 
-    def _export_questions(self, report: CaseReport, path: Path, form: ExportFormat, with_paths: bool) -> None:
-        """Write the questions about a signed case beside its exported report; nothing if none were asked."""
-        from videopath.agent.cases.redaction import questions_without_paths
-        from videopath.agent.report.markdown import questions_to_markdown
-
-        questions = list(self.questions(report.case_id)) if report.status == "signed" else []
-        if not questions:
-            return
-        questions = questions if with_paths else questions_without_paths(questions, report)
-        text = (
-            questions_text(questions) if form == "json" else questions_to_markdown(report.case_id, questions)
-        )
-        write_text(questions_beside(path, form), text)
+        report = self.get(case_id)
+        questions = self.questions(case_id) if report.status == "signed" else ()
+        return write_export(report, Path(path), form, questions, with_paths=with_paths)
 
     def _connect(self) -> AbstractContextManager[Connection]:
         """Open a connection; its changes are committed if the block ends without an error."""
@@ -644,11 +608,6 @@ def _refuse_unsafe(case_id: str) -> None:
         )
 
 
-def questions_beside(path: Path, form: ExportFormat) -> Path:
-    """Return the file beside the export of a signed report that holds the questions asked afterwards."""
-    return path.with_name(f"{path.stem}-questions.{'jsonl' if form == 'json' else 'md'}")
-
-
 def _postgres_store(home: Path, address: str) -> Store:
     try:
         address = checked_address(address)
@@ -659,39 +618,3 @@ def _postgres_store(home: Path, address: str) -> Store:
     from videopath.agent.cases.storage.postgres import PostgresStore
 
     return PostgresStore(home, address)
-
-
-def _values_of(entry: CaseEntry) -> dict[str, Any]:
-    return entry.model_dump(exclude={"at_work", "state"})
-
-
-def _values_of_report(report: CaseReport) -> dict[str, Any]:
-    """Return the columns that a report decides; the others stay."""
-    values = _values_of(_entry_of(report))
-    return {name: value for name, value in values.items() if name not in _OF_PEOPLE}
-
-
-def _vouched_by(report: CaseReport) -> str | None:
-    if not report.vouchers:
-        return None
-    return ", ".join(voucher.by for voucher in report.vouchers if not voucher.reasons) or NOBODY
-
-
-def _entry_of(report: CaseReport) -> CaseEntry:
-    moment = now()
-    signature = report.review[-1] if report.status == "signed" and report.review else None
-    return CaseEntry(
-        case_id=report.case_id,
-        status=report.status,
-        video=report.video.path if report.video else "",
-        site=report.site,
-        diagnosis=report.diagnosis,
-        confidence=None if report.provenance.get("calibrated") is False else report.confidence,
-        model=report.model,
-        created=report.created or moment,
-        updated=moment,
-        signed_by=signature.reviewer if signature else None,
-        signed_at=signature.decided if signature else None,
-        comment=signature.comment if signature else None,
-        vouched_by=_vouched_by(report),
-    )

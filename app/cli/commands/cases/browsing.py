@@ -124,7 +124,7 @@ def export(
 
     Questions that were asked about a signed case are written to a file beside its report.
     """
-    from videopath.agent.cases.library import questions_beside
+    from videopath.agent.cases.exporting import questions_beside
 
     library = open_library()
     export_format = form if form is not None else _format_of(path)
