@@ -1,4 +1,4 @@
-"""The component: HTML, style and script from the files beside, mounted with typed data."""
+"""The component: HTML, style and script from the files beside it, mounted with typed data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from streamlit.components.v2.types import ComponentRenderer
 from videopath.app.web.components.viewer.messages import ViewerData
 
 _FOLDER = Path(__file__).parent
+_SCRIPTS = (
+    "basics.js",
+    "frames.js",
+    "painting.js",
+    "lists.js",
+    "viewer.js",
+)  # each builds on those before it
 
 EVENTS = ("selected", "wanted", "annotated", "used")
 """The names of the events that come back."""
@@ -25,7 +32,7 @@ _viewer: ComponentRenderer = st.components.v2.component(
     "videopath_viewer",
     html=_read("viewer.html"),
     css=_read("viewer.css"),
-    js=_read("viewer.js"),
+    js="\n".join(map(_read, _SCRIPTS)),
     isolate_styles=False,
 )
 
