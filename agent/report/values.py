@@ -59,6 +59,7 @@ def box_in_words(box: Crop) -> str:
 def place_in_words(writing: Writing) -> str:
     """Return where burned-in writing is, what it is taken for and whether it was filled; never what it says."""
     what = writing.kind if writing.reason == "writing" else f"{writing.kind}, {writing.reason}"
+    what = writing.reason if writing.kind == "drawn" else what
     seconds = writing.seconds
     when = ", ".join(f"{second:.1f}" for second in seconds)
     if len(seconds) > _SECONDS:

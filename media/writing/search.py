@@ -192,7 +192,11 @@ def _outcome(writings: list[Writing], still: bool) -> str:
     reasons = ", ".join(sorted({writing.reason for writing in filled if writing.kind != "label"}))
     because = f" ({reasons})" if reasons else ""
     said = f"{len(filled)} of {len(writings)} were filled{because} before anything else saw them"
-    return f"{said}; the rest may give the diagnosis away; {advice}" if left else f"{said}."
+    if not left:
+        return f"{said}."
+    personal = any(writing.kind != "label" for writing in writings if not writing.filled)
+    danger = "name the patient or give the diagnosis away" if personal else "give the diagnosis away"
+    return f"{said}; the rest may {danger}; {advice}"
 
 
 def _spans(seen: set[float], looked_at: list[float]) -> str:
