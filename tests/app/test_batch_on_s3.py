@@ -109,7 +109,7 @@ def test_a_batch_on_s3_is_killed_continued_and_gives_the_rows_of_a_local_one(
     ) as batch:
         while not any(name.startswith("journal/") for name in _names(s3, "lab/out")):
             assert batch.poll() is None, batch.communicate()[1]
-            time.sleep(0.05)
+            time.sleep(0.2)
         children = psutil.Process(batch.pid).children(recursive=True)
         batch.send_signal(signal.SIGKILL)
     psutil.wait_procs(children, timeout=30)
