@@ -86,11 +86,12 @@ def _record(view: CaseView, shared: Services) -> None:
     from videopath.app.web.components.case.record.statements import statement_table
 
     assert view.report is not None
+    statement_table(view.report)
     record(view.report, shared)
     second_readings(view.report)
-    if view.report.review or view.report.addenda or view.report.second_opinion:
-        with st.expander("What models and people said, and what was changed", key="said_fold"):
-            statement_table(view.report)
+    if view.report.review:
+        ended = view.report.status in ("signed", "rejected")  # the statements above say it then
+        with st.expander("Decisions, and what was changed", expanded=not ended, key="decisions_fold"):
             reviewed(view.report)
     with st.expander("Who did what", key="audit_fold"):
         audit_list(view, shared)
