@@ -483,7 +483,8 @@ class KnowledgeBase:
         self._refuse_other_viewer(viewer)
         media = [building.encode_clips(record, viewer, building.encode_clip) for record in new]
         vectors = building.encode_texts(self._embedder, [record.text for record in new], progress)
-        self._use(publish_change(self.folder, action, IncomingRecord.joined(new, vectors, media), gone, note))
+        joined = IncomingRecord.joined(new, vectors, media)
+        self._use(publish_change(self.folder, action, joined, gone, note, viewer))
         return len(new) or len(gone)
 
     def _use(self, opened: OpenedVersion) -> None:

@@ -132,6 +132,8 @@ class Manifest(BaseModel):
     """The change of each version, the first version first."""
     measures: DataFile | None = None
     """The measure of the base's vote; see :mod:`videopath.knowledge.voting.measure`."""
+    media_folders: tuple[str, ...] = ()
+    """The folders in which the paths of the records' media began when they were encoded, the latest first."""
 
     @property
     def files(self) -> list[DataFile]:
@@ -158,7 +160,8 @@ class Manifest(BaseModel):
 
     def to_text(self) -> str:
         """Return the file's text, with a hash of everything else in it."""
-        content = self.model_dump(mode="json", exclude=None if self.measures else {"measures"})
+        added_later = {name for name in ("measures", "media_folders") if not getattr(self, name)}
+        content = self.model_dump(mode="json", exclude=added_later)
         return json.dumps({**content, "sha256": _sha256_of(content)}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -96,19 +96,25 @@ def publish_first_version(
             records=name_by_hash(path, "records.sqlite"),
             parts=tuple(parts),
             changes=(),
+            media_folders=_media_folders(viewer),
         )
         return _publish_measured(folder, _with_change(manifest, "build", added=contents.records))
 
 
 def publish_change(
-    folder: Path, action: Action, new: Sequence[IncomingRecord], gone: Sequence[str], note: str
+    folder: Path,
+    action: Action,
+    new: Sequence[IncomingRecord],
+    gone: Sequence[str],
+    note: str,
+    viewer: Viewer | None = None,
 ) -> OpenedVersion:
-    """Remove records by their ids, insert others, and publish the result as the next version.
+    """Remove records by their ids, insert others that ``viewer`` has seen, and publish the result as the next version.
 
     Changes that another process has made meanwhile are kept. Raises ``KnowledgeError`` like :func:`check_change`.
     """
     with write_lock(folder):
-        return _publish_changed(folder, read_version(folder), action, new, gone, note)
+        return _publish_changed(folder, read_version(folder), action, new, gone, note, viewer=viewer)
 
 
 def publish_edit(
@@ -150,6 +156,7 @@ def _publish_changed(
     gone: Sequence[str],
     note: str,
     edit: RecordEdit | None = None,
+    viewer: Viewer | None = None,
 ) -> OpenedVersion:
     """Publish the change of a version. The caller holds :func:`write_lock`."""
     check_change(current, [entry.record for entry in new], gone)
@@ -171,12 +178,19 @@ def _publish_changed(
             "data_sha256": data_sha256,
             "records": name_by_hash(path, "records.sqlite"),
             "parts": tuple(merge_parts(folder, current, added, _alive(current, removed, rows))),
+            "media_folders": _media_folders(viewer, before.media_folders),
         }
     )
     changed = {"add": "added", "update": "updated", "remove": "removed"}[action]
     return _publish_measured(
         folder, _with_change(after, action, **{changed: len(new) or len(gone), "note": note})
     )
+
+
+def _media_folders(viewer: Viewer | None, before: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the folders of the media, with the viewer's own first; a viewer of whole paths has none."""
+    own: Path | None = getattr(viewer, "folder", None)
+    return tuple(dict.fromkeys([*([str(own)] if own else []), *before]))
 
 
 def _stored_media(current: OpenedVersion, row: int) -> list[EncodedMedia]:

@@ -82,7 +82,7 @@ def _sifting(worklist: Worklist, counts: Mapping[str, int]) -> Sifting:
         "Status",
         [status for status in STATUSES if status in counts or status in selected],
         selection_mode="multi",
-        format_func=lambda status: f"{STATUSES[status].icon} {status} {counts.get(status, 0)}",
+        format_func=lambda status: f"{STATUSES[status].icon} {status} {counts.get(status, 0):,}",
         key="filter_status",
     )
     words, sites, order, mine = st.columns([3, 2, 2, 1], vertical_alignment="bottom")

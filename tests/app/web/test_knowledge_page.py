@@ -303,3 +303,76 @@ def test_a_frame_that_is_uploaded(app: Callable[..., Any]) -> None:
         time.sleep(0.3)
         test.run()
     assert "not an image that can be read" in _all_text(test)
+
+
+def test_an_edit_is_by_the_person_who_is_logged_in_and_stays_in_the_history(
+    app: Callable[..., Any], ward: Path
+) -> None:
+    test = app("knowledge")
+    test.user = {"is_logged_in": True, "name": "Dr Grey", "email": ""}
+    test.run()
+    test.selectbox(key="knowledge_base").set_value("ward 3").run()
+    first = _records(test, "all")[0]
+    before = KnowledgeBase.open(ward).get(first)
+    test.button(key=f"edit-all-{first}").click().run()
+    field = test.text_input(key="edit_by")
+    assert (field.value, field.disabled) == ("Dr Grey", True)
+    test.text_input(key="edit_diagnosis").set_value("<b>lipoma</b>")
+    test.text_input(key="edit_note").set_value("second look")
+    field.proto.disabled = False  # as a changed browser could
+    field.set_value("Dr Black")
+    test.button(key="confirm_edit").click().run()
+    assert not test.exception
+    (edit,) = KnowledgeBase.open(ward).history(first)
+    assert (edit.by, edit.note) == ("Dr Grey", "second look")
+    assert edit.changes == [("diagnosis", before.diagnosis, "<b>lipoma</b>")]
+    test.query_params["record"] = first  # it is now the last record of the list
+    test.run()
+    assert "History: 1 edit" in [one.label for one in test.expander]
+    assert any("Dr Grey · second look" in caption.value for caption in test.caption)
+
+
+def test_records_are_filtered_by_site_and_diagnosis(app: Callable[..., Any], own_home: Path) -> None:
+    records = [
+        InstructionRecord(id=f"r{n}", source=f"s{n}", question="q", description="Glands.", diagnosis=name, site=site)
+        for n, (name, site) in enumerate([("adenoma", "colon"), ("", "colon"), ("adenoma", None)])
+    ]  # fmt: skip
+    KnowledgeBase.build(own_home / "knowledge" / "mixed", records)
+    test = app("knowledge").run()
+    test.selectbox(key="knowledge_base").set_value("mixed").run()
+    shown = {}
+    for site, diagnosis in ((None, None), ("colon", None), (None, "adenoma"), ("", None), ("colon", "")):
+        test.selectbox(key="records_site").set_value(site)
+        test.selectbox(key="records_diagnosis").set_value(diagnosis).run()
+        shown[site, diagnosis] = _records(test, "all")
+    assert shown == {
+        (None, None): ["r0", "r1", "r2"],
+        ("colon", None): ["r0", "r1"],
+        (None, "adenoma"): ["r0", "r2"],
+        ("", None): ["r2"],
+        ("colon", ""): ["r1"],
+    }
+
+
+def test_pictures_are_found_in_the_folder_that_the_base_was_built_from(
+    app: Callable[..., Any], pictures: KnowledgeBase
+) -> None:
+    from videopath.knowledge.storage.manifest import MANIFEST, read_manifest
+
+    def drawn() -> int:
+        test = app("knowledge", record="alike")
+        test.session_state["knowledge_base"] = "pictures"
+        test.run()
+        assert not test.exception
+        assert _records(test, "named") == ["alike"]
+        return len(test.get("image"))
+
+    assert drawn() == 1
+    pictures.remove(["unlike"])
+    pictures.add([pictures.get("alike").model_copy(update={"id": "words", "source": "words"})])
+    manifest = read_manifest(pictures.folder)
+    assert len(manifest.media_folders) == 1
+    before = manifest.model_copy(update={"media_folders": ()})  # as earlier versions wrote it
+    (pictures.folder / MANIFEST).write_text(before.to_text(), encoding="utf-8")
+    assert "media_folders" not in before.to_text()
+    assert drawn() == 0

@@ -79,14 +79,15 @@ def moment_of_record(
     """Return the middle of a record's first clip; None if its file is not at hand.
 
     Args:
-        record: The record; a path within its media is looked for in the base's folder and in ``media`` below it.
+        record: The record; a path within its media is looked for in the base's folder, in ``media`` below it, and in the
+            folders whose media were encoded for the base.
         folder: The folder of the base.
         shared: The services, for the folders that visitors may open.
         writing: The rule for burned-in writing if the record has none.
     """
     for media in record.media[:1]:
         own = Path(media.path)
-        places = [own] if own.is_absolute() else [folder / own, folder / "media" / own]
+        places = [own] if own.is_absolute() else [root / own for root in _roots(folder)]
         for place in places:
             try:
                 path = visitor_path(place, shared.settings)
@@ -97,6 +98,12 @@ def moment_of_record(
                 middle = start if media.end is None else (start + media.end) / 2
                 return Moment(path, middle, media.writing or writing, media.crop, media.masks)
     return None
+
+
+def _roots(folder: Path) -> Sequence[Path]:
+    from videopath.knowledge.storage.manifest import read_manifest
+
+    return [folder, folder / "media", *(Path(root) for root in read_manifest(folder).media_folders)]
 
 
 def side_of(own: np.ndarray | None) -> int:
