@@ -478,7 +478,7 @@ class Nodes:
     def _record(self, case_id: str, position: int, step: Step, update: Json) -> Json:
         """Write the step to the trace and return the node's update with it."""
         self.library.refuse_lost(case_id)
-        record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
+        step = record_step(self.library.folder(case_id) / TRACE_NAME, position, step)
         return {**update, "steps": [step.model_dump(mode="json")]}
 
 

@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from pydantic.json_schema import SkipJsonSchema
 
 from videopath.agent.cases.records import Step
-from videopath.agent.cases.trace import append_step, trace_file, trace_lines
+from videopath.agent.cases.trace import append_step, read_trace, trace_file, trace_lines
 from videopath.core.clock import now
 
 
@@ -108,10 +108,11 @@ class StepDraft:
             context.on_progress(progress)
 
 
-def record_step(trace: Path, position: int, step: Step) -> None:
-    """Write a step to the trace.
+def record_step(trace: Path, position: int, step: Step) -> Step:
+    """Write a step to the trace, and return the step as it stands there.
 
-    If a node was killed between this and its checkpoint, it runs again; its new line replaces the old one.
+    If a node was killed between this and its checkpoint, it runs again, with the model's answers from the journal. What
+    it wrote before stays if only the times differ; otherwise the new line replaces the old one.
 
     Args:
         trace: The trace file.
@@ -119,6 +120,22 @@ def record_step(trace: Path, position: int, step: Step) -> None:
         step: The step.
     """
     lines = trace_lines(trace)
+    if len(lines) == position + 1:
+        before = read_trace(trace)[position]
+        if _without_times(before) == _without_times(step):
+            return before
     if len(lines) > position:
         trace_file(trace).replace(lines[:position])
     append_step(trace, step)
+    return step
+
+
+def _without_times(step: Step) -> Any:
+    return _without(step.model_dump(mode="json"), {"started", "seconds", ACTIVITIES})
+
+
+def _without(value: Any, keys: set[str]) -> Any:
+    """Return a JSON value without these keys, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _without(part, keys) for key, part in value.items() if key not in keys}
+    return [_without(part, keys) for part in value] if isinstance(value, list) else value

@@ -60,6 +60,21 @@ def test_a_damaged_line_costs_that_line_alone_and_says_so(tmp_path: Path, damage
     assert path.read_bytes().startswith(before)
 
 
+def test_a_step_that_runs_again_after_a_kill_keeps_its_line_unless_it_says_something_else(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    append_step(path, _step("intake"))
+    first = _step("describe").model_copy(update={"seconds": 2.5, "started": "2026-01-01T00:00:00Z"})
+    assert record_step(path, 1, first) == first
+    before = path.read_bytes()
+    assert record_step(path, 1, _step("describe")) == first
+    assert path.read_bytes() == before
+    other = _step("describe").model_copy(update={"summary": "another answer"})
+    assert record_step(path, 1, other) == other
+    assert read_trace(path) == [_step("intake"), other]
+
+
 def test_a_trace_that_is_no_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "trace.jsonl").mkdir()
     with pytest.raises(CaseError, match="cannot be read"):
