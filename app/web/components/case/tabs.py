@@ -89,9 +89,10 @@ def _record(view: CaseView, shared: Services) -> None:
     statement_table(view.report)
     record(view.report, shared)
     second_readings(view.report)
-    if view.report.review:
-        ended = view.report.status in ("signed", "rejected")  # the statements above say it then
-        with st.expander("Decisions, and what was changed", expanded=not ended, key="decisions_fold"):
+    if view.report.status in ("signed", "rejected"):  # the statements above say it
+        with st.expander("Decisions, and what was changed", key="decisions_fold"):
             reviewed(view.report)
+    else:
+        reviewed(view.report)
     with st.expander("Who did what", key="audit_fold"):
         audit_list(view, shared)
