@@ -283,7 +283,9 @@ def test_an_uploaded_image_is_signed_learned_and_deleted(
     browser.click("save_edit")
     browser.click("confirm_decision")
     browser.says("Signed by Dr Morgagni")
-    assert browser.actions <= 12  # what a first user has to do, from opening the app to a signature in their own words
+    assert (
+        browser.actions <= 12
+    )  # what a first user has to do, from opening the app to a signature in their own words
     browser.click("record_confirm", "label")
     browser.click("add_to_knowledge")
     browser.says("Added as")
