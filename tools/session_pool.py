@@ -395,9 +395,13 @@ def _frames_of(session: Session) -> FramesSeen:
 
 
 def _scope_of(request: ClipInput) -> dict[str, Any]:
-    """Return what a journal knows a clip by; without the rule if writing is kept, as journals of before had it."""
+    """Return what a journal knows a clip by, without what journals of before did not have and what changes nothing."""
     scope = request.model_dump(mode="json")
-    return scope if scope.pop("writing") == "keep" else request.model_dump(mode="json")
+    if request.writing == "keep":
+        del scope["writing"]
+    if request.masks is None:
+        del scope["masks"]
+    return scope
 
 
 def _identity(request: ClipInput) -> str:

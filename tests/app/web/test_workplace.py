@@ -53,6 +53,7 @@ def _moment(browser: Browser) -> float:
 def test_the_viewer_steps_zooms_and_takes_marks(browser: Browser) -> None:
     browser.go("case?id=waiting")
     browser.write("person", "Dr Hooke")
+    browser.settle()
     browser.until(lambda: browser.all(_SHOWN), "the video is drawn")
     before = _moment(browser)
     _press(browser, ".")
@@ -126,6 +127,7 @@ def test_a_colleague_finds_the_case_and_back_restores_the_list(browser: Browser)
     browser.click("assign_colleague")
     browser.says("Dr Leeuwenhoek is in charge of this case now.")
     browser.write("person", "Dr Leeuwenhoek")
+    browser.settle()  # this browser keeps the name
     browser.go("worklist?mine=true")
     browser.until(lambda: "1 of" in browser.text(), "one case is theirs")
     browser.go("worklist?search=abstained&filter_status=abstained")

@@ -167,7 +167,7 @@ def _undo(report: CaseReport, shared: Services) -> None:
     if not left:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-        st.button(
+        is_undone = st.button(
             "Undo",
             key="undo",
             icon=":material/undo:",
@@ -176,6 +176,8 @@ def _undo(report: CaseReport, shared: Services) -> None:
             args=(report, shared),
         )
         st.caption(f"for {left:.0f} s")
+    if is_undone:
+        st.rerun()  # the whole page, of which this is a part that is drawn alone
 
 
 def _withdraw(report: CaseReport, shared: Services) -> None:
