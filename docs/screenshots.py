@@ -118,7 +118,7 @@ def _shots(ids: Ids, slides: dict[str, Path]) -> list[Shot]:
         Shot("new-case", "", height=1200, take=lambda browser: _filled_in(browser, slides["colon"])),
         Shot("case", waiting, width=1400, take=_second_finding),
         Shot("case-dark", waiting, width=1400, dark=True, take=_second_finding),
-        Shot("case-narrow", waiting, width=390, height=1500),
+        Shot("case-narrow", waiting, width=390, height=1500, take=_played),
         Shot("similar", waiting, width=1400, take=lambda browser: _from(browser, ".st-key-neighbours")),
         Shot("review", waiting, width=1400, take=_corrected),
         Shot("signed", f"case?id={ids['signed']}", width=1400, take=_recorded),
@@ -183,8 +183,15 @@ def _writes(browser: Browser) -> bool:
 
 
 def _second_finding(browser: Browser) -> bytes:
+    _played(browser)
     browser.click("findings", 'button[data-finding="2"]')
     browser.says("(shown)", "findings")
+    return _at_rest(browser)
+
+
+def _played(browser: Browser) -> bytes:
+    """The page once writing was searched in the video, so that it can be played."""
+    browser.until(lambda: browser.all('.vp-stage[data-source="video"]'), "the video is drawn", _PATIENCE)
     return _at_rest(browser)
 
 

@@ -19,7 +19,9 @@ from videopath.media.masks import MAX_MASKS, Masks
 if TYPE_CHECKING:
     from videopath.media.writing.records import Writing
 
-_SIDE = 360  # pixels of the picture's longer side on the page: what a narrow screen has
+SIDE = 360
+"""Pixels of the picture's longer side on the page: what a narrow screen has."""
+
 _BELOW = 20  # pixels that the page keeps free below a chart
 _LEAST = 0.05  # of a side: a smaller crop is a click
 _LEAST_MASK = 0.01  # of a side: a smaller mask is a click
@@ -207,7 +209,7 @@ def _picture(
     from videopath.app.web.runtime.playable import frame_at
 
     frame: np.ndarray = frame_at(Path(video), second, writing=writing, masks=masks)
-    scale = min(1.0, _SIDE / max(frame.shape[:2]))
+    scale = min(1.0, SIDE / max(frame.shape[:2]))
     height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
     small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
     coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]

@@ -9,7 +9,7 @@ import streamlit as st
 
 from videopath.agent.report.phrases import KEPT
 from videopath.agent.report.values import place_in_words
-from videopath.app.web.components.new_case.frame_choice import frame_choice, mask_buttons
+from videopath.app.web.components.new_case.frame_choice import SIDE, frame_choice, mask_buttons
 from videopath.app.web.components.shared.inert import inert
 from videopath.core.choices import WritingRule
 from videopath.core.errors import InputError
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from videopath.agent.cases.records import VideoFacts
     from videopath.media.writing.records import BurnedIn
 
-_WIDTH, _SMALL_WIDTH = 150, 100  # pixels of a thumbnail: four in a row at 1280 pixels, or six of many
+_WIDTH, _SMALL_WIDTH = 130, 100  # pixels of a thumbnail: three in a row, or four of many
+_STRIP = 424  # pixels of the thumbnails beside the picture at 1280 pixels
 _FEW = 12  # up to this number the thumbnails are large
 _MOST = 32  # thumbnails
 
@@ -50,7 +51,8 @@ def preview_strip(
             st.error(inert(str(error)), icon=":material/error:")
             return None
         _verdict(preview)
-        picture, strip = st.columns([2, 3], gap="medium")
+        beside = st.container(horizontal=True, gap="medium")  # one below the other where the page is narrow
+        picture, strip = beside.container(width=SIDE), beside.container(width=_STRIP)
         with picture:
             second = preview.facts.seconds[_clearest(preview)]
             here = [one for one in preview.burned_in.writings if second in one.seconds]
