@@ -35,7 +35,6 @@ _WORD_GAP = 1.5  # of a line's height, between two words of it
 _LIKELY, _SURE, _VERY_SURE = 0.6, 0.85, 0.95  # score of the recognition
 _TALL, _WORD = 48, 6  # pixels of a line, and characters: folds and glands look like a few large letters
 _LEAST_IN_INK = 4  # characters
-_LEAST_WIDTH = 192  # pixels to which the recognition widens a line, at 48 pixels of height; with 112 folds are read as letters
 
 _idle: list[Any] = []  # engines that no thread uses
 _places = threading.BoundedSemaphore(AT_ONCE)
@@ -225,7 +224,6 @@ def _loaded() -> Any:
             "Det.limit_type": "max",
             "Det.limit_side_len": 4 * _TILE,
             "Det.box_thresh": 0.3,
-            "Rec.rec_img_shape": [3, 48, _LEAST_WIDTH],
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
