@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from langgraph.graph import START
 from langgraph.types import Command, Interrupt
 from pydantic import TypeAdapter, ValidationError
 
@@ -547,7 +548,7 @@ class DiagnosticAgent:
         """Return the graph's next input: the decision; the inputs, if there is no checkpoint yet; else None."""
         if decision is not None:
             return Command(resume=self.check(case_id, decision).model_dump(mode="json"))
-        if self._snapshot(case_id).created_at is not None:
+        if _has_begun(self._snapshot(case_id)):
             return None
         inputs = self.library.folder(case_id) / INPUTS_NAME
         if not inputs.exists():
@@ -625,7 +626,7 @@ class DiagnosticAgent:
         self._refuse_closed()
         try:
             snapshot = self.graph.get_state(self._config(case_id))
-            if snapshot.values:  # empty before the first checkpoint
+            if _has_begun(snapshot):
                 _STATE.validate_python(snapshot.values)
                 _MARKS.validate_python(snapshot.metadata)
         except VideoPathError:
@@ -651,6 +652,11 @@ class DiagnosticAgent:
             f"The checkpoints of case {case_id} in {self._checkpoints.name} cannot be used ({reason}): check the disk, or "
             "diagnose the video again."
         )
+
+
+def _has_begun(snapshot: Any) -> bool:
+    """Return whether the graph has taken its inputs over; a kill may come between their checkpoint and the next one."""
+    return snapshot.created_at is not None and START not in snapshot.next
 
 
 def _steps_of(update: dict[str, Any]) -> Iterator[Step]:

@@ -133,6 +133,21 @@ def test_a_video_that_changed_meanwhile_is_refused(
     assert agent.library.entry("swapped").status == "failed"
 
 
+def test_a_case_killed_between_its_inputs_and_its_first_step_goes_on(
+    agent: DiagnosticAgent, small_case: Path, home: Path
+) -> None:
+    steps = agent.stream(small_case, site="colon", case_id="barely")
+    next(steps)
+    steps.close()
+    own = "FROM checkpoints WHERE thread_id = 'barely'"
+    with sqlite3.connect(home / "checkpoints.sqlite") as database:  # as a kill leaves it: the inputs alone
+        database.execute(f"DELETE {own} AND checkpoint_id > (SELECT min(checkpoint_id) {own})")
+        database.execute(
+            f"DELETE FROM writes WHERE thread_id = 'barely' AND checkpoint_id NOT IN (SELECT checkpoint_id {own})"
+        )
+    assert [step.name for step in agent.resume("barely").steps] == STEPS
+
+
 def test_a_case_killed_before_its_first_checkpoint_begins_with_its_inputs(
     agent: DiagnosticAgent, small_case: Path
 ) -> None:
